@@ -1,0 +1,1 @@
+//! Everything that is held, built once from the configuration.

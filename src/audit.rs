@@ -1,0 +1,10 @@
+//! What happened: one JSON object a line, in order, chained, never lost in silence.
+
+pub mod chain;
+pub mod event;
+pub mod redact;
+pub mod sink;
+
+pub use event::{Event, Kind, Level};
+pub use redact::{Class, Classes, Redactor};
+pub use sink::{Audit, Config, OnFailure, SinkUnavailable};

@@ -1,0 +1,1 @@
+//! The JSON-RPC envelope, read once.

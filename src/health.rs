@@ -1,0 +1,1 @@
+//! Cached checks of what this daemon depends on.

@@ -1,0 +1,1 @@
+//! Sockets, deadlines, the peer's address, draining.

@@ -1,0 +1,1 @@
+//! The MCP handler and the two transports.

@@ -1,0 +1,1 @@
+//! A Zoho CRM to try out and to test against.

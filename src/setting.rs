@@ -1,0 +1,170 @@
+//! The types a configuration value can have: spans of time, sizes in bytes, references to secrets.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// A span of time as an operator writes it: `250ms`, `30s`, `1m`, `24h`, `7d`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span(Duration);
+
+impl Span {
+    /// A span of whole milliseconds.
+    pub const fn millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
+    /// The span as the standard library counts it.
+    pub const fn duration(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Span {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let (number, unit) = split_unit(text);
+        let number: u64 = number.parse().map_err(|_| BadSetting::Span)?;
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(BadSetting::Span),
+        };
+        let millis = number.checked_mul(millis).ok_or(BadSetting::Span)?;
+        match millis {
+            0 => Err(BadSetting::Span),
+            _ => Ok(Self::millis(millis)),
+        }
+    }
+}
+
+/// Written with the largest unit that leaves a whole number, as the answers of the limiter show it.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.0.as_millis();
+        for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+            if millis >= size && millis % size == 0 {
+                return write!(f, "{}{unit}", millis / size);
+            }
+        }
+        write!(f, "{millis}ms")
+    }
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A size as an operator writes it: `512B`, `256KiB`, `4MiB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(usize);
+
+impl Size {
+    /// The size in bytes.
+    pub const fn bytes(self) -> usize {
+        self.0
+    }
+}
+
+impl FromStr for Size {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let (number, unit) = split_unit(text);
+        let number: usize = number.parse().map_err(|_| BadSetting::Size)?;
+        let unit = match unit {
+            "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            _ => return Err(BadSetting::Size),
+        };
+        match number.checked_mul(unit) {
+            Some(bytes) if bytes > 0 => Ok(Self(bytes)),
+            _ => Err(BadSetting::Size),
+        }
+    }
+}
+
+/// Where a secret is kept. A configuration never holds the secret itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretRef {
+    /// `file:PATH`, relative to the folder of the configuration file.
+    File(PathBuf),
+    /// `env:NAME`
+    Env(String),
+}
+
+impl FromStr for SecretRef {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        match text.split_once(':') {
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.into())),
+            _ => Err(BadSetting::SecretRef),
+        }
+    }
+}
+
+/// Why a value is refused; the configuration's reader adds file and key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSetting {
+    #[error("expected a span of time above zero, such as \"250ms\", \"30s\", \"1m\", \"24h\" or \"7d\"")]
+    Span,
+    #[error("expected a size above zero, such as \"256KiB\" or \"4MiB\"")]
+    Size,
+    #[error("expected a reference to a secret, such as \"file:keys.json\" or \"env:NAME\"; never the secret itself")]
+    SecretRef,
+}
+
+macro_rules! deserialize_from_str {
+    ($($type:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                text.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+deserialize_from_str!(Span, Size, SecretRef);
+
+fn split_unit(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    text.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_reads_as_it_is_written() {
+        for text in ["250ms", "30s", "1m", "24h", "7d"] {
+            let span: Span = text.parse().unwrap();
+            assert_eq!(span.to_string().parse::<Span>().unwrap(), span);
+        }
+        assert_eq!("90s".parse::<Span>().unwrap().to_string(), "90s");
+        assert_eq!("60s".parse::<Span>().unwrap().to_string(), "1m");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for text in ["", "0s", "s", "1", "-1s", "1.5s", "1 s", "99999999999999999999d"] {
+            assert_eq!(text.parse::<Span>(), Err(BadSetting::Span), "{text}");
+        }
+        for text in ["", "0B", "1KB", "KiB", "99999999999999999999MiB"] {
+            assert_eq!(text.parse::<Size>(), Err(BadSetting::Size), "{text}");
+        }
+        for text in ["", "hunter2", "file:", "env:", "vault:x"] {
+            assert_eq!(text.parse::<SecretRef>(), Err(BadSetting::SecretRef), "{text}");
+        }
+    }
+}
