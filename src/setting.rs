@@ -46,7 +46,12 @@ impl FromStr for Span {
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        for (unit, size) in [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)] {
+        for (unit, size) in [
+            ("d", 86_400_000),
+            ("h", 3_600_000),
+            ("m", 60_000),
+            ("s", 1_000),
+        ] {
             if millis >= size && millis % size == 0 {
                 return write!(f, "{}{unit}", millis / size);
             }
@@ -115,11 +120,15 @@ impl FromStr for SecretRef {
 /// Why a value is refused; the configuration's reader adds file and key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadSetting {
-    #[error("expected a span of time above zero, such as \"250ms\", \"30s\", \"1m\", \"24h\" or \"7d\"")]
+    #[error(
+        "expected a span of time above zero, such as \"250ms\", \"30s\", \"1m\", \"24h\" or \"7d\""
+    )]
     Span,
     #[error("expected a size above zero, such as \"256KiB\" or \"4MiB\"")]
     Size,
-    #[error("expected a reference to a secret, such as \"file:keys.json\" or \"env:NAME\"; never the secret itself")]
+    #[error(
+        "expected a reference to a secret, such as \"file:keys.json\" or \"env:NAME\"; never the secret itself"
+    )]
     SecretRef,
 }
 
@@ -137,7 +146,9 @@ macro_rules! deserialize_from_str {
 deserialize_from_str!(Span, Size, SecretRef);
 
 fn split_unit(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     text.split_at(end)
 }
 
@@ -157,14 +168,27 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "0s", "s", "1", "-1s", "1.5s", "1 s", "99999999999999999999d"] {
+        for text in [
+            "",
+            "0s",
+            "s",
+            "1",
+            "-1s",
+            "1.5s",
+            "1 s",
+            "99999999999999999999d",
+        ] {
             assert_eq!(text.parse::<Span>(), Err(BadSetting::Span), "{text}");
         }
         for text in ["", "0B", "1KB", "KiB", "99999999999999999999MiB"] {
             assert_eq!(text.parse::<Size>(), Err(BadSetting::Size), "{text}");
         }
         for text in ["", "hunter2", "file:", "env:", "vault:x"] {
-            assert_eq!(text.parse::<SecretRef>(), Err(BadSetting::SecretRef), "{text}");
+            assert_eq!(
+                text.parse::<SecretRef>(),
+                Err(BadSetting::SecretRef),
+                "{text}"
+            );
         }
     }
 }

@@ -33,7 +33,10 @@ pub enum Level {
 
 /// One event before it gets its place in the chain. Absent fields are left out of the line.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the names are the documentation; docs/audit.md has the units")]
+#[expect(
+    missing_docs,
+    reason = "the names are the documentation; docs/audit.md has the units"
+)]
 pub struct Event {
     pub kind: Kind,
     pub execution_id: Option<uuid::Uuid>,

@@ -33,7 +33,11 @@ impl Redactor {
     }
 
     /// Arguments as the log may have them. `arguments` is the raw JSON text of a tool's arguments.
-    pub fn redact(&self, _classes: Classes, _arguments: Option<&serde_json::value::RawValue>) -> Redacted {
+    pub fn redact(
+        &self,
+        _classes: Classes,
+        _arguments: Option<&serde_json::value::RawValue>,
+    ) -> Redacted {
         todo!()
     }
 }

@@ -1,0 +1,1 @@
+//! COQL queries, built from types: no text is ever interpolated.

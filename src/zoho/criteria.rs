@@ -1,0 +1,1 @@
+//! Search criteria, built from types: no text is ever interpolated.

@@ -1,0 +1,80 @@
+//! What can go wrong between this daemon and Zoho, by what the caller should do about it.
+
+/// A failed exchange with Zoho. Never carries an upstream body.
+#[derive(Debug, thiserror::Error)]
+pub enum ZohoError {
+    /// The record does not exist, or this caller may not see it: one answer for both.
+    #[error("no such record")]
+    NotFound,
+    /// Zoho refused the input; `field` is the API name of the offending field where Zoho named it.
+    #[error("zoho refused the input ({code})")]
+    Input { code: Code, field: Option<Code> },
+    /// The token's user may not do this.
+    #[error("zoho refused access ({code})")]
+    Forbidden { code: Code },
+    /// The record changed, is locked, or is in a state that does not allow this.
+    #[error("the record's state does not allow this ({code})")]
+    Conflict { code: Code },
+    /// Too many requests at once; worth another try after a moment.
+    #[error("zoho is busy")]
+    Busy { retry_after: std::time::Duration },
+    /// The organisation's API credits of the last 24 hours are spent.
+    #[error("zoho's daily credits are spent")]
+    CreditsSpent { retry_after: std::time::Duration },
+    /// The refresh token, client id or secret is wrong or revoked: an operator has to act.
+    #[error("zoho refused the credentials ({code})")]
+    Credentials { code: Code },
+    /// Zoho did not answer, or answered with nonsense; nothing was written.
+    #[error("zoho is not available ({problem})")]
+    Unavailable { problem: Problem },
+    /// The connection broke after a write was sent: it may or may not have happened.
+    #[error("a write may or may not have happened ({problem})")]
+    Ambiguous { problem: Problem },
+    /// The deadline of the call passed.
+    #[error("the deadline passed")]
+    DeadlineExceeded,
+}
+
+/// How an exchange broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("connection failed")]
+    Connect,
+    #[error("timed out")]
+    Timeout,
+    #[error("connection broke")]
+    Broken,
+    #[error("server error {0}")]
+    Status(u16),
+    #[error("unreadable answer")]
+    Unreadable,
+    #[error("answer too large")]
+    TooLarge,
+    #[error("circuit open")]
+    CircuitOpen,
+}
+
+/// A code or API name that Zoho sent: at most 64 characters of `[A-Za-z0-9_.]`, so that it can stand in a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code(Box<str>);
+
+impl Code {
+    /// Takes what is a code; anything else becomes `unknown`.
+    pub fn new(text: &str) -> Self {
+        let plain = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+        Self(if plain { text.into() } else { "unknown".into() })
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}

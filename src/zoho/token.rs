@@ -1,0 +1,1 @@
+//! The access token: one refresh in flight, whoever needs it.
