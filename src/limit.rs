@@ -1,1 +1,5 @@
 //! How much a caller may call.
+
+pub mod dimension;
+pub mod local;
+pub mod window;

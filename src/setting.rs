@@ -1,6 +1,6 @@
 //! The types a configuration value can have: spans of time, sizes in bytes, references to secrets.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -94,6 +94,16 @@ impl FromStr for Size {
             _ => Err(BadSetting::Size),
         }
     }
+}
+
+/// So many requests in any window of that length: `{ requests = 60, per = "1m" }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// At most this many.
+    pub requests: NonZeroU32,
+    /// In any window of this length.
+    pub per: Span,
 }
 
 /// Where a secret is kept. A configuration never holds the secret itself.

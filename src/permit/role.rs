@@ -1,5 +1,6 @@
 //! Roles and clients, as the configuration spells them.
 
+use crate::setting::Quota;
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 /// `[roles.NAME]`
@@ -19,7 +20,8 @@ pub struct Client {
     pub role: Arc<str>,
     #[serde(default)]
     pub visibility: Visibility,
-    // limits: see `crate::limit`
+    /// Instead of `[limits] client`.
+    pub limits: Option<Quota>,
 }
 
 /// Which rows a client may see.

@@ -1,0 +1,1 @@
+//! API keys: what they look like, the document that holds their hashes, the check.

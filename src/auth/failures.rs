@@ -1,0 +1,1 @@
+//! Failed logins by address, limited before any work.
