@@ -1,1 +1,9 @@
-//! The JSON-RPC envelope, read once.
+//! The JSON-RPC envelope, read once and strictly: what the guards decide on is what the protocol
+//! library will see, or the request ends here.
+
+mod envelope;
+mod guard;
+mod headers;
+
+pub use envelope::{Call, Unreadable};
+pub use guard::{Limits, read};

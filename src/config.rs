@@ -1,1 +1,241 @@
-//! The configuration file and the environment.
+//! The configuration: the embedded defaults, then the file, then the environment, read as one
+//! document and refused with file, key and remedy.
+
+mod overlay;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Deserialize;
+
+use crate::{
+    audit, auth,
+    limit, listen, mcp,
+    permit::{Client, Policy, Role},
+    telemetry, tools, zoho,
+};
+
+/// Everything that can be configured: the features' own sections.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml describes every section")]
+pub struct Config {
+    pub server: listen::Config,
+    pub mcp: mcp::Config,
+    pub auth: auth::Config,
+    pub limits: limit::Config,
+    pub zoho: zoho::Config,
+    pub audit: audit::Config,
+    pub log: telemetry::Config,
+    #[serde(default)]
+    pub roles: BTreeMap<Arc<str>, Role>,
+    #[serde(default)]
+    pub clients: BTreeMap<Arc<str>, Client>,
+}
+
+/// A configuration and where it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+    /// What is legal and yet probably not meant.
+    pub warnings: Vec<String>,
+}
+
+/// The process's environment, or a test's.
+pub type Environment = BTreeMap<String, String>;
+
+/// Every key with its default and its why; the first layer of every configuration.
+pub const DEFAULTS: &str = include_str!("../config/default.toml");
+/// The second layer of `zoho-mcp demo`.
+pub const DEMO: &str = include_str!("../config/demo.toml");
+
+impl Loaded {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, as far as it could be read.
+    pub fn from_file(path: &Path, environment: &Environment) -> Result<Self, Refused> {
+        let name = path.display().to_string();
+        let text = read_bounded(path).map_err(|error| {
+            Refused::one(&name, "", &error.to_string(), "name a readable TOML file with --config")
+        })?;
+        let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        Self::from_text(&name, &text, base, environment)
+    }
+
+    /// Reads and checks a document; `name` stands in the errors.
+    ///
+    /// # Errors
+    /// As [`Loaded::from_file`].
+    pub fn from_text(
+        name: &str,
+        text: &str,
+        base: PathBuf,
+        environment: &Environment,
+    ) -> Result<Self, Refused> {
+        let mut table = overlay::parse("default.toml", DEFAULTS)?;
+        overlay::merge(&mut table, overlay::parse(name, text)?);
+        overlay::environment(&mut table, environment)?;
+        let config: Config = serde_path_to_error::deserialize(toml::Value::Table(table))
+            .map_err(|error| Refused::typed(name, &error))?;
+        let problems = config.problems();
+        if !problems.is_empty() {
+            return Err(Refused { file: name.into(), problems });
+        }
+        let warnings = config.warnings();
+        Ok(Self { config, base, warnings })
+    }
+}
+
+impl Config {
+    /// Roles and clients, as `permit` takes them.
+    pub fn policy(&self) -> Policy {
+        Policy { roles: self.roles.clone(), clients: self.clients.clone() }
+    }
+
+    fn problems(&self) -> Vec<Problem> {
+        let permissions = tools::permissions();
+        let names: Vec<&str> = permissions.iter().map(|permission| permission.tool).collect();
+        let mut problems = Vec::new();
+        let mut add = |key: &str, problem: &dyn fmt::Display, remedy: &str| {
+            problems.push(Problem {
+                key: key.into(),
+                problem: problem.to_string(),
+                remedy: remedy.into(),
+            });
+        };
+        if self.clients.is_empty() {
+            add("clients", &"no client is configured", "add [clients.NAME] with role = \"…\"");
+        }
+        if let Err(error) = self.policy().check(&permissions) {
+            add(error.key(), &error, &error.remedy());
+        }
+        if let Err(error) = self.limits.check(&names) {
+            add(error.key(), &error, &error.remedy());
+        }
+        if let Err(error) = self.server.check() {
+            add(error.key(), &error, error.remedy());
+        }
+        if let Err(error) = self.zoho.check() {
+            add("zoho", &error, "write it as https://HOST, or leave it out and set data_center");
+        }
+        problems
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.policy().check(&tools::permissions()).unwrap_or_default()
+    }
+}
+
+/// A configuration that cannot be used, with everything that is wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub struct Refused {
+    file: String,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug)]
+struct Problem {
+    key: String,
+    problem: String,
+    remedy: String,
+}
+
+impl Refused {
+    fn one(file: &str, key: &str, problem: &str, remedy: &str) -> Self {
+        let problem =
+            Problem { key: key.into(), problem: problem.into(), remedy: remedy.into() };
+        Self { file: file.into(), problems: vec![problem] }
+    }
+
+    fn typed(file: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> Self {
+        let path = error.path().to_string();
+        let problem = error.inner().message().to_owned();
+        let remedy = "config/default.toml has every key with its type and default";
+        Self::one(file, if path == "." { "" } else { &path }, &problem, remedy)
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, Problem { key, problem, remedy }) in self.problems.iter().enumerate() {
+            if n > 0 {
+                writeln!(f)?;
+            }
+            let at = if key.is_empty() { "" } else { ": " };
+            write!(f, "{}{at}{key}: {problem}\n  remedy: {remedy}", self.file)?;
+        }
+        Ok(())
+    }
+}
+
+const MAX_FILE: u64 = 1 << 20;
+
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.len() > MAX_FILE {
+        return Err(std::io::Error::other("the file is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, String> {
+        let environment =
+            environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Loaded::from_text("test.toml", text, PathBuf::new(), &environment)
+            .map_err(|refused| refused.to_string())
+    }
+
+    const LEAST: &str = r#"
+        [roles.r]
+        tools = ["search_contacts"]
+        max_records_per_query = 10
+        [clients.c]
+        role = "r"
+    "#;
+
+    #[test]
+    fn the_defaults_the_demo_and_the_example_are_valid() {
+        load(LEAST, &[]).unwrap();
+        load(DEMO, &[]).unwrap();
+        load(include_str!("../config/production.example.toml"), &[]).unwrap();
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
+        let text = format!("[server]\nlisten = \"127.0.0.1:1\"\n[mcp]\nlegacy_sse = false\n{LEAST}");
+        let loaded = load(&text, &[("ZOHO_MCP__SERVER__LISTEN", "127.0.0.1:2"), ("HOME", "x")]).unwrap();
+        assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:2");
+        assert!(!loaded.config.mcp.legacy_sse);
+        assert_eq!(loaded.config.mcp.max_body.bytes(), 256 << 10);
+    }
+
+    #[test]
+    fn a_refusal_names_file_key_and_remedy() {
+        for (text, says) in [
+            ("[server]\nlitsen = \"x\"", "test.toml: server.litsen: unknown field `litsen`"),
+            ("[mcp]\ntool_timeout = \"soon\"", "test.toml: mcp.tool_timeout: expected a span"),
+            ("[clients.x]\nrole = \"none\"", "test.toml: clients.x.role"),
+            ("[roles.x]\ntools = [\"drop_table\"]\nmax_records_per_query = 1", "test.toml: roles.x.tools"),
+            ("[roles.x]\ntools = []\nmax_records_per_query = 0", "test.toml: roles.x.max_records_per_query"),
+            ("[limits.tools]\nnope = { requests = 1, per = \"1m\" }", "test.toml: limits.tools.nope"),
+            ("[server]\nlisten = 3000", "test.toml: server.listen"),
+            ("x = [", "test.toml"),
+        ] {
+            let refused = load(&format!("{text}\n{LEAST}"), &[]).unwrap_err();
+            assert!(refused.contains(says) && refused.contains("remedy: "), "{refused}\n{says}");
+        }
+        let refused = load(LEAST, &[("ZOHO_MCP__SERVER__LITSEN", "x")]).unwrap_err();
+        assert!(refused.contains("server.litsen"), "{refused}");
+    }
+}

@@ -1,1 +1,78 @@
-//! Sockets, deadlines, the peer's address, draining.
+//! Sockets: who may connect, how long they may take, from where they come, and how it all ends.
+
+mod accept;
+mod drain;
+mod host;
+mod peer;
+mod watch;
+
+use std::{net::SocketAddr, num::NonZeroUsize};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::setting::Span;
+
+pub use accept::serve;
+pub use drain::{Drain, Outcome};
+pub use host::{Allowed, guard as host_and_origin};
+pub use peer::{Connection, Door, Peer, identify};
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml describes every key")]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub public_url: Option<String>,
+    pub hosts: Vec<String>,
+    pub origins: Vec<String>,
+    pub trusted_proxies: Vec<IpNet>,
+    pub max_connections: NonZeroUsize,
+    pub max_connections_per_address: NonZeroUsize,
+    pub header_timeout: Span,
+    pub idle_timeout: Span,
+    pub drain_timeout: Span,
+}
+
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// The key that holds no host or origin.
+    pub fn check(&self) -> Result<Allowed, BadAddress> {
+        Allowed::new(self)
+    }
+}
+
+/// A host or an origin that is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum BadAddress {
+    #[error("not an absolute http or https URL")]
+    PublicUrl,
+    #[error("a host is a name or address, with a port if only one is meant")]
+    Host,
+    #[error("an origin is a scheme, a host and perhaps a port, without a path")]
+    Origin,
+}
+
+impl BadAddress {
+    /// The key that is wrong.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::PublicUrl => "server.public_url",
+            Self::Host => "server.hosts",
+            Self::Origin => "server.origins",
+        }
+    }
+
+    /// What to write instead.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::PublicUrl => "write it as https://mcp.example.com",
+            Self::Host => "write it as mcp.internal or mcp.internal:3000",
+            Self::Origin => "write it as https://app.example.com",
+        }
+    }
+}

@@ -1,1 +1,33 @@
-//! The MCP handler and the two transports.
+//! The MCP handler and the two transports, both behind the same guards.
+
+mod accept;
+mod execution;
+mod handler;
+mod legacy_sse;
+mod streamable;
+
+use std::num::NonZeroUsize;
+
+use serde::Deserialize;
+
+use crate::setting::{Size, Span};
+
+pub use accept::guard as accept;
+pub use handler::{Desk, Handler};
+pub use legacy_sse::{Sessions, in_band, open, post};
+pub use streamable::streamable;
+
+/// `[mcp]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml describes every key")]
+pub struct Config {
+    pub legacy_sse: bool,
+    pub max_body: Size,
+    pub body_timeout: Span,
+    pub tool_timeout: Span,
+    pub max_streams_per_client: NonZeroUsize,
+    pub max_calls_per_stream: NonZeroUsize,
+    pub max_stream_age: Span,
+    pub keep_alive: Span,
+}

@@ -1,0 +1,378 @@
+//! One message: its id, its method, and for `tools/call` the tool and the raw arguments.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::{error::Category, value::RawValue};
+
+use crate::refusal::Refusal;
+
+/// What the guards need to know of a message.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Absent for notifications and for answers to requests of ours.
+    pub id: Option<Box<RawValue>>,
+    /// Empty for answers to requests of ours.
+    pub method: Box<str>,
+    /// `params.name` or `params.uri`, what `Mcp-Name` has to repeat.
+    pub name: Option<Box<str>>,
+    /// The raw text of `params.arguments`: one JSON object.
+    pub arguments: Option<Bytes>,
+    /// The revision that `params._meta` names.
+    pub version: Option<Box<str>>,
+}
+
+impl Call {
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// Anything but exactly one well-formed JSON-RPC 2.0 message in UTF-8: batches, duplicate keys,
+    /// trailing bytes, nesting beyond [`MAX_DEPTH`].
+    pub fn parse(body: &Bytes) -> Result<Self, Unreadable> {
+        let text = std::str::from_utf8(body).map_err(|_| Unreadable::Encoding)?;
+        check_depth(text.as_bytes())?;
+        match text.trim_start_matches(WHITESPACE).as_bytes().first() {
+            Some(b'{') => {}
+            Some(b'[') => return Err(Unreadable::Batch),
+            _ => return Err(Unreadable::Json),
+        }
+        let message: Envelope<'_> =
+            serde_json::from_str(text).map_err(|error| match error.classify() {
+                Category::Data => Unreadable::Shape,
+                Category::Io | Category::Syntax | Category::Eof => Unreadable::Json,
+            })?;
+        message.check()?;
+        let params = message.params.unwrap_or_default();
+        let is_call = message.method.as_deref() == Some(TOOLS_CALL);
+        if is_call && params.name.is_none() {
+            return Err(Unreadable::NoTool);
+        }
+        let arguments = params
+            .arguments
+            .map(RawValue::get)
+            .filter(|raw| *raw != "null");
+        if is_call && arguments.is_some_and(|raw| !raw.starts_with('{')) {
+            return Err(Unreadable::Arguments);
+        }
+        Ok(Self {
+            id: message.id.map(ToOwned::to_owned),
+            method: message.method.unwrap_or_default().into(),
+            name: params.name.or(params.uri).map(Into::into),
+            arguments: arguments.map(|raw| body.slice_ref(raw.as_bytes())),
+            version: params.meta.and_then(|meta| meta.version).map(Into::into),
+        })
+    }
+
+    /// The tool that is called, if one is.
+    pub fn tool(&self) -> Option<&str> {
+        self.name.as_deref().filter(|_| &*self.method == TOOLS_CALL)
+    }
+
+    /// Whether an answer is owed.
+    pub const fn is_request(&self) -> bool {
+        self.id.is_some() && !self.method.is_empty()
+    }
+
+    /// The raw arguments of a tool call.
+    pub fn raw_arguments(&self) -> Option<&RawValue> {
+        serde_json::from_slice(self.arguments.as_ref()?).ok()
+    }
+}
+
+/// Why a body is refused. The texts tell what is wrong without echoing any of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    #[error("Parse error: the body is not valid UTF-8")]
+    Encoding,
+    #[error("Parse error: the body is not one JSON object")]
+    Json,
+    #[error("Parse error: the JSON is nested too deep")]
+    Depth,
+    #[error("Invalid Request: batches are not supported, send one message a request")]
+    Batch,
+    #[error("Invalid Request: not a JSON-RPC 2.0 message, or a key appears twice")]
+    Shape,
+    #[error("Invalid Request: the id must be a string of up to 1024 bytes or an integer")]
+    Id,
+    #[error("Invalid params: tools/call needs params.name")]
+    NoTool,
+    #[error("Invalid params: params.arguments must be an object")]
+    Arguments,
+}
+
+impl Unreadable {
+    const fn outline(self) -> (i64, &'static str) {
+        match self {
+            Self::Encoding => (-32700, "Parse error: the body is not valid UTF-8"),
+            Self::Json => (-32700, "Parse error: the body is not one JSON object"),
+            Self::Depth => (-32700, "Parse error: the JSON is nested too deep"),
+            Self::Batch => (
+                -32600,
+                "Invalid Request: batches are not supported, send one message a request",
+            ),
+            Self::Shape => (
+                -32600,
+                "Invalid Request: not a JSON-RPC 2.0 message, or a key appears twice",
+            ),
+            Self::Id => (
+                -32600,
+                "Invalid Request: the id must be a string of up to 1024 bytes or an integer",
+            ),
+            Self::NoTool => (-32602, "Invalid params: tools/call needs params.name"),
+            Self::Arguments => (-32602, "Invalid params: params.arguments must be an object"),
+        }
+    }
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(unreadable: Unreadable) -> Self {
+        let (code, problem) = unreadable.outline();
+        Self::Unreadable {
+            code,
+            id: None,
+            problem,
+        }
+    }
+}
+
+/// How deep objects and arrays may be nested.
+pub const MAX_DEPTH: usize = 32;
+
+const TOOLS_CALL: &str = "tools/call";
+const WHITESPACE: [char; 4] = [' ', '\t', '\r', '\n'];
+
+/// Derived, so that a key that is named here and appears twice is an error.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    jsonrpc: Cow<'a, str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    params: Option<Params<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+struct Params<'a> {
+    #[serde(borrow)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    uri: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+    #[serde(borrow, rename = "_meta")]
+    meta: Option<Meta<'a>>,
+}
+
+#[derive(Default, Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
+    version: Option<Cow<'a, str>>,
+}
+
+impl Envelope<'_> {
+    fn check(&self) -> Result<(), Unreadable> {
+        let answers = usize::from(self.result.is_some()) + usize::from(self.error.is_some());
+        let message = match &self.method {
+            Some(method) => (1..=128).contains(&method.len()) && answers == 0,
+            None => answers == 1 && self.id.is_some(),
+        };
+        if self.jsonrpc != "2.0" || !message {
+            return Err(Unreadable::Shape);
+        }
+        match self.id.map(RawValue::get) {
+            Some(id) if !is_id(id) => Err(Unreadable::Id),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A key that is there with `null` is there.
+fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+fn is_id(raw: &str) -> bool {
+    if raw.starts_with('"') {
+        raw.len() <= 1024 + 2
+    } else {
+        raw.parse::<i64>().is_ok()
+    }
+}
+
+/// One pass over the bytes, before any parser recurses.
+fn check_depth(text: &[u8]) -> Result<(), Unreadable> {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return Err(Unreadable::Depth);
+                }
+            }
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Call, Unreadable> {
+        Call::parse(&Bytes::copy_from_slice(text.as_bytes()))
+    }
+
+    #[test]
+    fn a_tool_call_gives_its_id_tool_and_arguments() {
+        let call = parse(
+            r#" {"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x\u0079","arguments":{"q":1}}}"#,
+        )
+        .unwrap();
+        assert_eq!(call.id.as_ref().unwrap().get(), "\"a\"");
+        assert_eq!(call.tool(), Some("xy"));
+        assert_eq!(call.raw_arguments().unwrap().get(), r#"{"q":1}"#);
+        assert!(call.is_request());
+    }
+
+    #[test]
+    fn a_notification_and_an_answer_owe_nothing() {
+        let note = parse(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).unwrap();
+        assert!(!note.is_request());
+        let answer = parse(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#).unwrap();
+        assert!(!answer.is_request());
+    }
+
+    #[test]
+    fn whatever_is_not_exactly_one_message_is_refused() {
+        let deep = format!(
+            r#"{{"jsonrpc":"2.0","method":"x","params":{}1{}}}"#,
+            "[".repeat(99),
+            "]".repeat(99)
+        );
+        let long_id = format!(
+            r#"{{"jsonrpc":"2.0","id":"{}","method":"x"}}"#,
+            "i".repeat(2000)
+        );
+        for (text, problem) in [
+            ("", Unreadable::Json),
+            ("null", Unreadable::Json),
+            ("{", Unreadable::Json),
+            ("\u{feff}{}", Unreadable::Json),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#,
+                Unreadable::Json,
+            ),
+            (
+                r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
+                Unreadable::Batch,
+            ),
+            (
+                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+                Unreadable::Shape,
+            ),
+            (r#"{"id":1,"method":"ping"}"#, Unreadable::Shape),
+            (r#"{"jsonrpc":"2.0","id":1}"#, Unreadable::Shape),
+            (r#"{"jsonrpc":"2.0","id":1,"method":""}"#, Unreadable::Shape),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
+                Unreadable::Shape,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#,
+                Unreadable::Shape,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","result":{}}"#,
+                Unreadable::Shape,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
+                Unreadable::Shape,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["a"]}"#,
+                Unreadable::NoTool,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
+                Unreadable::NoTool,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}"#,
+                Unreadable::Shape,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[1]}}"#,
+                Unreadable::Arguments,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+                Unreadable::Id,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
+                Unreadable::Id,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":99999999999999999999,"method":"ping"}"#,
+                Unreadable::Id,
+            ),
+            (
+                r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+                Unreadable::Id,
+            ),
+            (&deep, Unreadable::Depth),
+            (&long_id, Unreadable::Id),
+        ] {
+            assert_eq!(parse(text).err(), Some(problem), "{text:.120}");
+        }
+        assert_eq!(
+            Call::parse(&Bytes::from_static(b"{\"a\":\"\xff\"}")).err(),
+            Some(Unreadable::Encoding)
+        );
+    }
+
+    #[test]
+    fn brackets_inside_strings_are_not_depth() {
+        let text = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"x","params":{{"a":"{}\""}}}}"#,
+            "[".repeat(500)
+        );
+        assert!(parse(&text).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Call::parse(&Bytes::from(bytes));
+        }
+
+        #[test]
+        fn what_it_reads_a_plain_parser_reads_alike(name in "\\PC{0,20}", id in any::<i64>()) {
+            let text = serde_json::json!({"jsonrpc":"2.0","id":id,"method":"tools/call","params":{"name":name,"arguments":{}}}).to_string();
+            let call = parse(&text).unwrap();
+            prop_assert_eq!(call.tool(), Some(name.as_str()));
+            let read = call.id.unwrap();
+            prop_assert_eq!(read.get(), id.to_string());
+        }
+    }
+}

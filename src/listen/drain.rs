@@ -1,0 +1,72 @@
+//! How the daemon ends without losing a call: readiness first, then no new connections, then the
+//! calls in flight, then the streams, then whatever is left.
+
+use std::time::Duration;
+
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+
+/// The end, shared by everyone who has to take part in it. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Drain {
+    begun: CancellationToken,
+    streams: CancellationToken,
+    calls: TaskTracker,
+    connections: TaskTracker,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every call was answered and every connection closed.
+    Clean,
+    /// The deadline cut some off.
+    CutOff,
+}
+
+impl Drain {
+    /// Whether the end has begun.
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_cancelled()
+    }
+
+    /// Cancelled when no new work is taken.
+    pub fn begun(&self) -> &CancellationToken {
+        &self.begun
+    }
+
+    /// Cancelled when long streams have to end.
+    pub fn streams(&self) -> &CancellationToken {
+        &self.streams
+    }
+
+    /// Held while a call is answered.
+    pub fn call(&self) -> TaskTrackerToken {
+        self.calls.token()
+    }
+
+    /// Where connections are counted.
+    pub(super) fn connections(&self) -> &TaskTracker {
+        &self.connections
+    }
+
+    /// Begins the end: [`Drain::has_begun`] from here on.
+    pub fn begin(&self) {
+        self.begun.cancel();
+        self.calls.close();
+        self.connections.close();
+    }
+
+    /// Waits for the calls in flight, ends the streams, waits for the connections.
+    pub async fn finish(&self, deadline: Duration) -> Outcome {
+        let calls = tokio::time::timeout(deadline, self.calls.wait()).await;
+        self.streams.cancel();
+        let connections = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
+        if calls.is_ok() && connections.is_ok() { Outcome::Clean } else { Outcome::CutOff }
+    }
+}
+
+/// For streams to say goodbye once they have been told to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -1,0 +1,141 @@
+//! HTTP+SSE of revision 2024-11-05, which many agents still speak: `GET /sse` opens a stream,
+//! `POST /messages?sessionId=…` sends on it, answers come back on the stream. An HTTP error in
+//! answer to a message ends Python clients, so refusals are told on the stream as well.
+
+mod session;
+mod stream;
+mod transport;
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    body::{Body, Bytes},
+    extract::{Query, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use rmcp::{
+    ServiceExt,
+    model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage},
+};
+
+use self::{session::Session, transport::Channel};
+use super::Handler;
+use crate::{
+    audit::{Event, Kind},
+    auth::Caller,
+    call::Call,
+    listen::Peer,
+    refusal::Refusal,
+};
+
+pub use session::Sessions;
+
+/// Opens a stream and the session behind it, both the caller's own.
+///
+/// # Errors
+/// [`Refusal::TooManyOpen`] beyond `[mcp] max_streams_per_client`.
+pub async fn open(
+    State(sessions): State<Arc<Sessions>>,
+    State(handler): State<Handler>,
+    Extension(caller): Extension<Arc<Caller>>,
+    Extension(peer): Extension<Peer>,
+) -> Result<Response, Refusal> {
+    let mut opened = sessions.open(&caller)?;
+    let event = caller.sign(peer.sign(Event::new(Kind::SessionOpen)));
+    let audit = handler.0.audit.clone();
+    let ended = opened.session.ended().clone();
+    let channel = Channel::new(&mut opened);
+    // Before anything is awaited: dropping the stream is what closes the session.
+    let events = stream::events(sessions, opened, audit.clone(), event.clone());
+    audit.record(event).await;
+    tokio::spawn(async move {
+        // Ends when the stream is dropped, since that cancels the session.
+        if let Ok(service) = handler.serve_with_ct(channel, ended.clone()).await {
+            let _ = service.waiting().await;
+        }
+        ended.cancel();
+    });
+    let body = Body::from_stream(events);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// `?sessionId=…`; some clients spell it with an underscore.
+#[derive(serde::Deserialize)]
+pub struct SessionQuery {
+    #[serde(rename = "sessionId", alias = "session_id")]
+    session_id: String,
+}
+
+/// Guard: finds the caller's session, and says on its stream what the guards below refuse.
+///
+/// # Errors
+/// [`Refusal::NoSession`] for a session that is not there or another's.
+pub async fn in_band(
+    State(sessions): State<Arc<Sessions>>,
+    query: Option<Query<SessionQuery>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let caller = request.extensions().get::<Arc<Caller>>().ok_or(Refusal::Internal)?;
+    let Some(Query(query)) = query else { return Err(Refusal::NoSession) };
+    let session = sessions.find(&query.session_id, caller).ok_or(Refusal::NoSession)?;
+    request.extensions_mut().insert(session.clone());
+    let response = next.run(request).await;
+    match response.extensions().get::<Refusal>() {
+        Some(Refusal::OverLimit(over)) => {
+            if over.id.is_some() {
+                session.tell(&over.rpc_error());
+            }
+            Ok(accepted())
+        }
+        _ => Ok(response),
+    }
+}
+
+/// Hands a message to its session.
+///
+/// # Errors
+/// A refusal for what rmcp cannot read, and when too many calls are unanswered.
+pub async fn post(
+    Extension(session): Extension<Arc<Session>>,
+    Extension(call): Extension<Arc<Call>>,
+    parts: Parts,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    let mut message: ClientJsonRpcMessage =
+        serde_json::from_slice(&body).map_err(|_| Refusal::Unreadable {
+            code: -32600,
+            id: call.id.clone(),
+            problem: "Invalid Request: the parameters do not fit the method",
+        })?;
+    // The caller of a session is proven again by every message.
+    match &mut message {
+        JsonRpcMessage::Request(request) => {
+            request.request.extensions_mut().insert(parts);
+        }
+        JsonRpcMessage::Notification(notification) => {
+            notification.notification.extensions_mut().insert(parts);
+        }
+        JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
+    }
+    if call.is_request() && !session.begin_call() {
+        session.tell(&session::busy(call.id.as_deref()));
+        return Ok(accepted());
+    }
+    match session.deliver(message) {
+        Ok(()) => Ok(accepted()),
+        Err(gone) => Err(gone),
+    }
+}
+
+fn accepted() -> Response {
+    (StatusCode::ACCEPTED, "Accepted").into_response()
+}

@@ -1,0 +1,98 @@
+//! Guard: what the caller may do with the tool it names. The answer to a denial is a tool result,
+//! so the guard decides and records, and the handler says it.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::Response,
+};
+
+use super::{Denial, Grant, Permission, Policy, decide};
+use crate::{
+    audit::{Audit, Event, Kind},
+    auth::Caller,
+    call::Call,
+    listen::Peer,
+    refusal::Refusal,
+};
+
+/// What the guard needs.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Gate {
+    pub policy: Arc<ArcSwap<Policy>>,
+    /// What every tool that exists asks for.
+    pub tools: Arc<[Permission]>,
+    pub audit: Audit,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The tool may be called.
+    Granted(Grant),
+    /// It may not.
+    Denied {
+        /// The tool.
+        tool: &'static str,
+        /// For the audit log.
+        denial: Denial,
+    },
+    /// There is no such tool.
+    UnknownTool,
+    /// No tool is called.
+    NotACall,
+}
+
+/// Decides, and carries the decision on.
+///
+/// # Errors
+/// [`Refusal::Internal`] when the guards before it are missing.
+pub async fn permit(
+    State(gate): State<Gate>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let extensions = request.extensions();
+    let (Some(caller), Some(call), Some(peer)) =
+        (extensions.get::<Arc<Caller>>(), extensions.get::<Arc<Call>>(), extensions.get::<Peer>())
+    else {
+        return Err(Refusal::Internal);
+    };
+    let decision = gate.decide(caller, call);
+    if let Some(event) = denied(&decision) {
+        gate.audit.record(caller.sign(peer.sign(event))).await;
+    }
+    request.extensions_mut().insert(Arc::new(decision));
+    Ok(next.run(request).await)
+}
+
+impl Gate {
+    fn decide(&self, caller: &Caller, call: &Call) -> Decision {
+        let Some(tool) = call.tool() else { return Decision::NotACall };
+        let Some(permission) = self.tools.iter().find(|permission| permission.tool == tool) else {
+            return Decision::UnknownTool;
+        };
+        match decide(&self.policy.load(), caller, *permission) {
+            Ok(grant) => Decision::Granted(grant),
+            Err(denial) => Decision::Denied { tool: permission.tool, denial },
+        }
+    }
+}
+
+/// The name of a tool that does not exist is the caller's text, so it is not written.
+fn denied(decision: &Decision) -> Option<Event> {
+    let event = Event::new(Kind::ToolAccessDenied);
+    match decision {
+        Decision::Denied { tool, denial } => Some(Event {
+            tool_name: Some((*tool).into()),
+            reason: Some(denial.reason().into()),
+            ..event
+        }),
+        Decision::UnknownTool => Some(Event { reason: Some("unknown_tool".into()), ..event }),
+        Decision::Granted(_) | Decision::NotACall => None,
+    }
+}
