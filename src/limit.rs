@@ -1,5 +1,14 @@
 //! How much a caller may call.
 
 pub mod dimension;
+pub mod in_flight;
 pub mod local;
+pub mod rules;
+pub mod verdict;
 pub mod window;
+
+pub use dimension::Subject;
+pub use in_flight::InFlight;
+pub use local::Limiter;
+pub use rules::{Answer, BadLimit, Config, Rules};
+pub use verdict::{Standing, Verdict};

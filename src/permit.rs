@@ -5,4 +5,182 @@ pub mod grant;
 pub mod role;
 
 pub use grant::{Denial, Effect, Grant, Permission};
-pub use role::{Client, Policy, Role, Visibility};
+pub use role::{BadPolicy, Client, Policy, PolicyWarning, Role, Visibility};
+
+use crate::{auth::Caller, zoho::Scope};
+
+/// Whether a caller may use a tool now. The role is the one that the policy gives to the client
+/// at this moment, so that a change of policy also holds for connections that are open.
+pub fn decide(policy: &Policy, caller: &Caller, permission: Permission) -> Result<Grant, Denial> {
+    let client = policy
+        .clients
+        .get(&caller.client)
+        .ok_or(Denial::UnknownClient)?;
+    let role = policy.roles.get(&client.role).ok_or(Denial::UnknownRole)?;
+    if !role.names(permission.tool) {
+        return Err(Denial::NotInRole);
+    }
+    if permission.effect == Effect::Write && !role.allow_write {
+        return Err(Denial::WriteNotAllowed);
+    }
+    let scope = match client.visibility {
+        Visibility::Org => Scope::Org,
+    };
+    Ok(Grant::new(permission, role.max_records_per_query, scope))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Proof;
+    use proptest::prelude::*;
+    use std::{num::NonZeroU32, sync::Arc};
+
+    const TOOLS: [&str; 5] = ["a", "b", "c", "d", "e"];
+
+    /// One random world: the roles, the clients' roles, who calls what.
+    #[derive(Debug)]
+    struct World {
+        /// Tools, ceiling, right to write; the role's name is its place.
+        roles: Vec<(Vec<usize>, u32, bool)>,
+        /// The role of each client; the client's name is its place.
+        clients: Vec<usize>,
+        caller: usize,
+        caller_role: usize,
+        tool: usize,
+        writes: bool,
+    }
+
+    fn world() -> impl Strategy<Value = World> {
+        let role = (
+            proptest::collection::vec(0..TOOLS.len(), 0..4),
+            1_u32..200,
+            any::<bool>(),
+        );
+        (
+            proptest::collection::vec(role, 0..4),
+            proptest::collection::vec(0_usize..5, 0..4),
+            (0_usize..5, 0_usize..5, 0..TOOLS.len(), any::<bool>()),
+        )
+            .prop_map(|(roles, clients, (caller, caller_role, tool, writes))| World {
+                roles,
+                clients,
+                caller,
+                caller_role,
+                tool,
+                writes,
+            })
+    }
+
+    fn name(kind: &str, place: usize) -> Arc<str> {
+        format!("{kind}-{place}").into()
+    }
+
+    impl World {
+        fn policy(&self) -> Policy {
+            let role = |(tools, ceiling, allow_write): &(Vec<usize>, u32, bool)| Role {
+                tools: tools.iter().map(|&tool| TOOLS[tool].to_owned()).collect(),
+                max_records_per_query: NonZeroU32::new(*ceiling).unwrap(),
+                allow_write: *allow_write,
+            };
+            let client = |&role: &usize| Client {
+                role: name("role", role),
+                visibility: Visibility::Org,
+                limits: None,
+            };
+            let roles = self.roles.iter().map(role).enumerate();
+            let clients = self.clients.iter().map(client).enumerate();
+            Policy {
+                roles: roles.map(|(place, role)| (name("role", place), role)).collect(),
+                clients: clients
+                    .map(|(place, client)| (name("client", place), client))
+                    .collect(),
+            }
+        }
+
+        fn caller(&self) -> Caller {
+            Caller {
+                client: name("client", self.caller),
+                role: name("role", self.caller_role),
+                user: None,
+                proven_by: Proof::ApiKey,
+                key_id: None,
+            }
+        }
+
+        fn permission(&self) -> Permission {
+            Permission {
+                tool: TOOLS[self.tool],
+                effect: match self.writes {
+                    true => Effect::Write,
+                    false => Effect::Read,
+                },
+            }
+        }
+
+        /// The ceiling where the call is allowed, told from the world and not from the policy.
+        fn oracle(&self) -> Option<u32> {
+            let mut ceiling = None;
+            for (place, (tools, records, may_write)) in self.roles.iter().enumerate() {
+                let has_role = self.clients.get(self.caller) == Some(&place);
+                let harmless = !self.writes || *may_write;
+                if has_role && harmless && tools.contains(&self.tool) {
+                    ceiling = Some(*records);
+                }
+            }
+            ceiling
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100_000))]
+
+        #[test]
+        fn it_decides_as_an_oracle_does(world in world(), asked: u32) {
+            let granted = decide(&world.policy(), &world.caller(), world.permission());
+            prop_assert_eq!(granted.as_ref().ok().map(Grant::max_records), world.oracle());
+            if let Ok(grant) = granted {
+                prop_assert_eq!(grant.tool(), world.permission().tool);
+                prop_assert!((1..=grant.max_records()).contains(&grant.rows(asked)));
+                prop_assert_eq!(grant.rows(grant.max_records()), grant.max_records());
+            }
+        }
+    }
+
+    fn small(allow_write: bool) -> World {
+        World {
+            roles: vec![(vec![0], 10, allow_write)],
+            clients: vec![0, 1],
+            caller: 0,
+            caller_role: 0,
+            tool: 0,
+            writes: true,
+        }
+    }
+
+    fn denial(world: &World) -> Denial {
+        decide(&world.policy(), &world.caller(), world.permission()).unwrap_err()
+    }
+
+    #[test]
+    fn each_denial_has_its_reason() {
+        assert_eq!(denial(&small(false)), Denial::WriteNotAllowed);
+        assert_eq!(denial(&World { tool: 1, ..small(true) }), Denial::NotInRole);
+        assert_eq!(denial(&World { caller: 1, ..small(true) }), Denial::UnknownRole);
+        assert_eq!(denial(&World { caller: 2, ..small(true) }), Denial::UnknownClient);
+    }
+
+    #[test]
+    fn a_caller_has_the_role_that_its_client_has_now() {
+        let world = World { caller_role: 3, ..small(true) };
+        assert!(decide(&world.policy(), &world.caller(), world.permission()).is_ok());
+    }
+
+    #[test]
+    fn rows_are_what_was_asked_for_within_the_ceiling() {
+        let world = small(true);
+        let grant = decide(&world.policy(), &world.caller(), world.permission()).unwrap();
+        let rows = [0, 1, 9, 10, 11, u32::MAX].map(|asked| grant.rows(asked));
+        assert_eq!(rows, [1, 1, 9, 10, 10, 10]);
+    }
+}

@@ -1,0 +1,202 @@
+//! What `[limits]` says, and the rules that follow from it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::setting::Quota;
+
+/// `[limits]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// For all callers together.
+    pub global: Quota,
+    /// For each client.
+    pub client: Quota,
+    /// For each person behind a client; as much as a client has when it is left out.
+    pub user: Option<Quota>,
+    /// For each client and each of the tools named, beside what the client has for all tools.
+    #[serde(default)]
+    pub tools: BTreeMap<String, Quota>,
+    /// Failed logins for each address: a burst of so many, then so many in each span.
+    pub failed_logins: Quota,
+    /// Calls that one client may have in flight.
+    pub in_flight: NonZeroU32,
+    /// How a refusal is answered.
+    pub answer: Answer,
+}
+
+/// How a refusal is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// With status 429 and a JSON-RPC error.
+    Http,
+    /// With a tool result that is an error, for agents that give up on HTTP errors.
+    ToolError,
+}
+
+impl Config {
+    /// What is wrong with the section; `known_tools` are the names in the table of tools.
+    pub fn check(&self, known_tools: &[&str]) -> Result<(), Vec<BadLimit>> {
+        let fixed = [
+            ("limits.global", Some(self.global)),
+            ("limits.client", Some(self.client)),
+            ("limits.user", self.user),
+            ("limits.failed_logins", Some(self.failed_logins)),
+        ];
+        let fixed = fixed
+            .into_iter()
+            .filter_map(|(key, quota)| Some((key.to_owned(), quota?)));
+        let tools = self
+            .tools
+            .iter()
+            .map(|(tool, &quota)| (format!("limits.tools.{tool}"), quota));
+        let unknown = self
+            .tools
+            .keys()
+            .filter(|tool| !known_tools.contains(&tool.as_str()))
+            .map(|tool| BadLimit::UnknownTool { tool: tool.clone() });
+        none_of(fixed.chain(tools).filter_map(bad_quota).chain(unknown))
+    }
+}
+
+/// The limits in force: the section, and what single clients have instead of `client`.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    pub(super) global: Quota,
+    pub(super) client: Quota,
+    pub(super) user: Quota,
+    pub(super) tools: HashMap<Arc<str>, Quota>,
+    pub(super) clients: HashMap<Arc<str>, Quota>,
+    pub(super) in_flight: u32,
+}
+
+impl Rules {
+    /// `clients` are the clients that have limits of their own.
+    pub fn new(
+        config: &Config,
+        clients: impl IntoIterator<Item = (Arc<str>, Quota)>,
+    ) -> Result<Self, Vec<BadLimit>> {
+        let clients: HashMap<Arc<str>, Quota> = clients.into_iter().collect();
+        let bad = clients
+            .iter()
+            .map(|(client, &quota)| (format!("clients.{client}.limits"), quota))
+            .filter_map(bad_quota);
+        none_of(bad)?;
+        Ok(Self {
+            global: config.global,
+            client: config.client,
+            user: config.user.unwrap_or(config.client),
+            tools: config
+                .tools
+                .iter()
+                .map(|(tool, &quota)| (tool.as_str().into(), quota))
+                .collect(),
+            clients,
+            in_flight: config.in_flight.get(),
+        })
+    }
+}
+
+/// A limit that cannot be kept, and where it stands in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BadLimit {
+    #[error("{key}.per is longer than 24h")]
+    TooLong { key: String },
+    #[error("{key}.requests is more than 1000000")]
+    TooMany { key: String },
+    #[error("limits.tools.{tool}: no tool has this name")]
+    UnknownTool { tool: String },
+}
+
+fn bad_quota((key, quota): (String, Quota)) -> Option<BadLimit> {
+    if quota.per.duration() > MAX_WINDOW {
+        Some(BadLimit::TooLong { key })
+    } else if quota.requests.get() > MAX_REQUESTS {
+        Some(BadLimit::TooMany { key })
+    } else {
+        None
+    }
+}
+
+fn none_of(bad: impl Iterator<Item = BadLimit>) -> Result<(), Vec<BadLimit>> {
+    let bad: Vec<BadLimit> = bad.collect();
+    match bad.is_empty() {
+        true => Ok(()),
+        false => Err(bad),
+    }
+}
+
+const MAX_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+/// Each window remembers every call in it.
+const MAX_REQUESTS: u32 = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Result<Config, toml::de::Error> {
+        toml::from_str(&format!(
+            "client = {{ requests = 60, per = \"1m\" }}
+             failed_logins = {{ requests = 10, per = \"1m\" }}
+             in_flight = 32
+             {text}"
+        ))
+    }
+
+    #[test]
+    fn a_sound_section_is_taken() {
+        let config = config(
+            "answer = \"tool_error\"
+             global = { requests = 1000000, per = \"24h\" }
+             [tools]
+             report = { requests = 10, per = \"1m\" }",
+        )
+        .unwrap();
+        assert_eq!(config.check(&["search", "report"]), Ok(()));
+        assert_eq!(config.answer, Answer::ToolError);
+        let rules = Rules::new(&config, []).unwrap();
+        assert_eq!(rules.user, config.client);
+    }
+
+    #[test]
+    fn every_bad_limit_is_named_with_its_key() {
+        let config = config(
+            "answer = \"http\"
+             global = { requests = 1000001, per = \"1m\" }
+             [tools]
+             reprot = { requests = 10, per = \"25h\" }",
+        )
+        .unwrap();
+        let bad = config.check(&["report"]).unwrap_err();
+        let texts: Vec<String> = bad.iter().map(BadLimit::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "limits.global.requests is more than 1000000",
+                "limits.tools.reprot.per is longer than 24h",
+                "limits.tools.reprot: no tool has this name",
+            ]
+        );
+        let own = Quota { requests: 1.try_into().unwrap(), per: "2d".parse().unwrap() };
+        let bad = Rules::new(&config, [("agent".into(), own)]).unwrap_err();
+        assert_eq!(bad[0].to_string(), "clients.agent.limits.per is longer than 24h");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let global = "global = { requests = 1, per = \"1m\" }\nanswer = \"http\"";
+        assert!(config(global).is_ok());
+        assert!(config(&format!("{global}\nclients = 1")).is_err());
+        assert!(config("global = { requests = 0, per = \"1m\" }\nanswer = \"http\"").is_err());
+        assert!(config("global = { requests = 1, per = \"1m\" }\nanswer = \"tcp\"").is_err());
+    }
+}

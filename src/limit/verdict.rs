@@ -1,0 +1,223 @@
+//! What the limiter says about a call, in words and in headers.
+
+use std::{fmt::Write as _, time::Duration};
+
+use http::{
+    HeaderName, HeaderValue,
+    header::RETRY_AFTER,
+};
+use serde_json::{Value, json};
+
+use crate::setting::Quota;
+
+/// Whether a call is admitted, and how each dimension stands after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    standings: Vec<Standing>,
+    retry_after: Option<Duration>,
+}
+
+/// How one dimension stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// The dimension.
+    pub name: &'static str,
+    /// Its quota for this caller.
+    pub quota: Quota,
+    /// Calls that may follow this one now.
+    pub remaining: u32,
+    /// When the oldest call leaves the window and makes room for another. On a refusal never
+    /// later than the moment at which to try again.
+    pub reset: Duration,
+    /// It refuses the call.
+    pub violated: bool,
+}
+
+impl Verdict {
+    /// `retry_after` is set when any dimension refuses.
+    pub(super) fn new(mut standings: Vec<Standing>, retry_after: Option<Duration>) -> Self {
+        if let Some(latest) = retry_after {
+            for standing in &mut standings {
+                standing.reset = standing.reset.min(latest);
+            }
+        }
+        Self {
+            standings,
+            retry_after,
+        }
+    }
+
+    /// Whether the call may go on.
+    pub fn is_admitted(&self) -> bool {
+        self.retry_after.is_none()
+    }
+
+    /// When the call would be admitted, if nothing else came in between. `None` when it is now.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// The same in whole seconds, rounded up, at least one.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|wait| seconds(wait).max(1))
+    }
+
+    /// How each dimension that applies stands.
+    pub fn standings(&self) -> &[Standing] {
+        &self.standings
+    }
+
+    /// The dimensions that refuse.
+    pub fn violated(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.refusing().map(|standing| standing.name)
+    }
+
+    /// `RateLimit` and `RateLimit-Policy` as the IETF draft has them, and `Retry-After` on a
+    /// refusal.
+    pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
+        let (mut limits, mut policies) = (String::new(), String::new());
+        for (index, standing) in self.standings.iter().enumerate() {
+            let Standing { name, quota, .. } = standing;
+            let (remaining, reset) = (standing.remaining, seconds(standing.reset));
+            let (requests, window) = (quota.requests, seconds(quota.per.duration()));
+            let comma = if index == 0 { "" } else { ", " };
+            // Writing into a string cannot fail.
+            let _ = write!(limits, "{comma}\"{name}\";r={remaining};t={reset}");
+            let _ = write!(policies, "{comma}\"{name}\";q={requests};w={window}");
+        }
+        let texts = [(&RATE_LIMIT, limits), (&RATE_LIMIT_POLICY, policies)];
+        let retry_after = self
+            .retry_after_seconds()
+            .map(|wait| (RETRY_AFTER, HeaderValue::from(wait)));
+        texts
+            .map(|(name, text)| Some((name.clone(), HeaderValue::try_from(text).ok()?)))
+            .into_iter()
+            .flatten()
+            .chain(retry_after)
+    }
+
+    /// What a refused caller is told.
+    pub fn message(&self) -> String {
+        format!(
+            "Rate limit exceeded ({}). Retry after {} seconds.",
+            self.policy(),
+            self.retry_after_seconds().unwrap_or_default(),
+        )
+    }
+
+    /// The quotas that refuse, as `client, 60 per 1m`.
+    pub fn policy(&self) -> String {
+        let quotas: Vec<String> = self
+            .refusing()
+            .map(|Standing { name, quota, .. }| {
+                format!("{name}, {} per {}", quota.requests, quota.per)
+            })
+            .collect();
+        quotas.join("; ")
+    }
+
+    /// The `data` of the JSON-RPC error.
+    pub fn data(&self) -> Value {
+        json!({
+            "retryAfterSeconds": self.retry_after_seconds(),
+            "violatedPolicies": self.violated().collect::<Vec<_>>(),
+        })
+    }
+
+    fn refusing(&self) -> impl Iterator<Item = &Standing> {
+        self.standings.iter().filter(|standing| standing.violated)
+    }
+}
+
+/// Whole seconds, never too few.
+fn seconds(span: Duration) -> u64 {
+    span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+}
+
+static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(name: &'static str, requests: u32, per: &str, remaining: u32, reset: u64) -> Standing {
+        Standing {
+            name,
+            quota: Quota {
+                requests: requests.try_into().unwrap(),
+                per: per.parse().unwrap(),
+            },
+            remaining,
+            reset: Duration::from_millis(reset),
+            violated: remaining == 0,
+        }
+    }
+
+    fn header(verdict: &Verdict, wanted: &str) -> Option<String> {
+        verdict
+            .headers()
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value.to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn an_admitted_call_is_told_what_is_left() {
+        let verdict = Verdict::new(
+            vec![
+                standing("global", 500, "1m", 499, 60_000),
+                standing("client", 60, "1m", 12, 30_001),
+            ],
+            None,
+        );
+        assert!(verdict.is_admitted());
+        assert_eq!(
+            header(&verdict, "ratelimit").unwrap(),
+            "\"global\";r=499;t=60, \"client\";r=12;t=31"
+        );
+        assert_eq!(
+            header(&verdict, "ratelimit-policy").unwrap(),
+            "\"global\";q=500;w=60, \"client\";q=60;w=60"
+        );
+        assert_eq!(header(&verdict, "retry-after"), None);
+    }
+
+    #[test]
+    fn a_refusal_says_who_refuses_and_when_to_come_back() {
+        let verdict = Verdict::new(
+            vec![
+                standing("global", 500, "1m", 3, 59_000),
+                standing("client", 60, "1m", 0, 6_001),
+            ],
+            Some(Duration::from_millis(6_001)),
+        );
+        assert_eq!(
+            verdict.message(),
+            "Rate limit exceeded (client, 60 per 1m). Retry after 7 seconds."
+        );
+        assert_eq!(
+            verdict.data(),
+            json!({"retryAfterSeconds": 7, "violatedPolicies": ["client"]})
+        );
+        assert_eq!(header(&verdict, "retry-after").unwrap(), "7");
+        assert_eq!(
+            header(&verdict, "ratelimit").unwrap(),
+            "\"global\";r=3;t=7, \"client\";r=0;t=7",
+            "no item names a time after Retry-After"
+        );
+    }
+
+    #[test]
+    fn all_that_refuse_are_named() {
+        let verdict = Verdict::new(
+            vec![
+                standing("client", 60, "90s", 0, 1),
+                standing("client:tool", 10, "24h", 0, 2),
+            ],
+            Some(Duration::from_millis(2)),
+        );
+        assert_eq!(verdict.policy(), "client, 60 per 90s; client:tool, 10 per 1d");
+        assert_eq!(verdict.retry_after_seconds(), Some(1));
+        assert_eq!(verdict.violated().collect::<Vec<_>>(), ["client", "client:tool"]);
+    }
+}
