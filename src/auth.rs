@@ -3,8 +3,12 @@
 pub mod api_key;
 pub mod authenticator;
 pub mod caller;
+mod config;
 pub mod failures;
+mod guard;
 
 pub use api_key::Keys;
 pub use authenticator::{AuthFailure, Authenticator, Directory, FailureKind};
 pub use caller::{Caller, Proof, User};
+pub use config::{ApiKeys, Config};
+pub use guard::{Gate, authenticate};

@@ -64,7 +64,7 @@ impl Loaded {
     pub fn from_file(path: &Path, environment: &Environment) -> Result<Self, Refused> {
         let name = path.display().to_string();
         let text = read_bounded(path).map_err(|error| {
-            Refused::one(&name, "", &error.to_string(), "name a readable TOML file with --config")
+            Refused::one(&name, error, "name a readable TOML file with --config")
         })?;
         let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
         Self::from_text(&name, &text, base, environment)
@@ -95,6 +95,20 @@ impl Loaded {
 }
 
 impl Config {
+    /// The limits, as `limit` takes them.
+    ///
+    /// # Errors
+    /// The limits of clients that cannot be kept.
+    pub fn rules(&self) -> Result<limit::Rules, Vec<limit::BadLimit>> {
+        let own = |(name, client): (&Arc<str>, &Client)| Some((name.clone(), client.limits?));
+        limit::Rules::new(&self.limits, self.clients.iter().filter_map(own))
+    }
+
+    /// Which role each client has.
+    pub fn directory(&self) -> auth::Directory {
+        self.clients.iter().map(|(name, client)| (name.clone(), client.role.clone())).collect()
+    }
+
     /// Roles and clients, as `permit` takes them.
     pub fn policy(&self) -> Policy {
         Policy { roles: self.roles.clone(), clients: self.clients.clone() }
@@ -103,34 +117,29 @@ impl Config {
     fn problems(&self) -> Vec<Problem> {
         let permissions = tools::permissions();
         let names: Vec<&str> = permissions.iter().map(|permission| permission.tool).collect();
+        let known = || format!("the tools are: {}", names.join(", "));
         let mut problems = Vec::new();
-        let mut add = |key: &str, problem: &dyn fmt::Display, remedy: &str| {
-            problems.push(Problem {
-                key: key.into(),
-                problem: problem.to_string(),
-                remedy: remedy.into(),
-            });
-        };
         if self.clients.is_empty() {
-            add("clients", &"no client is configured", "add [clients.NAME] with role = \"…\"");
+            problems.push(Problem::new("clients: no client is configured", "add [clients.NAME] with role = \"...\""));
         }
-        if let Err(error) = self.policy().check(&permissions) {
-            add(error.key(), &error, &error.remedy());
+        let policy = self.policy().check(&permissions).err().unwrap_or_default();
+        problems.extend(policy.iter().map(|bad| Problem::new(bad, known())));
+        let limits = self.limits.check(&names).err().unwrap_or_default();
+        problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
+        let rules = self.rules().err().unwrap_or_default();
+        problems.extend(rules.iter().map(|bad| Problem::new(bad, "a window is at most 24h and 1000000 requests")));
+        if let Err(bad) = self.server.check() {
+            problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
         }
-        if let Err(error) = self.limits.check(&names) {
-            add(error.key(), &error, &error.remedy());
-        }
-        if let Err(error) = self.server.check() {
-            add(error.key(), &error, error.remedy());
-        }
-        if let Err(error) = self.zoho.check() {
-            add("zoho", &error, "write it as https://HOST, or leave it out and set data_center");
+        if let Err(bad) = self.zoho.check() {
+            problems.push(Problem::new(format!("zoho.{bad}"), "write it as https://HOST, or leave it out and set data_center"));
         }
         problems
     }
 
     fn warnings(&self) -> Vec<String> {
-        self.policy().check(&tools::permissions()).unwrap_or_default()
+        let warnings = self.policy().check(&tools::permissions()).unwrap_or_default();
+        warnings.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -143,34 +152,34 @@ pub struct Refused {
 
 #[derive(Debug)]
 struct Problem {
-    key: String,
-    problem: String,
+    /// Begins with the key.
+    text: String,
     remedy: String,
 }
 
+impl Problem {
+    fn new(text: impl ToString, remedy: impl Into<String>) -> Self {
+        Self { text: text.to_string(), remedy: remedy.into() }
+    }
+}
+
 impl Refused {
-    fn one(file: &str, key: &str, problem: &str, remedy: &str) -> Self {
-        let problem =
-            Problem { key: key.into(), problem: problem.into(), remedy: remedy.into() };
-        Self { file: file.into(), problems: vec![problem] }
+    fn one(file: &str, text: impl ToString, remedy: impl Into<String>) -> Self {
+        Self { file: file.into(), problems: vec![Problem::new(text, remedy)] }
     }
 
     fn typed(file: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> Self {
-        let path = error.path().to_string();
-        let problem = error.inner().message().to_owned();
+        let (path, problem) = (error.path(), error.inner().message());
         let remedy = "config/default.toml has every key with its type and default";
-        Self::one(file, if path == "." { "" } else { &path }, &problem, remedy)
+        Self::one(file, format!("{path}: {problem}"), remedy)
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, Problem { key, problem, remedy }) in self.problems.iter().enumerate() {
-            if n > 0 {
-                writeln!(f)?;
-            }
-            let at = if key.is_empty() { "" } else { ": " };
-            write!(f, "{}{at}{key}: {problem}\n  remedy: {remedy}", self.file)?;
+        for (n, Problem { text, remedy }) in self.problems.iter().enumerate() {
+            let line_end = if n > 0 { "\n" } else { "" };
+            write!(f, "{line_end}{}: {text}\n  remedy: {remedy}", self.file)?;
         }
         Ok(())
     }

@@ -1,1 +1,134 @@
-//! Cached checks of what this daemon depends on.
+//! Whether this instance can work, from what is already known: a probe costs Zoho nothing and
+//! cannot be used to hammer it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use crate::{
+    audit::{Audit, OnFailure},
+    auth::Authenticator,
+    listen::Drain,
+    zoho::{State as ZohoState, Zoho},
+};
+
+/// What the checks look at.
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Health {
+    pub zoho: Zoho,
+    pub audit: Audit,
+    pub authenticator: Arc<Authenticator>,
+    pub drain: Drain,
+    pub started: Instant,
+}
+
+/// `GET /health`: for load balancers. A dependency that is down makes an instance degraded, never
+/// unhealthy: another instance would be no better off.
+pub async fn health(State(health): State<Arc<Health>>) -> Response {
+    let report = health.report();
+    let code = match report.status {
+        Status::Healthy | Status::Degraded => StatusCode::OK,
+        Status::Unhealthy => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(report)).into_response()
+}
+
+/// `GET /livez`: the process answers.
+pub async fn livez() -> &'static str {
+    "ok"
+}
+
+/// `GET /readyz`: ready for traffic.
+pub async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, &'static str) {
+    match health.report().status {
+        Status::Healthy | Status::Degraded => (StatusCode::OK, "ok"),
+        Status::Unhealthy => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+    }
+}
+
+impl Health {
+    /// Looks at Zoho from time to time when no call does, until the drain begins.
+    pub async fn watch(self: Arc<Self>) {
+        loop {
+            self.zoho.probe(FRESH).await;
+            tokio::select! {
+                () = tokio::time::sleep(FRESH) => {}
+                () = self.drain.begun().cancelled() => return,
+            }
+        }
+    }
+
+    fn report(&self) -> Report {
+        let zoho = self.zoho.status();
+        let zoho_api = Check {
+            status: match zoho.state {
+                ZohoState::Ok => "ok",
+                ZohoState::Down => "down",
+                ZohoState::CredentialsRefused => "credentials_refused",
+            },
+            latency_ms: Some(millis(zoho.latency)),
+        };
+        let degraded = zoho.state != ZohoState::Ok;
+        Report {
+            status: match (self.is_usable(), degraded) {
+                (false, _) => Status::Unhealthy,
+                (true, true) => Status::Degraded,
+                (true, false) => Status::Healthy,
+            },
+            checks: Checks { zoho_api, redis: Check { status: "not_configured", latency_ms: None } },
+            uptime: (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        }
+    }
+
+    /// What another instance could do better.
+    fn is_usable(&self) -> bool {
+        let recording =
+            self.audit.is_writable() || self.audit.on_failure() == OnFailure::Continue;
+        let keys = self.authenticator.keys().usable(Timestamp::now()) > 0;
+        recording && keys && !self.drain.has_begun()
+    }
+}
+
+#[derive(Serialize)]
+struct Report {
+    status: Status,
+    checks: Checks,
+    /// Seconds.
+    uptime: f64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+#[derive(Serialize)]
+struct Checks {
+    zoho_api: Check,
+    redis: Check,
+}
+
+#[derive(Serialize)]
+struct Check {
+    status: &'static str,
+    #[serde(rename = "latencyMs", skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<u64>,
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How old the last word of Zoho may be.
+const FRESH: Duration = Duration::from_secs(20);

@@ -2,9 +2,11 @@
 //! [`Grant`] with obligations, or a [`Denial`].
 
 pub mod grant;
+mod guard;
 pub mod role;
 
 pub use grant::{Denial, Effect, Grant, Permission};
+pub use guard::{Decision, Gate, permit};
 pub use role::{BadPolicy, Client, Policy, PolicyWarning, Role, Visibility};
 
 use crate::{auth::Caller, zoho::Scope};

@@ -20,6 +20,8 @@ pub enum Refusal {
     NoCredential,
     /// The credential is bad, whatever is wrong with it.
     InvalidKey,
+    /// A bearer token that is none of ours.
+    InvalidToken,
     /// Two credentials that disagree.
     CredentialsDisagree,
     /// Too many failed logins from this address.
@@ -92,6 +94,7 @@ impl Refusal {
             ),
             Self::NoCredential => (StatusCode::UNAUTHORIZED, "API key required"),
             Self::InvalidKey => (StatusCode::UNAUTHORIZED, "Invalid API key"),
+            Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Invalid token"),
             Self::CredentialsDisagree => (
                 StatusCode::UNAUTHORIZED,
                 "More than one credential was sent. Send exactly one",
@@ -151,6 +154,7 @@ impl Refusal {
             | Self::Origin
             | Self::NoCredential
             | Self::InvalidKey
+            | Self::InvalidToken
             | Self::CredentialsDisagree
             | Self::TooManyFailures { .. }
             | Self::NoSession

@@ -1,1 +1,80 @@
-//! The walk of a request.
+//! The walk of a request, spelled once. Each guard is one function in its own room; a guard that
+//! finds its predecessor's value missing answers 500, so a mis-ordered stack is never open.
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post, post_service},
+};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{app::App, auth, call, health, limit, listen, mcp, permit, refusal::Refusal};
+
+/// Every route behind its guards.
+pub fn router(app: &App) -> Router {
+    let mut router = Router::new().merge(streamable(app)).merge(probes(app));
+    if app.config.mcp.legacy_sse {
+        router = router.merge(legacy_sse(app));
+    }
+    // For every route, top to bottom. A layer wraps what stands below it.
+    router.fallback(not_found).layer(
+        ServiceBuilder::new()
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn_with_state(app.trusted_proxies.clone(), listen::identify))
+            .layer(from_fn_with_state(app.allowed.clone(), listen::host_and_origin)),
+    )
+}
+
+/// `/mcp`: who, what, how much, whether; then rmcp.
+fn streamable(app: &App) -> Router {
+    let guards = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
+        .layer(from_fn_with_state(app.body, call::read))
+        .layer(from_fn_with_state(app.limit.clone(), limit::limit))
+        .layer(from_fn_with_state(app.permit.clone(), permit::permit))
+        .layer(from_fn(mcp::accept));
+    let rmcp = mcp::streamable(app.handler.clone(), &app.config.mcp, &app.drain);
+    // There are no sessions to read from or to end.
+    Router::new().route("/mcp", post_service(rmcp).layer(guards).fallback(only_post))
+}
+
+/// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream.
+fn legacy_sse(app: &App) -> Router {
+    let who = || from_fn_with_state(app.auth.clone(), auth::authenticate);
+    let guards = ServiceBuilder::new()
+        .layer(who())
+        .layer(from_fn_with_state(app.sessions.clone(), mcp::in_band))
+        .layer(from_fn_with_state(app.body, call::read))
+        .layer(from_fn_with_state(app.limit.clone(), limit::limit))
+        .layer(from_fn_with_state(app.permit.clone(), permit::permit));
+    Router::new()
+        .route("/sse", get(mcp::open).with_state((app.sessions.clone(), app.handler.clone())).layer(who()))
+        .route("/messages", post(mcp::post).layer(guards))
+}
+
+/// What load balancers and orchestrators ask, without a credential.
+fn probes(app: &App) -> Router {
+    Router::new()
+        .route("/health", get(health::health))
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .with_state(app.health.clone())
+}
+
+async fn only_post() -> Response {
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
+}
+
+async fn not_found() -> Response {
+    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], NOT_FOUND).into_response()
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a request handler panicked");
+    Refusal::Internal.into_response()
+}
+
+const NOT_FOUND: &str = r#"{"error":"Not found. MCP is at /mcp"}"#;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::audit::Event;
+
 /// Who is calling, and how that was proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -15,6 +17,20 @@ pub struct Caller {
     pub proven_by: Proof,
     /// Which key proved it.
     pub key_id: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// An event that names the caller.
+    pub fn sign(&self, event: Event) -> Event {
+        Event {
+            client_id: Some(self.client.clone()),
+            user_id: self.user.as_ref().map(|user| user.subject.clone()),
+            role: Some(self.role.clone()),
+            auth_method: Some(self.proven_by.name()),
+            key_id: self.key_id.clone(),
+            ..event
+        }
+    }
 }
 
 /// A person: unique within the issuer that names them.

@@ -12,7 +12,7 @@ use axum::{
 };
 use jiff::Timestamp;
 
-use super::{AuthFailure, Authenticator, Caller, authenticator::FailureKind};
+use super::{AuthFailure, Authenticator, Caller, FailureKind};
 use crate::{
     audit::{Audit, Event, Kind},
     listen::Peer,
@@ -61,7 +61,10 @@ impl Gate {
                 retry_after_seconds: Some(retry_after.as_secs() + 1),
                 ..Event::new(Kind::RateLimitExceeded)
             },
-            FailureKind::NoCredential | FailureKind::Invalid | FailureKind::Conflict => Event {
+            FailureKind::NoCredential
+            | FailureKind::Invalid
+            | FailureKind::InvalidToken
+            | FailureKind::Conflict => Event {
                 key_id: failure.key_id.clone(),
                 reason: Some(failure.reason.into()),
                 ..Event::new(Kind::AuthFailed)
@@ -76,6 +79,7 @@ impl From<AuthFailure> for Refusal {
         match failure.kind {
             FailureKind::NoCredential => Self::NoCredential,
             FailureKind::Invalid => Self::InvalidKey,
+            FailureKind::InvalidToken => Self::InvalidToken,
             FailureKind::Conflict => Self::CredentialsDisagree,
             FailureKind::TooManyFailures { retry_after, .. } => {
                 Self::TooManyFailures { retry_after_seconds: retry_after.as_secs() + 1 }

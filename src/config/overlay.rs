@@ -13,7 +13,6 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Table, Refused> {
         });
         Refused::one(
             &format!("{name}:{line}"),
-            "",
             error.message(),
             "mend the TOML there; config/default.toml shows how each key is written",
         )
@@ -47,7 +46,6 @@ pub(super) fn environment(table: &mut Table, environment: &Environment) -> Resul
         let (Some(last), false) = (last, keys.iter().any(String::is_empty)) else {
             return Err(Refused::one(
                 name,
-                "",
                 "the name does not spell a key",
                 "write it as ZOHO_MCP__SECTION__KEY",
             ));
@@ -57,7 +55,7 @@ pub(super) fn environment(table: &mut Table, environment: &Environment) -> Resul
             let key = existing(at, key);
             let slot = at.entry(key).or_insert_with(|| Value::Table(Table::new()));
             at = slot.as_table_mut().ok_or_else(|| {
-                Refused::one(name, "", "the key before the last is not a section", "see config/default.toml")
+                Refused::one(name, "the key before the last is not a section", "see config/default.toml")
             })?;
         }
         let last = existing(at, last);

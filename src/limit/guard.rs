@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -15,6 +16,7 @@ use crate::{
     auth::Caller,
     call::Call,
     listen::{Door, Peer},
+    permit::Permission,
     refusal::{OverLimit, Refusal},
 };
 
@@ -23,6 +25,10 @@ use crate::{
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Gate {
     pub limiter: Arc<Limiter>,
+    /// How a refusal is answered; changes with the configuration.
+    pub answer: Arc<ArcSwap<Answer>>,
+    /// The tools that exist, whose names may be logged.
+    pub tools: Arc<[Permission]>,
     pub audit: Audit,
 }
 
@@ -56,14 +62,14 @@ pub async fn limit(
     };
     let verdict = gate.limiter.admit(&subject).await;
     let headers = verdict.headers();
-    if !verdict.admitted {
-        gate.audit.record(caller.sign(peer.sign(refused(&verdict, call)))).await;
+    if !verdict.is_admitted() {
+        gate.audit.record(caller.sign(peer.sign(gate.refused(&verdict, call)))).await;
         if !call.is_request() {
             // Nobody waits for an answer, and an error would end some clients.
             return Ok(StatusCode::ACCEPTED.into_response());
         }
         let over = over(&verdict, call);
-        let in_band = peer.door == Door::Messages || gate.limiter.answer() == Answer::ToolError;
+        let in_band = peer.door == Door::Messages || **gate.answer.load() == Answer::ToolError;
         if !in_band || call.tool().is_none() {
             return Err(Refusal::OverLimit(Box::new(over)));
         }
@@ -83,17 +89,21 @@ fn over(verdict: &Verdict, call: &Call) -> OverLimit {
     OverLimit {
         id: call.id.clone(),
         message: verdict.message(),
-        retry_after_seconds: verdict.retry_after_seconds(),
-        policies: verdict.violated.to_vec(),
-        headers: verdict.headers(),
+        retry_after_seconds: verdict.retry_after_seconds().unwrap_or(1),
+        policies: verdict.violated().collect(),
+        headers: verdict.headers().collect(),
     }
 }
 
-fn refused(verdict: &Verdict, call: &Call) -> Event {
-    Event {
-        tool_name: call.tool().and_then(|tool| verdict.known_tool(tool)).map(Into::into),
-        policy: Some(verdict.violated.join(",").into()),
-        retry_after_seconds: Some(verdict.retry_after_seconds()),
-        ..Event::new(Kind::RateLimitExceeded)
+impl Gate {
+    fn refused(&self, verdict: &Verdict, call: &Call) -> Event {
+        // A name that is no tool's is the caller's text, so it is not written.
+        let known = |name: &str| self.tools.iter().find(|known| known.tool == name);
+        Event {
+            tool_name: call.tool().and_then(known).map(|known| known.tool.into()),
+            policy: Some(verdict.policy().into()),
+            retry_after_seconds: verdict.retry_after_seconds(),
+            ..Event::new(Kind::RateLimitExceeded)
+        }
     }
 }

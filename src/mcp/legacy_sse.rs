@@ -38,8 +38,7 @@ pub use session::Sessions;
 /// # Errors
 /// [`Refusal::TooManyOpen`] beyond `[mcp] max_streams_per_client`.
 pub async fn open(
-    State(sessions): State<Arc<Sessions>>,
-    State(handler): State<Handler>,
+    State((sessions, handler)): State<(Arc<Sessions>, Handler)>,
     Extension(caller): Extension<Arc<Caller>>,
     Extension(peer): Extension<Peer>,
 ) -> Result<Response, Refusal> {

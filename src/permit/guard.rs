@@ -89,7 +89,7 @@ fn denied(decision: &Decision) -> Option<Event> {
     match decision {
         Decision::Denied { tool, denial } => Some(Event {
             tool_name: Some((*tool).into()),
-            reason: Some(denial.reason().into()),
+            reason: Some(denial.to_string().into()),
             ..event
         }),
         Decision::UnknownTool => Some(Event { reason: Some("unknown_tool".into()), ..event }),

@@ -1,0 +1,151 @@
+//! Changes without a restart: keys, roles, clients and limits. A document is checked whole before
+//! any of it counts; while it is bad the last good one keeps serving, and one event says so.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+use super::{App, Environment, Loaded};
+use crate::{
+    audit::{Event, Kind},
+    auth::Gate as AuthGate,
+    limit::Gate as LimitGate,
+    permit::Gate as PermitGate,
+    secrets,
+    setting::SecretRef,
+};
+
+/// Watches the configuration and the keys of a running daemon.
+pub struct Reload {
+    file: PathBuf,
+    base: PathBuf,
+    environment: Environment,
+    source: SecretRef,
+    refresh: Duration,
+    auth: AuthGate,
+    limit: LimitGate,
+    permit: PermitGate,
+    seen: Seen,
+}
+
+/// What the files looked like when they were last read.
+struct Seen {
+    config: Option<Stamp>,
+    keys: Option<Stamp>,
+    keys_at: Instant,
+    /// The last document that was looked at, good or bad.
+    document: Vec<u8>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    modified: SystemTime,
+    length: u64,
+}
+
+impl Reload {
+    /// Watches what `app` was built from.
+    pub fn new(app: &App, file: &Path, loaded: &Loaded, environment: Environment, keys: Vec<u8>) -> Self {
+        let api_keys = &app.config.auth.api_keys;
+        let mut reload = Self {
+            file: file.to_path_buf(),
+            base: loaded.base.clone(),
+            environment,
+            source: api_keys.source.clone(),
+            refresh: api_keys.refresh.duration(),
+            auth: app.auth.clone(),
+            limit: app.limit.clone(),
+            permit: app.permit.clone(),
+            seen: Seen { config: None, keys: None, keys_at: Instant::now(), document: keys },
+        };
+        reload.seen.config = stamp(&reload.file);
+        reload.seen.keys = reload.keys_stamp();
+        reload
+    }
+
+    /// Reads again whatever has changed on disk since.
+    pub async fn changed(&mut self) {
+        if stamp(&self.file) != self.seen.config {
+            self.config().await;
+        }
+        if self.keys_stamp() != self.seen.keys || self.seen.keys_at.elapsed() >= self.refresh {
+            self.keys().await;
+        }
+    }
+
+    /// Reads everything again.
+    pub async fn everything(&mut self) {
+        self.config().await;
+        self.keys().await;
+    }
+
+    async fn config(&mut self) {
+        self.seen.config = stamp(&self.file);
+        let problem = match Loaded::from_file(&self.file, &self.environment) {
+            Ok(loaded) => self.apply(&loaded),
+            Err(refused) => Some(refused.to_string()),
+        };
+        self.tell(Kind::ConfigReload, problem).await;
+    }
+
+    fn apply(&self, loaded: &Loaded) -> Option<String> {
+        let config = &loaded.config;
+        let Ok(rules) = config.rules() else { return Some("limits are out of range".into()) };
+        self.auth.authenticator.reload(config.directory(), config.limits.failed_logins);
+        self.limit.limiter.reload(rules);
+        self.limit.answer.store(Arc::new(config.limits.answer));
+        self.permit.policy.store(Arc::new(config.policy()));
+        None
+    }
+
+    async fn keys(&mut self) {
+        self.seen.keys = self.keys_stamp();
+        self.seen.keys_at = Instant::now();
+        let found = secrets::read(&self.source, &self.base, &|name| self.environment.get(name).cloned());
+        let problem = match found {
+            Ok(secret) if secret.bytes() == self.seen.document => return,
+            Ok(secret) => {
+                self.seen.document = secret.bytes().to_vec();
+                let replaced = self.auth.authenticator.keys().replace(secret.bytes());
+                replaced.err().map(|bad| bad.to_string())
+            }
+            Err(error) => {
+                // Said once, until something can be read again.
+                if self.seen.document.is_empty() {
+                    return;
+                }
+                self.seen.document.clear();
+                Some(error.to_string())
+            }
+        };
+        self.tell(Kind::KeysReload, problem).await;
+    }
+
+    /// The audit log says that it happened, the operational log what is wrong.
+    async fn tell(&self, kind: Kind, problem: Option<String>) {
+        let outcome = if problem.is_some() { "refused_last_good_keeps_serving" } else { "applied" };
+        match (kind, &problem) {
+            (Kind::ConfigReload, Some(problem)) => tracing::error!(problem, "the configuration was not reloaded"),
+            (_, Some(problem)) => tracing::error!(problem, "the keys were not reloaded"),
+            (_, None) => tracing::info!(?kind, "reloaded"),
+        }
+        let event = Event { reason: Some(outcome.into()), ..Event::new(kind) };
+        self.auth.audit.record(event).await;
+    }
+
+    fn keys_stamp(&self) -> Option<Stamp> {
+        match &self.source {
+            SecretRef::File(path) => stamp(&self.base.join(path)),
+            SecretRef::Env(_) => None,
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some(Stamp { modified: metadata.modified().ok()?, length: metadata.len() })
+}

@@ -1,0 +1,23 @@
+//! `[auth]`
+
+use serde::Deserialize;
+
+use crate::setting::{SecretRef, Span};
+
+/// `[auth]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[auth.api_keys]`
+    pub api_keys: ApiKeys,
+}
+
+/// `[auth.api_keys]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeys {
+    /// Where the document with the hashes is.
+    pub source: SecretRef,
+    /// How often it is read again.
+    pub refresh: Span,
+}

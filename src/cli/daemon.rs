@@ -1,0 +1,118 @@
+//! A running daemon: from the bound socket to the last line of the audit log.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Interval, MissedTickBehavior, interval},
+};
+
+use crate::{
+    app::{App, Reload},
+    audit::{Event, Kind},
+    listen::{self, Outcome},
+    router::router,
+};
+
+/// Binds, with an error that says what to do.
+pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("could not listen on {address}; choose another address or port, 0 for a free one")
+    })
+}
+
+/// Serves until SIGTERM or SIGINT, then drains. `ready` is called once the socket answers.
+pub(super) async fn run(
+    app: App,
+    listener: TcpListener,
+    reload: Option<Reload>,
+    ready: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    let routes = router(&app);
+    let watch = tokio::spawn(Arc::clone(&app.health).watch());
+    let (config, drain) = (app.config.server.clone(), app.drain.clone());
+    let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
+    ready()?;
+    match reload {
+        Some(reload) => reload_until_end(reload, &mut signals).await,
+        None => signals.end().await,
+    }
+    let outcome = finish(&app, &mut signals).await;
+    watch.abort();
+    server.abort();
+    app.audit().close().await;
+    anyhow::ensure!(outcome == Outcome::Clean, "some calls were cut off at the end of the drain");
+    Ok(())
+}
+
+async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {
+    loop {
+        match signals.next().await {
+            Wake::End => return,
+            Wake::HangUp => reload.everything().await,
+            Wake::Tick => reload.changed().await,
+        }
+    }
+}
+
+async fn finish(app: &App, signals: &mut Signals) -> Outcome {
+    app.drain.begin();
+    app.audit().record(Event::new(Kind::DrainBegin)).await;
+    let outcome = tokio::select! {
+        outcome = app.drain.finish(app.config.server.drain_timeout.duration()) => outcome,
+        // Asked twice, it ends at once.
+        () = signals.end() => Outcome::CutOff,
+    };
+    let reason = match outcome {
+        Outcome::Clean => "clean",
+        Outcome::CutOff => "cut_off",
+    };
+    app.audit().record(Event { reason: Some(reason.into()), ..Event::new(Kind::DrainEnd) }).await;
+    outcome
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    tick: Interval,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    End,
+    HangUp,
+    Tick,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            tick,
+        })
+    }
+
+    async fn next(&mut self) -> Wake {
+        tokio::select! {
+            _ = self.terminate.recv() => Wake::End,
+            _ = self.interrupt.recv() => Wake::End,
+            _ = self.hang_up.recv() => Wake::HangUp,
+            _ = self.tick.tick() => Wake::Tick,
+        }
+    }
+
+    async fn end(&mut self) {
+        while self.next().await != Wake::End {}
+    }
+}
+
+/// How often the configuration and the keys are looked at: two `stat` calls.
+const LOOK: Duration = Duration::from_secs(2);

@@ -1,0 +1,74 @@
+//! `zoho-mcp demo`: everything in one process, with data and keys that were made a moment ago.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::{
+    app::{App, Secrets},
+    audit::Audit,
+    auth::api_key::{ApiKey, KeyDocument},
+    cli::{Listen, banner, daemon, ready::Ready},
+    config::{self, Config, Environment, Loaded},
+    sandbox::{Options, Sandbox},
+    telemetry,
+    zoho::Credentials,
+};
+
+pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Result<()> {
+    let mut config = Loaded::from_text("demo.toml", config::DEMO, PathBuf::new(), &environment)?.config;
+    config.server.listen = listen.listen.unwrap_or(config.server.listen);
+    telemetry::init(&config.log);
+    let sandbox = Sandbox::start(Options::default()).await?;
+    config.zoho.accounts_url = Some(sandbox.url().to_owned());
+    config.zoho.api_url = Some(sandbox.url().to_owned());
+    let (keys, document) = fresh_keys(&config)?;
+    let secrets = Secrets { keys: document, zoho: credentials(&sandbox), pseudonym_key: None };
+    let audit = Audit::start(&config.audit, Box::new(std::io::stdout()));
+    let app = App::new(config, secrets, audit)?;
+    let listener = daemon::bind(app.config.server.listen).await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let clients: BTreeMap<&str, &str> =
+        keys.iter().map(|(client, key)| (&**client, key.expose_secret())).collect();
+    let ready = Ready {
+        url: url.clone(),
+        sandbox: Some(sandbox.url()),
+        clients: clients.clone(),
+        zoho: Some(sandbox.credentials()),
+    };
+    daemon::run(app, listener, None, || {
+        ready.write(listen.ready_file.as_deref())?;
+        banner::print(&url, sandbox.url(), &clients);
+        Ok(())
+    })
+    .await?;
+    sandbox.stop().await;
+    Ok(())
+}
+
+type FreshKeys = (BTreeMap<Arc<str>, SecretString>, Vec<u8>);
+
+/// One key a client; the hashes go the way that a key file's would.
+fn fresh_keys(config: &Config) -> anyhow::Result<FreshKeys> {
+    let (mut keys, mut document) = (BTreeMap::new(), None::<KeyDocument>);
+    for client in config.clients.keys() {
+        let (key, record) = ApiKey::generate("demo", client.clone(), Timestamp::now(), None)?;
+        keys.insert(client.clone(), key);
+        match &mut document {
+            Some(document) => document.push(record),
+            None => document = Some(KeyDocument::of(record)),
+        }
+    }
+    let document = document.map(|document| document.to_json()).transpose()?;
+    Ok((keys, document.unwrap_or_default()))
+}
+
+fn credentials(sandbox: &Sandbox) -> Credentials {
+    let given = sandbox.credentials();
+    Credentials {
+        client_id: given.client_id.clone(),
+        client_secret: given.client_secret.clone().into(),
+        refresh_token: given.refresh_tokens.admin.clone().into(),
+    }
+}

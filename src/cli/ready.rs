@@ -1,0 +1,36 @@
+//! The ready file: what a script needs to use what was just started.
+
+use std::{collections::BTreeMap, fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::sandbox;
+
+/// What applies is written, the rest left out.
+#[derive(Default, Serialize)]
+pub(super) struct Ready<'a> {
+    pub(super) url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sandbox: Option<&'a str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) clients: BTreeMap<&'a str, &'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) zoho: Option<&'a sandbox::Credentials>,
+}
+
+impl Ready<'_> {
+    /// Writes the file whole or not at all, for its owner only, since it may hold keys.
+    pub(super) fn write(&self, path: Option<&Path>) -> anyhow::Result<()> {
+        let Some(path) = path else { return Ok(()) };
+        let unfinished = path.with_extension("unfinished");
+        let write = || {
+            let mut options = fs::OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+            file.write_all(&serde_json::to_vec(self)?)?;
+            file.write_all(b"\n")?;
+            fs::rename(&unfinished, path)
+        };
+        write().with_context(|| format!("could not write the ready file {}", path.display()))
+    }
+}
