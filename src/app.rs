@@ -60,8 +60,10 @@ impl Secrets {
     /// Which key of the configuration refers to a secret that is missing or unusable.
     pub fn read(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Self> {
         let read = |key: &str, reference: &SecretRef| {
-            let secret = secrets::read(reference, &loaded.base, &|name| environment.get(name).cloned())
-                .with_context(|| format!("{key} in the configuration"))?;
+            let secret = secrets::read(reference, &loaded.base, &|name| {
+                environment.get(name).cloned()
+            })
+            .with_context(|| format!("{key} in the configuration"))?;
             if let Some(warning) = &secret.warning {
                 tracing::warn!("{key}: {warning}");
             }
@@ -70,16 +72,26 @@ impl Secrets {
         let config = &loaded.config;
         let keys = read("auth.api_keys.source", &config.auth.api_keys.source)
             .context("make a key with `zoho-mcp keys new` first")?;
-        let zoho = config.zoho.credentials.as_ref().context("zoho.credentials is not set")?;
+        let zoho = config
+            .zoho
+            .credentials
+            .as_ref()
+            .context("zoho.credentials is not set")?;
         let zoho = read("zoho.credentials", zoho)?;
         let zoho = serde_json::from_slice(zoho.bytes()).ok().context(
             "zoho.credentials: expected a JSON object with client_id, client_secret and refresh_token",
         )?;
         let pseudonym_key = match &config.audit.pseudonym_key {
-            Some(reference) => Some(pseudonym_key(read("audit.pseudonym_key", reference)?.bytes())?),
+            Some(reference) => Some(pseudonym_key(
+                read("audit.pseudonym_key", reference)?.bytes(),
+            )?),
             None => None,
         };
-        Ok(Self { keys: keys.bytes().to_vec(), zoho, pseudonym_key })
+        Ok(Self {
+            keys: keys.bytes().to_vec(),
+            zoho,
+            pseudonym_key,
+        })
     }
 }
 
@@ -89,7 +101,11 @@ impl App {
     /// # Errors
     /// What cannot be used, by its key in the configuration.
     pub fn new(config: Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
-        let Secrets { keys, zoho, pseudonym_key } = secrets;
+        let Secrets {
+            keys,
+            zoho,
+            pseudonym_key,
+        } = secrets;
         let drain = Drain::default();
         let zoho = Zoho::new(&config.zoho, zoho).context("zoho")?;
         let keys = KeySet::from_document(&keys).context("auth.api_keys.source")?;
@@ -98,7 +114,9 @@ impl App {
             config.directory(),
             config.limits.failed_logins,
         ));
-        let rules = config.rules().map_err(|_| anyhow::anyhow!("limits are out of range"))?;
+        let rules = config
+            .rules()
+            .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
         let limiter = Arc::new(Limiter::new(rules));
         let policy = Arc::new(ArcSwap::from_pointee(config.policy()));
         let permissions: Arc<[permit::Permission]> = tools::permissions().into();
@@ -122,9 +140,21 @@ impl App {
         let answer = Arc::new(ArcSwap::from_pointee(config.limits.answer));
         Ok(Self {
             handler,
-            auth: auth::Gate { authenticator, audit: audit.clone() },
-            limit: limit::Gate { limiter, answer, tools: permissions.clone(), audit: audit.clone() },
-            permit: permit::Gate { policy, tools: permissions, audit },
+            auth: auth::Gate {
+                authenticator,
+                audit: audit.clone(),
+            },
+            limit: limit::Gate {
+                limiter,
+                answer,
+                tools: permissions.clone(),
+                audit: audit.clone(),
+            },
+            permit: permit::Gate {
+                policy,
+                tools: permissions,
+                audit,
+            },
             body: call::Limits {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),
@@ -146,6 +176,9 @@ impl App {
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {
     let key = bytes.trim_ascii_end();
-    anyhow::ensure!(key.len() >= 32, "audit.pseudonym_key: the key is shorter than 32 bytes");
+    anyhow::ensure!(
+        key.len() >= 32,
+        "audit.pseudonym_key: the key is shorter than 32 bytes"
+    );
     Ok(key.to_vec().into())
 }

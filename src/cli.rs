@@ -80,7 +80,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("zoho-mcp: {error:#}");
             // As sysexits.h has it: the command was used with a bad configuration.
-            if error.is::<Refused>() || error.is::<BadConfiguration>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+            if error.is::<Refused>() || error.is::<BadConfiguration>() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -101,5 +105,8 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
 }

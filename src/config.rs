@@ -13,8 +13,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    audit, auth,
-    limit, listen, mcp,
+    audit, auth, limit, listen, mcp,
     permit::{Client, Policy, Role},
     telemetry, tools, zoho,
 };
@@ -87,10 +86,17 @@ impl Loaded {
             .map_err(|error| Refused::typed(name, &error))?;
         let problems = config.problems();
         if !problems.is_empty() {
-            return Err(Refused { file: name.into(), problems });
+            return Err(Refused {
+                file: name.into(),
+                problems,
+            });
         }
         let warnings = config.warnings();
-        Ok(Self { config, base, warnings })
+        Ok(Self {
+            config,
+            base,
+            warnings,
+        })
     }
 }
 
@@ -106,39 +112,61 @@ impl Config {
 
     /// Which role each client has.
     pub fn directory(&self) -> auth::Directory {
-        self.clients.iter().map(|(name, client)| (name.clone(), client.role.clone())).collect()
+        self.clients
+            .iter()
+            .map(|(name, client)| (name.clone(), client.role.clone()))
+            .collect()
     }
 
     /// Roles and clients, as `permit` takes them.
     pub fn policy(&self) -> Policy {
-        Policy { roles: self.roles.clone(), clients: self.clients.clone() }
+        Policy {
+            roles: self.roles.clone(),
+            clients: self.clients.clone(),
+        }
     }
 
     fn problems(&self) -> Vec<Problem> {
         let permissions = tools::permissions();
-        let names: Vec<&str> = permissions.iter().map(|permission| permission.tool).collect();
+        let names: Vec<&str> = permissions
+            .iter()
+            .map(|permission| permission.tool)
+            .collect();
         let known = || format!("the tools are: {}", names.join(", "));
         let mut problems = Vec::new();
         if self.clients.is_empty() {
-            problems.push(Problem::new("clients: no client is configured", "add [clients.NAME] with role = \"...\""));
+            problems.push(Problem::new(
+                "clients: no client is configured",
+                "add [clients.NAME] with role = \"...\"",
+            ));
         }
         let policy = self.policy().check(&permissions).err().unwrap_or_default();
         problems.extend(policy.iter().map(|bad| Problem::new(bad, known())));
         let limits = self.limits.check(&names).err().unwrap_or_default();
         problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();
-        problems.extend(rules.iter().map(|bad| Problem::new(bad, "a window is at most 24h and 1000000 requests")));
+        problems.extend(
+            rules
+                .iter()
+                .map(|bad| Problem::new(bad, "a window is at most 24h and 1000000 requests")),
+        );
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
         }
         if let Err(bad) = self.zoho.check() {
-            problems.push(Problem::new(format!("zoho.{bad}"), "write it as https://HOST, or leave it out and set data_center"));
+            problems.push(Problem::new(
+                format!("zoho.{bad}"),
+                "write it as https://HOST, or leave it out and set data_center",
+            ));
         }
         problems
     }
 
     fn warnings(&self) -> Vec<String> {
-        let warnings = self.policy().check(&tools::permissions()).unwrap_or_default();
+        let warnings = self
+            .policy()
+            .check(&tools::permissions())
+            .unwrap_or_default();
         warnings.iter().map(ToString::to_string).collect()
     }
 }
@@ -159,13 +187,19 @@ struct Problem {
 
 impl Problem {
     fn new(text: impl ToString, remedy: impl Into<String>) -> Self {
-        Self { text: text.to_string(), remedy: remedy.into() }
+        Self {
+            text: text.to_string(),
+            remedy: remedy.into(),
+        }
     }
 }
 
 impl Refused {
     fn one(file: &str, text: impl ToString, remedy: impl Into<String>) -> Self {
-        Self { file: file.into(), problems: vec![Problem::new(text, remedy)] }
+        Self {
+            file: file.into(),
+            problems: vec![Problem::new(text, remedy)],
+        }
     }
 
     fn typed(file: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> Self {
@@ -199,8 +233,10 @@ mod tests {
     use super::*;
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, String> {
-        let environment =
-            environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let environment = environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         Loaded::from_text("test.toml", text, PathBuf::new(), &environment)
             .map_err(|refused| refused.to_string())
     }
@@ -222,8 +258,13 @@ mod tests {
 
     #[test]
     fn the_environment_wins_over_the_file_and_the_file_over_the_defaults() {
-        let text = format!("[server]\nlisten = \"127.0.0.1:1\"\n[mcp]\nlegacy_sse = false\n{LEAST}");
-        let loaded = load(&text, &[("ZOHO_MCP__SERVER__LISTEN", "127.0.0.1:2"), ("HOME", "x")]).unwrap();
+        let text =
+            format!("[server]\nlisten = \"127.0.0.1:1\"\n[mcp]\nlegacy_sse = false\n{LEAST}");
+        let loaded = load(
+            &text,
+            &[("ZOHO_MCP__SERVER__LISTEN", "127.0.0.1:2"), ("HOME", "x")],
+        )
+        .unwrap();
         assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:2");
         assert!(!loaded.config.mcp.legacy_sse);
         assert_eq!(loaded.config.mcp.max_body.bytes(), 256 << 10);
@@ -232,17 +273,35 @@ mod tests {
     #[test]
     fn a_refusal_names_file_key_and_remedy() {
         for (text, says) in [
-            ("[server]\nlitsen = \"x\"", "test.toml: server.litsen: unknown field `litsen`"),
-            ("[mcp]\ntool_timeout = \"soon\"", "test.toml: mcp.tool_timeout: expected a span"),
+            (
+                "[server]\nlitsen = \"x\"",
+                "test.toml: server.litsen: unknown field `litsen`",
+            ),
+            (
+                "[mcp]\ntool_timeout = \"soon\"",
+                "test.toml: mcp.tool_timeout: expected a span",
+            ),
             ("[clients.x]\nrole = \"none\"", "test.toml: clients.x.role"),
-            ("[roles.x]\ntools = [\"drop_table\"]\nmax_records_per_query = 1", "test.toml: roles.x.tools"),
-            ("[roles.x]\ntools = []\nmax_records_per_query = 0", "test.toml: roles.x.max_records_per_query"),
-            ("[limits.tools]\nnope = { requests = 1, per = \"1m\" }", "test.toml: limits.tools.nope"),
+            (
+                "[roles.x]\ntools = [\"drop_table\"]\nmax_records_per_query = 1",
+                "test.toml: roles.x.tools",
+            ),
+            (
+                "[roles.x]\ntools = []\nmax_records_per_query = 0",
+                "test.toml: roles.x.max_records_per_query",
+            ),
+            (
+                "[limits.tools]\nnope = { requests = 1, per = \"1m\" }",
+                "test.toml: limits.tools.nope",
+            ),
             ("[server]\nlisten = 3000", "test.toml: server.listen"),
             ("x = [", "test.toml"),
         ] {
             let refused = load(&format!("{text}\n{LEAST}"), &[]).unwrap_err();
-            assert!(refused.contains(says) && refused.contains("remedy: "), "{refused}\n{says}");
+            assert!(
+                refused.contains(says) && refused.contains("remedy: "),
+                "{refused}\n{says}"
+            );
         }
         let refused = load(LEAST, &[("ZOHO_MCP__SERVER__LITSEN", "x")]).unwrap_err();
         assert!(refused.contains("server.litsen"), "{refused}");

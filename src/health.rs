@@ -83,15 +83,20 @@ impl Health {
                 (true, true) => Status::Degraded,
                 (true, false) => Status::Healthy,
             },
-            checks: Checks { zoho_api, redis: Check { status: "not_configured", latency_ms: None } },
+            checks: Checks {
+                zoho_api,
+                redis: Check {
+                    status: "not_configured",
+                    latency_ms: None,
+                },
+            },
             uptime: (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
         }
     }
 
     /// What another instance could do better.
     fn is_usable(&self) -> bool {
-        let recording =
-            self.audit.is_writable() || self.audit.on_failure() == OnFailure::Continue;
+        let recording = self.audit.is_writable() || self.audit.on_failure() == OnFailure::Continue;
         let keys = self.authenticator.keys().usable(Timestamp::now()) > 0;
         recording && keys && !self.drain.has_begun()
     }

@@ -23,8 +23,14 @@ pub fn router(app: &App) -> Router {
     router.fallback(not_found).layer(
         ServiceBuilder::new()
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn_with_state(app.trusted_proxies.clone(), listen::identify))
-            .layer(from_fn_with_state(app.allowed.clone(), listen::host_and_origin)),
+            .layer(from_fn_with_state(
+                app.trusted_proxies.clone(),
+                listen::identify,
+            ))
+            .layer(from_fn_with_state(
+                app.allowed.clone(),
+                listen::host_and_origin,
+            )),
     )
 }
 
@@ -51,7 +57,12 @@ fn legacy_sse(app: &App) -> Router {
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
     Router::new()
-        .route("/sse", get(mcp::open).with_state((app.sessions.clone(), app.handler.clone())).layer(who()))
+        .route(
+            "/sse",
+            get(mcp::open)
+                .with_state((app.sessions.clone(), app.handler.clone()))
+                .layer(who()),
+        )
         .route("/messages", post(mcp::post).layer(guards))
 }
 
@@ -69,7 +80,12 @@ async fn only_post() -> Response {
 }
 
 async fn not_found() -> Response {
-    (StatusCode::NOT_FOUND, [(header::CONTENT_TYPE, "application/json")], NOT_FOUND).into_response()
+    (
+        StatusCode::NOT_FOUND,
+        [(header::CONTENT_TYPE, "application/json")],
+        NOT_FOUND,
+    )
+        .into_response()
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -49,7 +49,13 @@ struct Stamp {
 
 impl Reload {
     /// Watches what `app` was built from.
-    pub fn new(app: &App, file: &Path, loaded: &Loaded, environment: Environment, keys: Vec<u8>) -> Self {
+    pub fn new(
+        app: &App,
+        file: &Path,
+        loaded: &Loaded,
+        environment: Environment,
+        keys: Vec<u8>,
+    ) -> Self {
         let api_keys = &app.config.auth.api_keys;
         let mut reload = Self {
             file: file.to_path_buf(),
@@ -60,7 +66,12 @@ impl Reload {
             auth: app.auth.clone(),
             limit: app.limit.clone(),
             permit: app.permit.clone(),
-            seen: Seen { config: None, keys: None, keys_at: Instant::now(), document: keys },
+            seen: Seen {
+                config: None,
+                keys: None,
+                keys_at: Instant::now(),
+                document: keys,
+            },
         };
         reload.seen.config = stamp(&reload.file);
         reload.seen.keys = reload.keys_stamp();
@@ -94,8 +105,12 @@ impl Reload {
 
     fn apply(&self, loaded: &Loaded) -> Option<String> {
         let config = &loaded.config;
-        let Ok(rules) = config.rules() else { return Some("limits are out of range".into()) };
-        self.auth.authenticator.reload(config.directory(), config.limits.failed_logins);
+        let Ok(rules) = config.rules() else {
+            return Some("limits are out of range".into());
+        };
+        self.auth
+            .authenticator
+            .reload(config.directory(), config.limits.failed_logins);
         self.limit.limiter.reload(rules);
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));
@@ -105,7 +120,9 @@ impl Reload {
     async fn keys(&mut self) {
         self.seen.keys = self.keys_stamp();
         self.seen.keys_at = Instant::now();
-        let found = secrets::read(&self.source, &self.base, &|name| self.environment.get(name).cloned());
+        let found = secrets::read(&self.source, &self.base, &|name| {
+            self.environment.get(name).cloned()
+        });
         let problem = match found {
             Ok(secret) if secret.bytes() == self.seen.document => return,
             Ok(secret) => {
@@ -127,13 +144,22 @@ impl Reload {
 
     /// The audit log says that it happened, the operational log what is wrong.
     async fn tell(&self, kind: Kind, problem: Option<String>) {
-        let outcome = if problem.is_some() { "refused_last_good_keeps_serving" } else { "applied" };
+        let outcome = if problem.is_some() {
+            "refused_last_good_keeps_serving"
+        } else {
+            "applied"
+        };
         match (kind, &problem) {
-            (Kind::ConfigReload, Some(problem)) => tracing::error!(problem, "the configuration was not reloaded"),
+            (Kind::ConfigReload, Some(problem)) => {
+                tracing::error!(problem, "the configuration was not reloaded")
+            }
             (_, Some(problem)) => tracing::error!(problem, "the keys were not reloaded"),
             (_, None) => tracing::info!(?kind, "reloaded"),
         }
-        let event = Event { reason: Some(outcome.into()), ..Event::new(kind) };
+        let event = Event {
+            reason: Some(outcome.into()),
+            ..Event::new(kind)
+        };
         self.auth.audit.record(event).await;
     }
 
@@ -147,5 +173,8 @@ impl Reload {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let metadata = std::fs::metadata(path).ok()?;
-    Some(Stamp { modified: metadata.modified().ok()?, length: metadata.len() })
+    Some(Stamp {
+        modified: metadata.modified().ok()?,
+        length: metadata.len(),
+    })
 }

@@ -36,8 +36,15 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let peer = request.extensions().get::<Peer>().ok_or(Refusal::Internal)?.clone();
-    let caller = match gate.authenticator.authenticate(request.headers(), peer.ip, Timestamp::now()) {
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .ok_or(Refusal::Internal)?
+        .clone();
+    let caller = match gate
+        .authenticator
+        .authenticate(request.headers(), peer.ip, Timestamp::now())
+    {
         Ok(caller) => Arc::new(caller),
         Err(failure) => {
             gate.record(&failure, &peer).await;
@@ -81,9 +88,9 @@ impl From<AuthFailure> for Refusal {
             FailureKind::Invalid => Self::InvalidKey,
             FailureKind::InvalidToken => Self::InvalidToken,
             FailureKind::Conflict => Self::CredentialsDisagree,
-            FailureKind::TooManyFailures { retry_after, .. } => {
-                Self::TooManyFailures { retry_after_seconds: retry_after.as_secs() + 1 }
-            }
+            FailureKind::TooManyFailures { retry_after, .. } => Self::TooManyFailures {
+                retry_after_seconds: retry_after.as_secs() + 1,
+            },
         }
     }
 }

@@ -28,7 +28,7 @@ impl Call {
     ///
     /// # Errors
     /// Anything but exactly one well-formed JSON-RPC 2.0 message in UTF-8: batches, duplicate keys,
-    /// trailing bytes, nesting beyond [`MAX_DEPTH`].
+    /// trailing bytes, nesting beyond 32 levels.
     pub fn parse(body: &Bytes) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(body).map_err(|_| Unreadable::Encoding)?;
         check_depth(text.as_bytes())?;
@@ -137,7 +137,7 @@ impl From<Unreadable> for Refusal {
 }
 
 /// How deep objects and arrays may be nested.
-pub const MAX_DEPTH: usize = 32;
+const MAX_DEPTH: usize = 32;
 
 const TOOLS_CALL: &str = "tools/call";
 const WHITESPACE: [char; 4] = [' ', '\t', '\r', '\n'];

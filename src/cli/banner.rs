@@ -8,8 +8,15 @@ pub(super) fn print(url: &str, sandbox: &str, clients: &BTreeMap<&str, &str>) {
 }
 
 fn text(url: &str, sandbox: &str, clients: &BTreeMap<&str, &str>) -> String {
-    let keys: String = clients.iter().map(|(client, key)| format!("  {client:<24} {key}\n")).collect();
-    let key = clients.get(SHOWN).or_else(|| clients.values().next()).copied().unwrap_or_default();
+    let keys: String = clients
+        .iter()
+        .map(|(client, key)| format!("  {client:<24} {key}\n"))
+        .collect();
+    let key = clients
+        .get(SHOWN)
+        .or_else(|| clients.values().next())
+        .copied()
+        .unwrap_or_default();
     format!(
         r#"
 zoho-mcp demo: an MCP server in front of a CRM full of invented people

@@ -23,7 +23,10 @@ pub(super) struct Check {
 
 pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Result<()> {
     let loaded = Loaded::from_file(&check.config, &environment)?;
-    println!("ok       {}: read, every key understood", check.config.display());
+    println!(
+        "ok       {}: read, every key understood",
+        check.config.display()
+    );
     for warning in &loaded.warnings {
         println!("warning  {warning}");
     }
@@ -32,7 +35,10 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     let audit = Audit::start(&loaded.config.audit, Box::new(std::io::sink()));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let usable = app.auth.authenticator.keys().usable(jiff::Timestamp::now());
-    println!("{}  API keys: {usable} usable", if usable > 0 { "ok     " } else { "warning" });
+    println!(
+        "{}  API keys: {usable} usable",
+        if usable > 0 { "ok     " } else { "warning" }
+    );
     if check.online {
         app.handler.0.zoho.sign_in().await.context(
             "zoho: could not sign in; check data_center, the credentials and the way out",

@@ -44,7 +44,10 @@ pub(super) async fn run(
     watch.abort();
     server.abort();
     app.audit().close().await;
-    anyhow::ensure!(outcome == Outcome::Clean, "some calls were cut off at the end of the drain");
+    anyhow::ensure!(
+        outcome == Outcome::Clean,
+        "some calls were cut off at the end of the drain"
+    );
     Ok(())
 }
 
@@ -70,7 +73,12 @@ async fn finish(app: &App, signals: &mut Signals) -> Outcome {
         Outcome::Clean => "clean",
         Outcome::CutOff => "cut_off",
     };
-    app.audit().record(Event { reason: Some(reason.into()), ..Event::new(Kind::DrainEnd) }).await;
+    app.audit()
+        .record(Event {
+            reason: Some(reason.into()),
+            ..Event::new(Kind::DrainEnd)
+        })
+        .await;
     outcome
 }
 

@@ -17,20 +17,27 @@ use crate::{
 };
 
 pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Result<()> {
-    let mut config = Loaded::from_text("demo.toml", config::DEMO, PathBuf::new(), &environment)?.config;
+    let mut config =
+        Loaded::from_text("demo.toml", config::DEMO, PathBuf::new(), &environment)?.config;
     config.server.listen = listen.listen.unwrap_or(config.server.listen);
     telemetry::init(&config.log);
     let sandbox = Sandbox::start(Options::default()).await?;
     config.zoho.accounts_url = Some(sandbox.url().to_owned());
     config.zoho.api_url = Some(sandbox.url().to_owned());
     let (keys, document) = fresh_keys(&config)?;
-    let secrets = Secrets { keys: document, zoho: credentials(&sandbox), pseudonym_key: None };
+    let secrets = Secrets {
+        keys: document,
+        zoho: credentials(&sandbox),
+        pseudonym_key: None,
+    };
     let audit = Audit::start(&config.audit, Box::new(std::io::stdout()));
     let app = App::new(config, secrets, audit)?;
     let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let clients: BTreeMap<&str, &str> =
-        keys.iter().map(|(client, key)| (&**client, key.expose_secret())).collect();
+    let clients: BTreeMap<&str, &str> = keys
+        .iter()
+        .map(|(client, key)| (&**client, key.expose_secret()))
+        .collect();
     let ready = Ready {
         url: url.clone(),
         sandbox: Some(sandbox.url()),

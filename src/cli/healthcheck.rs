@@ -21,7 +21,11 @@ pub(super) async fn run(healthcheck: Healthcheck) -> anyhow::Result<()> {
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()?;
-    let answer = client.get(url.clone()).send().await.with_context(|| format!("no answer from {url}"))?;
+    let answer = client
+        .get(url.clone())
+        .send()
+        .await
+        .with_context(|| format!("no answer from {url}"))?;
     let status = answer.status();
     anyhow::ensure!(status.is_success(), "{url} answered {status}");
     Ok(())

@@ -1,6 +1,8 @@
 //! The ready file: what a script needs to use what was just started.
 
-use std::{collections::BTreeMap, fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+use std::{
+    collections::BTreeMap, fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path,
+};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -26,7 +28,12 @@ impl Ready<'_> {
         let unfinished = path.with_extension("unfinished");
         let write = || {
             let mut options = fs::OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&unfinished)?;
             file.write_all(&serde_json::to_vec(self)?)?;
             file.write_all(b"\n")?;
             fs::rename(&unfinished, path)

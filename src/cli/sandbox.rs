@@ -11,16 +11,30 @@ use crate::{
 
 pub(super) async fn run(listen: Listen) -> anyhow::Result<()> {
     let listen_on = listen.listen.unwrap_or(DEFAULT);
-    anyhow::ensure!(listen_on.ip().is_loopback(), "the sandbox listens on loopback addresses only");
-    let sandbox = Sandbox::start(Options { listen: listen_on, ..Options::default() }).await?;
+    anyhow::ensure!(
+        listen_on.ip().is_loopback(),
+        "the sandbox listens on loopback addresses only"
+    );
+    let sandbox = Sandbox::start(Options {
+        listen: listen_on,
+        ..Options::default()
+    })
+    .await?;
     let url = sandbox.url().to_owned();
     let zoho = sandbox.credentials();
-    Ready { url: url.clone(), sandbox: Some(&url), zoho: Some(zoho), ..Ready::default() }
-        .write(listen.ready_file.as_deref())?;
+    Ready {
+        url: url.clone(),
+        sandbox: Some(&url),
+        zoho: Some(zoho),
+        ..Ready::default()
+    }
+    .write(listen.ready_file.as_deref())?;
     eprintln!("Zoho CRM sandbox on {url} (data: invented; controls: {url}/__sim/state)");
     eprintln!("{}", serde_json::to_string_pretty(zoho)?);
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -20,8 +20,17 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    tracing::info!(url, "listening; limits are kept in this process, so run one instance");
+    tracing::info!(
+        url,
+        "listening; limits are kept in this process, so run one instance"
+    );
     let reload = Reload::new(&app, &serve.config, &loaded, environment, keys);
-    let ready = Ready { url, ..Ready::default() };
-    daemon::run(app, listener, Some(reload), || ready.write(serve.ready_file.as_deref())).await
+    let ready = Ready {
+        url,
+        ..Ready::default()
+    };
+    daemon::run(app, listener, Some(reload), || {
+        ready.write(serve.ready_file.as_deref())
+    })
+    .await
 }

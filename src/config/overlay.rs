@@ -9,7 +9,11 @@ const PREFIX: &str = "ZOHO_MCP__";
 pub(super) fn parse(name: &str, text: &str) -> Result<Table, Refused> {
     text.parse::<Table>().map_err(|error| {
         let line = error.span().map_or(1, |span| {
-            text.get(..span.start).unwrap_or_default().matches('\n').count() + 1
+            text.get(..span.start)
+                .unwrap_or_default()
+                .matches('\n')
+                .count()
+                + 1
         });
         Refused::one(
             &format!("{name}:{line}"),
@@ -23,7 +27,9 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Table, Refused> {
 pub(super) fn merge(under: &mut Table, over: Table) {
     for (key, value) in over {
         match (under.get_mut(&key), value) {
-            (Some(Value::Table(under)), Value::Table(over)) if !is_value(&over) => merge(under, over),
+            (Some(Value::Table(under)), Value::Table(over)) if !is_value(&over) => {
+                merge(under, over)
+            }
             (_, value) => {
                 under.insert(key, value);
             }
@@ -40,7 +46,9 @@ fn is_value(table: &Table) -> bool {
 /// underscores. Values are TOML where they parse as such, text otherwise.
 pub(super) fn environment(table: &mut Table, environment: &Environment) -> Result<(), Refused> {
     for (name, value) in environment {
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
+        let Some(path) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
         let mut keys: Vec<String> = path.split("__").map(str::to_lowercase).collect();
         let last = keys.pop().filter(|key| !key.is_empty());
         let (Some(last), false) = (last, keys.iter().any(String::is_empty)) else {
@@ -55,7 +63,11 @@ pub(super) fn environment(table: &mut Table, environment: &Environment) -> Resul
             let key = existing(at, key);
             let slot = at.entry(key).or_insert_with(|| Value::Table(Table::new()));
             at = slot.as_table_mut().ok_or_else(|| {
-                Refused::one(name, "the key before the last is not a section", "see config/default.toml")
+                Refused::one(
+                    name,
+                    "the key before the last is not a section",
+                    "see config/default.toml",
+                )
             })?;
         }
         let last = existing(at, last);
@@ -72,7 +84,9 @@ fn existing(table: &Table, key: String) -> String {
 fn typed(text: &str) -> Value {
     let parsed = format!("v = {text}").parse::<Table>().ok();
     match parsed.and_then(|mut table| table.remove("v")) {
-        Some(value @ (Value::Boolean(_) | Value::Integer(_) | Value::Array(_) | Value::Table(_))) => value,
+        Some(
+            value @ (Value::Boolean(_) | Value::Integer(_) | Value::Array(_) | Value::Table(_)),
+        ) => value,
         _ => Value::String(text.to_owned()),
     }
 }

@@ -46,9 +46,11 @@ pub async fn limit(
     next: Next,
 ) -> Result<Response, Refusal> {
     let extensions = request.extensions();
-    let (Some(caller), Some(call), Some(peer)) =
-        (extensions.get::<Arc<Caller>>(), extensions.get::<Arc<Call>>(), extensions.get::<Peer>())
-    else {
+    let (Some(caller), Some(call), Some(peer)) = (
+        extensions.get::<Arc<Caller>>(),
+        extensions.get::<Arc<Call>>(),
+        extensions.get::<Peer>(),
+    ) else {
         return Err(Refusal::Internal);
     };
     if is_exempt(call) {
@@ -63,7 +65,9 @@ pub async fn limit(
     let verdict = gate.limiter.admit(&subject).await;
     let headers = verdict.headers();
     if !verdict.is_admitted() {
-        gate.audit.record(caller.sign(peer.sign(gate.refused(&verdict, call)))).await;
+        gate.audit
+            .record(caller.sign(peer.sign(gate.refused(&verdict, call))))
+            .await;
         if !call.is_request() {
             // Nobody waits for an answer, and an error would end some clients.
             return Ok(StatusCode::ACCEPTED.into_response());

@@ -155,7 +155,10 @@ mod tests {
         }
 
         fn take(&mut self, now: u64, limit: u32, span: u64, id: Uuid) -> bool {
-            let counted = self.0.iter().any(|&(at, known)| known == id && at + span > now);
+            let counted = self
+                .0
+                .iter()
+                .any(|&(at, known)| known == id && at + span > now);
             let room = self.count(now, span) < limit as usize;
             if room && !counted {
                 self.0.push((now, id));

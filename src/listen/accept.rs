@@ -84,11 +84,17 @@ impl Server {
                     Ok(response) => response,
                     Err(never) => match never {},
                 };
-                let guarded = |body| Guarded { body, _in_request: in_request };
+                let guarded = |body| Guarded {
+                    body,
+                    _in_request: in_request,
+                };
                 Ok::<Response<Guarded<Body>>, Infallible>(response.map(guarded))
             }
         });
-        let io = TokioIo::new(Watched { socket, watch: watch.clone() });
+        let io = TokioIo::new(Watched {
+            socket,
+            watch: watch.clone(),
+        });
         let mut connection = pin!(self.http.serve_connection(io, service));
         tokio::select! {
             _ = connection.as_mut() => {}
@@ -144,7 +150,9 @@ struct Place {
 impl Places {
     fn new(config: &Config) -> Self {
         Self {
-            total: Arc::new(Semaphore::new(config.max_connections.get().min(Semaphore::MAX_PERMITS))),
+            total: Arc::new(Semaphore::new(
+                config.max_connections.get().min(Semaphore::MAX_PERMITS),
+            )),
             each: config.max_connections_per_address.get(),
             by_address: Arc::default(),
         }
@@ -152,19 +160,29 @@ impl Places {
 
     fn take(&self, ip: IpAddr) -> Option<Place> {
         let total = self.total.clone().try_acquire_owned().ok()?;
-        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(ip).or_default();
         if *count >= self.each {
             return None;
         }
         *count += 1;
-        Some(Place { ip, by_address: self.by_address.clone(), _total: total })
+        Some(Place {
+            ip,
+            by_address: self.by_address.clone(),
+            _total: total,
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self
+            .by_address
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.ip) {
             *count -= 1;
             if *count == 0 {

@@ -64,7 +64,11 @@ impl Drain {
         let calls = tokio::time::timeout(deadline, self.calls.wait()).await;
         self.streams.cancel();
         let connections = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
-        if calls.is_ok() && connections.is_ok() { Outcome::Clean } else { Outcome::CutOff }
+        if calls.is_ok() && connections.is_ok() {
+            Outcome::Clean
+        } else {
+            Outcome::CutOff
+        }
     }
 }
 

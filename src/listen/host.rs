@@ -51,13 +51,21 @@ pub async fn guard(
 
 impl Allowed {
     pub(super) fn new(config: &Config) -> Result<Self, BadAddress> {
-        let mut hosts: Vec<HostRule> =
-            LOOPBACK.iter().map(|name| HostRule { name: (*name).into(), port: None }).collect();
+        let mut hosts: Vec<HostRule> = LOOPBACK
+            .iter()
+            .map(|name| HostRule {
+                name: (*name).into(),
+                port: None,
+            })
+            .collect();
         let mut origins = Vec::new();
         if let Some(url) = &config.public_url {
             let uri = web_address(url).ok_or(BadAddress::PublicUrl)?;
             let authority = uri.authority().ok_or(BadAddress::PublicUrl)?;
-            hosts.push(HostRule { name: name_of(authority), port: None });
+            hosts.push(HostRule {
+                name: name_of(authority),
+                port: None,
+            });
             let scheme = uri.scheme_str().unwrap_or_default();
             origins.push(format!("{scheme}://{authority}").to_lowercase().into());
         }
@@ -66,7 +74,10 @@ impl Allowed {
             if authority.as_str().contains('@') {
                 return Err(BadAddress::Host);
             }
-            hosts.push(HostRule { name: name_of(&authority), port: authority.port_u16() });
+            hosts.push(HostRule {
+                name: name_of(&authority),
+                port: authority.port_u16(),
+            });
         }
         for origin in &config.origins {
             let uri = web_address(origin).ok_or(BadAddress::Origin)?;
@@ -115,7 +126,10 @@ impl Allowed {
         match (values.next(), values.next()) {
             (None, _) => true,
             (Some(origin), None) => origin.to_str().is_ok_and(|origin| {
-                self.0.origins.iter().any(|allowed| origin.eq_ignore_ascii_case(allowed))
+                self.0
+                    .origins
+                    .iter()
+                    .any(|allowed| origin.eq_ignore_ascii_case(allowed))
             }),
             (Some(_), Some(_)) => false,
         }
@@ -145,8 +159,14 @@ mod tests {
     fn allowed() -> Allowed {
         Allowed(Arc::new(Lists {
             hosts: vec![
-                HostRule { name: "localhost".into(), port: None },
-                HostRule { name: "mcp.example.com".into(), port: Some(443) },
+                HostRule {
+                    name: "localhost".into(),
+                    port: None,
+                },
+                HostRule {
+                    name: "mcp.example.com".into(),
+                    port: Some(443),
+                },
             ],
             origins: vec!["https://app.example.com".into()],
         }))
@@ -163,7 +183,15 @@ mod tests {
         for good in ["localhost", "LOCALHOST:3000", "mcp.example.com:443"] {
             assert!(host(good, false), "{good}");
         }
-        for bad in ["evil.example", "mcp.example.com:444", "localhost@evil", "localhost.evil", "10.0.0.1", "", "a b"] {
+        for bad in [
+            "evil.example",
+            "mcp.example.com:444",
+            "localhost@evil",
+            "localhost.evil",
+            "10.0.0.1",
+            "",
+            "a b",
+        ] {
             assert!(!host(bad, false), "{bad}");
         }
         assert!(!allowed().host(&Uri::from_static("/mcp"), &HeaderMap::new(), false));
@@ -187,9 +215,17 @@ mod tests {
         };
         assert!(origins(&[]));
         assert!(origins(&["https://app.example.com"]));
-        for bad in ["null", "https://evil.example", "http://app.example.com", "https://app.example.com.evil"] {
+        for bad in [
+            "null",
+            "https://evil.example",
+            "http://app.example.com",
+            "https://app.example.com.evil",
+        ] {
             assert!(!origins(&[bad]), "{bad}");
         }
-        assert!(!origins(&["https://app.example.com", "https://app.example.com"]));
+        assert!(!origins(&[
+            "https://app.example.com",
+            "https://app.example.com"
+        ]));
     }
 }

@@ -28,7 +28,10 @@ pub struct Connection {
 
 impl Connection {
     pub(super) fn new(ip: IpAddr) -> Self {
-        Self { ip: ip.to_canonical(), announced: AtomicU64::new(0) }
+        Self {
+            ip: ip.to_canonical(),
+            announced: AtomicU64::new(0),
+        }
     }
 
     /// Whether `credential` (a digest of its id) is new on this connection since the last one.
@@ -85,7 +88,13 @@ impl Peer {
     /// An event that names this request.
     pub fn sign(&self, event: Event) -> Event {
         let (path, transport) = self.door.names();
-        Event { request_id: Some(self.request_id), ip: Some(self.ip), path, transport, ..event }
+        Event {
+            request_id: Some(self.request_id),
+            ip: Some(self.ip),
+            path,
+            transport,
+            ..event
+        }
     }
 }
 
@@ -98,12 +107,25 @@ pub async fn identify(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let connection = request.extensions().get::<Arc<Connection>>().ok_or(Refusal::Internal)?.clone();
+    let connection = request
+        .extensions()
+        .get::<Arc<Connection>>()
+        .ok_or(Refusal::Internal)?
+        .clone();
     let ip = client_ip(connection.ip, request.headers(), &trusted);
     let (request_id, door) = (Uuid::now_v7(), Door::of(request.uri().path()));
-    request.extensions_mut().insert(Peer { ip, connection, request_id, door });
+    request.extensions_mut().insert(Peer {
+        ip,
+        connection,
+        request_id,
+        door,
+    });
     let mut response = next.run(request).await;
-    if let Ok(id) = HeaderValue::from_str(request_id.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+    if let Ok(id) = HeaderValue::from_str(
+        request_id
+            .as_hyphenated()
+            .encode_lower(&mut Uuid::encode_buffer()),
+    ) {
         response.headers_mut().insert("x-request-id", id);
     }
     Ok(response)
@@ -116,10 +138,20 @@ fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
         return peer;
     }
     let mut outermost = peer;
-    let values: Vec<&str> =
-        headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
-    for hop in values.iter().rev().flat_map(|value| value.rsplit(',')).take(MAX_HOPS) {
-        let Ok(ip) = hop.trim().parse::<IpAddr>() else { break };
+    let values: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .collect();
+    for hop in values
+        .iter()
+        .rev()
+        .flat_map(|value| value.rsplit(','))
+        .take(MAX_HOPS)
+    {
+        let Ok(ip) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
         outermost = ip.to_canonical();
         if !is_trusted(&outermost) {
             break;
@@ -145,7 +177,10 @@ mod tests {
     fn only_a_trusted_proxy_is_believed() {
         assert_eq!(ip("192.0.2.1", "198.51.100.7"), "192.0.2.1");
         assert_eq!(ip("10.1.1.1", "198.51.100.7"), "198.51.100.7");
-        assert_eq!(ip("10.1.1.1", "6.6.6.6, 198.51.100.7, 10.2.2.2"), "198.51.100.7");
+        assert_eq!(
+            ip("10.1.1.1", "6.6.6.6, 198.51.100.7, 10.2.2.2"),
+            "198.51.100.7"
+        );
         assert_eq!(ip("10.1.1.1", "nonsense"), "10.1.1.1");
         assert_eq!(ip("10.1.1.1", ""), "10.1.1.1");
     }

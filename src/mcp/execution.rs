@@ -1,7 +1,7 @@
 //! One call of one tool: announced in the audit log, run within its deadline, and always ended
 //! there with a line, whether it succeeds, fails, panics or is cancelled.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
@@ -44,9 +44,14 @@ impl<'a> Execution<'a> {
         let deadline = Instant::now() + desk.tool_timeout.duration();
         let record = Record::new(desk, ticket, row);
         let mut start = record.event(Kind::ToolCallStart);
-        start.args = Some(desk.redactor.redact(row.classes, ticket.call.raw_arguments()));
+        start.args = Some(
+            desk.redactor
+                .redact(row.classes, ticket.call.raw_arguments()),
+        );
         let recorded = match (row.effect, desk.audit.on_failure()) {
-            (Effect::Write, _) | (_, OnFailure::RefuseAll) => desk.audit.accept(start).await.is_ok(),
+            (Effect::Write, _) | (_, OnFailure::RefuseAll) => {
+                desk.audit.accept(start).await.is_ok()
+            }
             (Effect::Read, _) => {
                 desk.audit.record(start).await;
                 true
@@ -57,7 +62,15 @@ impl<'a> Execution<'a> {
         }
         // Zoho's answer has to leave time for ours.
         let crm = desk.zoho.view(grant.scope(), deadline - MARGIN);
-        Ok(Self { desk, ticket, row, grant, crm, deadline, record })
+        Ok(Self {
+            desk,
+            ticket,
+            row,
+            grant,
+            crm,
+            deadline,
+            record,
+        })
     }
 
     /// Runs the tool to an answer that the agent can use, whatever happens.
@@ -87,7 +100,6 @@ impl<'a> Execution<'a> {
             },
             () = cancelled.cancelled() => End::Cancelled,
         };
-        drop(context);
         self.record.credits = self.crm.credits();
         self.record.finish(&end).await;
         end.into_result(self.row)
@@ -112,7 +124,9 @@ impl End {
                 result
             }
             Self::Failed(error) => failed(error.advice()),
-            Self::Panicked => failed("The tool failed for a reason of its own. An operator can find it in the log."),
+            Self::Panicked => failed(
+                "The tool failed for a reason of its own. An operator can find it in the log.",
+            ),
             Self::TimedOut if row.effect == Effect::Write => failed(
                 "The call took too long, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
             ),
@@ -133,14 +147,25 @@ struct Record {
 
 impl Record {
     fn new(desk: &Desk, ticket: &Ticket, row: &Row) -> Self {
-        let mut base = ticket.caller.sign(ticket.peer.sign(Event::new(Kind::ToolCallStart)));
+        let mut base = ticket
+            .caller
+            .sign(ticket.peer.sign(Event::new(Kind::ToolCallStart)));
         base.execution_id = Some(Uuid::now_v7());
         base.tool_name = Some(row.name.into());
-        Self { audit: desk.audit.clone(), base, began: Instant::now(), credits: 0, pending: false }
+        Self {
+            audit: desk.audit.clone(),
+            base,
+            began: Instant::now(),
+            credits: 0,
+            pending: false,
+        }
     }
 
     fn event(&self, kind: Kind) -> Event {
-        Event { kind, ..self.base.clone() }
+        Event {
+            kind,
+            ..self.base.clone()
+        }
     }
 
     /// From here on, being dropped means that the call was cut off.
@@ -150,9 +175,10 @@ impl Record {
 
     async fn finish(&mut self, end: &End) {
         let event = match end {
-            End::Answered(answer) => {
-                Event { records_returned: Some(answer.records), ..self.ended(Kind::ToolCallSuccess) }
-            }
+            End::Answered(answer) => Event {
+                records_returned: Some(answer.records),
+                ..self.ended(Kind::ToolCallSuccess)
+            },
             End::Failed(error) => self.error(error.kind()),
             End::Panicked => self.error("panic"),
             End::TimedOut => self.error("timeout"),
@@ -163,12 +189,19 @@ impl Record {
     }
 
     fn error(&self, kind: &'static str) -> Event {
-        Event { error: Some(kind.into()), ..self.ended(Kind::ToolCallError) }
+        Event {
+            error: Some(kind.into()),
+            ..self.ended(Kind::ToolCallError)
+        }
     }
 
     fn ended(&self, kind: Kind) -> Event {
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Event { duration_ms: Some(elapsed), credits: Some(self.credits), ..self.event(kind) }
+        Event {
+            duration_ms: Some(elapsed),
+            credits: Some(self.credits),
+            ..self.event(kind)
+        }
     }
 }
 

@@ -92,14 +92,22 @@ impl ServerHandler for Handler {
         if let Some(Refused(over)) = parts.extensions.get::<Refused>() {
             return Ok(failed(over.message.clone()).into());
         }
-        let decision = parts.extensions.get::<Arc<Decision>>().ok_or_else(out_of_order)?;
+        let decision = parts
+            .extensions
+            .get::<Arc<Decision>>()
+            .ok_or_else(out_of_order)?;
         let grant = match &**decision {
             Decision::Granted(grant) => grant,
             Decision::Denied { tool, .. } => {
-                return Ok(failed(format!("Tool '{tool}' is not permitted for this client")).into());
+                return Ok(
+                    failed(format!("Tool '{tool}' is not permitted for this client")).into(),
+                );
             }
             Decision::UnknownTool => {
-                return Err(McpError::invalid_params("Unknown tool. Ask tools/list for the names", None));
+                return Err(McpError::invalid_params(
+                    "Unknown tool. Ask tools/list for the names",
+                    None,
+                ));
             }
             Decision::NotACall => return Err(out_of_order()),
         };
@@ -112,11 +120,18 @@ impl ServerHandler for Handler {
         };
         let _draining = self.0.drain.call();
         let progress = Progress::new(
-            context.meta.get_progress_token().map(|token| (context.peer.clone(), token)),
+            context
+                .meta
+                .get_progress_token()
+                .map(|token| (context.peer.clone(), token)),
         );
         let execution = Execution::begin(&self.0, &ticket, row, grant).await;
         let outcome = match execution {
-            Ok(execution) => execution.run(request.arguments, progress, &context.ct).await,
+            Ok(execution) => {
+                execution
+                    .run(request.arguments, progress, &context.ct)
+                    .await
+            }
             Err(unavailable) => failed(unavailable.to_string()),
         };
         Ok(outcome.into())

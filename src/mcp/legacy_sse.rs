@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{Query, Request, State},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -59,9 +59,15 @@ pub async fn open(
     });
     let body = Body::from_stream(events);
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/event-stream"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        (
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
     ];
     Ok((headers, body).into_response())
 }
@@ -79,13 +85,20 @@ pub struct SessionQuery {
 /// [`Refusal::NoSession`] for a session that is not there or another's.
 pub async fn in_band(
     State(sessions): State<Arc<Sessions>>,
-    query: Option<Query<SessionQuery>>,
+    query: Result<Query<SessionQuery>, QueryRejection>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let caller = request.extensions().get::<Arc<Caller>>().ok_or(Refusal::Internal)?;
-    let Some(Query(query)) = query else { return Err(Refusal::NoSession) };
-    let session = sessions.find(&query.session_id, caller).ok_or(Refusal::NoSession)?;
+    let caller = request
+        .extensions()
+        .get::<Arc<Caller>>()
+        .ok_or(Refusal::Internal)?;
+    let Ok(Query(query)) = query else {
+        return Err(Refusal::NoSession);
+    };
+    let session = sessions
+        .find(&query.session_id, caller)
+        .ok_or(Refusal::NoSession)?;
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
     match response.extensions().get::<Refusal>() {

@@ -23,5 +23,9 @@ pub fn streamable(
         .with_cancellation_token(drain.streams().child_token())
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    StreamableHttpService::new(move || Ok(handler.clone()), Arc::new(NeverSessionManager::default()), settings)
+    StreamableHttpService::new(
+        move || Ok(handler.clone()),
+        Arc::new(NeverSessionManager::default()),
+        settings,
+    )
 }

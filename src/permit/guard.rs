@@ -57,9 +57,11 @@ pub async fn permit(
     next: Next,
 ) -> Result<Response, Refusal> {
     let extensions = request.extensions();
-    let (Some(caller), Some(call), Some(peer)) =
-        (extensions.get::<Arc<Caller>>(), extensions.get::<Arc<Call>>(), extensions.get::<Peer>())
-    else {
+    let (Some(caller), Some(call), Some(peer)) = (
+        extensions.get::<Arc<Caller>>(),
+        extensions.get::<Arc<Call>>(),
+        extensions.get::<Peer>(),
+    ) else {
         return Err(Refusal::Internal);
     };
     let decision = gate.decide(caller, call);
@@ -72,13 +74,18 @@ pub async fn permit(
 
 impl Gate {
     fn decide(&self, caller: &Caller, call: &Call) -> Decision {
-        let Some(tool) = call.tool() else { return Decision::NotACall };
+        let Some(tool) = call.tool() else {
+            return Decision::NotACall;
+        };
         let Some(permission) = self.tools.iter().find(|permission| permission.tool == tool) else {
             return Decision::UnknownTool;
         };
         match decide(&self.policy.load(), caller, *permission) {
             Ok(grant) => Decision::Granted(grant),
-            Err(denial) => Decision::Denied { tool: permission.tool, denial },
+            Err(denial) => Decision::Denied {
+                tool: permission.tool,
+                denial,
+            },
         }
     }
 }
@@ -92,7 +99,10 @@ fn denied(decision: &Decision) -> Option<Event> {
             reason: Some(denial.to_string().into()),
             ..event
         }),
-        Decision::UnknownTool => Some(Event { reason: Some("unknown_tool".into()), ..event }),
+        Decision::UnknownTool => Some(Event {
+            reason: Some("unknown_tool".into()),
+            ..event
+        }),
         Decision::Granted(_) | Decision::NotACall => None,
     }
 }

@@ -46,7 +46,11 @@ pub(super) struct Opened {
 impl Sessions {
     /// No session yet.
     pub fn new(config: Config, drain: Drain) -> Self {
-        Self { open: Mutex::default(), config, drain }
+        Self {
+            open: Mutex::default(),
+            config,
+            drain,
+        }
     }
 
     pub(super) fn open(&self, caller: &Arc<Caller>) -> Result<Opened, Refusal> {
@@ -54,7 +58,9 @@ impl Sessions {
             return Err(Refusal::Draining);
         }
         let mut open = self.lock();
-        let of_caller = open.values().filter(|session| session.owner.client == caller.client);
+        let of_caller = open
+            .values()
+            .filter(|session| session.owner.client == caller.client);
         if of_caller.count() >= self.config.max_streams_per_client.get() {
             return Err(Refusal::TooManyOpen);
         }
@@ -72,7 +78,11 @@ impl Sessions {
             ended: self.drain.streams().child_token(),
         });
         open.insert(id, session.clone());
-        Ok(Opened { session, inbound: Some(inbound), outbound })
+        Ok(Opened {
+            session,
+            inbound: Some(inbound),
+            outbound,
+        })
     }
 
     pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
@@ -111,12 +121,16 @@ impl Session {
     /// Counts a call in, unless too many are unanswered.
     pub(super) fn begin_call(&self) -> bool {
         let room = |unanswered| (unanswered < self.max_unanswered).then_some(unanswered + 1);
-        self.unanswered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+        self.unanswered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
+            .is_ok()
     }
 
     pub(super) fn end_call(&self) {
         let less = |unanswered: usize| unanswered.checked_sub(1);
-        let _ = self.unanswered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let _ = self
+            .unanswered
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
     pub(super) fn deliver(&self, message: ClientJsonRpcMessage) -> Result<(), Refusal> {
@@ -163,8 +177,13 @@ pub(super) fn busy(id: Option<&RawValue>) -> impl Serialize {
         code: i32,
         message: &'static str,
     }
-    let message = "Too many calls on this stream are unanswered. Wait for one to finish, then try again";
-    Busy { jsonrpc: "2.0", id, error: Error { code: 429, message } }
+    let message =
+        "Too many calls on this stream are unanswered. Wait for one to finish, then try again";
+    Busy {
+        jsonrpc: "2.0",
+        id,
+        error: Error { code: 429, message },
+    }
 }
 
 fn event(name: &str, message: &impl Serialize) -> Option<Bytes> {

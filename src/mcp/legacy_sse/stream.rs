@@ -17,7 +17,14 @@ pub(super) fn events(
     signed: Event,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let until = Instant::now() + sessions.max_age();
-    let open = Open { sessions, opened, audit, signed, until, greeted: false };
+    let open = Open {
+        sessions,
+        opened,
+        audit,
+        signed,
+        until,
+        greeted: false,
+    };
     stream::unfold(open, |mut open| async move {
         let event = open.next().await?;
         Some((Ok(event), open))
@@ -60,7 +67,10 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         self.sessions.close(&self.opened.session);
-        let event = Event { kind: Kind::SessionClose, ..self.signed.clone() };
+        let event = Event {
+            kind: Kind::SessionClose,
+            ..self.signed.clone()
+        };
         let audit = self.audit.clone();
         tokio::spawn(async move { audit.record(event).await });
     }

@@ -19,7 +19,10 @@ pub(super) struct Channel {
 impl Channel {
     /// Takes the session's inbound end.
     pub(super) fn new(opened: &mut Opened) -> Self {
-        Self { session: opened.session.clone(), inbound: opened.inbound.take() }
+        Self {
+            session: opened.session.clone(),
+            inbound: opened.inbound.take(),
+        }
     }
 }
 
@@ -32,7 +35,10 @@ impl Transport<RoleServer> for Channel {
     ) -> impl Future<Output = Result<(), Gone>> + Send + 'static {
         let session = self.session.clone();
         async move {
-            let answers = matches!(message, JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_));
+            let answers = matches!(
+                message,
+                JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_)
+            );
             let sent = session.send(&message).await;
             if answers {
                 session.end_call();
