@@ -62,14 +62,16 @@ mod tests {
             proptest::collection::vec(0_usize..5, 0..4),
             (0_usize..5, 0_usize..5, 0..TOOLS.len(), any::<bool>()),
         )
-            .prop_map(|(roles, clients, (caller, caller_role, tool, writes))| World {
-                roles,
-                clients,
-                caller,
-                caller_role,
-                tool,
-                writes,
-            })
+            .prop_map(
+                |(roles, clients, (caller, caller_role, tool, writes))| World {
+                    roles,
+                    clients,
+                    caller,
+                    caller_role,
+                    tool,
+                    writes,
+                },
+            )
     }
 
     fn name(kind: &str, place: usize) -> Arc<str> {
@@ -91,7 +93,9 @@ mod tests {
             let roles = self.roles.iter().map(role).enumerate();
             let clients = self.clients.iter().map(client).enumerate();
             Policy {
-                roles: roles.map(|(place, role)| (name("role", place), role)).collect(),
+                roles: roles
+                    .map(|(place, role)| (name("role", place), role))
+                    .collect(),
                 clients: clients
                     .map(|(place, client)| (name("client", place), client))
                     .collect(),
@@ -165,14 +169,35 @@ mod tests {
     #[test]
     fn each_denial_has_its_reason() {
         assert_eq!(denial(&small(false)), Denial::WriteNotAllowed);
-        assert_eq!(denial(&World { tool: 1, ..small(true) }), Denial::NotInRole);
-        assert_eq!(denial(&World { caller: 1, ..small(true) }), Denial::UnknownRole);
-        assert_eq!(denial(&World { caller: 2, ..small(true) }), Denial::UnknownClient);
+        assert_eq!(
+            denial(&World {
+                tool: 1,
+                ..small(true)
+            }),
+            Denial::NotInRole
+        );
+        assert_eq!(
+            denial(&World {
+                caller: 1,
+                ..small(true)
+            }),
+            Denial::UnknownRole
+        );
+        assert_eq!(
+            denial(&World {
+                caller: 2,
+                ..small(true)
+            }),
+            Denial::UnknownClient
+        );
     }
 
     #[test]
     fn a_caller_has_the_role_that_its_client_has_now() {
-        let world = World { caller_role: 3, ..small(true) };
+        let world = World {
+            caller_role: 3,
+            ..small(true)
+        };
         assert!(decide(&world.policy(), &world.caller(), world.permission()).is_ok());
     }
 

@@ -217,7 +217,10 @@ mod tests {
         };
         assert!(first(it.with_key("wrong").unwrap_err()));
         assert!(!first(it.with_key("wrong").unwrap_err()));
-        assert!(it.with_key(it.key.expose_secret()).is_ok(), "a good key passes");
+        assert!(
+            it.with_key(it.key.expose_secret()).is_ok(),
+            "a good key passes"
+        );
     }
 
     #[test]
@@ -238,10 +241,19 @@ mod tests {
         let it = fixture();
         let mut headers = HeaderMap::new();
         headers.insert("authorization", HeaderValue::from_static("Bearer ey.x.y"));
-        let failure = it.authenticator.authenticate(&headers, PEER, NOW).unwrap_err();
+        let failure = it
+            .authenticator
+            .authenticate(&headers, PEER, NOW)
+            .unwrap_err();
         assert_eq!(failure.kind, FailureKind::InvalidToken);
-        headers.insert("x-api-key", HeaderValue::from_str(it.key.expose_secret()).unwrap());
-        let failure = it.authenticator.authenticate(&headers, PEER, NOW).unwrap_err();
+        headers.insert(
+            "x-api-key",
+            HeaderValue::from_str(it.key.expose_secret()).unwrap(),
+        );
+        let failure = it
+            .authenticator
+            .authenticate(&headers, PEER, NOW)
+            .unwrap_err();
         assert_eq!(failure.kind, FailureKind::Conflict);
     }
 
@@ -255,8 +267,8 @@ mod tests {
         let revoked = it.document.to_json().unwrap();
         it.authenticator.keys().replace(&revoked).unwrap();
         let failure = it.with_key(it.key.expose_secret()).unwrap_err();
+        assert!(!format!("{failure} {failure:?}").contains(it.key.expose_secret()));
         assert_eq!((failure.reason, failure.key_id), ("revoked", Some(id)));
-        assert!(!format!("{failure}").contains(it.key.expose_secret()));
     }
 
     #[test]
@@ -269,6 +281,9 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::Invalid);
         let moved = Directory::from([("agent".into(), "writer".into())]);
         it.authenticator.reload(moved, quota);
-        assert_eq!(&*it.with_key(it.key.expose_secret()).unwrap().role, "writer");
+        assert_eq!(
+            &*it.with_key(it.key.expose_secret()).unwrap().role,
+            "writer"
+        );
     }
 }

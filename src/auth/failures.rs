@@ -217,7 +217,11 @@ mod tests {
     #[test]
     fn any_quota_that_can_be_written_can_be_counted() {
         for (requests, per) in [(1, "1ms"), (u32::MAX, "1ms"), (1, "7d"), (1_000_000, "24h")] {
-            assert!(Failures::new(quota(requests, per)).record(address("::1")).is_ok());
+            assert!(
+                Failures::new(quota(requests, per))
+                    .record(address("::1"))
+                    .is_ok()
+            );
         }
     }
 }

@@ -45,7 +45,9 @@ impl Calls {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, u32>> {
-        self.by_client.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_client
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,6 +71,9 @@ mod tests {
         assert!(calls.enter(&other, 3).is_some());
         drop(held);
         assert!(calls.enter(&one, 3).is_some());
-        assert!(calls.lock().is_empty(), "nothing is kept of clients at rest");
+        assert!(
+            calls.lock().is_empty(),
+            "nothing is kept of clients at rest"
+        );
     }
 }

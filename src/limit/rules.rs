@@ -186,9 +186,15 @@ mod tests {
                 "limits.tools.reprot: no tool has this name",
             ]
         );
-        let own = Quota { requests: 1.try_into().unwrap(), per: "2d".parse().unwrap() };
+        let own = Quota {
+            requests: 1.try_into().unwrap(),
+            per: "2d".parse().unwrap(),
+        };
         let bad = Rules::new(&config, [("agent".into(), own)]).unwrap_err();
-        assert_eq!(bad[0].to_string(), "clients.agent.limits.per is longer than 24h");
+        assert_eq!(
+            bad[0].to_string(),
+            "clients.agent.limits.per is longer than 24h"
+        );
     }
 
     #[test]

@@ -2,10 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use http::{
-    HeaderName, HeaderValue,
-    header::RETRY_AFTER,
-};
+use http::{HeaderName, HeaderValue, header::RETRY_AFTER};
 use serde_json::{Value, json};
 
 use crate::setting::Quota;
@@ -131,7 +128,10 @@ impl Verdict {
 
 /// Whole seconds, never too few.
 fn seconds(span: Duration) -> u64 {
-    span.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
+    span.as_millis()
+        .div_ceil(1000)
+        .try_into()
+        .unwrap_or(u64::MAX)
 }
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -141,7 +141,13 @@ static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy
 mod tests {
     use super::*;
 
-    fn standing(name: &'static str, requests: u32, per: &str, remaining: u32, reset: u64) -> Standing {
+    fn standing(
+        name: &'static str,
+        requests: u32,
+        per: &str,
+        remaining: u32,
+        reset: u64,
+    ) -> Standing {
         Standing {
             name,
             quota: Quota {
@@ -216,8 +222,14 @@ mod tests {
             ],
             Some(Duration::from_millis(2)),
         );
-        assert_eq!(verdict.policy(), "client, 60 per 90s; client:tool, 10 per 1d");
+        assert_eq!(
+            verdict.policy(),
+            "client, 60 per 90s; client:tool, 10 per 1d"
+        );
         assert_eq!(verdict.retry_after_seconds(), Some(1));
-        assert_eq!(verdict.violated().collect::<Vec<_>>(), ["client", "client:tool"]);
+        assert_eq!(
+            verdict.violated().collect::<Vec<_>>(),
+            ["client", "client:tool"]
+        );
     }
 }

@@ -271,8 +271,8 @@ mod tests {
 
     #[test]
     fn a_document_is_written_as_it_was_read() {
-        let document = parse(&json!({"version": 1, "keys": [key("AAAAAAAAA0"), key("AAAAAAAAA1")]}))
-            .unwrap();
+        let document =
+            parse(&json!({"version": 1, "keys": [key("AAAAAAAAA0"), key("AAAAAAAAA1")]})).unwrap();
         let again = KeyDocument::parse(&document.to_json().unwrap()).unwrap();
         assert_eq!(again.keys(), document.keys());
         assert_eq!(again.keys()[1].sha256.0, [15; 32]);
@@ -289,12 +289,30 @@ mod tests {
     #[test]
     fn every_kind_of_bad_document_is_refused() {
         let refused = |document: Value| parse(&document).map(|_| ()).unwrap_err();
-        assert_eq!(refused(json!({"version": 1, "keys": []})), BadDocument::Empty);
-        assert_eq!(refused(json!({"version": 2, "keys": [key("AAAAAAAAA0")]})), BadDocument::Version);
-        assert_eq!(refused(with("id", json!("short"))), BadDocument::Id { index: 0 });
-        assert_eq!(refused(with("id", json!("AAAAAAAA\u{e9}"))), BadDocument::Id { index: 0 });
-        assert_eq!(refused(with("client", json!(""))), BadDocument::Client { index: 0 });
-        assert_eq!(refused(with("client", json!("a\nb"))), BadDocument::Client { index: 0 });
+        assert_eq!(
+            refused(json!({"version": 1, "keys": []})),
+            BadDocument::Empty
+        );
+        assert_eq!(
+            refused(json!({"version": 2, "keys": [key("AAAAAAAAA0")]})),
+            BadDocument::Version
+        );
+        assert_eq!(
+            refused(with("id", json!("short"))),
+            BadDocument::Id { index: 0 }
+        );
+        assert_eq!(
+            refused(with("id", json!("AAAAAAAA\u{e9}"))),
+            BadDocument::Id { index: 0 }
+        );
+        assert_eq!(
+            refused(with("client", json!(""))),
+            BadDocument::Client { index: 0 }
+        );
+        assert_eq!(
+            refused(with("client", json!("a\nb"))),
+            BadDocument::Client { index: 0 }
+        );
         assert_eq!(
             refused(with("notAfter", json!("2026-01-01T00:00:00Z"))),
             BadDocument::Dates { index: 0 }
@@ -320,7 +338,10 @@ mod tests {
     #[test]
     fn a_document_is_bounded_in_bytes_and_keys() {
         let big = vec![b' '; MAX_BYTES + 1];
-        assert_eq!(KeyDocument::parse(&big).map(|_| ()), Err(BadDocument::TooLarge));
+        assert_eq!(
+            KeyDocument::parse(&big).map(|_| ()),
+            Err(BadDocument::TooLarge)
+        );
         let record = parse(&with("client", json!("agent"))).unwrap().keys[0].clone();
         let document = KeyDocument {
             version: 1,

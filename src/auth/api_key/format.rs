@@ -37,10 +37,15 @@ impl<'a> ApiKey<'a> {
         let mut parts = body.split('_');
         let five = [(); 5].map(|()| parts.next());
         match five {
-            [Some(PREFIX), Some(environment), Some(id), Some(secret), None]
-                if is_environment(environment)
-                    && is_base62(id, ID_LENGTH)
-                    && is_base62(secret, SECRET_LENGTH) =>
+            [
+                Some(PREFIX),
+                Some(environment),
+                Some(id),
+                Some(secret),
+                None,
+            ] if is_environment(environment)
+                && is_base62(id, ID_LENGTH)
+                && is_base62(secret, SECRET_LENGTH) =>
             {
                 Ok(Self { text, id })
             }
@@ -203,8 +208,10 @@ mod tests {
     fn no_two_keys_are_the_same_and_every_digit_comes_up() {
         let keys: std::collections::HashSet<String> = (0..500).map(|_| new_key()).collect();
         assert_eq!(keys.len(), 500);
-        let seen: std::collections::HashSet<u8> =
-            keys.iter().flat_map(|key| key.bytes().skip(21).take(32)).collect();
+        let seen: std::collections::HashSet<u8> = keys
+            .iter()
+            .flat_map(|key| key.bytes().skip(21).take(32))
+            .collect();
         assert_eq!(seen.len(), 62);
     }
 

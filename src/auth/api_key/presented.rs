@@ -38,16 +38,23 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<Presented<'_>>, Conflict>
     let bearer = only(headers, &AUTHORIZATION)?.and_then(bearer);
     match (key, bearer) {
         (None, None) => Ok(None),
-        (Some(key), None) => Ok(Some(readable(key).map_or(Presented::Malformed, Presented::Key))),
-        (None, Some(bearer)) => Ok(Some(readable(bearer).map_or(Presented::Malformed, classify))),
-        (Some(key), Some(bearer)) if key == bearer => {
-            Ok(Some(readable(key).map_or(Presented::Malformed, Presented::Key)))
-        }
+        (Some(key), None) => Ok(Some(
+            readable(key).map_or(Presented::Malformed, Presented::Key),
+        )),
+        (None, Some(bearer)) => Ok(Some(
+            readable(bearer).map_or(Presented::Malformed, classify),
+        )),
+        (Some(key), Some(bearer)) if key == bearer => Ok(Some(
+            readable(key).map_or(Presented::Malformed, Presented::Key),
+        )),
         (Some(_), Some(_)) => Err(Conflict),
     }
 }
 
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Conflict> {
+fn only<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Conflict> {
     let mut values = headers.get_all(name).iter();
     let first = values.next();
     match values.next() {
@@ -77,7 +84,9 @@ fn classify(bearer: &str) -> Presented<'_> {
 }
 
 fn readable(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())
+    std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| text.is_ascii())
 }
 
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -106,20 +115,32 @@ mod tests {
         assert_eq!(from(&[]), Ok(None));
         assert_eq!(from(&[("x-api-key", b"zmcp_a")]), Ok(Some("key a")));
         for value in ["Bearer zmcp_a", "bearer zmcp_a", "BEARER   zmcp_a "] {
-            assert_eq!(from(&[("authorization", value.as_bytes())]), Ok(Some("key a")));
+            assert_eq!(
+                from(&[("authorization", value.as_bytes())]),
+                Ok(Some("key a"))
+            );
         }
-        let both: [(&str, &[u8]); 2] = [("x-api-key", b"zmcp_a"), ("authorization", b"Bearer zmcp_a")];
+        let both: [(&str, &[u8]); 2] = [
+            ("x-api-key", b"zmcp_a"),
+            ("authorization", b"Bearer zmcp_a"),
+        ];
         assert_eq!(from(&both), Ok(Some("key a")));
     }
 
     #[test]
     fn credentials_that_disagree_are_a_conflict() {
         for pairs in [
-            [("x-api-key", &b"zmcp_a"[..]), ("authorization", b"Bearer zmcp_b")],
+            [
+                ("x-api-key", &b"zmcp_a"[..]),
+                ("authorization", b"Bearer zmcp_b"),
+            ],
             [("x-api-key", b"zmcp_a"), ("authorization", b"Bearer ")],
             [("x-api-key", b"zmcp_a"), ("x-api-key", b"zmcp_a")],
             [("x-api-key", b"zmcp_a"), ("x-api-key", b"zmcp_b")],
-            [("authorization", b"Bearer zmcp_a"), ("authorization", b"Basic eDp5")],
+            [
+                ("authorization", b"Bearer zmcp_a"),
+                ("authorization", b"Basic eDp5"),
+            ],
         ] {
             assert_eq!(from(&pairs), Err(Conflict));
         }
@@ -135,14 +156,20 @@ mod tests {
 
     #[test]
     fn another_bearer_is_a_token() {
-        assert_eq!(from(&[("authorization", b"Bearer eyJhbGciOi.x.y")]), Ok(Some("token")));
+        assert_eq!(
+            from(&[("authorization", b"Bearer eyJhbGciOi.x.y")]),
+            Ok(Some("token"))
+        );
         assert_eq!(from(&[("authorization", b"Bearer")]), Ok(Some("token")));
     }
 
     #[test]
     fn bytes_beyond_ascii_are_malformed() {
         assert_eq!(from(&[("x-api-key", b"zmcp_\xff")]), Ok(Some("malformed")));
-        assert_eq!(from(&[("authorization", b"Bearer zmcp_\xc3\xa9")]), Ok(Some("malformed")));
+        assert_eq!(
+            from(&[("authorization", b"Bearer zmcp_\xc3\xa9")]),
+            Ok(Some("malformed"))
+        );
     }
 
     #[test]

@@ -133,8 +133,14 @@ mod tests {
 
     #[test]
     fn a_key_that_was_ended_is_refused() {
-        assert_eq!(check(|key| key.status = Status::Revoked, NOW), Err(BadKey::Revoked));
-        assert_eq!(check(|key| key.status = Status::Retired, NOW), Err(BadKey::Retired));
+        assert_eq!(
+            check(|key| key.status = Status::Revoked, NOW),
+            Err(BadKey::Revoked)
+        );
+        assert_eq!(
+            check(|key| key.status = Status::Retired, NOW),
+            Err(BadKey::Retired)
+        );
     }
 
     #[test]
@@ -142,14 +148,20 @@ mod tests {
         let (text, mut record) = key(|key| key.status = Status::Revoked);
         record.sha256 = KeyHash::of("another");
         let set = KeySet::from(KeyDocument::of(record));
-        assert_eq!(set.check(text.expose_secret(), NOW), Err(BadKey::WrongSecret));
+        assert_eq!(
+            set.check(text.expose_secret(), NOW),
+            Err(BadKey::WrongSecret)
+        );
     }
 
     #[test]
     fn an_unknown_key_is_refused() {
         let (stranger, _) = key(|_| ());
         let set = KeySet::from(KeyDocument::of(key(|_| ()).1));
-        assert_eq!(set.check(stranger.expose_secret(), NOW), Err(BadKey::Unknown));
+        assert_eq!(
+            set.check(stranger.expose_secret(), NOW),
+            Err(BadKey::Unknown)
+        );
         assert_eq!(set.check("hello", NOW), Err(BadKey::Malformed));
     }
 
@@ -157,14 +169,29 @@ mod tests {
     fn a_bad_document_leaves_the_old_keys_in_place() {
         let (text, record) = key(|_| ());
         let keys = Keys::new(KeySet::from(KeyDocument::of(record)));
-        for bad in [&b""[..], b"{", br#"{"version":1,"keys":[]}"#, &[b' '; 2 << 20]] {
+        for bad in [
+            &b""[..],
+            b"{",
+            br#"{"version":1,"keys":[]}"#,
+            &[b' '; 2 << 20],
+        ] {
             assert!(keys.replace(bad).is_err());
-            assert!(keys.verify(&ApiKey::parse(text.expose_secret()).unwrap(), NOW).is_ok());
+            assert!(
+                keys.verify(&ApiKey::parse(text.expose_secret()).unwrap(), NOW)
+                    .is_ok()
+            );
         }
         let (other, record) = key(|_| ());
-        keys.replace(&KeyDocument::of(record).to_json().unwrap()).unwrap();
-        assert!(keys.verify(&ApiKey::parse(text.expose_secret()).unwrap(), NOW).is_err());
-        assert!(keys.verify(&ApiKey::parse(other.expose_secret()).unwrap(), NOW).is_ok());
+        keys.replace(&KeyDocument::of(record).to_json().unwrap())
+            .unwrap();
+        assert!(
+            keys.verify(&ApiKey::parse(text.expose_secret()).unwrap(), NOW)
+                .is_err()
+        );
+        assert!(
+            keys.verify(&ApiKey::parse(other.expose_secret()).unwrap(), NOW)
+                .is_ok()
+        );
     }
 
     #[test]
@@ -180,8 +207,12 @@ mod tests {
     fn revoking_the_last_key_is_not_a_bad_document() {
         let (text, record) = key(|_| ());
         let keys = Keys::new(KeySet::from(KeyDocument::of(record.clone())));
-        let revoked = KeyRecord { status: Status::Revoked, ..record };
-        keys.replace(&KeyDocument::of(revoked).to_json().unwrap()).unwrap();
+        let revoked = KeyRecord {
+            status: Status::Revoked,
+            ..record
+        };
+        keys.replace(&KeyDocument::of(revoked).to_json().unwrap())
+            .unwrap();
         let key = ApiKey::parse(text.expose_secret()).unwrap();
         assert_eq!(keys.verify(&key, NOW), Err(BadKey::Revoked));
         assert_eq!(keys.usable(NOW), 0);
