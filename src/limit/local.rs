@@ -337,6 +337,12 @@ mod tests {
             (client.remaining, client.reset),
             (8, Duration::from_millis(400))
         );
+        let again = ask(&limiter, 300, &by("one", 2));
+        assert_eq!(
+            again.standings()[1].remaining,
+            8,
+            "asked twice, counted once"
+        );
     }
 
     #[test]
