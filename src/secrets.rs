@@ -93,7 +93,9 @@ fn from_file(path: PathBuf) -> Result<Secret, SecretError> {
         return Err(SecretError::NotAFile { path });
     }
     // The capacity is enough from the start: growing would leave a copy of the secret behind.
-    let expected = usize::try_from(metadata.len()).unwrap_or(MAX_BYTES).min(MAX_BYTES);
+    let expected = usize::try_from(metadata.len())
+        .unwrap_or(MAX_BYTES)
+        .min(MAX_BYTES);
     let mut bytes = Zeroizing::new(Vec::with_capacity(expected + 1));
     File::open(&path)
         .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
@@ -109,7 +111,9 @@ fn from_file(path: PathBuf) -> Result<Secret, SecretError> {
 fn from_env(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, SecretError> {
     let text = env(name).ok_or_else(|| SecretError::Unset { name: name.into() })?;
     let text = Zeroizing::new(text);
-    within_bounds(text.as_bytes(), || format!("the environment variable {name}"))
+    within_bounds(text.as_bytes(), || {
+        format!("the environment variable {name}")
+    })
 }
 
 fn within_bounds(bytes: &[u8], place: impl FnOnce() -> String) -> Result<Secret, SecretError> {
@@ -185,10 +189,22 @@ mod tests {
         folder.write("empty", b"", 0o600);
         folder.write("big", &vec![b'x'; MAX_BYTES + 1], 0o600);
         folder.write("full", &vec![b'x'; MAX_BYTES], 0o600);
-        assert!(matches!(folder.read("empty"), Err(SecretError::Empty { .. })));
-        assert!(matches!(folder.read("big"), Err(SecretError::TooLarge { .. })));
-        assert!(matches!(folder.read("missing"), Err(SecretError::File { .. })));
-        assert!(matches!(folder.read("."), Err(SecretError::NotAFile { .. })));
+        assert!(matches!(
+            folder.read("empty"),
+            Err(SecretError::Empty { .. })
+        ));
+        assert!(matches!(
+            folder.read("big"),
+            Err(SecretError::TooLarge { .. })
+        ));
+        assert!(matches!(
+            folder.read("missing"),
+            Err(SecretError::File { .. })
+        ));
+        assert!(matches!(
+            folder.read("."),
+            Err(SecretError::NotAFile { .. })
+        ));
         assert!(folder.read("full").is_ok());
     }
 
@@ -211,6 +227,9 @@ mod tests {
         })
         .unwrap();
         let printed = format!("{secret:?} {:?}", secret.text());
-        assert!(!printed.contains("hunter2") && !printed.contains("104"), "{printed}");
+        assert!(
+            !printed.contains("hunter2") && !printed.contains("104"),
+            "{printed}"
+        );
     }
 }

@@ -1,10 +1,9 @@
 //! `zoho-mcp keys`: the life of an API key. A key is printed once; the store holds hashes only.
 
+mod store;
+
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
+    io::{self, Write},
     sync::Arc,
 };
 
@@ -16,6 +15,7 @@ use crate::{
     auth::api_key::{ApiKey, KeyDocument, KeyRecord, Status},
     setting::Span,
 };
+use store::Store;
 
 /// Make, list, rotate and retire API keys.
 #[derive(Debug, clap::Args)]
@@ -61,13 +61,6 @@ struct NewKey {
     expires: Option<Span>,
     #[command(flatten)]
     store: Store,
-}
-
-#[derive(Debug, clap::Args)]
-struct Store {
-    /// The key document, as under [auth.api_keys] in the configuration
-    #[arg(long = "store", value_name = "FILE")]
-    path: PathBuf,
 }
 
 /// Runs the command. A new key stands alone on its line of `out`; what there is to say about it
@@ -259,100 +252,13 @@ fn retire(
     Ok(())
 }
 
-impl Store {
-    /// Held while the document is read, changed and written. The document itself cannot carry the
-    /// lock, since each change puts another file in its place.
-    fn lock(&self) -> anyhow::Result<File> {
-        let path = self.beside("lock")?;
-        let locked = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(&path)
-            .and_then(|file| file.lock().map(|()| file));
-        locked.with_context(|| format!("cannot lock {}; is its folder there?", path.display()))
-    }
-
-    fn read_existing(&self) -> anyhow::Result<KeyDocument> {
-        self.read()?.with_context(|| {
-            let store = self.path.display();
-            format!("no keys are in {store} yet; make one with: zoho-mcp keys new --client NAME --store {store}")
-        })
-    }
-
-    /// `None` when there is no document, or nothing in it.
-    fn read(&self) -> anyhow::Result<Option<KeyDocument>> {
-        let mut bytes = Vec::new();
-        let read =
-            File::open(&self.path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
-        match read {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.with_context(|| format!("cannot read {}", self.path.display()))?,
-        };
-        if bytes.trim_ascii().is_empty() {
-            return Ok(None);
-        }
-        KeyDocument::parse(&bytes).map(Some).with_context(|| {
-            format!(
-                "{} was left as it is; mend it or restore a copy",
-                self.path.display()
-            )
-        })
-    }
-
-    /// Puts the whole document in place at once: a reader finds the old one or the new one.
-    fn write(&self, document: &KeyDocument) -> anyhow::Result<()> {
-        let bytes = document
-            .to_json()
-            .context("nothing was changed; delete keys that were ended from the document first")?;
-        let target = self.target();
-        let temporary = self.beside("tmp")?;
-        replace(&target, &temporary, &bytes)
-            .with_context(|| format!("cannot write {}; nothing was changed", target.display()))
-    }
-
-    /// Where the document really is, so that a link to it stays a link.
-    fn target(&self) -> PathBuf {
-        fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
-    }
-
-    fn beside(&self, suffix: &str) -> anyhow::Result<PathBuf> {
-        let target = self.target();
-        let name = target
-            .file_name()
-            .context("--store needs the name of a file")?;
-        let name = format!(".{}.{suffix}", name.to_string_lossy());
-        Ok(target.with_file_name(name))
-    }
-}
-
-fn replace(target: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
-    // One that is there was left by a crash: nobody else writes while the lock is held.
-    if let Err(error) = fs::remove_file(temporary)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let mut file = private(OpenOptions::new().write(true).create_new(true)).open(temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(temporary, target)?;
-    match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
-}
-
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600)
-}
-
 const MAX_LIVE: usize = 2;
-/// One byte more than a document may have.
-const MAX_BYTES: u64 = (1 << 20) + 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser as _;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
     const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -542,6 +448,25 @@ mod tests {
         });
         let (list, _) = folder.keys("list").unwrap();
         assert_eq!(list.lines().count(), 9);
+    }
+
+    #[test]
+    fn a_group_that_may_read_the_store_still_may_after_a_change_and_nobody_else() {
+        let folder = Folder::new();
+        folder.keys("new --client agent").unwrap();
+        for (before, after) in [
+            (0o640, 0o640),
+            (0o666, 0o640),
+            (0o600, 0o600),
+            (0o400, 0o600),
+        ] {
+            fs::set_permissions(folder.store(), fs::Permissions::from_mode(before)).unwrap();
+            folder
+                .keys(&format!("new --client agent-{before}"))
+                .unwrap();
+            let mode = fs::metadata(folder.store()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, after, "{before:o}");
+        }
     }
 
     #[test]

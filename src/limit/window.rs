@@ -38,7 +38,7 @@ impl Window {
         let limit = limit as usize;
         let leaves = |index: usize| {
             let entry = self.log.get(index);
-            entry.map_or(0, |(at, _)| (at + span).saturating_sub(now))
+            entry.map_or(0, |(at, _)| at.saturating_add(span).saturating_sub(now))
         };
         let counted = self.ids.contains(id);
         Outlook {
@@ -73,12 +73,14 @@ impl Window {
 
     /// Whether nothing in it counts any more.
     pub fn is_idle(&self, now: u64) -> bool {
-        self.log.back().is_none_or(|(at, _)| at + self.span <= now)
+        self.log
+            .back()
+            .is_none_or(|(at, _)| at.saturating_add(self.span) <= now)
     }
 
     fn forget(&mut self, now: u64) {
         while let Some((at, id)) = self.log.front() {
-            if at + self.span > now {
+            if at.saturating_add(self.span) > now {
                 break;
             }
             self.ids.remove(id);
