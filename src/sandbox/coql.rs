@@ -1,0 +1,99 @@
+//! `POST /coql`: Zoho's query language.
+
+mod bind;
+mod lex;
+mod parse;
+mod run;
+
+use serde_json::{Value, json};
+
+pub(super) use run::compare;
+
+use super::{
+    answer::Answer,
+    crm::Crm,
+    org::Sight,
+    problem::Problem,
+    render::{Painter, field_id},
+};
+
+/// Answers a query, or says what is wrong with it.
+pub(super) fn answer(
+    crm: &Crm,
+    sight: &Sight,
+    painter: &Painter<'_>,
+    body: &Value,
+) -> Result<Answer, Problem> {
+    let text = body.get("select_query").ok_or_else(|| {
+        Problem::bad(
+            "MANDATORY_NOT_FOUND",
+            json!({"api_name": "select_query"}),
+            "mandatory key not found",
+        )
+    })?;
+    let text = text.as_str().ok_or_else(|| {
+        let details =
+            json!({"expected_data_type": "text", "api_name": "select_query", "json_path": "$.select_query"});
+        Problem::bad("INVALID_DATA", details, "invalid data")
+    })?;
+    let meta = wants_meta(body)?;
+    let query = bind::bind(&parse::parse(text)?)?;
+    let credits = match query.limit {
+        ..=200 => 1,
+        201..=1000 => 2,
+        _ => 3,
+    };
+    let found = run::run(&query, crm, sight, painter);
+    if found.rows.is_empty() {
+        return Ok(Answer::empty().costing(credits));
+    }
+    let mut answer = json!({
+        "info": {"count": found.rows.len(), "more_records": found.more},
+        "data": found.rows,
+    });
+    if meta && let Some(object) = answer.as_object_mut() {
+        object.insert("fields".to_owned(), fields(crm, &query));
+    }
+    Ok(Answer::ok(answer).costing(credits))
+}
+
+fn wants_meta(body: &Value) -> Result<bool, Problem> {
+    let Some(meta) = body.get("include_meta") else {
+        return Ok(false);
+    };
+    let refused = |details| Err(Problem::bad("INVALID_DATA", details, "invalid data"));
+    let Some(meta) = meta.as_array() else {
+        return refused(json!({
+            "expected_data_type": "jsonarray",
+            "api_name": "include_meta",
+            "json_path": "$.include_meta",
+        }));
+    };
+    match meta.iter().position(|wanted| wanted != "fields") {
+        Some(at) => refused(json!({
+            "api_name": "include_meta",
+            "json_path": format!("$.include_meta[{at}]"),
+            "supported_values": ["fields"],
+        })),
+        None => Ok(!meta.is_empty()),
+    }
+}
+
+fn fields(crm: &Crm, query: &bind::Query) -> Value {
+    let described = query
+        .columns
+        .iter()
+        .filter_map(|column| match &column.what {
+            bind::What::Field(path) => Some(json!({
+                "api_name": column.key,
+                "field_label": path.field.label(),
+                "data_type": path.field.kind.data_type(),
+                "id": field_id(crm, query.module, path.field),
+            })),
+            bind::What::Total(..) => None,
+        });
+    described.collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! The grammar of `criteria=`: `((Last_Name:equals:Burns\,B)and(First_Name:starts_with:M))`.
+
+use serde_json::{Value, json};
+
+use super::{
+    cell::Cell,
+    filter::{Filter, Op, Path, Test},
+    problem::Problem,
+    schema::{Field, Kind, Module},
+};
+
+/// Reads a criteria text.
+pub(super) fn parse(module: Module, text: &str) -> Result<Filter, Problem> {
+    if text.chars().count() > LONGEST {
+        return Err(Problem::bad(
+            "CRITERIA_LIMIT_EXCEEDED",
+            json!({"limit": LONGEST}),
+            "criteria limit exceeded",
+        ));
+    }
+    let mut reader = Reader {
+        module,
+        rest: text.trim(),
+        criteria: 0,
+        depth: 0,
+    };
+    let filter = reader.sequence()?;
+    if reader.rest.is_empty() {
+        Ok(filter)
+    } else {
+        Err(malformed(json!({"near": near(reader.rest)})))
+    }
+}
+
+struct Reader<'a> {
+    module: Module,
+    rest: &'a str,
+    criteria: usize,
+    depth: usize,
+}
+
+impl Reader<'_> {
+    /// Groups joined by `and` or `or`, from left to right.
+    fn sequence(&mut self) -> Result<Filter, Problem> {
+        let mut left = self.group()?;
+        loop {
+            self.rest = self.rest.trim_start();
+            if let Some(rest) = self.rest.strip_prefix("and") {
+                self.rest = rest.trim_start();
+                left = match (left, self.group()?) {
+                    (Filter::All(mut parts), right) => {
+                        parts.push(right);
+                        Filter::All(parts)
+                    }
+                    (left, right) => Filter::All(vec![left, right]),
+                };
+            } else if let Some(rest) = self.rest.strip_prefix("or") {
+                self.rest = rest.trim_start();
+                left = Filter::Any(vec![left, self.group()?]);
+            } else {
+                return Ok(left);
+            }
+        }
+    }
+
+    /// `( … )`, with a sequence or a single criterion inside.
+    fn group(&mut self) -> Result<Filter, Problem> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(malformed(
+                json!({"reason": "the criteria is nested too deep"}),
+            ));
+        }
+        let Some(rest) = self.rest.strip_prefix('(') else {
+            return Err(malformed(json!({"near": near(self.rest)})));
+        };
+        self.rest = rest.trim_start();
+        let inside = if self.rest.starts_with('(') {
+            self.sequence()?
+        } else {
+            self.criterion()?
+        };
+        self.rest = self.rest.trim_start();
+        let Some(rest) = self.rest.strip_prefix(')') else {
+            return Err(malformed(json!({"near": near(self.rest)})));
+        };
+        self.rest = rest;
+        self.depth -= 1;
+        Ok(inside)
+    }
+
+    /// `Field:operator:value`, up to the closing parenthesis, which stays.
+    fn criterion(&mut self) -> Result<Filter, Problem> {
+        self.criteria += 1;
+        if self.criteria > MOST {
+            return Err(Problem::bad(
+                "CRITERIA_LIMIT_EXCEEDED",
+                json!({"limit": MOST}),
+                "criteria limit exceeded",
+            ));
+        }
+        let mut head = self.rest.splitn(3, ':');
+        let (Some(name), Some(operator), Some(rest)) = (head.next(), head.next(), head.next())
+        else {
+            return Err(malformed(json!({"near": near(self.rest)})));
+        };
+        let field = self
+            .module
+            .field(name)
+            .filter(|field| field.kind != Kind::Nested);
+        let Some(field) = field else {
+            return Err(malformed(
+                json!({"reason": "the field is not available for search", "api_name": name}),
+            ));
+        };
+        let wrong =
+            |reason: &str| json!({"reason": reason, "api_name": name, "operator": operator});
+        let op = operation(field.kind, operator)
+            .ok_or_else(|| malformed(wrong("invalid operator found")))?;
+        let (values, rest) = values(rest).ok_or_else(|| malformed(wrong("invalid value found")))?;
+        self.rest = rest;
+        let operands =
+            operands(field, op, &values).ok_or_else(|| malformed(wrong("invalid value found")))?;
+        Ok(Filter::Is(Test {
+            path: Path::direct(field),
+            op,
+            operands,
+        }))
+    }
+}
+
+/// Zoho's matrix of operators and types. `equals` on a text finds it anywhere inside.
+fn operation(kind: Kind, operator: &str) -> Option<Op> {
+    let textual = matches!(
+        kind,
+        Kind::Text(_) | Kind::Email | Kind::Phone | Kind::Website
+    );
+    let area = matches!(kind, Kind::Area(_));
+    let ordered = matches!(kind, Kind::Int | Kind::Currency | Kind::Day | Kind::Moment);
+    match operator {
+        "equals" if textual || area => Some(Op::Holds),
+        "not_equal" if textual || area => Some(Op::HoldsNot),
+        "equals" => Some(Op::Equal),
+        "not_equal" => Some(Op::NotEqual),
+        "starts_with" if textual || area => Some(Op::StartsWith),
+        "in" if !area && kind != Kind::Flag => Some(Op::In),
+        "between" if ordered => Some(Op::Between),
+        "greater_than" if ordered => Some(Op::Greater),
+        "greater_equal" if ordered => Some(Op::GreaterEqual),
+        "less_than" if ordered => Some(Op::Less),
+        "less_equal" if ordered => Some(Op::LessEqual),
+        _ => None,
+    }
+}
+
+/// The values up to the closing parenthesis: commas part them, a backslash takes the next literally.
+fn values(text: &str) -> Option<(Vec<String>, &str)> {
+    let mut values = vec![String::new()];
+    let mut chars = text.char_indices();
+    while let Some((at, letter)) = chars.next() {
+        match letter {
+            '\\' => values.last_mut()?.push(chars.next()?.1),
+            ',' => values.push(String::new()),
+            '(' => return None,
+            ')' => return Some((values, text.get(at..)?)),
+            _ => values.last_mut()?.push(letter),
+        }
+    }
+    None
+}
+
+fn operands(field: &Field, op: Op, values: &[String]) -> Option<Vec<Cell>> {
+    let fits = match op {
+        Op::In => values.len() <= MOST_VALUES,
+        Op::Between => values.len() == 2,
+        _ => values.len() == 1,
+    };
+    let read =
+        |value: &String| Cell::read(field.kind, value.trim()).filter(|_| !value.trim().is_empty());
+    values
+        .iter()
+        .map(read)
+        .collect::<Option<Vec<_>>>()
+        .filter(|_| fits)
+}
+
+fn malformed(details: Value) -> Problem {
+    Problem::bad("INVALID_QUERY", details, "invalid query formed")
+}
+
+fn near(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+const LONGEST: usize = 3_000;
+const MOST: usize = 15;
+const MOST_VALUES: usize = 100;
+const DEEPEST: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn one(text: &str) -> Test {
+        match parse(Module::Contacts, text) {
+            Ok(Filter::Is(test)) => test,
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn escapes_are_taken_literally() {
+        let test = one(r"(Last_Name:equals:Pell\, Jr. \(retired\) \\ x)");
+        assert_eq!(test.operands, [Cell::text(r"Pell, Jr. (retired) \ x")]);
+        assert_eq!(test.op, Op::Holds);
+    }
+
+    #[test]
+    fn conditions_nest_and_join() {
+        let both = parse(
+            Module::Contacts,
+            "((Last_Name:equals:a) and (First_Name:starts_with:M))",
+        )
+        .unwrap();
+        assert!(matches!(both, Filter::All(parts) if parts.len() == 2));
+        let mixed =
+            "(((Last_Name:equals:a)or(Last_Name:equals:b))and(Email:in:x@a.example,y@b.example))";
+        assert!(
+            matches!(parse(Module::Contacts, mixed).unwrap(), Filter::All(parts) if parts.len() == 2)
+        );
+    }
+
+    #[test]
+    fn types_and_operators_must_agree() {
+        for bad in [
+            "(Last_Name:greater_than:a)",
+            "(Description:in:a,b)",
+            "(Email_Opt_Out:in:true)",
+            "(Date_of_Birth:equals:yesterday)",
+            "(Owner:equals:Priya)",
+            "(Tag:equals:x)",
+            "(Nope:equals:x)",
+            "(Last_Name:equals:a,b)",
+            "(Last_Name:equals:)",
+            "(Last_Name:equals:a",
+            "(Last_Name:equals:a(b)",
+            "Last_Name:equals:a",
+            "(Last_Name:equals:a)(First_Name:equals:b)",
+            "",
+        ] {
+            let problem = parse(Module::Contacts, bad).unwrap_err();
+            assert_eq!(
+                (problem.status, problem.code),
+                (400, "INVALID_QUERY"),
+                "{bad}"
+            );
+            assert_eq!(problem.message, "invalid query formed");
+        }
+    }
+
+    #[test]
+    fn there_is_a_limit_to_criteria_and_to_nesting() {
+        let many = vec!["(Last_Name:equals:a)"; 16].join("or");
+        assert_eq!(
+            parse(Module::Contacts, &format!("({many})"))
+                .unwrap_err()
+                .code,
+            "CRITERIA_LIMIT_EXCEEDED"
+        );
+        let deep = format!("{}Last_Name:equals:a{}", "(".repeat(200), ")".repeat(200));
+        assert_eq!(
+            parse(Module::Contacts, &deep).unwrap_err().code,
+            "INVALID_QUERY"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "[()\\\\,:a-zé and or]{0,60}|\\PC{0,60}") {
+            let _ = parse(Module::Deals, &text);
+        }
+
+        #[test]
+        fn an_escaped_value_comes_back_whole(value in "[a-z(),\\\\]{1,20}") {
+            let escaped: String = value.chars()
+                .flat_map(|c| matches!(c, '(' | ')' | ',' | '\\').then_some('\\').into_iter().chain([c]))
+                .collect();
+            prop_assert_eq!(one(&format!("(Last_Name:equals:{escaped})")).operands, [Cell::text(value)]);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! All state of a running sandbox, and the one place where a request meets it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use jiff::{Timestamp, civil::Date};
+use serde_json::Value;
+
+use super::{
+    answer::Answer, cell::Id, clock::Clock, coql, crm::Crm, cursor::Cursors, fault::Faults,
+    journal::Journal, ledger::Ledger, org::Sight, problem::Problem, query::Query, read::Reader,
+    route::Route, schema::Module, seed, token::Tokens, write::Writer,
+};
+
+/// The state. No lock is held over an await, for nothing here is async.
+pub(super) struct Desk {
+    pub(super) url: String,
+    pub(super) clock: Clock,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) cursors: Cursors,
+    pub(super) today: Date,
+    pub(super) start_offset_ms: i64,
+    crm: RwLock<Crm>,
+    tokens: Mutex<Tokens>,
+    faults: Mutex<Faults>,
+    journal: Mutex<Journal>,
+}
+
+/// A request below `/crm/v8` whose caller is known.
+pub(super) struct Asked<'a> {
+    pub(super) user: Id,
+    pub(super) path: &'a str,
+    pub(super) query: Query,
+    pub(super) body: &'a [u8],
+    pub(super) now: Timestamp,
+    pub(super) modified_since: Option<Timestamp>,
+    pub(super) unmodified_since: Option<Timestamp>,
+}
+
+impl Desk {
+    /// A desk over fresh seed data.
+    pub(super) fn new(
+        url: String,
+        clock: Clock,
+        ledger: Ledger,
+        tokens: Tokens,
+        cursors: Cursors,
+        crm: Crm,
+        today: Date,
+    ) -> Self {
+        Self {
+            url,
+            start_offset_ms: clock.offset_ms(),
+            clock,
+            ledger: Arc::new(ledger),
+            cursors,
+            today,
+            crm: RwLock::new(crm),
+            tokens: Mutex::new(tokens),
+            faults: Mutex::new(Faults::new()),
+            journal: Mutex::default(),
+        }
+    }
+
+    /// Answers a request of the CRM.
+    pub(super) fn answer(&self, route: &Route, asked: &Asked<'_>) -> Answer {
+        let answered = match route {
+            Route::Insert(module) => {
+                self.write(asked, |writer| writer.insert(*module, None, asked.body))
+            }
+            Route::InsertNote(module, id) => self.write(asked, |writer| {
+                writer.insert(Module::Notes, Some((*module, *id)), asked.body)
+            }),
+            Route::Update(module, id) => {
+                self.write(asked, |writer| writer.update(*module, *id, asked.body))
+            }
+            read => self.read(read, asked),
+        };
+        answered.unwrap_or_else(|problem| match route.is_write() {
+            true => Answer::wrapped(&problem),
+            false => Answer::bare(&problem),
+        })
+    }
+
+    /// Everything as at the start: data, clock, tokens, credits, faults, journal.
+    pub(super) fn reset(&self) {
+        *self.crm.write().unwrap_or_else(PoisonError::into_inner) = seed::sow(self.today);
+        self.clock.set_offset_ms(self.start_offset_ms);
+        self.tokens().reset();
+        self.ledger.reset();
+        self.faults().clear();
+        self.journal().clear();
+    }
+
+    pub(super) fn crm(&self) -> RwLockReadGuard<'_, Crm> {
+        self.crm.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(
+        &self,
+        asked: &Asked<'_>,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<Answer, Problem>,
+    ) -> Result<Answer, Problem> {
+        let mut crm = self.crm.write().unwrap_or_else(PoisonError::into_inner);
+        let sight = crm
+            .user(asked.user)
+            .map(|user| Sight::of(&crm, user))
+            .ok_or_else(Problem::invalid_token)?;
+        write(&mut Writer {
+            crm: &mut crm,
+            user: asked.user,
+            sight,
+            now: asked.now,
+            unmodified_since: asked.unmodified_since,
+        })
+    }
+
+    fn read(&self, route: &Route, asked: &Asked<'_>) -> Result<Answer, Problem> {
+        let crm = self.crm();
+        let user = crm.user(asked.user).ok_or_else(Problem::invalid_token)?;
+        let reader = Reader {
+            crm: &crm,
+            user,
+            sight: Sight::of(&crm, user),
+            query: &asked.query,
+            path: asked.path,
+            cursors: &self.cursors,
+            now: asked.now,
+            modified_since: asked.modified_since,
+        };
+        match route {
+            Route::Search(module) => reader.search(*module),
+            Route::Count(module) => reader.count(*module),
+            Route::List(module) => reader.list(*module),
+            Route::One(module, id) => reader.one(*module, *id),
+            Route::Related(module, id, list) => reader.related(*module, *id, list),
+            Route::Timeline(module, id) => reader.timeline(*module, *id),
+            Route::Users => reader.users(),
+            Route::User(id) => Ok(reader.one_user(*id)),
+            Route::Org => Ok(reader.org()),
+            Route::Pipeline => reader.pipeline(),
+            Route::Layouts => reader.layouts(),
+            Route::Modules => Ok(reader.modules()),
+            Route::Fields => reader.fields_of(),
+            Route::Coql => {
+                let body: Value =
+                    serde_json::from_slice(asked.body).map_err(|_| Problem::bad_body())?;
+                coql::answer(&crm, &reader.sight, &reader.painter(), &body)
+            }
+            Route::Insert(_) | Route::InsertNote(..) | Route::Update(..) => {
+                Err(Problem::wrong_method())
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Faults that a tester asks for: what goes wrong, for which requests, and how often.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
+
+use super::dice::Dice;
+use crate::setting::Span;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    /// The answer comes late.
+    Latency,
+    /// The answer is an error, and the request has no effect.
+    Status,
+    /// The connection is reset and the request has no effect.
+    ResetBefore,
+    /// The request takes effect, then the connection is reset.
+    ResetAfterCommit,
+    /// The body ends before its announced length.
+    Truncate,
+    /// The body comes in pieces, one per delay.
+    Drip,
+    /// A page for people instead of an answer.
+    Html,
+    /// All access tokens stop working, this request's first.
+    RevokeTokens,
+}
+
+/// A fault as it is ordered. Without `times` it stays until it is cleared, except that tokens are
+/// revoked once.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fault {
+    pub(super) fault: Kind,
+    #[serde(default)]
+    path: Option<String>,
+    #[serde(default)]
+    method: Option<String>,
+    #[serde(default)]
+    times: Option<u32>,
+    #[serde(default)]
+    probability: Option<f64>,
+    #[serde(default, serialize_with = "spelled")]
+    delay: Option<Span>,
+    #[serde(default)]
+    pub(super) status: Option<u16>,
+    #[serde(default)]
+    pub(super) body: Option<Value>,
+}
+
+/// Why a fault is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("`probability` must be between 0 and 1")]
+    Probability,
+    #[error("`status` must be between 200 and 599")]
+    Status,
+    #[error("`times` must be at least 1")]
+    Times,
+    #[error("`path` must start with /crm or /oauth")]
+    Path,
+    #[error("`delay` must be 10 minutes at the most")]
+    Delay,
+    #[error("there are 100 faults already: clear them first")]
+    Full,
+}
+
+/// The faults that are in force.
+pub(super) struct Faults {
+    list: Vec<Fault>,
+    dice: Dice,
+}
+
+/// What happens to one request.
+#[derive(Debug, Default)]
+pub(super) struct Misfortune {
+    pub(super) latency: Option<Duration>,
+    pub(super) fault: Option<Fault>,
+}
+
+impl Faults {
+    /// None.
+    pub(super) const fn new() -> Self {
+        Self {
+            list: Vec::new(),
+            dice: Dice::new(0xfa17),
+        }
+    }
+
+    /// Puts a fault into force.
+    pub(super) fn add(&mut self, mut fault: Fault) -> Result<(), Refused> {
+        let known_path = |path: &String| path.starts_with("/crm") || path.starts_with("/oauth");
+        if fault.probability.is_some_and(|p| !(0.0..=1.0).contains(&p)) {
+            return Err(Refused::Probability);
+        }
+        if fault
+            .status
+            .is_some_and(|status| !(200..=599).contains(&status))
+        {
+            return Err(Refused::Status);
+        }
+        if fault.times == Some(0) {
+            return Err(Refused::Times);
+        }
+        if fault.path.as_ref().is_some_and(|path| !known_path(path)) {
+            return Err(Refused::Path);
+        }
+        if fault.delay() > LONGEST_DELAY {
+            return Err(Refused::Delay);
+        }
+        if self.list.len() >= MOST_FAULTS {
+            return Err(Refused::Full);
+        }
+        if fault.fault == Kind::RevokeTokens {
+            fault.times = fault.times.or(Some(1));
+        }
+        self.list.push(fault);
+        Ok(())
+    }
+
+    /// Those in force.
+    pub(super) fn list(&self) -> &[Fault] {
+        &self.list
+    }
+
+    /// Takes all out of force; says how many there were.
+    pub(super) fn clear(&mut self) -> usize {
+        std::mem::take(&mut self.list).len()
+    }
+
+    /// What happens to a request: the first latency and the first other fault that it meets.
+    pub(super) fn meet(&mut self, method: &str, path: &str) -> Misfortune {
+        let mut met = Misfortune::default();
+        for fault in &mut self.list {
+            let late = fault.fault == Kind::Latency;
+            let taken = if late {
+                met.latency.is_some()
+            } else {
+                met.fault.is_some()
+            };
+            let due = fault.probability.is_none_or(|p| self.dice.fraction() < p);
+            if taken || !fault.concerns(method, path) || !due {
+                continue;
+            }
+            fault.times = fault.times.map(|times| times.saturating_sub(1));
+            if late {
+                met.latency = Some(fault.delay());
+            } else {
+                met.fault = Some(fault.clone());
+            }
+        }
+        self.list.retain(|fault| fault.times != Some(0));
+        met
+    }
+}
+
+impl Fault {
+    /// How long it makes a caller wait.
+    pub(super) fn delay(&self) -> Duration {
+        self.delay.map_or(USUAL_DELAY, Span::duration)
+    }
+
+    fn concerns(&self, method: &str, path: &str) -> bool {
+        self.path
+            .as_ref()
+            .is_none_or(|prefix| path.starts_with(prefix))
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))
+    }
+}
+
+fn spelled<S: Serializer>(delay: &Option<Span>, serializer: S) -> Result<S::Ok, S::Error> {
+    delay.map(|delay| delay.to_string()).serialize(serializer)
+}
+
+const USUAL_DELAY: Duration = Duration::from_millis(500);
+const LONGEST_DELAY: Duration = Duration::from_secs(600);
+const MOST_FAULTS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(json: &str) -> Fault {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_fault_meets_what_it_was_ordered_for_as_often_as_ordered() {
+        let mut faults = Faults::new();
+        faults
+            .add(fault(
+                r#"{"fault":"status","path":"/crm/v8/Notes","method":"post","times":1}"#,
+            ))
+            .unwrap();
+        assert!(faults.meet("GET", "/crm/v8/Notes").fault.is_none());
+        assert!(faults.meet("POST", "/crm/v8/Deals").fault.is_none());
+        assert!(faults.meet("POST", "/crm/v8/Notes").fault.is_some());
+        assert!(faults.meet("POST", "/crm/v8/Notes").fault.is_none());
+        assert!(faults.list().is_empty());
+    }
+
+    #[test]
+    fn latency_goes_with_another_fault() {
+        let mut faults = Faults::new();
+        faults
+            .add(fault(r#"{"fault":"latency","delay":"2s"}"#))
+            .unwrap();
+        faults.add(fault(r#"{"fault":"html"}"#)).unwrap();
+        let met = faults.meet("GET", "/oauth/v2/token");
+        assert_eq!(met.latency, Some(Duration::from_secs(2)));
+        assert_eq!(met.fault.unwrap().fault, Kind::Html);
+    }
+
+    #[test]
+    fn probability_decides() {
+        let mut faults = Faults::new();
+        faults
+            .add(fault(r#"{"fault":"reset_before","probability":0.25}"#))
+            .unwrap();
+        let met = (0..1_000)
+            .filter(|_| faults.meet("GET", "/crm").fault.is_some())
+            .count();
+        assert!((180..320).contains(&met), "{met}");
+    }
+
+    #[test]
+    fn a_misspelled_fault_is_refused() {
+        for bad in [
+            r#"{"fault":"latency","dely":"2s"}"#,
+            r#"{"fault":"oops"}"#,
+            r#"{"fault":"drip","delay":5}"#,
+            "{}",
+        ] {
+            assert!(serde_json::from_str::<Fault>(bad).is_err(), "{bad}");
+        }
+        let mut faults = Faults::new();
+        assert_eq!(
+            faults.add(fault(r#"{"fault":"html","path":"/__sim"}"#)),
+            Err(Refused::Path)
+        );
+        assert_eq!(
+            faults.add(fault(r#"{"fault":"html","probability":2}"#)),
+            Err(Refused::Probability)
+        );
+    }
+}

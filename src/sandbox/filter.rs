@@ -1,0 +1,215 @@
+//! Conditions on records, which searches and queries are read into.
+
+use std::cmp::Ordering;
+
+use super::{
+    cell::{Cell, fold},
+    crm::{Crm, Record},
+    schema::{Field, Module},
+};
+
+/// A condition.
+#[derive(Debug)]
+pub(super) enum Filter {
+    All(Vec<Filter>),
+    Any(Vec<Filter>),
+    Is(Test),
+}
+
+/// A comparison of one field with values of its own type.
+#[derive(Debug)]
+pub(super) struct Test {
+    pub(super) path: Path,
+    pub(super) op: Op,
+    pub(super) operands: Vec<Cell>,
+}
+
+/// A field, perhaps of a record that this one points at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Path {
+    pub(super) through: Vec<Hop>,
+    pub(super) field: &'static Field,
+}
+
+/// A lookup that is followed; a polymorphic one only into one module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hop {
+    pub(super) field: &'static Field,
+    pub(super) only: Option<Module>,
+}
+
+/// How a field is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Equal,
+    NotEqual,
+    Holds,
+    HoldsNot,
+    StartsWith,
+    In,
+    NotIn,
+    Between,
+    NotBetween,
+    Greater,
+    GreaterEqual,
+    Less,
+    LessEqual,
+    Null,
+    NotNull,
+    Like,
+    NotLike,
+}
+
+impl Path {
+    /// A field of the record itself.
+    pub(super) fn direct(field: &'static Field) -> Self {
+        Self {
+            through: Vec::new(),
+            field,
+        }
+    }
+
+    /// The record that holds the field, and its module.
+    pub(super) fn holder<'a>(
+        &self,
+        crm: &'a Crm,
+        module: Module,
+        record: &'a Record,
+    ) -> Option<(Module, &'a Record)> {
+        self.through
+            .iter()
+            .try_fold((module, record), |(_, record), hop| {
+                crm.follow(hop.field, record)
+                    .filter(|(module, _)| hop.only.is_none_or(|only| only == *module))
+            })
+    }
+
+    /// The value at the end of the path.
+    pub(super) fn value<'a>(
+        &self,
+        crm: &'a Crm,
+        module: Module,
+        record: &'a Record,
+    ) -> Option<&'a Cell> {
+        self.holder(crm, module, record)?.1.get(self.field.name)
+    }
+}
+
+impl Filter {
+    /// Whether the record meets the condition.
+    pub(super) fn accepts(&self, crm: &Crm, module: Module, record: &Record) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.accepts(crm, module, record)),
+            Self::Any(parts) => parts.iter().any(|part| part.accepts(crm, module, record)),
+            Self::Is(test) => test.holds(test.path.value(crm, module, record)),
+        }
+    }
+}
+
+impl Test {
+    /// A null is unequal to everything, and neither greater nor less than anything.
+    fn holds(&self, value: Option<&Cell>) -> bool {
+        use Ordering::{Equal, Greater, Less};
+        let first = || self.operands.first();
+        let among =
+            || value.is_some_and(|value| self.operands.iter().any(|operand| value.same(operand)));
+        let ordered = |wanted: &[Ordering]| {
+            value
+                .zip(first())
+                .and_then(|(a, b)| a.order(b))
+                .is_some_and(|order| wanted.contains(&order))
+        };
+        match self.op {
+            Op::Equal | Op::In => among(),
+            Op::NotEqual | Op::NotIn => !among(),
+            Op::Holds => self.on_text(value, |text, part| text.contains(part)),
+            Op::HoldsNot => !self.on_text(value, |text, part| text.contains(part)),
+            Op::StartsWith => self.on_text(value, |text, part| text.starts_with(part)),
+            Op::Like => self.on_text(value, like),
+            Op::NotLike => !self.on_text(value, like),
+            Op::Between => self.between(value) == Some(true),
+            Op::NotBetween => self.between(value) == Some(false),
+            Op::Greater => ordered(&[Greater]),
+            Op::GreaterEqual => ordered(&[Greater, Equal]),
+            Op::Less => ordered(&[Less]),
+            Op::LessEqual => ordered(&[Less, Equal]),
+            Op::Null => value.is_none(),
+            Op::NotNull => value.is_some(),
+        }
+    }
+
+    fn on_text(&self, value: Option<&Cell>, test: impl Fn(&str, &str) -> bool) -> bool {
+        let Some(text) = value.and_then(Cell::as_text).map(fold) else {
+            return false;
+        };
+        self.operands
+            .iter()
+            .filter_map(Cell::as_text)
+            .any(|part| test(&text, &fold(part)))
+    }
+
+    fn between(&self, value: Option<&Cell>) -> Option<bool> {
+        let [low, high] = self.operands.as_slice() else {
+            return None;
+        };
+        let value = value?;
+        Some(value.order(low)? != Ordering::Less && value.order(high)? != Ordering::Greater)
+    }
+}
+
+/// SQL's `like` with `%` for any run of characters; both sides already folded.
+fn like(text: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('%');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        let Some((_, after)) = rest.split_once(part) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_knows_its_wildcard() {
+        for (text, pattern, expected) in [
+            ("foxglove", "fox%", true),
+            ("foxglove", "%love", true),
+            ("foxglove", "%xgl%", true),
+            ("foxglove", "foxglove", true),
+            ("foxglove", "fox", false),
+            ("foxglove", "%fox", false),
+            ("foxglove", "f%g%e", true),
+            ("foxglove", "f%z%e", false),
+            ("foxglove", "%", true),
+            ("aa", "a%aa", false),
+        ] {
+            assert_eq!(like(text, pattern), expected, "{text} like {pattern}");
+        }
+    }
+
+    #[test]
+    fn a_null_is_unequal_to_everything() {
+        let field = Module::Deals.field("Amount").unwrap();
+        let test = |op| Test {
+            path: Path::direct(field),
+            op,
+            operands: vec![Cell::Number(5.0)],
+        };
+        assert!(test(Op::NotEqual).holds(None));
+        assert!(!test(Op::Equal).holds(None));
+        assert!(!test(Op::Less).holds(None));
+        assert!(!test(Op::NotBetween).holds(None));
+    }
+}

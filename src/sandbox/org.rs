@@ -1,0 +1,208 @@
+//! The company that the sandbox's CRM belongs to, its users, and what each of them may see.
+
+use std::collections::HashSet;
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Value, json};
+
+use super::{
+    cell::{Cell, Id},
+    clock::moment,
+    crm::{Crm, Record},
+    schema::Module,
+};
+
+/// The company.
+pub(super) struct Org {
+    pub(super) id: Id,
+    pub(super) prefix: u64,
+    pub(super) name: &'static str,
+    pub(super) zone_name: &'static str,
+    pub(super) created: Timestamp,
+}
+
+/// A user of the CRM.
+pub(super) struct User {
+    pub(super) id: Id,
+    pub(super) first: &'static str,
+    pub(super) last: &'static str,
+    pub(super) email: String,
+    pub(super) role: Role,
+    pub(super) administrator: bool,
+    pub(super) reports_to: Option<Id>,
+    pub(super) active: bool,
+    pub(super) zone_name: &'static str,
+    pub(super) zone: TimeZone,
+    pub(super) created: Timestamp,
+}
+
+/// A place in the hierarchy.
+#[derive(Clone, Copy)]
+pub(super) struct Role {
+    pub(super) id: Id,
+    pub(super) name: &'static str,
+}
+
+/// Which records a user sees: an administrator all, others their own and those of the people who
+/// report to them, which is Zoho's default (private) sharing.
+pub(super) struct Sight {
+    owners: Option<HashSet<Id>>,
+}
+
+impl User {
+    /// The whole name.
+    pub(super) fn name(&self) -> String {
+        format!("{} {}", self.first, self.last)
+    }
+
+    /// The user as other records refer to it in reads.
+    pub(super) fn reference(&self) -> Value {
+        json!({"name": self.name(), "id": self.id.to_string(), "email": self.email})
+    }
+
+    /// The user as a write's answer refers to it.
+    pub(super) fn short(&self) -> Value {
+        json!({"name": self.name(), "id": self.id.to_string()})
+    }
+
+    /// The user as a record that a lookup can be followed to.
+    pub(super) fn record(&self) -> Record {
+        let mut record = Record::new(self.id);
+        record.set("first_name", Cell::text(self.first));
+        record.set("last_name", Cell::text(self.last));
+        record.set("full_name", Cell::text(self.name()));
+        record.set("email", Cell::text(self.email.as_str()));
+        record.set("status", Cell::text(self.status()));
+        record
+    }
+
+    /// The profile's name and id.
+    pub(super) fn profile(&self, org: &Org) -> Value {
+        let (name, tail) = if self.administrator {
+            ("Administrator", 26_011)
+        } else {
+            ("Standard", 26_014)
+        };
+        json!({"name": name, "id": org.fixed(tail).to_string()})
+    }
+
+    /// The user as `GET /users` shows it.
+    pub(super) fn shown(&self, crm: &Crm) -> Value {
+        let manager = self.reports_to.and_then(|id| crm.user(id)).map(User::short);
+        let offset = self.zone.to_offset(crm.org.created).seconds();
+        let created = moment(self.created, &self.zone);
+        json!({
+            "id": self.id.to_string(),
+            "first_name": self.first,
+            "last_name": self.last,
+            "full_name": self.name(),
+            "email": self.email,
+            "role": {"name": self.role.name, "id": self.role.id.to_string()},
+            "profile": self.profile(&crm.org),
+            "status": self.status(),
+            "confirm": self.active,
+            "zuid": (self.id.0 % 1_000_000_000).to_string(),
+            "time_zone": self.zone_name,
+            "offset": i64::from(offset) * 1000,
+            "locale": "en_US",
+            "language": "en_US",
+            "country_locale": "en_US",
+            "country": "US",
+            "Reporting_To": manager,
+            "created_time": created,
+            "Modified_Time": created,
+            "microsoft": false,
+            "personal_account": false,
+            "default_tab_group": "0",
+            "isonline": false,
+            "type__s": "Regular User",
+        })
+    }
+
+    const fn status(&self) -> &'static str {
+        if self.active { "active" } else { "disabled" }
+    }
+}
+
+impl Org {
+    /// An id that has the same tail in every org.
+    pub(super) const fn fixed(&self, tail: u64) -> Id {
+        Id(self.prefix * 1_000_000_000_000 + tail)
+    }
+
+    /// The org as `GET /org` shows it.
+    pub(super) fn shown(&self, crm: &Crm) -> Value {
+        let seats = crm.users.iter().filter(|user| user.active).count();
+        json!({"org": [{
+            "id": self.id.to_string(),
+            "company_name": self.name,
+            "alias": null,
+            "zgid": (self.id.0 % 1_000_000_000).to_string(),
+            "iso_code": "USD",
+            "currency": "US Dollar - USD",
+            "currency_symbol": "$",
+            "currency_locale": "en_US",
+            "time_zone": self.zone_name,
+            "country": "US",
+            "country_code": "US",
+            "domain_name": format!("org{}", self.id.0 % 1_000_000_000),
+            "primary_email": crm.users.first().map(|user| user.email.as_str()),
+            "mc_status": false,
+            "gapps_enabled": false,
+            "privacy_settings": false,
+            "type": "sandbox",
+            "created_time": moment(self.created, &TimeZone::UTC),
+            "license_details": {
+                "paid": true,
+                "paid_type": "enterprise",
+                "users_license_purchased": seats,
+                "trial_expiry": null,
+                "trial_type": null,
+                "trial_action": null,
+            },
+        }]})
+    }
+}
+
+impl Sight {
+    /// What that user sees.
+    pub(super) fn of(crm: &Crm, user: &User) -> Self {
+        if user.administrator {
+            return Self { owners: None };
+        }
+        let mut owners = HashSet::from([user.id]);
+        // Each round adds one level of the tree, so it ends after as many rounds as there are levels.
+        loop {
+            let below = |u: &&User| {
+                u.reports_to.is_some_and(|to| owners.contains(&to)) && !owners.contains(&u.id)
+            };
+            let found: Vec<Id> = crm.users.iter().filter(below).map(|u| u.id).collect();
+            if found.is_empty() {
+                return Self {
+                    owners: Some(owners),
+                };
+            }
+            owners.extend(found);
+        }
+    }
+
+    /// Whether that record is among it. A note is seen with the record it stands below.
+    pub(super) fn sees(&self, crm: &Crm, module: Module, record: &Record) -> bool {
+        let Some(owners) = &self.owners else {
+            return true;
+        };
+        let mine = |record: &Record| {
+            record
+                .points_at("Owner")
+                .is_some_and(|owner| owners.contains(&owner))
+        };
+        match module {
+            Module::Users => true,
+            Module::Notes => {
+                let parent = record.points_at("Parent_Id").and_then(|id| crm.find(id));
+                parent.map_or_else(|| mine(record), |(_, parent)| mine(parent))
+            }
+            _ => mine(record),
+        }
+    }
+}

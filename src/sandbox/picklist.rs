@@ -1,0 +1,215 @@
+//! The values that picklist fields offer, and what a deal's stage says about it.
+
+pub(super) const SALUTATION: &[&str] = &["Mr.", "Mrs.", "Ms.", "Dr.", "Prof."];
+
+pub(super) const LEAD_SOURCE: &[&str] = &[
+    "Advertisement",
+    "Cold Call",
+    "Employee Referral",
+    "External Referral",
+    "Online Store",
+    "Partner",
+    "Public Relations",
+    "Sales Email Alias",
+    "Seminar Partner",
+    "Internal Seminar",
+    "Trade Show",
+    "Web Download",
+    "Web Research",
+    "Chat",
+    "X (Twitter)",
+    "Facebook",
+];
+
+pub(super) const LEAD_STATUS: &[&str] = &[
+    "Attempted to Contact",
+    "Contact in Future",
+    "Contacted",
+    "Junk Lead",
+    "Lost Lead",
+    "Not Contacted",
+    "Pre-Qualified",
+    "Not Qualified",
+];
+
+pub(super) const ACCOUNT_TYPE: &[&str] = &[
+    "Analyst",
+    "Competitor",
+    "Customer",
+    "Distributor",
+    "Integrator",
+    "Investor",
+    "Other",
+    "Partner",
+    "Press",
+    "Prospect",
+    "Reseller",
+    "Supplier",
+    "Vendor",
+];
+
+pub(super) const INDUSTRY: &[&str] = &[
+    "Manufacturing",
+    "Technology",
+    "Education",
+    "Financial Services",
+    "Consulting",
+    "Real Estate",
+    "Communications",
+    "Government/Military",
+];
+
+pub(super) const OWNERSHIP: &[&str] = &[
+    "Other",
+    "Private",
+    "Public",
+    "Subsidiary",
+    "Partnership",
+    "Government",
+    "Privately Held",
+];
+
+pub(super) const RATING: &[&str] = &[
+    "Acquired",
+    "Active",
+    "Market Failed",
+    "Project Cancelled",
+    "Shut Down",
+];
+
+pub(super) const PIPELINE: &[&str] = &["Standard (Standard)"];
+
+pub(super) const DEAL_TYPE: &[&str] = &["New Business", "Existing Business"];
+
+pub(super) const LOSS: &[&str] = &[
+    "Expectation Mismatch",
+    "Price",
+    "Unqualified Customer",
+    "Lack of response",
+    "Missed Follow Ups",
+    "Wrong Target",
+    "Competition",
+    "Future Interest",
+    "Other",
+];
+
+pub(super) const TASK_STATUS: &[&str] = &[
+    "Not Started",
+    "Deferred",
+    "In Progress",
+    "Completed",
+    "Waiting for input",
+];
+
+pub(super) const PRIORITY: &[&str] = &["High", "Highest", "Low", "Lowest", "Normal"];
+
+pub(super) const CHECK_IN: &[&str] = &["PLANNED", "CHECKED_IN"];
+
+pub(super) const CALL_TYPE: &[&str] = &["Outbound", "Inbound", "Missed"];
+
+pub(super) const CALL_STATUS: &[&str] = &[
+    "Scheduled",
+    "Completed",
+    "Received",
+    "Missed",
+    "Overdue",
+    "Cancelled",
+];
+
+pub(super) const CALL_PURPOSE: &[&str] = &[
+    "Prospecting",
+    "Administrative",
+    "Negotiation",
+    "Demo",
+    "Project",
+    "Desk",
+];
+
+pub(super) const CALL_RESULT: &[&str] = &[
+    "Interested",
+    "Not interested",
+    "No response/Busy",
+    "Requested more info",
+    "Requested call back",
+    "Invalid number",
+];
+
+/// One stage of the pipeline.
+pub(super) struct StageRow {
+    pub(super) actual: &'static str,
+    pub(super) shown: &'static str,
+    pub(super) probability: i64,
+    pub(super) category: &'static str,
+    pub(super) outcome: &'static str,
+}
+
+/// The stages of a deal in the order of the pipeline.
+pub(super) const STAGES: &[StageRow] = &[
+    open("Qualification", "Qualification", 10),
+    open("Needs Analysis", "Needs Analysis", 20),
+    open("Value Proposition", "Value Proposition", 40),
+    open("Id. Decision Makers", "Identify Decision Makers", 60),
+    open("Proposal/Price Quote", "Proposal/Price Quote", 75),
+    open("Negotiation/Review", "Negotiation/Review", 90),
+    StageRow {
+        actual: WON,
+        shown: WON,
+        probability: 100,
+        category: "Closed",
+        outcome: WON,
+    },
+    lost("Closed Lost"),
+    lost("Closed-Lost to Competition"),
+];
+
+/// The stages' actual values, in the same order.
+pub(super) const STAGE: &[&str] = &[
+    "Qualification",
+    "Needs Analysis",
+    "Value Proposition",
+    "Id. Decision Makers",
+    "Proposal/Price Quote",
+    "Negotiation/Review",
+    WON,
+    "Closed Lost",
+    "Closed-Lost to Competition",
+];
+
+/// The one stage that is revenue.
+pub(super) const WON: &str = "Closed Won";
+
+/// The row of a stage.
+pub(super) fn stage(actual: &str) -> Option<&'static StageRow> {
+    STAGES.iter().find(|row| row.actual == actual)
+}
+
+const fn open(actual: &'static str, shown: &'static str, probability: i64) -> StageRow {
+    StageRow {
+        actual,
+        shown,
+        probability,
+        category: "Pipeline",
+        outcome: "Open",
+    }
+}
+
+const fn lost(actual: &'static str) -> StageRow {
+    StageRow {
+        actual,
+        shown: actual,
+        probability: 0,
+        category: "Omitted",
+        outcome: "Closed Lost",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picklist_of_stages_is_the_pipeline() {
+        let rows: Vec<_> = STAGES.iter().map(|row| row.actual).collect();
+        assert_eq!(rows, STAGE);
+    }
+}

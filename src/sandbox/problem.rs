@@ -1,0 +1,167 @@
+//! Every error that the CRM can answer with, as Zoho words it.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+/// An error answer: a bare object, or an element of `data[]` where a write failed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Problem {
+    pub(super) status: u16,
+    pub(super) code: &'static str,
+    pub(super) details: Value,
+    pub(super) message: Cow<'static, str>,
+}
+
+impl Problem {
+    /// A refusal with status 400.
+    pub(super) fn bad(
+        code: &'static str,
+        details: Value,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status: 400,
+            code,
+            details,
+            message: message.into(),
+        }
+    }
+
+    /// A refusal with another status and no details.
+    pub(super) fn plain(
+        status: u16,
+        code: &'static str,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            status,
+            code,
+            details: json!({}),
+            message: message.into(),
+        }
+    }
+
+    /// The object that says so.
+    pub(super) fn body(&self) -> Value {
+        json!({"code": self.code, "details": self.details, "message": self.message, "status": "error"})
+    }
+
+    pub(super) fn unknown_route() -> Self {
+        Self::plain(
+            404,
+            "INVALID_URL_PATTERN",
+            "Please check if the URL trying to access is a correct one",
+        )
+    }
+
+    pub(super) fn wrong_method() -> Self {
+        Self::plain(
+            400,
+            "INVALID_REQUEST_METHOD",
+            "The http request method type is not a valid one",
+        )
+    }
+
+    pub(super) fn unknown_module() -> Self {
+        Self::bad(
+            "INVALID_MODULE",
+            json!({"resource_path_index": 0}),
+            "the module name given seems to be invalid",
+        )
+    }
+
+    pub(super) fn bad_id() -> Self {
+        Self::bad("INVALID_DATA", json!({"resource_path_index": 2}), BAD_ID)
+    }
+
+    pub(super) fn unknown_relation() -> Self {
+        let details = json!({"resource_path_index": 2});
+        Self::bad(
+            "INVALID_DATA",
+            details,
+            "The relation name given seems to be invalid",
+        )
+    }
+
+    pub(super) fn missing_param(name: &str) -> Self {
+        Self::bad(
+            "REQUIRED_PARAM_MISSING",
+            json!({"param_name": name}),
+            "required param is missing",
+        )
+    }
+
+    pub(super) fn bad_param(name: &str) -> Self {
+        Self::bad("INVALID_DATA", json!({"param_name": name}), "invalid data")
+    }
+
+    pub(super) fn limit_exceeded(limit: usize, param: &str) -> Self {
+        Self::bad(
+            "LIMIT_EXCEEDED",
+            json!({"limit": limit, "param_name": param}),
+            "limit exceeded",
+        )
+    }
+
+    pub(super) fn bad_body() -> Self {
+        Self::bad(
+            "INVALID_DATA",
+            json!({"expected_data_type": "jsonobject"}),
+            "invalid data",
+        )
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::plain(
+            413,
+            "REQUEST_ENTITY_TOO_LARGE",
+            "Request entity is too large",
+        )
+    }
+
+    pub(super) fn invalid_token() -> Self {
+        Self::plain(401, "INVALID_TOKEN", "invalid oauth token")
+    }
+
+    pub(super) fn unauthenticated() -> Self {
+        Self::plain(401, "AUTHENTICATION_FAILURE", "Authentication failed")
+    }
+
+    pub(super) fn too_many_at_once() -> Self {
+        Self::plain(
+            429,
+            "TOO_MANY_REQUESTS",
+            "too many requests. please try again after some time",
+        )
+    }
+
+    pub(super) fn no_credits() -> Self {
+        Self::plain(
+            429,
+            "TOO_MANY_REQUESTS",
+            "Number of API requests for the 24 hour period is exceeded. Please try again after some time.",
+        )
+    }
+
+    /// What Zoho says with a status of its own accord, for a fault that names none.
+    pub(super) fn with_status(status: u16) -> Self {
+        match status {
+            401 => Self::invalid_token(),
+            403 => Self::plain(403, "NO_PERMISSION", "permission denied"),
+            404 => Self::unknown_route(),
+            413 => Self::too_large(),
+            429 => Self::too_many_at_once(),
+            500 => Self::plain(500, "INTERNAL_ERROR", "Internal Server Error"),
+            502..=504 => Self::plain(
+                status,
+                "SERVICE_UNAVAILABLE",
+                "Service temporarily unavailable",
+            ),
+            _ => Self::plain(status, "INTERNAL_ERROR", "Internal Server Error"),
+        }
+    }
+}
+
+/// What Zoho says of an id that it does not know.
+pub(super) const BAD_ID: &str = "the id given seems to be invalid";

@@ -1,0 +1,388 @@
+//! Reads of one module: search, list, count, and one record by its id.
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::{Value, json};
+
+use super::{
+    answer::Answer,
+    cell::{Cell, Id, fold},
+    clock::moment,
+    coql::compare,
+    criteria,
+    crm::{Crm, Record},
+    cursor::Cursors,
+    filter::Filter,
+    org::{Sight, User},
+    problem::Problem,
+    query::Query,
+    render::Painter,
+    schema::{Field, Kind, Module},
+};
+
+/// What a read needs to know of the request it answers.
+pub(super) struct Reader<'a> {
+    pub(super) crm: &'a Crm,
+    pub(super) user: &'a User,
+    pub(super) sight: Sight,
+    pub(super) query: &'a Query,
+    pub(super) path: &'a str,
+    pub(super) cursors: &'a Cursors,
+    pub(super) now: Timestamp,
+    pub(super) modified_since: Option<Timestamp>,
+}
+
+/// A page by number.
+struct Page {
+    number: usize,
+    size: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// `GET /{module}/search`.
+    pub(super) fn search(&self, module: Module) -> Result<Answer, Problem> {
+        let wanted = self.wanted(module)?.ok_or_else(|| {
+            let names = json!({"param_names": ["criteria", "email", "phone", "word"]});
+            Problem::bad(
+                "EXPECTED_PARAM_MISSING",
+                names,
+                "one of the expected parameter is missing",
+            )
+        })?;
+        let page = self.page()?;
+        if page.number * page.size > MOST_SEARCHED {
+            let details = json!({"limit": MOST_SEARCHED.to_string()});
+            return Err(Problem::bad(
+                "LIMIT_REACHED",
+                details,
+                "maximum response iteration limit reached",
+            ));
+        }
+        let fields = self.fields(module)?;
+        let mut found: Vec<&Record> = self
+            .visible(module)
+            .filter(|record| wanted.accepts(self.crm, module, record))
+            .collect();
+        found.truncate(MOST_SEARCHED);
+        self.sort(module, &mut found, false)?;
+        let rows = self.paint(
+            module,
+            &found,
+            (page.number - 1) * page.size,
+            page.size,
+            fields.as_deref(),
+        );
+        if rows.is_empty() {
+            return Ok(Answer::empty());
+        }
+        let more = found.len() > page.number * page.size;
+        let mut info = json!({"per_page": page.size, "count": rows.len(), "page": page.number, "more_records": more});
+        if let (Some(by), Some(info)) = (self.query.get("sort_by"), info.as_object_mut()) {
+            info.insert("sort_by".to_owned(), json!(by));
+            info.insert(
+                "sort_order".to_owned(),
+                json!(self.query.get("sort_order").unwrap_or("desc")),
+            );
+        }
+        Ok(Answer::ok(json!({"data": rows, "info": info})))
+    }
+
+    /// `GET /{module}/actions/count`.
+    pub(super) fn count(&self, module: Module) -> Result<Answer, Problem> {
+        let wanted = self.wanted(module)?;
+        let accepted = |record: &&Record| {
+            wanted
+                .as_ref()
+                .is_none_or(|w| w.accepts(self.crm, module, record))
+        };
+        Ok(Answer::ok(
+            json!({"count": self.visible(module).filter(accepted).count()}),
+        ))
+    }
+
+    /// `GET /{module}/{id}`. What is not there and what is not seen answer the same.
+    pub(super) fn one(&self, module: Module, id: Id) -> Result<Answer, Problem> {
+        let fields = self.fields(module)?;
+        let Some(record) = self.record(module, id) else {
+            return Ok(Answer::empty());
+        };
+        if self.is_older(record) {
+            return Ok(Answer::not_modified());
+        }
+        Ok(Answer::ok(
+            json!({"data": [self.painter().record(module, record, fields.as_deref())]}),
+        ))
+    }
+
+    /// `GET /{module}?fields=…`.
+    pub(super) fn list(&self, module: Module) -> Result<Answer, Problem> {
+        if module == Module::Notes && !self.user.administrator {
+            return Err(Problem::with_status(403));
+        }
+        let mut records: Vec<&Record> = self.visible(module).collect();
+        if let Some(ids) = self.query.get("ids") {
+            let ids: Vec<Id> = ids
+                .split(',')
+                .map(str::parse)
+                .collect::<Result<_, _>>()
+                .map_err(|_| Problem::bad_param("ids"))?;
+            if ids.len() > 100 {
+                return Err(Problem::limit_exceeded(100, "ids"));
+            }
+            records.retain(|record| ids.contains(&record.id));
+        }
+        if self.modified_since.is_some() {
+            records.retain(|record| !self.is_older(record));
+            if records.is_empty() {
+                return Ok(Answer::not_modified());
+            }
+        }
+        let sub_limited = self.query.get("cvid").is_some();
+        Ok(self
+            .listing(module, records)?
+            .costing(if sub_limited { 3 } else { 1 }))
+    }
+
+    /// A page of records under the rules that lists and related lists share.
+    pub(super) fn listing(
+        &self,
+        module: Module,
+        mut records: Vec<&Record>,
+    ) -> Result<Answer, Problem> {
+        let fields = self
+            .fields(module)?
+            .ok_or_else(|| Problem::missing_param("fields"))?;
+        let page = self.page()?;
+        let bound = format!("{} {}", self.path, self.query.without("page_token"));
+        let start = match self.query.get("page_token") {
+            Some(token) => self.cursors.open(token, self.user.id, &bound, self.now)?,
+            None if page.number * page.size > MOST_BY_PAGE => {
+                let details = json!({"limit": MOST_BY_PAGE});
+                return Err(Problem::bad(
+                    "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
+                    details,
+                    NEEDS_TOKEN,
+                ));
+            }
+            None => (page.number - 1) * page.size,
+        };
+        if start >= MOST_BY_TOKEN {
+            let details = json!({"param_name": "page_token"});
+            return Err(Problem::bad("PAGINATION_LIMIT_EXCEEDED", details, TOO_FAR));
+        }
+        self.sort(module, &mut records, true)?;
+        let rows = self.paint(module, &records, start, page.size, Some(&fields));
+        if rows.is_empty() {
+            return Ok(Answer::empty());
+        }
+        let end = start + rows.len();
+        let next =
+            (end < records.len()).then(|| self.cursors.issue(end, self.user.id, &bound, self.now));
+        let expiry = next.as_ref().map(|(_, at)| moment(*at, &self.user.zone));
+        let info = json!({
+            "call": false,
+            "per_page": page.size,
+            "next_page_token": next.as_ref().map(|(token, _)| token),
+            "count": rows.len(),
+            "sort_by": self.query.get("sort_by").unwrap_or("id"),
+            "page": start / page.size + 1,
+            "previous_page_token": (start > 0).then(|| {
+                self.cursors.issue(start.saturating_sub(page.size), self.user.id, &bound, self.now).0
+            }),
+            "page_token_expiry": expiry,
+            "sort_order": self.query.get("sort_order").unwrap_or("desc"),
+            "email": false,
+            "more_records": end < records.len(),
+        });
+        Ok(Answer::ok(json!({"data": rows, "info": info})))
+    }
+
+    /// A record that this user sees.
+    pub(super) fn record(&self, module: Module, id: Id) -> Option<&'a Record> {
+        self.crm
+            .get(module, id)
+            .filter(|record| self.sight.sees(self.crm, module, record))
+    }
+
+    /// All records of a module that this user sees.
+    pub(super) fn visible(&self, module: Module) -> impl Iterator<Item = &'a Record> {
+        self.crm
+            .table(module)
+            .values()
+            .filter(move |record| self.sight.sees(self.crm, module, record))
+    }
+
+    /// Shows records in the user's time zone.
+    pub(super) fn painter(&self) -> Painter<'a> {
+        Painter {
+            crm: self.crm,
+            zone: &self.user.zone,
+        }
+    }
+
+    /// The user's time zone.
+    pub(super) fn zone(&self) -> &TimeZone {
+        &self.user.zone
+    }
+
+    /// A number in a parameter, within its bounds.
+    pub(super) fn number(&self, name: &str, default: usize, most: usize) -> Result<usize, Problem> {
+        match self.query.get(name).map(str::parse::<usize>) {
+            None => Ok(default),
+            Some(Ok(number)) if (1..=most).contains(&number) => Ok(number),
+            Some(_) => Err(Problem::bad_param(name)),
+        }
+    }
+
+    fn page(&self) -> Result<Page, Problem> {
+        Ok(Page {
+            number: self.number("page", 1, 1_000_000)?,
+            size: self.number("per_page", 200, 200)?,
+        })
+    }
+
+    /// The fields asked for; names that the module lacks are passed over, as Zoho does.
+    fn fields(&self, module: Module) -> Result<Option<Vec<&'static Field>>, Problem> {
+        let Some(names) = self.query.get("fields").filter(|names| !names.is_empty()) else {
+            return Ok(None);
+        };
+        let names: Vec<&str> = names.split(',').map(str::trim).collect();
+        if names.len() > MOST_FIELDS {
+            return Err(Problem::limit_exceeded(MOST_FIELDS, "fields"));
+        }
+        Ok(Some(
+            names.iter().filter_map(|name| module.field(name)).collect(),
+        ))
+    }
+
+    fn wanted(&self, module: Module) -> Result<Option<Wanted>, Problem> {
+        let asked = |name| self.query.get(name);
+        Ok(Some(if let Some(text) = asked("criteria") {
+            Wanted::Criteria(criteria::parse(module, text)?)
+        } else if let Some(email) = asked("email") {
+            Wanted::Email(fold(email))
+        } else if let Some(phone) = asked("phone") {
+            let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
+            let shaped = phone
+                .chars()
+                .all(|c| c.is_ascii_digit() || " +-().".contains(c));
+            if !shaped || digits.len() < 3 {
+                return Err(Problem::bad_param("phone"));
+            }
+            Wanted::Phone(digits)
+        } else if let Some(word) = asked("word") {
+            if word.trim().chars().count() < 2 {
+                let details = json!({"param_name": "word"});
+                return Err(Problem::bad(
+                    "INVALID_DATA",
+                    details,
+                    "provide atleast 2 letters for search",
+                ));
+            }
+            Wanted::Words(fold(word).split_whitespace().map(str::to_owned).collect())
+        } else {
+            return Ok(None);
+        }))
+    }
+
+    fn is_older(&self, record: &Record) -> bool {
+        let since = self.modified_since.map(Cell::Moment);
+        let modified = record.get("Modified_Time");
+        since.is_some_and(|since| compare(modified, Some(&since)).is_le())
+    }
+
+    /// Sorts by `sort_by`; lists start with the newest id, searches keep their order.
+    fn sort(
+        &self,
+        module: Module,
+        records: &mut [&Record],
+        newest_first: bool,
+    ) -> Result<(), Problem> {
+        let by = match self.query.get("sort_by") {
+            None if !newest_first => return Ok(()),
+            None => "id",
+            Some(by @ ("id" | "Created_Time" | "Modified_Time")) => by,
+            Some(by) if !newest_first && module.field(by).is_some() => by,
+            Some(_) => return Err(Problem::bad_param("sort_by")),
+        };
+        let ascending = match self.query.get("sort_order") {
+            Some("asc") => true,
+            None | Some("desc") => false,
+            Some(_) => return Err(Problem::bad_param("sort_order")),
+        };
+        records.sort_by(|a, b| {
+            let order = compare(a.get(by), b.get(by)).then(a.id.cmp(&b.id));
+            if ascending { order } else { order.reverse() }
+        });
+        Ok(())
+    }
+
+    fn paint(
+        &self,
+        module: Module,
+        records: &[&Record],
+        start: usize,
+        size: usize,
+        fields: Option<&[&'static Field]>,
+    ) -> Vec<Value> {
+        let painter = self.painter();
+        records
+            .iter()
+            .skip(start)
+            .take(size)
+            .map(|record| painter.record(module, record, fields))
+            .collect()
+    }
+}
+
+/// What a search looks for.
+enum Wanted {
+    Criteria(Filter),
+    Email(String),
+    Phone(String),
+    Words(Vec<String>),
+}
+
+impl Wanted {
+    fn accepts(&self, crm: &Crm, module: Module, record: &Record) -> bool {
+        let texts = |fits: fn(Kind) -> bool| {
+            module
+                .fields()
+                .filter(move |field| fits(field.kind))
+                .filter_map(|field| record.text(field.name))
+        };
+        match self {
+            Self::Criteria(filter) => filter.accepts(crm, module, record),
+            Self::Email(part) => {
+                texts(|kind| kind == Kind::Email).any(|email| fold(email).contains(part))
+            }
+            Self::Phone(digits) => texts(|kind| kind == Kind::Phone).any(|phone| {
+                phone
+                    .chars()
+                    .filter(char::is_ascii_digit)
+                    .collect::<String>()
+                    .contains(digits)
+            }),
+            // Each word has to begin a word of the record, in whatever field.
+            Self::Words(words) => {
+                let all: Vec<String> = texts(Kind::is_textual).map(fold).collect();
+                let begins = |text: &String, word: &String| {
+                    text.match_indices(word.as_str()).any(|(at, _)| {
+                        text.get(..at)
+                            .and_then(|before| before.chars().next_back())
+                            .is_none_or(|c| !c.is_alphanumeric())
+                    })
+                };
+                words
+                    .iter()
+                    .all(|word| all.iter().any(|text| begins(text, word)))
+            }
+        }
+    }
+}
+
+const MOST_SEARCHED: usize = 2_000;
+const MOST_BY_PAGE: usize = 2_000;
+const MOST_BY_TOKEN: usize = 100_000;
+const MOST_FIELDS: usize = 50;
+const NEEDS_TOKEN: &str = "You can only get the first 2000 records without using page_token param";
+const TOO_FAR: &str = "You can only get upto 100000 records using page_token param";

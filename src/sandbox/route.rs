@@ -1,0 +1,133 @@
+//! Which request goes where below `/crm/v8`.
+
+use super::{cell::Id, problem::Problem, schema::Module};
+
+/// A request's destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    Search(Module),
+    Count(Module),
+    List(Module),
+    One(Module, Id),
+    Related(Module, Id, String),
+    Timeline(Module, Id),
+    Users,
+    User(Id),
+    Org,
+    Pipeline,
+    Layouts,
+    Modules,
+    Fields,
+    Coql,
+    Insert(Module),
+    InsertNote(Module, Id),
+    Update(Module, Option<Id>),
+}
+
+/// The route of a method and a path.
+pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
+    let below = path
+        .strip_prefix("/crm/v8/")
+        .ok_or_else(Problem::unknown_route)?;
+    let parts: Vec<&str> = below.split('/').collect();
+    let get = method == "GET";
+    let read = |route| {
+        if get {
+            Ok(route)
+        } else {
+            Err(Problem::wrong_method())
+        }
+    };
+    match parts.as_slice() {
+        [] | [""] => Err(Problem::unknown_route()),
+        ["coql"] if method == "POST" => Ok(Route::Coql),
+        ["coql"] => Err(Problem::wrong_method()),
+        ["org"] => read(Route::Org),
+        ["users"] => read(Route::Users),
+        ["users", id] => read(Route::User(id.parse().map_err(|_| Problem::bad_id())?)),
+        ["settings", "pipeline"] => read(Route::Pipeline),
+        ["settings", "layouts"] => read(Route::Layouts),
+        ["settings", "modules"] => read(Route::Modules),
+        ["settings", "fields"] => read(Route::Fields),
+        ["settings", ..] => Err(Problem::unknown_route()),
+        [module, rest @ ..] if rest.len() <= 2 => {
+            let module = Module::parse(module).ok_or_else(Problem::unknown_module)?;
+            below_module(method, module, rest)
+        }
+        _ => Err(Problem::unknown_route()),
+    }
+}
+
+fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Problem> {
+    let record = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_id());
+    match (method, rest) {
+        ("GET", []) => Ok(Route::List(module)),
+        ("POST", []) => Ok(Route::Insert(module)),
+        ("PUT", []) => Ok(Route::Update(module, None)),
+        ("GET", ["search"]) => Ok(Route::Search(module)),
+        ("GET", ["actions", "count"]) => Ok(Route::Count(module)),
+        ("GET", [id]) => Ok(Route::One(module, record(id)?)),
+        ("PUT", [id]) => Ok(Route::Update(module, Some(record(id)?))),
+        ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
+        (_, ["actions", _] | [_, "actions"]) => Err(Problem::unknown_route()),
+        ("GET", [id, list]) => Ok(Route::Related(module, record(id)?, (*list).to_owned())),
+        ("POST", [id, "Notes"]) if module != Module::Notes => {
+            Ok(Route::InsertNote(module, record(id)?))
+        }
+        _ => Err(Problem::wrong_method()),
+    }
+}
+
+impl Route {
+    /// Whether errors stand in `data[]`.
+    pub(super) const fn is_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Insert(_) | Self::InsertNote(..) | Self::Update(..)
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_find_their_routes() {
+        let id = "6840217000001001001";
+        let at = |method, path: &str| find(method, &format!("/crm/v8/{path}"));
+        assert_eq!(
+            at("GET", "Contacts/search"),
+            Ok(Route::Search(Module::Contacts))
+        );
+        assert_eq!(at("POST", "coql"), Ok(Route::Coql));
+        assert!(
+            matches!(at("GET", &format!("Deals/{id}/Notes")), Ok(Route::Related(Module::Deals, _, list)) if list == "Notes")
+        );
+        assert!(matches!(
+            at("POST", &format!("Deals/{id}/Notes")),
+            Ok(Route::InsertNote(Module::Deals, _))
+        ));
+        assert_eq!(
+            at("GET", "Unicorns/search").unwrap_err().code,
+            "INVALID_MODULE"
+        );
+        assert_eq!(
+            at("GET", "Contacts/12").unwrap_err().message,
+            "the id given seems to be invalid"
+        );
+        assert_eq!(
+            at("DELETE", "Contacts").unwrap_err().code,
+            "INVALID_REQUEST_METHOD"
+        );
+        assert_eq!(
+            at("GET", "coql").unwrap_err().code,
+            "INVALID_REQUEST_METHOD"
+        );
+        assert_eq!(at("GET", "Contacts/1/2/3").unwrap_err().status, 404);
+        assert_eq!(
+            find("GET", "/crm/v7/org").unwrap_err().code,
+            "INVALID_URL_PATTERN"
+        );
+    }
+}

@@ -1,0 +1,370 @@
+//! Connections and the walk of one request: journal, fault, token, credits, answer.
+
+use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Request, Response, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::{Timestamp, tz::TimeZone};
+use serde_json::json;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    answer::Answer,
+    clock::moment,
+    control,
+    desk::{Asked, Desk},
+    fault::{self, Fault},
+    journal::{Committed, LONGEST_TEXT},
+    ledger::InFlight,
+    problem::Problem,
+    query::Query,
+    reply::{Body, Reply},
+    route::{self, Route},
+    token::{self, Live},
+};
+
+/// Accepts connections until it is told to stop; then all of them end.
+pub(super) async fn accept(
+    listener: TcpListener,
+    desk: Arc<Desk>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // The process has no more descriptors, most likely: give it time to get some back.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            continue;
+        };
+        // Above the maximum a connection is closed at once.
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            continue;
+        };
+        let (desk, stop) = (Arc::clone(&desk), stop.clone());
+        tasks.spawn(async move {
+            let _place = place;
+            connection(stream, peer, desk, stop).await;
+        });
+    }
+}
+
+/// Serves one connection. Its kill switch resets it: the client sees an abort, not an end.
+async fn connection(stream: TcpStream, peer: SocketAddr, desk: Arc<Desk>, stop: CancellationToken) {
+    let _ = stream.set_nodelay(true);
+    let kill = CancellationToken::new();
+    let switch = kill.clone();
+    type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| -> Answering {
+        request.extensions_mut().insert(KillSwitch(switch.clone()));
+        let desk = Arc::clone(&desk);
+        Box::pin(async move { Ok(walk(&desk, peer, request).await) })
+    });
+    let mut serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(LONGEST_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        _ = &mut serving => {}
+        () = stop.cancelled() => {}
+        () = kill.cancelled() => {
+            let _ = serving.into_parts().io.into_inner().set_zero_linger();
+        }
+    }
+}
+
+/// Resets the connection that a request came on.
+#[derive(Clone)]
+struct KillSwitch(CancellationToken);
+
+impl KillSwitch {
+    /// Does not return: the connection takes this future with it.
+    async fn pull(&self) -> Response<Body> {
+        self.0.cancel();
+        std::future::pending().await
+    }
+}
+
+/// What is known of a request before its body is read.
+struct Head {
+    method: String,
+    path: String,
+    query: String,
+    headers: HeaderMap,
+    kill: Option<KillSwitch>,
+    seq: u64,
+    now: Timestamp,
+}
+
+async fn walk(desk: &Desk, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let (method, path) = (
+        parts.method.as_str().to_owned(),
+        parts.uri.path().to_owned(),
+    );
+    if path.starts_with("/__sim") {
+        return controls(desk, peer, &method, &path, body).await;
+    }
+    let now = desk.clock.now();
+    let seq = desk.journal().open(now, &method, &path, parts.uri.query());
+    let kill = parts.extensions.get::<KillSwitch>().cloned();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+    let head = Head {
+        method,
+        path,
+        query,
+        headers: parts.headers,
+        kill,
+        seq,
+        now,
+    };
+    let met = desk.faults().meet(&head.method, &head.path);
+    if let Some(fault) = &met.fault {
+        desk.journal()
+            .amend(seq, |entry| entry.fault = Some(fault.fault));
+        if fault.fault == fault::Kind::RevokeTokens {
+            desk.tokens().revoke_access();
+        }
+    }
+    // Whoever waits for a late answer is in flight meanwhile.
+    let caller = admit(desk, &head);
+    if let Some(latency) = met.latency {
+        tokio::time::sleep(latency).await;
+    }
+    if let Some(reply) = met.fault.as_ref().and_then(instead) {
+        return finish(desk, seq, reply).whole();
+    }
+    let kind = met.fault.as_ref().map(|fault| fault.fault);
+    if let (Some(fault::Kind::ResetBefore), Some(kill)) = (kind, &head.kill) {
+        return kill.pull().await;
+    }
+    let reply = match read(body).await {
+        Ok(body) => answer(desk, &head, caller, &body),
+        Err(problem) => Reply::json(problem.status, Some(&problem.body())),
+    };
+    match (kind, &head.kill, &met.fault) {
+        (Some(fault::Kind::ResetAfterCommit), Some(kill), _) => kill.pull().await,
+        (Some(fault::Kind::Truncate), ..) => finish(desk, seq, reply).truncated(),
+        (Some(fault::Kind::Drip), _, Some(fault)) => {
+            finish(desk, seq, reply).dripping(fault.delay())
+        }
+        _ => finish(desk, seq, reply).whole(),
+    }
+}
+
+/// The answer that a fault gives in place of the real one.
+fn instead(fault: &Fault) -> Option<Reply> {
+    let page = |fault: &Fault, default: &'static str| match &fault.body {
+        Some(serde_json::Value::String(page)) => Bytes::from(page.clone()),
+        _ => Bytes::from_static(default.as_bytes()),
+    };
+    match fault.fault {
+        fault::Kind::Html => Some(Reply::html(
+            fault.status.unwrap_or(200),
+            page(fault, MAINTENANCE),
+        )),
+        fault::Kind::Status => {
+            let status = fault.status.unwrap_or(503);
+            Some(match &fault.body {
+                Some(serde_json::Value::String(_)) => Reply::html(status, page(fault, "")),
+                Some(body) => Reply::json(status, Some(body)),
+                None if status == 204 || status == 304 => Reply::json(status, None),
+                None => Reply::json(status, Some(&Problem::with_status(status).body())),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn finish(desk: &Desk, seq: u64, reply: Reply) -> Reply {
+    desk.journal()
+        .amend(seq, |entry| entry.status = Some(reply.status));
+    reply
+}
+
+/// A caller of the CRM with a place among the requests in flight.
+struct Admitted {
+    live: Live,
+    zone: TimeZone,
+    _in_flight: InFlight,
+}
+
+/// Who calls the CRM, if the request is one of its own; unauthenticated requests cost nothing.
+fn admit(desk: &Desk, head: &Head) -> Option<Result<Admitted, Problem>> {
+    if !head.path.starts_with("/crm/") {
+        return None;
+    }
+    let token = head
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let Some(token) = token.and_then(|value| value.strip_prefix("Zoho-oauthtoken ")) else {
+        return Some(Err(Problem::unauthenticated()));
+    };
+    let live = desk.tokens().check(token.trim(), head.now);
+    Some(live.ok_or_else(Problem::invalid_token).and_then(|live| {
+        let zone = {
+            let crm = desk.crm();
+            let user = crm.user(live.user);
+            let email = user.map(|user| user.email.clone());
+            desk.journal().amend(head.seq, |entry| entry.user = email);
+            user.map_or(TimeZone::UTC, |user| user.zone.clone())
+        };
+        let heavy = head.path == "/crm/v8/coql"
+            || head.query.contains("sort_by=")
+            || head.query.contains("cvid=");
+        let in_flight = desk.ledger.enter(heavy, head.now)?;
+        Ok(Admitted {
+            live,
+            zone,
+            _in_flight: in_flight,
+        })
+    }))
+}
+
+fn answer(
+    desk: &Desk,
+    head: &Head,
+    caller: Option<Result<Admitted, Problem>>,
+    body: &[u8],
+) -> Reply {
+    let refusal = |problem: &Problem| Reply::json(problem.status, Some(&problem.body()));
+    match caller {
+        None => oauth(desk, head, body),
+        Some(Err(problem)) => refusal(&problem),
+        Some(Ok(caller)) => {
+            let answer = crm(desk, head, &caller, body);
+            let remaining = desk.ledger.spend(answer.credits, head.now);
+            let committed: Vec<_> = answer
+                .committed
+                .iter()
+                .map(|(module, id)| Committed {
+                    module: module.name(),
+                    id: id.to_string(),
+                })
+                .collect();
+            desk.journal().amend(head.seq, |entry| {
+                entry.credits = answer.credits;
+                entry.committed = committed;
+            });
+            let reset = moment(caller.live.expires, &caller.zone);
+            let reply = Reply::json(answer.status, answer.body.as_ref()).with(RESET, reset);
+            match remaining {
+                Some(remaining) => reply.with(REMAINING, remaining.to_string()),
+                None => reply,
+            }
+        }
+    }
+}
+
+fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
+    let Some(query) = Query::parse(&head.query) else {
+        return Answer::bare(&Problem::bad_param("query"));
+    };
+    let route = match route::find(&head.method, &head.path) {
+        Ok(route) => route,
+        Err(problem) if matches!(head.method.as_str(), "POST" | "PUT") => {
+            return Answer::wrapped(&problem);
+        }
+        Err(problem) => return Answer::bare(&problem),
+    };
+    if route == Route::Coql {
+        let text = serde_json::from_slice::<serde_json::Value>(body).ok();
+        let text = text
+            .as_ref()
+            .and_then(|body| body.get("select_query")?.as_str());
+        let text = text.map(|text| text.chars().take(LONGEST_TEXT).collect());
+        desk.journal().amend(head.seq, |entry| entry.coql = text);
+    }
+    let time = |name: HeaderName| head.headers.get(name)?.to_str().ok()?.parse().ok();
+    let asked = Asked {
+        user: caller.live.user,
+        path: &head.path,
+        query,
+        body,
+        now: head.now,
+        modified_since: time(header::IF_MODIFIED_SINCE),
+        unmodified_since: time(header::IF_UNMODIFIED_SINCE),
+    };
+    desk.answer(&route, &asked)
+}
+
+/// The accounts server: a form body, or the same names in the URL.
+fn oauth(desk: &Desk, head: &Head, body: &[u8]) -> Reply {
+    let form = std::str::from_utf8(body)
+        .ok()
+        .and_then(Query::parse)
+        .unwrap_or_default();
+    let form = form.followed_by(Query::parse(&head.query).unwrap_or_default());
+    let (status, body) = match (head.method.as_str(), head.path.as_str()) {
+        ("POST", "/oauth/v2/token") => match token::fresh() {
+            Ok(fresh) => desk.tokens().mint(&form, fresh, &desk.url, head.now),
+            Err(_) => (500, json!({"error": "server_error"})),
+        },
+        ("POST", "/oauth/v2/token/revoke") => {
+            desk.tokens().revoke(form.get("token").unwrap_or_default())
+        }
+        ("GET", "/oauth/serverinfo") => (
+            200,
+            json!({"result": "success", "locations": {"us": desk.url}}),
+        ),
+        _ => {
+            let problem = Problem::unknown_route();
+            (problem.status, problem.body())
+        }
+    };
+    Reply::json(status, Some(&body))
+}
+
+async fn controls(
+    desk: &Desk,
+    peer: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Incoming,
+) -> Response<Body> {
+    if !peer.ip().to_canonical().is_loopback() {
+        let problem = Problem::unknown_route();
+        return Reply::json(problem.status, Some(&problem.body())).whole();
+    }
+    let (status, body) = match read(body).await {
+        Ok(body) => control::answer(desk, method, path, &body),
+        Err(problem) => (problem.status, problem.body()),
+    };
+    Reply::json(status, Some(&body)).whole()
+}
+
+/// The whole body, which has a limit in size and in time.
+async fn read(body: Incoming) -> Result<Bytes, Problem> {
+    let reading = tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect());
+    match reading.await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(_)) => Err(Problem::too_large()),
+        Err(_) => Err(Problem::plain(
+            408,
+            "REQUEST_TIMEOUT",
+            "the request took too long",
+        )),
+    }
+}
+
+const RESET: HeaderName = HeaderName::from_static("x-accesstoken-reset");
+const REMAINING: HeaderName = HeaderName::from_static("x-api-credits-remaining");
+const LARGEST_BODY: usize = 1024 * 1024;
+const LONGEST_HEAD: usize = 64 * 1024;
+const HEADERS_WITHIN: Duration = Duration::from_secs(120);
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+const MOST_CONNECTIONS: usize = 4_096;
+const MAINTENANCE: &str = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>";

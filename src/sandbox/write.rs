@@ -1,0 +1,458 @@
+//! Writes: records are added and changed one by one, and each says how it went.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{
+    answer::Answer,
+    cell::{Cell, Id},
+    clock::moment,
+    crm::{Change, Crm, Happening, Record},
+    org::{Sight, User},
+    problem::{BAD_ID, Problem},
+    schema::{Field, Kind, Module},
+};
+
+/// What a write needs to know of the request it answers.
+pub(super) struct Writer<'a> {
+    pub(super) crm: &'a mut Crm,
+    pub(super) user: Id,
+    pub(super) sight: Sight,
+    pub(super) now: Timestamp,
+    pub(super) unmodified_since: Option<Timestamp>,
+}
+
+type Object = Map<String, Value>;
+
+impl Writer<'_> {
+    /// `POST /{module}`, or `POST /{module}/{id}/Notes` with the record above.
+    pub(super) fn insert(
+        &mut self,
+        module: Module,
+        above: Option<(Module, Id)>,
+        body: &[u8],
+    ) -> Result<Answer, Problem> {
+        if let Some((module, id)) = above
+            && !self
+                .crm
+                .get(module, id)
+                .is_some_and(|record| self.sight.sees(self.crm, module, record))
+        {
+            return Err(Problem::bad_id());
+        }
+        let rows = rows(body)?;
+        let results = rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| self.add(module, above, at, row))
+            .collect();
+        Ok(summary(module, results, 201))
+    }
+
+    /// `PUT /{module}/{id}`, or `PUT /{module}` with the id in each row.
+    pub(super) fn update(
+        &mut self,
+        module: Module,
+        id: Option<Id>,
+        body: &[u8],
+    ) -> Result<Answer, Problem> {
+        let rows = rows(body)?;
+        if id.is_some() && rows.len() > 1 {
+            return Err(Problem::bad(
+                "LIMIT_EXCEEDED",
+                json!({"maximum_length": 1, "api_name": "data"}),
+                "limit exceeded",
+            ));
+        }
+        let results = rows
+            .iter()
+            .enumerate()
+            .map(|(at, row)| self.change(module, id, at, row))
+            .collect();
+        Ok(summary(module, results, 200))
+    }
+
+    fn add(
+        &mut self,
+        module: Module,
+        above: Option<(Module, Id)>,
+        at: usize,
+        row: &Value,
+    ) -> Result<Done, Problem> {
+        let row = row
+            .as_object()
+            .ok_or_else(|| wrong_type("jsonobject", "data", &format!("$.data[{at}]")))?;
+        if module == Module::Notes {
+            has_note_text(row, at)?;
+        }
+        for field in module.fields().filter(|field| field.mandatory) {
+            if row
+                .get(field.name)
+                .is_none_or(|value| value.is_null() || value == "")
+            {
+                return Err(missing(field.name, at));
+            }
+        }
+        let mut record = Record::new(self.crm.next_id());
+        for (field, cell) in self.cells(module, row, at)? {
+            record.set(field.name, cell);
+        }
+        match above {
+            Some((_, id)) => record.set("Parent_Id", Cell::Ref(id)),
+            None if module == Module::Notes => self.has_parent(&record, row, at)?,
+            None => {}
+        }
+        if record.get("Owner").is_none() {
+            record.set("Owner", Cell::Ref(self.user));
+        }
+        if module == Module::Calls && record.get("Call_Status").is_none() {
+            record.set("Call_Status", Cell::text("Completed"));
+        }
+        record.set("Created_By", Cell::Ref(self.user));
+        record.set("Created_Time", Cell::Moment(self.now));
+        self.commit(module, record, "added", Vec::new(), "record added")
+    }
+
+    fn change(
+        &mut self,
+        module: Module,
+        id: Option<Id>,
+        at: usize,
+        row: &Value,
+    ) -> Result<Done, Problem> {
+        let row = row
+            .as_object()
+            .ok_or_else(|| wrong_type("jsonobject", "data", &format!("$.data[{at}]")))?;
+        let given = row
+            .get("id")
+            .and_then(Value::as_str)
+            .and_then(|id| id.parse().ok());
+        let bad_id = || {
+            Problem::bad(
+                "INVALID_DATA",
+                json!({"api_name": "id", "json_path": format!("$.data[{at}].id")}),
+                BAD_ID,
+            )
+        };
+        let id = match (id, row.contains_key("id")) {
+            (Some(id), _) => id,
+            (None, true) => given.ok_or_else(bad_id)?,
+            (None, false) => return Err(missing("id", at)),
+        };
+        let known = self
+            .crm
+            .get(module, id)
+            .filter(|record| self.sight.sees(self.crm, module, record));
+        let mut record = known.cloned().ok_or_else(bad_id)?;
+        self.is_unmodified(&record, at)?;
+        let mut changes = Vec::new();
+        for (field, new) in self.cells(module, row, at)? {
+            if field.mandatory && new.is_none() {
+                return Err(missing(field.name, at));
+            }
+            let old = record.get(field.name).cloned();
+            if old != new {
+                record.set(field.name, new.clone());
+                changes.push(Change { field, old, new });
+            }
+        }
+        if changes.iter().any(|change| change.field.name == "Stage")
+            && !changes
+                .iter()
+                .any(|change| change.field.name == "Probability")
+        {
+            // A new stage brings its own probability.
+            record.set("Probability", None);
+        }
+        let done = record.text("Status") == Some("Completed");
+        if module == Module::Tasks && changes.iter().any(|change| change.field.name == "Status") {
+            record.set("Closed_Time", done.then_some(Cell::Moment(self.now)));
+        }
+        self.commit(module, record, "updated", changes, "record updated")
+    }
+
+    fn commit(
+        &mut self,
+        module: Module,
+        mut record: Record,
+        action: &'static str,
+        changes: Vec<Change>,
+        message: &'static str,
+    ) -> Result<Done, Problem> {
+        let (id, by, at) = (record.id, self.user, self.now);
+        record.set("Modified_By", Cell::Ref(by));
+        record.set("Modified_Time", Cell::Moment(at));
+        if module != Module::Notes {
+            record.set("Last_Activity_Time", Cell::Moment(at));
+        }
+        let line = Happening {
+            id,
+            at,
+            by,
+            action,
+            source: "crm_api",
+            module,
+            record: id,
+            changes,
+        };
+        self.crm
+            .put(module, record, line)
+            .map_err(|super::crm::Full| {
+                Problem::bad(
+                    "LIMIT_REACHED",
+                    json!({}),
+                    "the sandbox holds as many records as it can",
+                )
+            })?;
+        Ok(Done {
+            id,
+            details: self.details(module, id),
+            message,
+        })
+    }
+
+    fn details(&self, module: Module, id: Id) -> Value {
+        let record = self.crm.get(module, id);
+        let user = |field| {
+            let id = record.and_then(|record| record.points_at(field));
+            id.and_then(|id| self.crm.user(id)).map(User::short)
+        };
+        let zone = self
+            .crm
+            .user(self.user)
+            .map(|user| user.zone.clone())
+            .unwrap_or(jiff::tz::TimeZone::UTC);
+        let time = |field| match record.and_then(|record| record.get(field)) {
+            Some(Cell::Moment(at)) => Some(moment(*at, &zone)),
+            _ => None,
+        };
+        let mut details = json!({
+            "Modified_Time": time("Modified_Time"),
+            "Modified_By": user("Modified_By"),
+            "Created_Time": time("Created_Time"),
+            "id": id.to_string(),
+            "Created_By": user("Created_By"),
+        });
+        if module != Module::Notes
+            && let Some(details) = details.as_object_mut()
+        {
+            details.insert("$approval_state".to_owned(), json!("approved"));
+        }
+        details
+    }
+
+    /// The cells that a row sets; names that the module lacks are passed over, as Zoho does.
+    fn cells(
+        &self,
+        module: Module,
+        row: &Object,
+        at: usize,
+    ) -> Result<Vec<(&'static Field, Option<Cell>)>, Problem> {
+        let writable = module.fields().filter(|field| !field.read_only);
+        let given = writable.filter_map(|field| Some((field, row.get(field.name)?)));
+        given
+            .map(|(field, value)| {
+                let path = format!("$.data[{at}].{}", field.name);
+                let cell = if value.is_null() {
+                    None
+                } else {
+                    Some(self.cell(field, value, &path)?)
+                };
+                Ok((field, cell))
+            })
+            .collect()
+    }
+
+    fn cell(&self, field: &Field, value: &Value, path: &str) -> Result<Cell, Problem> {
+        if let Kind::Lookup(_) | Kind::AnyLookup = field.kind {
+            return self.lookup(field, value, path);
+        }
+        let cell = Cell::from_json(field.kind, value)
+            .ok_or_else(|| wrong_type(field.kind.data_type(), field.name, path))?;
+        let Some(text) = cell.as_text() else {
+            return Ok(cell);
+        };
+        let most = field.kind.length();
+        if text.chars().count() > most {
+            let details =
+                json!({"maximum_length": most, "api_name": field.name, "json_path": path});
+            return Err(Problem::bad("INVALID_DATA", details, "invalid data"));
+        }
+        let details = || json!({"api_name": field.name, "json_path": path});
+        match field.kind {
+            Kind::Email if !looks_like_email(text) => Err(wrong_type("email", field.name, path)),
+            Kind::Pick(values) if !values.contains(&text) && field.name == "Stage" => {
+                Err(Problem::bad(
+                    "MAPPING_MISMATCH",
+                    details(),
+                    "Pipeline doesn't contain the Stage",
+                ))
+            }
+            Kind::Pick(values) if !values.contains(&text) => {
+                let message = format!("The field value given for {} is invalid", field.label());
+                Err(Problem::bad("INVALID_DATA", details(), message))
+            }
+            _ => Ok(cell),
+        }
+    }
+
+    /// A lookup must point at a record that the user sees.
+    fn lookup(&self, field: &Field, value: &Value, path: &str) -> Result<Cell, Problem> {
+        let (text, path) = match value {
+            Value::String(text) => (Some(text.as_str()), path.to_owned()),
+            other => (
+                other.get("id").and_then(Value::as_str),
+                format!("{path}.id"),
+            ),
+        };
+        let text = text.ok_or_else(|| wrong_type("jsonobject", field.name, &path))?;
+        let id: Option<Id> = text.parse().ok();
+        let found = id.and_then(|id| match field.kind {
+            Kind::Lookup(module) => Some((module, self.crm.get(module, id)?)),
+            _ => self
+                .crm
+                .find(id)
+                .filter(|(module, _)| *module != Module::Users),
+        });
+        match found.filter(|(module, record)| self.sight.sees(self.crm, *module, record)) {
+            Some((_, record)) => Ok(Cell::Ref(record.id)),
+            None => Err(Problem::bad(
+                "INVALID_DATA",
+                json!({"api_name": "id", "json_path": path}),
+                BAD_ID,
+            )),
+        }
+    }
+
+    /// A note stands below a record of the module it names, if it names one.
+    fn has_parent(&self, note: &Record, row: &Object, at: usize) -> Result<(), Problem> {
+        let parent = note
+            .points_at("Parent_Id")
+            .ok_or_else(|| missing("Parent_Id", at))?;
+        let named = row
+            .get("Parent_Id")
+            .and_then(|parent| parent.pointer("/module/api_name"));
+        let named = named
+            .or_else(|| row.get("se_module"))
+            .and_then(Value::as_str);
+        let module = self.crm.find(parent).map(|(module, _)| module);
+        let fits = match (module, named) {
+            (Some(Module::Notes | Module::Users) | None, _) => false,
+            (Some(module), named) => named.is_none_or(|named| named == module.name()),
+        };
+        let details = json!({"api_name": "id", "json_path": format!("$.data[{at}].Parent_Id.id")});
+        if fits {
+            Ok(())
+        } else {
+            Err(Problem::bad("INVALID_DATA", details, BAD_ID))
+        }
+    }
+
+    fn is_unmodified(&self, record: &Record, at: usize) -> Result<(), Problem> {
+        let since = self.unmodified_since.map(Cell::Moment);
+        let modified = record.get("Modified_Time");
+        if since.is_some_and(|since| super::coql::compare(modified, Some(&since)).is_gt()) {
+            let details = json!({"api_name": "id", "json_path": format!("$.data[{at}].id"), "id": record.id.to_string()});
+            let message = "record updated time has already passed if-unmodified-since time";
+            return Err(Problem {
+                status: 412,
+                ..Problem::bad("ALREADY_MODIFIED", details, message)
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A record that was written.
+struct Done {
+    id: Id,
+    details: Value,
+    message: &'static str,
+}
+
+/// One answer for all rows: the status of success, 207 for a mix, or the first problem's.
+fn summary(module: Module, results: Vec<Result<Done, Problem>>, success: u16) -> Answer {
+    let committed: Vec<_> = results
+        .iter()
+        .flatten()
+        .map(|done| (module, done.id))
+        .collect();
+    let failed = results.iter().find_map(|result| result.as_ref().err());
+    let status = match failed {
+        None => success,
+        Some(problem) if committed.is_empty() => problem.status,
+        Some(_) => 207,
+    };
+    let credits = u32::try_from(results.len().div_ceil(10)).unwrap_or(1);
+    let data: Vec<Value> = results
+        .iter()
+        .map(|result| match result {
+            Ok(done) => {
+                json!({"code": "SUCCESS", "details": done.details, "message": done.message, "status": "success"})
+            }
+            Err(problem) => problem.body(),
+        })
+        .collect();
+    Answer {
+        status,
+        body: Some(json!({"data": data})),
+        credits,
+        committed,
+    }
+}
+
+/// The rows of a body.
+fn rows(body: &[u8]) -> Result<Vec<Value>, Problem> {
+    let body: Value = serde_json::from_slice(body).map_err(|_| Problem::bad_body())?;
+    let object = body.as_object().ok_or_else(Problem::bad_body)?;
+    let details = json!({"api_name": "data", "json_path": "$.data"});
+    let data = object.get("data").ok_or(Problem::bad(
+        "MANDATORY_NOT_FOUND",
+        details,
+        "required field not found",
+    ))?;
+    let rows = data.as_array().filter(|rows| !rows.is_empty());
+    let rows = rows.ok_or_else(|| wrong_type("jsonarray", "data", "$.data"))?;
+    if rows.len() > MOST_ROWS {
+        let details =
+            json!({"maximum_length": MOST_ROWS, "api_name": "data", "json_path": "$.data"});
+        return Err(Problem::bad("LIMIT_EXCEEDED", details, "limit exceeded"));
+    }
+    Ok(rows.clone())
+}
+
+fn has_note_text(row: &Object, at: usize) -> Result<(), Problem> {
+    let given = |name: &str| {
+        row.get(name)
+            .is_some_and(|value| !value.is_null() && value != "")
+    };
+    if given("Note_Title") || given("Note_Content") {
+        return Ok(());
+    }
+    let field = |name: &str| json!({"api_name": name, "json_path": format!("$.data[{at}].{name}")});
+    let details = json!({"expected_fields": [field("Note_Content"), field("Note_Title")]});
+    Err(Problem::bad(
+        "EXPECTED_FIELD_MISSING",
+        details,
+        "should contain either content or title",
+    ))
+}
+
+fn looks_like_email(text: &str) -> bool {
+    let parts = text.split_once('@');
+    parts.is_some_and(|(local, domain)| {
+        !local.is_empty() && domain.contains('.') && !text.contains([' ', ','])
+    })
+}
+
+fn missing(name: &str, at: usize) -> Problem {
+    let details = json!({"api_name": name, "json_path": format!("$.data[{at}].{name}")});
+    Problem::bad("MANDATORY_NOT_FOUND", details, "required field not found")
+}
+
+fn wrong_type(expected: &str, name: &str, path: &str) -> Problem {
+    let details = json!({"expected_data_type": expected, "api_name": name, "json_path": path});
+    Problem::bad("INVALID_DATA", details, "invalid data")
+}
+
+const MOST_ROWS: usize = 100;
