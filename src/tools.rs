@@ -1,18 +1,36 @@
 //! The table of tools. A tool is one file in `tools/` and one row in [`table`].
 
+mod concurrent;
+mod create_note;
+mod cursor;
+mod error;
+mod get_contact_history;
+mod get_dashboard_metrics;
+mod get_deal_summary;
+mod get_revenue_report;
 pub mod idempotency;
+mod input;
+mod period;
 pub mod progress;
+mod record;
+mod schema;
+mod search_contacts;
+mod slice;
+mod text;
 
 use std::{future::Future, pin::Pin, sync::LazyLock};
 
+use rmcp::model::ToolAnnotations;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::{
     audit::Classes,
     permit::{Effect, Grant},
-    zoho::{Crm, ZohoError},
+    zoho::Crm,
 };
+pub use error::ToolError;
 pub use idempotency::Idempotency;
 pub use progress::Progress;
 
@@ -57,6 +75,7 @@ pub struct Context<'a> {
 }
 
 /// What a tool answers.
+#[derive(Debug)]
 pub struct Answer<T> {
     /// Goes into `structuredContent`.
     pub output: T,
@@ -66,32 +85,13 @@ pub struct Answer<T> {
     pub records: u64,
 }
 
-/// Why a call failed, in terms an agent can act on.
-#[derive(Debug, thiserror::Error)]
-pub enum ToolError {
-    /// An argument is wrong: which one, and what would be right.
-    #[error("argument `{argument}`: {problem}")]
-    Argument {
-        argument: &'static str,
-        problem: &'static str,
-    },
-    /// The arguments do not fit the schema; the text is ours, without values.
-    #[error("{0}")]
-    Arguments(String),
-    /// The idempotency key was used before with other arguments.
-    #[error("this idempotency_key was used before with other arguments")]
-    KeyReused,
-    /// A call with this idempotency key is still running.
-    #[error("a call with this idempotency_key is still running")]
-    KeyInUse,
-    #[error(transparent)]
-    Zoho(#[from] ZohoError),
-}
-
 /// A row of the table: a [`Tool`] with its types erased.
 pub struct Row {
+    /// [`Tool::NAME`]
     pub name: &'static str,
+    /// [`Tool::EFFECT`]
     pub effect: Effect,
+    /// [`Tool::CLASSES`]
     pub classes: Classes,
     /// What `tools/list` shows.
     pub definition: rmcp::model::Tool,
@@ -100,20 +100,175 @@ pub struct Row {
 }
 
 /// [`Tool::run`] between JSON and JSON.
-pub type Run = for<'a> fn(
-    &'a Context<'a>,
-    Option<serde_json::Map<String, serde_json::Value>>,
-) -> Pin<
-    Box<dyn Future<Output = Result<Answer<serde_json::Value>, ToolError>> + Send + 'a>,
->;
+pub type Run = for<'a> fn(&'a Context<'a>, Option<Map<String, Value>>) -> Running<'a>;
+
+/// A call of a tool under way.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer<Value>, ToolError>> + Send + 'a>>;
 
 /// All tools, by name.
 pub fn table() -> &'static [Row] {
-    static TABLE: LazyLock<Vec<Row>> = LazyLock::new(Vec::new);
+    static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
+        vec![
+            Row::of::<create_note::CreateNote>(),
+            Row::of::<get_contact_history::GetContactHistory>(),
+            Row::of::<get_dashboard_metrics::GetDashboardMetrics>(),
+            Row::of::<get_deal_summary::GetDealSummary>(),
+            Row::of::<get_revenue_report::GetRevenueReport>(),
+            Row::of::<search_contacts::SearchContacts>(),
+        ]
+    });
     &TABLE
 }
 
 /// The row of a tool.
 pub fn find(name: &str) -> Option<&'static Row> {
     table().iter().find(|row| row.name == name)
+}
+
+impl Row {
+    /// Erases the types of a tool.
+    pub fn of<T: Tool>() -> Self {
+        let reads = T::EFFECT == Effect::Read;
+        // A write without an idempotency key happens again when it is repeated: only reads are
+        // idempotent for sure. No tool overwrites or deletes.
+        let annotations = ToolAnnotations::from_raw(
+            Some(T::TITLE.to_owned()),
+            Some(reads),
+            Some(false),
+            Some(reads),
+            Some(true),
+        );
+        let input = schema::of_input::<T::Input>();
+        let definition = rmcp::model::Tool::new(T::NAME, T::DESCRIPTION, input)
+            .with_title(T::TITLE)
+            .with_raw_output_schema(schema::of_output::<T::Output>())
+            .with_annotations(annotations);
+        Self {
+            name: T::NAME,
+            effect: T::EFFECT,
+            classes: T::CLASSES,
+            definition,
+            run: run::<T>,
+        }
+    }
+}
+
+fn run<'a, T: Tool>(call: &'a Context<'a>, arguments: Option<Map<String, Value>>) -> Running<'a> {
+    Box::pin(async move {
+        let input = input::read::<T::Input>(arguments)?;
+        let answer = T::run(call, input).await?;
+        Ok(Answer {
+            output: serde_json::to_value(answer.output).map_err(|_| ToolError::Unwritable)?,
+            text: answer.text,
+            records: answer.records,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Class;
+
+    #[test]
+    fn the_table_is_sorted_by_name() {
+        assert_eq!(table().len(), 6);
+        assert!(table().is_sorted_by(|a, b| a.name < b.name));
+        assert_eq!(find("create_note").unwrap().effect, Effect::Write);
+        assert!(find("delete_everything").is_none());
+    }
+
+    #[test]
+    fn every_argument_has_a_class_and_every_class_an_argument() {
+        for row in table() {
+            let properties = row.definition.input_schema["properties"]
+                .as_object()
+                .unwrap();
+            for name in properties.keys() {
+                let class = row.classes.iter().find(|(known, _)| known == name);
+                assert!(class.is_some(), "{}: {name} has no class", row.name);
+            }
+            for (name, _) in row.classes {
+                assert!(properties.contains_key(*name), "{}: {name}", row.name);
+            }
+        }
+        let class = |tool: &str, argument: &str| {
+            let classes = find(tool).unwrap().classes;
+            classes
+                .iter()
+                .find(|(name, _)| *name == argument)
+                .unwrap()
+                .1
+        };
+        assert_eq!(class("search_contacts", "email"), Class::Pii);
+        assert_eq!(class("create_note", "content"), Class::FreeText);
+    }
+
+    #[test]
+    fn every_definition_says_what_it_does_to_the_crm() {
+        for row in table() {
+            let hints = row.definition.annotations.as_ref().unwrap();
+            let reads = row.effect == Effect::Read;
+            assert_eq!(hints.read_only_hint, Some(reads), "{}", row.name);
+            assert_eq!(hints.idempotent_hint, Some(reads), "{}", row.name);
+            assert_eq!(hints.destructive_hint, Some(false), "{}", row.name);
+            assert_eq!(hints.open_world_hint, Some(true), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn all_definitions_together_are_small() {
+        let sizes = table().iter().map(|row| {
+            let text = serde_json::to_string(&row.definition).unwrap();
+            (row.name, text.chars().count())
+        });
+        let sizes: Vec<_> = sizes.collect();
+        assert!(
+            sizes.iter().map(|(_, size)| size).sum::<usize>() <= 14_000,
+            "{sizes:?}"
+        );
+    }
+
+    #[test]
+    fn every_schema_is_valid_and_stands_alone() {
+        for row in table() {
+            let output = row.definition.output_schema.as_ref().unwrap();
+            for schema in [&row.definition.input_schema, output] {
+                let schema = Value::Object(schema.as_ref().clone());
+                assert!(jsonschema::meta::is_valid(&schema), "{}", row.name);
+                assert!(!schema.to_string().contains("$ref"), "{}", row.name);
+                assert_eq!(schema["type"], "object", "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_string_is_bounded_and_every_number_ranged() {
+        fn walk(schema: &Value, path: &str) {
+            let has = |key: &str| !schema[key].is_null();
+            match schema["type"].as_str() {
+                Some("string") => {
+                    assert!(has("maxLength") || has("enum") || has("pattern"), "{path}");
+                }
+                Some("integer" | "number") => assert!(has("minimum") && has("maximum"), "{path}"),
+                Some("array") => {
+                    assert!(has("maxItems"), "{path}");
+                    walk(&schema["items"], path);
+                }
+                Some("object") => {
+                    assert_eq!(schema["additionalProperties"], false, "{path}");
+                    for (name, property) in schema["properties"].as_object().unwrap() {
+                        walk(property, &format!("{path}.{name}"));
+                    }
+                }
+                other => panic!("{path}: {other:?}"),
+            }
+        }
+        for row in table() {
+            walk(
+                &Value::Object(row.definition.input_schema.as_ref().clone()),
+                row.name,
+            );
+        }
+    }
 }

@@ -1,0 +1,194 @@
+//! Why a call failed, in terms an agent can act on.
+
+use std::{borrow::Cow, time::Duration};
+
+use crate::zoho::ZohoError;
+
+/// Why a call failed. Its texts are ours: they hold no value that a caller or Zoho sent.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// An argument is wrong: which one, and what would be right.
+    #[error("argument `{argument}`: {problem}")]
+    Argument {
+        argument: &'static str,
+        problem: &'static str,
+    },
+    /// The arguments do not fit the schema; the text is ours, without values.
+    #[error("{0}")]
+    Arguments(String),
+    /// The idempotency key was used before with other arguments.
+    #[error("this idempotency_key was used before with other arguments")]
+    KeyReused,
+    /// A call with this idempotency key is still running.
+    #[error("a call with this idempotency_key is still running")]
+    KeyInUse,
+    /// So many keyed writes are running that no more can be remembered.
+    #[error("too many writes with an idempotency_key are running")]
+    KeysExhausted,
+    /// The answer has no form in JSON.
+    #[error("the answer could not be written as json")]
+    Unwritable,
+    /// The CRM could not be asked, or said no.
+    #[error(transparent)]
+    Zoho(#[from] ZohoError),
+}
+
+impl ToolError {
+    /// The text for the agent: what happened, and what to do next.
+    pub fn advice(&self) -> Cow<'static, str> {
+        match self {
+            Self::Argument { argument, problem } => {
+                format!("Argument `{argument}`: {problem}. Correct it and call again.").into()
+            }
+            Self::Arguments(problem) => format!("{problem}. Correct it and call again.").into(),
+            Self::KeyReused => {
+                "This idempotency_key was already used with other arguments. For the \
+                same write repeat the arguments exactly; for another write use a new key."
+                    .into()
+            }
+            Self::KeyInUse => {
+                "A call with this idempotency_key is still running. Wait 10 seconds, \
+                then repeat the call with the same key to get its result."
+                    .into()
+            }
+            Self::KeysExhausted => {
+                "Too many writes are running. Nothing was written. Try again in \
+                60 seconds."
+                    .into()
+            }
+            Self::Unwritable => "The answer could not be written. This is a fault of the server: \
+                do not repeat the call; tell an operator."
+                .into(),
+            Self::Zoho(error) => zoho_advice(error),
+        }
+    }
+
+    /// A stable word for the audit log.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Argument { .. } | Self::Arguments(_) => "invalid_arguments",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::KeyInUse => "idempotency_key_in_use",
+            Self::KeysExhausted => "idempotency_keys_exhausted",
+            Self::Unwritable => "internal",
+            Self::Zoho(error) => match error {
+                ZohoError::NotFound => "not_found",
+                ZohoError::Input { .. } => "zoho_refused_input",
+                ZohoError::Forbidden { .. } => "zoho_forbidden",
+                ZohoError::Conflict { .. } => "zoho_conflict",
+                ZohoError::Busy { .. } => "zoho_busy",
+                ZohoError::CreditsSpent { .. } => "zoho_credits_spent",
+                ZohoError::Credentials { .. } => "zoho_credentials",
+                ZohoError::Unavailable { .. } => "zoho_unavailable",
+                ZohoError::Ambiguous { .. } => "ambiguous_write",
+                ZohoError::DeadlineExceeded => "deadline_exceeded",
+            },
+        }
+    }
+}
+
+fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
+    match error {
+        ZohoError::NotFound => "No such record, or this client may not see it. Do not guess ids: \
+            search first (search_contacts, or get_deal_summary without arguments) and use an id \
+            from the result."
+            .into(),
+        ZohoError::Input { .. } => {
+            "Zoho CRM refused a value. Check ids, dates and lengths, change \
+            the arguments and call again; the same arguments will fail again."
+                .into()
+        }
+        ZohoError::Forbidden { .. } => "The CRM user behind this server may not do this. Do not \
+            repeat the call; ask an operator for the permission."
+            .into(),
+        ZohoError::Conflict { .. } => "The record is locked, was changed meanwhile, or its state \
+            does not allow this. Read it again before another try."
+            .into(),
+        ZohoError::Busy { retry_after } => {
+            let seconds = whole_seconds(*retry_after);
+            format!("Zoho CRM is busy. Try again in {seconds} seconds.").into()
+        }
+        ZohoError::CreditsSpent { retry_after } => {
+            let minutes = whole_seconds(*retry_after).div_ceil(60);
+            format!(
+                "The organisation's Zoho API credits of 24 hours are spent. Do not retry before \
+                 {minutes} minutes have passed; tell the user."
+            )
+            .into()
+        }
+        ZohoError::Credentials { .. } => "Zoho CRM refuses this server's credentials. An operator \
+            has to act; retrying does not help."
+            .into(),
+        ZohoError::Unavailable { .. } => {
+            "Zoho CRM does not answer. Nothing was changed. Try again \
+            in 30 seconds; if it fails again, tell the user."
+                .into()
+        }
+        ZohoError::Ambiguous { .. } => "The write was sent, but no answer came: it may or may not \
+            have happened. With an idempotency_key, repeat the call with the same key and \
+            arguments. Without one, look first (get_contact_history) and repeat only if it is \
+            not there."
+            .into(),
+        ZohoError::DeadlineExceeded => "The call took too long and was stopped. Ask for less \
+            (a smaller limit, fewer types, a shorter period) or try again in 30 seconds. A write \
+            may have happened: look before you repeat it without an idempotency_key."
+            .into(),
+    }
+}
+
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_millis()
+        .div_ceil(1000)
+        .max(1)
+        .try_into()
+        .unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoho::error::{Code, Problem};
+
+    #[test]
+    fn a_busy_zoho_says_when_to_come_back() {
+        let busy = ToolError::from(ZohoError::Busy {
+            retry_after: Duration::from_millis(1200),
+        });
+        assert!(busy.advice().contains("in 2 seconds"), "{}", busy.advice());
+        assert_eq!(busy.kind(), "zoho_busy");
+    }
+
+    #[test]
+    fn an_upstream_code_never_reaches_the_agent() {
+        let code = || Code::new("SOME_UPSTREAM_TEXT");
+        for error in [
+            ZohoError::Input {
+                code: code(),
+                field: Some(code()),
+            },
+            ZohoError::Forbidden { code: code() },
+            ZohoError::Conflict { code: code() },
+            ZohoError::Credentials { code: code() },
+            ZohoError::Unavailable {
+                problem: Problem::Status(503),
+            },
+        ] {
+            let error = ToolError::from(error);
+            assert!(!error.advice().contains("UPSTREAM"), "{}", error.advice());
+            assert!(
+                error
+                    .kind()
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'_')
+            );
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_write_tells_the_agent_to_look_first() {
+        let error = ToolError::from(ZohoError::Ambiguous {
+            problem: Problem::Broken,
+        });
+        assert!(error.advice().contains("look first"));
+    }
+}

@@ -1,0 +1,462 @@
+//! `get_contact_history`: what happened around a contact, from several lists, newest first.
+
+mod entry;
+mod merge;
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    concurrent::gather,
+    cursor::{Binding, CursorText, MALFORMED},
+    input::{self, Limit, inline_schema},
+    record::{Link, Source},
+    slice::Slice,
+    text::{Text, brief, brief_or_dash, count},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::{Crm, CrmText, Listed, Page, RecordId, ZohoError, contacts::Contact, notes::NoteParent},
+};
+use entry::{Entry, Kind};
+use merge::{Lane, Position, Positions};
+
+pub(super) struct GetContactHistory;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    contact_id: RecordId,
+    /// Nothing older: YYYY-MM-DD or RFC 3339.
+    since: Option<Since>,
+    /// Default all but emails.
+    #[schemars(length(min = 1, max = 6))]
+    types: Option<Vec<Kind>>,
+    /// Default 20.
+    limit: Option<Limit>,
+    /// From the last answer, to go on.
+    #[serde(skip_serializing)]
+    cursor: Option<CursorText>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    contact: Link,
+    /// Newest first.
+    items: Vec<Entry>,
+    count: usize,
+    more: bool,
+    /// Pass it with the same arguments to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// Where the items come from; without a failed one they are not complete.
+    sources: Vec<Status>,
+    /// The role's ceiling of rows, where it cut the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_to: Option<u32>,
+    as_of: String,
+    source: Source,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Status {
+    source: Kind,
+    status: State,
+    more: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Failed,
+}
+
+impl Tool for GetContactHistory {
+    const NAME: &'static str = "get_contact_history";
+    const TITLE: &'static str = "Contact history";
+    const DESCRIPTION: &'static str = "Notes, deals, tasks, calls, meetings and (on request) \
+        e-mail headers of one contact, newest first. Get contact_id from search_contacts. Ask \
+        only for the types you need: each costs 1 API credit, the contact 1 more.";
+    const EFFECT: Effect = Effect::Read;
+    const CLASSES: Classes = &[
+        ("contact_id", Class::Id),
+        ("since", Class::Public),
+        ("types", Class::Public),
+        ("limit", Class::Public),
+        ("cursor", Class::Public),
+    ];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        let slice = Slice::new(call, input.limit, 20);
+        let binding = Binding::new(Self::NAME, &input, slice.size);
+        let positions = input.positions(&binding)?;
+        if positions.is_empty() {
+            return Err(MALFORMED);
+        }
+        let contact = call.crm.contact(&input.contact_id).await?;
+        let since = input.since(call).await?;
+        let steps = u32::try_from(positions.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1);
+        call.progress.report(1, steps, "contact found").await;
+        let asked = positions
+            .iter()
+            .map(|&position| list(call.crm, &input.contact_id, position, slice));
+        let results = gather(call.progress, 1, "reading lists", asked.collect()).await;
+        let lanes = lanes(positions, results, since)?;
+        Ok(answer(&contact, lanes, &binding, slice, call.now))
+    }
+}
+
+/// Where the history begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Since {
+    Day(Date),
+    At(Timestamp),
+}
+
+impl<'de> Deserialize<'de> for Since {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let instant = || text.parse().ok().filter(|_| text.len() <= 35).map(Self::At);
+        let since = input::day(&text).map(Self::Day).or_else(instant);
+        since.ok_or_else(|| D::Error::custom("not a time"))
+    }
+}
+
+inline_schema!([] Since, "Since", { "type": "string", "minLength": 10, "maxLength": 35 });
+
+impl Since {
+    fn instant(self, zone: &TimeZone) -> Option<Timestamp> {
+        match self {
+            Self::At(instant) => Some(instant),
+            Self::Day(day) => day
+                .to_zoned(zone.clone())
+                .ok()
+                .map(|midnight| midnight.timestamp()),
+        }
+    }
+}
+
+impl Input {
+    async fn since(&self, call: &Context<'_>) -> Result<Option<Timestamp>, ToolError> {
+        Ok(match self.since {
+            None => None,
+            Some(Since::At(instant)) => Some(instant),
+            Some(since @ Since::Day(_)) => since.instant(&call.crm.org().await?.time_zone),
+        })
+    }
+
+    /// Where to go on in each list that is not at its end.
+    fn positions(&self, binding: &Binding) -> Result<Positions, ToolError> {
+        match &self.cursor {
+            Some(cursor) => merge::read(&binding.position(cursor)?).ok_or(MALFORMED),
+            None => {
+                let asked = |kind: &Kind| match &self.types {
+                    Some(types) => types.contains(kind),
+                    None => *kind != Kind::Emails,
+                };
+                Ok(Kind::ALL
+                    .into_iter()
+                    .filter(asked)
+                    .map(Position::start)
+                    .collect())
+            }
+        }
+    }
+}
+
+async fn list(
+    crm: &Crm,
+    id: &RecordId,
+    position: Position,
+    slice: Slice,
+) -> Result<Listed<Entry>, ZohoError> {
+    let page: Page = slice.page(position.page);
+    Ok(match position.kind {
+        Kind::Notes => entries(crm.notes_of(NoteParent::Contacts, id, page).await?),
+        Kind::Deals => entries(crm.deals_of_contact(id, page).await?),
+        Kind::Tasks => entries(crm.tasks_of_contact(id, page).await?),
+        Kind::Calls => entries(crm.calls_of_contact(id, page).await?),
+        Kind::Events => entries(crm.events_of_contact(id, page).await?),
+        Kind::Emails => entries(crm.emails_of_contact(id).await?),
+    })
+}
+
+fn entries<T: Into<Entry>>(listed: Listed<T>) -> Listed<Entry> {
+    Listed {
+        rows: listed.rows.into_iter().map(T::into).collect(),
+        more: listed.more,
+    }
+}
+
+/// Some lists are better than none; none at all is the first failure.
+fn lanes(
+    positions: Positions,
+    results: Vec<Result<Listed<Entry>, ZohoError>>,
+    since: Option<Timestamp>,
+) -> Result<Vec<Lane>, ToolError> {
+    let mut lanes = Vec::new();
+    let mut first_failure = None;
+    for (position, result) in positions.into_iter().zip(results) {
+        lanes.push(match result {
+            Ok(listed) => Lane::new(position, listed, since),
+            Err(error) => {
+                first_failure.get_or_insert(error);
+                Lane::failed(position)
+            }
+        });
+    }
+    match first_failure {
+        Some(error) if lanes.iter().all(Lane::has_failed) => Err(error.into()),
+        _ => Ok(lanes),
+    }
+}
+
+fn answer(
+    contact: &Contact,
+    mut lanes: Vec<Lane>,
+    binding: &Binding,
+    slice: Slice,
+    now: Timestamp,
+) -> Answer<Output> {
+    let items = merge::newest(
+        &mut lanes,
+        usize::try_from(slice.size).unwrap_or(usize::MAX),
+    );
+    let position = merge::write(&lanes);
+    let statuses = lanes.iter().map(|lane| Status {
+        source: lane.kind(),
+        status: if lane.has_failed() {
+            State::Failed
+        } else {
+            State::Ok
+        },
+        more: lane.has_more(),
+    });
+    let output = Output {
+        contact: Link {
+            id: contact.id.clone(),
+            name: contact.full_name.clone(),
+        },
+        count: items.len(),
+        items,
+        more: lanes.iter().any(Lane::has_more),
+        cursor: (!position.is_empty()).then(|| binding.cursor(&position)),
+        sources: statuses.collect(),
+        limited_to: slice.limited_to,
+        as_of: now.to_string(),
+        source: Source::ZohoCrm,
+    };
+    Answer {
+        text: tell(&output),
+        records: 1 + output.items.len() as u64,
+        output,
+    }
+}
+
+fn tell(output: &Output) -> String {
+    let mut text = Text::new(format!(
+        "{} for contact {} ({}){}.",
+        count(output.items.len() as u64, "entrie")
+            .replace("entrie", "entry")
+            .replace("entrys", "entries"),
+        brief_or_dash(output.contact.name.as_ref()),
+        output.contact.id,
+        if output.more {
+            ", and there are more"
+        } else {
+            ""
+        },
+    ));
+    for entry in &output.items {
+        let title: Option<&CrmText> = entry.title.as_ref().or(entry.text.as_ref());
+        let day = entry
+            .time
+            .as_deref()
+            .and_then(|time| time.get(..10))
+            .unwrap_or("-");
+        let status = entry
+            .status
+            .as_ref()
+            .map(|status| format!(" [{}]", brief(status)));
+        let kind = entry.kind.one();
+        text.line(format!(
+            "- {day} {kind}: {}{}",
+            brief_or_dash(title),
+            status.unwrap_or_default()
+        ));
+    }
+    for status in output
+        .sources
+        .iter()
+        .filter(|status| status.status == State::Failed)
+    {
+        text.remark(&format!(
+            "The {} could not be read this time.",
+            status.source.as_str()
+        ));
+    }
+    if let Some(rows) = output.limited_to {
+        text.remark(&format!("This client's role allows {rows} rows an answer."));
+    }
+    if output.cursor.is_some() {
+        text.remark("Pass `cursor` with the same arguments to go on.");
+    }
+    text.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::record::tests::{a_contact, assert_fits, id, text};
+    use crate::zoho::{error::Problem, notes::Note};
+    use serde_json::json;
+
+    fn note(number: u64, time: &str) -> Entry {
+        Entry::from(Note {
+            id: id(number),
+            title: None,
+            content: text("Spoke with her"),
+            owner: None,
+            created_time: Some(time.to_owned()),
+            modified_time: None,
+        })
+    }
+
+    fn read(arguments: serde_json::Value) -> Result<Input, ToolError> {
+        input::read(arguments.as_object().cloned())
+    }
+
+    fn failed() -> Result<Listed<Entry>, ZohoError> {
+        Err(ZohoError::Unavailable {
+            problem: Problem::Timeout,
+        })
+    }
+
+    fn positions(arguments: serde_json::Value) -> Vec<Kind> {
+        let input = read(arguments).unwrap();
+        let binding = Binding::new("get_contact_history", &input, 20);
+        input
+            .positions(&binding)
+            .unwrap()
+            .into_iter()
+            .map(|position| position.kind)
+            .collect()
+    }
+
+    #[test]
+    fn all_but_emails_are_read_unless_asked_for() {
+        let all = positions(json!({"contact_id": "1"}));
+        assert_eq!(
+            all,
+            [
+                Kind::Notes,
+                Kind::Deals,
+                Kind::Tasks,
+                Kind::Calls,
+                Kind::Events
+            ]
+        );
+        let some = positions(json!({"contact_id": "1", "types": ["emails", "notes", "notes"]}));
+        assert_eq!(some, [Kind::Notes, Kind::Emails]);
+        assert!(read(json!({"contact_id": "1", "types": ["secrets"]})).is_err());
+    }
+
+    #[test]
+    fn since_is_a_day_of_the_organisation_or_an_instant() {
+        let since = |text: &str| {
+            read(json!({"contact_id": "1", "since": text})).map(|input| input.since.unwrap())
+        };
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let instant = |text| since(text).unwrap().instant(&zone).unwrap().to_string();
+        assert_eq!(instant("2026-07-01"), "2026-06-30T22:00:00Z");
+        assert_eq!(instant("2026-07-01T10:00:00+02:00"), "2026-07-01T08:00:00Z");
+        for text in ["yesterday", "2026-02-30", "2026-07-01T10:00:00", ""] {
+            assert!(
+                since(text).unwrap_err().to_string().contains("`since`"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failed_list_leaves_a_partial_answer() {
+        let places = vec![Position::start(Kind::Notes), Position::start(Kind::Deals)];
+        let notes = Listed {
+            rows: vec![note(1, "2026-01-01T00:00:00Z")],
+            more: false,
+        };
+        let lanes = lanes(places, vec![Ok(notes), failed()], None).unwrap();
+        let slice = Slice {
+            size: 20,
+            limited_to: None,
+        };
+        let binding = Binding::new("get_contact_history", &(), 20);
+        let answer = answer(&a_contact(1), lanes, &binding, slice, Timestamp::UNIX_EPOCH);
+        assert_fits("get_contact_history", &answer.output);
+        assert_eq!(answer.output.sources[1].status, State::Failed);
+        assert!(
+            answer.text.starts_with("1 entry for contact Ada Byron (1)"),
+            "{}",
+            answer.text
+        );
+        assert!(
+            answer.text.contains("The deals could not be read"),
+            "{}",
+            answer.text
+        );
+    }
+
+    #[test]
+    fn when_every_list_fails_the_call_fails() {
+        let places = vec![Position::start(Kind::Notes), Position::start(Kind::Deals)];
+        let refusal = lanes(places, vec![failed(), failed()], None).err().unwrap();
+        assert_eq!(refusal.kind(), "zoho_unavailable");
+    }
+
+    #[test]
+    fn a_long_history_goes_on_where_it_stopped() {
+        let rows = (1..=4)
+            .map(|n| note(n, &format!("2026-01-0{n}T00:00:00Z")))
+            .collect();
+        let lane = Lane::new(
+            Position::start(Kind::Notes),
+            Listed { rows, more: false },
+            None,
+        );
+        let binding = Binding::new("get_contact_history", &(), 3);
+        let slice = Slice {
+            size: 3,
+            limited_to: Some(3),
+        };
+        let answer = answer(
+            &a_contact(1),
+            vec![lane],
+            &binding,
+            slice,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert_fits("get_contact_history", &answer.output);
+        assert_eq!(answer.output.count, 3);
+        let cursor: CursorText =
+            serde_json::from_value(json!(answer.output.cursor.unwrap())).unwrap();
+        let goes_on = merge::read(&binding.position(&cursor).unwrap()).unwrap();
+        assert_eq!(
+            goes_on,
+            [Position {
+                kind: Kind::Notes,
+                page: 1,
+                skip: 3
+            }]
+        );
+        assert!(answer.text.len() <= 1500);
+    }
+}

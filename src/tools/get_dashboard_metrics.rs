@@ -1,0 +1,478 @@
+//! `get_dashboard_metrics`: the few numbers that a sales dashboard opens with.
+
+use jiff::{Timestamp, civil::Date};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    concurrent::{Figure, Question, figure, gather},
+    period::{CompareTo, Days, Period, Shown},
+    record::{Source, cents, percent},
+    text::{Text, count, money},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::{
+        ZohoError,
+        deals::{DealFilter, DealStatus},
+    },
+};
+
+pub(super) struct GetDashboardMetrics;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// this|last_month|quarter|year, next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn,
+    /// YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
+    period: Option<Period>,
+    /// Default previous_period.
+    compare_to: Option<CompareTo>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    period: Shown,
+    /// The period is not over: its figures still grow.
+    running: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared_with: Option<Shown>,
+    /// ISO 4217, of every amount.
+    currency: String,
+    /// Open deals now, whatever the period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_pipeline: Option<Money>,
+    /// Closed in the period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    won: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<Money>,
+    /// Percent of closed deals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    win_rate: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    average_won_deal: Option<Number>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_contacts: Option<Number>,
+    /// Now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overdue_tasks: Option<u64>,
+    /// Figures that Zoho did not give this time.
+    unavailable: Vec<&'static str>,
+    as_of: String,
+    source: Source,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Money {
+    deals: u64,
+    amount: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_deals: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_amount: Option<f64>,
+    /// Of the amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_percent: Option<f64>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Number {
+    value: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<f64>,
+}
+
+impl Tool for GetDashboardMetrics {
+    const NAME: &'static str = "get_dashboard_metrics";
+    const TITLE: &'static str = "Sales dashboard";
+    const DESCRIPTION: &'static str = "Key sales figures: open pipeline, won, lost, win rate, \
+        average won deal, new contacts, overdue tasks, with a comparison. For totals by owner, \
+        stage or month use get_revenue_report. Costs 5 to 8 API credits.";
+    const EFFECT: Effect = Effect::Read;
+    const CLASSES: Classes = &[("period", Class::Public), ("compare_to", Class::Public)];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        let org = call.crm.org().await?;
+        call.progress.report(1, 9, "asking Zoho").await;
+        let today = call.now.to_zoned(org.time_zone.clone()).date();
+        let days = input.period.unwrap_or_default().days(today)?;
+        let before = input.compare_to.unwrap_or_default().days(days)?;
+        let asked = questions(today, days, before)?;
+        let (names, futures): (Vec<Name>, Vec<_>) = asked
+            .into_iter()
+            .map(|(name, question)| (name, figure(call.crm, question)))
+            .unzip();
+        let results = gather(call.progress, 1, "asking Zoho", futures).await;
+        let figures = Figures::sort(names, results)?;
+        let output = figures.shape(today, days, before, &org.currency, call.now);
+        Ok(Answer {
+            text: tell(&output),
+            output,
+            records: 0,
+        })
+    }
+}
+
+/// The figures behind the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Name {
+    OpenPipeline,
+    Won,
+    Lost,
+    NewContacts,
+    OverdueTasks,
+    PreviousWon,
+    PreviousLost,
+    PreviousContacts,
+}
+
+impl Name {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenPipeline => "openPipeline",
+            Self::Won => "won",
+            Self::Lost => "lost",
+            Self::NewContacts => "newContacts",
+            Self::OverdueTasks => "overdueTasks",
+            Self::PreviousWon => "won.previous",
+            Self::PreviousLost => "lost.previous",
+            Self::PreviousContacts => "newContacts.previous",
+        }
+    }
+}
+
+fn questions(
+    today: Date,
+    days: Days,
+    before: Option<Days>,
+) -> Result<Vec<(Name, Question)>, ToolError> {
+    let closed = |status, days: Days| {
+        Question::Deals(DealFilter {
+            status: Some(status),
+            closing_from: Some(days.first),
+            closing_to: Some(days.last),
+            ..DealFilter::default()
+        })
+    };
+    let open = DealFilter {
+        status: Some(DealStatus::Open),
+        ..DealFilter::default()
+    };
+    let mut asked = vec![
+        (Name::OpenPipeline, Question::Deals(open)),
+        (Name::Won, closed(DealStatus::Won, days)),
+        (Name::Lost, closed(DealStatus::Lost, days)),
+        (
+            Name::NewContacts,
+            Question::NewContacts(days.first, days.end()?),
+        ),
+        (Name::OverdueTasks, Question::OverdueTasks(today)),
+    ];
+    if let Some(before) = before {
+        asked.push((Name::PreviousWon, closed(DealStatus::Won, before)));
+        asked.push((Name::PreviousLost, closed(DealStatus::Lost, before)));
+        let contacts = Question::NewContacts(before.first, before.end()?);
+        asked.push((Name::PreviousContacts, contacts));
+    }
+    Ok(asked)
+}
+
+/// What Zoho gave, and what it did not.
+struct Figures {
+    known: Vec<(Name, Figure)>,
+    unavailable: Vec<&'static str>,
+}
+
+impl Figures {
+    /// Some figures are better than none; none at all is the first failure.
+    fn sort(names: Vec<Name>, results: Vec<Result<Figure, ZohoError>>) -> Result<Self, ToolError> {
+        let mut figures = Self {
+            known: Vec::new(),
+            unavailable: Vec::new(),
+        };
+        let mut first_failure = None;
+        for (name, result) in names.into_iter().zip(results) {
+            match result {
+                Ok(figure) => figures.known.push((name, figure)),
+                Err(error) => {
+                    figures.unavailable.push(name.as_str());
+                    first_failure.get_or_insert(error);
+                }
+            }
+        }
+        match first_failure {
+            Some(error) if figures.known.is_empty() => Err(error.into()),
+            _ => Ok(figures),
+        }
+    }
+
+    fn get(&self, name: Name) -> Option<Figure> {
+        self.known
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, figure)| *figure)
+    }
+
+    fn money(&self, now: Name, before: Option<Name>) -> Option<Money> {
+        let figure = self.get(now)?;
+        let previous = before.and_then(|before| self.get(before));
+        Some(Money {
+            deals: figure.count,
+            amount: cents(figure.amount),
+            previous_deals: previous.map(|previous| previous.count),
+            previous_amount: previous.map(|previous| cents(previous.amount)),
+            change_percent: previous
+                .and_then(|previous| percent(figure.amount - previous.amount, previous.amount)),
+        })
+    }
+
+    fn win_rate(&self, won: Name, lost: Name) -> Option<f64> {
+        let (won, lost) = (
+            as_number(self.get(won)?.count),
+            as_number(self.get(lost)?.count),
+        );
+        percent(won, won + lost)
+    }
+
+    fn average(&self, won: Name) -> Option<f64> {
+        let won = self.get(won).filter(|won| won.count > 0)?;
+        Some(cents(won.amount / as_number(won.count)))
+    }
+
+    fn shape(
+        self,
+        today: Date,
+        days: Days,
+        before: Option<Days>,
+        currency: &str,
+        now: Timestamp,
+    ) -> Output {
+        let number = |value: Option<f64>, previous| value.map(|value| Number { value, previous });
+        let counted = |name| self.get(name).map(|figure| as_number(figure.count));
+        Output {
+            period: days.shown(),
+            running: days.is_running(today),
+            compared_with: before.map(Days::shown),
+            currency: currency.to_owned(),
+            open_pipeline: self.money(Name::OpenPipeline, None),
+            won: self.money(Name::Won, Some(Name::PreviousWon)),
+            lost: self.money(Name::Lost, Some(Name::PreviousLost)),
+            win_rate: number(
+                self.win_rate(Name::Won, Name::Lost),
+                self.win_rate(Name::PreviousWon, Name::PreviousLost),
+            ),
+            average_won_deal: number(self.average(Name::Won), self.average(Name::PreviousWon)),
+            new_contacts: number(counted(Name::NewContacts), counted(Name::PreviousContacts)),
+            overdue_tasks: self.get(Name::OverdueTasks).map(|figure| figure.count),
+            unavailable: self.unavailable,
+            as_of: now.to_string(),
+            source: Source::ZohoCrm,
+        }
+    }
+}
+
+/// Counts stay far below 2^53, where doubles cease to be exact.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of CRM records are small"
+)]
+fn as_number(count: u64) -> f64 {
+    count as f64
+}
+
+fn tell(output: &Output) -> String {
+    let currency = &output.currency;
+    let Shown { from, to } = &output.period;
+    let running = if output.running {
+        " (still running)"
+    } else {
+        ""
+    };
+    let mut text = Text::new(match &output.won {
+        Some(won) => format!(
+            "{} won for {} from {from} to {to}{running}.",
+            count(won.deals, "deal"),
+            money(won.amount, currency)
+        ),
+        None => format!("Sales figures from {from} to {to}{running}."),
+    });
+    if let Some(previous) = output.won.as_ref().and_then(|won| won.previous_amount) {
+        let Some(before) = &output.compared_with else {
+            return text.finish();
+        };
+        let previous = money(previous, currency);
+        text.line(format!(
+            "- won before ({} to {}): {previous}",
+            before.from, before.to
+        ));
+    }
+    for (label, figure) in [
+        ("open pipeline now", &output.open_pipeline),
+        ("lost", &output.lost),
+    ] {
+        if let Some(figure) = figure {
+            let amount = money(figure.amount, currency);
+            text.line(format!(
+                "- {label}: {amount} in {}",
+                count(figure.deals, "deal")
+            ));
+        }
+    }
+    if let Some(rate) = &output.win_rate {
+        text.line(format!(
+            "- win rate: {} %{}",
+            rate.value,
+            before(rate, |value| format!("{value} %"))
+        ));
+    }
+    if let Some(average) = &output.average_won_deal {
+        let shown = |value| money(value, currency);
+        text.line(format!(
+            "- average won deal: {}{}",
+            shown(average.value),
+            before(average, shown)
+        ));
+    }
+    if let Some(contacts) = &output.new_contacts {
+        text.line(format!(
+            "- new contacts: {}{}",
+            contacts.value,
+            before(contacts, |value| value.to_string())
+        ));
+    }
+    if let Some(tasks) = output.overdue_tasks {
+        text.line(format!("- overdue tasks now: {tasks}"));
+    }
+    if !output.unavailable.is_empty() {
+        text.remark(&format!(
+            "Not available now: {}.",
+            output.unavailable.join(", ")
+        ));
+    }
+    text.finish()
+}
+
+fn before(number: &Number, shown: impl Fn(f64) -> String) -> String {
+    let previous = number.previous.map(shown);
+    previous
+        .map(|previous| format!(" (before: {previous})"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{input, record::tests::assert_fits};
+    use crate::zoho::error::Problem;
+    use jiff::civil::date;
+    use serde_json::json;
+
+    const TODAY: Date = date(2026, 2, 15);
+
+    fn output(results: Vec<Result<Figure, ZohoError>>) -> Result<Output, ToolError> {
+        let days = Period::ThisQuarter.days(TODAY).unwrap();
+        let before = CompareTo::PreviousPeriod.days(days).unwrap();
+        let names = questions(TODAY, days, before)
+            .unwrap()
+            .into_iter()
+            .map(|(name, _)| name);
+        let figures = Figures::sort(names.collect(), results)?;
+        Ok(figures.shape(TODAY, days, before, "EUR", Timestamp::UNIX_EPOCH))
+    }
+
+    fn figures() -> Vec<Result<Figure, ZohoError>> {
+        [
+            (10, 5000.0),
+            (3, 900.0),
+            (1, 100.0),
+            (7, 0.0),
+            (2, 0.0),
+            (2, 600.0),
+            (2, 50.0),
+            (0, 0.0),
+        ]
+        .map(|(count, amount)| Ok(Figure { count, amount }))
+        .into()
+    }
+
+    fn failed() -> Result<Figure, ZohoError> {
+        Err(ZohoError::Unavailable {
+            problem: Problem::Timeout,
+        })
+    }
+
+    #[test]
+    fn no_arguments_ask_for_this_quarter_and_the_one_before() {
+        for arguments in [
+            None,
+            Some(json!({})),
+            Some(json!({"period": null, "compare_to": null})),
+        ] {
+            let input: Input =
+                input::read(arguments.and_then(|arguments| arguments.as_object().cloned()))
+                    .unwrap();
+            assert_eq!(input.period.unwrap_or_default(), Period::ThisQuarter);
+            assert_eq!(
+                input.compare_to.unwrap_or_default(),
+                CompareTo::PreviousPeriod
+            );
+        }
+    }
+
+    #[test]
+    fn the_figures_add_up() {
+        let output = output(figures()).unwrap();
+        assert_fits("get_dashboard_metrics", &output);
+        let won = output.won.as_ref().unwrap();
+        assert_eq!(
+            (won.deals, won.amount, won.change_percent),
+            (3, 900.0, Some(50.0))
+        );
+        let rate = output.win_rate.as_ref().unwrap();
+        assert_eq!((rate.value, rate.previous), (75.0, Some(50.0)));
+        let average = output.average_won_deal.as_ref().unwrap();
+        assert_eq!((average.value, average.previous), (300.0, Some(300.0)));
+        assert!(output.running);
+        let text = tell(&output);
+        assert!(
+            text.starts_with(
+                "3 deals won for EUR 900.00 from 2026-01-01 to 2026-03-31 (still running)."
+            ),
+            "{text}"
+        );
+        assert!(text.len() <= 1500);
+    }
+
+    #[test]
+    fn a_missing_figure_is_named_and_the_others_stand() {
+        let mut results = figures();
+        results[1] = failed();
+        let output = output(results).unwrap();
+        assert_fits("get_dashboard_metrics", &output);
+        assert_eq!(output.unavailable, ["won"]);
+        assert!(output.won.is_none() && output.win_rate.is_none());
+        assert!(tell(&output).contains("Not available now: won."));
+    }
+
+    #[test]
+    fn when_nothing_comes_the_call_fails() {
+        let results = (0..8).map(|_| failed()).collect();
+        assert_eq!(output(results).unwrap_err().kind(), "zoho_unavailable");
+    }
+
+    #[test]
+    fn nothing_closed_has_no_rate() {
+        let results = (0..8).map(|_| Ok(Figure::default())).collect();
+        let output = output(results).unwrap();
+        assert_fits("get_dashboard_metrics", &output);
+        assert!(output.win_rate.is_none() && output.average_won_deal.is_none());
+    }
+}

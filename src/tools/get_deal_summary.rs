@@ -1,0 +1,386 @@
+//! `get_deal_summary`: one deal and how it stands, or what a set of deals adds up to.
+
+mod deal;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    cursor::{self, Binding, CursorText},
+    input::{Amount, Day, Limit, Line},
+    record::{Deal, Source, cents},
+    slice::Slice,
+    text::{Text, brief_or_dash, count, money},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::{
+        Listed, RecordId, deals,
+        deals::{DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
+    },
+};
+
+pub(super) struct GetDealSummary;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// One deal. Not with filters.
+    deal_id: Option<RecordId>,
+    /// Which deals to sum up; default all open ones.
+    filters: Option<Filters>,
+    /// Deals to list, default 10.
+    limit: Option<Limit>,
+    /// From the last answer, to go on in the list.
+    #[serde(skip_serializing)]
+    cursor: Option<CursorText>,
+}
+
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Filters {
+    /// Default open, or all where a stage is given.
+    status: Option<Status>,
+    /// As spelled in the CRM.
+    stage: Option<Line<120>>,
+    owner_id: Option<RecordId>,
+    account_id: Option<RecordId>,
+    /// Closing date, included.
+    closing_from: Option<Day>,
+    /// Closing date, included.
+    closing_to: Option<Day>,
+    min_amount: Option<Amount>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Open,
+    Won,
+    Lost,
+    All,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    /// With deal_id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deal: Option<deal::Standing>,
+    /// Without deal_id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<Summary>,
+    /// ISO 4217, of every amount.
+    currency: String,
+    as_of: String,
+    source: Source,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    total_deals: u64,
+    total_amount: f64,
+    /// Amounts × probabilities; only where all deals are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weighted_amount: Option<f64>,
+    by_stage: Vec<Stage>,
+    /// Largest amount first.
+    items: Vec<Deal>,
+    count: usize,
+    more: bool,
+    /// Pass it with the same arguments to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<String>,
+    /// The role's ceiling of rows, where it cut the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_to: Option<u32>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Stage {
+    stage: String,
+    amount: f64,
+    deals: u64,
+}
+
+impl Tool for GetDealSummary {
+    const NAME: &'static str = "get_deal_summary";
+    const TITLE: &'static str = "Deal summary";
+    const DESCRIPTION: &'static str = "With deal_id: one deal, its weighted amount, age, whether \
+        it is overdue or stalled and why, and its last notes. Otherwise totals of all deals that \
+        pass the filters, by stage, and the largest ones. Costs 2 to 3 API credits.";
+    const EFFECT: Effect = Effect::Read;
+    const CLASSES: Classes = &[
+        ("deal_id", Class::Id),
+        // It has ids, but a stage is any text: so the log correlates it and does not show it.
+        ("filters", Class::Pii),
+        ("limit", Class::Public),
+        ("cursor", Class::Public),
+    ];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        match &input.deal_id {
+            Some(_) if input.filters.is_some() || input.cursor.is_some() => {
+                Err(ToolError::Argument {
+                    argument: "deal_id",
+                    problem: "it stands alone; leave out filters and cursor, or deal_id",
+                })
+            }
+            Some(id) => deal::answer(call, id).await,
+            None => sum_up(call, &input).await,
+        }
+    }
+}
+
+async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, ToolError> {
+    let slice = Slice::new(call, input.limit, 10);
+    let binding = Binding::new(GetDealSummary::NAME, input, slice.size);
+    let page = cursor::page(&binding, input.cursor.as_ref())?;
+    let filter = input
+        .filters
+        .as_ref()
+        .unwrap_or(&Filters::default())
+        .filter()?;
+    let org = call.crm.org().await?;
+    let (total, stages, listed) = tokio::try_join!(
+        call.crm.deal_total(&filter),
+        call.crm.deal_totals(&filter, DealGroup::Stage),
+        call.crm.deals(&filter, DealOrder::Amount, slice.page(page)),
+    )?;
+    let summary = summarise(total, stages, listed, &binding, page, slice);
+    let records = summary.items.len() as u64;
+    let text = tell(&summary, &org.currency);
+    let output = Output {
+        deal: None,
+        summary: Some(summary),
+        currency: org.currency.to_string(),
+        as_of: call.now.to_string(),
+        source: Source::ZohoCrm,
+    };
+    Ok(Answer {
+        output,
+        text,
+        records,
+    })
+}
+
+impl Filters {
+    fn filter(&self) -> Result<DealFilter, ToolError> {
+        let days = self.closing_from.zip(self.closing_to);
+        if days.is_some_and(|(from, to)| from > to) {
+            return Err(ToolError::Argument {
+                argument: "filters.closing_from",
+                problem: "it is after closing_to; swap them",
+            });
+        }
+        let default = if self.stage.is_some() {
+            Status::All
+        } else {
+            Status::Open
+        };
+        let status = match self.status.unwrap_or(default) {
+            Status::Open => Some(DealStatus::Open),
+            Status::Won => Some(DealStatus::Won),
+            Status::Lost => Some(DealStatus::Lost),
+            Status::All => None,
+        };
+        Ok(DealFilter {
+            status,
+            stage: self.stage.as_ref().map(|stage| stage.as_str().to_owned()),
+            owner: self.owner_id.clone(),
+            account: self.account_id.clone(),
+            closing_from: self.closing_from.map(Day::get),
+            closing_to: self.closing_to.map(Day::get),
+            min_amount: self.min_amount.map(Amount::get),
+            ..DealFilter::default()
+        })
+    }
+}
+
+fn summarise(
+    total: DealTotal,
+    stages: Vec<DealTotal>,
+    listed: Listed<deals::Deal>,
+    binding: &Binding,
+    page: u32,
+    slice: Slice,
+) -> Summary {
+    let mut rows = listed.rows;
+    rows.truncate(usize::try_from(slice.size).unwrap_or(usize::MAX));
+    let items: Vec<Deal> = rows.into_iter().map(Deal::from).collect();
+    let complete = page == 1 && !listed.more;
+    let weighted = items.iter().filter_map(|deal| deal.weighted_amount).sum();
+    let goes_on = listed.more && page < cursor::MAX_PAGE;
+    let by_stage = stages.into_iter().take(MOST_STAGES).map(|stage| Stage {
+        stage: stage
+            .group
+            .map(|name| name.as_str().to_owned())
+            .unwrap_or_default(),
+        amount: cents(stage.amount),
+        deals: stage.deals,
+    });
+    Summary {
+        total_deals: total.deals,
+        total_amount: cents(total.amount),
+        weighted_amount: complete.then(|| cents(weighted)),
+        by_stage: by_stage.collect(),
+        count: items.len(),
+        items,
+        more: listed.more,
+        cursor: goes_on.then(|| binding.cursor(&(page + 1).to_string())),
+        limited_to: slice.limited_to,
+    }
+}
+
+fn tell(summary: &Summary, currency: &str) -> String {
+    let mut text = Text::new(format!(
+        "{} for {} in all.",
+        count(summary.total_deals, "deal"),
+        money(summary.total_amount, currency)
+    ));
+    if let Some(weighted) = summary.weighted_amount {
+        text.line(format!(
+            "Weighted by probability: {}.",
+            money(weighted, currency)
+        ));
+    }
+    for stage in &summary.by_stage {
+        let amount = money(stage.amount, currency);
+        let name = crate::zoho::CrmText::clean(&stage.stage);
+        text.line(format!(
+            "- {}: {amount} in {}",
+            brief_or_dash(Some(&name)),
+            count(stage.deals, "deal")
+        ));
+    }
+    if !summary.items.is_empty() {
+        text.line("Largest:");
+    }
+    for deal in &summary.items {
+        text.line(format!(
+            "- {} ({}), {}, {}, closes {}",
+            brief_or_dash(deal.name.as_ref()),
+            deal.id,
+            deal.amount
+                .map_or_else(|| "no amount".to_owned(), |amount| money(amount, currency)),
+            brief_or_dash(deal.stage.as_ref()),
+            deal.closing_date.as_deref().unwrap_or("-"),
+        ));
+    }
+    if let Some(rows) = summary.limited_to {
+        text.remark(&format!("This client's role allows {rows} rows an answer."));
+    }
+    if summary.cursor.is_some() {
+        text.remark("Pass `cursor` with the same arguments for more deals.");
+    }
+    text.finish()
+}
+
+/// Of a pipeline; there are hardly more than ten.
+const MOST_STAGES: usize = 50;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{
+        input,
+        record::tests::{a_deal, assert_fits, text},
+    };
+    use serde_json::json;
+
+    fn filter(filters: serde_json::Value) -> Result<DealFilter, ToolError> {
+        let arguments = json!({"filters": filters});
+        let input: Input = input::read(arguments.as_object().cloned())?;
+        input.filters.unwrap_or_default().filter()
+    }
+
+    #[test]
+    fn without_arguments_all_open_deals_are_summed_up() {
+        let open = DealFilter {
+            status: Some(DealStatus::Open),
+            ..DealFilter::default()
+        };
+        assert_eq!(filter(json!(null)).unwrap(), open);
+        assert_eq!(filter(json!({})).unwrap(), open);
+        assert_eq!(
+            filter(json!({"status": "all"})).unwrap(),
+            DealFilter::default()
+        );
+        assert_eq!(filter(json!({"stage": "Closed Won"})).unwrap().status, None);
+        let both = filter(json!({"stage": "Closed Won", "status": "lost"})).unwrap();
+        assert_eq!(both.status, Some(DealStatus::Lost));
+    }
+
+    #[test]
+    fn filters_out_of_bounds_are_refused() {
+        for (filters, path) in [
+            (
+                json!({"closing_from": "2026-03-01", "closing_to": "2026-02-01"}),
+                "filters.closing_from",
+            ),
+            (json!({"min_amount": -1}), "filters.min_amount"),
+            (json!({"owner_id": "1 or 1=1"}), "filters.owner_id"),
+            (json!({"stage": "a\u{0}"}), "filters.stage"),
+            (json!({"status": "maybe"}), "filters.status"),
+        ] {
+            let refusal = filter(filters).unwrap_err().to_string();
+            assert!(refusal.contains(path), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
+        let sum = |amount: f64, deals| DealTotal {
+            group: text("Negotiation"),
+            group_id: None,
+            amount,
+            deals,
+        };
+        let summary = |more, page| {
+            let rows = vec![
+                a_deal(1, "Negotiation", 1000.0),
+                a_deal(2, "Negotiation", 500.0),
+            ];
+            let slice = Slice {
+                size: 2,
+                limited_to: None,
+            };
+            let binding = Binding::new("get_deal_summary", &(), 2);
+            let listed = Listed { rows, more };
+            summarise(
+                sum(1500.0, 2),
+                vec![sum(1500.0, 2)],
+                listed,
+                &binding,
+                page,
+                slice,
+            )
+        };
+        assert_eq!(summary(false, 1).weighted_amount, Some(600.0));
+        assert_eq!(summary(false, 2).weighted_amount, None);
+        let part = summary(true, 1);
+        assert_eq!(part.weighted_amount, None);
+        assert!(part.cursor.is_some());
+        let text = tell(&part, "EUR");
+        assert!(
+            text.starts_with("2 deals for EUR 1,500.00 in all."),
+            "{text}"
+        );
+        assert!(text.len() <= 1500);
+        assert_fits(
+            "get_deal_summary",
+            &Output {
+                deal: None,
+                summary: Some(part),
+                currency: "EUR".to_owned(),
+                as_of: jiff::Timestamp::UNIX_EPOCH.to_string(),
+                source: Source::ZohoCrm,
+            },
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! One deal and how it stands.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Output;
+use crate::{
+    tools::{
+        Answer, Context, ToolError, input,
+        record::{Deal, Source, instant},
+        text::{Text, brief, brief_or_dash, count, money},
+    },
+    zoho::{CrmText, Page, RecordId, deals, notes},
+};
+use notes::NoteParent;
+
+/// A deal with what follows from its dates.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Standing {
+    #[serde(flatten)]
+    deal: Deal,
+    closed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    age_days: Option<i64>,
+    /// Negative: overdue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days_to_close: Option<i64>,
+    /// Why an open deal seems to be stuck; empty: it does not.
+    stalled_because: Vec<Reason>,
+    /// Newest first. Missing: they could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_notes: Option<Vec<Note>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Reason {
+    #[serde(rename = "no_activity_for_30_days")]
+    NoActivity,
+    ClosingDatePassed,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Note {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+}
+
+/// Asks for one deal and its last notes; a deal without its notes is still an answer.
+pub(super) async fn answer(call: &Context<'_>, id: &RecordId) -> Result<Answer<Output>, ToolError> {
+    let notes = Page {
+        number: 1,
+        size: call.grant.rows(LAST_NOTES),
+    };
+    let (org, deal, notes) = tokio::join!(
+        call.crm.org(),
+        call.crm.deal(id),
+        call.crm.notes_of(NoteParent::Deals, id, notes),
+    );
+    let (org, deal) = (org?, deal?);
+    let notes = notes.ok().map(|listed| listed.rows);
+    let standing = Standing::new(deal, notes, call.now, &org.time_zone);
+    let records = 1 + standing.last_notes.as_ref().map_or(0, Vec::len) as u64;
+    let text = tell(&standing, &org.currency);
+    let output = Output {
+        deal: Some(standing),
+        summary: None,
+        currency: org.currency.to_string(),
+        as_of: call.now.to_string(),
+        source: Source::ZohoCrm,
+    };
+    Ok(Answer {
+        output,
+        text,
+        records,
+    })
+}
+
+impl Standing {
+    fn new(
+        deal: deals::Deal,
+        notes: Option<Vec<notes::Note>>,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Self {
+        let today = now.to_zoned(zone.clone()).date();
+        let day = |time: Option<&str>| instant(time).map(|at| at.to_zoned(zone.clone()).date());
+        let closed = deal.stage.as_ref().is_some_and(is_closed);
+        let created = day(deal.created_time.as_deref());
+        let touched = [
+            &deal.last_activity_time,
+            &deal.modified_time,
+            &deal.created_time,
+        ]
+        .into_iter()
+        .find_map(|time| day(time.as_deref()));
+        let closing = deal.closing_date.as_deref().and_then(input::day);
+        let days_to_close = closing
+            .map(|closing| between(today, closing))
+            .filter(|_| !closed);
+        let mut stalled_because = Vec::new();
+        if !closed && touched.is_some_and(|touched| between(touched, today) >= STALE_DAYS) {
+            stalled_because.push(Reason::NoActivity);
+        }
+        if days_to_close.is_some_and(|days| days < 0) {
+            stalled_because.push(Reason::ClosingDatePassed);
+        }
+        Self {
+            deal: deal.into(),
+            closed,
+            age_days: created.map(|created| between(created, today)),
+            days_to_close,
+            stalled_because,
+            last_notes: notes.map(|notes| notes.into_iter().take(3).map(Note::from).collect()),
+        }
+    }
+}
+
+impl From<notes::Note> for Note {
+    fn from(note: notes::Note) -> Self {
+        let clip = |text: &CrmText| text.as_str().chars().take(NOTE_CHARACTERS).collect();
+        Self {
+            title: note.title,
+            text: note.content.as_ref().map(clip),
+            time: note.created_time,
+        }
+    }
+}
+
+/// Zoho marks a closed deal by its stage's name in the pipelines that it ships.
+fn is_closed(stage: &CrmText) -> bool {
+    stage
+        .as_str()
+        .get(..6)
+        .is_some_and(|start| start.eq_ignore_ascii_case("closed"))
+}
+
+fn between(from: Date, to: Date) -> i64 {
+    i64::from((to - from).get_days())
+}
+
+fn tell(standing: &Standing, currency: &str) -> String {
+    let deal = &standing.deal;
+    let amount = deal
+        .amount
+        .map_or_else(|| "no amount".to_owned(), |amount| money(amount, currency));
+    let mut text = Text::new(format!(
+        "Deal {} ({}): {amount}, stage {}.",
+        brief_or_dash(deal.name.as_ref()),
+        deal.id,
+        brief_or_dash(deal.stage.as_ref()),
+    ));
+    if let Some(weighted) = deal.weighted_amount.filter(|_| !standing.closed) {
+        text.line(format!(
+            "- weighted by probability: {}",
+            money(weighted, currency)
+        ));
+    }
+    if let Some(date) = &deal.closing_date {
+        let days = match standing.days_to_close {
+            Some(days) if days < 0 => format!(", overdue by {}", count(days.unsigned_abs(), "day")),
+            Some(days) => format!(", in {}", count(days.unsigned_abs(), "day")),
+            None => String::new(),
+        };
+        text.line(format!("- closing date: {date}{days}"));
+    }
+    if let Some(age) = standing.age_days {
+        text.line(format!("- age: {}", count(age.unsigned_abs(), "day")));
+    }
+    for reason in &standing.stalled_because {
+        text.line(match reason {
+            Reason::NoActivity => "- stalled: no activity for 30 days or more",
+            Reason::ClosingDatePassed => "- stalled: the closing date has passed",
+        });
+    }
+    if let Some(step) = &deal.next_step {
+        text.line(format!("- next step: {}", brief(step)));
+    }
+    match &standing.last_notes {
+        Some(notes) => text.line(format!("- last notes: {}", notes.len())),
+        None => text.line("- its notes could not be read"),
+    }
+    text.finish()
+}
+
+const LAST_NOTES: u32 = 3;
+const NOTE_CHARACTERS: usize = 1000;
+const STALE_DAYS: i64 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::record::tests::{a_deal, assert_fits, id, text};
+
+    fn standing(stage: &str, now: &str) -> Standing {
+        let note = notes::Note {
+            id: id(3),
+            title: text("Call"),
+            content: text(&"x".repeat(3000)),
+            owner: None,
+            created_time: Some("2026-01-10T10:00:00+01:00".to_owned()),
+            modified_time: None,
+        };
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let notes = Some(vec![note]);
+        Standing::new(a_deal(1, stage, 1000.0), notes, now.parse().unwrap(), &zone)
+    }
+
+    #[test]
+    fn an_open_deal_that_nobody_touches_is_stalled() {
+        let deal = standing("Negotiation", "2026-01-20T12:00:00Z");
+        assert_eq!(deal.stalled_because, []);
+        assert_eq!((deal.age_days, deal.days_to_close), (Some(18), Some(40)));
+        let deal = standing("Negotiation", "2026-02-09T12:00:00Z");
+        assert_eq!(deal.stalled_because, [Reason::NoActivity]);
+        let deal = standing("Negotiation", "2026-03-02T12:00:00Z");
+        assert_eq!(
+            deal.stalled_because,
+            [Reason::NoActivity, Reason::ClosingDatePassed]
+        );
+        assert!(
+            tell(&deal, "EUR").contains("overdue by 1 day\n"),
+            "{}",
+            tell(&deal, "EUR")
+        );
+    }
+
+    #[test]
+    fn a_closed_deal_is_never_stalled() {
+        let deal = standing("Closed Won", "2027-01-01T12:00:00Z");
+        assert!(deal.closed && deal.stalled_because.is_empty());
+        assert_eq!(deal.days_to_close, None);
+    }
+
+    #[test]
+    fn days_are_those_of_the_organisation() {
+        // Late in the evening of the last day of February in UTC, it is March in Berlin.
+        let deal = standing("Negotiation", "2026-02-28T23:30:00Z");
+        assert_eq!(deal.days_to_close, Some(0));
+    }
+
+    #[test]
+    fn one_deal_fits_the_schema() {
+        let deal = standing("Negotiation", "2026-03-02T12:00:00Z");
+        let told = tell(&deal, "EUR");
+        assert!(
+            told.starts_with("Deal Difference engine (1): EUR 1,000.00, stage Negotiation."),
+            "{told}"
+        );
+        let note = &deal.last_notes.as_ref().unwrap()[0];
+        assert_eq!(note.text.as_ref().unwrap().len(), NOTE_CHARACTERS);
+        assert_fits(
+            "get_deal_summary",
+            &Output {
+                deal: Some(deal),
+                summary: None,
+                currency: "EUR".to_owned(),
+                as_of: Timestamp::UNIX_EPOCH.to_string(),
+                source: Source::ZohoCrm,
+            },
+        );
+    }
+}

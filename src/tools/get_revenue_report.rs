@@ -1,0 +1,533 @@
+//! `get_revenue_report`: what was won in a period, by group, and how that compares.
+
+use jiff::{Timestamp, civil::Date};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    concurrent::{Figure, Question, figure, gather},
+    period::{CompareTo, Days, Period, Shown},
+    record::{Source, cents, percent},
+    slice::Slice,
+    text::{Text, brief_or_dash, count, money},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::{
+        Crm, RecordId, ZohoError,
+        deals::{DealFilter, DealGroup, DealStatus, DealTotal},
+    },
+};
+
+pub(super) struct GetRevenueReport;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// this|last_month|quarter|year, next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn,
+    /// YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
+    period: Option<Period>,
+    /// Default stage.
+    group_by: Option<GroupBy>,
+    /// Default previous_period.
+    compare_to: Option<CompareTo>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum GroupBy {
+    #[default]
+    Stage,
+    Owner,
+    LeadSource,
+    Type,
+    Account,
+    Month,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    period: Shown,
+    /// The period is not over: its figures still grow.
+    running: bool,
+    /// ISO 4217, of every amount.
+    currency: String,
+    /// Closed-won amount by closing date.
+    revenue: f64,
+    won_deals: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compared_with: Option<Comparison>,
+    group_by: GroupBy,
+    /// Largest first; months in order.
+    groups: Vec<Group>,
+    /// Groups that are not listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_groups: Option<Others>,
+    /// Open deals due to close in the period (group_by=stage).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_pipeline: Option<Total>,
+    /// The role's ceiling of groups, where it cut the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_to: Option<u32>,
+    as_of: String,
+    source: Source,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    /// Empty: the deals have none.
+    group: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<RecordId>,
+    /// Only won deals are revenue.
+    status: DealStatus,
+    amount: f64,
+    deals: u64,
+    /// Of the revenue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share_percent: Option<f64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+struct Others {
+    groups: u64,
+    amount: f64,
+    deals: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+struct Total {
+    amount: f64,
+    deals: u64,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Comparison {
+    from: String,
+    to: String,
+    revenue: f64,
+    won_deals: u64,
+    change: f64,
+    /// Missing where the earlier revenue is zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change_percent: Option<f64>,
+}
+
+impl Tool for GetRevenueReport {
+    const NAME: &'static str = "get_revenue_report";
+    const TITLE: &'static str = "Revenue report";
+    const DESCRIPTION: &'static str = "Revenue (closed-won deals by closing date) of a period, \
+        grouped, compared with another period. group_by=stage also shows the open pipeline that \
+        is due in the period; month takes at most 12 months. Costs 3 to 5 API credits, by month \
+        up to 14.";
+    const EFFECT: Effect = Effect::Read;
+    const CLASSES: Classes = &[
+        ("period", Class::Public),
+        ("group_by", Class::Public),
+        ("compare_to", Class::Public),
+    ];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        let org = call.crm.org().await?;
+        let today = call.now.to_zoned(org.time_zone.clone()).date();
+        let days = input.period.unwrap_or_default().days(today)?;
+        let before = input.compare_to.unwrap_or_default().days(days)?;
+        let group_by = input.group_by.unwrap_or_default();
+        let whole = questions(group_by, days, before)?;
+        let futures = whole
+            .into_iter()
+            .map(|question| figure(call.crm, question))
+            .collect();
+        let results = gather(call.progress, 0, "summing up", futures).await;
+        let figures = results.into_iter().collect::<Result<Vec<Figure>, _>>()?;
+        let groups = groups(call.crm, group_by, days).await?;
+        let report = Report {
+            today,
+            days,
+            before,
+            group_by,
+            figures,
+            groups,
+        };
+        let output = report.shape(&org.currency, Slice::new(call, None, 50), call.now)?;
+        let records = output.groups.len() as u64;
+        Ok(Answer {
+            text: tell(&output),
+            output,
+            records,
+        })
+    }
+}
+
+/// The totals: of the period, of the one before, then the open ones or those of each month.
+fn questions(
+    group_by: GroupBy,
+    days: Days,
+    before: Option<Days>,
+) -> Result<Vec<Question>, ToolError> {
+    let mut filters = vec![filter(DealStatus::Won, days)];
+    filters.extend(before.map(|before| filter(DealStatus::Won, before)));
+    match group_by {
+        GroupBy::Stage => filters.push(filter(DealStatus::Open, days)),
+        GroupBy::Month => {
+            let months = days.each_month()?;
+            filters.extend(
+                months
+                    .into_iter()
+                    .map(|month| filter(DealStatus::Won, month)),
+            );
+        }
+        GroupBy::Owner | GroupBy::LeadSource | GroupBy::Type | GroupBy::Account => {}
+    }
+    Ok(filters.into_iter().map(Question::Deals).collect())
+}
+
+fn filter(status: DealStatus, days: Days) -> DealFilter {
+    DealFilter {
+        status: Some(status),
+        closing_from: Some(days.first),
+        closing_to: Some(days.last),
+        ..DealFilter::default()
+    }
+}
+
+async fn groups(
+    crm: &Crm,
+    group_by: GroupBy,
+    days: Days,
+) -> Result<Vec<(DealStatus, DealTotal)>, ZohoError> {
+    let group = match group_by {
+        GroupBy::Stage => DealGroup::Stage,
+        GroupBy::Owner => DealGroup::Owner,
+        GroupBy::LeadSource => DealGroup::LeadSource,
+        GroupBy::Type => DealGroup::Type,
+        GroupBy::Account => DealGroup::Account,
+        GroupBy::Month => return Ok(Vec::new()),
+    };
+    let mut totals = Vec::new();
+    for status in [DealStatus::Won, DealStatus::Open] {
+        if status == DealStatus::Won || group_by == GroupBy::Stage {
+            let rows = crm.deal_totals(&filter(status, days), group).await?;
+            totals.extend(rows.into_iter().map(|row| (status, row)));
+        }
+    }
+    Ok(totals)
+}
+
+/// What Zoho gave.
+struct Report {
+    today: Date,
+    days: Days,
+    before: Option<Days>,
+    group_by: GroupBy,
+    /// In the order of [`questions`].
+    figures: Vec<Figure>,
+    groups: Vec<(DealStatus, DealTotal)>,
+}
+
+impl Report {
+    fn shape(self, currency: &str, slice: Slice, now: Timestamp) -> Result<Output, ToolError> {
+        let mut figures = self.figures.iter().copied();
+        let won = figures.next().unwrap_or_default();
+        let compared_with = self
+            .before
+            .map(|days| compare(won, figures.next().unwrap_or_default(), days));
+        let rest: Vec<Figure> = figures.collect();
+        let mut groups = match self.group_by {
+            GroupBy::Month => by_month(self.days, &rest, won.amount)?,
+            _ => self
+                .groups
+                .into_iter()
+                .map(|(status, row)| group(status, row, won.amount))
+                .collect(),
+        };
+        let size = match self.group_by {
+            // A month is no record.
+            GroupBy::Month => groups.len(),
+            _ => usize::try_from(slice.size).unwrap_or(usize::MAX),
+        };
+        let left_out = groups.split_off(size.min(groups.len()));
+        let open = rest.first().filter(|_| self.group_by == GroupBy::Stage);
+        Ok(Output {
+            period: self.days.shown(),
+            running: self.days.is_running(self.today),
+            currency: currency.to_owned(),
+            revenue: cents(won.amount),
+            won_deals: won.count,
+            compared_with,
+            group_by: self.group_by,
+            groups,
+            limited_to: slice.limited_to.filter(|_| !left_out.is_empty()),
+            other_groups: others(&left_out),
+            open_pipeline: open.map(|open| Total {
+                amount: cents(open.amount),
+                deals: open.count,
+            }),
+            as_of: now.to_string(),
+            source: Source::ZohoCrm,
+        })
+    }
+}
+
+fn compare(now: Figure, before: Figure, days: Days) -> Comparison {
+    let Shown { from, to } = days.shown();
+    Comparison {
+        from,
+        to,
+        revenue: cents(before.amount),
+        won_deals: before.count,
+        change: cents(now.amount - before.amount),
+        change_percent: percent(now.amount - before.amount, before.amount),
+    }
+}
+
+fn group(status: DealStatus, row: DealTotal, revenue: f64) -> Group {
+    let won = status == DealStatus::Won;
+    Group {
+        group: row
+            .group
+            .map(|group| group.as_str().to_owned())
+            .unwrap_or_default(),
+        id: row.group_id,
+        status,
+        amount: cents(row.amount),
+        deals: row.deals,
+        share_percent: percent(row.amount, revenue).filter(|_| won),
+    }
+}
+
+fn by_month(days: Days, figures: &[Figure], revenue: f64) -> Result<Vec<Group>, ToolError> {
+    let months = days.each_month()?;
+    let groups = months
+        .into_iter()
+        .zip(figures)
+        .map(|(month, figure)| Group {
+            group: month.first.strftime("%Y-%m").to_string(),
+            id: None,
+            status: DealStatus::Won,
+            amount: cents(figure.amount),
+            deals: figure.count,
+            share_percent: percent(figure.amount, revenue),
+        });
+    Ok(groups.collect())
+}
+
+fn others(left_out: &[Group]) -> Option<Others> {
+    (!left_out.is_empty()).then(|| Others {
+        groups: left_out.len() as u64,
+        amount: cents(left_out.iter().map(|group| group.amount).sum()),
+        deals: left_out.iter().map(|group| group.deals).sum(),
+    })
+}
+
+fn tell(output: &Output) -> String {
+    let currency = &output.currency;
+    let Shown { from, to } = &output.period;
+    let mut text = Text::new(format!(
+        "Revenue from {from} to {to}{}: {} in {}.",
+        if output.running {
+            " (still running)"
+        } else {
+            ""
+        },
+        money(output.revenue, currency),
+        count(output.won_deals, "won deal"),
+    ));
+    if let Some(before) = &output.compared_with {
+        let percent = before
+            .change_percent
+            .map(|percent| format!(", {percent:+} %"));
+        text.line(format!(
+            "Before ({} to {}): {}{}.",
+            before.from,
+            before.to,
+            money(before.revenue, currency),
+            percent.unwrap_or_default(),
+        ));
+    }
+    if let Some(open) = &output.open_pipeline {
+        let amount = money(open.amount, currency);
+        text.line(format!(
+            "Open and due in the period: {amount} in {}.",
+            count(open.deals, "deal")
+        ));
+    }
+    for group in &output.groups {
+        let name = crate::zoho::CrmText::clean(&group.group);
+        let open = if group.status == DealStatus::Open {
+            " (open)"
+        } else {
+            ""
+        };
+        let amount = money(group.amount, currency);
+        let deals = count(group.deals, "deal");
+        text.line(format!(
+            "- {}{open}: {amount} in {deals}",
+            brief_or_dash(Some(&name))
+        ));
+    }
+    if let Some(others) = &output.other_groups {
+        let amount = money(others.amount, currency);
+        text.remark(&format!(
+            "{} not listed: {amount}.",
+            count(others.groups, "group")
+        ));
+    }
+    text.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{
+        input,
+        record::tests::{assert_fits, id, text},
+    };
+    use jiff::civil::date;
+    use serde_json::json;
+
+    const TODAY: Date = date(2026, 2, 15);
+
+    fn report(
+        group_by: GroupBy,
+        figures: &[(u64, f64)],
+        groups: Vec<(DealStatus, DealTotal)>,
+    ) -> Report {
+        let days = Period::ThisQuarter.days(TODAY).unwrap();
+        Report {
+            today: TODAY,
+            days,
+            before: CompareTo::PreviousPeriod.days(days).unwrap(),
+            group_by,
+            figures: figures
+                .iter()
+                .map(|&(count, amount)| Figure { count, amount })
+                .collect(),
+            groups,
+        }
+    }
+
+    fn shape(report: Report, rows: u32) -> Output {
+        let slice = Slice {
+            size: rows,
+            limited_to: Some(rows),
+        };
+        let output = report.shape("EUR", slice, Timestamp::UNIX_EPOCH).unwrap();
+        assert_fits("get_revenue_report", &output);
+        assert!(tell(&output).len() <= 1500);
+        output
+    }
+
+    fn total(name: &str, amount: f64) -> DealTotal {
+        DealTotal {
+            group: text(name),
+            group_id: Some(id(4)),
+            amount,
+            deals: 2,
+        }
+    }
+
+    #[test]
+    fn no_arguments_are_enough() {
+        for arguments in [None, Some(json!({}))] {
+            let input =
+                input::read::<Input>(arguments.and_then(|value| value.as_object().cloned()));
+            assert_eq!(input.unwrap().group_by.unwrap_or_default(), GroupBy::Stage);
+        }
+        let refused = input::read::<Input>(json!({"period": "someday"}).as_object().cloned());
+        assert!(refused.err().unwrap().to_string().contains("this_quarter"));
+    }
+
+    #[test]
+    fn by_stage_the_open_pipeline_stands_apart_from_revenue() {
+        let groups = vec![
+            (DealStatus::Won, total("Closed Won", 900.0)),
+            (DealStatus::Open, total("Negotiation", 400.0)),
+        ];
+        let output = shape(
+            report(
+                GroupBy::Stage,
+                &[(2, 900.0), (1, 600.0), (2, 400.0)],
+                groups,
+            ),
+            50,
+        );
+        assert_eq!(output.revenue, 900.0);
+        assert_eq!(
+            output.open_pipeline,
+            Some(Total {
+                amount: 400.0,
+                deals: 2
+            })
+        );
+        assert_eq!(output.groups[0].share_percent, Some(100.0));
+        assert_eq!(output.groups[1].share_percent, None);
+        let compared = output.compared_with.as_ref().unwrap();
+        assert_eq!(
+            (compared.change, compared.change_percent),
+            (300.0, Some(50.0))
+        );
+        let text = tell(&output);
+        assert!(
+            text.starts_with(
+                "Revenue from 2026-01-01 to 2026-03-31 (still running): EUR 900.00 in 2 won deals."
+            ),
+            "{text}"
+        );
+        assert!(text.contains("+50 %"), "{text}");
+    }
+
+    #[test]
+    fn by_month_each_month_has_its_total() {
+        let figures = [(3, 600.0), (0, 0.0), (1, 100.0), (2, 500.0), (0, 0.0)];
+        let output = shape(report(GroupBy::Month, &figures, Vec::new()), 1);
+        let months: Vec<_> = output
+            .groups
+            .iter()
+            .map(|group| (group.group.as_str(), group.amount))
+            .collect();
+        assert_eq!(
+            months,
+            [("2026-01", 100.0), ("2026-02", 500.0), ("2026-03", 0.0)]
+        );
+        assert_eq!(output.compared_with.unwrap().change_percent, None);
+        assert_eq!(output.limited_to, None);
+    }
+
+    #[test]
+    fn groups_beyond_the_ceiling_are_summed_up() {
+        let groups = (0..5)
+            .map(|n| (DealStatus::Won, total("Someone", f64::from(n))))
+            .collect();
+        let output = shape(report(GroupBy::Owner, &[(10, 10.0), (0, 0.0)], groups), 2);
+        assert_eq!(output.groups.len(), 2);
+        assert_eq!(
+            output.other_groups,
+            Some(Others {
+                groups: 3,
+                amount: 9.0,
+                deals: 6
+            })
+        );
+        assert_eq!(output.limited_to, Some(2));
+    }
+
+    #[test]
+    fn thirteen_months_are_too_many() {
+        let period: Period = "2024-01-01..2025-01-01".parse().unwrap();
+        let days = period.days(TODAY).unwrap();
+        let refusal = questions(GroupBy::Month, days, None).unwrap_err();
+        assert!(
+            refusal.advice().contains("12 months"),
+            "{}",
+            refusal.advice()
+        );
+    }
+}

@@ -1,0 +1,384 @@
+//! Arguments: the bounded types they are made of, and what a caller is told of a wrong one.
+
+use jiff::civil::Date;
+use rmcp::model::JsonObject;
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::{Map, Value};
+use serde_path_to_error::{Path, Segment};
+
+use super::{ToolError, schema};
+
+/// Reads arguments; none at all is an empty object. A refusal names the argument and what it has
+/// to be, out of the schema: never a value, nor a name that the caller made up.
+pub(super) fn read<T: DeserializeOwned + JsonSchema>(
+    arguments: Option<Map<String, Value>>,
+) -> Result<T, ToolError> {
+    let arguments = Value::Object(arguments.unwrap_or_default());
+    serde_path_to_error::deserialize(&arguments).map_err(|error| {
+        ToolError::Arguments(explain(&schema::of_input::<T>(), &arguments, error.path()))
+    })
+}
+
+/// One line of text, 1 to `MAX` characters, without control characters; trimmed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Line<const MAX: usize>(String);
+
+impl<const MAX: usize> Line<MAX> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Line<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let trimmed = text.trim();
+        let fits = !trimmed.is_empty() && text.chars().count() <= MAX;
+        if !fits || text.chars().any(char::is_control) {
+            return Err(D::Error::custom("not a line"));
+        }
+        Ok(Self(trimmed.to_owned()))
+    }
+}
+
+/// Text of several lines, 1 to `MAX` characters; no control characters but newline and tab.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Prose<const MAX: usize>(String);
+
+impl<const MAX: usize> Prose<MAX> {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Prose<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let fits = !text.trim().is_empty() && text.chars().count() <= MAX;
+        let plain = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+        if !fits || !text.chars().all(plain) {
+            return Err(D::Error::custom("not a text"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// Rows that a caller asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Limit(u32);
+
+impl Limit {
+    pub(super) const MAX: u32 = 200;
+
+    pub(super) fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let rows = u32::deserialize(deserializer)?;
+        let fits = (1..=Self::MAX).contains(&rows);
+        fits.then_some(Self(rows))
+            .ok_or_else(|| D::Error::custom("not a limit"))
+    }
+}
+
+/// A sum of money to filter by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Amount(f64);
+
+impl Amount {
+    const MAX: f64 = 1e12;
+
+    pub(super) fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let amount = f64::deserialize(deserializer)?;
+        let fits = (0.0..=Self::MAX).contains(&amount);
+        fits.then_some(Self(amount))
+            .ok_or_else(|| D::Error::custom("not an amount"))
+    }
+}
+
+/// A day, `YYYY-MM-DD`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub(super) struct Day(Date);
+
+impl Day {
+    pub(super) fn get(self) -> Date {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Day {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        day(&text)
+            .map(Self)
+            .ok_or_else(|| D::Error::custom("not a day"))
+    }
+}
+
+/// Reads `YYYY-MM-DD` and nothing else that jiff would take for a date.
+pub(super) fn day(text: &str) -> Option<Date> {
+    let plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    plain.then(|| text.parse().ok()).flatten()
+}
+
+/// Implements [`JsonSchema`] for an argument type by a schema that stands where it is used.
+macro_rules! inline_schema {
+    ([$($generics:tt)*] $type:ty, $name:literal, $schema:tt) => {
+        impl<$($generics)*> schemars::JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
+    };
+}
+pub(super) use inline_schema;
+
+inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "minLength": 1, "maxLength": MAX });
+inline_schema!([const MAX: usize] Prose<MAX>, "Prose", { "type": "string", "minLength": 1, "maxLength": MAX });
+inline_schema!([] Limit, "Limit", { "type": "integer", "minimum": 1, "maximum": Limit::MAX });
+inline_schema!([] Amount, "Amount", { "type": "number", "minimum": 0, "maximum": 1e12 });
+inline_schema!([] Day, "Day", { "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$" });
+
+/// Says what is wrong at `path`, by the schema alone.
+fn explain(schema: &JsonObject, arguments: &Value, path: &Path) -> String {
+    let mut node = schema;
+    let mut value = arguments;
+    let mut name = String::new();
+    for segment in path.iter() {
+        let next = match segment {
+            Segment::Map { key } => child(node, "properties").and_then(|known| child(known, key)),
+            Segment::Seq { .. } => child(node, "items"),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        };
+        let Some(next) = next else { break };
+        node = next;
+        value = match segment {
+            Segment::Map { key } => {
+                if !name.is_empty() {
+                    name.push('.');
+                }
+                name.push_str(key);
+                value.get(key).unwrap_or(&Value::Null)
+            }
+            Segment::Seq { index } => {
+                name.push_str(&format!("[{index}]"));
+                value.get(index).unwrap_or(&Value::Null)
+            }
+            Segment::Enum { .. } | Segment::Unknown => value,
+        };
+    }
+    match (child(node, "properties"), value) {
+        (Some(known), Value::Object(given)) => about_object(node, known, given, &name),
+        _ => format!("Argument `{name}` must be {}", remedy(node)),
+    }
+}
+
+fn child<'a>(node: &'a JsonObject, key: &str) -> Option<&'a JsonObject> {
+    node.get(key).and_then(Value::as_object)
+}
+
+fn about_object(
+    node: &JsonObject,
+    known: &JsonObject,
+    given: &Map<String, Value>,
+    name: &str,
+) -> String {
+    let inside = if name.is_empty() {
+        String::new()
+    } else {
+        format!(" in `{name}`")
+    };
+    let required = node.get("required").and_then(Value::as_array);
+    let missing = required
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .find(|key| given.get(*key).is_none_or(Value::is_null));
+    if let Some(missing) = missing {
+        let remedy = child(known, missing).map(remedy).unwrap_or_default();
+        return format!("Argument `{missing}`{inside} is missing; it must be {remedy}");
+    }
+    let names: Vec<&str> = known.keys().map(String::as_str).collect();
+    format!(
+        "There is an unknown argument{inside}; known are: {}",
+        names.join(", ")
+    )
+}
+
+/// What a value has to be.
+fn remedy(node: &JsonObject) -> String {
+    let text = |key: &str| node.get(key).map(Value::to_string).unwrap_or_default();
+    let mut remedy = if let Some(Value::Array(variants)) = node.get("enum") {
+        let names: Vec<&str> = variants.iter().filter_map(Value::as_str).collect();
+        format!("one of {}", names.join(", "))
+    } else {
+        match node.get("type").and_then(Value::as_str) {
+            Some("string") if node.contains_key("maxLength") && node.contains_key("minLength") => {
+                let (least, most) = (text("minLength"), text("maxLength"));
+                format!("text of {least} to {most} characters without control characters")
+            }
+            Some("string") => format!("text of the form {}", text("pattern").trim_matches('"')),
+            Some("integer") => format!(
+                "a whole number from {} to {}",
+                text("minimum"),
+                text("maximum")
+            ),
+            Some("number") => format!("a number from {} to {}", text("minimum"), text("maximum")),
+            Some("array") => {
+                let item = child(node, "items").map(self::remedy).unwrap_or_default();
+                format!("a list of at most {}, each {item}", text("maxItems"))
+            }
+            _ => "an object".to_owned(),
+        }
+    };
+    if let Some(description) = node.get("description").and_then(Value::as_str) {
+        remedy.push_str(&format!(" ({})", description.trim_end_matches('.')));
+    }
+    remedy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code)]
+    struct Sample {
+        /// Who.
+        name: Line<10>,
+        text: Option<Prose<20>>,
+        limit: Option<Limit>,
+        nested: Option<Nested>,
+        #[schemars(length(max = 3))]
+        kinds: Option<Vec<Kind>>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code)]
+    struct Nested {
+        from: Option<Day>,
+        least: Option<Amount>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Kind {
+        Red,
+        Blue,
+    }
+
+    fn refusal(arguments: Value) -> String {
+        let Value::Object(arguments) = arguments else {
+            panic!("not an object")
+        };
+        read::<Sample>(Some(arguments)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_refusal_names_the_argument_and_the_remedy() {
+        for (arguments, told) in [
+            (
+                json!({}),
+                "Argument `name` is missing; it must be text of 1 to 10 characters without control characters (Who)",
+            ),
+            (
+                json!({"name": "x", "limit": 0}),
+                "Argument `limit` must be a whole number from 1 to 200",
+            ),
+            (
+                json!({"name": "x", "limit": "many"}),
+                "Argument `limit` must be a whole number from 1 to 200",
+            ),
+            (
+                json!({"name": "x", "kinds": ["red", "green"]}),
+                "Argument `kinds[1]` must be one of red, blue",
+            ),
+            (
+                json!({"name": "x", "nested": {"from": "2026-02-30"}}),
+                "Argument `nested.from` must be text of the form ^\\\\d{4}-\\\\d{2}-\\\\d{2}$",
+            ),
+            (
+                json!({"name": "x", "nested": {"least": -1}}),
+                "Argument `nested.least` must be a number from 0 to 1000000000000.0",
+            ),
+            (
+                json!({"name": "x", "nested": {"zzz": 1}}),
+                "There is an unknown argument in `nested`; known are: from, least",
+            ),
+            (
+                json!({"name": "x", "nested": 7}),
+                "Argument `nested` must be an object",
+            ),
+        ] {
+            assert_eq!(refusal(arguments), told);
+        }
+    }
+
+    #[test]
+    fn a_refusal_echoes_neither_values_nor_made_up_names() {
+        for arguments in [
+            json!({"name": "SECRETSECRET"}),
+            json!({"name": {"SECRET": 1}}),
+            json!({"name": "x", "SECRET": "SECRET"}),
+            json!({"name": "x", "kinds": ["SECRET"]}),
+            json!({"name": "x", "nested": {"SECRET": 1}}),
+            json!({"name": "x", "nested": "SECRET"}),
+        ] {
+            assert!(!refusal(arguments).contains("SECRET"));
+        }
+    }
+
+    #[test]
+    fn control_characters_are_refused() {
+        for name in ["a\0b", "a\nb", "a\u{1b}b", "a\u{85}b", "   ", ""] {
+            assert!(
+                refusal(json!({"name": name})).contains("`name`"),
+                "{name:?}"
+            );
+        }
+        assert!(refusal(json!({"name": "x", "text": "a\0b"})).contains("`text`"));
+        let fine = json!({"name": "x", "text": "a\nb\tc"});
+        assert!(read::<Sample>(fine.as_object().cloned()).is_ok());
+    }
+
+    #[test]
+    fn null_is_as_good_as_missing() {
+        let sparse = json!({"name": " x ", "text": null, "limit": null, "nested": null});
+        let read = read::<Sample>(sparse.as_object().cloned()).unwrap();
+        assert_eq!(read.name.as_str(), "x");
+        assert_eq!(read.limit, None);
+    }
+}

@@ -1,0 +1,257 @@
+//! CRM records as answers show them: camelCase, without what is empty.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::zoho::{CrmText, RecordId, Reference, contacts, deals};
+
+/// Where an answer comes from: its texts are data.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Source {
+    #[default]
+    ZohoCrm,
+}
+
+/// A lookup.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(description = "")]
+pub(super) struct Link {
+    pub(super) id: RecordId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<CrmText>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Contact {
+    pub(super) id: RecordId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) full_name: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) email: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) phone: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mobile: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    department: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<Link>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<Link>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lead_source: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modified_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_activity_time: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Deal {
+    pub(super) id: RecordId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stage: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) amount: Option<f64>,
+    /// Percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
+    /// amount × probability
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) weighted_amount: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) closing_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) account: Option<Link>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact: Option<Link>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<Link>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lead_source: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) next_step: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_activity_time: Option<String>,
+}
+
+impl From<Reference> for Link {
+    fn from(reference: Reference) -> Self {
+        Self {
+            id: reference.id,
+            name: reference.name,
+        }
+    }
+}
+
+impl From<contacts::Contact> for Contact {
+    fn from(row: contacts::Contact) -> Self {
+        Self {
+            id: row.id,
+            full_name: row.full_name,
+            email: row.email,
+            phone: row.phone,
+            mobile: row.mobile,
+            title: row.title,
+            department: row.department,
+            account: row.account.map(Link::from),
+            owner: row.owner.map(Link::from),
+            lead_source: row.lead_source,
+            created_time: row.created_time,
+            modified_time: row.modified_time,
+            last_activity_time: row.last_activity_time,
+        }
+    }
+}
+
+impl From<deals::Deal> for Deal {
+    fn from(row: deals::Deal) -> Self {
+        let weighted = row.amount.zip(row.probability);
+        Self {
+            id: row.id,
+            name: row.name,
+            stage: row.stage,
+            amount: row.amount.map(cents),
+            probability: row.probability.map(cents),
+            weighted_amount: weighted.map(|(amount, percent)| cents(amount * percent / 100.0)),
+            closing_date: row.closing_date,
+            account: row.account.map(Link::from),
+            contact: row.contact.map(Link::from),
+            owner: row.owner.map(Link::from),
+            kind: row.kind,
+            lead_source: row.lead_source,
+            next_step: row.next_step,
+            created_time: row.created_time,
+            last_activity_time: row.last_activity_time,
+        }
+    }
+}
+
+/// The instant of a time as Zoho writes it.
+pub(super) fn instant(time: Option<&str>) -> Option<Timestamp> {
+    time?.parse().ok()
+}
+
+/// Whole cents; never NaN or infinite, which JSON cannot say.
+pub(super) fn cents(amount: f64) -> f64 {
+    if amount.is_nan() {
+        return 0.0;
+    }
+    let amount = amount.clamp(-MOST, MOST);
+    (amount * 100.0).round() / 100.0
+}
+
+/// `part` of `whole` in percent, one decimal; none of nothing.
+pub(super) fn percent(part: f64, whole: f64) -> Option<f64> {
+    let percent = part / whole * 100.0;
+    percent
+        .is_finite()
+        .then(|| (percent.clamp(-MOST, MOST) * 10.0).round() / 10.0)
+}
+
+const MOST: f64 = 1e15;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(in crate::tools) fn text(text: &str) -> Option<CrmText> {
+        Some(CrmText::clean(text))
+    }
+
+    pub(in crate::tools) fn id(number: u64) -> RecordId {
+        number.to_string().parse().unwrap()
+    }
+
+    pub(in crate::tools) fn link(number: u64, name: &str) -> Option<Reference> {
+        Some(Reference {
+            id: id(number),
+            name: text(name),
+        })
+    }
+
+    pub(in crate::tools) fn a_contact(number: u64) -> contacts::Contact {
+        contacts::Contact {
+            id: id(number),
+            full_name: text("Ada Byron"),
+            email: text("ada@example.com"),
+            phone: text("+44 20 7946 0000"),
+            mobile: None,
+            title: text("Analyst"),
+            department: None,
+            account: link(7, "Engines Ltd"),
+            owner: link(8, "Charles"),
+            lead_source: None,
+            created_time: Some("2026-01-02T10:00:00+01:00".to_owned()),
+            modified_time: None,
+            last_activity_time: None,
+        }
+    }
+
+    pub(in crate::tools) fn a_deal(number: u64, stage: &str, amount: f64) -> deals::Deal {
+        deals::Deal {
+            id: id(number),
+            name: text("Difference engine"),
+            stage: text(stage),
+            amount: Some(amount),
+            probability: Some(40.0),
+            closing_date: Some("2026-03-01".to_owned()),
+            account: link(7, "Engines Ltd"),
+            contact: link(9, "Ada Byron"),
+            owner: link(8, "Charles"),
+            kind: text("New Business"),
+            lead_source: text("Partner"),
+            next_step: text("Call back"),
+            created_time: Some("2026-01-02T10:00:00+01:00".to_owned()),
+            modified_time: Some("2026-01-05T10:00:00+01:00".to_owned()),
+            last_activity_time: Some("2026-01-10T10:00:00+01:00".to_owned()),
+        }
+    }
+
+    /// Fails unless `output` fits the output schema of the tool.
+    pub(in crate::tools) fn assert_fits(tool: &str, output: &impl Serialize) {
+        let schema = crate::tools::find(tool)
+            .unwrap()
+            .definition
+            .output_schema
+            .clone();
+        let schema = serde_json::Value::Object(schema.unwrap().as_ref().clone());
+        let output = serde_json::to_value(output).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let problems: Vec<String> = validator
+            .iter_errors(&output)
+            .map(|problem| problem.to_string())
+            .collect();
+        assert!(problems.is_empty(), "{problems:?} in {output:#}");
+    }
+
+    #[test]
+    fn a_share_of_nothing_is_unknown() {
+        assert_eq!(percent(1.0, 4.0), Some(25.0));
+        assert_eq!(percent(1.0, 0.0), None);
+        assert_eq!(percent(0.0, 0.0), None);
+    }
+
+    proptest! {
+        #[test]
+        fn an_amount_is_always_a_number(amount in prop::num::f64::ANY, other in prop::num::f64::ANY) {
+            prop_assert!(cents(amount).is_finite());
+            prop_assert!(percent(amount, other).is_none_or(f64::is_finite));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The JSON schemas of a tool: small, closed in themselves, and what the code really takes.
+
+use std::sync::Arc;
+
+use rmcp::model::JsonObject;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::Value;
+
+/// What a tool takes.
+pub(super) fn of_input<T: JsonSchema>() -> Arc<JsonObject> {
+    generate::<T>(SchemaSettings::draft2020_12().for_deserialize())
+}
+
+/// What a tool answers.
+pub(super) fn of_output<T: JsonSchema>() -> Arc<JsonObject> {
+    generate::<T>(SchemaSettings::draft2020_12().for_serialize())
+}
+
+/// Some clients cannot follow `$ref`, so that everything stands where it is used.
+fn generate<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
+    let settings = settings.with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings
+        .into_generator()
+        .into_root_schema_for::<T>()
+        .to_value();
+    trim(&mut schema);
+    match schema {
+        Value::Object(mut object) => {
+            object.remove("description");
+            Arc::new(object)
+        }
+        _ => Arc::default(),
+    }
+}
+
+/// Takes out what a model does not need: titles, Rust's number formats, and the `null` that an
+/// optional property may be but need not (it is still accepted).
+fn trim(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.retain(|key, value| !(NOISE.contains(&key.as_str()) && !value.is_object()));
+            object.values_mut().for_each(trim);
+            let required: Vec<Value> = object
+                .get("required")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            if let Some(Value::Object(properties)) = object.get_mut("properties") {
+                for (name, property) in properties {
+                    if !required.iter().any(|known| known == name) {
+                        take_null_out(property);
+                    }
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(trim),
+        _ => {}
+    }
+}
+
+fn take_null_out(property: &mut Value) {
+    let Value::Object(property) = property else {
+        return;
+    };
+    if let Some(Value::Array(variants)) = property.get_mut("enum") {
+        variants.retain(|variant| !variant.is_null());
+    }
+    if let Some(kind) = property.get_mut("type") {
+        if let Value::Array(kinds) = kind {
+            kinds.retain(|kind| kind != "null");
+            if let [one] = kinds.as_slice() {
+                *kind = one.clone();
+            }
+        }
+    }
+    let alternatives = property.get("anyOf").and_then(Value::as_array);
+    let others: Vec<Value> = alternatives
+        .into_iter()
+        .flatten()
+        .filter(|alternative| alternative.get("type").is_none_or(|kind| kind != "null"))
+        .cloned()
+        .collect();
+    if let [Value::Object(only)] = others.as_slice() {
+        property.remove("anyOf");
+        for (key, value) in only {
+            property.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+}
+
+const NOISE: [&str; 7] = [
+    "$schema",
+    "title",
+    "format",
+    "default",
+    "writeOnly",
+    "readOnly",
+    "$defs",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
+    #[expect(dead_code)]
+    struct Sample {
+        /// Its title.
+        title: Option<String>,
+        #[schemars(range(min = 1, max = 9))]
+        size: u32,
+        inner: Option<Inner>,
+    }
+
+    #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
+    #[expect(dead_code)]
+    struct Inner {
+        kind: Option<Kind>,
+    }
+
+    #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    #[expect(dead_code)]
+    enum Kind {
+        Small,
+        Large,
+    }
+
+    #[test]
+    fn a_schema_is_flat_and_without_noise() {
+        assert_eq!(
+            Value::Object(of_input::<Sample>().as_ref().clone()),
+            json!({
+                "type": "object",
+                "properties": {
+                    "title": { "type": "string", "description": "Its title." },
+                    "size": { "type": "integer", "minimum": 1, "maximum": 9 },
+                    "inner": {
+                        "type": "object",
+                        "properties": { "kind": { "type": "string", "enum": ["small", "large"] } },
+                    },
+                },
+                "required": ["size"],
+            })
+        );
+    }
+}
