@@ -27,7 +27,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     audit::Classes,
-    permit::{Effect, Grant},
+    permit::{Effect, Grant, Permission},
     zoho::Crm,
 };
 pub use error::ToolError;
@@ -125,7 +125,17 @@ pub fn find(name: &str) -> Option<&'static Row> {
     table().iter().find(|row| row.name == name)
 }
 
+/// What each tool asks of a caller.
+pub fn permissions() -> Vec<Permission> {
+    table().iter().map(Row::permission).collect()
+}
+
 impl Row {
+    /// What the tool asks of a caller.
+    pub fn permission(&self) -> Permission {
+        Permission { tool: self.name, effect: self.effect }
+    }
+
     /// Erases the types of a tool.
     pub fn of<T: Tool>() -> Self {
         let reads = T::EFFECT == Effect::Read;
