@@ -5,6 +5,6 @@ pub mod event;
 pub mod redact;
 pub mod sink;
 
-pub use event::{Event, Kind, Level};
-pub use redact::{Class, Classes, Redactor};
+pub use event::{Event, Kind};
+pub use redact::{Class, Classes, Redacted, Redactor};
 pub use sink::{Audit, Config, OnFailure, SinkUnavailable};

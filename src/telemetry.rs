@@ -1,1 +1,80 @@
-//! The operational log.
+//! The operational log on standard error. The audit log is not here, and arguments never are.
+
+use serde::Deserialize;
+use tracing_subscriber::{
+    EnvFilter, filter::Directive, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How a line looks.
+    pub format: Format,
+    /// A level, or a filter such as `info,zoho_mcp=debug`.
+    pub level: String,
+}
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Format {
+    Json,
+    Human,
+}
+
+/// Starts the log. Called once; a second call changes nothing.
+pub fn init(config: &Config) {
+    let registry = tracing_subscriber::registry().with(filter(&config.level));
+    let _ = match config.format {
+        Format::Json => registry
+            .with(
+                fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_writer(std::io::stderr),
+            )
+            .try_init(),
+        Format::Human => registry
+            .with(fmt::layer().with_writer(std::io::stderr))
+            .try_init(),
+    };
+}
+
+/// Whatever the level, these rooms of others' stay at warn: rmcp's debug lines hold arguments and
+/// results, and its info lines session ids.
+fn filter(level: &str) -> EnvFilter {
+    const QUIET: [&str; 5] = ["rmcp", "hyper", "h2", "reqwest", "rustls"];
+    let ours = level
+        .split(',')
+        .filter(|text| !QUIET.iter().any(|quiet| text.trim().starts_with(quiet)));
+    let own = ours.collect::<Vec<_>>().join(",");
+    let own = EnvFilter::try_new(own).unwrap_or_else(|_| EnvFilter::new("info"));
+    let quiet = QUIET
+        .iter()
+        .filter_map(|name| format!("{name}=warn").parse::<Directive>().ok());
+    quiet.fold(own, EnvFilter::add_directive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_level_makes_rmcp_talk() {
+        for level in [
+            "trace",
+            "rmcp=debug",
+            "info, rmcp::service=trace",
+            "nonsense=loud",
+        ] {
+            let filter = filter(level).to_string();
+            assert!(filter.contains("rmcp=warn"), "{filter}");
+            assert!(
+                !filter.contains("rmcp::") && !filter.contains("rmcp=debug"),
+                "{filter}"
+            );
+        }
+    }
+}

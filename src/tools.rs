@@ -133,7 +133,10 @@ pub fn permissions() -> Vec<Permission> {
 impl Row {
     /// What the tool asks of a caller.
     pub fn permission(&self) -> Permission {
-        Permission { tool: self.name, effect: self.effect }
+        Permission {
+            tool: self.name,
+            effect: self.effect,
+        }
     }
 
     /// Erases the types of a tool.

@@ -1,9 +1,15 @@
 //! One event: a kind and the fields that are known, in stable names.
 
-use std::{borrow::Cow, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, io::Write as _, net::IpAddr, sync::Arc};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::redact::Redacted;
 
 /// What an event says happened. The name in the log is the variant's in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "docs/audit.md says what each means")]
 pub enum Kind {
     AuthSuccess,
     AuthFailed,
@@ -17,30 +23,18 @@ pub enum Kind {
     SessionClose,
     ConfigReload,
     KeysReload,
-    LimiterMode,
-    BreakerState,
+    LinesLost,
     DrainBegin,
     DrainEnd,
 }
 
-/// How loud an event is; each [`Kind`] has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    Info,
-    Warn,
-    Error,
-}
-
 /// One event before it gets its place in the chain. Absent fields are left out of the line.
 #[derive(Clone, Debug)]
-#[expect(
-    missing_docs,
-    reason = "the names are the documentation; docs/audit.md has the units"
-)]
+#[expect(missing_docs, reason = "docs/audit.md has every field with its unit")]
 pub struct Event {
     pub kind: Kind,
-    pub execution_id: Option<uuid::Uuid>,
-    pub request_id: Option<uuid::Uuid>,
+    pub execution_id: Option<Uuid>,
+    pub request_id: Option<Uuid>,
     pub client_id: Option<Arc<str>>,
     pub user_id: Option<Arc<str>>,
     pub role: Option<Arc<str>>,
@@ -50,8 +44,8 @@ pub struct Event {
     pub path: Option<&'static str>,
     pub transport: Option<&'static str>,
     pub tool_name: Option<Cow<'static, str>>,
-    /// Already redacted; made by [`super::Redactor::redact`] only.
-    pub args: Option<super::redact::Redacted>,
+    /// Made by [`super::Redactor::redact`] only.
+    pub args: Option<Redacted>,
     pub duration_ms: Option<u64>,
     pub records_returned: Option<u64>,
     pub credits: Option<u32>,
@@ -59,4 +53,139 @@ pub struct Event {
     pub policy: Option<Cow<'static, str>>,
     pub reason: Option<Cow<'static, str>>,
     pub error: Option<Cow<'static, str>>,
+}
+
+impl Event {
+    /// An event of which nothing more is known yet.
+    pub const fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            execution_id: None,
+            request_id: None,
+            client_id: None,
+            user_id: None,
+            role: None,
+            auth_method: None,
+            key_id: None,
+            ip: None,
+            path: None,
+            transport: None,
+            tool_name: None,
+            args: None,
+            duration_ms: None,
+            records_returned: None,
+            credits: None,
+            retry_after_seconds: None,
+            policy: None,
+            reason: None,
+            error: None,
+        }
+    }
+
+    /// The line up to where its place in the chain follows: an object without its closing brace.
+    pub(super) fn open_line(&self, at: Timestamp) -> Vec<u8> {
+        let mut line = Line(Vec::with_capacity(512));
+        let (name, level) = self.kind.name_and_level();
+        // Writing to memory cannot fail.
+        let _ = write!(
+            line.0,
+            "{{\"timestamp\":\"{at:.3}\",\"level\":\"{level}\",\"event\":\"{name}\""
+        );
+        line.id("executionId", self.execution_id);
+        line.id("requestId", self.request_id);
+        line.text("clientId", self.client_id.as_deref());
+        line.text("userId", self.user_id.as_deref());
+        line.text("role", self.role.as_deref());
+        line.text("authMethod", self.auth_method);
+        line.text("keyId", self.key_id.as_deref());
+        if let Some(ip) = self.ip {
+            let _ = write!(line.0, ",\"ip\":\"{ip}\"");
+        }
+        line.text("path", self.path);
+        line.text("transport", self.transport);
+        line.text("toolName", self.tool_name.as_deref());
+        if let Some(args) = &self.args {
+            line.0.extend_from_slice(b",\"args\":");
+            line.0.extend_from_slice(args.json().as_bytes());
+        }
+        line.number("durationMs", self.duration_ms);
+        line.number("recordsReturned", self.records_returned);
+        line.number("credits", self.credits.map(u64::from));
+        line.number("retryAfterSeconds", self.retry_after_seconds);
+        line.text("policy", self.policy.as_deref());
+        line.text("reason", self.reason.as_deref());
+        line.text("error", self.error.as_deref());
+        line.0
+    }
+}
+
+impl Kind {
+    const fn name_and_level(self) -> (&'static str, &'static str) {
+        match self {
+            Self::AuthSuccess => ("auth_success", "info"),
+            Self::AuthFailed => ("auth_failed", "warn"),
+            Self::ToolAccessDenied => ("tool_access_denied", "warn"),
+            Self::RateLimitExceeded => ("rate_limit_exceeded", "warn"),
+            Self::ToolCallStart => ("tool_call_start", "info"),
+            Self::ToolCallSuccess => ("tool_call_success", "info"),
+            Self::ToolCallError => ("tool_call_error", "error"),
+            Self::ToolCallCancelled => ("tool_call_cancelled", "warn"),
+            Self::SessionOpen => ("session_open", "info"),
+            Self::SessionClose => ("session_close", "info"),
+            Self::ConfigReload => ("config_reload", "info"),
+            Self::KeysReload => ("keys_reload", "info"),
+            Self::LinesLost => ("lines_lost", "error"),
+            Self::DrainBegin => ("drain_begin", "info"),
+            Self::DrainEnd => ("drain_end", "info"),
+        }
+    }
+}
+
+struct Line(Vec<u8>);
+
+impl Line {
+    fn id(&mut self, name: &str, id: Option<Uuid>) {
+        if let Some(id) = id {
+            let _ = write!(self.0, ",\"{name}\":\"{id}\"");
+        }
+    }
+
+    fn number(&mut self, name: &str, number: Option<u64>) {
+        if let Some(number) = number {
+            let _ = write!(self.0, ",\"{name}\":{number}");
+        }
+    }
+
+    fn text(&mut self, name: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            let _ = write!(self.0, ",\"{name}\":");
+            string(&mut self.0, text, MAX_TEXT);
+        }
+    }
+}
+
+/// Characters of one text field.
+const MAX_TEXT: usize = 500;
+
+/// A JSON string of at most `max` characters. What a terminal or a log reader could take for a
+/// line end or a command is escaped, not only what JSON demands.
+pub(super) fn string(out: &mut Vec<u8>, text: &str, max: usize) {
+    out.push(b'"');
+    let mut units = [0_u16; 2];
+    for c in text.chars().take(max) {
+        let hidden = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
+            _ if hidden => {
+                for unit in c.encode_utf16(&mut units) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+            _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    if text.chars().nth(max).is_some() {
+        out.extend_from_slice("…".as_bytes());
+    }
+    out.push(b'"');
 }
