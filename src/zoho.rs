@@ -1,21 +1,39 @@
 //! The client of Zoho CRM: what one caller may see of it, for the length of one call.
 
 pub mod activities;
+mod answer;
+mod breaker;
 pub mod client;
 pub mod contacts;
 pub mod coql;
 pub mod criteria;
+mod data_center;
 pub mod deals;
 pub mod error;
+mod exchange;
+mod http;
 pub mod id;
+mod kept;
+mod mints;
 pub mod notes;
 pub mod org;
-pub mod retry;
+mod pulse;
+mod retry;
+mod row;
+#[cfg(test)]
+mod scripted;
 pub mod text;
-pub mod token;
+mod token;
+mod totals;
+mod users;
 
-pub use client::{Config, Credentials, Crm, DataCenter, Listed, Page, Scope, Status, Zoho};
-pub use error::ZohoError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use client::{
+    BadConfig, Config, Credentials, Crm, DataCenter, Listed, Page, Scope, State, Status, Zoho,
+};
+pub use error::{Code, Problem, ZohoError};
+pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
 pub use text::CrmText;
 
@@ -26,4 +44,17 @@ pub struct Reference {
     pub id: RecordId,
     /// Its name, where Zoho gave one.
     pub name: Option<CrmText>,
+}
+
+/// Input of ours that Zoho would refuse or misread; `parameter` is its name in Zoho's interface.
+fn refused(parameter: &str) -> ZohoError {
+    ZohoError::Input {
+        code: Code::new("INVALID_DATA"),
+        field: Some(Code::new(parameter)),
+    }
+}
+
+/// None of our critical sections can leave a value half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

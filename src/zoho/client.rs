@@ -1,11 +1,32 @@
 //! The connection to one Zoho organisation, and the view of it that a call works through.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
+use reqwest::Client;
 use secrecy::SecretString;
-use tokio::time::Instant;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
-use super::ZohoError;
+use super::{
+    CrmText, RecordId, ZohoError,
+    breaker::Breaker,
+    data_center::Servers,
+    http::{HttpSetup, exchange, http_client},
+    kept::Kept,
+    org::Org,
+    pulse::Pulse,
+    retry::Budget,
+    token::Tokens,
+};
 use crate::setting::{SecretRef, Span};
 
 /// `[zoho]`
@@ -62,14 +83,32 @@ pub enum Scope {
 /// The connection to one organisation. Cheap to clone.
 #[derive(Clone)]
 pub struct Zoho {
-    #[expect(dead_code)]
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {}
+/// What all calls share.
+pub(super) struct Inner {
+    pub(super) http: Client,
+    pub(super) tokens: Tokens,
+    /// Requests that the organisation may have in progress.
+    pub(super) seats: Semaphore,
+    /// The same for queries, of which Zoho runs fewer at once.
+    pub(super) query_seats: Semaphore,
+    pub(super) breaker: Breaker,
+    pub(super) budget: Budget,
+    pub(super) pulse: Pulse,
+    pub(super) org: Kept<Org>,
+    pub(super) users: Kept<HashMap<RecordId, CrmText>>,
+    pub(super) request_timeout: Duration,
+}
 
 /// The CRM as one caller may see it, during one call; counts the credits that the call spends.
-pub struct Crm {}
+pub struct Crm {
+    pub(super) zoho: Arc<Inner>,
+    pub(super) deadline: Instant,
+    pub(super) credits: AtomicU32,
+    scope: Scope,
+}
 
 /// A page of a list: 1-based, at most 200 rows each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,36 +143,110 @@ pub enum State {
 
 impl Zoho {
     /// Builds the client; opens no connection yet.
-    pub fn new(_config: &Config, _credentials: Credentials) -> Result<Self, BadConfig> {
-        todo!()
+    pub fn new(config: &Config, credentials: Credentials) -> Result<Self, BadConfig> {
+        let servers = Arc::new(Servers::new(config)?);
+        let concurrency = config.concurrency.get().min(MOST_SEATS) as usize;
+        let request_timeout = config.request_timeout.duration();
+        let http = http_client(&HttpSetup {
+            connect_timeout: config.connect_timeout.duration(),
+            idle: concurrency,
+            https_only: !servers.any_plain(),
+            authorities: !servers.plain(),
+        })?;
+        let now = Instant::now();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                tokens: Tokens::new(http.clone(), servers, credentials, request_timeout),
+                http,
+                seats: Semaphore::new(concurrency),
+                query_seats: Semaphore::new(concurrency.min(10).saturating_sub(2).max(1)),
+                breaker: Breaker::default(),
+                budget: Budget::new(now),
+                pulse: Pulse::default(),
+                org: Kept::new(now),
+                users: Kept::new(now),
+                request_timeout,
+            }),
+        })
     }
 
     /// The CRM within `scope` until `deadline`.
-    pub fn view(&self, _scope: &Scope, _deadline: Instant) -> Crm {
-        todo!()
+    pub fn view(&self, scope: &Scope, deadline: Instant) -> Crm {
+        Crm {
+            zoho: Arc::clone(&self.inner),
+            deadline,
+            credits: AtomicU32::new(0),
+            scope: scope.clone(),
+        }
     }
 
-    /// What was last known; costs nothing.
+    /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
-        todo!()
+        self.inner.pulse.status(self.inner.tokens.refused())
     }
 
     /// Asks Zoho for an answer without a token, which costs no credits, unless real traffic
     /// answered within the last `fresh`.
-    pub async fn probe(&self, _fresh: Duration) -> Status {
-        todo!()
+    pub async fn probe(&self, fresh: Duration) -> Status {
+        let inner = &*self.inner;
+        if inner.tokens.refused() {
+            // At most once a minute this asks again, so that mended credentials are noticed.
+            let _ = self.sign_in().await;
+        }
+        if !inner.pulse.answered_within(fresh, Instant::now()) {
+            self.knock().await;
+        }
+        self.status()
     }
 
     /// Proves credentials by getting an access token (`check --online`).
     pub async fn sign_in(&self) -> Result<(), ZohoError> {
-        todo!()
+        let deadline = Instant::now() + self.inner.request_timeout;
+        self.inner.tokens.get(deadline).await.map(drop)
+    }
+
+    /// Without a token Zoho answers 401, which proves that it is there.
+    async fn knock(&self) {
+        let inner = &*self.inner;
+        let Ok(url) = inner.tokens.api().join("crm/v8/org") else {
+            return;
+        };
+        let began = Instant::now();
+        let answer = exchange(inner.http.get(url), LARGEST_KNOCK);
+        match timeout(inner.request_timeout, answer).await {
+            Ok(Ok(reply)) if reply.status.as_u16() < 500 => inner.answered(began.elapsed()),
+            _ => inner.pulse.silent(began.elapsed()),
+        }
+    }
+}
+
+impl Inner {
+    /// Zoho answered, well or not, but not with a server error.
+    pub(super) fn answered(&self, latency: Duration) {
+        self.pulse.answered(latency, Instant::now());
+        if self.breaker.success() == super::breaker::Change::Closed {
+            tracing::info!("zoho answers again");
+        }
+    }
+
+    /// Zoho did not answer, or with a server error.
+    pub(super) fn silent(&self, latency: Duration) {
+        self.pulse.silent(latency);
+        if self.breaker.failure(Instant::now()) == super::breaker::Change::Opened {
+            tracing::warn!("zoho does not answer: requests are refused until it does");
+        }
     }
 }
 
 impl Crm {
     /// Credits spent so far.
     pub fn credits(&self) -> u32 {
-        todo!()
+        self.credits.load(Ordering::Relaxed)
+    }
+
+    /// Which rows are visible through it.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 }
 
@@ -145,3 +258,7 @@ pub enum BadConfig {
     #[error("the http client could not be built")]
     Client(#[source] reqwest::Error),
 }
+
+/// More than any edition of Zoho allows.
+const MOST_SEATS: u32 = 256;
+const LARGEST_KNOCK: usize = 256 * 1024;

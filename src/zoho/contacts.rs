@@ -1,6 +1,16 @@
 //! Contacts.
 
-use super::{Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError};
+use jiff::{ToSpan as _, civil::Date};
+use serde::Deserialize;
+
+use super::{
+    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
+    coql::{Column, Condition, Literal, Select},
+    criteria::{Criteria, Field, Operator},
+    exchange::Ask,
+    refused,
+    row::{count, lookup, moment},
+};
 
 /// A contact, with the fields that the tools show.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -38,23 +48,214 @@ impl Crm {
     /// Searches contacts. Nothing found is an empty page.
     pub async fn search_contacts(
         &self,
-        _by: &ContactSearch,
-        _page: Page,
+        by: &ContactSearch,
+        page: Page,
     ) -> Result<Listed<Contact>, ZohoError> {
-        todo!()
+        let (parameter, value) = by.parameter()?;
+        let ask = Ask::get("Contacts/search", "Contacts/search")
+            .with(parameter, &value)
+            .with("fields", FIELDS)
+            .page(page)?;
+        self.list::<Row, Contact>(&ask).await
     }
 
     /// One contact.
-    pub async fn contact(&self, _id: &RecordId) -> Result<Contact, ZohoError> {
-        todo!()
+    pub async fn contact(&self, id: &RecordId) -> Result<Contact, ZohoError> {
+        let ask = Ask::get("Contacts/{id}", &format!("Contacts/{id}")).with("fields", FIELDS);
+        self.one::<Row, Contact>(&ask).await
     }
 
     /// Contacts created in `[from, to)`, both days of the organisation's time zone.
-    pub async fn count_contacts_created(
+    pub async fn count_contacts_created(&self, from: Date, to: Date) -> Result<u64, ZohoError> {
+        if from >= to {
+            return Ok(0);
+        }
+        let created = self.between("Created_Time", from, to).await?;
+        self.count("Contacts", vec![created]).await
+    }
+
+    /// Times in `[from, to)`, both days of the organisation's time zone.
+    pub(super) async fn between(
         &self,
-        _from: jiff::civil::Date,
-        _to: jiff::civil::Date,
+        field: &'static str,
+        from: Date,
+        to: Date,
+    ) -> Result<Condition, ZohoError> {
+        let org = self.org().await?;
+        let start = |day: Date| {
+            day.to_zoned(org.time_zone.clone())
+                .map_err(|_| refused(field))
+        };
+        // Zoho's times have whole seconds, and `between` includes both ends.
+        let last = start(to)?
+            .checked_sub(1.second())
+            .map_err(|_| refused(field))?;
+        Ok(Condition::Between(
+            field,
+            Literal::Moment(start(from)?),
+            Literal::Moment(last),
+        ))
+    }
+
+    /// How many records there are. A query, since the statistics of `actions/count` lag behind.
+    pub(super) async fn count(
+        &self,
+        from: &'static str,
+        filter: Vec<Condition>,
     ) -> Result<u64, ZohoError> {
-        todo!()
+        #[derive(Deserialize)]
+        struct Total {
+            #[serde(alias = "COUNT(id)", default, deserialize_with = "count")]
+            total: u64,
+        }
+        let ask = Ask::coql(&Select {
+            columns: vec![Column::Count { alias: "total" }],
+            from,
+            filter,
+            group: None,
+            order: None,
+            offset: 0,
+            limit: 1,
+        })?;
+        let listed = self.list::<Total, Total>(&ask).await?;
+        Ok(listed.rows.first().map_or(0, |row| row.total))
+    }
+}
+
+impl ContactSearch {
+    /// The parameter of a search; what Zoho would refuse is refused here.
+    fn parameter(&self) -> Result<(&'static str, String), ZohoError> {
+        let (parameter, value, least) = match self {
+            Self::Word(word) => ("word", word, 2),
+            Self::Email(email) => ("email", email, 1),
+            Self::Phone(phone) => ("phone", phone, 3),
+            Self::Name(name) => ("criteria", name, 1),
+        };
+        let value = value.trim();
+        let length = value.chars().count();
+        if length < least || length > LONGEST_SEARCH || value.chars().any(char::is_control) {
+            return Err(refused(parameter));
+        }
+        match self {
+            Self::Phone(_) if !is_phone(value) => Err(refused(parameter)),
+            Self::Name(_) => Ok((parameter, by_name(value).render()?)),
+            _ => Ok((parameter, value.to_owned())),
+        }
+    }
+}
+
+fn is_phone(text: &str) -> bool {
+    let number = text.strip_prefix('+').unwrap_or(text);
+    number
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.'))
+}
+
+/// One word is a first or a last name; several are both, or a last name of several words.
+fn by_name(name: &str) -> Criteria {
+    let mut words = name.split_whitespace();
+    let first = words.next().unwrap_or_default();
+    let rest = words.collect::<Vec<_>>().join(" ");
+    let starts = |field, value: &str| Criteria::is(field, Operator::StartsWith, value);
+    if rest.is_empty() {
+        return starts(Field::FirstName, first).or(starts(Field::LastName, first));
+    }
+    let whole = Criteria::is(Field::LastName, Operator::Equals, format!("{first} {rest}"));
+    starts(Field::FirstName, first)
+        .and(starts(Field::LastName, &rest))
+        .or(whole)
+}
+
+/// A contact as Zoho writes it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Row {
+    #[serde(rename = "id")]
+    id: RecordId,
+    #[serde(rename = "Full_Name")]
+    full_name: Option<CrmText>,
+    email: Option<CrmText>,
+    phone: Option<CrmText>,
+    mobile: Option<CrmText>,
+    title: Option<CrmText>,
+    department: Option<CrmText>,
+    #[serde(rename = "Account_Name", default, deserialize_with = "lookup")]
+    account: Option<Reference>,
+    #[serde(default, deserialize_with = "lookup")]
+    owner: Option<Reference>,
+    #[serde(rename = "Lead_Source")]
+    lead_source: Option<CrmText>,
+    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
+    created_time: Option<String>,
+    #[serde(rename = "Modified_Time", default, deserialize_with = "moment")]
+    modified_time: Option<String>,
+    #[serde(rename = "Last_Activity_Time", default, deserialize_with = "moment")]
+    last_activity_time: Option<String>,
+}
+
+impl From<Row> for Contact {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            full_name: row.full_name,
+            email: row.email,
+            phone: row.phone,
+            mobile: row.mobile,
+            title: row.title,
+            department: row.department,
+            account: row.account,
+            owner: row.owner,
+            lead_source: row.lead_source,
+            created_time: row.created_time,
+            modified_time: row.modified_time,
+            last_activity_time: row.last_activity_time,
+        }
+    }
+}
+
+const FIELDS: &str = "id,Full_Name,Email,Phone,Mobile,Title,Department,Account_Name,Owner,\
+    Lead_Source,Created_Time,Modified_Time,Last_Activity_Time";
+const LONGEST_SEARCH: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_looked_for_in_both_its_parts() {
+        let by = |name: &str| ContactSearch::Name(name.into()).parameter().unwrap().1;
+        assert_eq!(
+            by(" Ann "),
+            "((First_Name:starts_with:Ann)or(Last_Name:starts_with:Ann))"
+        );
+        assert_eq!(
+            by("Ann  van Dyck"),
+            "(((First_Name:starts_with:Ann)and(Last_Name:starts_with:van Dyck))or(Last_Name:equals:Ann van Dyck))"
+        );
+    }
+
+    #[test]
+    fn searches_that_zoho_would_refuse_are_refused() {
+        for by in [
+            ContactSearch::Word("x".into()),
+            ContactSearch::Word(" ".into()),
+            ContactSearch::Email(String::new()),
+            ContactSearch::Email("a\nb".into()),
+            ContactSearch::Phone("12".into()),
+            ContactSearch::Phone("12 or 1".into()),
+            ContactSearch::Name("\t".into()),
+            ContactSearch::Word("x".repeat(201)),
+        ] {
+            let result = by.parameter();
+            assert!(
+                matches!(result, Err(ZohoError::Input { field: Some(_), .. })),
+                "{by:?}"
+            );
+        }
+        assert!(
+            ContactSearch::Phone("+49 (0)30-1.2".into())
+                .parameter()
+                .is_ok()
+        );
     }
 }

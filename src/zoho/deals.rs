@@ -1,7 +1,16 @@
 //! Deals: single, filtered, and summed up.
 
-use super::{Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError};
-use jiff::civil::Date;
+use jiff::{ToSpan as _, civil::Date};
+use serde::Deserialize;
+
+pub use super::totals::{DealGroup, DealTotal};
+use super::{
+    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
+    coql::{Column, Comparison, Condition, Direction, Literal, Select},
+    exchange::Ask,
+    refused,
+    row::{lookup, moment, number},
+};
 
 /// A deal, with the fields that the tools show.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -63,58 +72,204 @@ pub enum DealOrder {
     ClosingDate,
 }
 
-/// What totals are grouped by.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum DealGroup {
-    Stage,
-    Owner,
-    LeadSource,
-    Type,
-    Account,
-}
-
-/// The sum over one group of deals.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DealTotal {
-    /// The group's value; `None` where the deals have none.
-    pub group: Option<CrmText>,
-    /// The id behind it, for owners and accounts.
-    pub group_id: Option<RecordId>,
-    pub amount: f64,
-    pub deals: u64,
-}
-
 impl Crm {
     /// One deal.
-    pub async fn deal(&self, _id: &RecordId) -> Result<Deal, ZohoError> {
-        todo!()
+    pub async fn deal(&self, id: &RecordId) -> Result<Deal, ZohoError> {
+        let ask = Ask::get("Deals/{id}", &format!("Deals/{id}")).with("fields", FIELDS);
+        self.one::<Row, Deal>(&ask).await
     }
 
     /// Deals by filter.
     pub async fn deals(
         &self,
-        _filter: &DealFilter,
-        _order: DealOrder,
-        _page: Page,
+        filter: &DealFilter,
+        order: DealOrder,
+        page: Page,
     ) -> Result<Listed<Deal>, ZohoError> {
-        todo!()
+        if page.number == 0 || page.size > MOST_ROWS {
+            return Err(refused("page"));
+        }
+        let ask = Ask::coql(&Select {
+            columns: COLUMNS.map(Column::Field).to_vec(),
+            from: "Deals",
+            filter: self.conditions(filter).await?,
+            group: None,
+            order: Some(match order {
+                DealOrder::Amount => ("Amount", Direction::Descending),
+                DealOrder::ClosingDate => ("Closing_Date", Direction::Ascending),
+            }),
+            offset: (page.number - 1).saturating_mul(page.size),
+            limit: page.size,
+        })?;
+        let mut listed = self.list::<Row, Deal>(&ask).await?;
+        let owners = listed
+            .rows
+            .iter_mut()
+            .filter_map(|deal| deal.owner.as_mut());
+        self.name_owners(owners).await?;
+        Ok(listed)
     }
 
-    /// Sum and number of all deals that pass the filter.
-    pub async fn deal_total(&self, _filter: &DealFilter) -> Result<DealTotal, ZohoError> {
-        todo!()
-    }
-
-    /// The same by group, largest amount first.
-    pub async fn deal_totals(
+    pub(super) async fn conditions(
         &self,
-        _filter: &DealFilter,
-        _group: DealGroup,
-    ) -> Result<Vec<DealTotal>, ZohoError> {
-        todo!()
+        filter: &DealFilter,
+    ) -> Result<Vec<Condition>, ZohoError> {
+        let mut all = filter.plain();
+        if filter.created_from.is_some() || filter.created_to.is_some() {
+            let from = filter.created_from.unwrap_or(FIRST_DAY);
+            let to = filter.created_to.unwrap_or(LAST_DAY);
+            let after = to
+                .checked_add(1.day())
+                .map_err(|_| refused("Created_Time"))?;
+            all.push(self.between("Created_Time", from, after).await?);
+        }
+        Ok(all)
     }
 }
+
+impl DealFilter {
+    /// The conditions that need no time zone.
+    fn plain(&self) -> Vec<Condition> {
+        let equal = |field, value| Condition::Compare(field, Comparison::Equal, value);
+        let id = |field, id: &RecordId| equal(field, Literal::Id(id.clone()));
+        let mut all = Vec::new();
+        all.extend(self.status.map(DealStatus::condition));
+        all.extend(
+            self.stage
+                .as_ref()
+                .map(|stage| equal("Stage", Literal::Text(stage.clone()))),
+        );
+        all.extend(self.owner.as_ref().map(|owner| id("Owner", owner)));
+        all.extend(self.account.as_ref().map(|own| id("Account_Name", own)));
+        let closing =
+            |comparison, day| Condition::Compare("Closing_Date", comparison, Literal::Day(day));
+        all.extend(match (self.closing_from, self.closing_to) {
+            (Some(from), Some(to)) => Some(Condition::Between(
+                "Closing_Date",
+                Literal::Day(from),
+                Literal::Day(to),
+            )),
+            (Some(from), None) => Some(closing(Comparison::AtLeast, from)),
+            (None, Some(to)) => Some(closing(Comparison::AtMost, to)),
+            (None, None) => None,
+        });
+        all.extend(self.min_amount.map(|least| {
+            Condition::Compare("Amount", Comparison::AtLeast, Literal::Number(least))
+        }));
+        all
+    }
+}
+
+impl DealStatus {
+    fn condition(self) -> Condition {
+        let stages = |stages: &[&str]| {
+            stages
+                .iter()
+                .map(|stage| Literal::Text((*stage).into()))
+                .collect()
+        };
+        match self {
+            Self::Open => Condition::NotIn(
+                "Stage",
+                stages(&["Closed Won", "Closed Lost", "Closed-Lost to Competition"]),
+            ),
+            Self::Won => Condition::In("Stage", stages(&["Closed Won"])),
+            Self::Lost => Condition::In(
+                "Stage",
+                stages(&["Closed Lost", "Closed-Lost to Competition"]),
+            ),
+        }
+    }
+}
+
+/// A deal as Zoho writes it; queries put names of lookups beside them, under dotted keys.
+#[derive(Deserialize)]
+pub(super) struct Row {
+    id: RecordId,
+    #[serde(rename = "Deal_Name")]
+    name: Option<CrmText>,
+    #[serde(rename = "Stage")]
+    stage: Option<CrmText>,
+    #[serde(rename = "Amount", default, deserialize_with = "number")]
+    amount: Option<f64>,
+    #[serde(rename = "Probability", default, deserialize_with = "number")]
+    probability: Option<f64>,
+    #[serde(rename = "Closing_Date", default, deserialize_with = "moment")]
+    closing_date: Option<String>,
+    #[serde(rename = "Account_Name", default, deserialize_with = "lookup")]
+    account: Option<Reference>,
+    #[serde(rename = "Account_Name.Account_Name")]
+    account_name: Option<CrmText>,
+    #[serde(rename = "Contact_Name", default, deserialize_with = "lookup")]
+    contact: Option<Reference>,
+    #[serde(rename = "Contact_Name.Full_Name")]
+    contact_name: Option<CrmText>,
+    #[serde(rename = "Owner", default, deserialize_with = "lookup")]
+    owner: Option<Reference>,
+    #[serde(rename = "Type")]
+    kind: Option<CrmText>,
+    #[serde(rename = "Lead_Source")]
+    lead_source: Option<CrmText>,
+    #[serde(rename = "Next_Step")]
+    next_step: Option<CrmText>,
+    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
+    created_time: Option<String>,
+    #[serde(rename = "Modified_Time", default, deserialize_with = "moment")]
+    modified_time: Option<String>,
+    #[serde(rename = "Last_Activity_Time", default, deserialize_with = "moment")]
+    last_activity_time: Option<String>,
+}
+
+impl From<Row> for Deal {
+    fn from(row: Row) -> Self {
+        let named = |reference: Option<Reference>, name: Option<CrmText>| {
+            reference.map(|Reference { id, name: own }| Reference {
+                id,
+                name: own.or(name),
+            })
+        };
+        Self {
+            id: row.id,
+            name: row.name,
+            stage: row.stage,
+            amount: row.amount,
+            probability: row.probability,
+            closing_date: row.closing_date,
+            account: named(row.account, row.account_name),
+            contact: named(row.contact, row.contact_name),
+            owner: row.owner,
+            kind: row.kind,
+            lead_source: row.lead_source,
+            next_step: row.next_step,
+            created_time: row.created_time,
+            modified_time: row.modified_time,
+            last_activity_time: row.last_activity_time,
+        }
+    }
+}
+
+pub(super) const FIELDS: &str = "id,Deal_Name,Stage,Amount,Probability,Closing_Date,Account_Name,\
+    Contact_Name,Owner,Type,Lead_Source,Next_Step,Created_Time,Modified_Time,Last_Activity_Time";
+const COLUMNS: [&str; 17] = [
+    "id",
+    "Deal_Name",
+    "Stage",
+    "Amount",
+    "Probability",
+    "Closing_Date",
+    "Account_Name",
+    "Account_Name.Account_Name",
+    "Contact_Name",
+    "Contact_Name.Full_Name",
+    "Owner",
+    "Type",
+    "Lead_Source",
+    "Next_Step",
+    "Created_Time",
+    "Modified_Time",
+    "Last_Activity_Time",
+];
+const MOST_ROWS: u32 = 200;
+/// Before Zoho, and after all of this.
+const FIRST_DAY: Date = jiff::civil::date(1990, 1, 1);
+const LAST_DAY: Date = jiff::civil::date(2199, 12, 31);

@@ -30,8 +30,21 @@ impl FromStr for RecordId {
 
 impl<'de> serde::Deserialize<'de> for RecordId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Digits)
+    }
+}
+
+struct Digits;
+
+impl serde::de::Visitor<'_> for Digits {
+    type Value = RecordId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record id as text")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RecordId, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

@@ -1,6 +1,19 @@
 //! Notes.
 
-use super::{Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::{
+    Crm, CrmText, Listed, Page, Problem, RecordId, Reference, ZohoError,
+    answer::unreadable,
+    exchange::Ask,
+    http::Reply,
+    refused,
+    retry::Effect,
+    row::{lookup, moment},
+};
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "named as in the CRM")]
@@ -55,20 +68,239 @@ impl Crm {
     /// Notes of a record, newest first.
     pub async fn notes_of(
         &self,
-        _parent: NoteParent,
-        _id: &RecordId,
-        _page: Page,
+        parent: NoteParent,
+        id: &RecordId,
+        page: Page,
     ) -> Result<Listed<Note>, ZohoError> {
-        todo!()
+        let path = format!("{}/{id}/Notes", parent.module());
+        let ask = Ask::get("{module}/{id}/Notes", &path)
+            .with("fields", FIELDS)
+            .with("sort_by", "Created_Time")
+            .with("sort_order", "desc")
+            .page(page)?;
+        self.list::<Row, Note>(&ask).await
     }
 
     /// Writes a note, once: never retried. A broken connection is [`ZohoError::Ambiguous`].
     pub async fn create_note(
         &self,
-        _parent: NoteParent,
-        _id: &RecordId,
-        _note: &NewNote,
+        parent: NoteParent,
+        id: &RecordId,
+        note: &NewNote,
     ) -> Result<Created, ZohoError> {
-        todo!()
+        let body = Body::new(parent, id, note)?;
+        let reply = self.send(&Ask::write("Notes", &body)?).await?;
+        created(&reply)
+    }
+}
+
+impl NoteParent {
+    /// The module's name in paths.
+    pub fn module(self) -> &'static str {
+        match self {
+            Self::Contacts => "Contacts",
+            Self::Accounts => "Accounts",
+            Self::Leads => "Leads",
+            Self::Deals => "Deals",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    data: [NewRow<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct NewRow<'a> {
+    #[serde(rename = "Note_Title", skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(rename = "Note_Content")]
+    content: Cow<'a, str>,
+    #[serde(rename = "Parent_Id")]
+    parent: Parent<'a>,
+}
+
+#[derive(Serialize)]
+struct Parent<'a> {
+    module: Module,
+    id: &'a RecordId,
+}
+
+#[derive(Serialize)]
+struct Module {
+    api_name: &'static str,
+}
+
+impl<'a> Body<'a> {
+    fn new(parent: NoteParent, id: &'a RecordId, note: &'a NewNote) -> Result<Self, ZohoError> {
+        let title = note.title.as_deref().filter(|title| !title.is_empty());
+        if title.is_some_and(|title| title.chars().count() > LONGEST_TITLE) {
+            return Err(refused("Note_Title"));
+        }
+        let length = note.content.chars().count();
+        if length > LONGEST_CONTENT || (length == 0 && title.is_none()) {
+            return Err(refused("Note_Content"));
+        }
+        Ok(Self {
+            data: [NewRow {
+                title,
+                content: without_mentions(&note.content),
+                parent: Parent {
+                    module: Module {
+                        api_name: parent.module(),
+                    },
+                    id,
+                },
+            }],
+        })
+    }
+}
+
+/// Zoho's markup for mentions notifies people; a note of an agent is not to.
+fn without_mentions(content: &str) -> Cow<'_, str> {
+    if content.contains(MENTION) {
+        content.replace(MENTION, "crm [user#").into()
+    } else {
+        content.into()
+    }
+}
+
+/// What became of the one element of a write: decided by its own status, not by HTTP's.
+fn created(reply: &Reply) -> Result<Created, ZohoError> {
+    #[derive(Deserialize)]
+    struct Written<'a> {
+        #[serde(borrow)]
+        data: Vec<Element<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Element<'a> {
+        #[serde(borrow)]
+        status: Cow<'a, str>,
+        #[serde(borrow)]
+        details: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Details {
+        id: RecordId,
+        #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
+        created_time: Option<String>,
+    }
+    let nonsense = |error| unreadable(Effect::Write, reply, &error);
+    let written: Written<'_> = serde_json::from_slice(&reply.body).map_err(nonsense)?;
+    let details = match written.data.first() {
+        Some(element) if element.status == "success" => element.details,
+        _ => None,
+    };
+    let details = details.map_or("", RawValue::get);
+    match serde_json::from_str::<Details>(details) {
+        Ok(details) => Ok(Created {
+            id: details.id,
+            created_time: details.created_time,
+        }),
+        // A success that names no record, or the complaint of a refused element.
+        Err(error) => match nonsense(error) {
+            ZohoError::Ambiguous { .. } => Err(ZohoError::Ambiguous {
+                problem: Problem::Unreadable,
+            }),
+            complaint => Err(complaint),
+        },
+    }
+}
+
+#[derive(Deserialize)]
+struct Row {
+    id: RecordId,
+    #[serde(rename = "Note_Title")]
+    title: Option<CrmText>,
+    #[serde(rename = "Note_Content")]
+    content: Option<CrmText>,
+    #[serde(rename = "Owner", default, deserialize_with = "lookup")]
+    owner: Option<Reference>,
+    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
+    created_time: Option<String>,
+    #[serde(rename = "Modified_Time", default, deserialize_with = "moment")]
+    modified_time: Option<String>,
+}
+
+impl From<Row> for Note {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            title: row.title,
+            content: row.content,
+            owner: row.owner,
+            created_time: row.created_time,
+            modified_time: row.modified_time,
+        }
+    }
+}
+
+const FIELDS: &str = "id,Note_Title,Note_Content,Owner,Created_Time,Modified_Time";
+const MENTION: &str = "crm[user#";
+const LONGEST_TITLE: usize = 120;
+const LONGEST_CONTENT: usize = 65_535;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Result<Created, ZohoError> {
+        created(&Reply {
+            status: http::StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+        })
+    }
+
+    #[test]
+    fn a_write_is_judged_by_its_element_whatever_the_status() {
+        let done = r#"{"data":[{"code":"SUCCESS","details":{"Created_Time":"2026-05-14T12:54:39+03:00","id":"57"},"message":"record added","status":"success"}]}"#;
+        let not = r#"{"data":[{"code":"INVALID_DATA","details":{"api_name":"id","json_path":"$.data[0].Parent_Id.id"},"message":"x","status":"error"}]}"#;
+        let bare = r#"{"code":"EXPECTED_FIELD_MISSING","details":{"expected_fields":[{"api_name":"Note_Title"}]},"status":"error"}"#;
+        for status in [200, 201, 202, 207, 400] {
+            assert_eq!(answer(status, done).unwrap().id.as_str(), "57");
+            assert!(matches!(answer(status, not), Err(ZohoError::NotFound)));
+            assert!(matches!(
+                answer(status, bare),
+                Err(ZohoError::Input { field: Some(_), .. })
+            ));
+        }
+    }
+
+    #[test]
+    fn a_success_that_cannot_be_read_is_ambiguous() {
+        for body in [
+            r#"{"data":[{"status":"success"}]}"#,
+            r#"{"data":[{"status":"success","details":[]}]}"#,
+            r#"{"data":[]}"#,
+            r#"{}"#,
+        ] {
+            assert!(
+                matches!(answer(201, body), Err(ZohoError::Ambiguous { .. })),
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_note_names_its_parent_and_mentions_nobody() {
+        let id: RecordId = "5725767000000411001".parse().unwrap();
+        let note = NewNote {
+            title: None,
+            content: "see crm[user#12#34]crm".into(),
+        };
+        let body = Body::new(NoteParent::Deals, &id, &note).unwrap();
+        assert_eq!(
+            serde_json::to_string(&body).unwrap(),
+            r#"{"data":[{"Note_Content":"see crm [user#12#34]crm","Parent_Id":{"module":{"api_name":"Deals"},"id":"5725767000000411001"}}]}"#
+        );
+        for (title, content) in [
+            (None, String::new()),
+            (Some("t".repeat(121)), "x".into()),
+            (None, "x".repeat(65_536)),
+        ] {
+            assert!(Body::new(NoteParent::Deals, &id, &NewNote { title, content }).is_err());
+        }
     }
 }

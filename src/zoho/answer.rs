@@ -1,0 +1,385 @@
+//! Reads what Zoho answered: what went wrong, by its code and never by its wording, and rows.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Listed, Problem, ZohoError, error::Code, http::Reply, retry::Effect};
+
+/// Why an answer is not what was asked for.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// The access token is not valid (any more); the request was not executed.
+    TokenRefused,
+    Failed(ZohoError),
+}
+
+/// Judges an answer as far as its envelope goes.
+pub(super) fn judge(effect: Effect, reply: &Reply) -> Result<(), Fault> {
+    // A write is judged by the elements in its answer: Zoho uses all of these for refused elements.
+    let of_elements =
+        effect == Effect::Write && matches!(reply.status.as_u16(), 200 | 201 | 202 | 207 | 400);
+    if reply.status == StatusCode::NO_CONTENT && effect == Effect::Read {
+        return Ok(());
+    }
+    if reply.status.is_success() || of_elements {
+        return match shape(&reply.body) {
+            Ok(()) => Ok(()),
+            Err(_) if reply.status.is_client_error() => Err(complaint_of(effect, reply)),
+            Err(problem) => Err(Fault::Failed(broken(effect, problem))),
+        };
+    }
+    Err(complaint_of(effect, reply))
+}
+
+/// The error of an exchange that broke on the way.
+pub(super) fn broken(effect: Effect, problem: Problem) -> ZohoError {
+    match effect {
+        Effect::Write if problem != Problem::Connect => ZohoError::Ambiguous { problem },
+        _ => ZohoError::Unavailable { problem },
+    }
+}
+
+/// Rows of a list; an empty body is an empty list.
+pub(super) fn rows<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<Listed<T>, ZohoError> {
+    #[derive(Deserialize)]
+    struct Envelope<T> {
+        #[serde(
+            alias = "Emails",
+            alias = "email_related_list",
+            alias = "users",
+            alias = "org"
+        )]
+        data: Vec<T>,
+        info: Option<Info>,
+    }
+    #[derive(Deserialize)]
+    struct Info {
+        more_records: Option<bool>,
+    }
+    if reply.body.is_empty() {
+        return Ok(Listed {
+            rows: Vec::new(),
+            more: false,
+        });
+    }
+    match serde_json::from_slice::<Envelope<T>>(&reply.body) {
+        Ok(envelope) => Ok(Listed {
+            rows: envelope.data,
+            more: envelope
+                .info
+                .and_then(|info| info.more_records)
+                .unwrap_or(false),
+        }),
+        Err(error) => Err(unreadable(Effect::Read, reply, &error)),
+    }
+}
+
+/// The error of a body that is not what it should be: a complaint that came with a good status, or
+/// nonsense.
+pub(super) fn unreadable(effect: Effect, reply: &Reply, error: &serde_json::Error) -> ZohoError {
+    match Complaint::read(&reply.body) {
+        Some(complaint) => match class(effect, reply.status, reply.retry_after, &complaint) {
+            Fault::Failed(error) => error,
+            Fault::TokenRefused => ZohoError::Credentials {
+                code: complaint.code,
+            },
+        },
+        None if error.is_eof() => broken(effect, Problem::Broken),
+        None => broken(effect, Problem::Unreadable),
+    }
+}
+
+/// A JSON object from end to end, as far as a glance can tell: maintenance pages are HTML with
+/// status 200, and a body cut short has no end.
+fn shape(body: &[u8]) -> Result<(), Problem> {
+    let body = body.trim_ascii();
+    match (body.first(), body.last()) {
+        (Some(b'{'), Some(b'}')) => Ok(()),
+        (Some(b'{'), _) => Err(Problem::Broken),
+        _ => Err(Problem::Unreadable),
+    }
+}
+
+fn complaint_of(effect: Effect, reply: &Reply) -> Fault {
+    match Complaint::read(&reply.body) {
+        Some(complaint) => class(effect, reply.status, reply.retry_after, &complaint),
+        None => wordless(effect, reply.status, reply.retry_after),
+    }
+}
+
+/// What Zoho says is wrong.
+struct Complaint {
+    code: Code,
+    field: Option<Code>,
+    /// The record that the request is about does not exist.
+    on_record: bool,
+    /// The daily credits are spent, not just the requests of this moment.
+    credits: bool,
+}
+
+impl Complaint {
+    /// Tolerates what Zoho was seen to send: wrapped in `data[]` or bare, a code that is text or a
+    /// number or called `error`, details that are an object, a list or missing.
+    fn read(body: &[u8]) -> Option<Self> {
+        if body.len() > LARGEST_COMPLAINT {
+            return None;
+        }
+        let value: Value = serde_json::from_slice(body).ok()?;
+        let object = match value.get("data").and_then(Value::as_array) {
+            Some(elements) => elements
+                .iter()
+                .find(|element| element.get("status").and_then(Value::as_str) != Some("success"))?,
+            None => &value,
+        };
+        let text = |key| object.get(key).and_then(Value::as_str);
+        let number = object.get("code").and_then(Value::as_u64);
+        let code = match (text("code").or(text("error")), number) {
+            (Some(code), _) => Code::new(code),
+            (None, Some(number)) => Code::new(&number.to_string()),
+            (None, None) => return None,
+        };
+        let details = object.get("details").unwrap_or(&Value::Null);
+        let wording = [text("message"), text("error_info")];
+        Some(Self {
+            on_record: is_on_record(details),
+            field: field(details),
+            credits: wording.into_iter().flatten().any(is_about_credits),
+            code,
+        })
+    }
+}
+
+fn field(details: &Value) -> Option<Code> {
+    let named = |details: &Value| {
+        ["api_name", "param_name", "column_name"]
+            .iter()
+            .find_map(|key| details.get(key).and_then(Value::as_str).map(Code::new))
+    };
+    named(details).or_else(|| {
+        let nested = details.get("errors").or(details.get("expected_fields"))?;
+        let first = nested.as_array()?.first()?;
+        named(first.get("details").unwrap_or(first))
+    })
+}
+
+/// All our requests name one record at most, in their path or as the parent of a note.
+fn is_on_record(details: &Value) -> bool {
+    let text = |key| details.get(key).and_then(Value::as_str).unwrap_or("");
+    let in_path = details
+        .get("resource_path_index")
+        .and_then(Value::as_u64)
+        .is_some_and(|index| index >= 1);
+    in_path
+        || matches!(text("api_name"), "id" | "Parent_Id")
+        || text("json_path").contains("Parent_Id")
+}
+
+/// The one place that reads wording: both kinds of 429 come with the same code.
+fn is_about_credits(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("24 hour") || message.contains("24-hour") || message.contains("credit")
+}
+
+fn class(
+    effect: Effect,
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    complaint: &Complaint,
+) -> Fault {
+    let code = complaint.code.clone();
+    Fault::Failed(match (status.as_u16(), code.as_str()) {
+        (_, "INVALID_TOKEN" | "INVALID_OAUTHTOKEN") => return Fault::TokenRefused,
+        (429, _) | (_, "TOO_MANY_REQUESTS" | "RATE_LIMIT_EXCEEDED" | "429") => {
+            throttled(complaint.credits, retry_after)
+        }
+        (500.., _) => broken(effect, Problem::Status(status.as_u16())),
+        (_, "INTERNAL_ERROR" | "INTERNAL_SERVER_ERROR" | "SERVICE_UNAVAILABLE") => {
+            broken(effect, Problem::Status(500))
+        }
+        (300..=399, _) => broken(effect, Problem::Status(status.as_u16())),
+        (403, _) | (_, "NO_PERMISSION" | "AUTHORIZATION_FAILED" | "OAUTH_SCOPE_MISMATCH") => {
+            ZohoError::Forbidden { code }
+        }
+        (401, _) | (_, "AUTHENTICATION_FAILURE") => ZohoError::Credentials { code },
+        (412, _) => ZohoError::Conflict { code },
+        (_, text) if STATE.contains(&text) => ZohoError::Conflict { code },
+        (_, "INVALID_DATA") if complaint.on_record => ZohoError::NotFound,
+        _ => ZohoError::Input {
+            code,
+            field: complaint.field.clone(),
+        },
+    })
+}
+
+/// The class of an answer without a readable complaint.
+fn wordless(effect: Effect, status: StatusCode, retry_after: Option<Duration>) -> Fault {
+    let problem = Problem::Status(status.as_u16());
+    Fault::Failed(match status.as_u16() {
+        401 => return Fault::TokenRefused,
+        429 => throttled(false, retry_after),
+        // Refused outright: nothing was written.
+        400..=407 | 409..=499 => ZohoError::Unavailable { problem },
+        _ => broken(effect, problem),
+    })
+}
+
+fn throttled(credits: bool, retry_after: Option<Duration>) -> ZohoError {
+    if credits {
+        ZohoError::CreditsSpent {
+            retry_after: retry_after.unwrap_or(CREDITS_PAUSE),
+        }
+    } else {
+        ZohoError::Busy {
+            retry_after: retry_after.unwrap_or(Duration::ZERO),
+        }
+    }
+}
+
+/// The record is in a state that does not allow what was asked.
+const STATE: [&str; 8] = [
+    "ALREADY_MODIFIED",
+    "RECORD_LOCKED",
+    "CONVERTED_RECORD",
+    "RECORD_IN_BLUEPRINT",
+    "NOT_APPROVED",
+    "NOT_REVIEWED",
+    "NOT_ALLOWED",
+    "CANNOT_PROCESS",
+];
+const LARGEST_COMPLAINT: usize = 64 * 1024;
+/// The window of credits slides: some come back within the hour.
+const CREDITS_PAUSE: Duration = Duration::from_secs(3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reply(status: u16, body: &str) -> Reply {
+        Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after: None,
+            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    fn read(status: u16, body: &str) -> String {
+        described(Effect::Read, status, body)
+    }
+
+    fn described(effect: Effect, status: u16, body: &str) -> String {
+        match judge(effect, &reply(status, body)) {
+            Ok(()) => "ok".into(),
+            Err(Fault::TokenRefused) => "token".into(),
+            Err(Fault::Failed(error)) => format!("{error:?}"),
+        }
+    }
+
+    #[test]
+    fn every_class_of_complaint_is_told_by_its_code() {
+        for (status, code, expected) in [
+            (401, "INVALID_TOKEN", "token"),
+            (401, "AUTHENTICATION_FAILURE", "Credentials"),
+            (401, "OAUTH_SCOPE_MISMATCH", "Forbidden"),
+            (403, "NO_PERMISSION", "Forbidden"),
+            (400, "AUTHORIZATION_FAILED", "Forbidden"),
+            (400, "INVALID_MODULE", "Input"),
+            (404, "INVALID_URL_PATTERN", "Input"),
+            (400, "MANDATORY_NOT_FOUND", "Input"),
+            (400, "SOMETHING_NEW", "Input"),
+            (400, "RECORD_LOCKED", "Conflict"),
+            (412, "ALREADY_MODIFIED", "Conflict"),
+            (429, "TOO_MANY_REQUESTS", "Busy"),
+            (400, "RATE_LIMIT_EXCEEDED", "Busy"),
+            (500, "INTERNAL_ERROR", "Unavailable { problem: Status(500)"),
+            (
+                503,
+                "SERVICE_UNAVAILABLE",
+                "Unavailable { problem: Status(503)",
+            ),
+        ] {
+            for details in [r#""details":{},"#, r#""details":[],"#, ""] {
+                let bare =
+                    format!(r#"{{"code":"{code}",{details}"message":"m","status":"error"}}"#);
+                assert!(read(status, &bare).starts_with(expected), "{bare}");
+                let wrapped = format!(r#"{{"data":[{bare}]}}"#);
+                assert!(read(status, &wrapped).starts_with(expected), "{wrapped}");
+            }
+        }
+    }
+
+    #[test]
+    fn both_kinds_of_429_are_told_apart() {
+        for body in [
+            r#"{"code":"TOO_MANY_REQUESTS","message":"Number of API requests for the 24 hour period is exceeded","status":"error"}"#,
+            r#"{"code":429,"error":"TOO_MANY_REQUESTS","error_info":"Many requests fired than the allowed limit for the past 24 hours."}"#,
+        ] {
+            assert!(read(429, body).starts_with("CreditsSpent"), "{body}");
+        }
+        for body in [r#"{"code":429,"details":[]}"#, "<html>slow down</html>", ""] {
+            assert!(read(429, body).starts_with("Busy"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_missing_record_is_not_an_input_error() {
+        for details in [
+            r#"{"resource_path_index":2}"#,
+            r#"{"api_name":"id","json_path":"$.data[0].Parent_Id.id"}"#,
+        ] {
+            let body = format!(r#"{{"code":"INVALID_DATA","details":{details},"status":"error"}}"#);
+            assert_eq!(read(400, &body), "NotFound");
+        }
+        let body = r#"{"code":"INVALID_DATA","details":{"api_name":"Phone"},"status":"error"}"#;
+        assert!(read(400, body).contains("Phone"));
+        let nested = r#"{"code":"MULTIPLE_OR_MULTI_ERRORS","details":{"errors":[{"code":"X","details":{"api_name":"Email"}}]}}"#;
+        assert!(read(400, nested).contains("Email"));
+    }
+
+    #[test]
+    fn nonsense_is_unavailable_to_a_reader_and_ambiguous_to_a_writer() {
+        for (status, body, problem) in [
+            (200, "<html>maintenance</html>", "Unreadable"),
+            (200, "", "Unreadable"),
+            (200, r#"{"data":["#, "Broken"),
+            (502, "<html>", "Status(502)"),
+            (302, "", "Status(302)"),
+        ] {
+            assert_eq!(
+                read(status, body),
+                format!("Unavailable {{ problem: {problem} }}")
+            );
+            let write = described(Effect::Write, status, body);
+            assert_eq!(write, format!("Ambiguous {{ problem: {problem} }}"));
+        }
+        assert!(described(Effect::Write, 403, "<html>").starts_with("Unavailable"));
+        assert_eq!(read(204, ""), "ok");
+        assert!(described(Effect::Write, 204, "").starts_with("Ambiguous"));
+    }
+
+    #[test]
+    fn rows_of_an_error_with_a_good_status_are_the_error() {
+        let body = r#"{"code":"NO_PERMISSION","details":{},"message":"x","status":"error"}"#;
+        let error = rows::<crate::zoho::Reference>(&reply(200, body)).unwrap_err();
+        assert!(matches!(error, ZohoError::Forbidden { .. }));
+        let cut = rows::<crate::zoho::Reference>(&reply(200, r#"{"data":[{"id":"1"}"#));
+        assert!(matches!(
+            cut,
+            Err(ZohoError::Unavailable {
+                problem: Problem::Broken
+            })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics_or_is_repeated(status in 100..600_u16, body in ".{0,80}") {
+            let _ = read(status, &body);
+            let secret = serde_json::json!({"code": format!("{body} secret"), "message": "secret"});
+            prop_assert!(!read(status, &secret.to_string()).contains("secret"));
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! One request to Zoho, with everything that may have to happen around it: a seat, a token, another
+//! try.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use bytes::Bytes;
+use http::{Method, header};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::{Duration, Instant, sleep, timeout_at},
+};
+
+use super::{
+    Crm, Listed, Page, Problem, ZohoError,
+    answer::{Fault, broken, judge, rows},
+    coql::Select,
+    error::Code,
+    http::{Reply, exchange},
+    refused,
+    retry::{Effect, passes, pause},
+    token::Token,
+};
+
+/// A request, apart from who asks and when.
+pub(super) struct Ask {
+    method: Method,
+    /// For the log: the path without ids.
+    route: &'static str,
+    /// Path and query below the version.
+    target: String,
+    body: Option<Bytes>,
+    credits: u32,
+    effect: Effect,
+    query: bool,
+}
+
+impl Ask {
+    /// A `GET`; `path` is made of our own names and record ids.
+    pub(super) fn get(route: &'static str, path: &str) -> Self {
+        Self {
+            method: Method::GET,
+            route,
+            target: path.to_owned(),
+            body: None,
+            credits: 1,
+            effect: Effect::Read,
+            query: false,
+        }
+    }
+
+    /// A `POST` that changes the CRM.
+    pub(super) fn write(route: &'static str, body: &impl Serialize) -> Result<Self, ZohoError> {
+        Ok(Self {
+            method: Method::POST,
+            body: Some(json(body)?),
+            effect: Effect::Write,
+            ..Self::get(route, route)
+        })
+    }
+
+    /// A query.
+    pub(super) fn coql(select: &Select) -> Result<Self, ZohoError> {
+        #[derive(Serialize)]
+        struct Body {
+            select_query: String,
+        }
+        let select_query = select.render()?;
+        Ok(Self {
+            method: Method::POST,
+            body: Some(json(&Body { select_query })?),
+            credits: select.credits(),
+            query: true,
+            ..Self::get("coql", "coql")
+        })
+    }
+
+    /// Adds a parameter.
+    #[must_use]
+    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+        self.target
+            .push(if self.target.contains('?') { '&' } else { '?' });
+        self.target.push_str(name);
+        self.target.push('=');
+        self.target.extend(utf8_percent_encode(value, &RESERVED));
+        self
+    }
+
+    /// Adds a page; Zoho gives the first 2000 records this way.
+    pub(super) fn page(self, page: Page) -> Result<Self, ZohoError> {
+        let (number, size) = (page.number, page.size);
+        let last = u64::from(number) * u64::from(size);
+        if number == 0 || size == 0 || size > MOST_ROWS || last > LAST_ROW {
+            return Err(refused("page"));
+        }
+        Ok(self
+            .with("page", &number.to_string())
+            .with("per_page", &size.to_string()))
+    }
+}
+
+fn json(body: &impl Serialize) -> Result<Bytes, ZohoError> {
+    serde_json::to_vec(body)
+        .map(Bytes::from)
+        .map_err(|_| refused("body"))
+}
+
+impl Crm {
+    /// Asks for a list and turns each row into what it is to us.
+    pub(super) async fn list<R, T>(&self, ask: &Ask) -> Result<Listed<T>, ZohoError>
+    where
+        R: for<'de> Deserialize<'de> + Into<T>,
+    {
+        let reply = self.send(ask).await?;
+        let listed = rows::<R>(&reply)?;
+        Ok(Listed {
+            rows: listed.rows.into_iter().map(Into::into).collect(),
+            more: listed.more,
+        })
+    }
+
+    /// Asks for one record; a list without rows is a record that does not exist.
+    pub(super) async fn one<R, T>(&self, ask: &Ask) -> Result<T, ZohoError>
+    where
+        R: for<'de> Deserialize<'de> + Into<T>,
+    {
+        let listed = self.list::<R, T>(ask).await?;
+        listed.rows.into_iter().next().ok_or(ZohoError::NotFound)
+    }
+
+    /// Sends a request, again if that is safe and of use, and answers what came back.
+    pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, ZohoError> {
+        self.zoho.budget.earn();
+        let (mut retries, mut renewed) = (0, false);
+        loop {
+            let error = match self.attempt(ask).await {
+                Ok(reply) => return Ok(reply),
+                // The request was not executed, so this is safe for writes too.
+                Err(Broke::Token(token)) if !renewed => {
+                    renewed = true;
+                    self.zoho.tokens.forget(&token);
+                    continue;
+                }
+                Err(Broke::Token(_)) => {
+                    self.zoho.pulse.credentials(true);
+                    ZohoError::Credentials {
+                        code: Code::new("INVALID_TOKEN"),
+                    }
+                }
+                Err(Broke::Failed(error)) => error,
+            };
+            let Some(wait) = self.pause(ask.effect, &error, retries) else {
+                report(ask, &error, retries);
+                return Err(telling(error));
+            };
+            sleep(wait).await;
+            retries += 1;
+        }
+    }
+
+    /// How long to wait before another try, if there is one in the budget and in the time left.
+    fn pause(&self, effect: Effect, error: &ZohoError, retries: u32) -> Option<Duration> {
+        let random = getrandom::u32().unwrap_or(u32::MAX);
+        let wait = pause(effect, error, retries, random)?;
+        let now = Instant::now();
+        (now + wait < self.deadline && self.zoho.budget.spend(now)).then_some(wait)
+    }
+
+    async fn attempt(&self, ask: &Ask) -> Result<Reply, Broke> {
+        let zoho = &*self.zoho;
+        let token = zoho.tokens.get(self.deadline).await?;
+        let _query_seat = match ask.query {
+            true => Some(self.seat(&zoho.query_seats).await?),
+            false => None,
+        };
+        let _seat = self.seat(&zoho.seats).await?;
+        let began = Instant::now();
+        if began >= self.deadline {
+            return Err(ZohoError::DeadlineExceeded.into());
+        }
+        if !zoho.breaker.admits(began) {
+            let problem = Problem::CircuitOpen;
+            return Err(ZohoError::Unavailable { problem }.into());
+        }
+        self.credits.fetch_add(ask.credits, Ordering::Relaxed);
+        let limit = self.deadline.min(began + zoho.request_timeout);
+        let answer = timeout_at(limit, exchange(self.request(ask, &token), LARGEST_BODY)).await;
+        let latency = began.elapsed();
+        let result = match answer {
+            Ok(Ok(reply)) => match judge(ask.effect, &reply) {
+                Ok(()) => Ok(reply),
+                Err(Fault::TokenRefused) => Err(Broke::Token(token)),
+                Err(Fault::Failed(error)) => Err(error.into()),
+            },
+            Ok(Err(problem)) => Err(broken(ask.effect, problem).into()),
+            Err(_) if ask.effect == Effect::Read && limit == self.deadline => {
+                return Err(ZohoError::DeadlineExceeded.into());
+            }
+            Err(_) => Err(broken(ask.effect, Problem::Timeout).into()),
+        };
+        match &result {
+            Err(Broke::Failed(error)) if is_silence(error) => zoho.silent(latency),
+            _ => zoho.answered(latency),
+        }
+        if result.is_ok() {
+            zoho.pulse.credentials(false);
+        }
+        result
+    }
+
+    async fn seat<'a>(&self, seats: &'a Semaphore) -> Result<SemaphorePermit<'a>, ZohoError> {
+        match timeout_at(self.deadline, seats.acquire()).await {
+            Ok(Ok(seat)) => Ok(seat),
+            Ok(Err(_)) | Err(_) => Err(ZohoError::Busy {
+                retry_after: Duration::ZERO,
+            }),
+        }
+    }
+
+    fn request(&self, ask: &Ask, token: &Token) -> reqwest::RequestBuilder {
+        let address = format!("{}crm/v8/{}", token.api, ask.target);
+        let request = self
+            .zoho
+            .http
+            .request(ask.method.clone(), address)
+            .header(header::AUTHORIZATION, token.header.clone());
+        match &ask.body {
+            Some(body) => request
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(body.clone()),
+            None => request,
+        }
+    }
+}
+
+/// Why one try failed.
+enum Broke {
+    Token(Arc<Token>),
+    Failed(ZohoError),
+}
+
+impl From<ZohoError> for Broke {
+    fn from(error: ZohoError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Whether an error means that Zoho itself does not answer.
+fn is_silence(error: &ZohoError) -> bool {
+    match error {
+        ZohoError::Unavailable { problem } | ZohoError::Ambiguous { problem } => passes(*problem),
+        _ => false,
+    }
+}
+
+/// Says once what failed, without ids, values or anything that Zoho wrote but a code.
+fn report(ask: &Ask, error: &ZohoError, retries: u32) {
+    let expected = matches!(
+        error,
+        ZohoError::NotFound
+            | ZohoError::Unavailable {
+                problem: Problem::CircuitOpen
+            }
+    );
+    if !expected {
+        let (method, route, attempt) = (&ask.method, ask.route, retries + 1);
+        tracing::warn!(%method, route, attempt, %error, "a request to zoho failed");
+    }
+}
+
+/// Who is told to come back is told when.
+fn telling(error: ZohoError) -> ZohoError {
+    match error {
+        ZohoError::Busy { retry_after } => ZohoError::Busy {
+            retry_after: retry_after.max(Duration::from_secs(1)),
+        },
+        other => other,
+    }
+}
+
+/// All but what a query may hold as it is.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+const LARGEST_BODY: usize = 8 * 1024 * 1024;
+const MOST_ROWS: u32 = 200;
+const LAST_ROW: u64 = 2000;

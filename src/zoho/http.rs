@@ -1,0 +1,110 @@
+//! One HTTP exchange: no redirects, no cookies, a body of bounded size.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, header};
+use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
+
+use super::{Problem, client::BadConfig};
+
+/// How a client is set up.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpSetup {
+    /// Time to open a connection.
+    pub connect_timeout: Duration,
+    /// Idle connections kept for each host.
+    pub idle: usize,
+    /// Refuses `http` addresses.
+    pub https_only: bool,
+    /// Loads the system's certificate authorities; without them no `https` address is reachable.
+    pub authorities: bool,
+}
+
+/// The one way to build an HTTP client: bounded times, no redirects, no cookies, no proxy from the
+/// environment.
+pub fn http_client(setup: &HttpSetup) -> Result<Client, BadConfig> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("zoho-mcp/", env!("CARGO_PKG_VERSION")))
+        .redirect(Policy::none())
+        .referer(false)
+        .no_proxy()
+        .https_only(setup.https_only)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(30))
+        .http2_keep_alive_interval(Duration::from_secs(20))
+        .http2_keep_alive_timeout(Duration::from_secs(5))
+        .connect_timeout(setup.connect_timeout)
+        .pool_max_idle_per_host(setup.idle)
+        .pool_idle_timeout(Duration::from_secs(50));
+    if !setup.authorities {
+        builder = builder.tls_certs_only([]);
+    }
+    builder.build().map_err(BadConfig::Client)
+}
+
+/// An answer, read to its end.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    /// What `Retry-After` asked for.
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Bytes,
+}
+
+/// Sends a request and reads its answer; the caller bounds the time.
+pub(super) async fn exchange(request: RequestBuilder, cap: usize) -> Result<Reply, Problem> {
+    let response = request.send().await.map_err(|error| problem(&error))?;
+    let retry_after = retry_after(&response);
+    Ok(Reply {
+        status: response.status(),
+        retry_after,
+        body: read(response, cap).await?,
+    })
+}
+
+async fn read(mut response: Response, cap: usize) -> Result<Bytes, Problem> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > cap as u64 {
+        return Err(Problem::TooLarge);
+    }
+    let broken = |error: reqwest::Error| problem(&error);
+    let Some(first) = response.chunk().await.map_err(broken)? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() > cap {
+        return Err(Problem::TooLarge);
+    }
+    let Some(second) = response.chunk().await.map_err(broken)? else {
+        return Ok(first);
+    };
+    let mut body = BytesMut::with_capacity((announced as usize).max(first.len() + second.len()));
+    body.extend_from_slice(&first);
+    let mut next = Some(second);
+    while let Some(chunk) = next {
+        if body.len() + chunk.len() > cap {
+            return Err(Problem::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+        next = response.chunk().await.map_err(broken)?;
+    }
+    Ok(body.freeze())
+}
+
+/// `Connect` only where the request was provably not sent.
+fn problem(error: &reqwest::Error) -> Problem {
+    if error.is_connect() || error.is_builder() {
+        Problem::Connect
+    } else if error.is_timeout() {
+        Problem::Timeout
+    } else {
+        Problem::Broken
+    }
+}
+
+/// Seconds only: Zoho documents none, proxies before it send seconds.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(header::RETRY_AFTER)?;
+    let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(86_400)))
+}

@@ -1,0 +1,65 @@
+//! What the traffic tells of Zoho's health.
+
+use std::{sync::Mutex, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    client::{State, Status},
+    lock,
+};
+
+/// The last that was seen of one organisation.
+#[derive(Default)]
+pub(super) struct Pulse(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    down: bool,
+    /// A fresh token was refused.
+    refused: bool,
+    latency: Duration,
+    answered: Option<Instant>,
+}
+
+impl Pulse {
+    /// Zoho answered.
+    pub(super) fn answered(&self, latency: Duration, now: Instant) {
+        let mut seen = lock(&self.0);
+        seen.down = false;
+        seen.latency = latency;
+        seen.answered = Some(now);
+    }
+
+    /// Zoho did not answer, or with a server error.
+    pub(super) fn silent(&self, latency: Duration) {
+        let mut seen = lock(&self.0);
+        seen.down = true;
+        seen.latency = latency;
+    }
+
+    /// Whether our credentials were taken.
+    pub(super) fn credentials(&self, refused: bool) {
+        lock(&self.0).refused = refused;
+    }
+
+    /// Whether Zoho answered last, and not longer ago than `fresh`.
+    pub(super) fn answered_within(&self, fresh: Duration, now: Instant) -> bool {
+        let seen = lock(&self.0);
+        let recent = |at: Instant| now.saturating_duration_since(at) <= fresh;
+        !seen.down && seen.answered.is_some_and(recent)
+    }
+
+    /// Sums it up.
+    pub(super) fn status(&self, no_token: bool) -> Status {
+        let seen = lock(&self.0);
+        Status {
+            state: match (seen.refused || no_token, seen.down) {
+                (true, _) => State::CredentialsRefused,
+                (false, true) => State::Down,
+                (false, false) => State::Ok,
+            },
+            latency: seen.latency,
+        }
+    }
+}
