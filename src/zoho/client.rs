@@ -49,6 +49,16 @@ pub struct Config {
     pub request_timeout: Span,
 }
 
+impl Config {
+    /// Checks what the types cannot.
+    ///
+    /// # Errors
+    /// Which key is no address.
+    pub fn check(&self) -> Result<(), BadConfig> {
+        Servers::new(self).map(|_| ())
+    }
+}
+
 /// Where Zoho keeps an organisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
