@@ -31,7 +31,7 @@ pub(super) enum Kind {
 }
 
 /// A fault as it is ordered. Without `times` it stays until it is cleared, except that tokens are
-/// revoked once.
+/// revoked once. A `body` that is a string is sent as a page, any other as JSON.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fault {

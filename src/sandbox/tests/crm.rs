@@ -249,3 +249,50 @@ async fn hostile_requests_get_an_error_answer() {
     assert_eq!(client.get("/crm/v8").await.0, 404);
     assert_eq!(client.get("/crm/v8/org").await.0, 200, "it still answers");
 }
+
+/// The state that the property test below asks, made once.
+static DESK: std::sync::LazyLock<Desk> = std::sync::LazyLock::new(|| {
+    let today = jiff::civil::date(2026, 5, 14);
+    let crm = seed::sow(today);
+    let ledger = Ledger::new(ledger::Limits {
+        credits: 1_000,
+        concurrency: 5,
+    });
+    let tokens = Tokens::new(String::new(), String::new(), []);
+    Desk::new(
+        String::new(),
+        Clock::default(),
+        ledger,
+        tokens,
+        Cursors::new([0; 32]),
+        crm,
+        today,
+    )
+});
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_request_makes_the_crm_panic(
+        method in "GET|POST|PUT",
+        path in "(Contacts|Deals|Notes|Tasks|users|org|settings|coql|actions|search|count|fields|__timeline|Emails|6840217000001001001|6840217000001003000|9){1}(/(search|actions|count|Notes|Emails|__timeline|6840217000001001001|\\PC{0,5})){0,2}",
+        query in "((fields|page|per_page|page_token|sort_by|sort_order|criteria|word|email|phone|ids|index|type)=(id|1|200|-1|asc|Last_Name|%28a%3Ab%29|%ff|[0-9a-f-]{0,40}|\\PC{0,8})&){0,4}",
+        body in "(\\{\"data\":\\[\\{\"(Last_Name|Parent_Id|Owner|Amount|Note_Title|id)\":(1e308|null|\"x\"|\\{\\}|\\[\\]|-1)\\}\\]\\})|\\PC{0,30}",
+    ) {
+        let user = DESK.crm().users[0].id;
+        if let (Ok(route), Some(query)) = (route::find(&method, &format!("/crm/v8/{path}")), query::Query::parse(&query)) {
+            let asked = desk::Asked {
+                user,
+                path: &path,
+                query,
+                body: body.as_bytes(),
+                now: DESK.clock.now(),
+                modified_since: None,
+                unmodified_since: None,
+            };
+            let answer = DESK.answer(&route, &asked);
+            proptest::prop_assert!([200, 201, 204, 207, 400, 403, 412].contains(&answer.status), "{answer:?}");
+        }
+    }
+}
