@@ -227,6 +227,11 @@ async fn hostile_requests_get_an_error_answer() {
             .unwrap();
         assert_eq!(response.status().as_u16(), 400, "{path}");
     }
+    let quotes = format!(
+        "select id from Deals where Deal_Name in ({}'')",
+        "'',".repeat(200_000)
+    );
+    assert_eq!(client.coql(&quotes).await.1["code"], "LIMIT_EXCEEDED");
     let huge = client
         .request("POST", "/crm/v8/Notes")
         .body("x".repeat(2 << 20))
