@@ -12,7 +12,7 @@ use crate::setting::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
-    /// The answer comes late.
+    /// The request takes effect at once, the answer comes late.
     Latency,
     /// The answer is an error, and the request has no effect.
     Status,

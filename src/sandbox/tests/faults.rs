@@ -159,3 +159,18 @@ async fn too_many_requests_at_once_are_refused() {
         3
     );
 }
+
+#[tokio::test]
+async fn a_client_that_gives_up_waiting_does_not_know_that_its_note_was_written() {
+    let client = Client::new().await;
+    let path = format!("/crm/v8/Contacts/{}/Notes", client.first("Contacts").await);
+    client
+        .fault(json!({"fault": "latency", "delay": "30s", "times": 1}))
+        .await;
+    let request = client
+        .request("POST", &path)
+        .json(&note("late"))
+        .timeout(Duration::from_millis(300));
+    assert!(request.send().await.unwrap_err().is_timeout());
+    assert_eq!(client.committed().await, 1);
+}
