@@ -217,9 +217,10 @@ impl Crm {
         }
         for place in [Some(record.id), parent].into_iter().flatten() {
             let timeline = self.timelines.entry(place).or_default();
-            if timeline.len() < LONGEST_TIMELINE {
-                timeline.push(line.clone());
+            if timeline.len() >= LONGEST_TIMELINE {
+                timeline.remove(0);
             }
+            timeline.push(line.clone());
         }
         self.tables
             .entry(module)

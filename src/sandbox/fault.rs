@@ -12,7 +12,7 @@ use crate::setting::Span;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Kind {
-    /// The answer comes late.
+    /// The request takes effect at once, the answer comes late.
     Latency,
     /// The answer is an error, and the request has no effect.
     Status,
@@ -31,7 +31,7 @@ pub(super) enum Kind {
 }
 
 /// A fault as it is ordered. Without `times` it stays until it is cleared, except that tokens are
-/// revoked once.
+/// revoked once. A `body` that is a string is sent as a page, any other as JSON.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Fault {

@@ -363,21 +363,18 @@ impl Wanted {
                     .contains(digits)
             }),
             // Each word has to begin a word of the record, in whatever field.
-            Self::Words(words) => {
-                let all: Vec<String> = texts(Kind::is_textual).map(fold).collect();
-                let begins = |text: &String, word: &String| {
-                    text.match_indices(word.as_str()).any(|(at, _)| {
-                        text.get(..at)
-                            .and_then(|before| before.chars().next_back())
-                            .is_none_or(|c| !c.is_alphanumeric())
-                    })
-                };
-                words
-                    .iter()
-                    .all(|word| all.iter().any(|text| begins(text, word)))
-            }
+            Self::Words(words) => words
+                .iter()
+                .all(|word| texts(Kind::is_textual).any(|text| begins_a_word(&fold(text), word))),
         }
     }
+}
+
+fn begins_a_word(text: &str, word: &str) -> bool {
+    text.match_indices(word).any(|(at, _)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        before.is_none_or(|letter| !letter.is_alphanumeric())
+    })
 }
 
 const MOST_SEARCHED: usize = 2_000;

@@ -1,6 +1,6 @@
 //! What stands below a record: related lists, e-mails, and its timeline.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
@@ -130,7 +130,8 @@ impl Reader<'_> {
         let ours = json!({"user_name": owner.name(), "email": owner.email});
         let theirs = json!({"user_name": name, "email": address});
         let count = dice.between(0, 12);
-        let letters = (0..count).map(|at| {
+        let mut letters: Vec<(Timestamp, Value)> = Vec::new();
+        for at in 0..count {
             let sent = dice.chance(50);
             let (from, to) = if sent {
                 (&ours, &theirs)
@@ -138,32 +139,38 @@ impl Reader<'_> {
                 (&theirs, &ours)
             };
             let time = created
-                .checked_add(SignedDuration::from_hours(dice.between(1, 20)))
+                .checked_add(SignedDuration::from_hours(dice.between(1, 24 * 90)))
                 .unwrap_or(*created);
-            json!({
-                "message_id": format!("{:016x}{:016x}{:02x}", contact.id.0, dice.roll(), at),
-                "subject": dice.word(words::MAIL_SUBJECTS),
-                "from": from,
-                "to": [to],
-                "cc": null,
-                "summary": dice.word(words::NOTE_MIDDLES),
-                "time": moment(time, self.zone()),
-                "sent": sent,
-                "read": true,
-                "has_attachment": false,
-                "has_thread_attachment": false,
-                "editable": false,
-                "status": [{"type": if sent { "sent" } else { "received" }}],
-                "source": "crm",
-                "sentiment_info": null,
-                "intent": null,
-                "emotion": null,
-                "linked_record": null,
-                "mail_format": null,
-                "owner": owner.short(),
-            })
-        });
-        letters.collect()
+            letters.push((
+                time,
+                json!({
+                    "message_id": format!("{:016x}{:016x}{:02x}", contact.id.0, dice.roll(), at),
+                    "subject": dice.word(words::MAIL_SUBJECTS),
+                    "from": from,
+                    "to": [to],
+                    "cc": null,
+                    "summary": dice.word(words::NOTE_MIDDLES),
+                    "time": moment(time, self.zone()),
+                    "sent": sent,
+                    "read": true,
+                    "has_attachment": false,
+                    "has_thread_attachment": false,
+                    "editable": false,
+                    "status": [{"type": if sent { "sent" } else { "received" }}],
+                    "source": "crm",
+                    "sentiment_info": null,
+                    "intent": null,
+                    "emotion": null,
+                    "linked_record": null,
+                    "mail_format": null,
+                    "owner": owner.short(),
+                }),
+            ));
+        }
+        // What lies ahead of the clock has not been sent yet.
+        letters.retain(|(time, _)| *time <= self.now);
+        letters.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+        letters.into_iter().map(|(_, letter)| letter).collect()
     }
 }
 

@@ -40,7 +40,8 @@ impl Painter<'_> {
                 self.dollars(module, record, &mut shown);
             }
         }
-        if matches!(module, Module::Tasks | Module::Events | Module::Calls) {
+        let asked = fields.is_none_or(|fields| fields.iter().any(|field| field.name == "What_Id"));
+        if asked && matches!(module, Module::Tasks | Module::Events | Module::Calls) {
             let about = record.points_at("What_Id").and_then(|id| self.crm.find(id));
             shown.insert(
                 "$se_module".to_owned(),

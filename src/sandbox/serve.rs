@@ -66,10 +66,9 @@ async fn connection(stream: TcpStream, peer: SocketAddr, desk: Arc<Desk>, stop: 
     let kill = CancellationToken::new();
     let switch = kill.clone();
     type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-    let service = hyper::service::service_fn(move |mut request: Request<Incoming>| -> Answering {
-        request.extensions_mut().insert(KillSwitch(switch.clone()));
-        let desk = Arc::clone(&desk);
-        Box::pin(async move { Ok(walk(&desk, peer, request).await) })
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| -> Answering {
+        let (desk, kill) = (Arc::clone(&desk), KillSwitch(switch.clone()));
+        Box::pin(async move { Ok(walk(&desk, peer, kill, request).await) })
     });
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -86,7 +85,6 @@ async fn connection(stream: TcpStream, peer: SocketAddr, desk: Arc<Desk>, stop: 
 }
 
 /// Resets the connection that a request came on.
-#[derive(Clone)]
 struct KillSwitch(CancellationToken);
 
 impl KillSwitch {
@@ -103,12 +101,16 @@ struct Head {
     path: String,
     query: String,
     headers: HeaderMap,
-    kill: Option<KillSwitch>,
     seq: u64,
     now: Timestamp,
 }
 
-async fn walk(desk: &Desk, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+async fn walk(
+    desk: &Desk,
+    peer: SocketAddr,
+    kill: KillSwitch,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let (method, path) = (
         parts.method.as_str().to_owned(),
@@ -119,14 +121,12 @@ async fn walk(desk: &Desk, peer: SocketAddr, request: Request<Incoming>) -> Resp
     }
     let now = desk.clock.now();
     let seq = desk.journal().open(now, &method, &path, parts.uri.query());
-    let kill = parts.extensions.get::<KillSwitch>().cloned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let head = Head {
         method,
         path,
         query,
         headers: parts.headers,
-        kill,
         seq,
         now,
     };
@@ -140,27 +140,37 @@ async fn walk(desk: &Desk, peer: SocketAddr, request: Request<Incoming>) -> Resp
     }
     // Whoever waits for a late answer is in flight meanwhile.
     let caller = admit(desk, &head);
+    let kind = met.fault.as_ref().map(|fault| fault.fault);
+    let spoiled = met.fault.as_ref().and_then(instead);
+    let reply = match (spoiled, kind) {
+        (Some(reply), _) => Some(reply),
+        (None, Some(fault::Kind::ResetBefore)) => None,
+        _ => Some(match read(body).await {
+            Ok(body) => answer(desk, &head, &caller, &body),
+            Err(problem) => Reply::json(problem.status, Some(&problem.body())),
+        }),
+    };
+    // The request has had its effect: a client that gives up now does not know.
     if let Some(latency) = met.latency {
         tokio::time::sleep(latency).await;
     }
-    if let Some(reply) = met.fault.as_ref().and_then(instead) {
-        return finish(desk, seq, reply).whole();
-    }
-    let kind = met.fault.as_ref().map(|fault| fault.fault);
-    if let (Some(fault::Kind::ResetBefore), Some(kill)) = (kind, &head.kill) {
-        return kill.pull().await;
-    }
-    let reply = match read(body).await {
-        Ok(body) => answer(desk, &head, caller, &body),
-        Err(problem) => Reply::json(problem.status, Some(&problem.body())),
-    };
-    match (kind, &head.kill, &met.fault) {
-        (Some(fault::Kind::ResetAfterCommit), Some(kill), _) => kill.pull().await,
-        (Some(fault::Kind::Truncate), ..) => finish(desk, seq, reply).truncated(),
-        (Some(fault::Kind::Drip), _, Some(fault)) => {
-            finish(desk, seq, reply).dripping(fault.delay())
+    drop(caller);
+    match (reply, kind) {
+        (Some(reply), kind) if kind != Some(fault::Kind::ResetAfterCommit) => {
+            deliver(desk, seq, reply, met.fault.as_ref())
         }
-        _ => finish(desk, seq, reply).whole(),
+        _ => kill.pull().await,
+    }
+}
+
+/// Sends an answer whole, unless the fault has it otherwise.
+fn deliver(desk: &Desk, seq: u64, reply: Reply, fault: Option<&Fault>) -> Response<Body> {
+    desk.journal()
+        .amend(seq, |entry| entry.status = Some(reply.status));
+    match fault.map(|fault| (fault.fault, fault.delay())) {
+        Some((fault::Kind::Truncate, _)) => reply.truncated(),
+        Some((fault::Kind::Drip, pause)) => reply.dripping(pause),
+        _ => reply.whole(),
     }
 }
 
@@ -186,12 +196,6 @@ fn instead(fault: &Fault) -> Option<Reply> {
         }
         _ => None,
     }
-}
-
-fn finish(desk: &Desk, seq: u64, reply: Reply) -> Reply {
-    desk.journal()
-        .amend(seq, |entry| entry.status = Some(reply.status));
-    reply
 }
 
 /// A caller of the CRM with a place among the requests in flight.
@@ -237,15 +241,15 @@ fn admit(desk: &Desk, head: &Head) -> Option<Result<Admitted, Problem>> {
 fn answer(
     desk: &Desk,
     head: &Head,
-    caller: Option<Result<Admitted, Problem>>,
+    caller: &Option<Result<Admitted, Problem>>,
     body: &[u8],
 ) -> Reply {
     let refusal = |problem: &Problem| Reply::json(problem.status, Some(&problem.body()));
     match caller {
         None => oauth(desk, head, body),
-        Some(Err(problem)) => refusal(&problem),
+        Some(Err(problem)) => refusal(problem),
         Some(Ok(caller)) => {
-            let answer = crm(desk, head, &caller, body);
+            let answer = crm(desk, head, caller, body);
             let remaining = desk.ledger.spend(answer.credits, head.now);
             let committed: Vec<_> = answer
                 .committed

@@ -90,7 +90,7 @@ impl Lexer<'_> {
     fn quoted(&mut self, quote: char) -> Result<String, Problem> {
         let opening = Token {
             kind: Kind::Quoted,
-            text: self.rest.to_owned(),
+            text: self.rest.chars().take(60).collect(),
             line: self.line,
             column: self.column,
         };

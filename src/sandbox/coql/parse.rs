@@ -174,19 +174,17 @@ impl Parser {
             return Err(self.lost());
         }
         let left = self.unit()?;
-        let joined: Option<fn(Box<Tree>, Box<Tree>) -> Tree> = if self.take("and") {
-            Some(Tree::And)
-        } else if self.take("or") {
-            Some(Tree::Or)
-        } else {
-            None
-        };
+        let both = self.take("and");
+        let joined = both || self.take("or");
         self.depth -= 1;
-        let Some(join) = joined else { return Ok(left) };
+        if !joined {
+            return Ok(left);
+        }
         let right = self.unit()?;
         match self.tokens.peek() {
             Some(third) if third.is("and") || third.is("or") => Err(third.unexpected()),
-            _ => Ok(join(Box::new(left), Box::new(right))),
+            _ if both => Ok(Tree::And(Box::new(left), Box::new(right))),
+            _ => Ok(Tree::Or(Box::new(left), Box::new(right))),
         }
     }
 

@@ -180,7 +180,7 @@ fn a_representative_sees_less_than_their_manager_and_the_manager_less_than_the_a
 }
 
 #[test]
-fn errors_are_worded_as_zoho_words_them() {
+fn syntax_errors_are_worded_as_zoho_words_them() {
     let room = Room::new();
     for (query, expected) in [
         (
@@ -203,6 +203,15 @@ fn errors_are_worded_as_zoho_words_them() {
             "select id from Deals where Deal_Name not 'x'",
             json!(["SYNTAX_ERROR", {"operator": "not"}, "operator not supported"]),
         ),
+    ] {
+        assert_eq!(room.refused(query), expected, "{query}");
+    }
+}
+
+#[test]
+fn refused_queries_are_worded_as_zoho_words_them() {
+    let room = Room::new();
+    for (query, expected) in [
         (
             "select id from Contacts where First_Name > 'x'",
             json!(["INVALID_QUERY", {"reason": "invalid operator found", "column_name": "First_Name", "operator": ">"}, "Invalid query formed"]),
@@ -235,6 +244,15 @@ fn errors_are_worded_as_zoho_words_them() {
             "select TestFunction(Last_Name) from Contacts where id is not null",
             json!(["INVALID_DATA", {"reason": "unsupported aggregate function", "column": "TestFunction(Last_Name)"}, "invalid data"]),
         ),
+    ] {
+        assert_eq!(room.refused(query), expected, "{query}");
+    }
+}
+
+#[test]
+fn clashing_columns_are_worded_as_zoho_words_them() {
+    let room = Room::new();
+    for (query, expected) in [
         (
             "select First_Name, First_Name from Contacts where id is not null",
             json!(["DUPLICATE_DATA", {"column_name": "First_Name"}, "duplicate select column"]),

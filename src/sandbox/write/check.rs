@@ -1,0 +1,157 @@
+//! What a row of a write may hold: types, lengths, picklists, lookups that exist.
+
+use serde_json::{Value, json};
+
+use super::{Object, Writer};
+use crate::sandbox::{
+    cell::{Cell, Id},
+    crm::Record,
+    problem::{BAD_ID, Problem},
+    schema::{Field, Kind, Module},
+};
+
+impl Writer<'_> {
+    /// The cells that a row sets; names that the module lacks are passed over, as Zoho does.
+    pub(super) fn cells(
+        &self,
+        module: Module,
+        row: &Object,
+        at: usize,
+    ) -> Result<Vec<(&'static Field, Option<Cell>)>, Problem> {
+        let writable = module.fields().filter(|field| !field.read_only);
+        let given = writable.filter_map(|field| Some((field, row.get(field.name)?)));
+        given
+            .map(|(field, value)| {
+                let path = format!("$.data[{at}].{}", field.name);
+                let cell = if value.is_null() {
+                    None
+                } else {
+                    Some(self.cell(field, value, &path)?)
+                };
+                Ok((field, cell))
+            })
+            .collect()
+    }
+
+    fn cell(&self, field: &Field, value: &Value, path: &str) -> Result<Cell, Problem> {
+        if let Kind::Lookup(_) | Kind::AnyLookup = field.kind {
+            return self.lookup(field, value, path);
+        }
+        let cell = Cell::from_json(field.kind, value)
+            .ok_or_else(|| wrong_type(field.kind.data_type(), field.name, path))?;
+        let Some(text) = cell.as_text() else {
+            return Ok(cell);
+        };
+        let most = field.kind.length();
+        if text.chars().count() > most {
+            let details =
+                json!({"maximum_length": most, "api_name": field.name, "json_path": path});
+            return Err(Problem::bad("INVALID_DATA", details, "invalid data"));
+        }
+        let details = || json!({"api_name": field.name, "json_path": path});
+        match field.kind {
+            Kind::Email if !looks_like_email(text) => Err(wrong_type("email", field.name, path)),
+            Kind::Pick(values) if !values.contains(&text) && field.name == "Stage" => {
+                Err(Problem::bad(
+                    "MAPPING_MISMATCH",
+                    details(),
+                    "Pipeline doesn't contain the Stage",
+                ))
+            }
+            Kind::Pick(values) if !values.contains(&text) => {
+                let message = format!("The field value given for {} is invalid", field.label());
+                Err(Problem::bad("INVALID_DATA", details(), message))
+            }
+            _ => Ok(cell),
+        }
+    }
+
+    /// A lookup must point at a record that the user sees.
+    fn lookup(&self, field: &Field, value: &Value, path: &str) -> Result<Cell, Problem> {
+        let (text, path) = match value {
+            Value::String(text) => (Some(text.as_str()), path.to_owned()),
+            other => (
+                other.get("id").and_then(Value::as_str),
+                format!("{path}.id"),
+            ),
+        };
+        let text = text.ok_or_else(|| wrong_type("jsonobject", field.name, &path))?;
+        let id: Option<Id> = text.parse().ok();
+        let found = id.and_then(|id| match field.kind {
+            Kind::Lookup(module) => Some((module, self.crm.get(module, id)?)),
+            _ => self
+                .crm
+                .find(id)
+                .filter(|(module, _)| *module != Module::Users),
+        });
+        match found.filter(|(module, record)| self.sight.sees(self.crm, *module, record)) {
+            Some((_, record)) => Ok(Cell::Ref(record.id)),
+            None => Err(Problem::bad(
+                "INVALID_DATA",
+                json!({"api_name": "id", "json_path": path}),
+                BAD_ID,
+            )),
+        }
+    }
+
+    /// A note stands below a record of the module it names, if it names one.
+    pub(super) fn has_parent(&self, note: &Record, row: &Object, at: usize) -> Result<(), Problem> {
+        let parent = note
+            .points_at("Parent_Id")
+            .ok_or_else(|| missing("Parent_Id", at))?;
+        let named = row
+            .get("Parent_Id")
+            .and_then(|parent| parent.pointer("/module/api_name"));
+        let named = named
+            .or_else(|| row.get("se_module"))
+            .and_then(Value::as_str);
+        let module = self.crm.find(parent).map(|(module, _)| module);
+        let fits = match (module, named) {
+            (Some(Module::Notes | Module::Users) | None, _) => false,
+            (Some(module), named) => named.is_none_or(|named| named == module.name()),
+        };
+        let details = json!({"api_name": "id", "json_path": format!("$.data[{at}].Parent_Id.id")});
+        if fits {
+            Ok(())
+        } else {
+            Err(Problem::bad("INVALID_DATA", details, BAD_ID))
+        }
+    }
+}
+
+/// A note says something, in its title or below it.
+pub(super) fn has_note_text(row: &Object, at: usize) -> Result<(), Problem> {
+    let given = |name: &str| {
+        row.get(name)
+            .is_some_and(|value| !value.is_null() && value != "")
+    };
+    if given("Note_Title") || given("Note_Content") {
+        return Ok(());
+    }
+    let field = |name: &str| json!({"api_name": name, "json_path": format!("$.data[{at}].{name}")});
+    let details = json!({"expected_fields": [field("Note_Content"), field("Note_Title")]});
+    Err(Problem::bad(
+        "EXPECTED_FIELD_MISSING",
+        details,
+        "should contain either content or title",
+    ))
+}
+
+/// A mandatory value is not there.
+pub(super) fn missing(name: &str, at: usize) -> Problem {
+    let details = json!({"api_name": name, "json_path": format!("$.data[{at}].{name}")});
+    Problem::bad("MANDATORY_NOT_FOUND", details, "required field not found")
+}
+
+/// A value is of another type.
+pub(super) fn wrong_type(expected: &str, name: &str, path: &str) -> Problem {
+    let details = json!({"expected_data_type": expected, "api_name": name, "json_path": path});
+    Problem::bad("INVALID_DATA", details, "invalid data")
+}
+
+fn looks_like_email(text: &str) -> bool {
+    let parts = text.split_once('@');
+    parts.is_some_and(|(local, domain)| {
+        !local.is_empty() && domain.contains('.') && !text.contains([' ', ','])
+    })
+}
