@@ -144,13 +144,8 @@ impl Row {
         let reads = T::EFFECT == Effect::Read;
         // A write without an idempotency key happens again when it is repeated: only reads are
         // idempotent for sure. No tool overwrites or deletes.
-        let annotations = ToolAnnotations::from_raw(
-            Some(T::TITLE.to_owned()),
-            Some(reads),
-            Some(false),
-            Some(reads),
-            Some(true),
-        );
+        let annotations =
+            ToolAnnotations::from_raw(None, Some(reads), Some(false), Some(reads), Some(true));
         let input = schema::of_input::<T::Input>();
         let definition = rmcp::model::Tool::new(T::NAME, T::DESCRIPTION, input)
             .with_title(T::TITLE)
@@ -283,5 +278,12 @@ mod tests {
                 row.name,
             );
         }
+    }
+}
+#[cfg(test)]
+#[test]
+fn zz_print() {
+    for row in table() {
+        println!("{}\n", serde_json::to_string(&row.definition).unwrap());
     }
 }

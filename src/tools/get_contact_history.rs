@@ -12,7 +12,7 @@ use super::{
     concurrent::gather,
     cursor::{Binding, CursorText, MALFORMED},
     input::{self, Limit, inline_schema},
-    record::{Link, Source},
+    record::SOURCE,
     slice::Slice,
     text::{Text, brief, brief_or_dash, count},
 };
@@ -45,26 +45,27 @@ pub(super) struct Input {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
-    contact: Link,
+    contact_id: RecordId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact_name: Option<CrmText>,
     /// Newest first.
     items: Vec<Entry>,
     count: usize,
     more: bool,
-    /// Pass it with the same arguments to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// Where the items come from; without a failed one they are not complete.
+    /// Where a source failed, items are missing.
     sources: Vec<Status>,
-    /// The role's ceiling of rows, where it cut the limit.
+    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     as_of: String,
-    source: Source,
+    source: &'static str,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Status {
-    source: Kind,
+    source: &'static str,
     status: State,
     more: bool,
 }
@@ -233,7 +234,7 @@ fn answer(
     );
     let position = merge::write(&lanes);
     let statuses = lanes.iter().map(|lane| Status {
-        source: lane.kind(),
+        source: lane.kind().as_str(),
         status: if lane.has_failed() {
             State::Failed
         } else {
@@ -242,10 +243,8 @@ fn answer(
         more: lane.has_more(),
     });
     let output = Output {
-        contact: Link {
-            id: contact.id.clone(),
-            name: contact.full_name.clone(),
-        },
+        contact_id: contact.id.clone(),
+        contact_name: contact.full_name.clone(),
         count: items.len(),
         items,
         more: lanes.iter().any(Lane::has_more),
@@ -253,7 +252,7 @@ fn answer(
         sources: statuses.collect(),
         limited_to: slice.limited_to,
         as_of: now.to_string(),
-        source: Source::ZohoCrm,
+        source: SOURCE,
     };
     Answer {
         text: tell(&output),
@@ -268,8 +267,8 @@ fn tell(output: &Output) -> String {
         count(output.items.len() as u64, "entrie")
             .replace("entrie", "entry")
             .replace("entrys", "entries"),
-        brief_or_dash(output.contact.name.as_ref()),
-        output.contact.id,
+        brief_or_dash(output.contact_name.as_ref()),
+        output.contact_id,
         if output.more {
             ", and there are more"
         } else {
@@ -301,7 +300,7 @@ fn tell(output: &Output) -> String {
     {
         text.remark(&format!(
             "The {} could not be read this time.",
-            status.source.as_str()
+            status.source
         ));
     }
     if let Some(rows) = output.limited_to {

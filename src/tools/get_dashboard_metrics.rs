@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Context, Tool, ToolError,
     concurrent::{Figure, Question, figure, gather},
-    period::{CompareTo, Days, Period, Shown},
-    record::{Source, cents, percent},
+    period::{CompareTo, Days, Period},
+    record::{SOURCE, cents, percent},
     text::{Text, count, money},
 };
 use crate::{
@@ -25,8 +25,7 @@ pub(super) struct GetDashboardMetrics;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// this|last_month|quarter|year, next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn,
-    /// YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
+    /// this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
     period: Option<Period>,
     /// Default previous_period.
     compare_to: Option<CompareTo>,
@@ -35,16 +34,16 @@ pub(super) struct Input {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
-    period: Shown,
-    /// The period is not over: its figures still grow.
+    /// Both days included.
+    period: String,
+    /// Not over yet.
     running: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    compared_with: Option<Shown>,
-    /// ISO 4217, of every amount.
+    compared_with: Option<String>,
     currency: String,
     /// Open deals now, whatever the period.
     #[serde(skip_serializing_if = "Option::is_none")]
-    open_pipeline: Option<Money>,
+    open_pipeline: Option<Total>,
     /// Closed in the period.
     #[serde(skip_serializing_if = "Option::is_none")]
     won: Option<Money>,
@@ -63,7 +62,13 @@ pub(super) struct Output {
     /// Figures that Zoho did not give this time.
     unavailable: Vec<&'static str>,
     as_of: String,
-    source: Source,
+    source: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+struct Total {
+    deals: u64,
+    amount: f64,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -75,7 +80,6 @@ struct Money {
     previous_deals: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_amount: Option<f64>,
-    /// Of the amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     change_percent: Option<f64>,
 }
@@ -221,9 +225,9 @@ impl Figures {
             .map(|(_, figure)| *figure)
     }
 
-    fn money(&self, now: Name, before: Option<Name>) -> Option<Money> {
+    fn money(&self, now: Name, before: Name) -> Option<Money> {
         let figure = self.get(now)?;
-        let previous = before.and_then(|before| self.get(before));
+        let previous = self.get(before);
         Some(Money {
             deals: figure.count,
             amount: cents(figure.amount),
@@ -256,15 +260,19 @@ impl Figures {
         now: Timestamp,
     ) -> Output {
         let number = |value: Option<f64>, previous| value.map(|value| Number { value, previous });
+        let open = self.get(Name::OpenPipeline).map(|open| Total {
+            deals: open.count,
+            amount: cents(open.amount),
+        });
         let counted = |name| self.get(name).map(|figure| as_number(figure.count));
         Output {
             period: days.shown(),
             running: days.is_running(today),
             compared_with: before.map(Days::shown),
             currency: currency.to_owned(),
-            open_pipeline: self.money(Name::OpenPipeline, None),
-            won: self.money(Name::Won, Some(Name::PreviousWon)),
-            lost: self.money(Name::Lost, Some(Name::PreviousLost)),
+            open_pipeline: open,
+            won: self.money(Name::Won, Name::PreviousWon),
+            lost: self.money(Name::Lost, Name::PreviousLost),
             win_rate: number(
                 self.win_rate(Name::Won, Name::Lost),
                 self.win_rate(Name::PreviousWon, Name::PreviousLost),
@@ -274,7 +282,7 @@ impl Figures {
             overdue_tasks: self.get(Name::OverdueTasks).map(|figure| figure.count),
             unavailable: self.unavailable,
             as_of: now.to_string(),
-            source: Source::ZohoCrm,
+            source: SOURCE,
         }
     }
 }
@@ -290,7 +298,7 @@ fn as_number(count: u64) -> f64 {
 
 fn tell(output: &Output) -> String {
     let currency = &output.currency;
-    let Shown { from, to } = &output.period;
+    let period = &output.period;
     let running = if output.running {
         " (still running)"
     } else {
@@ -298,33 +306,29 @@ fn tell(output: &Output) -> String {
     };
     let mut text = Text::new(match &output.won {
         Some(won) => format!(
-            "{} won for {} from {from} to {to}{running}.",
+            "{} won for {} in {period}{running}.",
             count(won.deals, "deal"),
             money(won.amount, currency)
         ),
-        None => format!("Sales figures from {from} to {to}{running}."),
+        None => format!("Sales figures in {period}{running}."),
     });
-    if let Some(previous) = output.won.as_ref().and_then(|won| won.previous_amount) {
-        let Some(before) = &output.compared_with else {
-            return text.finish();
-        };
-        let previous = money(previous, currency);
+    let previous = output.won.as_ref().and_then(|won| won.previous_amount);
+    if let Some((previous, before)) = previous.zip(output.compared_with.as_ref()) {
         text.line(format!(
-            "- won before ({} to {}): {previous}",
-            before.from, before.to
+            "- won before ({before}): {}",
+            money(previous, currency)
         ));
     }
-    for (label, figure) in [
-        ("open pipeline now", &output.open_pipeline),
-        ("lost", &output.lost),
-    ] {
-        if let Some(figure) = figure {
-            let amount = money(figure.amount, currency);
-            text.line(format!(
-                "- {label}: {amount} in {}",
-                count(figure.deals, "deal")
-            ));
-        }
+    let pipeline = output
+        .open_pipeline
+        .map(|open| ("open pipeline now", open.amount, open.deals));
+    let lost = output
+        .lost
+        .as_ref()
+        .map(|lost| ("lost", lost.amount, lost.deals));
+    for (label, amount, deals) in pipeline.into_iter().chain(lost) {
+        let amount = money(amount, currency);
+        text.line(format!("- {label}: {amount} in {}", count(deals, "deal")));
     }
     if let Some(rate) = &output.win_rate {
         text.line(format!(
@@ -444,7 +448,7 @@ mod tests {
         let text = tell(&output);
         assert!(
             text.starts_with(
-                "3 deals won for EUR 900.00 from 2026-01-01 to 2026-03-31 (still running)."
+                "3 deals won for EUR 900.00 in 2026-01-01..2026-03-31 (still running)."
             ),
             "{text}"
         );

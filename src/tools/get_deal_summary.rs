@@ -2,6 +2,7 @@
 
 mod deal;
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,7 @@ use super::{
     Answer, Context, Tool, ToolError,
     cursor::{self, Binding, CursorText},
     input::{Amount, Day, Limit, Line},
-    record::{Deal, Source, cents},
+    record::{Deal, SOURCE, cents},
     slice::Slice,
     text::{Text, brief_or_dash, count, money},
 };
@@ -17,7 +18,7 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        Listed, RecordId, deals,
+        CrmText, Listed, RecordId, deals,
         deals::{DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
     },
 };
@@ -66,42 +67,41 @@ enum Status {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
-    /// With deal_id.
+    /// The deal of deal_id, or the largest deals that pass the filters.
+    items: Vec<Deal>,
+    count: usize,
+    more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    deal: Option<deal::Standing>,
-    /// Without deal_id.
+    cursor: Option<String>,
+    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<Summary>,
-    /// ISO 4217, of every amount.
+    limited_to: Option<u32>,
+    /// How the deal of deal_id stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    standing: Option<deal::Standing>,
+    /// Of all deals that pass the filters, listed or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<Totals>,
     currency: String,
     as_of: String,
-    source: Source,
+    source: &'static str,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Summary {
-    total_deals: u64,
-    total_amount: f64,
+struct Totals {
+    deals: u64,
+    amount: f64,
     /// Amounts × probabilities; only where all deals are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     weighted_amount: Option<f64>,
     by_stage: Vec<Stage>,
-    /// Largest amount first.
-    items: Vec<Deal>,
-    count: usize,
-    more: bool,
-    /// Pass it with the same arguments to go on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    /// The role's ceiling of rows, where it cut the limit.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limited_to: Option<u32>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
 struct Stage {
-    stage: String,
+    /// Empty: the deals have none.
+    stage: CrmText,
     amount: f64,
     deals: u64,
 }
@@ -152,20 +152,16 @@ async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, Too
         call.crm.deal_totals(&filter, DealGroup::Stage),
         call.crm.deals(&filter, DealOrder::Amount, slice.page(page)),
     )?;
-    let summary = summarise(total, stages, listed, &binding, page, slice);
-    let records = summary.items.len() as u64;
-    let text = tell(&summary, &org.currency);
-    let output = Output {
-        deal: None,
-        summary: Some(summary),
-        currency: org.currency.to_string(),
-        as_of: call.now.to_string(),
-        source: Source::ZohoCrm,
+    let found = Found {
+        total,
+        stages,
+        listed,
     };
+    let output = found.shape(&binding, page, slice, &org.currency, call.now);
     Ok(Answer {
+        text: tell(&output),
+        records: output.items.len() as u64,
         output,
-        text,
-        records,
     })
 }
 
@@ -202,80 +198,98 @@ impl Filters {
     }
 }
 
-fn summarise(
+/// What Zoho gave.
+struct Found {
     total: DealTotal,
     stages: Vec<DealTotal>,
     listed: Listed<deals::Deal>,
-    binding: &Binding,
-    page: u32,
-    slice: Slice,
-) -> Summary {
-    let mut rows = listed.rows;
-    rows.truncate(usize::try_from(slice.size).unwrap_or(usize::MAX));
-    let items: Vec<Deal> = rows.into_iter().map(Deal::from).collect();
-    let complete = page == 1 && !listed.more;
-    let weighted = items.iter().filter_map(|deal| deal.weighted_amount).sum();
-    let goes_on = listed.more && page < cursor::MAX_PAGE;
-    let by_stage = stages.into_iter().take(MOST_STAGES).map(|stage| Stage {
-        stage: stage
-            .group
-            .map(|name| name.as_str().to_owned())
-            .unwrap_or_default(),
-        amount: cents(stage.amount),
-        deals: stage.deals,
-    });
-    Summary {
-        total_deals: total.deals,
-        total_amount: cents(total.amount),
-        weighted_amount: complete.then(|| cents(weighted)),
-        by_stage: by_stage.collect(),
-        count: items.len(),
-        items,
-        more: listed.more,
-        cursor: goes_on.then(|| binding.cursor(&(page + 1).to_string())),
-        limited_to: slice.limited_to,
+}
+
+impl Found {
+    fn shape(
+        self,
+        binding: &Binding,
+        page: u32,
+        slice: Slice,
+        currency: &str,
+        now: Timestamp,
+    ) -> Output {
+        let more = self.listed.more;
+        let mut rows = self.listed.rows;
+        rows.truncate(usize::try_from(slice.size).unwrap_or(usize::MAX));
+        let items: Vec<Deal> = rows.into_iter().map(Deal::from).collect();
+        let complete = page == 1 && !more;
+        let weighted = items.iter().filter_map(|deal| deal.weighted_amount).sum();
+        let by_stage = self
+            .stages
+            .into_iter()
+            .take(MOST_STAGES)
+            .map(|stage| Stage {
+                stage: stage.group.unwrap_or_default(),
+                amount: cents(stage.amount),
+                deals: stage.deals,
+            });
+        let goes_on = more && page < cursor::MAX_PAGE;
+        Output {
+            count: items.len(),
+            items,
+            more,
+            cursor: goes_on.then(|| binding.cursor(&(page + 1).to_string())),
+            limited_to: slice.limited_to,
+            standing: None,
+            totals: Some(Totals {
+                deals: self.total.deals,
+                amount: cents(self.total.amount),
+                weighted_amount: complete.then(|| cents(weighted)),
+                by_stage: by_stage.collect(),
+            }),
+            currency: currency.to_owned(),
+            as_of: now.to_string(),
+            source: SOURCE,
+        }
     }
 }
 
-fn tell(summary: &Summary, currency: &str) -> String {
-    let mut text = Text::new(format!(
-        "{} for {} in all.",
-        count(summary.total_deals, "deal"),
-        money(summary.total_amount, currency)
-    ));
-    if let Some(weighted) = summary.weighted_amount {
-        text.line(format!(
-            "Weighted by probability: {}.",
-            money(weighted, currency)
-        ));
+fn tell(output: &Output) -> String {
+    let currency = &output.currency;
+    let shown = |amount| money(amount, currency);
+    let mut text = Text::new(match &output.totals {
+        Some(totals) => format!(
+            "{} for {} in all.",
+            count(totals.deals, "deal"),
+            shown(totals.amount)
+        ),
+        None => count(output.items.len() as u64, "deal"),
+    });
+    if let Some(totals) = &output.totals {
+        if let Some(weighted) = totals.weighted_amount {
+            text.line(format!("Weighted by probability: {}.", shown(weighted)));
+        }
+        for stage in &totals.by_stage {
+            let (name, deals) = (
+                brief_or_dash(Some(&stage.stage)),
+                count(stage.deals, "deal"),
+            );
+            text.line(format!("- {name}: {} in {deals}", shown(stage.amount)));
+        }
     }
-    for stage in &summary.by_stage {
-        let amount = money(stage.amount, currency);
-        let name = crate::zoho::CrmText::clean(&stage.stage);
-        text.line(format!(
-            "- {}: {amount} in {}",
-            brief_or_dash(Some(&name)),
-            count(stage.deals, "deal")
-        ));
-    }
-    if !summary.items.is_empty() {
+    if !output.items.is_empty() {
         text.line("Largest:");
     }
-    for deal in &summary.items {
+    for deal in &output.items {
         text.line(format!(
             "- {} ({}), {}, {}, closes {}",
             brief_or_dash(deal.name.as_ref()),
             deal.id,
-            deal.amount
-                .map_or_else(|| "no amount".to_owned(), |amount| money(amount, currency)),
+            deal.amount.map_or_else(|| "no amount".to_owned(), shown),
             brief_or_dash(deal.stage.as_ref()),
             deal.closing_date.as_deref().unwrap_or("-"),
         ));
     }
-    if let Some(rows) = summary.limited_to {
+    if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));
     }
-    if summary.cursor.is_some() {
+    if output.cursor.is_some() {
         text.remark("Pass `cursor` with the same arguments for more deals.");
     }
     text.finish()
@@ -341,7 +355,7 @@ mod tests {
             amount,
             deals,
         };
-        let summary = |more, page| {
+        let output = |more, page| {
             let rows = vec![
                 a_deal(1, "Negotiation", 1000.0),
                 a_deal(2, "Negotiation", 500.0),
@@ -351,36 +365,25 @@ mod tests {
                 limited_to: None,
             };
             let binding = Binding::new("get_deal_summary", &(), 2);
-            let listed = Listed { rows, more };
-            summarise(
-                sum(1500.0, 2),
-                vec![sum(1500.0, 2)],
-                listed,
-                &binding,
-                page,
-                slice,
-            )
+            let found = Found {
+                total: sum(1500.0, 2),
+                stages: vec![sum(1500.0, 2)],
+                listed: Listed { rows, more },
+            };
+            found.shape(&binding, page, slice, "EUR", Timestamp::UNIX_EPOCH)
         };
-        assert_eq!(summary(false, 1).weighted_amount, Some(600.0));
-        assert_eq!(summary(false, 2).weighted_amount, None);
-        let part = summary(true, 1);
-        assert_eq!(part.weighted_amount, None);
+        let weighted = |output: Output| output.totals.unwrap().weighted_amount;
+        assert_eq!(weighted(output(false, 1)), Some(600.0));
+        assert_eq!(weighted(output(false, 2)), None);
+        assert_eq!(weighted(output(true, 1)), None);
+        let part = output(true, 1);
         assert!(part.cursor.is_some());
-        let text = tell(&part, "EUR");
+        let text = tell(&part);
         assert!(
             text.starts_with("2 deals for EUR 1,500.00 in all."),
             "{text}"
         );
         assert!(text.len() <= 1500);
-        assert_fits(
-            "get_deal_summary",
-            &Output {
-                deal: None,
-                summary: Some(part),
-                currency: "EUR".to_owned(),
-                as_of: jiff::Timestamp::UNIX_EPOCH.to_string(),
-                source: Source::ZohoCrm,
-            },
-        );
+        assert_fits("get_deal_summary", &part);
     }
 }

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Context, Tool, ToolError,
     concurrent::{Figure, Question, figure, gather},
-    period::{CompareTo, Days, Period, Shown},
-    record::{Source, cents, percent},
+    period::{CompareTo, Days, Period},
+    record::{SOURCE, cents, percent},
     slice::Slice,
     text::{Text, brief_or_dash, count, money},
 };
@@ -26,8 +26,7 @@ pub(super) struct GetRevenueReport;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// this|last_month|quarter|year, next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn,
-    /// YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
+    /// this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
     period: Option<Period>,
     /// Default stage.
     group_by: Option<GroupBy>,
@@ -50,17 +49,16 @@ enum GroupBy {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
-    period: Shown,
-    /// The period is not over: its figures still grow.
+    /// Both days included.
+    period: String,
+    /// Not over yet.
     running: bool,
-    /// ISO 4217, of every amount.
     currency: String,
     /// Closed-won amount by closing date.
     revenue: f64,
     won_deals: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     compared_with: Option<Comparison>,
-    group_by: GroupBy,
     /// Largest first; months in order.
     groups: Vec<Group>,
     /// Groups that are not listed.
@@ -68,12 +66,14 @@ pub(super) struct Output {
     other_groups: Option<Others>,
     /// Open deals due to close in the period (group_by=stage).
     #[serde(skip_serializing_if = "Option::is_none")]
-    open_pipeline: Option<Total>,
-    /// The role's ceiling of groups, where it cut the list.
+    open_pipeline_amount: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_pipeline_deals: Option<u64>,
+    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     as_of: String,
-    source: Source,
+    source: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -87,7 +87,6 @@ struct Group {
     status: DealStatus,
     amount: f64,
     deals: u64,
-    /// Of the revenue.
     #[serde(skip_serializing_if = "Option::is_none")]
     share_percent: Option<f64>,
 }
@@ -99,17 +98,10 @@ struct Others {
     deals: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-struct Total {
-    amount: f64,
-    deals: u64,
-}
-
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Comparison {
-    from: String,
-    to: String,
+    period: String,
     revenue: f64,
     won_deals: u64,
     change: f64,
@@ -262,25 +254,20 @@ impl Report {
             revenue: cents(won.amount),
             won_deals: won.count,
             compared_with,
-            group_by: self.group_by,
             groups,
             limited_to: slice.limited_to.filter(|_| !left_out.is_empty()),
             other_groups: others(&left_out),
-            open_pipeline: open.map(|open| Total {
-                amount: cents(open.amount),
-                deals: open.count,
-            }),
+            open_pipeline_amount: open.map(|open| cents(open.amount)),
+            open_pipeline_deals: open.map(|open| open.count),
             as_of: now.to_string(),
-            source: Source::ZohoCrm,
+            source: SOURCE,
         })
     }
 }
 
 fn compare(now: Figure, before: Figure, days: Days) -> Comparison {
-    let Shown { from, to } = days.shown();
     Comparison {
-        from,
-        to,
+        period: days.shown(),
         revenue: cents(before.amount),
         won_deals: before.count,
         change: cents(now.amount - before.amount),
@@ -329,9 +316,9 @@ fn others(left_out: &[Group]) -> Option<Others> {
 
 fn tell(output: &Output) -> String {
     let currency = &output.currency;
-    let Shown { from, to } = &output.period;
     let mut text = Text::new(format!(
-        "Revenue from {from} to {to}{}: {} in {}.",
+        "Revenue in {}{}: {} in {}.",
+        output.period,
         if output.running {
             " (still running)"
         } else {
@@ -345,18 +332,17 @@ fn tell(output: &Output) -> String {
             .change_percent
             .map(|percent| format!(", {percent:+} %"));
         text.line(format!(
-            "Before ({} to {}): {}{}.",
-            before.from,
-            before.to,
+            "Before ({}): {}{}.",
+            before.period,
             money(before.revenue, currency),
             percent.unwrap_or_default(),
         ));
     }
-    if let Some(open) = &output.open_pipeline {
-        let amount = money(open.amount, currency);
+    if let Some((amount, deals)) = output.open_pipeline_amount.zip(output.open_pipeline_deals) {
+        let amount = money(amount, currency);
         text.line(format!(
             "Open and due in the period: {amount} in {}.",
-            count(open.deals, "deal")
+            count(deals, "deal")
         ));
     }
     for group in &output.groups {
@@ -460,13 +446,8 @@ mod tests {
             50,
         );
         assert_eq!(output.revenue, 900.0);
-        assert_eq!(
-            output.open_pipeline,
-            Some(Total {
-                amount: 400.0,
-                deals: 2
-            })
-        );
+        assert_eq!(output.open_pipeline_amount, Some(400.0));
+        assert_eq!(output.open_pipeline_deals, Some(2));
         assert_eq!(output.groups[0].share_percent, Some(100.0));
         assert_eq!(output.groups[1].share_percent, None);
         let compared = output.compared_with.as_ref().unwrap();
@@ -477,7 +458,7 @@ mod tests {
         let text = tell(&output);
         assert!(
             text.starts_with(
-                "Revenue from 2026-01-01 to 2026-03-31 (still running): EUR 900.00 in 2 won deals."
+                "Revenue in 2026-01-01..2026-03-31 (still running): EUR 900.00 in 2 won deals."
             ),
             "{text}"
         );

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::{ToSpan, civil::Date};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::{
     ToolError,
@@ -48,16 +48,6 @@ pub(super) struct Days {
     pub(super) last: Date,
     /// Whole months where the period is made of them: so the one before has whole months too.
     months: Option<i32>,
-}
-
-/// The days of a period, as an answer shows them.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Shown {
-    /// First day.
-    pub(super) from: String,
-    /// Last day, included.
-    pub(super) to: String,
 }
 
 impl Period {
@@ -168,11 +158,9 @@ impl Days {
         Ok(months)
     }
 
-    pub(super) fn shown(self) -> Shown {
-        Shown {
-            from: self.first.to_string(),
-            to: self.last.to_string(),
-        }
+    /// `first..last`: what [`Period`] reads.
+    pub(super) fn shown(self) -> String {
+        format!("{}..{}", self.first, self.last)
     }
 }
 
@@ -243,7 +231,7 @@ impl<'de> Deserialize<'de> for Period {
     }
 }
 
-inline_schema!([] Period, "Period", { "type": "string", "minLength": 4, "maxLength": 22 });
+inline_schema!([] Period, "Period", { "type": "string", "maxLength": 22 });
 
 const MAX_MONTHS: usize = 12;
 const MAX_YEARS: i32 = 5;

@@ -7,21 +7,7 @@ use serde::Serialize;
 use crate::zoho::{CrmText, RecordId, Reference, contacts, deals};
 
 /// Where an answer comes from: its texts are data.
-#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Source {
-    #[default]
-    ZohoCrm,
-}
-
-/// A lookup.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[schemars(description = "")]
-pub(super) struct Link {
-    pub(super) id: RecordId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<CrmText>,
-}
+pub(super) const SOURCE: &str = "zoho_crm";
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -40,15 +26,17 @@ pub(super) struct Contact {
     #[serde(skip_serializing_if = "Option::is_none")]
     department: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) account: Option<Link>,
+    pub(super) account: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    owner: Option<Link>,
+    account_id: Option<RecordId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_id: Option<RecordId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lead_source: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     created_time: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    modified_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_activity_time: Option<String>,
 }
@@ -72,11 +60,17 @@ pub(super) struct Deal {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) closing_date: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) account: Option<Link>,
+    pub(super) account: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    contact: Option<Link>,
+    account_id: Option<RecordId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) owner: Option<Link>,
+    contact: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contact_id: Option<RecordId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner_id: Option<RecordId>,
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     kind: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,17 +83,18 @@ pub(super) struct Deal {
     last_activity_time: Option<String>,
 }
 
-impl From<Reference> for Link {
-    fn from(reference: Reference) -> Self {
-        Self {
-            id: reference.id,
-            name: reference.name,
-        }
+/// A lookup as two fields beside each other, which costs a schema less than an object would.
+fn split(reference: Option<Reference>) -> (Option<CrmText>, Option<RecordId>) {
+    match reference {
+        Some(reference) => (reference.name, Some(reference.id)),
+        None => (None, None),
     }
 }
 
 impl From<contacts::Contact> for Contact {
     fn from(row: contacts::Contact) -> Self {
+        let (account, account_id) = split(row.account);
+        let (owner, owner_id) = split(row.owner);
         Self {
             id: row.id,
             full_name: row.full_name,
@@ -108,11 +103,12 @@ impl From<contacts::Contact> for Contact {
             mobile: row.mobile,
             title: row.title,
             department: row.department,
-            account: row.account.map(Link::from),
-            owner: row.owner.map(Link::from),
+            account,
+            account_id,
+            owner,
+            owner_id,
             lead_source: row.lead_source,
             created_time: row.created_time,
-            modified_time: row.modified_time,
             last_activity_time: row.last_activity_time,
         }
     }
@@ -120,6 +116,9 @@ impl From<contacts::Contact> for Contact {
 
 impl From<deals::Deal> for Deal {
     fn from(row: deals::Deal) -> Self {
+        let (account, account_id) = split(row.account);
+        let (contact, contact_id) = split(row.contact);
+        let (owner, owner_id) = split(row.owner);
         let weighted = row.amount.zip(row.probability);
         Self {
             id: row.id,
@@ -129,9 +128,12 @@ impl From<deals::Deal> for Deal {
             probability: row.probability.map(cents),
             weighted_amount: weighted.map(|(amount, percent)| cents(amount * percent / 100.0)),
             closing_date: row.closing_date,
-            account: row.account.map(Link::from),
-            contact: row.contact.map(Link::from),
-            owner: row.owner.map(Link::from),
+            account,
+            account_id,
+            contact,
+            contact_id,
+            owner,
+            owner_id,
             kind: row.kind,
             lead_source: row.lead_source,
             next_step: row.next_step,

@@ -1,32 +1,40 @@
 //! The JSON schemas of a tool: small, closed in themselves, and what the code really takes.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rmcp::model::JsonObject;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
+use crate::zoho::{CrmText, notes::NoteParent};
+
 /// What a tool takes.
 pub(super) fn of_input<T: JsonSchema>() -> Arc<JsonObject> {
-    generate::<T>(SchemaSettings::draft2020_12().for_deserialize())
+    let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_deserialize());
+    trim(&mut schema, &[]);
+    object(schema)
 }
 
 /// What a tool answers.
 pub(super) fn of_output<T: JsonSchema>() -> Arc<JsonObject> {
-    generate::<T>(SchemaSettings::draft2020_12().for_serialize())
+    let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_serialize());
+    trim(&mut schema, &RANGES);
+    object(schema)
 }
 
 /// Some clients cannot follow `$ref`, so that everything stands where it is used.
-fn generate<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
+fn generate<T: JsonSchema>(settings: SchemaSettings) -> Value {
     let settings = settings.with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
-    let mut schema = settings
+    settings
         .into_generator()
         .into_root_schema_for::<T>()
-        .to_value();
-    trim(&mut schema);
+        .to_value()
+}
+
+fn object(schema: Value) -> Arc<JsonObject> {
     match schema {
         Value::Object(mut object) => {
             object.remove("description");
@@ -36,13 +44,17 @@ fn generate<T: JsonSchema>(settings: SchemaSettings) -> Arc<JsonObject> {
     }
 }
 
-/// Takes out what a model does not need: titles, Rust's number formats, and the `null` that an
-/// optional property may be but need not (it is still accepted).
-fn trim(schema: &mut Value) {
+/// Takes out what a model does not need: titles, Rust's number formats, texts for readers of the
+/// code, and the `null` that an optional property may be but need not (it is still accepted).
+fn trim(schema: &mut Value, besides: &[&str]) {
     match schema {
         Value::Object(object) => {
-            object.retain(|key, value| !(NOISE.contains(&key.as_str()) && !value.is_object()));
-            object.values_mut().for_each(trim);
+            object.retain(|key, value| {
+                // A property may be called as a keyword is; its value is an object then.
+                let noise = NOISE.contains(&key.as_str()) || besides.contains(&key.as_str());
+                !(noise && !value.is_object()) && !(key == "description" && is_for_coders(value))
+            });
+            object.values_mut().for_each(|value| trim(value, besides));
             let required: Vec<Value> = object
                 .get("required")
                 .and_then(Value::as_array)
@@ -56,9 +68,22 @@ fn trim(schema: &mut Value) {
                 }
             }
         }
-        Value::Array(values) => values.iter_mut().for_each(trim),
+        Value::Array(values) => values.iter_mut().for_each(|value| trim(value, besides)),
         _ => {}
     }
+}
+
+/// The texts on types of other rooms, which say nothing to a model.
+fn is_for_coders(description: &Value) -> bool {
+    static TEXTS: LazyLock<[Option<Value>; 2]> =
+        LazyLock::new(|| [text_of::<CrmText>(), text_of::<NoteParent>()]);
+    TEXTS.iter().any(|text| text.as_ref() == Some(description))
+}
+
+fn text_of<T: JsonSchema>() -> Option<Value> {
+    generate::<T>(SchemaSettings::draft2020_12())
+        .get("description")
+        .cloned()
 }
 
 fn take_null_out(property: &mut Value) {
@@ -91,6 +116,8 @@ fn take_null_out(property: &mut Value) {
     }
 }
 
+/// What an answer keeps to anyway, and a reader of answers need not check.
+const RANGES: [&str; 2] = ["pattern", "minimum"];
 const NOISE: [&str; 7] = [
     "$schema",
     "title",
@@ -107,7 +134,6 @@ mod tests {
     use serde_json::json;
 
     #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
-    #[expect(dead_code)]
     struct Sample {
         /// Its title.
         title: Option<String>,
@@ -117,14 +143,12 @@ mod tests {
     }
 
     #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
-    #[expect(dead_code)]
     struct Inner {
         kind: Option<Kind>,
     }
 
     #[derive(serde::Deserialize, serde::Serialize, JsonSchema)]
     #[serde(rename_all = "snake_case")]
-    #[expect(dead_code)]
     enum Kind {
         Small,
         Large,

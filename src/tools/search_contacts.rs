@@ -7,7 +7,7 @@ use super::{
     Answer, Context, Tool, ToolError,
     cursor::{self, Binding, CursorText},
     input::{Limit, Line},
-    record::{Contact, Source},
+    record::{Contact, SOURCE},
     slice::Slice,
     text::{Text, brief_or_dash, count},
 };
@@ -44,14 +44,13 @@ pub(super) struct Output {
     items: Vec<Contact>,
     count: usize,
     more: bool,
-    /// Pass it with the same arguments to go on.
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// The role's ceiling of rows, where it cut the limit.
+    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     as_of: String,
-    source: Source,
+    source: &'static str,
 }
 
 impl Tool for SearchContacts {
@@ -148,7 +147,7 @@ fn answer(
         cursor,
         limited_to: slice.limited_to,
         as_of: now.to_string(),
-        source: Source::ZohoCrm,
+        source: SOURCE,
     };
     Answer {
         text: tell(&output),
@@ -180,12 +179,7 @@ fn tell(output: &Output) -> String {
             brief_or_dash(contact.full_name.as_ref()),
             contact.id,
             brief_or_dash(contact.email.as_ref()),
-            brief_or_dash(
-                contact
-                    .account
-                    .as_ref()
-                    .and_then(|account| account.name.as_ref())
-            ),
+            brief_or_dash(contact.account.as_ref()),
         ));
     }
     if let Some(rows) = output.limited_to {

@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// A list of a contact.
+// A list of a contact.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]

@@ -178,10 +178,9 @@ mod tests {
             created_time: Some(Timestamp::from_second(second).unwrap().to_string()),
             modified_time: None,
         };
-        Entry {
-            kind,
-            ..Entry::from(note)
-        }
+        let mut entry = Entry::from(note);
+        entry.kind = kind;
+        entry
     }
 
     /// A Zoho that has these lists, newest first.

@@ -8,19 +8,17 @@ use super::Output;
 use crate::{
     tools::{
         Answer, Context, ToolError, input,
-        record::{Deal, Source, instant},
+        record::{Deal, SOURCE, instant},
         text::{Text, brief, brief_or_dash, count, money},
     },
     zoho::{CrmText, Page, RecordId, deals, notes},
 };
 use notes::NoteParent;
 
-/// A deal with what follows from its dates.
+// What follows from a deal's dates, and its last notes.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Standing {
-    #[serde(flatten)]
-    deal: Deal,
     closed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     age_days: Option<i64>,
@@ -66,26 +64,34 @@ pub(super) async fn answer(call: &Context<'_>, id: &RecordId) -> Result<Answer<O
     );
     let (org, deal) = (org?, deal?);
     let notes = notes.ok().map(|listed| listed.rows);
-    let standing = Standing::new(deal, notes, call.now, &org.time_zone);
+    let standing = Standing::new(&deal, notes, call.now, &org.time_zone);
     let records = 1 + standing.last_notes.as_ref().map_or(0, Vec::len) as u64;
-    let text = tell(&standing, &org.currency);
-    let output = Output {
-        deal: Some(standing),
-        summary: None,
-        currency: org.currency.to_string(),
-        as_of: call.now.to_string(),
-        source: Source::ZohoCrm,
-    };
+    let output = output(deal.into(), standing, &org.currency, call.now);
     Ok(Answer {
+        text: tell(&output),
         output,
-        text,
         records,
     })
 }
 
+fn output(deal: Deal, standing: Standing, currency: &str, now: Timestamp) -> Output {
+    Output {
+        items: vec![deal],
+        count: 1,
+        more: false,
+        cursor: None,
+        limited_to: None,
+        standing: Some(standing),
+        totals: None,
+        currency: currency.to_owned(),
+        as_of: now.to_string(),
+        source: SOURCE,
+    }
+}
+
 impl Standing {
     fn new(
-        deal: deals::Deal,
+        deal: &deals::Deal,
         notes: Option<Vec<notes::Note>>,
         now: Timestamp,
         zone: &TimeZone,
@@ -113,7 +119,6 @@ impl Standing {
             stalled_because.push(Reason::ClosingDatePassed);
         }
         Self {
-            deal: deal.into(),
             closed,
             age_days: created.map(|created| between(created, today)),
             days_to_close,
@@ -146,8 +151,11 @@ fn between(from: Date, to: Date) -> i64 {
     i64::from((to - from).get_days())
 }
 
-fn tell(standing: &Standing, currency: &str) -> String {
-    let deal = &standing.deal;
+fn tell(output: &Output) -> String {
+    let (Some(deal), Some(standing)) = (output.items.first(), &output.standing) else {
+        return Text::new("No deal.").finish();
+    };
+    let currency = &output.currency;
     let amount = deal
         .amount
         .map_or_else(|| "no amount".to_owned(), |amount| money(amount, currency));
@@ -199,7 +207,7 @@ mod tests {
     use super::*;
     use crate::tools::record::tests::{a_deal, assert_fits, id, text};
 
-    fn standing(stage: &str, now: &str) -> Standing {
+    fn answered(stage: &str, now: &str) -> Output {
         let note = notes::Note {
             id: id(3),
             title: text("Call"),
@@ -209,8 +217,14 @@ mod tests {
             modified_time: None,
         };
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let notes = Some(vec![note]);
-        Standing::new(a_deal(1, stage, 1000.0), notes, now.parse().unwrap(), &zone)
+        let deal = a_deal(1, stage, 1000.0);
+        let now = now.parse().unwrap();
+        let standing = Standing::new(&deal, Some(vec![note]), now, &zone);
+        output(deal.into(), standing, "EUR", now)
+    }
+
+    fn standing(stage: &str, now: &str) -> Standing {
+        answered(stage, now).standing.unwrap()
     }
 
     #[test]
@@ -224,11 +238,6 @@ mod tests {
         assert_eq!(
             deal.stalled_because,
             [Reason::NoActivity, Reason::ClosingDatePassed]
-        );
-        assert!(
-            tell(&deal, "EUR").contains("overdue by 1 day\n"),
-            "{}",
-            tell(&deal, "EUR")
         );
     }
 
@@ -248,23 +257,14 @@ mod tests {
 
     #[test]
     fn one_deal_fits_the_schema() {
-        let deal = standing("Negotiation", "2026-03-02T12:00:00Z");
-        let told = tell(&deal, "EUR");
-        assert!(
-            told.starts_with("Deal Difference engine (1): EUR 1,000.00, stage Negotiation."),
-            "{told}"
-        );
-        let note = &deal.last_notes.as_ref().unwrap()[0];
-        assert_eq!(note.text.as_ref().unwrap().len(), NOTE_CHARACTERS);
-        assert_fits(
-            "get_deal_summary",
-            &Output {
-                deal: Some(deal),
-                summary: None,
-                currency: "EUR".to_owned(),
-                as_of: Timestamp::UNIX_EPOCH.to_string(),
-                source: Source::ZohoCrm,
-            },
-        );
+        let output = answered("Negotiation", "2026-03-02T12:00:00Z");
+        let told = tell(&output);
+        let fact = "Deal Difference engine (1): EUR 1,000.00, stage Negotiation.";
+        assert!(told.starts_with(fact), "{told}");
+        assert!(told.contains("overdue by 1 day\n"), "{told}");
+        assert!(told.len() <= 1500);
+        assert_fits("get_deal_summary", &output);
+        let notes = output.standing.unwrap().last_notes.unwrap();
+        assert_eq!(notes[0].text.as_ref().unwrap().len(), NOTE_CHARACTERS);
     }
 }
