@@ -30,7 +30,7 @@ API keys, good until this process ends (send one as X-API-Key or as a bearer tok
 {keys}
 Call a tool:
   curl -s {url}/mcp -H 'X-API-Key: {key}' -H 'Content-Type: application/json' \
-    -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"search_contacts","arguments":{{"name":"Anna"}}}}}}'
+    -d '{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"search_contacts","arguments":{{"name":"Giulia"}}}}}}'
 
 Claude Code:
   claude mcp add --transport http zoho-demo {url}/mcp --header "X-API-Key: {key}"
@@ -44,7 +44,7 @@ Cursor (~/.cursor/mcp.json):
 VS Code (.vscode/mcp.json):
   {{"servers":{{"zoho-demo":{{"type":"http","url":"{url}/mcp","headers":{{"X-API-Key":"{key}"}}}}}}}}
 
-Then ask: "Find a contact called Anna and tell me what happened with her lately."
+Then ask: "Find a contact called Giulia and tell me what happened with her lately."
 Ctrl-C ends it.
 
 "#

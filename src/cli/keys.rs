@@ -19,7 +19,7 @@ use store::Store;
 
 /// Make, list, rotate and retire API keys.
 #[derive(Debug, clap::Args)]
-pub struct KeysCommand {
+pub(super) struct KeysCommand {
     #[command(subcommand)]
     action: Action,
 }
@@ -65,7 +65,7 @@ struct NewKey {
 
 /// Runs the command. A new key stands alone on its line of `out`; what there is to say about it
 /// goes to standard error.
-pub fn run(command: KeysCommand, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(command: KeysCommand, out: &mut impl Write) -> anyhow::Result<()> {
     perform(command.action, Timestamp::now(), out, &mut io::stderr())
 }
 
