@@ -119,27 +119,27 @@ impl App {
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
         let limiter = Arc::new(Limiter::new(rules));
         let policy = Arc::new(ArcSwap::from_pointee(config.policy()));
-        let permissions: Arc<[permit::Permission]> = tools::permissions().into();
-        let handler = Handler(Arc::new(Desk {
-            zoho: zoho.clone(),
-            audit: audit.clone(),
-            redactor: pseudonym_key.map_or_else(Redactor::random, |key| Redactor::new(&key)),
-            limiter: limiter.clone(),
-            policy: policy.clone(),
-            idempotency: Idempotency::default(),
-            tool_timeout: config.mcp.tool_timeout,
-            drain: drain.clone(),
-        }));
-        let health = Arc::new(Health {
-            zoho,
-            audit: audit.clone(),
-            authenticator: authenticator.clone(),
-            drain: drain.clone(),
-            started: Instant::now(),
-        });
         let answer = Arc::new(ArcSwap::from_pointee(config.limits.answer));
+        let tools: Arc<[permit::Permission]> = tools::permissions().into();
+        let redactor = pseudonym_key.map_or_else(Redactor::random, |key| Redactor::new(&key));
         Ok(Self {
-            handler,
+            handler: Handler(Arc::new(Desk {
+                zoho: zoho.clone(),
+                audit: audit.clone(),
+                redactor,
+                limiter: limiter.clone(),
+                policy: policy.clone(),
+                idempotency: Idempotency::default(),
+                tool_timeout: config.mcp.tool_timeout,
+                drain: drain.clone(),
+            })),
+            health: Arc::new(Health {
+                zoho,
+                audit: audit.clone(),
+                authenticator: authenticator.clone(),
+                drain: drain.clone(),
+                started: Instant::now(),
+            }),
             auth: auth::Gate {
                 authenticator,
                 audit: audit.clone(),
@@ -147,12 +147,12 @@ impl App {
             limit: limit::Gate {
                 limiter,
                 answer,
-                tools: permissions.clone(),
+                tools: tools.clone(),
                 audit: audit.clone(),
             },
             permit: permit::Gate {
                 policy,
-                tools: permissions,
+                tools,
                 audit,
             },
             body: call::Limits {
@@ -160,7 +160,6 @@ impl App {
                 deadline: config.mcp.body_timeout.duration(),
             },
             sessions: Arc::new(Sessions::new(config.mcp.clone(), drain.clone())),
-            health,
             drain,
             allowed: config.server.check().context("server")?,
             trusted_proxies: config.server.trusted_proxies.clone().into(),

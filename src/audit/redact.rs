@@ -237,7 +237,8 @@ mod tests {
             let names = CLASSES.iter().map(|(name, _)| (*name).to_owned());
             let arguments: Map<String, Value> = names.zip(values).collect();
             let out = redact(&Value::Object(arguments).to_string());
-            prop_assert!(out.len() < 8 << 10 && !out.contains(['\n', '\u{2028}', '\0']));
+            let one_line = out.len() < 8 << 10 && !out.contains(['\n', '\u{2028}', '\0']);
+            prop_assert!(one_line, "{}", out);
             prop_assert!(serde_json::from_str::<Map<String, Value>>(&out).is_ok(), "{}", out);
         }
     }
