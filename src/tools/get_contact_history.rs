@@ -14,7 +14,7 @@ use super::{
     input::{self, Limit, inline_schema},
     record::SOURCE,
     slice::Slice,
-    text::{Text, brief, brief_or_dash, count},
+    text::{Text, brief, brief_or_dash},
 };
 use crate::{
     audit::{Class, Classes},
@@ -56,7 +56,6 @@ pub(super) struct Output {
     cursor: Option<String>,
     /// Where a source failed, items are missing.
     sources: Vec<Status>,
-    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     as_of: String,
@@ -98,9 +97,6 @@ impl Tool for GetContactHistory {
         let slice = Slice::new(call, input.limit, 20);
         let binding = Binding::new(Self::NAME, &input, slice.size);
         let positions = input.positions(&binding)?;
-        if positions.is_empty() {
-            return Err(MALFORMED);
-        }
         let contact = call.crm.contact(&input.contact_id).await?;
         let since = input.since(call).await?;
         let steps = u32::try_from(positions.len())
@@ -157,6 +153,13 @@ impl Input {
 
     /// Where to go on in each list that is not at its end.
     fn positions(&self, binding: &Binding) -> Result<Positions, ToolError> {
+        let types = self.types.as_ref().map_or(1, Vec::len);
+        if !(1..=Kind::ALL.len()).contains(&types) {
+            return Err(ToolError::Argument {
+                argument: "types",
+                problem: "name 1 to 6 types, each once, or leave it out",
+            });
+        }
         match &self.cursor {
             Some(cursor) => merge::read(&binding.position(cursor)?).ok_or(MALFORMED),
             None => {
@@ -262,11 +265,10 @@ fn answer(
 }
 
 fn tell(output: &Output) -> String {
+    let number = output.items.len();
     let mut text = Text::new(format!(
-        "{} for contact {} ({}){}.",
-        count(output.items.len() as u64, "entrie")
-            .replace("entrie", "entry")
-            .replace("entrys", "entries"),
+        "{number} {} for contact {} ({}){}.",
+        if number == 1 { "entry" } else { "entries" },
         brief_or_dash(output.contact_name.as_ref()),
         output.contact_id,
         if output.more {
@@ -367,6 +369,12 @@ mod tests {
         let some = positions(json!({"contact_id": "1", "types": ["emails", "notes", "notes"]}));
         assert_eq!(some, [Kind::Notes, Kind::Emails]);
         assert!(read(json!({"contact_id": "1", "types": ["secrets"]})).is_err());
+        for types in [json!([]), json!(vec!["notes"; 7])] {
+            let input = read(json!({"contact_id": "1", "types": types})).unwrap();
+            let binding = Binding::new("get_contact_history", &input, 20);
+            let refusal = input.positions(&binding).unwrap_err().to_string();
+            assert!(refusal.contains("`types`"), "{refusal}");
+        }
     }
 
     #[test]

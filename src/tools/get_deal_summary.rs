@@ -34,7 +34,7 @@ pub(super) struct Input {
     filters: Option<Filters>,
     /// Deals to list, default 10.
     limit: Option<Limit>,
-    /// From the last answer, to go on in the list.
+    /// From the last answer, to go on.
     #[serde(skip_serializing)]
     cursor: Option<CursorText>,
 }
@@ -73,7 +73,6 @@ pub(super) struct Output {
     more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     /// How the deal of deal_id stands.
