@@ -107,7 +107,7 @@ impl Tool for GetContactHistory {
             .iter()
             .map(|&position| list(call.crm, &input.contact_id, position, slice));
         let results = gather(call.progress, 1, "reading lists", asked.collect()).await;
-        let lanes = lanes(positions, results, since)?;
+        let lanes = lanes(positions, results, slice.size, since)?;
         Ok(answer(&contact, lanes, &binding, slice, call.now))
     }
 }
@@ -205,13 +205,14 @@ fn entries<T: Into<Entry>>(listed: Listed<T>) -> Listed<Entry> {
 fn lanes(
     positions: Positions,
     results: Vec<Result<Listed<Entry>, ZohoError>>,
+    size: u32,
     since: Option<Timestamp>,
 ) -> Result<Vec<Lane>, ToolError> {
     let mut lanes = Vec::new();
     let mut first_failure = None;
     for (position, result) in positions.into_iter().zip(results) {
         lanes.push(match result {
-            Ok(listed) => Lane::new(position, listed, since),
+            Ok(listed) => Lane::new(position, listed, size, since),
             Err(error) => {
                 first_failure.get_or_insert(error);
                 Lane::failed(position)
@@ -308,6 +309,9 @@ fn tell(output: &Output) -> String {
     if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));
     }
+    if output.cursor.is_none() && output.more {
+        text.remark("Older entries are out of reach: ask for fewer types, or look in the CRM.");
+    }
     if output.cursor.is_some() {
         text.remark("Pass `cursor` with the same arguments to go on.");
     }
@@ -401,7 +405,7 @@ mod tests {
             rows: vec![note(1, "2026-01-01T00:00:00Z")],
             more: false,
         };
-        let lanes = lanes(places, vec![Ok(notes), failed()], None).unwrap();
+        let lanes = lanes(places, vec![Ok(notes), failed()], 20, None).unwrap();
         let slice = Slice {
             size: 20,
             limited_to: None,
@@ -425,7 +429,9 @@ mod tests {
     #[test]
     fn when_every_list_fails_the_call_fails() {
         let places = vec![Position::start(Kind::Notes), Position::start(Kind::Deals)];
-        let refusal = lanes(places, vec![failed(), failed()], None).err().unwrap();
+        let refusal = lanes(places, vec![failed(), failed()], 20, None)
+            .err()
+            .unwrap();
         assert_eq!(refusal.kind(), "zoho_unavailable");
     }
 
@@ -437,6 +443,7 @@ mod tests {
         let lane = Lane::new(
             Position::start(Kind::Notes),
             Listed { rows, more: false },
+            3,
             None,
         );
         let binding = Binding::new("get_contact_history", &(), 3);

@@ -228,7 +228,7 @@ impl Found {
                 amount: cents(stage.amount),
                 deals: stage.deals,
             });
-        let goes_on = more && page < cursor::MAX_PAGE;
+        let goes_on = more && u64::from(page + 1) * u64::from(slice.size) <= MOST_LISTED;
         Output {
             count: items.len(),
             items,
@@ -294,6 +294,8 @@ fn tell(output: &Output) -> String {
     text.finish()
 }
 
+/// A query reaches 100,000 rows.
+const MOST_LISTED: u64 = 100_000;
 /// Of a pipeline; there are hardly more than ten.
 const MOST_STAGES: usize = 50;
 
