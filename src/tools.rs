@@ -280,10 +280,3 @@ mod tests {
         }
     }
 }
-#[cfg(test)]
-#[test]
-fn zz_print() {
-    for row in table() {
-        println!("{}\n", serde_json::to_string(&row.definition).unwrap());
-    }
-}

@@ -41,6 +41,7 @@ pub(super) struct Input {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
     note_id: RecordId,
+    #[schemars(with = "String")]
     module: NoteParent,
     record_id: RecordId,
     #[serde(skip_serializing_if = "Option::is_none")]

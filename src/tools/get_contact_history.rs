@@ -14,7 +14,7 @@ use super::{
     input::{self, Limit, inline_schema},
     record::SOURCE,
     slice::Slice,
-    text::{Text, brief, brief_or_dash, count},
+    text::{Text, brief, brief_or_dash},
 };
 use crate::{
     audit::{Class, Classes},
@@ -56,7 +56,6 @@ pub(super) struct Output {
     cursor: Option<String>,
     /// Where a source failed, items are missing.
     sources: Vec<Status>,
-    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     as_of: String,
@@ -98,9 +97,6 @@ impl Tool for GetContactHistory {
         let slice = Slice::new(call, input.limit, 20);
         let binding = Binding::new(Self::NAME, &input, slice.size);
         let positions = input.positions(&binding)?;
-        if positions.is_empty() {
-            return Err(MALFORMED);
-        }
         let contact = call.crm.contact(&input.contact_id).await?;
         let since = input.since(call).await?;
         let steps = u32::try_from(positions.len())
@@ -111,7 +107,7 @@ impl Tool for GetContactHistory {
             .iter()
             .map(|&position| list(call.crm, &input.contact_id, position, slice));
         let results = gather(call.progress, 1, "reading lists", asked.collect()).await;
-        let lanes = lanes(positions, results, since)?;
+        let lanes = lanes(positions, results, slice.size, since)?;
         Ok(answer(&contact, lanes, &binding, slice, call.now))
     }
 }
@@ -157,6 +153,13 @@ impl Input {
 
     /// Where to go on in each list that is not at its end.
     fn positions(&self, binding: &Binding) -> Result<Positions, ToolError> {
+        let types = self.types.as_ref().map_or(1, Vec::len);
+        if !(1..=Kind::ALL.len()).contains(&types) {
+            return Err(ToolError::Argument {
+                argument: "types",
+                problem: "name 1 to 6 types, each once, or leave it out",
+            });
+        }
         match &self.cursor {
             Some(cursor) => merge::read(&binding.position(cursor)?).ok_or(MALFORMED),
             None => {
@@ -202,13 +205,14 @@ fn entries<T: Into<Entry>>(listed: Listed<T>) -> Listed<Entry> {
 fn lanes(
     positions: Positions,
     results: Vec<Result<Listed<Entry>, ZohoError>>,
+    size: u32,
     since: Option<Timestamp>,
 ) -> Result<Vec<Lane>, ToolError> {
     let mut lanes = Vec::new();
     let mut first_failure = None;
     for (position, result) in positions.into_iter().zip(results) {
         lanes.push(match result {
-            Ok(listed) => Lane::new(position, listed, since),
+            Ok(listed) => Lane::new(position, listed, size, since),
             Err(error) => {
                 first_failure.get_or_insert(error);
                 Lane::failed(position)
@@ -262,11 +266,10 @@ fn answer(
 }
 
 fn tell(output: &Output) -> String {
+    let number = output.items.len();
     let mut text = Text::new(format!(
-        "{} for contact {} ({}){}.",
-        count(output.items.len() as u64, "entrie")
-            .replace("entrie", "entry")
-            .replace("entrys", "entries"),
+        "{number} {} for contact {} ({}){}.",
+        if number == 1 { "entry" } else { "entries" },
         brief_or_dash(output.contact_name.as_ref()),
         output.contact_id,
         if output.more {
@@ -305,6 +308,9 @@ fn tell(output: &Output) -> String {
     }
     if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));
+    }
+    if output.cursor.is_none() && output.more {
+        text.remark("Older entries are out of reach: ask for fewer types, or look in the CRM.");
     }
     if output.cursor.is_some() {
         text.remark("Pass `cursor` with the same arguments to go on.");
@@ -367,6 +373,12 @@ mod tests {
         let some = positions(json!({"contact_id": "1", "types": ["emails", "notes", "notes"]}));
         assert_eq!(some, [Kind::Notes, Kind::Emails]);
         assert!(read(json!({"contact_id": "1", "types": ["secrets"]})).is_err());
+        for types in [json!([]), json!(vec!["notes"; 7])] {
+            let input = read(json!({"contact_id": "1", "types": types})).unwrap();
+            let binding = Binding::new("get_contact_history", &input, 20);
+            let refusal = input.positions(&binding).unwrap_err().to_string();
+            assert!(refusal.contains("`types`"), "{refusal}");
+        }
     }
 
     #[test]
@@ -393,7 +405,7 @@ mod tests {
             rows: vec![note(1, "2026-01-01T00:00:00Z")],
             more: false,
         };
-        let lanes = lanes(places, vec![Ok(notes), failed()], None).unwrap();
+        let lanes = lanes(places, vec![Ok(notes), failed()], 20, None).unwrap();
         let slice = Slice {
             size: 20,
             limited_to: None,
@@ -417,7 +429,9 @@ mod tests {
     #[test]
     fn when_every_list_fails_the_call_fails() {
         let places = vec![Position::start(Kind::Notes), Position::start(Kind::Deals)];
-        let refusal = lanes(places, vec![failed(), failed()], None).err().unwrap();
+        let refusal = lanes(places, vec![failed(), failed()], 20, None)
+            .err()
+            .unwrap();
         assert_eq!(refusal.kind(), "zoho_unavailable");
     }
 
@@ -429,6 +443,7 @@ mod tests {
         let lane = Lane::new(
             Position::start(Kind::Notes),
             Listed { rows, more: false },
+            3,
             None,
         );
         let binding = Binding::new("get_contact_history", &(), 3);

@@ -49,17 +49,22 @@ pub(super) struct Output {
     won: Option<Money>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<Money>,
-    /// Percent of closed deals.
+    /// Of the deals closed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    win_rate: Option<Number>,
+    win_rate_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    average_won_deal: Option<Number>,
+    previous_win_rate_percent: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    new_contacts: Option<Number>,
+    average_won_deal: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_average_won_deal: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_contacts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_new_contacts: Option<u64>,
     /// Now.
     #[serde(skip_serializing_if = "Option::is_none")]
     overdue_tasks: Option<u64>,
-    /// Figures that Zoho did not give this time.
     unavailable: Vec<&'static str>,
     as_of: String,
     source: &'static str,
@@ -82,14 +87,6 @@ struct Money {
     previous_amount: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     change_percent: Option<f64>,
-}
-
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Number {
-    value: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous: Option<f64>,
 }
 
 impl Tool for GetDashboardMetrics {
@@ -259,12 +256,11 @@ impl Figures {
         currency: &str,
         now: Timestamp,
     ) -> Output {
-        let number = |value: Option<f64>, previous| value.map(|value| Number { value, previous });
         let open = self.get(Name::OpenPipeline).map(|open| Total {
             deals: open.count,
             amount: cents(open.amount),
         });
-        let counted = |name| self.get(name).map(|figure| as_number(figure.count));
+        let counted = |name| self.get(name).map(|figure| figure.count);
         Output {
             period: days.shown(),
             running: days.is_running(today),
@@ -273,12 +269,12 @@ impl Figures {
             open_pipeline: open,
             won: self.money(Name::Won, Name::PreviousWon),
             lost: self.money(Name::Lost, Name::PreviousLost),
-            win_rate: number(
-                self.win_rate(Name::Won, Name::Lost),
-                self.win_rate(Name::PreviousWon, Name::PreviousLost),
-            ),
-            average_won_deal: number(self.average(Name::Won), self.average(Name::PreviousWon)),
-            new_contacts: number(counted(Name::NewContacts), counted(Name::PreviousContacts)),
+            win_rate_percent: self.win_rate(Name::Won, Name::Lost),
+            previous_win_rate_percent: self.win_rate(Name::PreviousWon, Name::PreviousLost),
+            average_won_deal: self.average(Name::Won),
+            previous_average_won_deal: self.average(Name::PreviousWon),
+            new_contacts: counted(Name::NewContacts),
+            previous_new_contacts: counted(Name::PreviousContacts),
             overdue_tasks: self.get(Name::OverdueTasks).map(|figure| figure.count),
             unavailable: self.unavailable,
             as_of: now.to_string(),
@@ -330,27 +326,19 @@ fn tell(output: &Output) -> String {
         let amount = money(amount, currency);
         text.line(format!("- {label}: {amount} in {}", count(deals, "deal")));
     }
-    if let Some(rate) = &output.win_rate {
-        text.line(format!(
-            "- win rate: {} %{}",
-            rate.value,
-            before(rate, |value| format!("{value} %"))
-        ));
-    }
-    if let Some(average) = &output.average_won_deal {
-        let shown = |value| money(value, currency);
-        text.line(format!(
-            "- average won deal: {}{}",
-            shown(average.value),
-            before(average, shown)
-        ));
-    }
-    if let Some(contacts) = &output.new_contacts {
-        text.line(format!(
-            "- new contacts: {}{}",
-            contacts.value,
-            before(contacts, |value| value.to_string())
-        ));
+    let shown = |amount| money(amount, currency);
+    let share = |rate| format!("{rate} %");
+    let plain = |count: u64| count.to_string();
+    let rates = (output.win_rate_percent, output.previous_win_rate_percent);
+    let averages = (output.average_won_deal, output.previous_average_won_deal);
+    let contacts = (output.new_contacts, output.previous_new_contacts);
+    let lines = [
+        compared("win rate", rates, share),
+        compared("average won deal", averages, shown),
+        compared("new contacts", contacts, plain),
+    ];
+    for line in lines.into_iter().flatten() {
+        text.line(line);
     }
     if let Some(tasks) = output.overdue_tasks {
         text.line(format!("- overdue tasks now: {tasks}"));
@@ -364,11 +352,14 @@ fn tell(output: &Output) -> String {
     text.finish()
 }
 
-fn before(number: &Number, shown: impl Fn(f64) -> String) -> String {
-    let previous = number.previous.map(shown);
-    previous
-        .map(|previous| format!(" (before: {previous})"))
-        .unwrap_or_default()
+fn compared<T>(
+    label: &str,
+    (now, before): (Option<T>, Option<T>),
+    shown: impl Fn(T) -> String,
+) -> Option<String> {
+    let now = shown(now?);
+    let before = before.map(|before| format!(" (before: {})", shown(before)));
+    Some(format!("- {label}: {now}{}", before.unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -440,10 +431,10 @@ mod tests {
             (won.deals, won.amount, won.change_percent),
             (3, 900.0, Some(50.0))
         );
-        let rate = output.win_rate.as_ref().unwrap();
-        assert_eq!((rate.value, rate.previous), (75.0, Some(50.0)));
-        let average = output.average_won_deal.as_ref().unwrap();
-        assert_eq!((average.value, average.previous), (300.0, Some(300.0)));
+        assert_eq!(output.win_rate_percent, Some(75.0));
+        assert_eq!(output.previous_win_rate_percent, Some(50.0));
+        assert_eq!(output.average_won_deal, Some(300.0));
+        assert_eq!(output.previous_average_won_deal, Some(300.0));
         assert!(output.running);
         let text = tell(&output);
         assert!(
@@ -462,7 +453,7 @@ mod tests {
         let output = output(results).unwrap();
         assert_fits("get_dashboard_metrics", &output);
         assert_eq!(output.unavailable, ["won"]);
-        assert!(output.won.is_none() && output.win_rate.is_none());
+        assert!(output.won.is_none() && output.win_rate_percent.is_none());
         assert!(tell(&output).contains("Not available now: won."));
     }
 
@@ -477,6 +468,6 @@ mod tests {
         let results = (0..8).map(|_| Ok(Figure::default())).collect();
         let output = output(results).unwrap();
         assert_fits("get_dashboard_metrics", &output);
-        assert!(output.win_rate.is_none() && output.average_won_deal.is_none());
+        assert!(output.win_rate_percent.is_none() && output.average_won_deal.is_none());
     }
 }

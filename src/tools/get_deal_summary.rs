@@ -34,7 +34,7 @@ pub(super) struct Input {
     filters: Option<Filters>,
     /// Deals to list, default 10.
     limit: Option<Limit>,
-    /// From the last answer, to go on in the list.
+    /// From the last answer, to go on.
     #[serde(skip_serializing)]
     cursor: Option<CursorText>,
 }
@@ -73,7 +73,6 @@ pub(super) struct Output {
     more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     /// How the deal of deal_id stands.
@@ -229,7 +228,7 @@ impl Found {
                 amount: cents(stage.amount),
                 deals: stage.deals,
             });
-        let goes_on = more && page < cursor::MAX_PAGE;
+        let goes_on = more && u64::from(page + 1) * u64::from(slice.size) <= MOST_LISTED;
         Output {
             count: items.len(),
             items,
@@ -295,6 +294,8 @@ fn tell(output: &Output) -> String {
     text.finish()
 }
 
+/// A query reaches 100,000 rows.
+const MOST_LISTED: u64 = 100_000;
 /// Of a pipeline; there are hardly more than ten.
 const MOST_STAGES: usize = 50;
 

@@ -63,13 +63,14 @@ pub(super) struct Output {
     groups: Vec<Group>,
     /// Groups that are not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    other_groups: Option<Others>,
+    other_groups: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    other_groups_amount: Option<f64>,
     /// Open deals due to close in the period (group_by=stage).
     #[serde(skip_serializing_if = "Option::is_none")]
     open_pipeline_amount: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     open_pipeline_deals: Option<u64>,
-    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     as_of: String,
@@ -89,13 +90,6 @@ struct Group {
     deals: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     share_percent: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
-struct Others {
-    groups: u64,
-    amount: f64,
-    deals: u64,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -246,6 +240,8 @@ impl Report {
             _ => usize::try_from(slice.size).unwrap_or(usize::MAX),
         };
         let left_out = groups.split_off(size.min(groups.len()));
+        let others =
+            (!left_out.is_empty()).then(|| cents(left_out.iter().map(|group| group.amount).sum()));
         let open = rest.first().filter(|_| self.group_by == GroupBy::Stage);
         Ok(Output {
             period: self.days.shown(),
@@ -256,7 +252,8 @@ impl Report {
             compared_with,
             groups,
             limited_to: slice.limited_to.filter(|_| !left_out.is_empty()),
-            other_groups: others(&left_out),
+            other_groups: others.map(|_| left_out.len() as u64),
+            other_groups_amount: others,
             open_pipeline_amount: open.map(|open| cents(open.amount)),
             open_pipeline_deals: open.map(|open| open.count),
             as_of: now.to_string(),
@@ -306,14 +303,6 @@ fn by_month(days: Days, figures: &[Figure], revenue: f64) -> Result<Vec<Group>, 
     Ok(groups.collect())
 }
 
-fn others(left_out: &[Group]) -> Option<Others> {
-    (!left_out.is_empty()).then(|| Others {
-        groups: left_out.len() as u64,
-        amount: cents(left_out.iter().map(|group| group.amount).sum()),
-        deals: left_out.iter().map(|group| group.deals).sum(),
-    })
-}
-
 fn tell(output: &Output) -> String {
     let currency = &output.currency;
     let mut text = Text::new(format!(
@@ -359,12 +348,9 @@ fn tell(output: &Output) -> String {
             brief_or_dash(Some(&name))
         ));
     }
-    if let Some(others) = &output.other_groups {
-        let amount = money(others.amount, currency);
-        text.remark(&format!(
-            "{} not listed: {amount}.",
-            count(others.groups, "group")
-        ));
+    if let Some((groups, amount)) = output.other_groups.zip(output.other_groups_amount) {
+        let amount = money(amount, currency);
+        text.remark(&format!("{} not listed: {amount}.", count(groups, "group")));
     }
     text.finish()
 }
@@ -489,14 +475,8 @@ mod tests {
             .collect();
         let output = shape(report(GroupBy::Owner, &[(10, 10.0), (0, 0.0)], groups), 2);
         assert_eq!(output.groups.len(), 2);
-        assert_eq!(
-            output.other_groups,
-            Some(Others {
-                groups: 3,
-                amount: 9.0,
-                deals: 6
-            })
-        );
+        assert_eq!(output.other_groups, Some(3));
+        assert_eq!(output.other_groups_amount, Some(9.0));
         assert_eq!(output.limited_to, Some(2));
     }
 

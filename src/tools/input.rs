@@ -163,10 +163,10 @@ macro_rules! inline_schema {
 }
 pub(super) use inline_schema;
 
-inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "minLength": 1, "maxLength": MAX });
+inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "maxLength": MAX });
 inline_schema!([const MAX: usize] Prose<MAX>, "Prose", { "type": "string", "minLength": 1, "maxLength": MAX });
 inline_schema!([] Limit, "Limit", { "type": "integer", "minimum": 1, "maximum": Limit::MAX });
-inline_schema!([] Amount, "Amount", { "type": "number", "minimum": 0, "maximum": 1e12 });
+inline_schema!([] Amount, "Amount", { "type": "number", "minimum": 0, "maximum": 1_000_000_000_000_u64 });
 inline_schema!([] Day, "Day", { "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$" });
 
 /// Says what is wrong at `path`, by the schema alone.
@@ -243,9 +243,9 @@ fn remedy(node: &JsonObject) -> String {
         format!("one of {}", names.join(", "))
     } else {
         match node.get("type").and_then(Value::as_str) {
-            Some("string") if node.contains_key("maxLength") && node.contains_key("minLength") => {
-                let (least, most) = (text("minLength"), text("maxLength"));
-                format!("text of {least} to {most} characters without control characters")
+            Some("string") if node.contains_key("maxLength") => {
+                let most = text("maxLength");
+                format!("text of 1 to {most} characters without control characters")
             }
             Some("string") => format!("text of the form {}", text("pattern").trim_matches('"')),
             Some("integer") => format!(
@@ -332,7 +332,7 @@ mod tests {
             ),
             (
                 json!({"name": "x", "nested": {"least": -1}}),
-                "Argument `nested.least` must be a number from 0 to 1000000000000.0",
+                "Argument `nested.least` must be a number from 0 to 1000000000000",
             ),
             (
                 json!({"name": "x", "nested": {"zzz": 1}}),

@@ -54,7 +54,6 @@ pub(super) struct Deal {
     /// Percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<f64>,
-    /// amount × probability
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) weighted_amount: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -52,7 +52,7 @@ fn trim(schema: &mut Value, besides: &[&str]) {
             object.retain(|key, value| {
                 // A property may be called as a keyword is; its value is an object then.
                 let noise = NOISE.contains(&key.as_str()) || besides.contains(&key.as_str());
-                !(noise && !value.is_object()) && !(key == "description" && is_for_coders(value))
+                value.is_object() || !(noise || key == "description" && is_for_coders(value))
             });
             object.values_mut().for_each(|value| trim(value, besides));
             let required: Vec<Value> = object
@@ -93,12 +93,12 @@ fn take_null_out(property: &mut Value) {
     if let Some(Value::Array(variants)) = property.get_mut("enum") {
         variants.retain(|variant| !variant.is_null());
     }
-    if let Some(kind) = property.get_mut("type") {
-        if let Value::Array(kinds) = kind {
-            kinds.retain(|kind| kind != "null");
-            if let [one] = kinds.as_slice() {
-                *kind = one.clone();
-            }
+    if let Some(kind) = property.get_mut("type")
+        && let Value::Array(kinds) = kind
+    {
+        kinds.retain(|kind| kind != "null");
+        if let [one] = kinds.as_slice() {
+            *kind = one.clone();
         }
     }
     let alternatives = property.get("anyOf").and_then(Value::as_array);

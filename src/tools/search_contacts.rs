@@ -46,7 +46,6 @@ pub(super) struct Output {
     more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// The role's ceiling, where it cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     as_of: String,

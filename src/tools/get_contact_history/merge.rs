@@ -28,6 +28,8 @@ pub(super) struct Lane {
     position: Position,
     entries: std::iter::Peekable<std::vec::IntoIter<(Option<Timestamp>, Entry)>>,
     more_pages: bool,
+    /// The list goes on where no page reaches.
+    beyond_reach: bool,
     failed: bool,
 }
 
@@ -45,7 +47,12 @@ impl Position {
 impl Lane {
     /// What is left of a page. Zoho's lists are newest first, so that a page on which all is
     /// older than `since` is the last.
-    pub(super) fn new(position: Position, listed: Listed<Entry>, since: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        position: Position,
+        listed: Listed<Entry>,
+        size: u32,
+        since: Option<Timestamp>,
+    ) -> Self {
         let mut entries: Vec<_> = listed
             .rows
             .into_iter()
@@ -53,16 +60,16 @@ impl Lane {
             .filter(|(time, _)| since.is_none_or(|since| time.is_some_and(|time| time >= since)))
             .collect();
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
-        let more_pages = listed.more
-            && !entries.is_empty()
-            && position.kind != Kind::Emails
-            && position.page < MAX_PAGE;
+        let goes_on = listed.more && !entries.is_empty();
+        let reach = position.page.saturating_add(1).saturating_mul(size);
+        let more_pages = goes_on && position.kind != Kind::Emails && reach <= MOST_LISTED;
         entries.drain(..position.skip.min(entries.len()));
         let entries = entries.into_iter().peekable();
         Self {
             position,
             entries,
             more_pages,
+            beyond_reach: goes_on && !more_pages,
             failed: false,
         }
     }
@@ -73,6 +80,7 @@ impl Lane {
             position,
             entries: Vec::new().into_iter().peekable(),
             more_pages: false,
+            beyond_reach: false,
             failed: true,
         }
     }
@@ -86,7 +94,7 @@ impl Lane {
     }
 
     pub(super) fn has_more(&self) -> bool {
-        self.failed || self.more_pages || self.entries.len() > 0
+        self.failed || self.more_pages || self.beyond_reach || self.entries.len() > 0
     }
 
     /// Where it goes on after what was taken.
@@ -161,6 +169,9 @@ fn position(text: &str) -> Option<Position> {
         .then_some(Position { kind, page, skip })
 }
 
+/// Zoho pages through the first 2,000 rows of a list.
+const MOST_LISTED: u32 = 2000;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,7 +211,12 @@ mod tests {
             .map(|(n, second)| entry(at.kind, n as u64 + 1, *second))
             .collect();
         let more = from + rows.len() < seconds.len();
-        Lane::new(at, Listed { rows, more }, since)
+        Lane::new(
+            at,
+            Listed { rows, more },
+            u32::try_from(size).unwrap(),
+            since,
+        )
     }
 
     fn walk(
@@ -261,6 +277,28 @@ mod tests {
             .map(|(_, _, at)| at)
             .collect();
         assert_eq!(order, [9, 5]);
+    }
+
+    #[test]
+    fn the_end_of_what_zoho_pages_through_is_told_and_not_walked_into() {
+        let listed = || Listed {
+            rows: vec![entry(Kind::Notes, 1, 1)],
+            more: true,
+        };
+        let at = |kind, page| Position {
+            page,
+            ..Position::start(kind)
+        };
+        for (position, goes_on) in [
+            (at(Kind::Notes, 9), true),
+            (at(Kind::Notes, 10), false),
+            (at(Kind::Emails, 1), false),
+        ] {
+            let mut lanes = [Lane::new(position, listed(), 200, None)];
+            assert_eq!(newest(&mut lanes, 200).len(), 1);
+            assert!(lanes[0].has_more());
+            assert_eq!(!write(&lanes).is_empty(), goes_on, "{position:?}");
+        }
     }
 
     #[test]
