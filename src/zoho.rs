@@ -11,6 +11,8 @@ mod data_center;
 pub mod deals;
 pub mod error;
 mod exchange;
+#[cfg(test)]
+mod exchanges;
 mod http;
 pub mod id;
 mod kept;
