@@ -24,6 +24,8 @@ mod retry;
 mod row;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod signing_in;
 pub mod text;
 mod token;
 mod totals;

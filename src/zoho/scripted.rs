@@ -13,7 +13,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Config, Credentials, Crm, DataCenter, Scope, Zoho, lock};
+use super::{
+    Config, Credentials, Crm, DataCenter, RecordId, Scope, Zoho, ZohoError,
+    contacts::Contact,
+    lock,
+    notes::{Created, NewNote, NoteParent},
+};
 use crate::setting::Span;
 
 /// What the server does with a request.
@@ -35,7 +40,6 @@ pub(super) enum Say {
 /// A request that it saw.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    pub(super) method: String,
     pub(super) target: String,
     pub(super) authorization: Option<String>,
     pub(super) body: String,
@@ -215,11 +219,31 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
     }
     let mut line = head.split(' ');
     let seen = Seen {
-        method: line.next()?.to_owned(),
-        target: line.next()?.to_owned(),
+        target: line.nth(1)?.to_owned(),
         authorization: header("authorization"),
         body: String::from_utf8_lossy(&buffer[end..end + length]).into_owned(),
     };
     buffer.drain(..end + length);
     Some(seen)
+}
+
+pub(super) const ONE: &str = r#"{"data":[{"id":"5725767000000411001","Full_Name":"Ann\u202e Lee","Email":"a@example.com","Mobile":null,"Account_Name":{"name":"Zylker","id":"7"},"Owner":{"name":"Bo","id":"8","email":"b@example.com"},"Created_Time":"2026-05-14T12:52:27+03:00","$approved":true,"Tag":[]}],"info":{"per_page":10,"count":1,"page":1,"more_records":true}}"#;
+pub(super) const INVALID_TOKEN: &str =
+    r#"{"code":"INVALID_TOKEN","details":{},"message":"invalid oauth token","status":"error"}"#;
+pub(super) const NOTED: &str = r#"{"data":[{"code":"SUCCESS","details":{"Created_Time":"2026-05-14T12:54:39+03:00","id":"57"},"message":"record added","status":"success"}]}"#;
+
+fn id() -> RecordId {
+    "5725767000000411001".parse().unwrap()
+}
+
+pub(super) async fn contact(crm: &Crm) -> Result<Contact, ZohoError> {
+    crm.contact(&id()).await
+}
+
+pub(super) async fn note(crm: &Crm) -> Result<Created, ZohoError> {
+    let note = NewNote {
+        title: Some("Follow up".into()),
+        content: "call".into(),
+    };
+    crm.create_note(NoteParent::Contacts, &id(), &note).await
 }
