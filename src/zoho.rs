@@ -11,6 +11,8 @@ mod data_center;
 pub mod deals;
 pub mod error;
 mod exchange;
+#[cfg(test)]
+mod exchanges;
 mod http;
 pub mod id;
 mod kept;
@@ -22,6 +24,8 @@ mod retry;
 mod row;
 #[cfg(test)]
 mod scripted;
+#[cfg(test)]
+mod signing_in;
 pub mod text;
 mod token;
 mod totals;

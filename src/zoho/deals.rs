@@ -106,7 +106,7 @@ impl Crm {
             .rows
             .iter_mut()
             .filter_map(|deal| deal.owner.as_mut());
-        self.name_owners(owners).await?;
+        self.name_owners(owners).await;
         Ok(listed)
     }
 

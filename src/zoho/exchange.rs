@@ -16,7 +16,6 @@ use super::{
     Crm, Listed, Page, Problem, ZohoError,
     answer::{Fault, broken, judge, rows},
     coql::Select,
-    error::Code,
     http::{Reply, exchange},
     refused,
     retry::{Effect, passes, pause},
@@ -134,7 +133,7 @@ impl Crm {
         self.zoho.budget.earn();
         let (mut retries, mut renewed) = (0, false);
         loop {
-            let error = match self.attempt(ask).await {
+            let (error, sent) = match self.attempt(ask).await {
                 Ok(reply) => return Ok(reply),
                 // The request was not executed, so this is safe for writes too.
                 Err(Broke::Token(token)) if !renewed => {
@@ -142,16 +141,14 @@ impl Crm {
                     self.zoho.tokens.forget(&token);
                     continue;
                 }
-                Err(Broke::Token(_)) => {
-                    self.zoho.pulse.credentials(true);
-                    ZohoError::Credentials {
-                        code: Code::new("INVALID_TOKEN"),
-                    }
-                }
-                Err(Broke::Failed(error)) => error,
+                Err(Broke::Token(token)) => (self.zoho.tokens.refuse(&token), true),
+                Err(Broke::Failed(error)) => (error, true),
+                Err(Broke::Unsent(error)) => (error, false),
             };
             let Some(wait) = self.pause(ask.effect, &error, retries) else {
-                report(ask, &error, retries);
+                if sent {
+                    report(ask, &error, retries);
+                }
                 return Err(telling(error));
             };
             sleep(wait).await;
@@ -169,7 +166,11 @@ impl Crm {
 
     async fn attempt(&self, ask: &Ask) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
-        let token = zoho.tokens.get(self.deadline).await?;
+        let token = zoho
+            .tokens
+            .get(self.deadline)
+            .await
+            .map_err(Broke::Unsent)?;
         let _query_seat = match ask.query {
             true => Some(self.seat(&zoho.query_seats).await?),
             false => None,
@@ -177,11 +178,11 @@ impl Crm {
         let _seat = self.seat(&zoho.seats).await?;
         let began = Instant::now();
         if began >= self.deadline {
-            return Err(ZohoError::DeadlineExceeded.into());
+            return Err(Broke::Unsent(ZohoError::DeadlineExceeded));
         }
         if !zoho.breaker.admits(began) {
             let problem = Problem::CircuitOpen;
-            return Err(ZohoError::Unavailable { problem }.into());
+            return Err(Broke::Unsent(ZohoError::Unavailable { problem }));
         }
         self.credits.fetch_add(ask.credits, Ordering::Relaxed);
         let limit = self.deadline.min(began + zoho.request_timeout);
@@ -191,30 +192,34 @@ impl Crm {
             Ok(Ok(reply)) => match judge(ask.effect, &reply) {
                 Ok(()) => Ok(reply),
                 Err(Fault::TokenRefused) => Err(Broke::Token(token)),
-                Err(Fault::Failed(error)) => Err(error.into()),
+                Err(Fault::Failed(error)) => Err(Broke::Failed(error)),
             },
-            Ok(Err(problem)) => Err(broken(ask.effect, problem).into()),
+            Ok(Err(problem)) => Err(Broke::Failed(broken(ask.effect, problem))),
             Err(_) if ask.effect == Effect::Read && limit == self.deadline => {
-                return Err(ZohoError::DeadlineExceeded.into());
+                // A caller in a hurry proves nothing about Zoho, a patient one does.
+                if latency >= zoho.request_timeout / 2 {
+                    zoho.silent(latency);
+                }
+                return Err(Broke::Failed(ZohoError::DeadlineExceeded));
             }
-            Err(_) => Err(broken(ask.effect, Problem::Timeout).into()),
+            Err(_) => Err(Broke::Failed(broken(ask.effect, Problem::Timeout))),
         };
         match &result {
             Err(Broke::Failed(error)) if is_silence(error) => zoho.silent(latency),
             _ => zoho.answered(latency),
         }
         if result.is_ok() {
-            zoho.pulse.credentials(false);
+            zoho.tokens.accept();
         }
         result
     }
 
-    async fn seat<'a>(&self, seats: &'a Semaphore) -> Result<SemaphorePermit<'a>, ZohoError> {
+    async fn seat<'a>(&self, seats: &'a Semaphore) -> Result<SemaphorePermit<'a>, Broke> {
         match timeout_at(self.deadline, seats.acquire()).await {
             Ok(Ok(seat)) => Ok(seat),
-            Ok(Err(_)) | Err(_) => Err(ZohoError::Busy {
+            Ok(Err(_)) | Err(_) => Err(Broke::Unsent(ZohoError::Busy {
                 retry_after: Duration::ZERO,
-            }),
+            })),
         }
     }
 
@@ -238,12 +243,8 @@ impl Crm {
 enum Broke {
     Token(Arc<Token>),
     Failed(ZohoError),
-}
-
-impl From<ZohoError> for Broke {
-    fn from(error: ZohoError) -> Self {
-        Self::Failed(error)
-    }
+    /// It did not come to a request; who decided that has logged why.
+    Unsent(ZohoError),
 }
 
 /// Whether an error means that Zoho itself does not answer.
@@ -256,14 +257,7 @@ fn is_silence(error: &ZohoError) -> bool {
 
 /// Says once what failed, without ids, values or anything that Zoho wrote but a code.
 fn report(ask: &Ask, error: &ZohoError, retries: u32) {
-    let expected = matches!(
-        error,
-        ZohoError::NotFound
-            | ZohoError::Unavailable {
-                problem: Problem::CircuitOpen
-            }
-    );
-    if !expected {
+    if !matches!(error, ZohoError::NotFound) {
         let (method, route, attempt) = (&ask.method, ask.route, retries + 1);
         tracing::warn!(%method, route, attempt, %error, "a request to zoho failed");
     }

@@ -108,3 +108,21 @@ fn retry_after(response: &Response) -> Option<Duration> {
     let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(86_400)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_permission_nothing_is_sent_in_the_clear() {
+        let setup = HttpSetup {
+            connect_timeout: Duration::from_secs(1),
+            idle: 1,
+            https_only: true,
+            authorities: true,
+        };
+        let client = http_client(&setup).unwrap();
+        let result = exchange(client.get("http://127.0.0.1:9/"), 1).await;
+        assert_eq!(result.unwrap_err(), Problem::Connect);
+    }
+}

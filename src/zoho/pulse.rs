@@ -16,8 +16,6 @@ pub(super) struct Pulse(Mutex<Seen>);
 #[derive(Default)]
 struct Seen {
     down: bool,
-    /// A fresh token was refused.
-    refused: bool,
     latency: Duration,
     answered: Option<Instant>,
 }
@@ -38,11 +36,6 @@ impl Pulse {
         seen.latency = latency;
     }
 
-    /// Whether our credentials were taken.
-    pub(super) fn credentials(&self, refused: bool) {
-        lock(&self.0).refused = refused;
-    }
-
     /// Whether Zoho answered last, and not longer ago than `fresh`.
     pub(super) fn answered_within(&self, fresh: Duration, now: Instant) -> bool {
         let seen = lock(&self.0);
@@ -50,11 +43,11 @@ impl Pulse {
         !seen.down && seen.answered.is_some_and(recent)
     }
 
-    /// Sums it up.
-    pub(super) fn status(&self, no_token: bool) -> Status {
+    /// Sums it up; `refused` says that our credentials are.
+    pub(super) fn status(&self, refused: bool) -> Status {
         let seen = lock(&self.0);
         Status {
-            state: match (seen.refused || no_token, seen.down) {
+            state: match (refused, seen.down) {
                 (true, _) => State::CredentialsRefused,
                 (false, true) => State::Down,
                 (false, false) => State::Ok,

@@ -55,6 +55,8 @@ struct State {
     /// The last failure, until a token comes.
     stop: Option<Stop>,
     failures: u32,
+    /// Fresh tokens that were refused since one was taken.
+    unaccepted: u32,
     mints: Mints,
 }
 
@@ -118,6 +120,29 @@ impl Tokens {
         {
             state.token = None;
         }
+    }
+
+    /// Zoho refused a token that it had just minted, so another one would not help: nobody mints for
+    /// a while, longer each time.
+    pub(super) fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
+        self.forget(fresh);
+        let now = Instant::now();
+        let mut state = lock(&self.0.state);
+        let growth = 4_u32.saturating_pow(state.unaccepted.min(8));
+        let pause = (Duration::from_secs(2) * growth).min(Duration::from_secs(120));
+        state.unaccepted = state.unaccepted.saturating_add(1);
+        let stop = Stop {
+            why: Why::Refused(Code::new("INVALID_TOKEN")),
+            until: now + pause,
+        };
+        let error = stop.error(now);
+        state.stop = Some(stop);
+        error
+    }
+
+    /// Zoho took a token.
+    pub(super) fn accept(&self) {
+        lock(&self.0.state).unaccepted = 0;
     }
 
     /// The server that the current token is meant for.

@@ -55,9 +55,9 @@ impl Crm {
         match group {
             DealGroup::Owner => {
                 self.name_owners(rows.iter_mut().filter_map(|row| row.owner.as_mut()))
-                    .await?;
+                    .await;
             }
-            DealGroup::Account => self.name_accounts(&mut rows).await?,
+            DealGroup::Account => self.name_accounts(&mut rows).await,
             DealGroup::Stage | DealGroup::LeadSource | DealGroup::Type => {}
         }
         let mut totals: Vec<_> = rows.into_iter().map(|row| row.total(Some(group))).collect();
@@ -65,8 +65,8 @@ impl Crm {
         Ok(totals)
     }
 
-    /// Gives accounts the names that an answer left out.
-    async fn name_accounts(&self, rows: &mut [TotalRow]) -> Result<(), ZohoError> {
+    /// Gives accounts the names that an answer left out; nothing fails for want of a name.
+    async fn name_accounts(&self, rows: &mut [TotalRow]) {
         #[derive(Deserialize)]
         struct Account {
             id: RecordId,
@@ -80,7 +80,7 @@ impl Crm {
             .collect();
         for some in nameless.chunks_mut(MOST_NAMES) {
             let ids = some.iter().map(|account| Literal::Id(account.id.clone()));
-            let ask = Ask::coql(&Select {
+            let names = Select {
                 columns: vec![Column::Field("id"), Column::Field("Account_Name")],
                 from: "Accounts",
                 filter: vec![Condition::In("id", ids.collect())],
@@ -88,14 +88,16 @@ impl Crm {
                 order: None,
                 offset: 0,
                 limit: MOST_ROWS,
-            })?;
-            let found = self.list::<Account, Account>(&ask).await?.rows;
+            };
+            let Ok(ask) = Ask::coql(&names) else { return };
+            let Ok(found) = self.list::<Account, Account>(&ask).await else {
+                return;
+            };
             for account in some {
-                let own = found.iter().find(|found| found.id == account.id);
+                let own = found.rows.iter().find(|found| found.id == account.id);
                 account.name = own.and_then(|own| own.name.clone());
             }
         }
-        Ok(())
     }
 }
 

@@ -7,20 +7,18 @@ use serde::Deserialize;
 use super::{Crm, CrmText, Page, RecordId, Reference, ZohoError, exchange::Ask};
 
 impl Crm {
-    /// Gives owners the names that an answer left out. A user who is not known keeps none.
-    pub(super) async fn name_owners<'a>(
-        &self,
-        owners: impl Iterator<Item = &'a mut Reference>,
-    ) -> Result<(), ZohoError> {
+    /// Gives owners the names that an answer left out. Who is not known has none, and nothing fails
+    /// for want of a name.
+    pub(super) async fn name_owners<'a>(&self, owners: impl Iterator<Item = &'a mut Reference>) {
         let nameless: Vec<_> = owners.filter(|owner| owner.name.is_none()).collect();
         if nameless.is_empty() {
-            return Ok(());
+            return;
         }
-        let names = self.user_names().await?;
-        for owner in nameless {
-            owner.name = names.get(&owner.id).cloned();
+        if let Ok(names) = self.user_names().await {
+            for owner in nameless {
+                owner.name = names.get(&owner.id).cloned();
+            }
         }
-        Ok(())
     }
 
     async fn user_names(&self) -> Result<Arc<HashMap<RecordId, CrmText>>, ZohoError> {

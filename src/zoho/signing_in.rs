@@ -1,0 +1,139 @@
+//! Whole exchanges about the access token.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Scope, State, ZohoError,
+    scripted::{
+        INVALID_TOKEN, NOTED, ONE, Say, Scripted, Seen, call, contact, credentials, note, say,
+        say_token,
+    },
+};
+
+#[tokio::test]
+async fn fifty_calls_at_once_need_one_token() {
+    let server = Scripted::with_tokens(
+        |_, _| say(200, ONE),
+        |_| Say::Late(Duration::from_millis(50), r#"{"access_token":"t1"}"#.into()),
+    )
+    .await;
+    let zoho = server.zoho();
+    let calls = join_all((0..50).map(|_| async { contact(&call(&zoho)).await })).await;
+    assert!(calls.iter().all(Result::is_ok));
+    assert_eq!((server.mints(), server.asked().len()), (1, 50));
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_does_not_stop_the_refresh() {
+    let server = Scripted::with_tokens(
+        |_, _| say(200, ONE),
+        |_| {
+            Say::Late(
+                Duration::from_millis(150),
+                r#"{"access_token":"t1"}"#.into(),
+            )
+        },
+    )
+    .await;
+    let zoho = server.zoho();
+    let hasty = zoho.view(&Scope::Org, Instant::now() + Duration::from_millis(30));
+    let result = contact(&hasty).await;
+    assert!(matches!(result, Err(ZohoError::DeadlineExceeded)));
+    assert_eq!(hasty.credits(), 0);
+    assert!(contact(&call(&zoho)).await.is_ok());
+    assert_eq!(server.mints(), 1);
+}
+
+#[tokio::test]
+async fn a_token_taken_back_is_replaced_once_for_reads_and_writes() {
+    let stale = |good: &'static str, status| {
+        move |seen: &Seen, _| match seen.authorization.as_deref() {
+            Some("Zoho-oauthtoken t1") => say(401, INVALID_TOKEN),
+            _ => say(status, good),
+        }
+    };
+    let server = Scripted::start(stale(ONE, 200)).await;
+    let crm = call(&server.zoho());
+    assert!(contact(&crm).await.is_ok());
+    assert_eq!(
+        (server.mints(), server.asked().len(), crm.credits()),
+        (2, 2, 2)
+    );
+    let server = Scripted::start(stale(NOTED, 201)).await;
+    assert_eq!(note(&call(&server.zoho())).await.unwrap().id.as_str(), "57");
+    assert_eq!((server.mints(), server.asked().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_token_that_is_never_taken_is_a_matter_for_the_operator() {
+    let server = Scripted::start(|_, _| say(401, INVALID_TOKEN)).await;
+    let zoho = server.zoho();
+    let result = contact(&call(&zoho)).await;
+    assert!(matches!(result, Err(ZohoError::Credentials { .. })));
+    for _ in 0..20 {
+        let result = contact(&call(&zoho)).await;
+        assert!(matches!(result, Err(ZohoError::Credentials { .. })));
+    }
+    assert_eq!((server.mints(), server.asked().len()), (2, 2));
+    assert_eq!(zoho.status().state, State::CredentialsRefused);
+}
+
+#[tokio::test]
+async fn refused_credentials_are_not_tried_again_at_once() {
+    let server = Scripted::with_tokens(
+        |_, _| say(200, ONE),
+        |_| say(200, r#"{"error":"invalid_code"}"#),
+    )
+    .await;
+    let zoho = server.zoho();
+    for _ in 0..20 {
+        let result = contact(&call(&zoho)).await;
+        assert!(
+            matches!(result, Err(ZohoError::Credentials { .. })),
+            "{result:?}"
+        );
+    }
+    assert_eq!((server.mints(), server.asked().len()), (1, 0));
+    assert_eq!(zoho.status().state, State::CredentialsRefused);
+}
+
+#[tokio::test]
+async fn a_throttled_mint_holds_everyone_back() {
+    let denied = r#"{"error_description":"You have made too many requests continuously. Please try again after some time.","error":"Access Denied","status":"failure"}"#;
+    let server = Scripted::with_tokens(|_, _| say(200, ONE), move |_| say(400, denied)).await;
+    let zoho = server.zoho();
+    for _ in 0..5 {
+        match contact(&call(&zoho)).await {
+            Err(ZohoError::Busy { retry_after }) => assert!(retry_after.as_secs() > 290),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(server.mints(), 1);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_expires_while_it_still_serves() {
+    let server = Scripted::with_tokens(
+        |_, _| say(200, ONE),
+        |n| say_token(&format!("t{}", n + 1), 1),
+    )
+    .await;
+    let zoho = server.zoho();
+    assert!(contact(&call(&zoho)).await.is_ok());
+    sleep(Duration::from_millis(800)).await;
+    assert!(contact(&call(&zoho)).await.is_ok());
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.mints(), 2);
+}
+
+#[test]
+fn no_secret_shows_in_debug() {
+    let shown = format!("{:?}", credentials());
+    assert!(
+        !shown.contains("s3cret") && !shown.contains("1000.refresh"),
+        "{shown}"
+    );
+}
