@@ -310,7 +310,7 @@ mod tests {
             ),
             (
                 r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["a"]}"#,
-                Unreadable::NoTool,
+                Unreadable::Shape,
             ),
             (
                 r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
