@@ -1,0 +1,161 @@
+//! An agent: an MCP client of our own that shows what came back as it came.
+
+use reqwest::{
+    Method, StatusCode,
+    header::{HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::{Value, json};
+
+use crate::{house::http, stream::Stream};
+
+#[derive(Clone)]
+pub(crate) struct Agent {
+    url: String,
+    headers: HeaderMap,
+    http: reqwest::Client,
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Agent {
+    pub(crate) fn new(url: &str, key: Option<&str>) -> Self {
+        let agent = Self {
+            url: url.to_owned(),
+            headers: HeaderMap::new(),
+            http: http(),
+        };
+        match key {
+            Some(key) => agent.with("x-api-key", key),
+            None => agent,
+        }
+    }
+
+    /// The same agent with one more header.
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.append(
+            HeaderName::from_static(name),
+            HeaderValue::from_str(value).unwrap(),
+        );
+        self
+    }
+
+    /// Calls a tool.
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
+        self.ask(
+            "tools/call",
+            json!({ "name": tool, "arguments": arguments }),
+        )
+        .await
+    }
+
+    /// The names that `tools/list` shows.
+    pub(crate) async fn tools(&self) -> Vec<String> {
+        let listed = self.ask("tools/list", json!({})).await.result();
+        let tools = listed["tools"].as_array().unwrap();
+        tools
+            .iter()
+            .map(|tool| tool["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    pub(crate) async fn ask(&self, method: &str, params: Value) -> Answer {
+        self.post(
+            json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string(),
+        )
+        .await
+    }
+
+    /// Posts a body to `/mcp`, whatever it is.
+    pub(crate) async fn post(&self, body: impl Into<reqwest::Body>) -> Answer {
+        self.send(Method::POST, "/mcp", body).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .body(body);
+        if !self.headers.contains_key("content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        let answer = request.headers(self.headers.clone()).send().await.unwrap();
+        Answer {
+            status: answer.status(),
+            headers: answer.headers().clone(),
+            text: answer.text().await.unwrap(),
+        }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, "").await
+    }
+
+    /// Opens `/sse`.
+    pub(crate) async fn stream(&self) -> Stream {
+        let request = self
+            .http
+            .get(format!("{}/sse", self.url))
+            .headers(self.headers.clone());
+        Stream::open(
+            request.timeout(std::time::Duration::from_secs(120)),
+            self.clone(),
+        )
+        .await
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text)
+            .unwrap_or_else(|_| panic!("no JSON: {} {}", self.status, self.text))
+    }
+
+    pub(crate) fn result(&self) -> Value {
+        let json = self.json();
+        assert!(
+            json["result"].is_object(),
+            "no result: {} {}",
+            self.status,
+            self.text
+        );
+        json["result"].clone()
+    }
+
+    /// The JSON-RPC error's code.
+    pub(crate) fn code(&self) -> i64 {
+        self.json()["error"]["code"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("no error: {}", self.text))
+    }
+
+    /// The structured content of a call that succeeded.
+    pub(crate) fn content(&self) -> Value {
+        let result = self.result();
+        assert_ne!(result["isError"], true, "{}", self.text);
+        result["structuredContent"].clone()
+    }
+
+    /// The text of a call that failed as a tool.
+    pub(crate) fn failure(&self) -> String {
+        let result = self.result();
+        assert_eq!(result["isError"], true, "{}", self.text);
+        result["content"][0]["text"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+}

@@ -1,0 +1,58 @@
+//! What a newcomer sees.
+
+use serde_json::json;
+
+use crate::house::{House, SUPPORT};
+
+#[tokio::test]
+async fn a_newcomer_asks_about_a_contact_and_writes_a_note() {
+    let house = House::demo().await;
+    let agent = house.agent(SUPPORT);
+    let found = agent
+        .call("search_contacts", json!({ "name": "Giulia", "limit": 3 }))
+        .await
+        .content();
+    let id = found["items"][0]["id"].as_str().unwrap();
+    let note =
+        json!({ "record_id": id, "content": "Wants a call on Friday", "idempotency_key": "a" });
+    agent.call("create_note", note).await.content();
+    let history = agent
+        .call("get_contact_history", json!({ "contact_id": id }))
+        .await
+        .content();
+    assert_eq!(history["items"][0]["text"], "Wants a call on Friday");
+    assert_eq!(house.zoho.notes_written().await, 1);
+}
+
+#[tokio::test]
+async fn the_demo_prints_what_to_paste_and_keeps_standard_output_for_the_audit_log() {
+    let house = House::demo().await;
+    let banner = house.operational_log();
+    for wanted in [
+        "claude mcp add",
+        "claude_desktop_config.json",
+        "~/.cursor/mcp.json",
+        ".vscode/mcp.json",
+        "curl -s",
+    ] {
+        assert!(banner.contains(wanted), "{wanted}");
+    }
+    house
+        .keys
+        .values()
+        .for_each(|key| assert!(banner.contains(key)));
+    house.agent(SUPPORT).tools().await;
+    house.event("auth_success").await;
+}
+
+#[tokio::test]
+async fn the_demo_is_small_at_rest() {
+    let house = House::demo().await;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", house.pid())).unwrap();
+    let resident = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let kib: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(kib < 60 << 10, "{kib} KiB in a debug build");
+}

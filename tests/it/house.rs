@@ -1,0 +1,455 @@
+//! The harness: a house is a daemon, the sandbox behind it, and a folder with their files. It is
+//! torn down when it goes out of scope.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::agent::Agent;
+
+pub(crate) const SUPPORT: &str = "customer-service-agent";
+pub(crate) const REPORTING: &str = "reporting-agent";
+pub(crate) const DASHBOARD: &str = "readonly-dashboard";
+
+pub(crate) struct House {
+    pub(crate) url: String,
+    pub(crate) keys: BTreeMap<String, String>,
+    pub(crate) zoho: Zoho,
+    daemon: Process,
+    folder: Folder,
+    sandbox: Option<Process>,
+}
+
+/// What a house starts with; a test changes what it is about.
+#[derive(Default)]
+pub(crate) struct Setup {
+    environment: BTreeMap<String, String>,
+    config: String,
+}
+
+impl Setup {
+    /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
+        let name = key.to_uppercase().replace('-', "_").replace('.', "__");
+        self.environment
+            .insert(format!("ZOHO_MCP__{name}"), value.to_owned());
+        self
+    }
+
+    /// Adds to the configuration file.
+    pub(crate) fn config(&mut self, toml: &str) -> &mut Self {
+        self.config.push_str(toml);
+        self
+    }
+}
+
+impl House {
+    /// The demo: everything in one process, as a newcomer starts it.
+    pub(crate) async fn demo() -> Self {
+        let folder = Folder::new();
+        let ready = folder.path("demo.json");
+        let arguments = [
+            "demo",
+            "--listen",
+            "127.0.0.1:0",
+            "--ready-file",
+            ready.to_str().unwrap(),
+        ];
+        let daemon = Process::start(&arguments, &BTreeMap::new());
+        let ready = daemon.wait_for(&ready).await;
+        Self {
+            url: ready["url"].as_str().unwrap().to_owned(),
+            keys: serde_json::from_value(ready["clients"].clone()).unwrap(),
+            zoho: Zoho::new(&ready["zoho"]),
+            daemon,
+            folder,
+            sandbox: None,
+        }
+    }
+
+    /// A daemon with a configuration file, and a sandbox beside it.
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = Setup::default();
+        // Tests share one address and one minute; what is about limits says so itself.
+        setup.set("limits.client", "{ requests = 100000, per = \"1m\" }");
+        setup.set("limits.global", "{ requests = 100000, per = \"1m\" }");
+        setup.set(
+            "limits.tools.get_revenue_report",
+            "{ requests = 100000, per = \"1m\" }",
+        );
+        change(&mut setup);
+        let folder = Folder::new();
+        let (sandbox, zoho) = sandbox(&folder).await;
+        let keys = [SUPPORT, REPORTING, DASHBOARD]
+            .map(|client| (client.to_owned(), new_key(&folder, client)));
+        let config = folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
+        folder.write("zoho.json", &zoho.daemon_credentials.to_string());
+        setup
+            .set("zoho.accounts_url", &zoho.url)
+            .set("zoho.api_url", &zoho.url);
+        let ready = folder.path("daemon.json");
+        let arguments = [
+            "serve",
+            "--config",
+            config.to_str().unwrap(),
+            "--ready-file",
+            ready.to_str().unwrap(),
+        ];
+        let daemon = Process::start(&arguments, &setup.environment);
+        let url = daemon.wait_for(&ready).await["url"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        Self {
+            url,
+            keys: keys.into(),
+            zoho,
+            daemon,
+            folder,
+            sandbox: Some(sandbox),
+        }
+    }
+
+    pub(crate) fn agent(&self, client: &str) -> Agent {
+        Agent::new(&self.url, Some(&self.keys[client]))
+    }
+
+    pub(crate) fn stranger(&self, key: Option<&str>) -> Agent {
+        Agent::new(&self.url, key)
+    }
+
+    /// A bare connection, for what no client would send.
+    pub(crate) async fn socket(&self) -> TcpStream {
+        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
+            .await
+            .unwrap()
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path(name)
+    }
+
+    /// The lines of the audit log so far.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let lines = self.daemon.stdout.lock().unwrap().clone();
+        lines
+            .iter()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect()
+    }
+
+    pub(crate) fn audit_text(&self) -> Vec<String> {
+        self.daemon.stdout.lock().unwrap().clone()
+    }
+
+    pub(crate) fn operational_log(&self) -> String {
+        self.daemon.stderr.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of the audit log.
+    pub(crate) async fn recorded(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        eventually(what, || self.audit().into_iter().find(&wanted)).await
+    }
+
+    pub(crate) async fn event(&self, name: &str) -> Value {
+        self.recorded(name, |line| line["event"] == name).await
+    }
+
+    pub(crate) fn events(&self, name: &str) -> Vec<Value> {
+        self.audit()
+            .into_iter()
+            .filter(|line| line["event"] == name)
+            .collect()
+    }
+
+    /// Sends a signal to the daemon.
+    pub(crate) fn signal(&self, signal: &str) {
+        let pid = self.daemon.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.daemon.child.id()
+    }
+
+    /// Waits for the daemon to end by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let child = &mut self.daemon.child;
+        eventually("the daemon to end", || child.try_wait().unwrap()).await
+    }
+
+    /// Stops the sandbox: Zoho is gone.
+    pub(crate) fn stop_sandbox(&mut self) {
+        self.sandbox.take().expect("a sandbox of its own");
+    }
+}
+
+/// The sandbox's controls.
+pub(crate) struct Zoho {
+    url: String,
+    daemon_credentials: Value,
+    http: reqwest::Client,
+}
+
+impl Zoho {
+    fn new(ready: &Value) -> Self {
+        Self {
+            url: ready["api"].as_str().unwrap().to_owned(),
+            daemon_credentials: json!({
+                "client_id": ready["client_id"],
+                "client_secret": ready["client_secret"],
+                "refresh_token": ready["refresh_tokens"]["admin"],
+            }),
+            http: http(),
+        }
+    }
+
+    pub(crate) async fn fault(&self, fault: Value) {
+        let sent = self
+            .http
+            .post(format!("{}/__sim/faults", self.url))
+            .json(&fault)
+            .send()
+            .await
+            .unwrap();
+        assert!(sent.status().is_success(), "{}", sent.text().await.unwrap());
+    }
+
+    pub(crate) async fn mend(&self) {
+        let sent = self
+            .http
+            .delete(format!("{}/__sim/faults", self.url))
+            .send()
+            .await
+            .unwrap();
+        assert!(sent.status().is_success());
+    }
+
+    /// The requests that it saw, in order.
+    pub(crate) async fn journal(&self) -> Vec<Value> {
+        let sent = self
+            .http
+            .get(format!("{}/__sim/journal", self.url))
+            .send()
+            .await
+            .unwrap();
+        let journal: Value = sent.json().await.unwrap();
+        journal["requests"].as_array().unwrap().clone()
+    }
+
+    /// How many requests with that method and path prefix it saw.
+    pub(crate) async fn seen(&self, method: &str, path: &str) -> usize {
+        let journal = self.journal().await;
+        let matches = |entry: &&Value| {
+            entry["method"] == method && entry["path"].as_str().unwrap().starts_with(path)
+        };
+        journal.iter().filter(matches).count()
+    }
+
+    /// How many notes were written.
+    pub(crate) async fn notes_written(&self) -> usize {
+        let journal = self.journal().await;
+        let committed = journal
+            .iter()
+            .filter_map(|entry| entry["committed"].as_array())
+            .flatten();
+        committed
+            .filter(|record| record["module"] == "Notes")
+            .count()
+    }
+}
+
+/// Runs a command of the binary to its end.
+pub(crate) fn command(arguments: &[&str]) -> std::process::Output {
+    Command::new(BINARY).args(arguments).output().unwrap()
+}
+
+/// Looks again and again for ten seconds.
+pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub(crate) fn http() -> reqwest::Client {
+    let timeout = Duration::from_secs(40);
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(timeout)
+        .build()
+        .unwrap()
+}
+
+async fn sandbox(folder: &Folder) -> (Process, Zoho) {
+    let ready = folder.path("sandbox.json");
+    let arguments = [
+        "sandbox",
+        "--listen",
+        "127.0.0.1:0",
+        "--ready-file",
+        ready.to_str().unwrap(),
+    ];
+    let process = Process::start(&arguments, &BTreeMap::new());
+    let zoho = Zoho::new(&process.wait_for(&ready).await["zoho"]);
+    (process, zoho)
+}
+
+fn new_key(folder: &Folder, client: &str) -> String {
+    let store = folder.path("keys.json");
+    let made = command(&[
+        "keys",
+        "new",
+        "--client",
+        client,
+        "--store",
+        store.to_str().unwrap(),
+    ]);
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+const BINARY: &str = env!("CARGO_BIN_EXE_zoho-mcp");
+
+const CONFIG: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+[roles.customer-service]
+tools = ["search_contacts", "get_contact_history", "create_note"]
+max_records_per_query = 10
+allow_write = true
+[roles.reporting]
+tools = ["search_contacts", "get_deal_summary", "get_revenue_report"]
+max_records_per_query = 100
+[roles.dashboard]
+tools = ["get_dashboard_metrics"]
+max_records_per_query = 50
+[clients.customer-service-agent]
+role = "customer-service"
+[clients.reporting-agent]
+role = "reporting"
+[clients.readonly-dashboard]
+role = "dashboard"
+"#;
+
+struct Process {
+    child: Child,
+    stdout: Arc<Mutex<Vec<String>>>,
+    stderr: Arc<Mutex<String>>,
+}
+
+impl Process {
+    fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
+        let mut child = Command::new(BINARY)
+            .args(arguments)
+            .envs(environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (stdout, stderr) = (
+            Arc::<Mutex<Vec<String>>>::default(),
+            Arc::<Mutex<String>>::default(),
+        );
+        let (lines, text) = (stdout.clone(), stderr.clone());
+        let (out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = err.read(&mut buffer) {
+                text.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+        });
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    async fn wait_for(&self, ready: &Path) -> Value {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !ready.exists() {
+            let stderr = self.stderr.lock().unwrap().clone();
+            assert!(Instant::now() < deadline, "not ready: {stderr}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        serde_json::from_slice(&fs::read(ready).unwrap()).unwrap()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "house-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
