@@ -1,0 +1,337 @@
+use super::*;
+use crate::{auth::User, limit::rules::Config};
+use proptest::prelude::*;
+use std::collections::HashSet;
+use uuid::Uuid;
+
+fn rules(global: u32, client: u32, tool: u32) -> Rules {
+    let config: Config = toml::from_str(&format!(
+        "global = {{ requests = {global}, per = '1s' }}
+         client = {{ requests = {client}, per = '700ms' }}
+         user = {{ requests = 3, per = '500ms' }}
+         tools = {{ report = {{ requests = {tool}, per = '2s' }} }}
+         failed_logins = {{ requests = 10, per = '1m' }}
+         in_flight = 2
+         answer = 'http'"
+    ))
+    .unwrap();
+    let own = Quota {
+        requests: 50.try_into().unwrap(),
+        per: "1s".parse().unwrap(),
+    };
+    Rules::new(&config, [("big".into(), own)]).unwrap()
+}
+
+struct Call<'a> {
+    client: &'a str,
+    user: Option<&'a str>,
+    tool: Option<&'a str>,
+    id: u64,
+}
+
+fn by(client: &str, id: u64) -> Call<'_> {
+    Call {
+        client,
+        user: None,
+        tool: None,
+        id,
+    }
+}
+
+fn ask(limiter: &Limiter, now: u64, call: &Call<'_>) -> Verdict {
+    let user = call.user.map(|subject| User {
+        issuer: "https://issuer".into(),
+        subject: subject.into(),
+    });
+    limiter.admit_at(
+        now,
+        &Subject {
+            client: &call.client.into(),
+            user: user.as_ref(),
+            tool: call.tool,
+            request_id: Uuid::from_u64_pair(7, call.id),
+        },
+    )
+}
+
+fn wait(verdict: &Verdict) -> Option<u64> {
+    verdict.retry_after().map(millis)
+}
+
+#[test]
+fn a_flooding_client_takes_nothing_from_others() {
+    let limiter = Limiter::new(rules(100, 10, 1));
+    let mut honest = 0;
+    for n in 0..1_000 {
+        ask(&limiter, n, &by("flood", n));
+        if n % 100 == 0 {
+            honest += u32::from(ask(&limiter, n, &by("honest", 10_000 + n)).is_admitted());
+        }
+    }
+    assert_eq!(honest, 10);
+}
+
+#[test]
+fn a_call_refused_by_one_dimension_is_counted_in_none() {
+    let limiter = Limiter::new(rules(10, 10, 1));
+    let report = |id| Call {
+        tool: Some("report"),
+        ..by("one", id)
+    };
+    assert!(ask(&limiter, 0, &report(1)).is_admitted());
+    for id in 2..50 {
+        let verdict = ask(&limiter, 0, &report(id));
+        assert_eq!(verdict.violated().collect::<Vec<_>>(), ["client:tool"]);
+        let left: Vec<u32> = verdict.standings().iter().map(|it| it.remaining).collect();
+        assert_eq!(left, [9, 9, 0]);
+    }
+    let search = |id| Call {
+        tool: Some("search"),
+        ..by("one", id)
+    };
+    assert_eq!(
+        (50..99)
+            .filter(|&id| ask(&limiter, 0, &search(id)).is_admitted())
+            .count(),
+        9
+    );
+}
+
+#[test]
+fn a_client_may_have_limits_of_its_own() {
+    let limiter = Limiter::new(rules(100, 1, 1));
+    let admitted = |client| {
+        let calls = (0..60).filter(|&id| ask(&limiter, 0, &by(client, id)).is_admitted());
+        calls.count()
+    };
+    assert_eq!((admitted("big"), admitted("small")), (50, 1));
+}
+
+#[test]
+fn the_wait_is_that_of_the_dimension_that_waits_longest() {
+    let limiter = Limiter::new(rules(100, 1, 1));
+    let call = Call {
+        tool: Some("report"),
+        ..by("one", 1)
+    };
+    assert!(ask(&limiter, 0, &call).is_admitted());
+    let verdict = ask(&limiter, 100, &Call { id: 2, ..call });
+    assert_eq!(wait(&verdict), Some(1_900));
+    assert_eq!(
+        verdict.violated().collect::<Vec<_>>(),
+        ["client", "client:tool"]
+    );
+    assert_eq!(verdict.retry_after_seconds(), Some(2));
+}
+
+#[test]
+fn an_admitted_call_stands_with_itself_counted() {
+    let limiter = Limiter::new(rules(100, 10, 1));
+    let verdict = ask(&limiter, 0, &by("one", 1));
+    let client = verdict.standings()[1];
+    assert_eq!((client.name, client.remaining), ("client", 9));
+    assert_eq!(client.reset, Duration::from_millis(700));
+    let verdict = ask(&limiter, 300, &by("one", 2));
+    let client = verdict.standings()[1];
+    assert_eq!(
+        (client.remaining, client.reset),
+        (8, Duration::from_millis(400))
+    );
+    let again = ask(&limiter, 300, &by("one", 2));
+    assert_eq!(
+        again.standings()[1].remaining,
+        8,
+        "asked twice, counted once"
+    );
+}
+
+#[test]
+fn other_rules_hold_from_the_reload_on_and_what_was_counted_stays() {
+    let limiter = Limiter::new(rules(100, 5, 1));
+    assert!((0..5).all(|id| ask(&limiter, 0, &by("one", id)).is_admitted()));
+    limiter.reload(rules(100, 6, 1));
+    assert!(ask(&limiter, 1, &by("one", 5)).is_admitted());
+    limiter.reload(rules(100, 2, 1));
+    assert_eq!(wait(&ask(&limiter, 2, &by("one", 6))), Some(698));
+}
+
+#[test]
+fn users_without_a_place_share_one_window_and_memory_stays_bounded() {
+    let limiter = Limiter::new(rules(1_000_000, 1_000_000, 1));
+    limiter.windows.lock().unwrap().capacity = 50;
+    let names: Vec<String> = (0..1_000).map(|n| n.to_string()).collect();
+    let mut id = 0;
+    let mut ask_as = |now: u64, name: &str| {
+        id += 1;
+        ask(
+            &limiter,
+            now,
+            &Call {
+                user: Some(name),
+                ..by("one", id)
+            },
+        )
+        .is_admitted()
+    };
+    let admitted = names.iter().filter(|name| ask_as(0, name)).count();
+    assert_eq!(
+        admitted,
+        48 + 3,
+        "48 beside the windows of all and of the client"
+    );
+    assert!(ask_as(0, "0"), "who has a place keeps it");
+    assert!(
+        ask_as(5_000, "999"),
+        "places of those who are gone are given away"
+    );
+    assert!(limiter.windows.lock().unwrap().by_key.len() <= 51);
+}
+
+#[test]
+fn windows_at_rest_are_swept() {
+    let limiter = Limiter::new(rules(100, 5, 1));
+    for (id, client) in (0..).zip(["one", "two", "three"]) {
+        ask(&limiter, 0, &by(client, id));
+    }
+    ask(&limiter, SWEEP_EVERY + 2_000, &by("one", 9));
+    assert_eq!(limiter.windows.lock().unwrap().by_key.len(), 2);
+}
+
+#[test]
+fn a_clock_read_out_of_order_does_no_harm() {
+    let limiter = Limiter::new(rules(100, 1, 1));
+    assert!(ask(&limiter, 1_000, &by("one", 1)).is_admitted());
+    assert_eq!(wait(&ask(&limiter, 900, &by("one", 2))), Some(700));
+}
+
+#[tokio::test]
+async fn a_real_clock_runs_and_calls_in_flight_are_capped() {
+    let limiter = Limiter::new(rules(100, 1, 1));
+    let client: Arc<str> = "one".into();
+    let subject = |id| Subject {
+        client: &client,
+        user: None,
+        tool: None,
+        request_id: Uuid::from_u64_pair(0, id),
+    };
+    assert!(limiter.admit(&subject(1)).await.is_admitted());
+    let refused = limiter.admit(&subject(2)).await;
+    tokio::time::sleep(refused.retry_after().unwrap()).await;
+    assert!(limiter.admit(&subject(2)).await.is_admitted());
+    let held = (limiter.enter(&client), limiter.enter(&client));
+    assert_eq!(limiter.in_flight_limit(), 2);
+    assert!(held.1.is_some() && limiter.enter(&client).is_none());
+    drop(held);
+    assert!(limiter.enter(&client).is_some());
+}
+
+const CLIENTS: [&str; 3] = ["one", "two", "big"];
+
+fn call(client: usize, user: usize, tool: usize, id: u64) -> Call<'static> {
+    Call {
+        client: CLIENTS[client],
+        user: [None, Some("ann"), Some("bob")][user],
+        tool: [None, Some("search"), Some("report")][tool],
+        id,
+    }
+}
+
+/// What was admitted, told without windows: each dimension's calls in a plain list.
+#[derive(Default)]
+struct Naive(Vec<(&'static str, String, u64, u64)>);
+
+impl Naive {
+    fn dimensions(
+        call: &Call<'_>,
+        client: u32,
+        tool: u32,
+    ) -> Vec<(&'static str, String, u32, u64)> {
+        let mut all = vec![("global", String::new(), 8, 1_000)];
+        all.push(match call.client {
+            "big" => ("client", "big".to_owned(), 50, 1_000),
+            name => ("client", name.to_owned(), client, 700),
+        });
+        all.extend(call.user.map(|user| ("user", user.to_owned(), 3, 500)));
+        if call.tool == Some("report") {
+            all.push(("client:tool", call.client.to_owned(), tool, 2_000));
+        }
+        all
+    }
+
+    fn refusing(&self, now: u64, call: &Call<'_>, client: u32, tool: u32) -> Vec<&'static str> {
+        let mut refusing = Vec::new();
+        for (name, whose, limit, span) in Self::dimensions(call, client, tool) {
+            let inside: HashSet<u64> = self
+                .0
+                .iter()
+                .filter(|(n, w, at, _)| *n == name && *w == whose && at + span > now)
+                .map(|(.., id)| *id)
+                .collect();
+            if inside.len() >= limit as usize && !inside.contains(&call.id) {
+                refusing.push(name);
+            }
+        }
+        refusing
+    }
+
+    fn admit(&mut self, now: u64, call: &Call<'_>, client: u32, tool: u32) {
+        for (name, whose, _, span) in Self::dimensions(call, client, tool) {
+            let known = |(n, w, at, id): &(&str, String, u64, u64)| {
+                *n == name && *w == whose && *id == call.id && at + span > now
+            };
+            if !self.0.iter().any(known) {
+                self.0.push((name, whose, now, call.id));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn it_admits_what_a_naive_model_admits(
+        (client, tool) in (1_u32..6, 1_u32..4),
+        calls in proptest::collection::vec(
+            (0_u64..300, 0_usize..3, 0_usize..3, 0_usize..3, 0_u64..60),
+            1..80,
+        ),
+    ) {
+        let limiter = Limiter::new(rules(8, client, tool));
+        let mut naive = Naive::default();
+        let mut now = 0;
+        for (gap, who, user, what, id) in calls {
+            now += gap;
+            let call = call(who, user, what, id);
+            let refusing = naive.refusing(now, &call, client, tool);
+            let verdict = ask(&limiter, now, &call);
+            prop_assert_eq!(verdict.violated().collect::<Vec<_>>(), refusing.clone());
+            prop_assert_eq!(verdict.is_admitted(), refusing.is_empty());
+            if let Some(wait) = wait(&verdict) {
+                let back = naive.refusing(now + wait, &call, client, tool);
+                prop_assert!(back.is_empty(), "back in {wait} ms: {back:?}");
+                let early = naive.refusing(now + wait - 1, &call, client, tool);
+                prop_assert!(!early.is_empty());
+            } else {
+                naive.admit(now, &call, client, tool);
+            }
+        }
+    }
+
+    #[test]
+    fn coming_back_as_told_is_admitted_and_a_millisecond_earlier_is_not(
+        calls in proptest::collection::vec((0_u64..200, 0_usize..3, 0_usize..3, 0_usize..3), 1..60),
+    ) {
+        let limiter = Limiter::new(rules(8, 3, 1));
+        let mut now = 0;
+        for (id, (gap, who, user, what)) in (0..).zip(calls) {
+            now += gap;
+            let call = call(who, user, what, id);
+            if let Some(wait) = wait(&ask(&limiter, now, &call)) {
+                prop_assert!(!ask(&limiter, now + wait - 1, &call).is_admitted());
+                now += wait;
+                prop_assert!(ask(&limiter, now, &call).is_admitted());
+            }
+        }
+    }
+}
