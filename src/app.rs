@@ -101,66 +101,32 @@ impl App {
     /// # Errors
     /// What cannot be used, by its key in the configuration.
     pub fn new(config: Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
-        let Secrets {
-            keys,
-            zoho,
-            pseudonym_key,
-        } = secrets;
-        let drain = Drain::default();
-        let zoho = Zoho::new(&config.zoho, zoho).context("zoho")?;
-        let keys = KeySet::from_document(&keys).context("auth.api_keys.source")?;
-        let authenticator = Arc::new(Authenticator::new(
-            Arc::new(Keys::new(keys)),
-            config.directory(),
-            config.limits.failed_logins,
-        ));
-        let rules = config
-            .rules()
-            .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
-        let limiter = Arc::new(Limiter::new(rules));
-        let policy = Arc::new(ArcSwap::from_pointee(config.policy()));
-        let answer = Arc::new(ArcSwap::from_pointee(config.limits.answer));
+        let held = Held::new(&config, secrets, audit)?;
         let tools: Arc<[permit::Permission]> = tools::permissions().into();
-        let redactor = pseudonym_key.map_or_else(Redactor::random, |key| Redactor::new(&key));
         Ok(Self {
-            handler: Handler(Arc::new(Desk {
-                zoho: zoho.clone(),
-                audit: audit.clone(),
-                redactor,
-                limiter: limiter.clone(),
-                policy: policy.clone(),
-                idempotency: Idempotency::default(),
-                tool_timeout: config.mcp.tool_timeout,
-                drain: drain.clone(),
-            })),
-            health: Arc::new(Health {
-                zoho,
-                audit: audit.clone(),
-                authenticator: authenticator.clone(),
-                drain: drain.clone(),
-                started: Instant::now(),
-            }),
+            handler: Handler(held.desk(&config)),
+            health: held.health(),
             auth: auth::Gate {
-                authenticator,
-                audit: audit.clone(),
+                authenticator: held.authenticator,
+                audit: held.audit.clone(),
             },
             limit: limit::Gate {
-                limiter,
-                answer,
+                limiter: held.limiter,
+                answer: Arc::new(ArcSwap::from_pointee(config.limits.answer)),
                 tools: tools.clone(),
-                audit: audit.clone(),
+                audit: held.audit.clone(),
             },
             permit: permit::Gate {
-                policy,
+                policy: held.policy,
                 tools,
-                audit,
+                audit: held.audit,
             },
             body: call::Limits {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),
             },
-            sessions: Arc::new(Sessions::new(config.mcp.clone(), drain.clone())),
-            drain,
+            sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
+            drain: held.drain,
             allowed: config.server.check().context("server")?,
             trusted_proxies: config.server.trusted_proxies.clone().into(),
             config,
@@ -170,6 +136,67 @@ impl App {
     /// The audit log that everything records to.
     pub fn audit(&self) -> &Audit {
         &self.auth.audit
+    }
+}
+
+/// What several rooms share.
+struct Held {
+    zoho: Zoho,
+    authenticator: Arc<Authenticator>,
+    limiter: Arc<Limiter>,
+    policy: Arc<ArcSwap<permit::Policy>>,
+    redactor: Redactor,
+    audit: Audit,
+    drain: Drain,
+}
+
+impl Held {
+    fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
+        let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
+        let keys = KeySet::from_document(&secrets.keys).context("auth.api_keys.source")?;
+        let authenticator = Authenticator::new(
+            Arc::new(Keys::new(keys)),
+            config.directory(),
+            config.limits.failed_logins,
+        );
+        let rules = config
+            .rules()
+            .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
+        Ok(Self {
+            zoho,
+            authenticator: Arc::new(authenticator),
+            limiter: Arc::new(Limiter::new(rules)),
+            policy: Arc::new(ArcSwap::from_pointee(config.policy())),
+            redactor: match secrets.pseudonym_key {
+                Some(key) => Redactor::new(&key),
+                None => Redactor::random(),
+            },
+            audit,
+            drain: Drain::default(),
+        })
+    }
+
+    fn desk(&self, config: &Config) -> Arc<Desk> {
+        Arc::new(Desk {
+            zoho: self.zoho.clone(),
+            audit: self.audit.clone(),
+            redactor: self.redactor.clone(),
+            limiter: self.limiter.clone(),
+            policy: self.policy.clone(),
+            idempotency: Idempotency::default(),
+            tool_timeout: config.mcp.tool_timeout,
+            drain: self.drain.clone(),
+        })
+    }
+
+    fn health(&self) -> Arc<Health> {
+        Arc::new(Health {
+            zoho: self.zoho.clone(),
+            audit: self.audit.clone(),
+            authenticator: self.authenticator.clone(),
+            drain: self.drain.clone(),
+            started: Instant::now(),
+        })
     }
 }
 

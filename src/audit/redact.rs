@@ -38,6 +38,7 @@ impl Redacted {
 }
 
 /// Redacts arguments with one pseudonym key.
+#[derive(Clone)]
 pub struct Redactor {
     hmac: Hmac<Sha256>,
 }

@@ -261,94 +261,75 @@ mod tests {
         assert!(!answer.is_request());
     }
 
-    #[test]
-    fn whatever_is_not_exactly_one_message_is_refused() {
-        let deep = format!(
-            r#"{{"jsonrpc":"2.0","method":"x","params":{}1{}}}"#,
-            "[".repeat(99),
-            "]".repeat(99)
-        );
-        let long_id = format!(
-            r#"{{"jsonrpc":"2.0","id":"{}","method":"x"}}"#,
-            "i".repeat(2000)
-        );
-        for (text, problem) in [
-            ("", Unreadable::Json),
-            ("null", Unreadable::Json),
-            ("{", Unreadable::Json),
-            ("\u{feff}{}", Unreadable::Json),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#,
-                Unreadable::Json,
-            ),
-            (
-                r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#,
-                Unreadable::Batch,
-            ),
-            (
-                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
-                Unreadable::Shape,
-            ),
-            (r#"{"id":1,"method":"ping"}"#, Unreadable::Shape),
-            (r#"{"jsonrpc":"2.0","id":1}"#, Unreadable::Shape),
-            (r#"{"jsonrpc":"2.0","id":1,"method":""}"#, Unreadable::Shape),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
-                Unreadable::Shape,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#,
-                Unreadable::Shape,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"a","result":{}}"#,
-                Unreadable::Shape,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","name":"b"}}"#,
-                Unreadable::Shape,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["a"]}"#,
-                Unreadable::Shape,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#,
-                Unreadable::NoTool,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":7}}"#,
-                Unreadable::Shape,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":[1]}}"#,
-                Unreadable::Arguments,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
-                Unreadable::Id,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#,
-                Unreadable::Id,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":99999999999999999999,"method":"ping"}"#,
-                Unreadable::Id,
-            ),
-            (
-                r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
-                Unreadable::Id,
-            ),
-            (&deep, Unreadable::Depth),
-            (&long_id, Unreadable::Id),
-        ] {
+    fn all_are(problem: Unreadable, texts: &[&str]) {
+        for text in texts {
             assert_eq!(parse(text).err(), Some(problem), "{text:.120}");
         }
-        assert_eq!(
-            Call::parse(&Bytes::from_static(b"{\"a\":\"\xff\"}")).err(),
-            Some(Unreadable::Encoding)
+    }
+
+    #[test]
+    fn whatever_is_not_one_json_object_is_refused() {
+        all_are(
+            Unreadable::Json,
+            &[
+                "",
+                "null",
+                "{",
+                "\u{feff}{}",
+                r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#,
+            ],
         );
+        let batch = r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#;
+        all_are(Unreadable::Batch, &[batch]);
+        let not_utf8 = Call::parse(&Bytes::from_static(b"{\"a\":\"\xff\"}"));
+        assert_eq!(not_utf8.err(), Some(Unreadable::Encoding));
+        let brackets = ["[".repeat(99), "]".repeat(99)].join("1");
+        let deep = format!(r#"{{"jsonrpc":"2.0","method":"x","params":{brackets}}}"#);
+        all_are(Unreadable::Depth, &[&deep]);
+    }
+
+    #[test]
+    fn whatever_is_not_exactly_one_message_is_refused() {
+        all_are(
+            Unreadable::Shape,
+            &[
+                r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
+                r#"{"id":1,"method":"ping"}"#,
+                r#"{"jsonrpc":"2.0","id":1}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":""}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
+                r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","result":{}}"#,
+            ],
+        );
+    }
+
+    #[test]
+    fn a_call_names_one_tool_and_gives_its_arguments_by_name() {
+        let call = |params: &str| {
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)
+        };
+        all_are(
+            Unreadable::Shape,
+            &[
+                &call(r#"{"name":"a","name":"b"}"#),
+                &call(r#"["a"]"#),
+                &call(r#"{"name":7}"#),
+            ],
+        );
+        let no_params = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
+        all_are(Unreadable::NoTool, &[no_params]);
+        let array = call(r#"{"name":"a","arguments":[1]}"#);
+        all_are(Unreadable::Arguments, &[&array]);
+    }
+
+    #[test]
+    fn an_id_is_a_short_text_or_a_whole_number() {
+        let long = format!(r#""{}""#, "i".repeat(2000));
+        for id in ["null", "1.5", "99999999999999999999", "{}", &long] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            all_are(Unreadable::Id, &[&text]);
+        }
     }
 
     #[test]
