@@ -16,7 +16,7 @@ use crate::setting::Span;
 pub use accept::serve;
 pub use drain::{Drain, Outcome};
 pub use host::{Allowed, guard as host_and_origin};
-pub use peer::{Connection, Door, Peer, identify};
+pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
 
 /// `[server]`
 #[derive(Clone, Debug, Deserialize)]

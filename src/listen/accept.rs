@@ -73,7 +73,7 @@ impl Server {
             return;
         }
         let watch = Watch::new(self.head, self.idle);
-        let peer = Arc::new(Connection::new(from.ip()));
+        let peer = Arc::new(Connection::new(from.ip(), None));
         let service = service_fn(|request: Request<Incoming>| {
             let in_request = watch.request();
             let mut request = request.map(Body::new);

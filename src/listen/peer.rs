@@ -15,6 +15,7 @@ use axum::{
     response::Response,
 };
 use ipnet::IpNet;
+use rustls_pki_types::CertificateDer;
 use uuid::Uuid;
 
 use crate::{audit::Event, refusal::Refusal};
@@ -23,13 +24,24 @@ use crate::{audit::Event, refusal::Refusal};
 #[derive(Debug)]
 pub struct Connection {
     ip: IpAddr,
+    certificate: Option<Arc<ClientCertificate>>,
     announced: AtomicU64,
 }
 
+/// The certificate that a client has proven to hold the key of.
+#[derive(Debug)]
+pub struct ClientCertificate {
+    /// The leaf.
+    pub leaf: CertificateDer<'static>,
+    /// SHA-256 over the leaf: what a certificate-bound token names (RFC 8705, section 3.1).
+    pub sha256: [u8; 32],
+}
+
 impl Connection {
-    pub(super) fn new(ip: IpAddr) -> Self {
+    pub(super) fn new(ip: IpAddr, certificate: Option<Arc<ClientCertificate>>) -> Self {
         Self {
             ip: ip.to_canonical(),
+            certificate,
             announced: AtomicU64::new(0),
         }
     }
@@ -45,6 +57,8 @@ impl Connection {
 pub struct Peer {
     /// Behind trusted proxies the address that the outermost of them saw.
     pub ip: IpAddr,
+    /// The client's certificate, where TLS asked for one.
+    pub certificate: Option<Arc<ClientCertificate>>,
     /// The connection that the request came over.
     pub connection: Arc<Connection>,
     /// The request's id in the log, in the limits and in `X-Request-Id`.
@@ -116,6 +130,7 @@ pub async fn identify(
     let (request_id, door) = (Uuid::now_v7(), Door::of(request.uri().path()));
     request.extensions_mut().insert(Peer {
         ip,
+        certificate: connection.certificate.clone(),
         connection,
         request_id,
         door,
