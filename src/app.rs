@@ -1,5 +1,6 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
+mod keys;
 mod reload;
 
 use std::sync::Arc;
@@ -7,12 +8,16 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use secrecy::SecretSlice;
 use tokio::time::Instant;
 
 use crate::{
     audit::{Audit, Redactor},
-    auth::{self, Authenticator, Keys, api_key::KeySet},
+    auth::{
+        self, Authenticator, Keys,
+        api_key::{KeySet, Published},
+    },
     call,
     config::{Config, Environment, Loaded},
     health::Health,
@@ -25,6 +30,7 @@ use crate::{
     zoho::{Credentials, Zoho},
 };
 
+pub use keys::{BadKeys, KeySource};
 pub use reload::Reload;
 
 /// The daemon, before it listens.
@@ -45,8 +51,10 @@ pub struct App {
 
 /// The secrets that an [`App`] starts with.
 pub struct Secrets {
-    /// The document with the hashes of the API keys.
-    pub keys: Vec<u8>,
+    /// The hashes of the API keys.
+    pub keys: Published,
+    /// Where those are read again; `None` when they stay as they are.
+    pub key_source: Option<KeySource>,
     /// What proves this daemon to Zoho.
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
@@ -70,7 +78,8 @@ impl Secrets {
             anyhow::Ok(secret)
         };
         let config = &loaded.config;
-        let keys = read("auth.api_keys.source", &config.auth.api_keys.source)
+        let (keys, key_source) = api_keys(loaded, environment)
+            .context("auth.api_keys.source in the configuration")
             .context("make a key with `zoho-mcp keys new` first")?;
         let zoho = config
             .zoho
@@ -88,7 +97,8 @@ impl Secrets {
             None => None,
         };
         Ok(Self {
-            keys: keys.bytes().to_vec(),
+            keys,
+            key_source: Some(key_source),
             zoho,
             pseudonym_key,
         })
@@ -153,7 +163,7 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
-        let keys = KeySet::from_document(&secrets.keys).context("auth.api_keys.source")?;
+        let keys = KeySet::from(secrets.keys);
         let authenticator = Authenticator::new(
             Arc::new(Keys::new(keys)),
             config.directory(),
@@ -198,6 +208,14 @@ impl Held {
             started: Instant::now(),
         })
     }
+}
+
+fn api_keys(loaded: &Loaded, environment: &Environment) -> anyhow::Result<(Published, KeySource)> {
+    secrets::aws::block_on(async {
+        let mut source = KeySource::new(loaded, environment);
+        let published = source.look(Timestamp::now()).await?;
+        Ok((published.context("there are no keys")?, source.moved()))
+    })?
 }
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {

@@ -59,6 +59,8 @@ pub enum Refusal {
     TooManyOpen,
     /// The audit log cannot take a line, so nothing may happen.
     AuditUnavailable,
+    /// Not ready yet.
+    Starting,
     /// Going down.
     Draining,
     /// A guard found its predecessor's value missing, or something panicked.
@@ -130,6 +132,10 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot take calls at the moment",
             ),
+            Self::Starting => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service is starting. Try again in a moment",
+            ),
             Self::Draining => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service is going down. Connect again",
@@ -158,6 +164,7 @@ impl Refusal {
             | Self::CredentialsDisagree
             | Self::TooManyFailures { .. }
             | Self::NoSession
+            | Self::Starting
             | Self::Draining
             | Self::Internal => None,
         }
@@ -182,7 +189,7 @@ impl Refusal {
                 retry_after_seconds,
             } => Some(*retry_after_seconds),
             Self::OverLimit(over) => Some(over.retry_after_seconds),
-            Self::TooManyOpen | Self::AuditUnavailable | Self::Draining => Some(1),
+            Self::TooManyOpen | Self::AuditUnavailable | Self::Starting | Self::Draining => Some(1),
             _ => None,
         }
     }
