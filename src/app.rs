@@ -2,6 +2,7 @@
 
 mod keys;
 mod reload;
+mod stamp;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::reload::Stamp;
+use super::stamp::Stamp;
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Keys, api_key::UsageFile},

@@ -5,12 +5,12 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
 use super::{
     App, Environment, Loaded,
     keys::{KeySource, KeyWatch},
+    stamp::Stamp,
 };
 use crate::{
     audit::{Event, Kind},
@@ -30,24 +30,6 @@ pub struct Reload {
     keys: KeyWatch,
     /// What the file looked like when it was last read.
     seen: Option<Stamp>,
-}
-
-/// What tells cheaply that a file has changed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    modified: SystemTime,
-    length: u64,
-}
-
-impl Stamp {
-    /// `None` when there is no such file.
-    pub(super) fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Self {
-            modified: metadata.modified().ok()?,
-            length: metadata.len(),
-        })
-    }
 }
 
 impl Reload {

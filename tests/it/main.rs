@@ -11,7 +11,9 @@
 
 mod agent;
 mod house;
+mod moto;
 mod stream;
+mod traffic;
 
 mod api_keys;
 mod audit;
@@ -21,9 +23,11 @@ mod demo;
 mod drain;
 mod health;
 mod hostile;
+mod keys;
 mod legacy_sse;
 mod limits;
 mod mcp;
 mod permissions;
+mod secrets;
 mod tools;
 mod zoho_faults;

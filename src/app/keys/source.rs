@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    app::reload::Stamp,
+    app::stamp::Stamp,
     auth::api_key::{BadDocument, KeyDocument, Published},
     config::{Environment, Loaded},
     secrets::{self, AwsSecret, Secret, SecretError, aws::Version},
@@ -155,6 +155,9 @@ impl KeySource {
             true => self.previous(aws, &current.id).await,
             false => (None, true),
         };
+        if known.is_some() && !is_settled {
+            return Ok(None);
+        }
         let published = Published {
             current: document.clone(),
             previous: previous.clone().map(|previous| (previous, until)),

@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
                 }
             };
             let written = self.put(&base, &next).await?;
-            tokio::time::sleep(SETTLE).await;
+            tokio::time::sleep(settle()).await;
             let now = self.current().await?;
             if now.version != written {
                 if now.holds_changes(&base, &next) {
@@ -156,6 +156,10 @@ impl Found {
     }
 }
 
-const TRIES: usize = 8;
-/// For somebody who writes at the same moment to have written as well.
-const SETTLE: Duration = Duration::from_millis(300);
+/// For somebody who writes at the same moment to have written as well; not the same for both.
+fn settle() -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX);
+    Duration::from_millis(250 + u64::from(random % 500))
+}
+
+const TRIES: usize = 12;

@@ -26,7 +26,8 @@ pub(super) enum Store {
     Aws(AwsRef),
 }
 
-/// How a command changes the document; asked again when somebody else changed it meanwhile.
+/// How a command changes the document; asked again when somebody else changed it meanwhile, who may
+/// have kept this change already.
 pub(super) type Change<'a> =
     &'a (dyn Fn(Option<KeyDocument>) -> anyhow::Result<KeyDocument> + Sync);
 
