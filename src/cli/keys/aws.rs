@@ -94,7 +94,7 @@ impl<'a> Writer<'a> {
             };
             let written = self.put(&base, &next).await?;
             tokio::time::sleep(settle()).await;
-            let now = self.current().await?;
+            let now = self.current().await.context(UNSEEN)?;
             if now.version != written {
                 if now.holds_changes(&base, &next) {
                     return Ok(now.document.unwrap_or(next));
@@ -103,7 +103,7 @@ impl<'a> Writer<'a> {
                 undo = None;
                 continue;
             }
-            let before = self.secret.previous().await?;
+            let before = self.secret.previous().await.context(UNSEEN)?;
             let before = before.as_ref().map(|version| self.found(version));
             match before.transpose()? {
                 Some(Found { version, document }) if version != base.version => {
@@ -163,3 +163,5 @@ fn settle() -> Duration {
 }
 
 const TRIES: usize = 12;
+const UNSEEN: &str =
+    "it was written but could not be looked at again; `zoho-mcp keys list` shows what is there";
