@@ -5,8 +5,8 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::{
-    house::{House, REPORTING, SUPPORT, command},
-    moto::Moto,
+    house::{House, REPORTING, SUPPORT, command, command_in, key_document},
+    moto::{Moto, Stub},
 };
 
 fn text(bytes: &[u8]) -> String {
@@ -45,29 +45,50 @@ async fn a_key_lives_in_aws_as_it_does_in_a_file() {
     assert!(!stored.contains(&key[21..53]), "hashes only");
 }
 
-#[tokio::test]
-async fn commands_on_aws_at_the_same_moment_lose_no_key() {
-    let moto = Moto::start().await;
-    let made = moto.new_key("keys", "agent-0");
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn commands_that_change_the_same_version_in_aws_lose_no_key() {
+    let stub = Stub::start().await;
+    let (_, document) = key_document("agent-0");
+    stub.hold("keys", &document);
+    stub.meet(3);
     std::thread::scope(|scope| {
-        for n in 1..5 {
-            let moto = &moto;
-            scope.spawn(move || moto.new_key("keys", &format!("agent-{n}")));
+        for client in ["agent-1", "agent-2", "agent-3"] {
+            let arguments = ["keys", "new", "--client", client, "--store", "aws:keys"];
+            let environment = stub.environment();
+            scope.spawn(move || {
+                let made = command_in(&environment, &arguments);
+                assert!(made.status.success(), "{}", text(&made.stderr));
+            });
         }
     });
-    let listed = json_of(&moto.keys("keys", &["list", "--json"]));
-    let clients = listed["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|key| key["client"].as_str());
-    let mut clients: Vec<&str> = clients.map(Option::unwrap).collect();
+    let stored: Value = serde_json::from_str(&stub.current("keys")).unwrap();
+    let keys = stored["keys"].as_array().unwrap().iter();
+    let mut clients: Vec<&str> = keys.map(|key| key["client"].as_str().unwrap()).collect();
     clients.sort_unstable();
-    assert_eq!(
-        clients,
-        ["agent-0", "agent-1", "agent-2", "agent-3", "agent-4"]
-    );
-    assert_eq!(listed["keys"][0]["id"], made[10..20]);
+    assert_eq!(clients, ["agent-0", "agent-1", "agent-2", "agent-3"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_commands_that_leave_no_room_for_each_other_one_is_refused_and_undone() {
+    let stub = Stub::start().await;
+    let (_, document) = key_document(SUPPORT);
+    stub.hold("keys", &document);
+    stub.meet(2);
+    let made = std::thread::scope(|scope| {
+        let made = [(); 2].map(|()| {
+            let environment = stub.environment();
+            let arguments = ["keys", "rotate", "--client", SUPPORT, "--store", "aws:keys"];
+            scope.spawn(move || command_in(&environment, &arguments))
+        });
+        made.map(|made| made.join().unwrap())
+    });
+    let mut codes = made.each_ref().map(code);
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(1)]);
+    let printed = text(&made[0].stdout) + &text(&made[1].stdout);
+    let stored: Value = serde_json::from_str(&stub.current("keys")).unwrap();
+    assert_eq!(stored["keys"].as_array().unwrap().len(), 2);
+    assert_eq!(stored["keys"][1]["id"], printed[10..20]);
 }
 
 #[tokio::test]

@@ -9,8 +9,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::post};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
 use serde_json::{Value, json};
+use tokio::sync::Barrier;
 
 use crate::house::{Folder, Process, Setup, command_in, eventually, http};
 
@@ -151,6 +157,7 @@ struct Told {
     previous: Option<(u16, Value)>,
     version: u32,
     asked: Vec<String>,
+    meeting: Option<(Arc<Barrier>, usize)>,
 }
 
 impl Stub {
@@ -195,24 +202,76 @@ impl Stub {
         self.state.lock().unwrap().previous = Some((status, error));
     }
 
+    /// Lets the next readers of a current version wait for each other: they all read the same.
+    pub(crate) fn meet(&self, readers: usize) {
+        self.state.lock().unwrap().meeting = Some((Arc::new(Barrier::new(readers)), readers));
+    }
+
+    /// The text of the current version.
+    pub(crate) fn current(&self, secret: &str) -> String {
+        let told = self.state.lock().unwrap();
+        told.answers[secret].1["SecretString"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
     /// The stages that were asked for so far.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.state.lock().unwrap().asked.clone()
     }
 }
 
-async fn answer(State(state): State<Arc<Mutex<Told>>>, body: String) -> (StatusCode, Json<Value>) {
+async fn answer(
+    State(state): State<Arc<Mutex<Told>>>,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, Json<Value>) {
     let asked: Value = serde_json::from_str(&body).unwrap();
-    let stage = asked["VersionStage"].as_str().unwrap_or("none");
-    let secret = asked["SecretId"].as_str().unwrap_or_default();
-    let mut told = state.lock().unwrap();
-    told.asked.push(stage.to_owned());
-    let missing = (400, json!({ "__type": "ResourceNotFoundException" }));
-    let (status, value) = match stage {
-        "AWSCURRENT" => told.answers.get(secret).cloned().unwrap_or(missing),
-        _ => told.previous.clone().unwrap_or(missing),
+    let is_put = headers["x-amz-target"] == "secretsmanager.PutSecretValue";
+    let (met, (status, value)) = {
+        let mut told = state.lock().unwrap();
+        match is_put {
+            true => (None, told.put(&asked)),
+            false => (told.meets(&asked), told.get(&asked)),
+        }
     };
+    if let Some(met) = met {
+        met.wait().await;
+    }
     (StatusCode::from_u16(status).unwrap(), Json(value))
+}
+
+impl Told {
+    fn get(&mut self, asked: &Value) -> (u16, Value) {
+        let stage = asked["VersionStage"].as_str().unwrap_or("none");
+        let secret = asked["SecretId"].as_str().unwrap_or_default();
+        self.asked.push(stage.to_owned());
+        let known = match stage {
+            "AWSCURRENT" => self.answers.get(secret),
+            "AWSPREVIOUS" => self.previous.as_ref(),
+            _ => None,
+        };
+        let missing = || (400, json!({ "__type": "ResourceNotFoundException" }));
+        known.cloned().unwrap_or_else(missing)
+    }
+
+    fn put(&mut self, asked: &Value) -> (u16, Value) {
+        let (text, version) = (&asked["SecretString"], &asked["ClientRequestToken"]);
+        let value = json!({ "SecretString": text, "VersionId": version });
+        let secret = asked["SecretId"].as_str().unwrap().to_owned();
+        self.previous = self.answers.insert(secret, (200, value));
+        (200, json!({ "VersionId": version }))
+    }
+
+    fn meets(&mut self, asked: &Value) -> Option<Arc<Barrier>> {
+        let (barrier, readers) = self.meeting.as_mut()?;
+        if asked["VersionStage"] != "AWSCURRENT" || *readers == 0 {
+            return None;
+        }
+        *readers -= 1;
+        Some(barrier.clone())
+    }
 }
 
 /// A daemon that is not ready at once, or never. Its port is known before it answers.

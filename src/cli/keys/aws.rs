@@ -96,6 +96,7 @@ impl<'a> Writer<'a> {
             tokio::time::sleep(settle()).await;
             let now = self.current().await.context(UNSEEN)?;
             if now.version != written {
+                let now = self.taken_up(&base, &next, now).await?;
                 if now.holds_changes(&base, &next) {
                     return Ok(now.document.unwrap_or(next));
                 }
@@ -117,6 +118,23 @@ impl<'a> Writer<'a> {
             }
         }
         bail!("others keep changing {}; try again", self.reference)
+    }
+
+    /// Waits a moment for whoever wrote last to take up this change, as it is theirs to do.
+    async fn taken_up(
+        &self,
+        base: &Found,
+        next: &KeyDocument,
+        mut now: Found,
+    ) -> anyhow::Result<Found> {
+        for _ in 0..PATIENCE {
+            if now.holds_changes(base, next) {
+                break;
+            }
+            tokio::time::sleep(settle()).await;
+            now = self.current().await.context(UNSEEN)?;
+        }
+        Ok(now)
     }
 
     /// The version that it was written as.
@@ -163,5 +181,6 @@ fn settle() -> Duration {
 }
 
 const TRIES: usize = 12;
+const PATIENCE: usize = 6;
 const UNSEEN: &str =
     "it was written but could not be looked at again; `zoho-mcp keys list` shows what is there";
