@@ -69,26 +69,34 @@ async fn commands_that_change_the_same_version_in_aws_lose_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_two_commands_that_leave_no_room_for_each_other_one_is_refused_and_undone() {
+async fn what_somebody_else_wrote_to_aws_meanwhile_is_put_back() {
     let stub = Stub::start().await;
-    let (_, document) = key_document(SUPPORT);
-    stub.hold("keys", &document);
-    stub.meet(2);
-    let made = std::thread::scope(|scope| {
-        let made = [(); 2].map(|()| {
-            let environment = stub.environment();
-            let arguments = ["keys", "rotate", "--client", SUPPORT, "--store", "aws:keys"];
-            scope.spawn(move || command_in(&environment, &arguments))
-        });
-        made.map(|made| made.join().unwrap())
-    });
-    let mut codes = made.each_ref().map(code);
-    codes.sort_unstable();
-    assert_eq!(codes, [Some(0), Some(1)]);
-    let printed = text(&made[0].stdout) + &text(&made[1].stdout);
-    let stored: Value = serde_json::from_str(&stub.current("keys")).unwrap();
-    assert_eq!(stored["keys"].as_array().unwrap().len(), 2);
-    assert_eq!(stored["keys"][1]["id"], printed[10..20]);
+    let (first, second) = (key_document(SUPPORT).1, key_document(SUPPORT).1);
+    let (first, second): (Value, Value) = (
+        serde_json::from_str(&first).unwrap(),
+        serde_json::from_str(&second).unwrap(),
+    );
+    let mut both = first.clone();
+    let theirs = second["keys"][0].clone();
+    both["keys"].as_array_mut().unwrap().push(theirs.clone());
+    let stored = || serde_json::from_str::<Value>(&stub.current("keys")).unwrap();
+    stub.hold("keys", &first.to_string());
+    stub.intrude(&both.to_string());
+    let new = ["keys", "new", "--client", REPORTING, "--store", "aws:keys"];
+    assert_eq!(code(&command_in(&stub.environment(), &new)), Some(0));
+    let keys = stored()["keys"].clone();
+    assert_eq!((&keys[1], &keys[2]["client"]), (&theirs, &json!(REPORTING)));
+    // This time there is no room for both, and who comes second is refused.
+    stub.hold("keys", &first.to_string());
+    stub.intrude(&both.to_string());
+    let rotate = ["keys", "rotate", "--client", SUPPORT, "--store", "aws:keys"];
+    let refused = command_in(&stub.environment(), &rotate);
+    assert_eq!(
+        (code(&refused), text(&refused.stdout)),
+        (Some(1), String::new())
+    );
+    assert!(text(&refused.stderr).contains("2 live keys already"));
+    assert_eq!(stored(), both);
 }
 
 #[tokio::test]

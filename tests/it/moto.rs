@@ -158,6 +158,7 @@ struct Told {
     version: u32,
     asked: Vec<String>,
     meeting: Option<(Arc<Barrier>, usize)>,
+    intruder: Option<String>,
 }
 
 impl Stub {
@@ -182,11 +183,12 @@ impl Stub {
 
     /// Holds a text as the current version of a secret; each time it is another version.
     pub(crate) fn hold(&self, secret: &str, text: &str) {
-        let mut told = self.state.lock().unwrap();
-        told.version += 1;
-        let version = format!("00000000-0000-0000-0000-{:012}", told.version);
-        let value = json!({ "Name": secret, "SecretString": text, "VersionId": version });
-        told.answers.insert(secret.to_owned(), (200, value));
+        self.state.lock().unwrap().hold(secret, text);
+    }
+
+    /// Lets somebody else write this text just before the next write.
+    pub(crate) fn intrude(&self, text: &str) {
+        self.state.lock().unwrap().intruder = Some(text.to_owned());
     }
 
     /// Answers with an error of AWS.
@@ -243,6 +245,13 @@ async fn answer(
 }
 
 impl Told {
+    fn hold(&mut self, secret: &str, text: &str) {
+        self.version += 1;
+        let version = format!("00000000-0000-0000-0000-{:012}", self.version);
+        let value = json!({ "Name": secret, "SecretString": text, "VersionId": version });
+        self.answers.insert(secret.to_owned(), (200, value));
+    }
+
     fn get(&mut self, asked: &Value) -> (u16, Value) {
         let stage = asked["VersionStage"].as_str().unwrap_or("none");
         let secret = asked["SecretId"].as_str().unwrap_or_default();
@@ -260,6 +269,9 @@ impl Told {
         let (text, version) = (&asked["SecretString"], &asked["ClientRequestToken"]);
         let value = json!({ "SecretString": text, "VersionId": version });
         let secret = asked["SecretId"].as_str().unwrap().to_owned();
+        if let Some(text) = self.intruder.take() {
+            self.hold(&secret, &text);
+        }
         self.previous = self.answers.insert(secret, (200, value));
         (200, json!({ "VersionId": version }))
     }
