@@ -250,21 +250,19 @@ impl Scene<'_> {
 }
 
 impl Seen {
-    /// `None` when nothing tells it.
+    /// `None` when nothing tells it. A file that was not named may be the daemon's alone to read.
     fn read(&self, store: &Store) -> anyhow::Result<Option<Usage>> {
-        let beside = match store {
-            Store::File(path) => Some(UsageFile::beside(path).path().to_path_buf()),
-            Store::Aws(_) => None,
-        };
-        let paths = match (&*self.usage, beside) {
-            ([], Some(beside)) if beside.exists() => vec![beside],
-            (named, _) => named.to_vec(),
-        };
-        let mut known = None::<Usage>;
-        for path in &paths {
-            known.get_or_insert_default().merge(Usage::read(path)?);
+        match (&*self.usage, store) {
+            ([], Store::File(path)) => Ok(Usage::read(UsageFile::beside(path).path()).ok()),
+            ([], Store::Aws(_)) => Ok(None),
+            (named, _) => {
+                let mut known = Usage::default();
+                for path in named {
+                    known.merge(Usage::read(path)?);
+                }
+                Ok(Some(known))
+            }
         }
-        Ok(known)
     }
 }
 

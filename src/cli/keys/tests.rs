@@ -214,6 +214,12 @@ fn when_a_key_was_used_may_come_from_several_instances() {
         .keys(&format!("list --usage {beside} --usage {log}"))
         .unwrap();
     assert!(list.contains("2027-01-15T07:00:00Z"), "{list}");
+    fs::write(UsageFile::beside(&folder.store()).path(), "garbage").unwrap();
+    let (list, _) = folder.keys("list").unwrap();
+    assert!(
+        list.trim_end().ends_with("unknown"),
+        "nobody named that file: {list}"
+    );
     let nowhere = folder.error("list --usage /nowhere");
     assert!(nowhere.contains("/nowhere"), "{nowhere}");
 }
