@@ -52,8 +52,8 @@ pub struct App {
 
 /// The secrets that an [`App`] starts with.
 pub struct Secrets {
-    /// The hashes of the API keys.
-    pub keys: Published,
+    /// The hashes of the API keys; `None` where no keys are accepted.
+    pub keys: Option<Published>,
     /// Where those are read again; `None` when they stay as they are.
     pub key_source: Option<KeySource>,
     /// What proves this daemon to Zoho.
@@ -98,7 +98,7 @@ impl Secrets {
             None => None,
         };
         Ok(Self {
-            keys,
+            keys: Some(keys),
             key_source: Some(key_source),
             zoho,
             pseudonym_key,
@@ -164,7 +164,7 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
-        let keys = KeySet::from(secrets.keys);
+        let keys = secrets.keys.map(KeySet::from).unwrap_or_default();
         let authenticator = Authenticator::new(
             Arc::new(Keys::new(keys)),
             config.directory(),

@@ -27,7 +27,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     config.zoho.api_url = Some(sandbox.url().to_owned());
     let (keys, document) = fresh_keys(&config)?;
     let secrets = Secrets {
-        keys: document.into(),
+        keys: Some(document.into()),
         key_source: None,
         zoho: credentials(&sandbox),
         pseudonym_key: None,

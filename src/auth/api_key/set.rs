@@ -59,9 +59,11 @@ impl KeySet {
         self.keys.values().filter(usable).count()
     }
 
-    fn is_good(&self, key_id: &str, now: Timestamp) -> bool {
-        let key = self.keys.get(key_id);
-        key.is_some_and(|key| key.record.is_usable(now))
+    /// Whether the key that proved a client still would.
+    pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
+        let key = self.keys.get(id).map(|key| &key.record);
+        let record = key.filter(|record| *record.client == *client);
+        standing(record.ok_or(BadKey::Unknown)?, now)
     }
 
     /// Keeps what is known of the use of keys that stay.
@@ -161,10 +163,9 @@ impl Keys {
         self.set.load().verify(key, now)
     }
 
-    /// Whether a key that was accepted before still would be. Cheap: for what lasts longer than a
-    /// request.
-    pub fn is_good(&self, key_id: &str, now: Timestamp) -> bool {
-        self.set.load().is_good(key_id, now)
+    /// [`KeySet::still_good`] with the live set. Cheap: for what lasts longer than a request.
+    pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
+        self.set.load().still_good(id, client, now)
     }
 
     /// When each key was last used, to the minute, as far as this process has seen it.

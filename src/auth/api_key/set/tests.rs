@@ -93,17 +93,20 @@ fn a_key_that_only_the_document_before_has_works_for_the_overlap() {
 }
 
 #[test]
-fn a_key_is_good_as_long_as_its_record_says_so() {
+fn a_key_stays_good_as_long_as_its_record_says_so() {
     let (_, record) = key(|_| ());
     let id = Arc::clone(&record.id);
     let keys = Keys::new(KeySet::from(KeyDocument::of(record.clone())));
-    assert!(keys.is_good(&id, NOW) && !keys.is_good(&id, at(3600)));
-    assert!(!keys.is_good("AAAAAAAAAA", NOW));
+    let still = |id: &str, client, now| keys.still_good(id, client, now);
+    assert_eq!(still(&id, "agent", NOW), Ok(()));
+    assert_eq!(still(&id, "agent", at(3600)), Err(BadKey::Expired));
+    assert_eq!(still(&id, "another", NOW), Err(BadKey::Unknown));
+    assert_eq!(still("AAAAAAAAAA", "agent", NOW), Err(BadKey::Unknown));
     keys.publish(Published::from(KeyDocument::of(KeyRecord {
         status: Status::Revoked,
         ..record
     })));
-    assert!(!keys.is_good(&id, NOW));
+    assert_eq!(still(&id, "agent", NOW), Err(BadKey::Revoked));
 }
 
 #[test]
