@@ -44,10 +44,9 @@ impl<'a> Execution<'a> {
         let deadline = Instant::now() + desk.tool_timeout.duration();
         let record = Record::new(desk, ticket, row);
         let mut start = record.event(Kind::ToolCallStart);
-        start.args = Some(
-            desk.redactor
-                .redact(row.classes, ticket.call.raw_arguments()),
-        );
+        let arguments = ticket.call.raw_arguments();
+        let valid = (row.fits)(arguments);
+        start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
         let recorded = match (row.effect, desk.audit.on_failure()) {
             (Effect::Write, _) | (_, OnFailure::RefuseAll) => {
                 desk.audit.accept(start).await.is_ok()

@@ -16,7 +16,7 @@ use rmcp::{
 
 use super::execution::Execution;
 use crate::{
-    audit::{Audit, Redactor},
+    audit::{Audit, Event, Kind, Redactor},
     auth::Caller,
     call::Call,
     limit::{Limiter, Refused},
@@ -116,6 +116,7 @@ impl ServerHandler for Handler {
             .filter(|row| row.name == grant.tool())
             .ok_or_else(out_of_order)?;
         let Some(_place) = self.0.limiter.enter(&ticket.caller.client) else {
+            self.0.crowded(&ticket, row.name).await;
             return Ok(failed("Too many calls of this client are running. Wait for one to finish, then try again.").into());
         };
         let _draining = self.0.drain.call();
@@ -139,6 +140,19 @@ impl ServerHandler for Handler {
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
         tools::find(name).map(|row| row.definition.clone())
+    }
+}
+
+impl Desk {
+    /// Records a call that found no room beside those in flight.
+    async fn crowded(&self, ticket: &Ticket, tool: &'static str) {
+        let event = Event {
+            tool_name: Some(tool.into()),
+            policy: Some(format!("in_flight, {}", self.limiter.in_flight_limit()).into()),
+            ..Event::new(Kind::RateLimitExceeded)
+        };
+        let event = ticket.caller.sign(ticket.peer.sign(event));
+        self.audit.record(event).await;
     }
 }
 

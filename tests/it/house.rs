@@ -37,14 +37,25 @@ pub(crate) struct House {
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
+    shell: Option<String>,
 }
 
 impl Setup {
+    /// Starts the daemon out of a shell script, where `"$@"` is the daemon's command.
+    pub(crate) fn through(&mut self, script: &str) -> &mut Self {
+        self.shell = Some(script.to_owned());
+        self
+    }
+
+    /// Leaves a key to the configuration file.
+    pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
+        self.environment.remove(&variable(key));
+        self
+    }
+
     /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
-        let name = key.to_uppercase().replace('-', "_").replace('.', "__");
-        self.environment
-            .insert(format!("ZOHO_MCP__{name}"), value.to_owned());
+        self.environment.insert(variable(key), value.to_owned());
         self
     }
 
@@ -111,7 +122,7 @@ impl House {
             "--ready-file",
             ready.to_str().unwrap(),
         ];
-        let daemon = Process::start(&arguments, &setup.environment);
+        let daemon = Process::start_in(setup.shell.as_deref(), &arguments, &setup.environment);
         let url = daemon.wait_for(&ready).await["url"]
             .as_str()
             .unwrap()
@@ -180,14 +191,13 @@ impl House {
 
     /// Sends a signal to the daemon.
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.daemon.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.daemon.signal(signal);
+    }
+
+    /// Sends a signal to the sandbox.
+    pub(crate) fn signal_sandbox(&self, signal: &str) {
+        let sandbox = self.sandbox.as_ref().expect("a sandbox of its own");
+        sandbox.signal(signal);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -208,9 +218,11 @@ impl House {
 
 /// The sandbox's controls.
 pub(crate) struct Zoho {
-    url: String,
-    daemon_credentials: Value,
-    http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) daemon_credentials: Value,
+    pub(crate) http: reqwest::Client,
+    /// For asking the CRM directly: Zoho gives only so many.
+    pub(crate) token: tokio::sync::OnceCell<String>,
 }
 
 impl Zoho {
@@ -223,6 +235,7 @@ impl Zoho {
                 "refresh_token": ready["refresh_tokens"]["admin"],
             }),
             http: http(),
+            token: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -279,6 +292,11 @@ impl Zoho {
             .filter(|record| record["module"] == "Notes")
             .count()
     }
+}
+
+fn variable(key: &str) -> String {
+    let name = key.to_uppercase().replace('-', "_").replace('.', "__");
+    format!("ZOHO_MCP__{name}")
 }
 
 /// Runs a command of the binary to its end.
@@ -370,7 +388,23 @@ struct Process {
 
 impl Process {
     fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
-        let mut child = Command::new(BINARY)
+        Self::start_in(None, arguments, environment)
+    }
+
+    fn start_in(
+        shell: Option<&str>,
+        arguments: &[&str],
+        environment: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut command = match shell {
+            None => Command::new(BINARY),
+            Some(script) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script, "sh", BINARY]);
+                shell
+            }
+        };
+        let mut child = command
             .args(arguments)
             .envs(environment)
             .stdin(Stdio::null())
@@ -402,6 +436,12 @@ impl Process {
             stdout,
             stderr,
         }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
     }
 
     async fn wait_for(&self, ready: &Path) -> Value {

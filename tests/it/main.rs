@@ -10,6 +10,7 @@
 )]
 
 mod agent;
+mod crm;
 mod house;
 mod stream;
 
