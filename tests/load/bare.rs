@@ -168,10 +168,9 @@ impl Bare {
             ));
         }
         let more = found["info"]["more_records"].clone();
-        let mut result = CallToolResult::structured(
-            json!({ "count": items.len(), "items": items, "more": more }),
-        );
-        result.content = vec![ContentBlock::text(text)];
+        let output = json!({ "count": items.len(), "items": items, "more": more });
+        let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
+        result.structured_content = Some(output);
         result
     }
 }
