@@ -117,8 +117,9 @@ impl End {
     fn into_result(self, row: &Row) -> CallToolResult {
         match self {
             Self::Answered(answer) => {
-                let mut result = CallToolResult::structured(answer.output);
-                result.content = vec![ContentBlock::text(answer.text)];
+                // Not `structured`, which writes the output a second time, as a text.
+                let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+                result.structured_content = Some(answer.output);
                 result.meta = Some(untrusted());
                 result
             }
