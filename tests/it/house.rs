@@ -47,6 +47,12 @@ impl Setup {
         self
     }
 
+    /// Gives the daemon an environment variable.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Leaves a key to the configuration file.
     pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
         self.environment.remove(&variable(key));
