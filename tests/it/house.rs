@@ -307,7 +307,16 @@ fn variable(key: &str) -> String {
 
 /// Runs a command of the binary to its end.
 pub(crate) fn command(arguments: &[&str]) -> std::process::Output {
-    Command::new(BINARY).args(arguments).output().unwrap()
+    command_with(arguments, &[])
+}
+
+/// The same with environment variables.
+pub(crate) fn command_with(arguments: &[&str], variables: &[(&str, &str)]) -> std::process::Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
 }
 
 /// Looks again and again for ten seconds.
