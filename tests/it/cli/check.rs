@@ -53,134 +53,7 @@ fn a_good_file_is_ok_and_says_what_was_looked_at() {
 #[test]
 fn each_mistake_is_told_with_file_key_and_remedy() {
     let desk = Desk::new();
-    for (mistake, key, problem) in [
-        ("[server]\nlitsen = \"x\"", "server.litsen", "unknown field"),
-        (
-            "[servre]\nlisten = \"127.0.0.1:1\"",
-            "servre",
-            "unknown field",
-        ),
-        ("[server]\nlisten = 3000", "server.listen", "invalid type"),
-        (
-            "[server]\nlisten = \"localhost\"",
-            "server.listen",
-            "invalid socket address",
-        ),
-        (
-            "[server]\nhosts = [\"a b\"]",
-            "server.hosts",
-            "a host is a name",
-        ),
-        (
-            "[server]\norigins = [\"https://x.example/path\"]",
-            "server.origins",
-            "without a path",
-        ),
-        (
-            "[server]\npublic_url = \"mcp.example.com\"",
-            "server.public_url",
-            "http",
-        ),
-        (
-            "[server]\ntrusted_proxies = [\"10.0.0.0/99\"]",
-            "server.trusted_proxies",
-            "invalid",
-        ),
-        (
-            "[server]\nmax_connections = 0",
-            "server.max_connections",
-            "zero",
-        ),
-        (
-            "[mcp]\ntool_timeout = \"soon\"",
-            "mcp.tool_timeout",
-            "a span of time",
-        ),
-        (
-            "[mcp]\nmax_body = \"256 potatoes\"",
-            "mcp.max_body",
-            "a size",
-        ),
-        ("[mcp]\nlegacy_sse = \"yes\"", "mcp.legacy_sse", "a boolean"),
-        (
-            "[roles.x]\ntools = [\"drop_tables\"]\nmax_records_per_query = 1",
-            "roles.x.tools",
-            "no tool is named",
-        ),
-        (
-            "[roles.x]\ntools = []\nmax_records_per_query = 0",
-            "roles.x.max_records_per_query",
-            "zero",
-        ),
-        (
-            "[roles.x]\ntools = []",
-            "roles.x",
-            "missing field `max_records_per_query`",
-        ),
-        (
-            "[clients.x]\nrole = \"nobody\"",
-            "clients.x.role",
-            "no role is named",
-        ),
-        ("[clients.x]", "clients.x", "missing field `role`"),
-        (
-            "[limits]\nclient = { requests = 0, per = \"1m\" }",
-            "limits.client.requests",
-            "zero",
-        ),
-        (
-            "[limits]\nclient = { requests = 5, per = \"30h\" }",
-            "limits.client.per",
-            "longer than 24h",
-        ),
-        (
-            "[limits]\nanswer = \"shout\"",
-            "limits.answer",
-            "unknown variant",
-        ),
-        (
-            "[limits.tools]\nnope = { requests = 1, per = \"1m\" }",
-            "limits.tools.nope",
-            "no tool has this name",
-        ),
-        (
-            "[zoho]\ndata_center = \"mars\"",
-            "zoho.data_center",
-            "unknown variant",
-        ),
-        (
-            "[zoho]\napi_url = \"ftp://x\"",
-            "zoho.api_url",
-            "https://HOST",
-        ),
-        (
-            "[zoho]\ncredentials = \"1000.abcdef\"",
-            "zoho.credentials",
-            "a reference to a secret",
-        ),
-        (
-            "[auth.api_keys]\nsource = \"zmcp_live_x\"",
-            "auth.api_keys.source",
-            "a reference to a secret",
-        ),
-        (
-            "[audit]\non_failure = \"panic\"",
-            "audit.on_failure",
-            "unknown variant",
-        ),
-        (
-            "[audit]\npseudonym_key = \"hunter2hunter2\"",
-            "audit.pseudonym_key",
-            "a reference to a secret",
-        ),
-        ("[log]\nformat = \"xml\"", "log.format", "unknown variant"),
-        ("x = [", "mine.toml:", ""),
-        (
-            "[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"",
-            "mine.toml:",
-            "duplicate key",
-        ),
-    ] {
+    for (mistake, key, problem) in MISTAKES {
         let ended = desk.check(&format!("{mistake}\n{GOOD}"));
         let told = &ended.err;
         assert_eq!((ended.code, &*ended.out), (64, ""), "{mistake}: {told}");
@@ -189,7 +62,7 @@ fn each_mistake_is_told_with_file_key_and_remedy() {
             "{mistake}: {told}"
         );
         assert!(
-            told.contains(key) && told.contains(problem),
+            told.contains(*key) && told.contains(*problem),
             "{mistake}: {told}"
         );
         assert!(
@@ -198,6 +71,136 @@ fn each_mistake_is_told_with_file_key_and_remedy() {
         );
     }
 }
+
+/// What stands in the file, the key that is named, and a part of what is said.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("[server]\nlitsen = \"x\"", "server.litsen", "unknown field"),
+    (
+        "[servre]\nlisten = \"127.0.0.1:1\"",
+        "servre",
+        "unknown field",
+    ),
+    ("[server]\nlisten = 3000", "server.listen", "invalid type"),
+    (
+        "[server]\nlisten = \"localhost\"",
+        "server.listen",
+        "invalid socket address",
+    ),
+    (
+        "[server]\nhosts = [\"a b\"]",
+        "server.hosts",
+        "a host is a name",
+    ),
+    (
+        "[server]\norigins = [\"https://x.example/path\"]",
+        "server.origins",
+        "without a path",
+    ),
+    (
+        "[server]\npublic_url = \"mcp.example.com\"",
+        "server.public_url",
+        "http",
+    ),
+    (
+        "[server]\ntrusted_proxies = [\"10.0.0.0/99\"]",
+        "server.trusted_proxies",
+        "invalid",
+    ),
+    (
+        "[server]\nmax_connections = 0",
+        "server.max_connections",
+        "zero",
+    ),
+    (
+        "[mcp]\ntool_timeout = \"soon\"",
+        "mcp.tool_timeout",
+        "a span of time",
+    ),
+    (
+        "[mcp]\nmax_body = \"256 potatoes\"",
+        "mcp.max_body",
+        "a size",
+    ),
+    ("[mcp]\nlegacy_sse = \"yes\"", "mcp.legacy_sse", "a boolean"),
+    (
+        "[roles.x]\ntools = [\"drop_tables\"]\nmax_records_per_query = 1",
+        "roles.x.tools",
+        "no tool is named",
+    ),
+    (
+        "[roles.x]\ntools = []\nmax_records_per_query = 0",
+        "roles.x.max_records_per_query",
+        "zero",
+    ),
+    (
+        "[roles.x]\ntools = []",
+        "roles.x",
+        "missing field `max_records_per_query`",
+    ),
+    (
+        "[clients.x]\nrole = \"nobody\"",
+        "clients.x.role",
+        "no role is named",
+    ),
+    ("[clients.x]", "clients.x", "missing field `role`"),
+    (
+        "[limits]\nclient = { requests = 0, per = \"1m\" }",
+        "limits.client.requests",
+        "zero",
+    ),
+    (
+        "[limits]\nclient = { requests = 5, per = \"30h\" }",
+        "limits.client.per",
+        "longer than 24h",
+    ),
+    (
+        "[limits]\nanswer = \"shout\"",
+        "limits.answer",
+        "unknown variant",
+    ),
+    (
+        "[limits.tools]\nnope = { requests = 1, per = \"1m\" }",
+        "limits.tools.nope",
+        "no tool has this name",
+    ),
+    (
+        "[zoho]\ndata_center = \"mars\"",
+        "zoho.data_center",
+        "unknown variant",
+    ),
+    (
+        "[zoho]\napi_url = \"ftp://x\"",
+        "zoho.api_url",
+        "https://HOST",
+    ),
+    (
+        "[zoho]\ncredentials = \"1000.abcdef\"",
+        "zoho.credentials",
+        "a reference to a secret",
+    ),
+    (
+        "[auth.api_keys]\nsource = \"zmcp_live_x\"",
+        "auth.api_keys.source",
+        "a reference to a secret",
+    ),
+    (
+        "[audit]\non_failure = \"panic\"",
+        "audit.on_failure",
+        "unknown variant",
+    ),
+    (
+        "[audit]\npseudonym_key = \"hunter2hunter2\"",
+        "audit.pseudonym_key",
+        "a reference to a secret",
+    ),
+    ("[log]\nformat = \"xml\"", "log.format", "unknown variant"),
+    ("x = [", "mine.toml:", ""),
+    (
+        "[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"",
+        "mine.toml:",
+        "duplicate key",
+    ),
+];
 
 #[test]
 fn all_mistakes_of_a_document_are_told_at_once() {

@@ -19,55 +19,24 @@ async fn fault(house: &House, mut fault: Value) {
 async fn a_write_is_sent_once_whatever_comes_back() {
     let house = hasty_house().await;
     let id = contact(&house).await;
+    let unknown = |fault: Value, written| {
+        (
+            fault,
+            "ambiguous_write",
+            "may or may not have happened",
+            written,
+        )
+    };
+    let too_many = json!({ "fault": "status", "status": 429 });
     for (kind, error, told, written) in [
-        (
-            json!({ "fault": "status", "status": 500 }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "status", "status": 503 }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "status", "status": 429 }),
-            "zoho_busy",
-            "Zoho CRM is busy",
-            0,
-        ),
-        (
-            json!({ "fault": "reset_before" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "reset_after_commit" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            1,
-        ),
-        (
-            json!({ "fault": "truncate" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            1,
-        ),
-        (
-            json!({ "fault": "html" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "latency", "delay": "2s" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            1,
-        ),
+        unknown(json!({ "fault": "status", "status": 500 }), 0),
+        unknown(json!({ "fault": "status", "status": 503 }), 0),
+        (too_many, "zoho_busy", "Zoho CRM is busy", 0),
+        unknown(json!({ "fault": "reset_before" }), 0),
+        unknown(json!({ "fault": "reset_after_commit" }), 1),
+        unknown(json!({ "fault": "truncate" }), 1),
+        unknown(json!({ "fault": "html" }), 0),
+        unknown(json!({ "fault": "latency", "delay": "2s" }), 1),
     ] {
         let sent = house.zoho.seen("POST", "/crm/v8/Notes").await;
         let notes = house.zoho.notes_written().await;
