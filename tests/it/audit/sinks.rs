@@ -9,6 +9,9 @@ use crate::house::{House, SUPPORT, eventually};
 
 /// Standard output is a full disk from the beginning.
 const FULL: &str = r#"exec "$@" >/dev/full"#;
+/// Standard output is a pipe whose reader goes away with the first byte.
+const CLOSED: &str =
+    r#"log="${4%/*}/audit"; mkfifo "$log"; head -c 1 "$log" >/dev/null & exec "$@" >"$log""#;
 /// Standard output is a pipe that nobody reads, though somebody could.
 const UNREAD: &str = r#"log="${4%/*}/audit"; mkfifo "$log"; exec 3<>"$log"; exec "$@" >"$log""#;
 /// Standard output is a file on a disk with 6 KiB left.
@@ -73,6 +76,26 @@ async fn a_full_disk_refuses_what_the_configuration_says() {
             "{log}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_a_log_that_cannot_be_written() {
+    let mut house = house_with(CLOSED, "refuse_writes").await;
+    search(&house).await;
+    eventually("the reader to be gone", || {
+        let log = house.operational_log();
+        log.contains("the audit log cannot be written")
+            .then_some(())
+    })
+    .await;
+    assert!(refused(&write(&house).await));
+    assert_eq!(
+        (health(&house).await, house.zoho.notes_written().await),
+        (503, 0)
+    );
+    // It can still be ended.
+    house.signal("-TERM");
+    house.ended().await;
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ async fn zoho_hears_of_a_write_after_its_start_is_in_the_log() {
 #[tokio::test]
 async fn a_call_that_is_cut_off_or_takes_too_long_ends_with_a_line() {
     let house = House::with(|setup| {
-        setup.set("mcp.tool_timeout", "1s");
+        setup.set("mcp.tool_timeout", "2s");
     })
     .await;
     house

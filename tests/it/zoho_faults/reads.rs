@@ -238,7 +238,8 @@ async fn zoho_gone_is_told_at_once_and_zoho_back_is_used_again() {
         let began = Instant::now();
         let told = search(&house).await.failure();
         assert!(told.contains("does not answer"), "{told}");
-        quick |= began.elapsed() < Duration::from_millis(300);
+        // Whoever asks Zoho waits longer than that.
+        quick |= began.elapsed() < Duration::from_millis(400);
     }
     assert!(quick, "the circuit never opened");
     let health = house.agent(SUPPORT).get("/health").await;

@@ -88,9 +88,9 @@ async fn an_unknown_fate_is_cleared_up_by_the_same_key() {
 
 #[tokio::test]
 async fn an_agent_that_goes_away_during_a_write_can_come_back_for_it() {
-    let house = hasty_house().await;
+    let house = House::start().await;
     let id = contact(&house).await;
-    fault(&house, json!({ "fault": "latency", "delay": "350ms" })).await;
+    fault(&house, json!({ "fault": "latency", "delay": "3s" })).await;
     let note = json!({ "record_id": id, "content": "gone", "idempotency_key": "gone" });
     let agent = house.agent(SUPPORT);
     let call = tokio::spawn({
