@@ -57,6 +57,7 @@ impl<'a> Execution<'a> {
             }
         };
         if !recorded && desk.audit.on_failure() != OnFailure::Continue {
+            record.refused();
             return Err(Unrecorded);
         }
         // Zoho's answer has to leave time for ours.
@@ -166,6 +167,13 @@ impl Record {
             kind,
             ..self.base.clone()
         }
+    }
+
+    /// The start may still come into the log once it takes lines again, and then needs an end. Not
+    /// waited for: the log is what the caller has just waited for.
+    fn refused(&self) {
+        let (audit, event) = (self.audit.clone(), self.error("audit_unavailable"));
+        tokio::spawn(async move { audit.record(event).await });
     }
 
     /// From here on, being dropped means that the call was cut off.

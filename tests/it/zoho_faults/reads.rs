@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{SECRET, contact, failure, hasty_house};
 use crate::house::{House, SUPPORT, eventually};
@@ -47,66 +47,39 @@ async fn what_passes_is_tried_again_and_the_agent_hears_nothing_of_it() {
     assert!(house.events("tool_call_error").is_empty());
 }
 
+/// A fault, the word for it in the log, and a part of what the agent is told.
+fn lasting_faults() -> Vec<(Value, &'static str, &'static str)> {
+    let down = |fault: Value| (fault, "zoho_unavailable", "Try again in 30 seconds");
+    let says = |status: u16, code: &str| {
+        let body = json!({ "code": code, "message": SECRET, "status": "error", "details": {} });
+        json!({ "fault": "status", "status": status, "body": body })
+    };
+    let busy = says(429, "TOO_MANY_REQUESTS");
+    let forbidden = says(403, "NO_PERMISSION");
+    let refused = says(400, "INVALID_DATA");
+    vec![
+        down(json!({ "fault": "status", "status": 500, "body": SECRET })),
+        down(json!({ "fault": "status", "status": 503, "body": SECRET })),
+        down(json!({ "fault": "html", "body": SECRET })),
+        down(json!({ "fault": "truncate" })),
+        down(json!({ "fault": "reset_before" })),
+        down(json!({ "fault": "latency", "delay": "9s" })),
+        down(json!({ "fault": "drip", "delay": "2s" })),
+        (busy, "zoho_busy", "Zoho CRM is busy. Try again in"),
+        (forbidden, "zoho_forbidden", "ask an operator"),
+        (
+            refused,
+            "zoho_refused_input",
+            "the same arguments will fail again",
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn what_stays_is_told_in_words_that_help_and_without_zohos_own() {
     let house = hasty_house().await;
     contact(&house).await;
-    let cases = [
-        (
-            json!({ "fault": "status", "status": 500, "body": SECRET }),
-            "zoho_unavailable",
-            "Try again in 30 seconds",
-        ),
-        (
-            json!({ "fault": "status", "status": 503, "body": SECRET }),
-            "zoho_unavailable",
-            "Try again in 30 seconds",
-        ),
-        (
-            json!({ "fault": "html", "body": SECRET }),
-            "zoho_unavailable",
-            "Try again in 30 seconds",
-        ),
-        (
-            json!({ "fault": "truncate" }),
-            "zoho_unavailable",
-            "Try again in 30 seconds",
-        ),
-        (
-            json!({ "fault": "reset_before" }),
-            "zoho_unavailable",
-            "Try again in 30 seconds",
-        ),
-        (
-            json!({ "fault": "latency", "delay": "9s" }),
-            "zoho_unavailable",
-            "Try again in 30 seconds",
-        ),
-        (
-            json!({ "fault": "drip", "delay": "2s" }),
-            "zoho_unavailable",
-            "Try again in 30 seconds",
-        ),
-        (
-            json!({ "fault": "status", "status": 429,
-                "body": { "code": "TOO_MANY_REQUESTS", "message": SECRET, "status": "error", "details": {} } }),
-            "zoho_busy",
-            "Zoho CRM is busy. Try again in",
-        ),
-        (
-            json!({ "fault": "status", "status": 403,
-                "body": { "code": "NO_PERMISSION", "message": SECRET, "status": "error", "details": {} } }),
-            "zoho_forbidden",
-            "ask an operator",
-        ),
-        (
-            json!({ "fault": "status", "status": 400,
-                "body": { "code": "INVALID_DATA", "message": SECRET, "status": "error", "details": {} } }),
-            "zoho_refused_input",
-            "the same arguments will fail again",
-        ),
-    ];
-    for (n, (fault, error, told)) in cases.into_iter().enumerate() {
+    for (n, (fault, error, told)) in lasting_faults().into_iter().enumerate() {
         let before = house.zoho.seen("GET", SEARCH).await;
         let mut fault = fault;
         fault["path"] = json!(SEARCH);
@@ -126,7 +99,7 @@ async fn what_stays_is_told_in_words_that_help_and_without_zohos_own() {
 }
 
 /// The end of the call that was the `n`th to fail.
-async fn nth_failure(house: &House, n: usize) -> serde_json::Value {
+async fn nth_failure(house: &House, n: usize) -> Value {
     eventually("the call's last line", || {
         house.events("tool_call_error").get(n).cloned()
     })
@@ -265,7 +238,8 @@ async fn zoho_gone_is_told_at_once_and_zoho_back_is_used_again() {
         let began = Instant::now();
         let told = search(&house).await.failure();
         assert!(told.contains("does not answer"), "{told}");
-        quick |= began.elapsed() < Duration::from_millis(300);
+        // Whoever asks Zoho waits longer than that.
+        quick |= began.elapsed() < Duration::from_millis(400);
     }
     assert!(quick, "the circuit never opened");
     let health = house.agent(SUPPORT).get("/health").await;

@@ -19,55 +19,24 @@ async fn fault(house: &House, mut fault: Value) {
 async fn a_write_is_sent_once_whatever_comes_back() {
     let house = hasty_house().await;
     let id = contact(&house).await;
+    let unknown = |fault: Value, written| {
+        (
+            fault,
+            "ambiguous_write",
+            "may or may not have happened",
+            written,
+        )
+    };
+    let too_many = json!({ "fault": "status", "status": 429 });
     for (kind, error, told, written) in [
-        (
-            json!({ "fault": "status", "status": 500 }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "status", "status": 503 }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "status", "status": 429 }),
-            "zoho_busy",
-            "Zoho CRM is busy",
-            0,
-        ),
-        (
-            json!({ "fault": "reset_before" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "reset_after_commit" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            1,
-        ),
-        (
-            json!({ "fault": "truncate" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            1,
-        ),
-        (
-            json!({ "fault": "html" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            0,
-        ),
-        (
-            json!({ "fault": "latency", "delay": "2s" }),
-            "ambiguous_write",
-            "may or may not have happened",
-            1,
-        ),
+        unknown(json!({ "fault": "status", "status": 500 }), 0),
+        unknown(json!({ "fault": "status", "status": 503 }), 0),
+        (too_many, "zoho_busy", "Zoho CRM is busy", 0),
+        unknown(json!({ "fault": "reset_before" }), 0),
+        unknown(json!({ "fault": "reset_after_commit" }), 1),
+        unknown(json!({ "fault": "truncate" }), 1),
+        unknown(json!({ "fault": "html" }), 0),
+        unknown(json!({ "fault": "latency", "delay": "2s" }), 1),
     ] {
         let sent = house.zoho.seen("POST", "/crm/v8/Notes").await;
         let notes = house.zoho.notes_written().await;
@@ -119,9 +88,9 @@ async fn an_unknown_fate_is_cleared_up_by_the_same_key() {
 
 #[tokio::test]
 async fn an_agent_that_goes_away_during_a_write_can_come_back_for_it() {
-    let house = hasty_house().await;
+    let house = House::start().await;
     let id = contact(&house).await;
-    fault(&house, json!({ "fault": "latency", "delay": "350ms" })).await;
+    fault(&house, json!({ "fault": "latency", "delay": "3s" })).await;
     let note = json!({ "record_id": id, "content": "gone", "idempotency_key": "gone" });
     let agent = house.agent(SUPPORT);
     let call = tokio::spawn({
