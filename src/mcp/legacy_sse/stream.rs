@@ -7,14 +7,17 @@ use futures_util::{Stream, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::session::{Opened, Sessions};
-use crate::audit::{Audit, Event, Kind};
+use crate::{
+    audit::{Audit, Event, Kind},
+    listen::Drain,
+};
 
 /// The events, until the session ends, grows too old, or the client goes away.
 pub(super) fn events(
     sessions: Arc<Sessions>,
     opened: Opened,
-    audit: Audit,
-    signed: Event,
+    (audit, signed): (Audit, Event),
+    drain: Drain,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let until = Instant::now() + sessions.max_age();
     let open = Open {
@@ -22,6 +25,7 @@ pub(super) fn events(
         opened,
         audit,
         signed,
+        drain,
         until,
         greeted: false,
     };
@@ -36,6 +40,7 @@ struct Open {
     opened: Opened,
     audit: Audit,
     signed: Event,
+    drain: Drain,
     until: Instant,
     greeted: bool,
 }
@@ -72,6 +77,6 @@ impl Drop for Open {
             ..self.signed.clone()
         };
         let audit = self.audit.clone();
-        tokio::spawn(async move { audit.record(event).await });
+        self.drain.see_off(async move { audit.record(event).await });
     }
 }
