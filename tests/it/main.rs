@@ -12,6 +12,7 @@
 mod agent;
 mod house;
 mod stream;
+mod wire;
 
 mod api_keys;
 mod audit;
