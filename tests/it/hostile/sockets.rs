@@ -41,16 +41,18 @@ async fn one_request_is_never_taken_for_two() {
             "{head}X: y\r\n Content-Length: 0\r\nContent-Length: {length}\r\n\r\n{one}{hidden}"
         ),
     ];
+    let honest = format!("{head}Content-Length: {length}\r\n\r\n{one}{hidden}");
+    let mut wire = house.wire().await;
+    wire.send(&honest).await;
+    assert!(
+        wire.rest().await.contains("Not found"),
+        "two requests are two"
+    );
     for request in smuggling {
         let mut wire = house.wire().await;
         wire.send(&request).await;
         let answers = wire.rest().await;
-        let hidden_was_read = answers.contains("Not found");
-        let ambiguous_was_taken = answers.starts_with("HTTP/1.1 200");
-        assert!(
-            !(hidden_was_read && ambiguous_was_taken),
-            "{request}\n{answers}"
-        );
+        assert!(!answers.contains("Not found"), "{request}\n{answers}");
         assert!(!answers.contains("HTTP/1.1 5"), "{request}\n{answers}");
     }
     stands(&house).await;
