@@ -126,12 +126,28 @@ impl Agent {
         self.send(Method::POST, "/mcp", body).await
     }
 
+    /// The same as [`Agent::ask`], when there may be nobody to ask any more.
+    pub(crate) async fn try_ask(&self, method: &str, params: Value) -> Option<Answer> {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let sent = self.try_send(Method::POST, "/mcp", request.to_string());
+        sent.await.ok()
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
+        self.try_send(method, path, body).await.unwrap()
+    }
+
+    async fn try_send(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<Answer, reqwest::Error> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.url))
@@ -139,12 +155,12 @@ impl Agent {
         if !self.headers.contains_key("content-type") {
             request = request.header("content-type", "application/json");
         }
-        let answer = request.headers(self.headers.clone()).send().await.unwrap();
-        Answer {
+        let answer = request.headers(self.headers.clone()).send().await?;
+        Ok(Answer {
             status: answer.status(),
             headers: answer.headers().clone(),
-            text: answer.text().await.unwrap(),
-        }
+            text: answer.text().await?,
+        })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -6,15 +6,14 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, task::JoinHandle};
 
 use crate::{
-    agent::Answer,
+    agent::{Agent, Answer},
     house::{DASHBOARD, House, SUPPORT, eventually},
 };
 
 /// A call that Zoho answers late, and that has begun.
-async fn running(house: &House, delay: &str) -> JoinHandle<Answer> {
+async fn running(house: &House, agent: Agent, delay: &str) -> JoinHandle<Answer> {
     let fault = json!({ "fault": "latency", "path": "/crm", "delay": delay });
     house.zoho.fault(fault).await;
-    let agent = house.agent(SUPPORT);
     let call = async move {
         agent
             .call("search_contacts", json!({ "name": "Giulia" }))
@@ -48,6 +47,10 @@ async fn ended(house: &mut House, reason: &str) -> i32 {
 async fn a_call_in_flight_gets_its_whole_answer_and_nothing_new_begins() {
     for signal in ["-TERM", "-INT"] {
         let mut house = House::start().await;
+        let agent = match signal {
+            "-TERM" => house.agent(SUPPORT),
+            _ => house.agent(SUPPORT).over_http2(),
+        };
         // A probe whose head is half sent when the end begins, so that it is answered after it.
         let mut probe = house.wire().await;
         probe
@@ -55,7 +58,7 @@ async fn a_call_in_flight_gets_its_whole_answer_and_nothing_new_begins() {
             .await;
         let mut stream = house.agent(DASHBOARD).stream().await;
         stream.initialize().await;
-        let call = running(&house, "1500ms").await;
+        let call = running(&house, agent, "800ms").await;
         house.signal(signal);
         house.event("drain_begin").await;
         probe.send("\r\n").await;
@@ -107,12 +110,41 @@ async fn a_call_that_reports_progress_is_answered_to_its_end() {
 }
 
 #[tokio::test]
+async fn under_load_every_call_that_began_is_answered_whole() {
+    let mut house = House::start().await;
+    let callers: Vec<JoinHandle<usize>> = (0..8)
+        .map(|_| tokio::spawn(calls_until_refused(house.agent(SUPPORT))))
+        .collect();
+    house.event("tool_call_success").await;
+    house.signal("-TERM");
+    let mut answered = 0;
+    for caller in callers {
+        answered += caller.await.unwrap();
+    }
+    assert_eq!(ended(&mut house, "clean").await, 0);
+    let count = |event| house.events(event).len();
+    assert_eq!(count("tool_call_start"), answered);
+    assert_eq!(count("tool_call_success"), answered);
+}
+
+/// Calls again and again until there is nobody to call, and counts the whole answers.
+async fn calls_until_refused(agent: Agent) -> usize {
+    let search = json!({ "name": "search_contacts", "arguments": { "name": "Giulia" } });
+    let mut answered = 0;
+    while let Some(answer) = agent.try_ask("tools/call", search.clone()).await {
+        assert!(answer.content()["items"].is_array());
+        answered += 1;
+    }
+    answered
+}
+
+#[tokio::test]
 async fn what_takes_too_long_is_cut_off_and_says_so() {
     let mut house = House::with(|setup| {
         setup.set("server.drain_timeout", "300ms");
     })
     .await;
-    let call = running(&house, "20s").await;
+    let call = running(&house, house.agent(SUPPORT), "20s").await;
     house.signal("-TERM");
     let failure = call.await.unwrap().failure();
     assert!(
@@ -126,7 +158,7 @@ async fn what_takes_too_long_is_cut_off_and_says_so() {
 #[tokio::test]
 async fn asked_twice_it_does_not_wait() {
     let mut house = House::start().await;
-    let call = running(&house, "20s").await;
+    let call = running(&house, house.agent(SUPPORT), "20s").await;
     house.signal("-TERM");
     house.event("drain_begin").await;
     house.signal("-TERM");

@@ -217,6 +217,8 @@ async fn what_is_unknown_is_said_in_the_protocols_own_codes() {
     let agent = house.agent(SUPPORT);
     assert_eq!(agent.ask("no/such", json!({})).await.code(), -32601);
     assert_eq!(agent.ask("resources/list", json!({})).await.code(), -32601);
+    let page = agent.ask("tools/list", json!({ "cursor": "second" })).await;
+    assert_eq!(page.code(), -32602, "there is one page");
     let unknown = agent.call("drop_tables", json!({})).await;
     assert_eq!((unknown.status.as_u16(), unknown.code()), (200, -32602));
     assert!(!unknown.text.contains("drop_tables"), "nothing is echoed");
@@ -225,6 +227,40 @@ async fn what_is_unknown_is_said_in_the_protocols_own_codes() {
         denied.failure(),
         "Tool 'get_dashboard_metrics' is not permitted for this client"
     );
+}
+
+#[tokio::test]
+async fn a_call_without_an_id_is_no_call_and_an_answer_is_not_expected() {
+    let house = House::start().await;
+    let agent = house.agent(SUPPORT);
+    let params = json!({ "name": "search_contacts", "arguments": { "name": "Giulia" } });
+    let noted = json!({ "jsonrpc": "2.0", "method": "tools/call", "params": params });
+    assert_eq!(agent.post(noted.to_string()).await.status, 202);
+    let answering = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
+    let unasked = agent.post(answering.to_string()).await;
+    assert_eq!((unasked.status.as_u16(), unasked.code()), (400, -32600));
+    agent
+        .call("search_contacts", json!({ "name": "Giulia" }))
+        .await
+        .content();
+    house.event("tool_call_success").await;
+    assert_eq!(house.events("tool_call_start").len(), 1);
+}
+
+#[tokio::test]
+async fn who_goes_away_has_no_call_running() {
+    let house = House::start().await;
+    let fault = json!({ "fault": "latency", "path": "/crm", "delay": "30s" });
+    house.zoho.fault(fault).await;
+    let params = json!({ "name": "search_contacts", "arguments": { "name": "Giulia" } });
+    let call = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+    let mut wire = house.wire().await;
+    wire.send(post(&house.keys[SUPPORT], "", &call.to_string()))
+        .await;
+    house.event("tool_call_start").await;
+    drop(wire);
+    let cancelled = house.event("tool_call_cancelled").await;
+    assert!(cancelled["durationMs"].as_u64().unwrap() < 20_000);
 }
 
 #[tokio::test]
