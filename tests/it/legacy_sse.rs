@@ -237,6 +237,23 @@ async fn a_stream_is_kept_alive_and_ends_at_its_age() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_old_enough_still_answers_what_it_took() {
+    let house = House::with(|setup| {
+        setup.set("mcp.max_stream_age", "1s");
+    })
+    .await;
+    let mut stream = house.agent(SUPPORT).stream().await;
+    stream.initialize().await;
+    slow_zoho(&house, "1500ms").await;
+    assert_eq!(stream.post(&call(1)).await.status, 202);
+    let found = stream.answer(1).await;
+    assert!(found["result"]["structuredContent"].is_object(), "{found}");
+    assert!(stream.next().await.is_none());
+    assert_eq!(stream.post(&call(2)).await.status, 404);
+    assert!(house.events("tool_call_cancelled").is_empty());
+}
+
+#[tokio::test]
 async fn it_can_be_turned_off() {
     let house = House::with(|setup| {
         setup.set("mcp.legacy_sse", "false");

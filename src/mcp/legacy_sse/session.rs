@@ -10,7 +10,7 @@ use axum::body::Bytes;
 use rmcp::model::{ClientJsonRpcMessage, RequestId};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use crate::{auth::Caller, listen::Drain, mcp::Config, refusal::Refusal};
@@ -31,6 +31,7 @@ pub struct Session {
     unanswered: Mutex<Vec<Unanswered>>,
     max_unanswered: usize,
     drain: Drain,
+    until: Instant,
     ended: CancellationToken,
 }
 
@@ -80,6 +81,7 @@ impl Sessions {
             unanswered: Mutex::default(),
             max_unanswered: self.config.max_calls_per_stream.get(),
             drain: self.drain.clone(),
+            until: Instant::now() + self.config.max_stream_age.duration(),
             ended: self.drain.streams().child_token(),
         });
         open.insert(id, session.clone());
@@ -93,7 +95,8 @@ impl Sessions {
     pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
         let session = self.lock().get(id)?.clone();
         let same = session.owner.client == caller.client && session.owner.user == caller.user;
-        (same && !session.ended.is_cancelled()).then_some(session)
+        let open = !session.ended.is_cancelled() && Instant::now() < session.until;
+        (same && open).then_some(session)
     }
 
     pub(super) fn close(&self, session: &Session) {
@@ -104,10 +107,6 @@ impl Sessions {
 
     pub(super) fn keep_alive(&self) -> Duration {
         self.config.keep_alive.duration()
-    }
-
-    pub(super) fn max_age(&self) -> Duration {
-        self.config.max_stream_age.duration()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Session>>> {
@@ -122,6 +121,16 @@ impl Session {
 
     pub(super) const fn ended(&self) -> &CancellationToken {
         &self.ended
+    }
+
+    /// When it takes no more messages, and ends once those that it took are answered.
+    pub(super) const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// Whether every answer that is owed is on the stream.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.unanswered().is_empty()
     }
 
     /// Counts a call in, until [`Session::end_call`].
@@ -143,9 +152,7 @@ impl Session {
 
     /// The call is answered, or will never be.
     pub(super) fn end_call(&self, id: &RequestId) -> Option<Unanswered> {
-        let mut unanswered = self.unanswered();
-        let place = unanswered.iter().position(|call| call.id == *id)?;
-        Some(unanswered.swap_remove(place))
+        take(&mut self.unanswered(), id)
     }
 
     fn unanswered(&self) -> MutexGuard<'_, Vec<Unanswered>> {
@@ -183,8 +190,10 @@ impl Session {
             self.ended.cancel();
             return Err(Gone);
         };
-        // A client that has its answer may ask again at once, so the call has to be over by then.
-        let _awaited = answered.and_then(|id| self.end_call(id));
+        // A client that has its answer may ask again at once, so the call has to be over by then;
+        // and the stream may not end between the two.
+        let mut unanswered = self.unanswered();
+        let _awaited = answered.and_then(|id| take(&mut unanswered, id));
         room.send(event);
         Ok(())
     }
@@ -231,6 +240,11 @@ impl NotTaken {
             },
         }
     }
+}
+
+fn take(unanswered: &mut Vec<Unanswered>, id: &RequestId) -> Option<Unanswered> {
+    let place = unanswered.iter().position(|call| call.id == *id)?;
+    Some(unanswered.swap_remove(place))
 }
 
 fn event(name: &str, message: &impl Serialize) -> Option<Bytes> {

@@ -1,6 +1,6 @@
 //! The stream of a session: where to post to, then messages, and comments while nothing happens.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use futures_util::{Stream, stream};
@@ -19,14 +19,12 @@ pub(super) fn events(
     (audit, signed): (Audit, Event),
     drain: Drain,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let until = Instant::now() + sessions.max_age();
     let open = Open {
         sessions,
         opened,
         audit,
         signed,
         drain,
-        until,
         greeted: false,
     };
     stream::unfold(open, |mut open| async move {
@@ -41,7 +39,6 @@ struct Open {
     audit: Audit,
     signed: Event,
     drain: Drain,
-    until: Instant,
     greeted: bool,
 }
 
@@ -53,17 +50,27 @@ impl Open {
             let id = self.opened.session.id();
             return Some(format!("event: endpoint\ndata: /messages?sessionId={id}\n\n").into());
         }
-        let quiet = (Instant::now() + self.sessions.keep_alive()).min(self.until);
-        let ended = self.opened.session.ended().clone();
-        let message = tokio::select! {
-            biased;
-            message = timeout_at(quiet, self.opened.outbound.recv()) => message,
-            () = ended.cancelled() => return None,
-        };
-        match message {
-            Ok(message) => message,
-            Err(_) if Instant::now() >= self.until => None,
-            Err(_) => Some(Bytes::from_static(b": keep-alive\n\n")),
+        let session = self.opened.session.clone();
+        loop {
+            let now = Instant::now();
+            let old = now >= session.until();
+            if old && session.owes_nothing() && self.opened.outbound.is_empty() {
+                return None;
+            }
+            let quiet = match old {
+                true => now + SETTLING,
+                false => (now + self.sessions.keep_alive()).min(session.until()),
+            };
+            let message = tokio::select! {
+                biased;
+                message = timeout_at(quiet, self.opened.outbound.recv()) => message,
+                () = session.ended().cancelled() => return None,
+            };
+            match message {
+                Ok(message) => return message,
+                Err(_) if Instant::now() >= session.until() => {}
+                Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
+            }
         }
     }
 }
@@ -80,3 +87,6 @@ impl Drop for Open {
         self.drain.see_off(async move { audit.record(event).await });
     }
 }
+
+/// How often an old stream looks whether its last calls are answered.
+const SETTLING: Duration = Duration::from_millis(100);
