@@ -46,8 +46,14 @@ pub async fn read(
     let body = collect(body, limits).await?;
     let call = Call::parse(&body)?;
     let peer = parts.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
-    // The older transport has no such headers, whatever revision is spoken on it.
-    if peer.door != Door::Messages {
+    // The headers belong to Streamable HTTP; on the older transport the body speaks alone.
+    if peer.door == Door::Mcp {
+        headers::check_version(&parts.headers, &call).map_err(|requested| {
+            Refusal::UnsupportedVersion {
+                id: call.id.clone(),
+                requested: requested.chars().take(MAX_VERSION).collect(),
+            }
+        })?;
         headers::check(&parts.headers, &call).map_err(|problem| Refusal::HeaderMismatch {
             id: call.id.clone(),
             problem,
@@ -56,6 +62,9 @@ pub async fn read(
     parts.extensions.insert(Arc::new(call));
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
+
+/// Characters of a revision's name, which is a date.
+const MAX_VERSION: usize = 32;
 
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::handler::{Desk, Ticket, failed};
 use crate::{
     audit::{Audit, Event, Kind, OnFailure},
+    listen::Drain,
     permit::{Effect, Grant},
     tools::{Answer, Context, Progress, Row, ToolError},
     zoho::Crm,
@@ -98,6 +99,7 @@ impl<'a> Execution<'a> {
                 Ok(Err(_panic)) => End::Panicked,
                 Err(_) => End::TimedOut,
             },
+            () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
         };
         self.record.credits = self.crm.credits();
@@ -111,6 +113,7 @@ enum End {
     Failed(ToolError),
     Panicked,
     TimedOut,
+    CutOff,
     Cancelled,
 }
 
@@ -132,6 +135,10 @@ impl End {
                 "The call took too long, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
             ),
             Self::TimedOut => failed("The call took too long. Ask for less, or try again later."),
+            Self::CutOff if row.effect == Effect::Write => failed(
+                "The service is going down. The change may or may not have happened: look before you repeat it, or repeat it with the same idempotency_key.",
+            ),
+            Self::CutOff => failed("The service is going down. Call again in a moment."),
             Self::Cancelled => failed("The call was cancelled."),
         }
     }
@@ -140,6 +147,7 @@ impl End {
 /// The audit lines of one call. Dropped without an end, it records a cancellation.
 struct Record {
     audit: Audit,
+    drain: Drain,
     base: Event,
     began: Instant,
     credits: u32,
@@ -155,6 +163,7 @@ impl Record {
         base.tool_name = Some(row.name.into());
         Self {
             audit: desk.audit.clone(),
+            drain: desk.drain.clone(),
             base,
             began: Instant::now(),
             credits: 0,
@@ -190,7 +199,7 @@ impl Record {
             End::Failed(error) => self.error(error.kind()),
             End::Panicked => self.error("panic"),
             End::TimedOut => self.error("timeout"),
-            End::Cancelled => self.ended(Kind::ToolCallCancelled),
+            End::CutOff | End::Cancelled => self.ended(Kind::ToolCallCancelled),
         };
         self.audit.record(event).await;
         self.pending = false;
@@ -217,7 +226,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if self.pending {
             let (audit, event) = (self.audit.clone(), self.ended(Kind::ToolCallCancelled));
-            tokio::spawn(async move { audit.record(event).await });
+            self.drain.see_off(async move { audit.record(event).await });
         }
     }
 }

@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::agent::Agent;
+use crate::{agent::Agent, wire::Wire};
 
 pub(crate) const SUPPORT: &str = "customer-service-agent";
 pub(crate) const REPORTING: &str = "reporting-agent";
@@ -153,9 +153,17 @@ impl House {
 
     /// A bare connection, for what no client would send.
     pub(crate) async fn socket(&self) -> TcpStream {
-        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
-            .await
-            .unwrap()
+        TcpStream::connect(self.address()).await.unwrap()
+    }
+
+    /// The same, for what goes back and forth on it.
+    pub(crate) async fn wire(&self) -> Wire {
+        Wire::new(self.socket().await)
+    }
+
+    /// The daemon's address and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -13,6 +13,7 @@ mod agent;
 mod crm;
 mod house;
 mod stream;
+mod wire;
 
 mod api_keys;
 mod audit;
