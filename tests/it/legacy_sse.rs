@@ -192,7 +192,7 @@ async fn an_id_is_for_one_call_at_a_time() {
     let house = House::start().await;
     let mut stream = house.agent(SUPPORT).stream().await;
     stream.initialize().await;
-    slow_zoho(&house, "700ms").await;
+    slow_zoho(&house, "1500ms").await;
     assert_eq!(stream.post(&call(7)).await.status, 202);
     let twice = stream.ask(7, "tools/list", json!({})).await;
     assert_eq!(twice["error"]["code"], -32600, "{twice}");
@@ -219,7 +219,7 @@ async fn a_stream_is_kept_alive_and_ends_at_its_age() {
     let house = House::with(|setup| {
         setup
             .set("mcp.keep_alive", "100ms")
-            .set("mcp.max_stream_age", "700ms");
+            .set("mcp.max_stream_age", "1500ms");
     })
     .await;
     let mut wire = house.wire().await;
@@ -239,12 +239,12 @@ async fn a_stream_is_kept_alive_and_ends_at_its_age() {
 #[tokio::test]
 async fn a_stream_that_is_old_enough_still_answers_what_it_took() {
     let house = House::with(|setup| {
-        setup.set("mcp.max_stream_age", "1s");
+        setup.set("mcp.max_stream_age", "2s");
     })
     .await;
     let mut stream = house.agent(SUPPORT).stream().await;
     stream.initialize().await;
-    slow_zoho(&house, "1500ms").await;
+    slow_zoho(&house, "2500ms").await;
     assert_eq!(stream.post(&call(1)).await.status, 202);
     let found = stream.answer(1).await;
     assert!(found["result"]["structuredContent"].is_object(), "{found}");
