@@ -19,10 +19,6 @@ fn call(id: i64) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
 }
 
-fn opened(house: &House) -> usize {
-    house.events("session_open").len()
-}
-
 #[tokio::test]
 async fn an_agent_connects_lists_and_calls() {
     let house = House::start().await;
@@ -97,7 +93,9 @@ async fn a_session_belongs_to_who_opened_it() {
     }
     let next = stream.ask(6, "ping", json!({})).await;
     assert_eq!(next["id"], 6, "nothing of the others came onto the stream");
-    assert!(house.events("tool_call_start").is_empty());
+    assert_eq!(stream.post(&call(7)).await.status, 202);
+    house.event("tool_call_success").await;
+    assert_eq!(house.events("tool_call_start").len(), 1, "the owner's own");
 }
 
 #[tokio::test]
@@ -151,7 +149,8 @@ async fn a_client_has_so_many_streams() {
     drop(first);
     house.event("session_close").await;
     let _third = agent.stream().await;
-    assert_eq!(opened(&house), 4);
+    let all = |_: &Value| house.events("session_open").len() == 4;
+    house.recorded("four streams", all).await;
 }
 
 #[tokio::test]
@@ -250,6 +249,7 @@ async fn a_stream_that_is_old_enough_still_answers_what_it_took() {
     assert!(found["result"]["structuredContent"].is_object(), "{found}");
     assert!(stream.next().await.is_none());
     assert_eq!(stream.post(&call(2)).await.status, 404);
+    house.event("session_close").await;
     assert!(house.events("tool_call_cancelled").is_empty());
 }
 
