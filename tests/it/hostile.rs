@@ -246,5 +246,6 @@ async fn a_header_that_names_another_tool_than_the_body_spends_nothing() {
             .failure()
             .contains("'get_revenue_report' is not permitted")
     );
+    house.event("tool_access_denied").await;
     assert!(house.events("tool_call_start").is_empty());
 }

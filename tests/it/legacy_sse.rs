@@ -19,10 +19,6 @@ fn call(id: i64) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params })
 }
 
-fn opened(house: &House) -> usize {
-    house.events("session_open").len()
-}
-
 #[tokio::test]
 async fn an_agent_connects_lists_and_calls() {
     let house = House::start().await;
@@ -97,7 +93,9 @@ async fn a_session_belongs_to_who_opened_it() {
     }
     let next = stream.ask(6, "ping", json!({})).await;
     assert_eq!(next["id"], 6, "nothing of the others came onto the stream");
-    assert!(house.events("tool_call_start").is_empty());
+    assert_eq!(stream.post(&call(7)).await.status, 202);
+    house.event("tool_call_success").await;
+    assert_eq!(house.events("tool_call_start").len(), 1, "the owner's own");
 }
 
 #[tokio::test]
@@ -151,7 +149,8 @@ async fn a_client_has_so_many_streams() {
     drop(first);
     house.event("session_close").await;
     let _third = agent.stream().await;
-    assert_eq!(opened(&house), 4);
+    let all = |_: &Value| house.events("session_open").len() == 4;
+    house.recorded("four streams", all).await;
 }
 
 #[tokio::test]
@@ -192,7 +191,7 @@ async fn an_id_is_for_one_call_at_a_time() {
     let house = House::start().await;
     let mut stream = house.agent(SUPPORT).stream().await;
     stream.initialize().await;
-    slow_zoho(&house, "700ms").await;
+    slow_zoho(&house, "1500ms").await;
     assert_eq!(stream.post(&call(7)).await.status, 202);
     let twice = stream.ask(7, "tools/list", json!({})).await;
     assert_eq!(twice["error"]["code"], -32600, "{twice}");
@@ -219,7 +218,7 @@ async fn a_stream_is_kept_alive_and_ends_at_its_age() {
     let house = House::with(|setup| {
         setup
             .set("mcp.keep_alive", "100ms")
-            .set("mcp.max_stream_age", "700ms");
+            .set("mcp.max_stream_age", "1500ms");
     })
     .await;
     let mut wire = house.wire().await;
@@ -239,17 +238,18 @@ async fn a_stream_is_kept_alive_and_ends_at_its_age() {
 #[tokio::test]
 async fn a_stream_that_is_old_enough_still_answers_what_it_took() {
     let house = House::with(|setup| {
-        setup.set("mcp.max_stream_age", "1s");
+        setup.set("mcp.max_stream_age", "2s");
     })
     .await;
     let mut stream = house.agent(SUPPORT).stream().await;
     stream.initialize().await;
-    slow_zoho(&house, "1500ms").await;
+    slow_zoho(&house, "2500ms").await;
     assert_eq!(stream.post(&call(1)).await.status, 202);
     let found = stream.answer(1).await;
     assert!(found["result"]["structuredContent"].is_object(), "{found}");
     assert!(stream.next().await.is_none());
     assert_eq!(stream.post(&call(2)).await.status, 404);
+    house.event("session_close").await;
     assert!(house.events("tool_call_cancelled").is_empty());
 }
 
