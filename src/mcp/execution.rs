@@ -49,15 +49,20 @@ impl<'a> Execution<'a> {
         let valid = (row.fits)(arguments);
         start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
         let recorded = match (row.effect, desk.audit.on_failure()) {
-            (Effect::Write, _) | (_, OnFailure::RefuseAll) => {
+            (_, OnFailure::RefuseAll) | (Effect::Write, OnFailure::RefuseWrites) => {
                 desk.audit.accept(start).await.is_ok()
             }
-            (Effect::Read, _) => {
+            (Effect::Write, OnFailure::Continue) if desk.audit.is_writable() => {
+                let _ = desk.audit.accept(start).await;
+                true
+            }
+            // Its line waits for the log, and the call does not.
+            (Effect::Read, _) | (Effect::Write, OnFailure::Continue) => {
                 desk.audit.record(start).await;
                 true
             }
         };
-        if !recorded && desk.audit.on_failure() != OnFailure::Continue {
+        if !recorded {
             record.refused();
             return Err(Unrecorded);
         }

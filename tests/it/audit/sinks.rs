@@ -126,7 +126,42 @@ async fn a_pipe_that_nobody_reads_refuses_writes_and_loses_no_line() {
 
 #[tokio::test]
 async fn a_disk_that_fills_up_and_is_cleared_has_every_line_once() {
-    let house = house_with(FILLING, "refuse_writes").await;
+    let house = filled("refuse_writes").await;
+    assert!(refused(&write(&house).await));
+    assert_eq!(health(&house).await, 503);
+    clear_disk(&house);
+    recovered(&house, "audit").await;
+}
+
+#[tokio::test]
+async fn a_call_that_went_on_without_the_log_is_in_it_afterwards() {
+    let house = filled("continue").await;
+    for _ in 0..2 {
+        assert_ne!(write(&house).await["isError"], true);
+    }
+    assert_eq!(health(&house).await, 200);
+    clear_disk(&house);
+    let lines = eventually("both writes in the log", || {
+        let text = std::fs::read_to_string(house.file("audit")).unwrap();
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let writes = lines
+            .iter()
+            .filter(|line| line.contains("create_note"))
+            .count();
+        (writes == 4 && text.ends_with('\n')).then_some(lines)
+    })
+    .await;
+    verify(&lines);
+    let parsed: Vec<Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_every_start_has_its_end(&parsed);
+}
+
+/// A house whose log has no more room.
+async fn filled(on_failure: &str) -> House {
+    let house = house_with(FILLING, on_failure).await;
     for _ in 0..20 {
         search(&house).await;
     }
@@ -136,14 +171,15 @@ async fn a_disk_that_fills_up_and_is_cleared_has_every_line_once() {
             .then_some(())
     })
     .await;
-    assert!(refused(&write(&house).await));
-    assert_eq!(health(&house).await, 503);
+    house
+}
+
+fn clear_disk(house: &House) {
     let pid = house.pid().to_string();
     let more = Command::new("prlimit")
         .args(["--pid", &pid, "--fsize=unlimited:unlimited"])
         .status();
     assert!(more.unwrap().success());
-    recovered(&house, "audit").await;
 }
 
 /// Writes go on, and the log is whole.
