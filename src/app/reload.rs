@@ -27,34 +27,36 @@ pub struct Reload {
     auth: AuthGate,
     limit: LimitGate,
     permit: PermitGate,
-    keys: KeyWatch,
+    keys: Option<KeyWatch>,
     /// What the file looked like when it was last read.
     seen: Option<Stamp>,
 }
 
 impl Reload {
-    /// Watches what `app` was built from.
+    /// Watches what `app` was built from, and where its keys came from.
     pub fn new(
         app: &App,
         file: &Path,
         loaded: &Loaded,
         environment: Environment,
-        source: KeySource,
+        source: Option<KeySource>,
     ) -> Self {
-        let keys = KeyWatch::start(
-            source,
-            app.config.auth.api_keys.refresh.duration(),
-            app.auth.authenticator.keys().clone(),
-            usage_file(loaded),
-            app.audit().clone(),
-        );
+        let watch = |source| {
+            KeyWatch::start(
+                source,
+                app.config.auth.api_keys.refresh.duration(),
+                app.auth.authenticator.keys().clone(),
+                usage_file(loaded),
+                app.audit().clone(),
+            )
+        };
         Self {
             file: file.to_path_buf(),
             environment,
             auth: app.auth.clone(),
             limit: app.limit.clone(),
             permit: app.permit.clone(),
-            keys,
+            keys: source.map(watch),
             seen: Stamp::of(file),
         }
     }
@@ -68,13 +70,17 @@ impl Reload {
 
     /// Reads everything again.
     pub async fn everything(&mut self) {
-        self.keys.hurry();
+        if let Some(keys) = &self.keys {
+            keys.hurry();
+        }
         self.config().await;
     }
 
     /// Ends the watch.
     pub async fn end(self) {
-        self.keys.end().await;
+        if let Some(keys) = self.keys {
+            keys.end().await;
+        }
     }
 
     async fn config(&mut self) {

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{App, Reload},
-    audit::Audit,
+    audit::{self, Audit},
     cli::{BadConfiguration, Serve, daemon, ready::Ready, starting},
     config::{Environment, Loaded},
     telemetry,
@@ -17,20 +17,19 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     let listener = daemon::bind(loaded.config.server.listen).await?;
     let mut secrets = starting::secrets(&loaded, &environment, &listener).await?;
     let source = secrets.key_source.take();
-    let audit = Audit::start(&loaded.config.audit, Box::new(std::io::stdout()));
+    let audit = Audit::start(&loaded.config.audit, Box::new(audit::stdout()?));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let url = format!("http://{}", listener.local_addr()?);
     tracing::info!(
         url,
         "listening; limits are kept in this process, so run one instance"
     );
-    let reload =
-        source.map(|source| Reload::new(&app, &serve.config, &loaded, environment, source));
+    let reload = Reload::new(&app, &serve.config, &loaded, environment, source);
     let ready = Ready {
         url,
         ..Ready::default()
     };
-    daemon::run(app, listener, reload, || {
+    daemon::run(app, listener, Some(reload), || {
         ready.write(serve.ready_file.as_deref())
     })
     .await

@@ -1,6 +1,6 @@
 //! The time before a daemon has its secrets: it answers probes, takes no calls, and tries again.
 
-use std::{net::TcpListener as Socket, os::fd::AsFd as _};
+use std::{future, net::TcpListener as Socket, os::fd::AsFd as _, time::Duration};
 
 use anyhow::{Context as _, bail};
 use axum::{
@@ -49,7 +49,7 @@ pub(super) async fn secrets(
     // Whoever asked keeps no connection to what cannot answer more than this.
     drain.begin();
     let _ = answering.await;
-    drain.finish(std::time::Duration::ZERO).await;
+    drain.finish(Duration::ZERO, future::ready(())).await;
     secrets
 }
 

@@ -5,8 +5,8 @@ use std::process::Output;
 use serde_json::{Value, json};
 
 use crate::{
-    house::{House, REPORTING, SUPPORT, command, command_in, key_document},
-    moto::{Moto, Stub},
+    house::{House, REPORTING, SUPPORT, command, key_document},
+    moto::{Moto, Stub, command_in},
 };
 
 fn text(bytes: &[u8]) -> String {

@@ -10,10 +10,12 @@
 )]
 
 mod agent;
+mod crm;
 mod house;
 mod moto;
 mod stream;
 mod traffic;
+mod wire;
 
 mod api_keys;
 mod audit;

@@ -18,7 +18,7 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::house::{Folder, Process, Setup, command_in, eventually, http};
+use crate::house::{Folder, Process, Setup, command_with, eventually, http};
 
 /// A Secrets Manager that forgets everything when it is stopped.
 pub(crate) struct Moto {
@@ -342,6 +342,12 @@ impl Early {
     pub(crate) fn log(&self) -> String {
         self.daemon.stderr.lock().unwrap().clone()
     }
+}
+
+/// Runs a command that asks where `environment` says.
+pub(crate) fn command_in(environment: &BTreeMap<String, String>, arguments: &[&str]) -> Output {
+    let variables = environment.iter().map(|(name, value)| (&**name, &**value));
+    command_with(arguments, &variables.collect::<Vec<_>>())
 }
 
 /// What makes the AWS SDK ask at `url` and nowhere else.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::{
     agent::Agent,
-    house::{House, REPORTING, SUPPORT, command_in, eventually, key_document},
-    moto::{Early, Moto, Stub, environment},
+    house::{House, REPORTING, SUPPORT, eventually, key_document},
+    moto::{Early, Moto, Stub, command_in, environment},
     traffic::Traffic,
 };
 

@@ -1,28 +1,30 @@
 //! The stream of a session: where to post to, then messages, and comments while nothing happens.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use futures_util::{Stream, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::session::{Opened, Sessions};
-use crate::audit::{Audit, Event, Kind};
+use crate::{
+    audit::{Audit, Event, Kind},
+    listen::Drain,
+};
 
 /// The events, until the session ends, grows too old, or the client goes away.
 pub(super) fn events(
     sessions: Arc<Sessions>,
     opened: Opened,
-    audit: Audit,
-    signed: Event,
+    (audit, signed): (Audit, Event),
+    drain: Drain,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let until = Instant::now() + sessions.max_age();
     let open = Open {
         sessions,
         opened,
         audit,
         signed,
-        until,
+        drain,
         greeted: false,
     };
     stream::unfold(open, |mut open| async move {
@@ -36,7 +38,7 @@ struct Open {
     opened: Opened,
     audit: Audit,
     signed: Event,
-    until: Instant,
+    drain: Drain,
     greeted: bool,
 }
 
@@ -48,17 +50,27 @@ impl Open {
             let id = self.opened.session.id();
             return Some(format!("event: endpoint\ndata: /messages?sessionId={id}\n\n").into());
         }
-        let quiet = (Instant::now() + self.sessions.keep_alive()).min(self.until);
-        let ended = self.opened.session.ended().clone();
-        let message = tokio::select! {
-            biased;
-            message = timeout_at(quiet, self.opened.outbound.recv()) => message,
-            () = ended.cancelled() => return None,
-        };
-        match message {
-            Ok(message) => message,
-            Err(_) if Instant::now() >= self.until => None,
-            Err(_) => Some(Bytes::from_static(b": keep-alive\n\n")),
+        let session = self.opened.session.clone();
+        loop {
+            let now = Instant::now();
+            let old = now >= session.until();
+            if old && session.owes_nothing() && self.opened.outbound.is_empty() {
+                return None;
+            }
+            let quiet = match old {
+                true => now + SETTLING,
+                false => (now + self.sessions.keep_alive()).min(session.until()),
+            };
+            let message = tokio::select! {
+                biased;
+                message = timeout_at(quiet, self.opened.outbound.recv()) => message,
+                () = session.ended().cancelled() => return None,
+            };
+            match message {
+                Ok(message) => return message,
+                Err(_) if Instant::now() >= session.until() => {}
+                Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
+            }
         }
     }
 }
@@ -72,6 +84,9 @@ impl Drop for Open {
             ..self.signed.clone()
         };
         let audit = self.audit.clone();
-        tokio::spawn(async move { audit.record(event).await });
+        self.drain.see_off(async move { audit.record(event).await });
     }
 }
+
+/// How often an old stream looks whether its last calls are answered.
+const SETTLING: Duration = Duration::from_millis(100);
