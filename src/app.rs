@@ -12,14 +12,15 @@ use tokio::time::Instant;
 
 use crate::{
     audit::{Audit, Redactor},
-    auth::{self, Authenticator, Keys, api_key::KeySet},
+    auth::{self, Authenticator, Keys, Tokens, api_key::KeySet},
     call,
     config::{Config, Environment, Loaded},
     health::Health,
     limit::{self, Limiter},
     listen::{Allowed, Drain},
     mcp::{Desk, Handler, Sessions},
-    permit, secrets,
+    permit,
+    secrets::{self, Secret},
     setting::SecretRef,
     tools::{self, Idempotency},
     zoho::{Credentials, Zoho},
@@ -45,8 +46,10 @@ pub struct App {
 
 /// The secrets that an [`App`] starts with.
 pub struct Secrets {
-    /// The document with the hashes of the API keys.
+    /// The document with the hashes of the API keys; empty where keys are not accepted.
     pub keys: Vec<u8>,
+    /// What each of `[[auth.jwt]]` refers to, in their order.
+    pub issuers: Vec<Option<Secret>>,
     /// What proves this daemon to Zoho.
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
@@ -70,8 +73,14 @@ impl Secrets {
             anyhow::Ok(secret)
         };
         let config = &loaded.config;
-        let keys = read("auth.api_keys.source", &config.auth.api_keys.source)
-            .context("make a key with `zoho-mcp keys new` first")?;
+        let api_keys = &config.auth.api_keys;
+        let keys = match api_keys.enabled {
+            true => read("auth.api_keys.source", &api_keys.source)
+                .context("make a key with `zoho-mcp keys new` first")?
+                .bytes()
+                .to_vec(),
+            false => Vec::new(),
+        };
         let zoho = config
             .zoho
             .credentials
@@ -88,10 +97,32 @@ impl Secrets {
             None => None,
         };
         Ok(Self {
-            keys: keys.bytes().to_vec(),
+            keys,
+            issuers: Self::issuers(loaded, environment)?,
             zoho,
             pseudonym_key,
         })
+    }
+
+    /// Reads what `[[auth.jwt]]` refers to.
+    ///
+    /// # Errors
+    /// As [`Secrets::read`].
+    pub fn issuers(
+        loaded: &Loaded,
+        environment: &Environment,
+    ) -> anyhow::Result<Vec<Option<Secret>>> {
+        let variable = |name: &str| environment.get(name).cloned();
+        let issuers = loaded.config.auth.jwt.iter().enumerate();
+        issuers
+            .map(|(place, issuer)| {
+                let reference = issuer.hs256_secret.as_ref().or(issuer.public_key.as_ref());
+                let secret = reference
+                    .map(|reference| secrets::read(reference, &loaded.base, &variable))
+                    .transpose();
+                secret.with_context(|| format!("auth.jwt[{place}] in the configuration"))
+            })
+            .collect()
     }
 }
 
@@ -108,6 +139,7 @@ impl App {
             health: held.health(),
             auth: auth::Gate {
                 authenticator: held.authenticator,
+                public_url: config.server.public_url.as_deref().map(Into::into),
                 audit: held.audit.clone(),
             },
             limit: limit::Gate {
@@ -153,12 +185,7 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
-        let keys = KeySet::from_document(&secrets.keys).context("auth.api_keys.source")?;
-        let authenticator = Authenticator::new(
-            Arc::new(Keys::new(keys)),
-            config.directory(),
-            config.limits.failed_logins,
-        );
+        let authenticator = authenticator(config, &secrets.keys, secrets.issuers, &audit)?;
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
@@ -198,6 +225,24 @@ impl Held {
             started: Instant::now(),
         })
     }
+}
+
+fn authenticator(
+    config: &Config,
+    keys: &[u8],
+    issuers: Vec<Option<Secret>>,
+    audit: &Audit,
+) -> anyhow::Result<Authenticator> {
+    let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
+    let (directory, failed_logins) = (config.directory(), config.limits.failed_logins);
+    if !config.auth.api_keys.enabled {
+        let none = Arc::new(Keys::default());
+        let authenticator = Authenticator::new(none, directory, failed_logins);
+        return Ok(authenticator.without_api_keys().with_tokens(tokens));
+    }
+    let keys = KeySet::from_document(keys).context("auth.api_keys.source")?;
+    let keys = Arc::new(Keys::new(keys));
+    Ok(Authenticator::new(keys, directory, failed_logins).with_tokens(tokens))
 }
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {

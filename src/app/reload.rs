@@ -9,10 +9,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{App, Environment, Loaded};
+use super::{App, Environment, Loaded, Secrets};
 use crate::{
     audit::{Event, Kind},
-    auth::Gate as AuthGate,
+    auth::{Gate as AuthGate, Tokens},
     limit::Gate as LimitGate,
     permit::Gate as PermitGate,
     secrets,
@@ -92,6 +92,7 @@ impl Reload {
     pub async fn everything(&mut self) {
         self.config().await;
         self.keys().await;
+        self.auth.authenticator.tokens().refresh();
     }
 
     async fn config(&mut self) {
@@ -104,20 +105,39 @@ impl Reload {
     }
 
     fn apply(&self, loaded: &Loaded) -> Option<String> {
+        let tokens = match self.tokens(loaded) {
+            Ok(tokens) => tokens,
+            Err(error) => return Some(format!("{error:#}")),
+        };
         let config = &loaded.config;
         let Ok(rules) = config.rules() else {
             return Some("limits are out of range".into());
         };
         self.auth
             .authenticator
-            .reload(config.directory(), config.limits.failed_logins);
+            .reload(config.directory(), tokens, config.limits.failed_logins);
         self.limit.limiter.reload(rules);
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));
         None
     }
 
+    fn tokens(&self, loaded: &Loaded) -> anyhow::Result<Tokens> {
+        let secrets = Secrets::issuers(loaded, &self.environment)?;
+        let before = self.auth.authenticator.tokens();
+        let issuers = &loaded.config.auth.jwt;
+        Ok(Tokens::new(
+            issuers,
+            secrets,
+            Some(&before),
+            &self.auth.audit,
+        )?)
+    }
+
     async fn keys(&mut self) {
+        if !self.auth.authenticator.accepts_keys() {
+            return;
+        }
         self.seen.keys = self.keys_stamp();
         self.seen.keys_at = Instant::now();
         let found = secrets::read(&self.source, &self.base, &|name| {

@@ -2,14 +2,12 @@
 
 pub mod document;
 pub mod format;
-pub mod presented;
 pub mod set;
 
 use std::sync::Arc;
 
 pub use document::{BadDocument, KeyDocument, KeyRecord, Status};
 pub use format::{ApiKey, CannotGenerate};
-pub use presented::{Conflict, Presented, presented};
 pub use set::{KeySet, Keys};
 
 /// Whom a key belongs to.

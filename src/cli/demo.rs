@@ -27,6 +27,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     let (keys, document) = fresh_keys(&config)?;
     let secrets = Secrets {
         keys: document,
+        issuers: Vec::new(),
         zoho: credentials(&sandbox),
         pseudonym_key: None,
     };

@@ -25,7 +25,7 @@ use self::{session::Session, transport::Channel};
 use super::Handler;
 use crate::{
     audit::{Event, Kind},
-    auth::Caller,
+    auth::{Caller, Lease},
     call::Call,
     listen::Peer,
     refusal::Refusal,
@@ -40,6 +40,7 @@ pub use session::Sessions;
 pub async fn open(
     State((sessions, handler)): State<(Arc<Sessions>, Handler)>,
     Extension(caller): Extension<Arc<Caller>>,
+    Extension(lease): Extension<Lease>,
     Extension(peer): Extension<Peer>,
 ) -> Result<Response, Refusal> {
     let mut opened = sessions.open(&caller)?;
@@ -48,7 +49,7 @@ pub async fn open(
     let ended = opened.session.ended().clone();
     let channel = Channel::new(&mut opened);
     // Before anything is awaited: dropping the stream is what closes the session.
-    let events = stream::events(sessions, opened, audit.clone(), event.clone());
+    let events = stream::events(sessions, opened, lease, (audit.clone(), event.clone()));
     audit.record(event).await;
     tokio::spawn(async move {
         // Ends when the stream is dropped, since that cancels the session.
@@ -101,14 +102,15 @@ pub async fn in_band(
         .ok_or(Refusal::NoSession)?;
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
-    match response.extensions().get::<Refusal>() {
-        Some(Refusal::OverLimit(over)) => {
-            if over.id.is_some() {
-                session.tell(&over.rpc_error());
+    let refusal = response.extensions().get::<Refusal>();
+    match refusal.and_then(Refusal::in_band) {
+        Some(told) => {
+            if let Some(error) = told {
+                session.tell(&error);
             }
             Ok(accepted())
         }
-        _ => Ok(response),
+        None => Ok(response),
     }
 }
 

@@ -44,6 +44,12 @@ impl KeySet {
         }
     }
 
+    /// Whether the key that proved a client still would.
+    pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
+        let record = self.keys.get(id).filter(|record| *record.client == *client);
+        standing(record.ok_or(BadKey::Unknown)?, now)
+    }
+
     /// How many keys could be used at that moment.
     pub fn usable(&self, now: Timestamp) -> usize {
         self.keys.values().filter(|key| key.is_usable(now)).count()
@@ -83,6 +89,11 @@ impl Keys {
     /// [`KeySet::verify`] with the live set.
     pub fn verify(&self, key: &ApiKey<'_>, now: Timestamp) -> Result<Verified, BadKey> {
         self.set.load().verify(key, now)
+    }
+
+    /// [`KeySet::still_good`] with the live set.
+    pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
+        self.set.load().still_good(id, client, now)
     }
 
     /// How many keys can be used now. With none, every caller is refused.

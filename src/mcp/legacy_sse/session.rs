@@ -87,8 +87,7 @@ impl Sessions {
 
     pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
         let session = self.lock().get(id)?.clone();
-        let same = session.owner.client == caller.client && session.owner.user == caller.user;
-        (same && !session.ended.is_cancelled()).then_some(session)
+        (session.owner.shares_with(caller) && !session.ended.is_cancelled()).then_some(session)
     }
 
     pub(super) fn close(&self, session: &Session) {

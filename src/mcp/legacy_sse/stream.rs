@@ -1,20 +1,24 @@
 //! The stream of a session: where to post to, then messages, and comments while nothing happens.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, pin::Pin, sync::Arc};
 
 use axum::body::Bytes;
 use futures_util::{Stream, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::session::{Opened, Sessions};
-use crate::audit::{Audit, Event, Kind};
+use crate::{
+    audit::{Audit, Event, Kind},
+    auth::{Lapse, Lease},
+};
 
-/// The events, until the session ends, grows too old, or the client goes away.
+/// The events, until the session ends, grows too old, the caller's credential lapses, or the
+/// client goes away.
 pub(super) fn events(
     sessions: Arc<Sessions>,
     opened: Opened,
-    audit: Audit,
-    signed: Event,
+    lease: Lease,
+    (audit, signed): (Audit, Event),
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let until = Instant::now() + sessions.max_age();
     let open = Open {
@@ -23,7 +27,9 @@ pub(super) fn events(
         audit,
         signed,
         until,
+        lapsed: Box::pin(lease.lapsed()),
         greeted: false,
+        reason: "disconnected",
     };
     stream::unfold(open, |mut open| async move {
         let event = open.next().await?;
@@ -37,7 +43,10 @@ struct Open {
     audit: Audit,
     signed: Event,
     until: Instant,
+    lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
     greeted: bool,
+    /// Why it ends, for the log.
+    reason: &'static str,
 }
 
 impl Open {
@@ -53,13 +62,19 @@ impl Open {
         let message = tokio::select! {
             biased;
             message = timeout_at(quiet, self.opened.outbound.recv()) => message,
-            () = ended.cancelled() => return None,
+            () = ended.cancelled() => return self.end("ended"),
+            lapse = &mut self.lapsed => return self.end(lapse.reason()),
         };
         match message {
             Ok(message) => message,
-            Err(_) if Instant::now() >= self.until => None,
+            Err(_) if Instant::now() >= self.until => self.end("too_old"),
             Err(_) => Some(Bytes::from_static(b": keep-alive\n\n")),
         }
+    }
+
+    fn end(&mut self, reason: &'static str) -> Option<Bytes> {
+        self.reason = reason;
+        None
     }
 }
 
@@ -69,6 +84,7 @@ impl Drop for Open {
         self.sessions.close(&self.opened.session);
         let event = Event {
             kind: Kind::SessionClose,
+            reason: Some(self.reason.into()),
             ..self.signed.clone()
         };
         let audit = self.audit.clone();
