@@ -48,6 +48,12 @@ impl Setup {
         self
     }
 
+    /// Sets a variable of the daemon's environment.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Adds to the configuration file.
     pub(crate) fn config(&mut self, toml: &str) -> &mut Self {
         self.config.push_str(toml);

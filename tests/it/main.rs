@@ -10,17 +10,21 @@
 )]
 
 mod agent;
+mod bad_tokens;
 mod house;
+mod issuer;
 mod stream;
 
 mod api_keys;
 mod audit;
 mod cli;
 mod clients;
+mod composition;
 mod demo;
 mod drain;
 mod health;
 mod hostile;
+mod jwt;
 mod legacy_sse;
 mod limits;
 mod mcp;
