@@ -6,6 +6,7 @@ mod compact;
 pub mod config;
 mod jwks;
 mod key;
+mod source;
 mod strict;
 mod verified;
 
@@ -13,26 +14,21 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
-use tokio_util::task::AbortOnDropHandle;
 
 use self::{
     claims::{Claims, Expected},
-    config::{Issuer, ScopesCount, jwks_url},
-    jwks::Jwks,
-    key::Key,
+    config::{Issuer, ScopesCount},
+    source::Source,
     verified::Verified,
 };
 use super::{caller::User, scopes::Scopes};
-use crate::{
-    audit::Audit,
-    secrets::Secret,
-    zoho::{HttpSetup, http_client},
-};
+use crate::{audit::Audit, secrets::Secret};
 
 pub use bad::BadToken;
 pub use compact::Compact;
 pub use jwks::FetchFailed;
 pub use key::UnusableKey;
+pub use source::UnusableIssuer;
 
 /// The issuers, and the tokens of theirs that were verified.
 #[derive(Default)]
@@ -46,15 +42,6 @@ struct Trusted {
     config: Issuer,
     types: Vec<String>,
     keys: Source,
-}
-
-enum Source {
-    Fixed(Arc<Key>),
-    Fetched {
-        jwks: Arc<Jwks>,
-        /// Ends with the last configuration that names the address.
-        _fresh: Arc<AbortOnDropHandle<()>>,
-    },
 }
 
 /// A token that was found good.
@@ -109,10 +96,9 @@ impl Tokens {
         let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
         let mut trusted = Vec::with_capacity(issuers.len());
         for (issuer, secret) in issuers.iter().zip(secrets) {
-            let keys = Source::of(issuer, secret, before, audit).map_err(|why| UnusableIssuer {
-                issuer: issuer.issuer.clone(),
-                why,
-            })?;
+            let kept = before.and_then(|before| before.issuer(&issuer.issuer));
+            let kept = kept.map(|trusted| &trusted.keys);
+            let keys = Source::of(issuer, secret, kept, audit)?;
             trusted.push(Arc::new(Trusted {
                 types: issuer
                     .types
@@ -163,7 +149,7 @@ impl Tokens {
     /// Has all key sets fetched again soon.
     pub fn refresh(&self) {
         for trusted in &self.issuers {
-            if let Source::Fetched { jwks, .. } = &trusted.keys {
+            if let Some(jwks) = trusted.keys.fetched() {
                 jwks.refresh();
             }
         }
@@ -173,7 +159,7 @@ impl Tokens {
     pub async fn reach(&self) -> Vec<(Arc<str>, Result<usize, FetchFailed>)> {
         let mut reached = Vec::new();
         for trusted in &self.issuers {
-            if let Source::Fetched { jwks, .. } = &trusted.keys {
+            if let Some(jwks) = trusted.keys.fetched() {
                 reached.push((trusted.config.issuer.clone(), jwks.reach().await));
             }
         }
@@ -226,16 +212,6 @@ impl Tokens {
     fn issuer(&self, name: &str) -> Option<&Arc<Trusted>> {
         let mut issuers = self.issuers.iter();
         issuers.find(|trusted| *trusted.config.issuer == *name)
-    }
-
-    fn fetched(&self, url: &reqwest::Url, issuer: &str) -> Option<Source> {
-        match &self.issuer(issuer)?.keys {
-            Source::Fetched { jwks, _fresh } if jwks.url == *url => Some(Source::Fetched {
-                jwks: jwks.clone(),
-                _fresh: _fresh.clone(),
-            }),
-            _ => None,
-        }
     }
 }
 
@@ -297,85 +273,6 @@ impl Trusted {
             (ScopesCount::Always, _) | (ScopesCount::WhenPresent, Some(_)) => Some(ours()),
         })
     }
-}
-
-impl Source {
-    fn of(
-        issuer: &Issuer,
-        secret: Option<Secret>,
-        before: Option<&Tokens>,
-        audit: &Audit,
-    ) -> Result<Self, Why> {
-        let fixed = |key: Result<Key, UnusableKey>| Ok(Self::Fixed(Arc::new(key?)));
-        match (&issuer.jwks, secret) {
-            (None, Some(secret)) if issuer.hs256_secret.is_some() => {
-                fixed(Key::of_secret(secret.bytes().trim_ascii_end()))
-            }
-            (None, Some(secret)) => fixed(Key::of_pem(secret.bytes())),
-            (None, None) => Err(Why::NoKey),
-            (Some(url), _) => {
-                let url = jwks_url(url).ok_or(Why::NoKey)?;
-                if let Some(kept) = before.and_then(|before| before.fetched(&url, &issuer.issuer)) {
-                    return Ok(kept);
-                }
-                let https = url.scheme() == "https";
-                let http = http_client(&HttpSetup {
-                    connect_timeout: std::time::Duration::from_secs(2),
-                    idle: 1,
-                    https_only: https,
-                    authorities: https,
-                })
-                .map_err(|_| Why::Http)?;
-                let jwks = Jwks::new(url, issuer.issuer.clone(), http, audit.clone());
-                let fresh = tokio::spawn(jwks.clone().keep_fresh());
-                Ok(Self::Fetched {
-                    jwks,
-                    _fresh: Arc::new(AbortOnDropHandle::new(fresh)),
-                })
-            }
-        }
-    }
-
-    async fn find(&self, token: &Compact<'_>) -> Result<(Arc<Key>, u64), BadToken> {
-        match self {
-            Self::Fixed(key) if key.fits(token.algorithm) => Ok((key.clone(), 0)),
-            Self::Fixed(_) => Err(BadToken::UnknownKey),
-            Self::Fetched { jwks, .. } => jwks.find(token.key_id.as_deref(), token.algorithm).await,
-        }
-    }
-
-    fn holds(&self, print: &[u8; 32]) -> bool {
-        match self {
-            Self::Fixed(key) => key.print == *print,
-            Self::Fetched { jwks, .. } => jwks.holds(print),
-        }
-    }
-
-    fn generation(&self) -> Option<u64> {
-        match self {
-            Self::Fixed(_) => Some(0),
-            Self::Fetched { jwks, .. } => jwks.generation(),
-        }
-    }
-}
-
-/// An issuer that cannot be trusted as it is configured.
-#[derive(Debug, thiserror::Error)]
-#[error("auth.jwt with issuer {issuer}")]
-pub struct UnusableIssuer {
-    issuer: Arc<str>,
-    #[source]
-    why: Why,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Why {
-    #[error("its key was not read")]
-    NoKey,
-    #[error("no HTTP client could be made")]
-    Http,
-    #[error(transparent)]
-    Key(#[from] UnusableKey),
 }
 
 #[cfg(test)]
