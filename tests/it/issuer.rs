@@ -1,9 +1,14 @@
 //! An issuer of tokens: a key set over HTTP whose keys change and which goes down, and tokens that
 //! are as good or as bad as a test wants them.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, AtomicUsize, Ordering},
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
@@ -199,3 +204,54 @@ impl Key {
         format!("{signed}.{signature}")
     }
 }
+
+/// `tests/clients/oauth_server.py` as a process of its own: clients sign in there.
+pub(crate) struct AuthorizationServer {
+    pub(crate) issuer: String,
+    process: Child,
+}
+
+impl AuthorizationServer {
+    pub(crate) fn start() -> Self {
+        let mut process = python("oauth_server.py")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect(INSTALL);
+        let mut line = String::new();
+        let stdout = process.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).expect(INSTALL);
+        Self {
+            issuer: told["issuer"].as_str().unwrap().to_owned(),
+            process,
+        }
+    }
+}
+
+impl Drop for AuthorizationServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs a client of `tests/clients` to its end; what it reported, step by step.
+pub(crate) fn client(script: &str, url: &str) -> Vec<Value> {
+    let ran = python(script).arg(url).output().expect(INSTALL);
+    let (reports, complaints) = (ran.stdout, String::from_utf8_lossy(&ran.stderr));
+    let steps: Vec<Value> = serde_json::Deserializer::from_slice(&reports)
+        .into_iter()
+        .map(|step| step.expect("a line of JSON"))
+        .collect();
+    assert!(!steps.is_empty(), "{script} reports nothing: {complaints}");
+    steps
+}
+
+fn python(script: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(root.join("target/clients/python/bin/python"));
+    command.arg(root.join("tests/clients").join(script));
+    command
+}
+
+const INSTALL: &str = "tests/run installs the clients";

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     agent::Agent,
     bad_tokens,
-    house::{House, SUPPORT, eventually},
+    house::{House, SUPPORT, command, eventually},
     issuer::{AUDIENCE, Issuer, Key, now},
 };
 
@@ -365,4 +365,64 @@ async fn an_issuer_comes_and_goes_with_the_configuration() {
         "token_issuer_removed"
     );
     assert_eq!(house.status(&token).await, 401);
+}
+
+#[tokio::test]
+async fn a_long_answer_ends_with_its_token() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config("role = \"dashboard\""));
+    })
+    .await;
+    house
+        .zoho
+        .fault(json!({ "fault": "latency", "path": "/crm/v8/coql", "delay": "9s" }))
+        .await;
+    let expires = now() + 3;
+    let agent = house.bearer(&issuer.token(&own, json!({ "exp": expires })));
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {
+            "name": "get_dashboard_metrics", "arguments": {}, "_meta": { "progressToken": "p" },
+        },
+    });
+    let answer = agent.post(call.to_string()).await;
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    assert!(
+        answer.text.contains("notifications/progress"),
+        "{}",
+        answer.text
+    );
+    assert!(!answer.text.contains("\"result\""), "{}", answer.text);
+    assert!(
+        (expires..expires + 5).contains(&now()),
+        "{}",
+        now() - expires
+    );
+    house.event("tool_call_cancelled").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_whether_the_keys_can_be_fetched() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let file = house.file("zoho-mcp.toml");
+    let check = || {
+        let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
+        String::from_utf8_lossy(&checked.stdout).into_owned()
+            + &String::from_utf8_lossy(&checked.stderr)
+    };
+    let said = check();
+    assert!(
+        said.contains(&format!("tokens: 1 keys of {}", issuer.url)),
+        "{said}"
+    );
+    issuer.down(true);
+    let said = check();
+    assert!(
+        said.contains("could not fetch the keys") && said.contains("503"),
+        "{said}"
+    );
 }

@@ -28,6 +28,7 @@ mod jwt;
 mod legacy_sse;
 mod limits;
 mod mcp;
+mod oauth;
 mod permissions;
 mod tools;
 mod zoho_faults;
