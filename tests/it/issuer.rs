@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{Json, Router, extract::State, http::StatusCode, response::Redirect, routing::get};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, crypto, jwk::Jwk};
 use serde_json::{Value, json};
@@ -41,6 +41,17 @@ impl Issuer {
         });
         let app = Router::new()
             .route("/jwks", get(jwks))
+            .route("/redirect", get(async || Redirect::temporary("/jwks")))
+            .route(
+                "/huge",
+                get(async || " ".repeat(65 << 10) + "{\"keys\":[]}"),
+            )
+            .route("/html", get(async || "<html>Sign in</html>"))
+            .route(
+                "/secret",
+                get(async || r#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#),
+            )
+            .route("/twice", get(async || r#"{"keys":[],"keys":[]}"#))
             .with_state(served.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { url, served }

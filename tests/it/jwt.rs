@@ -426,3 +426,24 @@ async fn a_check_says_whether_the_keys_can_be_fetched() {
         "{said}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_set_that_is_none_is_told_apart() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let file = house.file("zoho-mcp.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    for (path, says) in [
+        ("/redirect", "the answer was 307"),
+        ("/huge", "larger than 64 KiB"),
+        ("/html", "not a JSON object"),
+        ("/twice", "not a JSON object"),
+        ("/secret", "none of the keys can be used"),
+    ] {
+        std::fs::write(&file, good.replace("/jwks", path)).unwrap();
+        let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(said.contains(says), "{path}: {said}");
+    }
+}

@@ -264,8 +264,23 @@ mod tests {
         ] {
             assert_eq!(Key::of_pem(pem).unwrap_err(), UnusableKey::Pem);
         }
-        let pair = rcgen::KeyPair::generate().unwrap();
-        let key = Key::of_pem(pair.public_key_pem().as_bytes()).unwrap();
-        assert!(key.fits(Algorithm::ES256));
+    }
+
+    #[test]
+    fn a_public_key_in_a_file_fits_the_algorithms_of_its_kind() {
+        let rsa =
+            rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048);
+        let of = |kind| rcgen::KeyPair::generate_for(kind).unwrap();
+        for (pair, fits) in [
+            (rsa.unwrap(), Algorithm::PS256),
+            (of(&rcgen::PKCS_ECDSA_P256_SHA256), Algorithm::ES256),
+            (of(&rcgen::PKCS_ECDSA_P384_SHA384), Algorithm::ES384),
+            (of(&rcgen::PKCS_ED25519), Algorithm::EdDSA),
+        ] {
+            let key = Key::of_pem(pair.public_key_pem().as_bytes()).unwrap();
+            assert!(key.fits(fits) && !key.fits(Algorithm::HS256), "{fits:?}");
+            let private = Key::of_pem(pair.serialize_pem().as_bytes());
+            assert!(private.is_err(), "{fits:?}");
+        }
     }
 }
