@@ -1,6 +1,8 @@
 //! Every way to say no, and the one response that each becomes. No other file knows a status code
 //! for a refusal. What a caller hears here is all it hears; the reasons are in the audit log.
 
+mod credential;
+
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
@@ -8,6 +10,8 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+pub use credential::{InsufficientScope, Unproven};
 
 /// A request that goes no further.
 #[derive(Clone, Debug)]
@@ -66,69 +70,6 @@ pub enum Refusal {
     Draining,
     /// A guard found its predecessor's value missing, or something panicked.
     Internal,
-}
-
-/// What a caller hears who is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unproven {
-    /// No credential was sent, and a key is what is asked for.
-    KeyRequired,
-    /// No credential was sent, or none of that kind.
-    TokenRequired,
-    /// No credential was sent, or none of that kind.
-    CertificateRequired,
-    /// The key is bad, whatever is wrong with it.
-    InvalidKey,
-    /// The token is bad, whatever is wrong with it.
-    InvalidToken,
-    /// The token was good until lately: time to get another.
-    TokenExpired,
-    /// Two credentials that disagree.
-    CredentialsDisagree,
-}
-
-impl Unproven {
-    /// One text for each.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::KeyRequired => "API key required",
-            Self::TokenRequired => "Bearer token required",
-            Self::CertificateRequired => "Client certificate required",
-            Self::InvalidKey => "Invalid API key",
-            Self::InvalidToken => "Invalid token",
-            Self::TokenExpired => "Token expired",
-            Self::CredentialsDisagree => {
-                "The credentials that were sent disagree. Send exactly one"
-            }
-        }
-    }
-}
-
-/// What a caller is told whose token does not reach.
-#[derive(Clone, Debug)]
-pub struct InsufficientScope {
-    /// The request's id, as it was sent.
-    id: Option<Box<RawValue>>,
-    message: String,
-    /// `WWW-Authenticate`
-    challenge: HeaderValue,
-}
-
-impl InsufficientScope {
-    /// `scope` is what the token needs.
-    pub fn of(id: Option<Box<RawValue>>, scope: &str, challenge: HeaderValue) -> Self {
-        Self {
-            id,
-            message: format!("The token's scope does not cover this. Get one with: {scope}"),
-            challenge,
-        }
-    }
-}
-
-impl From<InsufficientScope> for Refusal {
-    fn from(scope: InsufficientScope) -> Self {
-        Self::InsufficientScope(Box::new(scope))
-    }
 }
 
 /// What a caller over a limit is told.
