@@ -1,6 +1,7 @@
 //! The configuration: the embedded defaults, then the file, then the environment, read as one
 //! document and refused with file, key and remedy.
 
+mod mistakes;
 mod overlay;
 mod proving;
 
@@ -80,18 +81,11 @@ impl Loaded {
         base: PathBuf,
         environment: &Environment,
     ) -> Result<Self, Refused> {
-        let mut table = overlay::parse("default.toml", DEFAULTS)?;
+        let defaults = overlay::parse("default.toml", DEFAULTS)?;
+        let mut table = defaults.clone();
         overlay::merge(&mut table, overlay::parse(name, text)?);
         overlay::environment(&mut table, environment)?;
-        let config: Config = serde_path_to_error::deserialize(toml::Value::Table(table))
-            .map_err(|error| Refused::typed(name, &error))?;
-        let problems = config.problems();
-        if !problems.is_empty() {
-            return Err(Refused {
-                file: name.into(),
-                problems,
-            });
-        }
+        let config = mistakes::read(name, table, &defaults)?;
         let warnings = config.warnings();
         Ok(Self {
             config,
@@ -216,12 +210,6 @@ impl Refused {
             file: file.into(),
             problems: vec![Problem::new(text, remedy)],
         }
-    }
-
-    fn typed(file: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> Self {
-        let (path, problem) = (error.path(), error.inner().message());
-        let remedy = "config/default.toml has every key with its type and default";
-        Self::one(file, format!("{path}: {problem}"), remedy)
     }
 }
 

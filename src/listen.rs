@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::setting::Span;
 
 pub use accept::serve;
-pub use drain::{Drain, Outcome};
+pub use drain::{Drain, Endless, Outcome};
 pub use host::{Allowed, guard as host_and_origin};
 pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
 

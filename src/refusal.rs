@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
+use rmcp::model::ProtocolVersion;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -57,6 +58,13 @@ pub enum Refusal {
         id: Option<Box<RawValue>>,
         /// Which header, and how.
         problem: &'static str,
+    },
+    /// `MCP-Protocol-Version` names a revision that is not spoken here.
+    UnsupportedVersion {
+        /// The request's id, as it was sent.
+        id: Option<Box<RawValue>>,
+        /// The revision that was asked for, cut to a sane length.
+        requested: Box<str>,
     },
     /// Over a limit.
     OverLimit(Box<OverLimit>),
@@ -123,6 +131,9 @@ impl Refusal {
                 "Send the request body as content-type: application/json",
             ),
             Self::HeaderMismatch { problem, .. } => (StatusCode::BAD_REQUEST, problem),
+            Self::UnsupportedVersion { .. } => {
+                (StatusCode::BAD_REQUEST, "Unsupported protocol version")
+            }
             Self::OverLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
             Self::NoSession => (
                 StatusCode::NOT_FOUND,
@@ -150,6 +161,7 @@ impl Refusal {
         match self {
             Self::Unreadable { code, .. } => Some(*code),
             Self::HeaderMismatch { .. } => Some(-32020),
+            Self::UnsupportedVersion { .. } => Some(-32022),
             Self::TooLarge
             | Self::TooSlow
             | Self::MediaType
@@ -180,6 +192,13 @@ impl Refusal {
             )),
             (Self::Unreadable { id, .. } | Self::HeaderMismatch { id, .. }, Some(code)) => {
                 serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, None))
+            }
+            (Self::UnsupportedVersion { id, requested }, Some(code)) => {
+                let data = ErrorData::Versions {
+                    requested,
+                    supported: ProtocolVersion::KNOWN_VERSIONS,
+                };
+                serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, Some(data)))
             }
             (_, Some(code)) => serde_json::to_vec(&RpcError::new(None, code, text, None)),
             (_, None) => serde_json::to_vec(&Plain { error: text }),
@@ -224,7 +243,7 @@ impl Refusal {
 
 impl OverLimit {
     fn rpc_error(&self) -> impl Serialize {
-        let data = LimitData {
+        let data = ErrorData::Limit {
             retry_after_seconds: self.retry_after_seconds,
             violated_policies: &self.policies,
         };
@@ -276,14 +295,20 @@ struct RpcErrorBody<'a> {
     code: i64,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<LimitData<'a>>,
+    data: Option<ErrorData<'a>>,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LimitData<'a> {
-    retry_after_seconds: u64,
-    violated_policies: &'a [&'static str],
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum ErrorData<'a> {
+    Limit {
+        retry_after_seconds: u64,
+        violated_policies: &'a [&'static str],
+    },
+    Versions {
+        requested: &'a str,
+        supported: &'static [ProtocolVersion],
+    },
 }
 
 impl<'a> RpcError<'a> {
@@ -291,7 +316,7 @@ impl<'a> RpcError<'a> {
         id: Option<&'a RawValue>,
         code: i64,
         message: &'a str,
-        data: Option<LimitData<'a>>,
+        data: Option<ErrorData<'a>>,
     ) -> Self {
         Self {
             jsonrpc: "2.0",

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use super::{Call, headers};
-use crate::refusal::Refusal;
+use crate::{
+    listen::{Door, Peer},
+    refusal::Refusal,
+};
 
 /// What a body may cost.
 #[derive(Clone, Copy, Debug)]
@@ -42,13 +45,26 @@ pub async fn read(
     }
     let body = collect(body, limits).await?;
     let call = Call::parse(&body)?;
-    headers::check(&parts.headers, &call).map_err(|problem| Refusal::HeaderMismatch {
-        id: call.id.clone(),
-        problem,
-    })?;
+    let peer = parts.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
+    // The headers belong to Streamable HTTP; on the older transport the body speaks alone.
+    if peer.door == Door::Mcp {
+        headers::check_version(&parts.headers, &call).map_err(|requested| {
+            Refusal::UnsupportedVersion {
+                id: call.id.clone(),
+                requested: requested.chars().take(MAX_VERSION).collect(),
+            }
+        })?;
+        headers::check(&parts.headers, &call).map_err(|problem| Refusal::HeaderMismatch {
+            id: call.id.clone(),
+            problem,
+        })?;
+    }
     parts.extensions.insert(Arc::new(call));
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }
+
+/// Characters of a revision's name, which is a date.
+const MAX_VERSION: usize = 32;
 
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();

@@ -64,11 +64,9 @@ async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {
 async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
-    let outcome = tokio::select! {
-        outcome = app.drain.finish(app.config.server.drain_timeout.duration()) => outcome,
-        // Asked twice, it ends at once.
-        () = signals.end() => Outcome::CutOff,
-    };
+    let deadline = app.config.server.drain_timeout.duration();
+    // Asked twice, it ends at once.
+    let outcome = app.drain.finish(deadline, signals.end()).await;
     let reason = match outcome {
         Outcome::Clean => "clean",
         Outcome::CutOff => "cut_off",

@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     app::{App, Secrets},
-    audit::Audit,
+    audit::{self, Audit},
     auth::api_key::{ApiKey, KeyDocument},
     cli::{Listen, banner, daemon, ready::Ready},
     config::{self, Config, Environment, Loaded},
@@ -31,7 +31,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         zoho: credentials(&sandbox),
         pseudonym_key: None,
     };
-    let audit = Audit::start(&config.audit, Box::new(std::io::stdout()));
+    let audit = Audit::start(&config.audit, Box::new(audit::stdout()?));
     let app = App::new(config, secrets, audit)?;
     let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -2,7 +2,7 @@
 
 use crate::{
     app::{App, Reload, Secrets},
-    audit::Audit,
+    audit::{self, Audit},
     cli::{BadConfiguration, Serve, daemon, ready::Ready},
     config::{Environment, Loaded},
     telemetry,
@@ -16,7 +16,7 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     }
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     let keys = secrets.keys.clone();
-    let audit = Audit::start(&loaded.config.audit, Box::new(std::io::stdout()));
+    let audit = Audit::start(&loaded.config.audit, Box::new(audit::stdout()?));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);

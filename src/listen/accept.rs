@@ -23,7 +23,7 @@ use tokio::{
 use tower::ServiceExt;
 
 use super::{
-    Config, Connection, Drain,
+    Config, Connection, Drain, Endless,
     watch::{Guarded, Watch, Watched},
 };
 
@@ -75,7 +75,8 @@ impl Server {
         let watch = Watch::new(self.head, self.idle);
         let peer = Arc::new(Connection::new(from.ip(), None));
         let service = service_fn(|request: Request<Incoming>| {
-            let in_request = watch.request();
+            let in_request = watch.request(request.version());
+            let answering = self.drain.call();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
             let router = self.router.clone();
@@ -84,9 +85,11 @@ impl Server {
                     Ok(response) => response,
                     Err(never) => match never {},
                 };
+                let endless = response.extensions().get::<Endless>().is_some();
                 let guarded = |body| Guarded {
                     body,
                     _in_request: in_request,
+                    _answering: (!endless).then_some(answering),
                 };
                 Ok::<Response<Guarded<Body>>, Infallible>(response.map(guarded))
             }
@@ -101,6 +104,7 @@ impl Server {
             () = watch.expired() => {}
             () = self.drain.begun().cancelled() => {
                 connection.as_mut().graceful_shutdown();
+                watch.hurry(LAST_HEAD);
                 tokio::select! {
                     _ = connection => {}
                     () = watch.expired() => {}
@@ -127,6 +131,8 @@ fn http(config: &Config) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// For the head of a request that has begun to come in when the drain begins.
+const LAST_HEAD: Duration = Duration::from_secs(1);
 /// Bytes of a request's head.
 const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;

@@ -13,12 +13,16 @@ use std::{
 };
 
 use bytes::Bytes;
-use hyper::body::{Body, Frame, SizeHint};
+use hyper::{
+    Version,
+    body::{Body, Frame, SizeHint},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::Instant,
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// One connection's clock.
 pub(super) struct Watch {
@@ -30,6 +34,8 @@ pub(super) struct Watch {
     in_flight: AtomicUsize,
     /// Between requests, no byte of the next one seen yet.
     is_idle: AtomicBool,
+    /// HTTP/2: bytes between requests may be a ping as well, so they begin no head.
+    is_framed: AtomicBool,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -43,6 +49,7 @@ impl Watch {
             deadline: AtomicU64::new(NEVER),
             in_flight: AtomicUsize::new(0),
             is_idle: AtomicBool::new(false),
+            is_framed: AtomicBool::new(false),
         };
         watch.allow(head);
         Arc::new(watch)
@@ -67,10 +74,20 @@ impl Watch {
     }
 
     /// A request's head has arrived whole; until the guard is dropped nothing expires here.
-    pub(super) fn request(self: &Arc<Self>) -> InRequest {
+    pub(super) fn request(self: &Arc<Self>, version: Version) -> InRequest {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.is_framed
+            .store(version >= Version::HTTP_2, Ordering::Relaxed);
         self.deadline.store(NEVER, Ordering::Relaxed);
         InRequest(self.clone())
+    }
+
+    /// Leaves a connection without a request no more than `span`. To be called before
+    /// [`Watch::expired`], which would notice a nearer deadline late.
+    pub(super) fn hurry(&self, span: Duration) {
+        if self.in_flight.load(Ordering::Relaxed) == 0 {
+            self.allow(span);
+        }
     }
 
     fn bytes_came(&self) {
@@ -93,7 +110,8 @@ impl Drop for InRequest {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.0.allow(self.0.idle);
-            self.0.is_idle.store(true, Ordering::Relaxed);
+            let framed = self.0.is_framed.load(Ordering::Relaxed);
+            self.0.is_idle.store(!framed, Ordering::Relaxed);
         }
     }
 }
@@ -149,10 +167,11 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// A response body that holds its request's guard until the last byte is handed over.
+/// A response body that holds its request's guards until the last byte is handed over.
 pub(super) struct Guarded<B> {
     pub(super) body: B,
     pub(super) _in_request: InRequest,
+    pub(super) _answering: Option<TaskTrackerToken>,
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
@@ -172,5 +191,62 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(5);
+    const IDLE: Duration = Duration::from_secs(75);
+
+    async fn seconds_until_it_expires(watch: &Watch) -> u64 {
+        let began = Instant::now();
+        watch.expired().await;
+        began.elapsed().as_secs()
+    }
+
+    fn rested(version: Version) -> Arc<Watch> {
+        let watch = Watch::new(HEAD, IDLE);
+        drop(watch.request(version));
+        watch
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_head_has_a_short_while_and_the_time_between_requests_is_longer() {
+        assert_eq!(seconds_until_it_expires(&Watch::new(HEAD, IDLE)).await, 5);
+        assert_eq!(
+            seconds_until_it_expires(&rested(Version::HTTP_11)).await,
+            75
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_begins_the_next_head_and_a_frame_may_be_a_ping() {
+        for (version, seconds) in [(Version::HTTP_11, 5), (Version::HTTP_2, 75)] {
+            let watch = rested(version);
+            watch.bytes_came();
+            assert_eq!(
+                seconds_until_it_expires(&watch).await,
+                seconds,
+                "{version:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_expires_during_a_request_and_only_idle_connections_are_hurried() {
+        let watch = Watch::new(HEAD, IDLE);
+        let request = watch.request(Version::HTTP_11);
+        watch.hurry(Duration::from_secs(1));
+        assert!(
+            tokio::time::timeout(IDLE * 9, watch.expired())
+                .await
+                .is_err()
+        );
+        drop(request);
+        watch.hurry(Duration::from_secs(1));
+        assert_eq!(seconds_until_it_expires(&watch).await, 1);
     }
 }

@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::agent::Agent;
+use crate::{agent::Agent, wire::Wire};
 
 pub(crate) const SUPPORT: &str = "customer-service-agent";
 pub(crate) const REPORTING: &str = "reporting-agent";
@@ -37,20 +37,31 @@ pub(crate) struct House {
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
+    shell: Option<String>,
 }
 
 impl Setup {
-    /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
-    pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
-        let name = key.to_uppercase().replace('-', "_").replace('.', "__");
-        self.environment
-            .insert(format!("ZOHO_MCP__{name}"), value.to_owned());
+    /// Starts the daemon out of a shell script, where `"$@"` is the daemon's command.
+    pub(crate) fn through(&mut self, script: &str) -> &mut Self {
+        self.shell = Some(script.to_owned());
         self
     }
 
-    /// Sets a variable of the daemon's environment.
+    /// Gives the daemon an environment variable.
     pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
         self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Leaves a key to the configuration file.
+    pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
+        self.environment.remove(&variable(key));
+        self
+    }
+
+    /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
+    pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
+        self.environment.insert(variable(key), value.to_owned());
         self
     }
 
@@ -117,7 +128,7 @@ impl House {
             "--ready-file",
             ready.to_str().unwrap(),
         ];
-        let daemon = Process::start(&arguments, &setup.environment);
+        let daemon = Process::start_in(setup.shell.as_deref(), &arguments, &setup.environment);
         let url = daemon.wait_for(&ready).await["url"]
             .as_str()
             .unwrap()
@@ -142,9 +153,17 @@ impl House {
 
     /// A bare connection, for what no client would send.
     pub(crate) async fn socket(&self) -> TcpStream {
-        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
-            .await
-            .unwrap()
+        TcpStream::connect(self.address()).await.unwrap()
+    }
+
+    /// The same, for what goes back and forth on it.
+    pub(crate) async fn wire(&self) -> Wire {
+        Wire::new(self.socket().await)
+    }
+
+    /// The daemon's address and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -186,14 +205,13 @@ impl House {
 
     /// Sends a signal to the daemon.
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.daemon.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.daemon.signal(signal);
+    }
+
+    /// Sends a signal to the sandbox.
+    pub(crate) fn signal_sandbox(&self, signal: &str) {
+        let sandbox = self.sandbox.as_ref().expect("a sandbox of its own");
+        sandbox.signal(signal);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -214,9 +232,11 @@ impl House {
 
 /// The sandbox's controls.
 pub(crate) struct Zoho {
-    url: String,
-    daemon_credentials: Value,
-    http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) daemon_credentials: Value,
+    pub(crate) http: reqwest::Client,
+    /// For asking the CRM directly: Zoho gives only so many.
+    pub(crate) token: tokio::sync::OnceCell<String>,
 }
 
 impl Zoho {
@@ -229,6 +249,7 @@ impl Zoho {
                 "refresh_token": ready["refresh_tokens"]["admin"],
             }),
             http: http(),
+            token: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -287,9 +308,23 @@ impl Zoho {
     }
 }
 
+fn variable(key: &str) -> String {
+    let name = key.to_uppercase().replace('-', "_").replace('.', "__");
+    format!("ZOHO_MCP__{name}")
+}
+
 /// Runs a command of the binary to its end.
 pub(crate) fn command(arguments: &[&str]) -> std::process::Output {
-    Command::new(BINARY).args(arguments).output().unwrap()
+    command_with(arguments, &[])
+}
+
+/// The same with environment variables.
+pub(crate) fn command_with(arguments: &[&str], variables: &[(&str, &str)]) -> std::process::Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
 }
 
 /// Looks again and again for ten seconds.
@@ -309,6 +344,8 @@ pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(timeout)
+        // Everything is plain HTTP, and reading the system's authorities takes longer than a test.
+        .tls_certs_only([])
         .build()
         .unwrap()
 }
@@ -376,7 +413,23 @@ struct Process {
 
 impl Process {
     fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
-        let mut child = Command::new(BINARY)
+        Self::start_in(None, arguments, environment)
+    }
+
+    fn start_in(
+        shell: Option<&str>,
+        arguments: &[&str],
+        environment: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut command = match shell {
+            None => Command::new(BINARY),
+            Some(script) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script, "sh", BINARY]);
+                shell
+            }
+        };
+        let mut child = command
             .args(arguments)
             .envs(environment)
             .stdin(Stdio::null())
@@ -408,6 +461,12 @@ impl Process {
             stdout,
             stderr,
         }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
     }
 
     async fn wait_for(&self, ready: &Path) -> Value {

@@ -11,9 +11,11 @@
 
 mod agent;
 mod bad_tokens;
+mod crm;
 mod house;
 mod issuer;
 mod stream;
+mod wire;
 
 mod api_keys;
 mod audit;

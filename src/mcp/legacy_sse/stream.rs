@@ -1,6 +1,6 @@
 //! The stream of a session: where to post to, then messages, and comments while nothing happens.
 
-use std::{convert::Infallible, pin::Pin, sync::Arc};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use futures_util::{Stream, stream};
@@ -10,6 +10,7 @@ use super::session::{Opened, Sessions};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Lapse, Lease},
+    listen::Drain,
 };
 
 /// The events, until the session ends, grows too old, the caller's credential lapses, or the
@@ -19,15 +20,15 @@ pub(super) fn events(
     opened: Opened,
     lease: Lease,
     (audit, signed): (Audit, Event),
+    drain: Drain,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let until = Instant::now() + sessions.max_age();
     let open = Open {
         sessions,
         opened,
         audit,
         signed,
-        until,
         lapsed: Box::pin(lease.lapsed()),
+        drain,
         greeted: false,
         reason: "disconnected",
     };
@@ -42,8 +43,8 @@ struct Open {
     opened: Opened,
     audit: Audit,
     signed: Event,
-    until: Instant,
     lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
+    drain: Drain,
     greeted: bool,
     /// Why it ends, for the log.
     reason: &'static str,
@@ -57,18 +58,28 @@ impl Open {
             let id = self.opened.session.id();
             return Some(format!("event: endpoint\ndata: /messages?sessionId={id}\n\n").into());
         }
-        let quiet = (Instant::now() + self.sessions.keep_alive()).min(self.until);
-        let ended = self.opened.session.ended().clone();
-        let message = tokio::select! {
-            biased;
-            message = timeout_at(quiet, self.opened.outbound.recv()) => message,
-            () = ended.cancelled() => return self.end("ended"),
-            lapse = &mut self.lapsed => return self.end(lapse.reason()),
-        };
-        match message {
-            Ok(message) => message,
-            Err(_) if Instant::now() >= self.until => self.end("too_old"),
-            Err(_) => Some(Bytes::from_static(b": keep-alive\n\n")),
+        let session = self.opened.session.clone();
+        loop {
+            let now = Instant::now();
+            let old = now >= session.until();
+            if old && session.owes_nothing() && self.opened.outbound.is_empty() {
+                return self.end("too_old");
+            }
+            let quiet = match old {
+                true => now + SETTLING,
+                false => (now + self.sessions.keep_alive()).min(session.until()),
+            };
+            let message = tokio::select! {
+                biased;
+                lapse = &mut self.lapsed => return self.end(lapse.reason()),
+                message = timeout_at(quiet, self.opened.outbound.recv()) => message,
+                () = session.ended().cancelled() => return self.end("ended"),
+            };
+            match message {
+                Ok(message) => return message,
+                Err(_) if Instant::now() >= session.until() => {}
+                Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
+            }
         }
     }
 
@@ -88,6 +99,9 @@ impl Drop for Open {
             ..self.signed.clone()
         };
         let audit = self.audit.clone();
-        tokio::spawn(async move { audit.record(event).await });
+        self.drain.see_off(async move { audit.record(event).await });
     }
 }
+
+/// How often an old stream looks whether its last calls are answered.
+const SETTLING: Duration = Duration::from_millis(100);
