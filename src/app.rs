@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::{
     audit::{Audit, Redactor},
     auth::{
-        self, Authenticator, Keys,
+        self, Authenticator, Keys, Tokens,
         api_key::{KeySet, Published},
     },
     call,
@@ -25,7 +25,8 @@ use crate::{
     limit::{self, Limiter},
     listen::{Allowed, Drain},
     mcp::{Desk, Handler, Sessions},
-    permit, secrets,
+    permit,
+    secrets::{self, Secret},
     setting::SecretRef,
     tools::{self, Idempotency},
     zoho::{Credentials, Zoho},
@@ -56,6 +57,8 @@ pub struct Secrets {
     pub keys: Option<Published>,
     /// Where those are read again; `None` when they stay as they are.
     pub key_source: Option<KeySource>,
+    /// What each of `[[auth.jwt]]` refers to, in their order.
+    pub issuers: Vec<Option<Secret>>,
     /// What proves this daemon to Zoho.
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
@@ -79,9 +82,13 @@ impl Secrets {
             anyhow::Ok(secret)
         };
         let config = &loaded.config;
-        let (keys, key_source) = api_keys(loaded, environment)
-            .context("auth.api_keys.source in the configuration")
-            .context("make a key with `zoho-mcp keys new` first")?;
+        let (keys, key_source) = match config.auth.api_keys.enabled {
+            true => api_keys(loaded, environment)
+                .map(|(keys, source)| (Some(keys), Some(source)))
+                .context("auth.api_keys.source in the configuration")
+                .context("make a key with `zoho-mcp keys new` first")?,
+            false => (None, None),
+        };
         let zoho = config
             .zoho
             .credentials
@@ -98,11 +105,33 @@ impl Secrets {
             None => None,
         };
         Ok(Self {
-            keys: Some(keys),
-            key_source: Some(key_source),
+            keys,
+            key_source,
+            issuers: Self::issuers(loaded, environment)?,
             zoho,
             pseudonym_key,
         })
+    }
+
+    /// Reads what `[[auth.jwt]]` refers to.
+    ///
+    /// # Errors
+    /// As [`Secrets::read`].
+    pub fn issuers(
+        loaded: &Loaded,
+        environment: &Environment,
+    ) -> anyhow::Result<Vec<Option<Secret>>> {
+        let variable = |name: &str| environment.get(name).cloned();
+        let issuers = loaded.config.auth.jwt.iter().enumerate();
+        issuers
+            .map(|(place, issuer)| {
+                let reference = issuer.hs256_secret.as_ref().or(issuer.public_key.as_ref());
+                let secret = reference
+                    .map(|reference| secrets::read(reference, &loaded.base, &variable))
+                    .transpose();
+                secret.with_context(|| format!("auth.jwt[{place}] in the configuration"))
+            })
+            .collect()
     }
 }
 
@@ -119,6 +148,7 @@ impl App {
             health: held.health(),
             auth: auth::Gate {
                 authenticator: held.authenticator,
+                public_url: config.server.public_url.as_deref().map(Into::into),
                 audit: held.audit.clone(),
             },
             limit: limit::Gate {
@@ -164,12 +194,7 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
-        let keys = secrets.keys.map(KeySet::from).unwrap_or_default();
-        let authenticator = Authenticator::new(
-            Arc::new(Keys::new(keys)),
-            config.directory(),
-            config.limits.failed_logins,
-        );
+        let authenticator = authenticator(config, secrets.keys, secrets.issuers, &audit)?;
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
@@ -217,6 +242,22 @@ fn api_keys(loaded: &Loaded, environment: &Environment) -> anyhow::Result<(Publi
         let published = source.look(Timestamp::now()).await?;
         Ok((published.context("there are no keys")?, source.moved()))
     })?
+}
+
+fn authenticator(
+    config: &Config,
+    keys: Option<Published>,
+    issuers: Vec<Option<Secret>>,
+    audit: &Audit,
+) -> anyhow::Result<Authenticator> {
+    let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
+    let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
+    let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
+    let authenticator = authenticator.with_tokens(tokens);
+    Ok(match config.auth.api_keys.enabled {
+        true => authenticator,
+        false => authenticator.without_api_keys(),
+    })
 }
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {

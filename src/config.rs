@@ -3,6 +3,7 @@
 
 mod mistakes;
 mod overlay;
+mod proving;
 
 use std::{
     collections::BTreeMap,
@@ -105,19 +106,33 @@ impl Config {
         limit::Rules::new(&self.limits, self.clients.iter().filter_map(own))
     }
 
-    /// Which role each client has.
+    /// Which role each client has, and how it has to prove itself.
     pub fn directory(&self) -> auth::Directory {
-        self.clients
-            .iter()
-            .map(|(name, client)| (name.clone(), client.role.clone()))
+        let entry = |client: Client| auth::Entry {
+            role: client.role,
+            credentials: client.credentials,
+        };
+        let clients = self.policy().clients.into_iter();
+        clients
+            .map(|(name, client)| (name, entry(client)))
             .collect()
     }
 
-    /// Roles and clients, as `permit` takes them.
+    /// Roles and clients, as `permit` takes them: those of `[clients]`, and those that a `role`
+    /// under `[[auth.jwt]]` brings into being.
     pub fn policy(&self) -> Policy {
+        let mut clients = self.clients.clone();
+        for (name, role) in self
+            .auth
+            .jwt
+            .iter()
+            .filter_map(auth::Issuer::implied_client)
+        {
+            clients.entry(name).or_insert_with(|| Client::of_role(role));
+        }
         Policy {
             roles: self.roles.clone(),
-            clients: self.clients.clone(),
+            clients,
         }
     }
 
@@ -137,7 +152,8 @@ impl Config {
             .collect();
         let known = || format!("the tools are: {}", names.join(", "));
         let mut problems = Vec::new();
-        if self.clients.is_empty() {
+        problems.extend(proving::problems(self));
+        if self.policy().clients.is_empty() {
             problems.push(Problem::new(
                 "clients: no client is configured",
                 "add [clients.NAME] with role = \"...\"",

@@ -8,13 +8,13 @@ use std::{
 };
 
 use super::{
-    App, Environment, Loaded,
+    App, Environment, Loaded, Secrets,
     keys::{KeySource, KeyWatch},
     stamp::Stamp,
 };
 use crate::{
     audit::{Event, Kind},
-    auth::{Gate as AuthGate, api_key::UsageFile},
+    auth::{Gate as AuthGate, Tokens, api_key::UsageFile},
     limit::Gate as LimitGate,
     permit::Gate as PermitGate,
     setting::SecretRef,
@@ -74,6 +74,7 @@ impl Reload {
             keys.hurry();
         }
         self.config().await;
+        self.auth.authenticator.tokens().refresh();
     }
 
     /// Ends the watch.
@@ -93,17 +94,33 @@ impl Reload {
     }
 
     fn apply(&self, loaded: &Loaded) -> Option<String> {
+        let tokens = match self.tokens(loaded) {
+            Ok(tokens) => tokens,
+            Err(error) => return Some(format!("{error:#}")),
+        };
         let config = &loaded.config;
         let Ok(rules) = config.rules() else {
             return Some("limits are out of range".into());
         };
         self.auth
             .authenticator
-            .reload(config.directory(), config.limits.failed_logins);
+            .reload(config.directory(), tokens, config.limits.failed_logins);
         self.limit.limiter.reload(rules);
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));
         None
+    }
+
+    fn tokens(&self, loaded: &Loaded) -> anyhow::Result<Tokens> {
+        let secrets = Secrets::issuers(loaded, &self.environment)?;
+        let before = self.auth.authenticator.tokens();
+        let issuers = &loaded.config.auth.jwt;
+        Ok(Tokens::new(
+            issuers,
+            secrets,
+            Some(&before),
+            &self.auth.audit,
+        )?)
     }
 
     /// The audit log says that it happened, the operational log what is wrong.

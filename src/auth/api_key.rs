@@ -2,7 +2,6 @@
 
 pub mod document;
 pub mod format;
-pub mod presented;
 pub mod published;
 pub mod set;
 pub mod usage;
@@ -11,7 +10,6 @@ use std::sync::Arc;
 
 pub use document::{BadDocument, KeyDocument, KeyRecord, Status};
 pub use format::{ApiKey, CannotGenerate};
-pub use presented::{Conflict, Presented, presented};
 pub use published::Published;
 pub use set::{KeySet, Keys};
 pub use usage::{Usage, UsageFile};

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::{
     app::{App, Secrets},
     audit::Audit,
+    auth::Authenticator,
     cli::BadConfiguration,
     config::{Environment, Loaded},
     setting::SecretRef,
@@ -42,18 +43,38 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     println!("ok       secrets: found");
     let audit = Audit::start(&loaded.config.audit, Box::new(std::io::sink()));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
-    let usable = app.auth.authenticator.keys().usable(jiff::Timestamp::now());
-    println!(
-        "{}  API keys: {usable} usable",
-        if usable > 0 { "ok     " } else { "warning" }
-    );
+    say_who_can_call(&app.auth.authenticator);
     if check.online {
+        reach_issuers(&app.auth.authenticator).await?;
         app.handler.0.zoho.sign_in().await.context(
             "zoho: could not sign in; check data_center, the credentials and the way out",
         )?;
         println!("ok       zoho: signed in");
     } else {
         println!("skipped  zoho: add --online to sign in there");
+    }
+    Ok(())
+}
+
+fn say_who_can_call(authenticator: &Authenticator) {
+    if authenticator.accepts_keys() {
+        let usable = authenticator.keys().usable(jiff::Timestamp::now());
+        println!(
+            "{}  API keys: {usable} usable",
+            if usable > 0 { "ok     " } else { "warning" }
+        );
+    }
+    for server in authenticator.tokens().authorization_servers() {
+        println!("ok       tokens: of {server}");
+    }
+}
+
+async fn reach_issuers(authenticator: &Authenticator) -> anyhow::Result<()> {
+    for (issuer, keys) in authenticator.tokens().reach().await {
+        let keys = keys.with_context(|| {
+            format!("auth.jwt: could not fetch the keys of {issuer}; check jwks and the way out")
+        })?;
+        println!("ok       tokens: {keys} keys of {issuer}");
     }
     Ok(())
 }

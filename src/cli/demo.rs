@@ -29,6 +29,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     let secrets = Secrets {
         keys: Some(document.into()),
         key_source: None,
+        issuers: Vec::new(),
         zoho: credentials(&sandbox),
         pseudonym_key: None,
     };

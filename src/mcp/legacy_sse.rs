@@ -25,7 +25,7 @@ use self::{session::Session, transport::Channel};
 use super::Handler;
 use crate::{
     audit::{Event, Kind},
-    auth::Caller,
+    auth::{Caller, Lease},
     call::Call,
     listen::{Endless, Peer},
     refusal::Refusal,
@@ -40,6 +40,7 @@ pub use session::Sessions;
 pub async fn open(
     State((sessions, handler)): State<(Arc<Sessions>, Handler)>,
     Extension(caller): Extension<Arc<Caller>>,
+    Extension(lease): Extension<Lease>,
     Extension(peer): Extension<Peer>,
 ) -> Result<Response, Refusal> {
     let mut opened = sessions.open(&caller)?;
@@ -49,7 +50,8 @@ pub async fn open(
     let channel = Channel::new(&mut opened);
     // Before anything is awaited: dropping the stream is what closes the session.
     let drain = handler.0.drain.clone();
-    let events = stream::events(sessions, opened, (audit.clone(), event.clone()), drain);
+    let record = (audit.clone(), event.clone());
+    let events = stream::events(sessions, opened, lease, record, drain);
     audit.record(event).await;
     tokio::spawn(async move {
         // Ends when the stream is dropped, since that cancels the session.
@@ -102,14 +104,15 @@ pub async fn in_band(
         .ok_or(Refusal::NoSession)?;
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
-    match response.extensions().get::<Refusal>() {
-        Some(Refusal::OverLimit(over)) => {
-            if over.id.is_some() {
-                session.tell(&over.rpc_error());
+    let refusal = response.extensions().get::<Refusal>();
+    match refusal.and_then(Refusal::in_band) {
+        Some(told) => {
+            if let Some(error) = told {
+                session.tell(&error);
             }
             Ok(accepted())
         }
-        _ => Ok(response),
+        None => Ok(response),
     }
 }
 

@@ -10,8 +10,10 @@
 )]
 
 mod agent;
+mod bad_tokens;
 mod crm;
 mod house;
+mod issuer;
 mod moto;
 mod stream;
 mod traffic;
@@ -21,14 +23,17 @@ mod api_keys;
 mod audit;
 mod cli;
 mod clients;
+mod composition;
 mod demo;
 mod drain;
 mod health;
 mod hostile;
+mod jwt;
 mod keys;
 mod legacy_sse;
 mod limits;
 mod mcp;
+mod oauth;
 mod permissions;
 mod secrets;
 mod tools;

@@ -94,9 +94,8 @@ impl Sessions {
 
     pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
         let session = self.lock().get(id)?.clone();
-        let same = session.owner.client == caller.client && session.owner.user == caller.user;
         let open = !session.ended.is_cancelled() && Instant::now() < session.until;
-        (same && open).then_some(session)
+        (session.owner.shares_with(caller) && open).then_some(session)
     }
 
     pub(super) fn close(&self, session: &Session) {

@@ -1,6 +1,6 @@
 //! The stream of a session: where to post to, then messages, and comments while nothing happens.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use futures_util::{Stream, stream};
@@ -9,13 +9,16 @@ use tokio::time::{Instant, timeout_at};
 use super::session::{Opened, Sessions};
 use crate::{
     audit::{Audit, Event, Kind},
+    auth::{Lapse, Lease},
     listen::Drain,
 };
 
-/// The events, until the session ends, grows too old, or the client goes away.
+/// The events, until the session ends, grows too old, the caller's credential lapses, or the
+/// client goes away.
 pub(super) fn events(
     sessions: Arc<Sessions>,
     opened: Opened,
+    lease: Lease,
     (audit, signed): (Audit, Event),
     drain: Drain,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
@@ -24,8 +27,10 @@ pub(super) fn events(
         opened,
         audit,
         signed,
+        lapsed: Box::pin(lease.lapsed()),
         drain,
         greeted: false,
+        reason: "disconnected",
     };
     stream::unfold(open, |mut open| async move {
         let event = open.next().await?;
@@ -38,8 +43,11 @@ struct Open {
     opened: Opened,
     audit: Audit,
     signed: Event,
+    lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
     drain: Drain,
     greeted: bool,
+    /// Why it ends, for the log.
+    reason: &'static str,
 }
 
 impl Open {
@@ -55,7 +63,7 @@ impl Open {
             let now = Instant::now();
             let old = now >= session.until();
             if old && session.owes_nothing() && self.opened.outbound.is_empty() {
-                return None;
+                return self.end("too_old");
             }
             let quiet = match old {
                 true => now + SETTLING,
@@ -63,8 +71,9 @@ impl Open {
             };
             let message = tokio::select! {
                 biased;
+                lapse = &mut self.lapsed => return self.end(lapse.reason()),
                 message = timeout_at(quiet, self.opened.outbound.recv()) => message,
-                () = session.ended().cancelled() => return None,
+                () = session.ended().cancelled() => return self.end("ended"),
             };
             match message {
                 Ok(message) => return message,
@@ -72,6 +81,11 @@ impl Open {
                 Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
             }
         }
+    }
+
+    fn end(&mut self, reason: &'static str) -> Option<Bytes> {
+        self.reason = reason;
+        None
     }
 }
 
@@ -81,6 +95,7 @@ impl Drop for Open {
         self.sessions.close(&self.opened.session);
         let event = Event {
             kind: Kind::SessionClose,
+            reason: Some(self.reason.into()),
             ..self.signed.clone()
         };
         let audit = self.audit.clone();
