@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
+use jiff::Timestamp;
 use secrecy::SecretSlice;
 use tokio::time::Instant;
 
 use crate::{
     audit::{Audit, Redactor},
-    auth::{self, Authenticator, Keys, api_key::KeySet},
+    auth::{self, Authenticator, Keys, Mtls, api_key::KeySet},
     call,
     config::{Config, Environment, Loaded},
     health::Health,
     limit::{self, Limiter},
-    listen::{Allowed, Drain},
+    listen::{Allowed, Drain, Proxies, Tls},
     mcp::{Desk, Handler, Sessions},
     permit, secrets,
     setting::SecretRef,
@@ -40,7 +40,8 @@ pub struct App {
     pub health: Arc<Health>,
     pub drain: Drain,
     pub allowed: Allowed,
-    pub trusted_proxies: Arc<[IpNet]>,
+    pub trusted_proxies: Proxies,
+    pub tls: Arc<Tls>,
 }
 
 /// The secrets that an [`App`] starts with.
@@ -51,6 +52,8 @@ pub struct Secrets {
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
+    /// The certificates that connections begin with.
+    pub tls: Tls,
 }
 
 impl Secrets {
@@ -87,10 +90,13 @@ impl Secrets {
             )?),
             None => None,
         };
+        let tls = Tls::load(&config.server.tls, &loaded.base, Timestamp::now())
+            .map_err(|bad| anyhow::anyhow!("{}\n  remedy: {}", chain(&bad), bad.remedy()))?;
         Ok(Self {
             keys: keys.bytes().to_vec(),
             zoho,
             pseudonym_key,
+            tls,
         })
     }
 }
@@ -128,7 +134,8 @@ impl App {
             sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
             drain: held.drain,
             allowed: config.server.check().context("server")?,
-            trusted_proxies: config.server.trusted_proxies.clone().into(),
+            trusted_proxies: config.server.proxies(),
+            tls: held.tls,
             config,
         })
     }
@@ -148,6 +155,7 @@ struct Held {
     redactor: Redactor,
     audit: Audit,
     drain: Drain,
+    tls: Arc<Tls>,
 }
 
 impl Held {
@@ -158,7 +166,8 @@ impl Held {
             Arc::new(Keys::new(keys)),
             config.directory(),
             config.limits.failed_logins,
-        );
+        )
+        .with_certificates(mtls(config, &secrets.tls)?);
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
@@ -173,6 +182,7 @@ impl Held {
             },
             audit,
             drain: Drain::default(),
+            tls: Arc::new(secrets.tls),
         })
     }
 
@@ -198,6 +208,23 @@ impl Held {
             started: Instant::now(),
         })
     }
+}
+
+fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
+    let clients = config.certificates().map_err(|client| {
+        anyhow::anyhow!("clients.{client}.certificate: another client has the same")
+    })?;
+    let Some(trust) = tls.trust() else {
+        return Ok(None);
+    };
+    let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);
+    Ok(Some(Arc::new(mtls)))
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {

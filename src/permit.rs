@@ -91,6 +91,7 @@ mod tests {
                 role: name("role", role),
                 visibility: Visibility::Org,
                 limits: None,
+                certificate: None,
             };
             let roles = self.roles.iter().map(role).enumerate();
             let clients = self.clients.iter().map(client).enumerate();

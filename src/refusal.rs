@@ -22,6 +22,8 @@ pub enum Refusal {
     InvalidKey,
     /// A bearer token that is none of ours.
     InvalidToken,
+    /// A client certificate that is not accepted, whatever is wrong with it.
+    InvalidCertificate,
     /// Two credentials that disagree.
     CredentialsDisagree,
     /// Too many failed logins from this address.
@@ -95,6 +97,7 @@ impl Refusal {
             Self::NoCredential => (StatusCode::UNAUTHORIZED, "API key required"),
             Self::InvalidKey => (StatusCode::UNAUTHORIZED, "Invalid API key"),
             Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Invalid token"),
+            Self::InvalidCertificate => (StatusCode::UNAUTHORIZED, "Invalid client certificate"),
             Self::CredentialsDisagree => (
                 StatusCode::UNAUTHORIZED,
                 "More than one credential was sent. Send exactly one",
@@ -155,6 +158,7 @@ impl Refusal {
             | Self::NoCredential
             | Self::InvalidKey
             | Self::InvalidToken
+            | Self::InvalidCertificate
             | Self::CredentialsDisagree
             | Self::TooManyFailures { .. }
             | Self::NoSession

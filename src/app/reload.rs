@@ -7,13 +7,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{App, Environment, Loaded};
+use super::{App, Environment, Loaded, chain};
 use crate::{
     audit::{Event, Kind},
     auth::Gate as AuthGate,
     limit::Gate as LimitGate,
+    listen::{BadTls, Tls},
     permit::Gate as PermitGate,
     secrets,
     setting::SecretRef,
@@ -29,6 +31,7 @@ pub struct Reload {
     auth: AuthGate,
     limit: LimitGate,
     permit: PermitGate,
+    tls: Arc<Tls>,
     seen: Seen,
 }
 
@@ -66,6 +69,7 @@ impl Reload {
             auth: app.auth.clone(),
             limit: app.limit.clone(),
             permit: app.permit.clone(),
+            tls: app.tls.clone(),
             seen: Seen {
                 config: None,
                 keys: None,
@@ -86,12 +90,31 @@ impl Reload {
         if self.keys_stamp() != self.seen.keys || self.seen.keys_at.elapsed() >= self.refresh {
             self.keys().await;
         }
+        let certificates = self.tls.reload_if_changed(Timestamp::now());
+        self.certificates(certificates).await;
     }
 
     /// Reads everything again.
     pub async fn everything(&mut self) {
         self.config().await;
         self.keys().await;
+        let certificates = self.tls.reload(Timestamp::now());
+        self.certificates(certificates).await;
+    }
+
+    async fn certificates(&self, reloaded: Option<Result<Vec<String>, BadTls>>) {
+        let problem = match reloaded {
+            None => return,
+            Some(Ok(warnings)) => {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                None
+            }
+            Some(Err(bad)) => Some(format!("{}; {}", chain(&bad), bad.remedy())),
+        };
+        self.tell(Kind::ConfigReload, Some("server.tls"), problem)
+            .await;
     }
 
     async fn config(&mut self) {
@@ -100,14 +123,17 @@ impl Reload {
             Ok(loaded) => self.apply(&loaded),
             Err(refused) => Some(refused.to_string()),
         };
-        self.tell(Kind::ConfigReload, problem).await;
+        self.tell(Kind::ConfigReload, None, problem).await;
     }
 
     fn apply(&self, loaded: &Loaded) -> Option<String> {
         let config = &loaded.config;
-        let Ok(rules) = config.rules() else {
-            return Some("limits are out of range".into());
+        let (Ok(rules), Ok(certificates)) = (config.rules(), config.certificates()) else {
+            return Some("limits or certificates cannot be used".into());
         };
+        if let Some(mtls) = self.auth.authenticator.mtls() {
+            mtls.reload(certificates);
+        }
         self.auth
             .authenticator
             .reload(config.directory(), config.limits.failed_logins);
@@ -139,11 +165,11 @@ impl Reload {
                 Some(error.to_string())
             }
         };
-        self.tell(Kind::KeysReload, problem).await;
+        self.tell(Kind::KeysReload, None, problem).await;
     }
 
     /// The audit log says that it happened, the operational log what is wrong.
-    async fn tell(&self, kind: Kind, problem: Option<String>) {
+    async fn tell(&self, kind: Kind, part: Option<&'static str>, problem: Option<String>) {
         let outcome = if problem.is_some() {
             "refused_last_good_keeps_serving"
         } else {
@@ -151,13 +177,14 @@ impl Reload {
         };
         match (kind, &problem) {
             (Kind::ConfigReload, Some(problem)) => {
-                tracing::error!(problem, "the configuration was not reloaded")
+                tracing::error!(problem, part, "the configuration was not reloaded")
             }
             (_, Some(problem)) => tracing::error!(problem, "the keys were not reloaded"),
             (_, None) => tracing::info!(?kind, "reloaded"),
         }
         let event = Event {
             reason: Some(outcome.into()),
+            policy: part.map(Into::into),
             ..Event::new(kind)
         };
         self.auth.audit.record(event).await;

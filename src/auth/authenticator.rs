@@ -10,8 +10,9 @@ use super::{
     Caller, Proof,
     api_key::{ApiKey, Keys, Presented, presented},
     failures::{Blocked, Failures},
+    mtls::{BadCertificate, Mtls},
 };
-use crate::setting::Quota;
+use crate::{listen::ClientCertificate, setting::Quota};
 
 /// The role of each client that is configured.
 pub type Directory = HashMap<Arc<str>, Arc<str>>;
@@ -19,6 +20,7 @@ pub type Directory = HashMap<Arc<str>, Arc<str>>;
 /// Says who is calling.
 pub struct Authenticator {
     keys: Arc<Keys>,
+    mtls: Option<Arc<Mtls>>,
     directory: ArcSwap<Directory>,
     failures: ArcSwap<Failures>,
 }
@@ -28,9 +30,20 @@ impl Authenticator {
     pub fn new(keys: Arc<Keys>, directory: Directory, failed_logins: Quota) -> Self {
         Self {
             keys,
+            mtls: None,
             directory: ArcSwap::from_pointee(directory),
             failures: ArcSwap::from_pointee(Failures::new(failed_logins)),
         }
+    }
+
+    /// The same, which takes client certificates as well.
+    pub fn with_certificates(self, mtls: Option<Arc<Mtls>>) -> Self {
+        Self { mtls, ..self }
+    }
+
+    /// Where it looks for the names in client certificates.
+    pub fn mtls(&self) -> Option<&Arc<Mtls>> {
+        self.mtls.as_ref()
     }
 
     /// Takes another configuration from now on. Failures that were counted stay counted unless
@@ -51,14 +64,46 @@ impl Authenticator {
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
         peer: IpAddr,
         now: Timestamp,
     ) -> Result<Caller, AuthFailure> {
-        self.identify(headers, now)
+        self.identify(headers, certificate, now)
             .map_err(|failure| self.count(failure, peer))
     }
 
-    fn identify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, AuthFailure> {
+    /// A certificate alone will do; beside another credential it has to be the same client's, or
+    /// nobody's in particular.
+    fn identify(
+        &self,
+        headers: &HeaderMap,
+        certificate: Option<&ClientCertificate>,
+        now: Timestamp,
+    ) -> Result<Caller, AuthFailure> {
+        let (Some(mtls), Some(certificate)) = (&self.mtls, certificate) else {
+            return self.by_headers(headers, now);
+        };
+        let by_certificate = mtls.identify(certificate);
+        match (by_certificate, self.by_headers(headers, now)) {
+            (Err(BadCertificate::UnknownName), Ok(caller)) => Ok(caller),
+            (Err(bad), _) => Err(AuthFailure::new(
+                FailureKind::InvalidCertificate,
+                bad.reason(),
+            )),
+            (Ok(identified), Ok(caller)) if identified.client == caller.client => Ok(caller),
+            (Ok(_), Ok(_)) => Err(AuthFailure::new(FailureKind::Conflict, "conflict")),
+            (Ok(identified), Err(failure)) if failure.kind == FailureKind::NoCredential => self
+                .caller(
+                    identified.client,
+                    Proof::Mtls,
+                    identified.fingerprint,
+                    FailureKind::InvalidCertificate,
+                ),
+            (Ok(_), Err(failure)) => Err(failure),
+        }
+    }
+
+    fn by_headers(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, AuthFailure> {
         match presented(headers) {
             Ok(Some(Presented::Key(key))) => self.by_key(key, now),
             Ok(Some(Presented::Token(_))) => {
@@ -79,23 +124,38 @@ impl Authenticator {
             key_id: Some(key.id().into()),
             ..invalid(bad.reason())
         })?;
-        match self.directory.load().get(&verified.client) {
+        self.caller(
+            verified.client,
+            Proof::ApiKey,
+            verified.key_id,
+            FailureKind::Invalid,
+        )
+    }
+
+    fn caller(
+        &self,
+        client: Arc<str>,
+        proven_by: Proof,
+        key_id: Arc<str>,
+        otherwise: FailureKind,
+    ) -> Result<Caller, AuthFailure> {
+        match self.directory.load().get(&client) {
             Some(role) => Ok(Caller {
-                client: verified.client,
+                client,
                 role: Arc::clone(role),
                 user: None,
-                proven_by: Proof::ApiKey,
-                key_id: Some(verified.key_id),
+                proven_by,
+                key_id: Some(key_id),
             }),
             None => Err(AuthFailure {
-                key_id: Some(verified.key_id),
-                ..invalid("unknown_client")
+                key_id: Some(key_id),
+                ..AuthFailure::new(otherwise, "unknown_client")
             }),
         }
     }
 
     /// A request without a credential is how clients find out what is asked for: no failure.
-    fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
+    pub(super) fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
         if failure.kind == FailureKind::NoCredential {
             return failure;
         }
@@ -123,7 +183,7 @@ pub struct AuthFailure {
 }
 
 impl AuthFailure {
-    fn new(kind: FailureKind, reason: &'static str) -> Self {
+    pub(super) fn new(kind: FailureKind, reason: &'static str) -> Self {
         Self {
             kind,
             reason,
@@ -141,6 +201,8 @@ pub enum FailureKind {
     Invalid,
     /// A bearer token that is no key of ours.
     InvalidToken,
+    /// A client certificate that is not accepted, for whatever reason.
+    InvalidCertificate,
     /// Two credentials that disagree.
     Conflict,
     /// Not accepted either, and the address has failed too often.
@@ -192,7 +254,8 @@ mod tests {
 
     impl Fixture {
         fn with_key(&self, key: &str) -> Result<Caller, AuthFailure> {
-            self.authenticator.authenticate(&key_header(key), PEER, NOW)
+            self.authenticator
+                .authenticate(&key_header(key), None, PEER, NOW)
         }
     }
 
@@ -229,7 +292,7 @@ mod tests {
         for _ in 0..100 {
             let failure = it
                 .authenticator
-                .authenticate(&HeaderMap::new(), PEER, NOW)
+                .authenticate(&HeaderMap::new(), None, PEER, NOW)
                 .unwrap_err();
             assert_eq!(failure.kind, FailureKind::NoCredential);
         }
@@ -243,7 +306,7 @@ mod tests {
         headers.insert("authorization", HeaderValue::from_static("Bearer ey.x.y"));
         let failure = it
             .authenticator
-            .authenticate(&headers, PEER, NOW)
+            .authenticate(&headers, None, PEER, NOW)
             .unwrap_err();
         assert_eq!(failure.kind, FailureKind::InvalidToken);
         headers.insert(
@@ -252,7 +315,7 @@ mod tests {
         );
         let failure = it
             .authenticator
-            .authenticate(&headers, PEER, NOW)
+            .authenticate(&headers, None, PEER, NOW)
             .unwrap_err();
         assert_eq!(failure.kind, FailureKind::Conflict);
     }

@@ -46,6 +46,7 @@ pub struct User {
 #[expect(missing_docs, reason = "the name says it")]
 pub enum Proof {
     ApiKey,
+    Mtls,
 }
 
 impl Proof {
@@ -53,6 +54,7 @@ impl Proof {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
+            Self::Mtls => "mtls",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::mtls;
 use crate::setting::{SecretRef, Span};
 
 /// `[auth]`
@@ -10,6 +11,8 @@ use crate::setting::{SecretRef, Span};
 pub struct Config {
     /// `[auth.api_keys]`
     pub api_keys: ApiKeys,
+    /// `[auth.mtls]`
+    pub mtls: mtls::Config,
 }
 
 /// `[auth.api_keys]`

@@ -41,10 +41,11 @@ pub async fn authenticate(
         .get::<Peer>()
         .ok_or(Refusal::Internal)?
         .clone();
-    let caller = match gate
-        .authenticator
-        .authenticate(request.headers(), peer.ip, Timestamp::now())
-    {
+    let certificate = peer.certificate.as_deref();
+    let proven =
+        gate.authenticator
+            .authenticate(request.headers(), certificate, peer.ip, Timestamp::now());
+    let caller = match proven {
         Ok(caller) => Arc::new(caller),
         Err(failure) => {
             gate.record(&failure, &peer).await;
@@ -71,6 +72,7 @@ impl Gate {
             FailureKind::NoCredential
             | FailureKind::Invalid
             | FailureKind::InvalidToken
+            | FailureKind::InvalidCertificate
             | FailureKind::Conflict => Event {
                 key_id: failure.key_id.clone(),
                 reason: Some(failure.reason.into()),
@@ -87,6 +89,7 @@ impl From<AuthFailure> for Refusal {
             FailureKind::NoCredential => Self::NoCredential,
             FailureKind::Invalid => Self::InvalidKey,
             FailureKind::InvalidToken => Self::InvalidToken,
+            FailureKind::InvalidCertificate => Self::InvalidCertificate,
             FailureKind::Conflict => Self::CredentialsDisagree,
             FailureKind::TooManyFailures { retry_after, .. } => Self::TooManyFailures {
                 retry_after_seconds: retry_after.as_secs() + 1,

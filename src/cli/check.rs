@@ -39,6 +39,12 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
         "{}  API keys: {usable} usable",
         if usable > 0 { "ok     " } else { "warning" }
     );
+    for warning in app.tls.warnings() {
+        println!("warning  {warning}");
+    }
+    if app.tls.is_on() {
+        println!("ok       TLS: certificate and key belong together");
+    }
     if check.online {
         app.handler.0.zoho.sign_in().await.context(
             "zoho: could not sign in; check data_center, the credentials and the way out",

@@ -18,8 +18,12 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     let keys = secrets.keys.clone();
     let audit = Audit::start(&loaded.config.audit, Box::new(std::io::stdout()));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
-    let listener = daemon::bind(app.config.server.listen).await?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let listener = daemon::bind(app.config.server.listen)?;
+    for warning in app.tls.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let scheme = if app.tls.is_on() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
     tracing::info!(
         url,
         "listening; limits are kept in this process, so run one instance"

@@ -1,5 +1,6 @@
-//! How the daemon ends without losing a call: readiness first, then no new connections, then the
-//! calls in flight, then the streams, then whatever is left.
+//! How the daemon ends without losing a call: readiness first, then no new connections, then a
+//! moment for requests that are already on their way, then the calls in flight, then the streams,
+//! then whatever is left.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use tokio_util::{
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     begun: CancellationToken,
+    accepting: CancellationToken,
+    requests: CancellationToken,
     streams: CancellationToken,
     calls: TaskTracker,
     connections: TaskTracker,
@@ -32,7 +35,7 @@ impl Drain {
         self.begun.is_cancelled()
     }
 
-    /// Cancelled when no new work is taken.
+    /// Cancelled when this instance says that it is not ready any more. It still takes calls.
     pub fn begun(&self) -> &CancellationToken {
         &self.begun
     }
@@ -47,6 +50,16 @@ impl Drain {
         self.calls.token()
     }
 
+    /// Cancelled when no connection is accepted any more.
+    pub(super) fn accepting(&self) -> &CancellationToken {
+        &self.accepting
+    }
+
+    /// Cancelled when connections take no further request.
+    pub(super) fn requests(&self) -> &CancellationToken {
+        &self.requests
+    }
+
     /// Where connections are counted.
     pub(super) fn connections(&self) -> &TaskTracker {
         &self.connections
@@ -59,8 +72,16 @@ impl Drain {
         self.connections.close();
     }
 
-    /// Waits for the calls in flight, ends the streams, waits for the connections.
-    pub async fn finish(&self, deadline: Duration) -> Outcome {
+    /// Goes on accepting for `delay`, which load balancers need to notice; then takes what has
+    /// already come, waits for the calls in flight until `deadline`, ends the streams, and waits
+    /// for the connections.
+    pub async fn finish(&self, delay: Duration, deadline: Duration) -> Outcome {
+        tokio::time::sleep(delay).await;
+        self.accepting.cancel();
+        // A client that has just been answered may have sent its next request before it could
+        // know: closing under it would lose that one.
+        let _ = tokio::time::timeout(LAST_REQUESTS, self.connections.wait()).await;
+        self.requests.cancel();
         let calls = tokio::time::timeout(deadline, self.calls.wait()).await;
         self.streams.cancel();
         let connections = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
@@ -72,5 +93,7 @@ impl Drain {
     }
 }
 
+/// For requests that were sent before the connection could be closed.
+const LAST_REQUESTS: Duration = Duration::from_millis(300);
 /// For streams to say goodbye once they have been told to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);

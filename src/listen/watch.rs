@@ -1,5 +1,6 @@
 //! How long a connection may sit: for its first byte and each request's head a short while,
-//! between requests a longer one, during a request as long as the request's own deadlines say.
+//! between requests a longer one, during a request as long as the request's own deadlines say;
+//! and how long it may leave what we write unread.
 
 use std::{
     io,
@@ -25,8 +26,13 @@ pub(super) struct Watch {
     began: Instant,
     head: Duration,
     idle: Duration,
+    write: Duration,
     /// Milliseconds after `began`; [`NEVER`] during a request.
     deadline: AtomicU64,
+    /// The same for a peer that reads nothing; [`NEVER`] while the socket takes what we write.
+    unread: AtomicU64,
+    /// HTTP/2: bytes between requests are not the head of one.
+    is_multiplexed: AtomicBool,
     in_flight: AtomicUsize,
     /// Between requests, no byte of the next one seen yet.
     is_idle: AtomicBool,
@@ -35,12 +41,15 @@ pub(super) struct Watch {
 const NEVER: u64 = u64::MAX;
 
 impl Watch {
-    pub(super) fn new(head: Duration, idle: Duration) -> Arc<Self> {
+    pub(super) fn new(head: Duration, idle: Duration, write: Duration) -> Arc<Self> {
         let watch = Self {
             began: Instant::now(),
             head,
             idle,
+            write,
             deadline: AtomicU64::new(NEVER),
+            unread: AtomicU64::new(NEVER),
+            is_multiplexed: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             is_idle: AtomicBool::new(false),
         };
@@ -51,7 +60,8 @@ impl Watch {
     /// Returns when a deadline has passed.
     pub(super) async fn expired(&self) {
         loop {
-            let left = match self.deadline.load(Ordering::Relaxed) {
+            let unread = self.unread.load(Ordering::Relaxed);
+            let left = match self.deadline.load(Ordering::Relaxed).min(unread) {
                 NEVER => self.idle,
                 deadline => {
                     let at = self.began + Duration::from_millis(deadline);
@@ -61,8 +71,9 @@ impl Watch {
                     }
                 }
             };
-            // A deadline can only come nearer by the first byte of a head, so look that often.
-            tokio::time::sleep(left.min(self.head)).await;
+            // A deadline comes nearer by the first byte of a head or by a write that waits, so look
+            // that often.
+            tokio::time::sleep(left.min(self.head).min(self.write)).await;
         }
     }
 
@@ -73,16 +84,38 @@ impl Watch {
         InRequest(self.clone())
     }
 
+    /// A handshake has taken its own time; the first byte of a request gets all of its.
+    pub(super) fn restart(&self) {
+        self.allow(self.head);
+    }
+
+    /// Pings and window updates come between the requests of HTTP/2.
+    pub(super) fn is_multiplexed(&self) {
+        self.is_multiplexed.store(true, Ordering::Relaxed);
+    }
+
     fn bytes_came(&self) {
-        if self.is_idle.swap(false, Ordering::Relaxed) {
+        let multiplexed = self.is_multiplexed.load(Ordering::Relaxed);
+        if !multiplexed && self.is_idle.swap(false, Ordering::Relaxed) {
             self.allow(self.head);
         }
     }
 
+    fn wrote(&self, taken: bool) {
+        if taken {
+            self.unread.store(NEVER, Ordering::Relaxed);
+        } else if self.unread.load(Ordering::Relaxed) == NEVER {
+            self.unread.store(self.after(self.write), Ordering::Relaxed);
+        }
+    }
+
     fn allow(&self, span: Duration) {
+        self.deadline.store(self.after(span), Ordering::Relaxed);
+    }
+
+    fn after(&self, span: Duration) -> u64 {
         let at = (self.began.elapsed() + span).as_millis();
-        self.deadline
-            .store(u64::try_from(at).unwrap_or(NEVER), Ordering::Relaxed);
+        u64::try_from(at).unwrap_or(NEVER)
     }
 }
 
@@ -125,7 +158,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.watch.wrote(polled.is_ready());
+        polled
     }
 
     fn poll_write_vectored(
@@ -133,7 +168,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.watch.wrote(polled.is_ready());
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {

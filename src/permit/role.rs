@@ -35,6 +35,8 @@ pub struct Client {
     pub visibility: Visibility,
     /// Instead of `[limits] client`.
     pub limits: Option<Quota>,
+    /// The name in its client certificate, as `[auth.mtls] identity` says which.
+    pub certificate: Option<Box<str>>,
 }
 
 /// Which rows a client may see.
