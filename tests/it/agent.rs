@@ -45,6 +45,11 @@ impl Agent {
         self
     }
 
+    /// The same agent, whose connections are made by another client.
+    pub(crate) fn over(self, http: reqwest::Client) -> Self {
+        Self { http, ..self }
+    }
+
     /// Calls a tool.
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
         self.ask(
@@ -82,6 +87,16 @@ impl Agent {
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
+        self.attempt(method, path, body).await.unwrap()
+    }
+
+    /// The same, where no answer may come.
+    pub(crate) async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<Answer> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.url))
@@ -89,12 +104,12 @@ impl Agent {
         if !self.headers.contains_key("content-type") {
             request = request.header("content-type", "application/json");
         }
-        let answer = request.headers(self.headers.clone()).send().await.unwrap();
-        Answer {
+        let answer = request.headers(self.headers.clone()).send().await?;
+        Ok(Answer {
             status: answer.status(),
             headers: answer.headers().clone(),
-            text: answer.text().await.unwrap(),
-        }
+            text: answer.text().await?,
+        })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {

@@ -28,6 +28,7 @@ pub(crate) struct House {
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) zoho: Zoho,
     daemon: Process,
+    environment: BTreeMap<String, String>,
     folder: Folder,
     sandbox: Option<Process>,
 }
@@ -37,6 +38,7 @@ pub(crate) struct House {
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
+    files: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -45,6 +47,12 @@ impl Setup {
         let name = key.to_uppercase().replace('-', "_").replace('.', "__");
         self.environment
             .insert(format!("ZOHO_MCP__{name}"), value.to_owned());
+        self
+    }
+
+    /// Puts a file beside the configuration.
+    pub(crate) fn file(&mut self, name: &str, text: &str) -> &mut Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -74,6 +82,7 @@ impl House {
             keys: serde_json::from_value(ready["clients"].clone()).unwrap(),
             zoho: Zoho::new(&ready["zoho"]),
             daemon,
+            environment: BTreeMap::new(),
             folder,
             sandbox: None,
         }
@@ -100,6 +109,9 @@ impl House {
             .map(|client| (client.to_owned(), new_key(&folder, client)));
         let config = folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
         folder.write("zoho.json", &zoho.daemon_credentials.to_string());
+        for (name, text) in &setup.files {
+            folder.write(name, text);
+        }
         setup
             .set("zoho.accounts_url", &zoho.url)
             .set("zoho.api_url", &zoho.url);
@@ -121,6 +133,7 @@ impl House {
             keys: keys.into(),
             zoho,
             daemon,
+            environment: setup.environment,
             folder,
             sandbox: Some(sandbox),
         }
@@ -136,9 +149,37 @@ impl House {
 
     /// A bare connection, for what no client would send.
     pub(crate) async fn socket(&self) -> TcpStream {
-        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
-            .await
-            .unwrap()
+        TcpStream::connect(self.address()).await.unwrap()
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.split("://").last().unwrap()
+    }
+
+    /// Ends the daemon with SIGTERM and starts another in its place; how the first one ended.
+    pub(crate) async fn restart(&mut self) -> ExitStatus {
+        self.signal("-TERM");
+        let ended = self.ended().await;
+        let listen = "ZOHO_MCP__SERVER__LISTEN".to_owned();
+        self.environment.insert(listen, self.address().to_owned());
+        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("restarted.json"));
+        let arguments = [
+            "serve",
+            "--config",
+            config.to_str().unwrap(),
+            "--ready-file",
+        ];
+        let arguments = [&arguments[..], &[ready.to_str().unwrap()]].concat();
+        self.daemon = Process::start(&arguments, &self.environment);
+        self.daemon.wait_for(&ready).await;
+        ended
+    }
+
+    /// Puts a whole file in the place of another at once, as careful tools do.
+    pub(crate) fn replace(&self, name: &str, text: &str) {
+        let unfinished = self.folder.write("unfinished", text);
+        fs::rename(unfinished, self.file(name)).unwrap();
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -11,6 +11,7 @@
 
 mod agent;
 mod house;
+mod pki;
 mod stream;
 
 mod api_keys;
@@ -23,7 +24,10 @@ mod health;
 mod hostile;
 mod legacy_sse;
 mod limits;
+mod listener;
 mod mcp;
+mod mtls;
 mod permissions;
+mod tls;
 mod tools;
 mod zoho_faults;
