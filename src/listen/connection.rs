@@ -122,6 +122,7 @@ impl Server {
             request.extensions_mut().insert(peer.clone());
             let (router, drain) = (self.router.clone(), self.drain.clone());
             async move {
+                let _answering = drain.call();
                 let mut response = match router.oneshot(request).await {
                     Ok(response) => response,
                     Err(never) => match never {},

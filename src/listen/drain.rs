@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
@@ -16,6 +17,7 @@ pub struct Drain {
     accepting: CancellationToken,
     requests: CancellationToken,
     streams: CancellationToken,
+    cut: CancellationToken,
     calls: TaskTracker,
     connections: TaskTracker,
 }
@@ -45,7 +47,12 @@ impl Drain {
         &self.streams
     }
 
-    /// Held while a call is answered.
+    /// Cancelled when whatever is still going on is given up.
+    pub fn cut(&self) -> &CancellationToken {
+        &self.cut
+    }
+
+    /// Held while a request or a call is answered.
     pub fn call(&self) -> TaskTrackerToken {
         self.calls.token()
     }
@@ -76,19 +83,24 @@ impl Drain {
     /// already come, waits for the calls in flight until `deadline`, ends the streams, and waits
     /// for the connections.
     pub async fn finish(&self, delay: Duration, deadline: Duration) -> Outcome {
-        tokio::time::sleep(delay).await;
+        sleep(delay).await;
         self.accepting.cancel();
         // A client that has just been answered may have sent its next request before it could
         // know: closing under it would lose that one.
-        let _ = tokio::time::timeout(LAST_REQUESTS, self.connections.wait()).await;
+        let _ = timeout(LAST_REQUESTS, self.connections.wait()).await;
         self.requests.cancel();
-        let calls = tokio::time::timeout(deadline, self.calls.wait()).await;
+        let until = Instant::now() + deadline;
+        let _ = timeout_at(until, self.calls.wait()).await;
         self.streams.cancel();
-        let connections = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
-        if calls.is_ok() && connections.is_ok() {
-            Outcome::Clean
-        } else {
-            Outcome::CutOff
+        if timeout(LAST_WORDS, self.connections.wait()).await.is_ok() {
+            return Outcome::Clean;
+        }
+        // A call that came in at the last moment, over HTTP/2 say, has what is left of the time.
+        let _ = timeout_at(until, self.calls.wait()).await;
+        self.cut.cancel();
+        match timeout(LAST_WORDS, self.connections.wait()).await {
+            Ok(()) if Instant::now() < until => Outcome::Clean,
+            _ => Outcome::CutOff,
         }
     }
 }

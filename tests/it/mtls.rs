@@ -242,7 +242,8 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     .await
     .expect("an open connection ends by itself");
     assert!(changed.elapsed().as_secs() < 10, "{:?}", changed.elapsed());
-    assert_eq!(ask(&mut open).await, None);
+    // Its cut may still be on its way; a request is refused at once.
+    assert!(matches!(ask(&mut open).await, None | Some(401)));
     // With the session of before, and without.
     let agent = tls.agent(Some(&identity));
     assert!(agent.attempt(Method::POST, "/mcp", list()).await.is_err());

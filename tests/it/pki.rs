@@ -155,7 +155,7 @@ impl Ca {
             text(&cert),
         ]);
         Identity {
-            chain: std::fs::read_to_string(cert).unwrap(),
+            chain: std::fs::read_to_string(cert).unwrap() + &self.chain,
             key: std::fs::read_to_string(key).unwrap(),
             serial: 4711,
         }
