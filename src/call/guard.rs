@@ -93,3 +93,49 @@ async fn collect(body: Body, limits: Limits) -> Result<Bytes, Refusal> {
 /// Before the rate counts.
 const GRACE: Duration = Duration::from_secs(3);
 const BYTES_PER_MILLISECOND: u64 = 4;
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        max_body: 256 << 10,
+        deadline: Duration::from_secs(10),
+    };
+
+    /// `bytes` at a time, with `pause` before each.
+    fn dripping(bytes: usize, pause: Duration, times: usize) -> Body {
+        let drops = stream::unfold(0, move |sent| async move {
+            if sent == times {
+                return None;
+            }
+            tokio::time::sleep(pause).await;
+            Some((
+                Ok::<_, Infallible>(Bytes::from(vec![b' '; bytes])),
+                sent + 1,
+            ))
+        });
+        Body::from_stream(drops)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_given_up_before_its_deadline() {
+        let began = Instant::now();
+        let refused = collect(dripping(1, Duration::from_secs(1), 100), LIMITS).await;
+        assert!(matches!(refused, Err(Refusal::TooSlow)));
+        assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_line_is_fast_enough() {
+        let body = dripping(8 << 10, Duration::from_secs(1), 8);
+        assert_eq!(collect(body, LIMITS).await.unwrap().len(), 64 << 10);
+        let body = dripping(8 << 10, Duration::from_secs(1), 12);
+        let late = collect(body, LIMITS).await;
+        assert!(matches!(late, Err(Refusal::TooSlow)), "the deadline holds");
+    }
+}

@@ -113,11 +113,8 @@ impl Server {
     {
         let peer = Arc::new(peer);
         let service = service_fn(|request: Request<Incoming>| {
-            let in_request = watch.request();
             let version = request.version();
-            if version == Version::HTTP_2 {
-                watch.is_multiplexed();
-            }
+            let in_request = watch.request(version == Version::HTTP_2);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer.clone());
             let (router, drain) = (self.router.clone(), self.drain.clone());
@@ -132,11 +129,8 @@ impl Server {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
-                let guarded = |body| Guarded {
-                    body,
-                    _in_request: in_request,
-                };
-                Ok::<Response<Guarded<Body>>, Infallible>(response.map(guarded))
+                let guarded = response.map(|body| Guarded::new(body, in_request));
+                Ok::<Response<Guarded<Body>>, Infallible>(guarded)
             }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));

@@ -2,6 +2,7 @@
 //! again when they change; a bad one changes nothing.
 
 mod load;
+mod problem;
 mod trust;
 
 use std::{
@@ -16,8 +17,8 @@ use serde::Deserialize;
 
 use crate::setting::Span;
 
-pub use load::BadTls;
 use load::{Files, Stamps};
+pub use problem::BadTls;
 pub use trust::{Trust, TrustChanges, Untrusted};
 
 /// `[server.tls]`

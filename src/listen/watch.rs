@@ -6,7 +6,7 @@ use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -33,6 +33,9 @@ pub(super) struct Watch {
     unread: AtomicU64,
     /// HTTP/2: bytes between requests are not the head of one.
     is_multiplexed: AtomicBool,
+    /// As `unread`, for each answer over HTTP/2: there a peer can read the connection and let a
+    /// single answer wait.
+    answers: Mutex<Vec<Arc<AtomicU64>>>,
     in_flight: AtomicUsize,
     /// Between requests, no byte of the next one seen yet.
     is_idle: AtomicBool,
@@ -50,6 +53,7 @@ impl Watch {
             deadline: AtomicU64::new(NEVER),
             unread: AtomicU64::new(NEVER),
             is_multiplexed: AtomicBool::new(false),
+            answers: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             is_idle: AtomicBool::new(false),
         };
@@ -60,7 +64,7 @@ impl Watch {
     /// Returns when a deadline has passed.
     pub(super) async fn expired(&self) {
         loop {
-            let unread = self.unread.load(Ordering::Relaxed);
+            let unread = self.unread.load(Ordering::Relaxed).min(self.answers());
             let left = match self.deadline.load(Ordering::Relaxed).min(unread) {
                 NEVER => self.idle,
                 deadline => {
@@ -77,11 +81,31 @@ impl Watch {
         }
     }
 
-    /// A request's head has arrived whole; until the guard is dropped nothing expires here.
-    pub(super) fn request(self: &Arc<Self>) -> InRequest {
+    /// A request's head has arrived whole; until the guard is dropped only what the peer leaves
+    /// unread expires.
+    pub(super) fn request(self: &Arc<Self>, is_multiplexed: bool) -> InRequest {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.deadline.store(NEVER, Ordering::Relaxed);
-        InRequest(self.clone())
+        let unread = is_multiplexed.then(|| {
+            self.is_multiplexed.store(true, Ordering::Relaxed);
+            let unread = Arc::new(AtomicU64::new(NEVER));
+            self.lock().push(unread.clone());
+            unread
+        });
+        InRequest {
+            watch: self.clone(),
+            unread,
+        }
+    }
+
+    fn answers(&self) -> u64 {
+        let deadlines = self.lock();
+        let deadlines = deadlines.iter().map(|at| at.load(Ordering::Relaxed));
+        deadlines.min().unwrap_or(NEVER)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<AtomicU64>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A handshake has taken its own time; the first byte of a request gets all of its.
@@ -90,10 +114,6 @@ impl Watch {
     }
 
     /// Pings and window updates come between the requests of HTTP/2.
-    pub(super) fn is_multiplexed(&self) {
-        self.is_multiplexed.store(true, Ordering::Relaxed);
-    }
-
     fn bytes_came(&self) {
         let multiplexed = self.is_multiplexed.load(Ordering::Relaxed);
         if !multiplexed && self.is_idle.swap(false, Ordering::Relaxed) {
@@ -120,13 +140,35 @@ impl Watch {
 }
 
 /// A request being answered.
-pub(super) struct InRequest(Arc<Watch>);
+pub(super) struct InRequest {
+    watch: Arc<Watch>,
+    unread: Option<Arc<AtomicU64>>,
+}
+
+impl InRequest {
+    /// Something is there for the peer, or nothing at the moment.
+    fn offers(&self, something: bool) {
+        if let Some(unread) = &self.unread {
+            let at = if something {
+                self.watch.after(self.watch.write)
+            } else {
+                NEVER
+            };
+            unread.store(at, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for InRequest {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.allow(self.0.idle);
-            self.0.is_idle.store(true, Ordering::Relaxed);
+        if let Some(unread) = &self.unread {
+            self.watch
+                .lock()
+                .retain(|other| !Arc::ptr_eq(other, unread));
+        }
+        if self.watch.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.watch.allow(self.watch.idle);
+            self.watch.is_idle.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -188,8 +230,15 @@ impl AsyncWrite for Watched {
 
 /// A response body that holds its request's guard until the last byte is handed over.
 pub(super) struct Guarded<B> {
-    pub(super) body: B,
-    pub(super) _in_request: InRequest,
+    body: B,
+    in_request: InRequest,
+}
+
+impl<B> Guarded<B> {
+    pub(super) fn new(body: B, in_request: InRequest) -> Self {
+        in_request.offers(true);
+        Self { body, in_request }
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
@@ -200,7 +249,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        // Asked for more only when the peer has room for it.
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.in_request
+            .offers(matches!(polled, Poll::Ready(Some(_))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

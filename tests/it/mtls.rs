@@ -78,80 +78,73 @@ async fn a_certificate_and_a_key_may_not_disagree() {
     assert_eq!(answer(&tls, None).await, Some(401));
 }
 
-/// Every kind of certificate that must not come in, with the reason that the log has.
-fn corpus(root: &Ca, good: &Ca, revoked_ca: &Ca) -> Vec<(&'static str, Option<Identity>)> {
-    let narrow = good.below("narrow", BasicConstraints::Constrained(0));
-    let too_deep = narrow.below("too deep", BasicConstraints::Constrained(0));
-    let uri = |ca: &Ca| Some(ca.client(URI));
-    let leaf = |change: fn(&mut rcgen::CertificateParams)| {
-        Some(good.leaf(|params| {
-            params.subject_alt_names = vec![by_uri(URI)];
-            change(params);
-        }))
+type Bad = (&'static str, Option<Identity>);
+
+/// One of `ca` for the right client, except for what is changed.
+fn leaf(ca: &Ca, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<Identity> {
+    Some(ca.leaf(|params| {
+        params.subject_alt_names = vec![by_uri(URI)];
+        change(params);
+    }))
+}
+
+/// Every kind of certificate that the CA does not stand for, with the reason that the log has.
+fn untrusted(good: &Ca, revoked_ca: &Ca, too_deep: &Ca) -> Vec<Bad> {
+    let unlisted = good.below("unlisted", BasicConstraints::Constrained(1));
+    let past = |leaf: &mut rcgen::CertificateParams| leaf.not_after = date_time_ymd(2021, 1, 1);
+    let future = |leaf: &mut rcgen::CertificateParams| leaf.not_before = date_time_ymd(2089, 1, 1);
+    let server = |leaf: &mut rcgen::CertificateParams| {
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     };
+    let is_ca = |leaf: &mut rcgen::CertificateParams| {
+        leaf.is_ca = rcgen::IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let uri = |ca: &Ca| leaf(ca, |_| ());
     vec![
         ("no_certificate", None),
-        (
-            "certificate_expired",
-            leaf(|leaf| leaf.not_after = date_time_ymd(2021, 1, 1)),
-        ),
-        (
-            "certificate_not_yet_valid",
-            leaf(|leaf| leaf.not_before = date_time_ymd(2089, 1, 1)),
-        ),
+        ("certificate_expired", leaf(good, past)),
+        ("certificate_not_yet_valid", leaf(good, future)),
         ("unknown_issuer", uri(&Ca::root("another"))),
         // The right name, the wrong key.
         ("unknown_issuer|bad_signature", uri(&Ca::root("clients"))),
         ("unknown_issuer", Some(Identity::self_signed(URI))),
-        (
-            "wrong_purpose",
-            leaf(|leaf| {
-                leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-            }),
-        ),
-        (
-            "wrong_key_usage",
-            leaf(|leaf| {
-                leaf.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
-            }),
-        ),
+        ("wrong_purpose", leaf(good, server)),
         ("certificate_revoked", uri(revoked_ca)),
-        (
-            "revocation_unknown",
-            uri(&good.below("unlisted", BasicConstraints::Constrained(1))),
-        ),
-        ("untrusted_chain|revocation_unknown", uri(&too_deep)),
-        (
-            "untrusted_chain",
-            leaf(|leaf| {
-                leaf.is_ca = rcgen::IsCa::Ca(BasicConstraints::Unconstrained);
-            }),
-        ),
+        ("revocation_unknown", uri(&unlisted)),
+        ("untrusted_chain", uri(too_deep)),
+        ("untrusted_chain", leaf(good, is_ca)),
         ("weak_signature", Some(good.weak_client(URI))),
+    ]
+}
+
+/// Every kind that the CA stands for and that names no client all the same.
+fn misnamed(good: &Ca) -> Vec<Bad> {
+    let encipher = |leaf: &mut rcgen::CertificateParams| {
+        leaf.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+    };
+    let other_name = |leaf: &mut rcgen::CertificateParams| {
+        leaf.distinguished_name.push(DnType::CommonName, REPORTING);
+    };
+    // A common name is no URI, whatever it says.
+    let uri_as_name = |leaf: &mut rcgen::CertificateParams| {
+        leaf.subject_alt_names.clear();
+        leaf.distinguished_name.push(DnType::CommonName, URI);
+    };
+    vec![
+        ("wrong_key_usage", leaf(good, encipher)),
         (
             "no_certificate_name",
-            leaf(|leaf| leaf.subject_alt_names.clear()),
+            leaf(good, |leaf| leaf.subject_alt_names.clear()),
         ),
+        ("no_certificate_name", leaf(good, uri_as_name)),
         (
             "several_certificate_names",
-            leaf(|leaf| leaf.subject_alt_names.push(by_uri(OTHER))),
+            leaf(good, |leaf| leaf.subject_alt_names.push(by_uri(OTHER))),
         ),
-        (
-            "certificate_names_disagree",
-            leaf(|leaf| {
-                leaf.distinguished_name.push(DnType::CommonName, REPORTING);
-            }),
-        ),
+        ("certificate_names_disagree", leaf(good, other_name)),
         (
             "unknown_certificate_name",
             Some(good.client("spiffe://example.com/nobody")),
-        ),
-        // A common name is no URI, whatever it says.
-        (
-            "no_certificate_name",
-            Some(root.leaf(|leaf| {
-                leaf.distinguished_name.push(DnType::CommonName, URI);
-            })),
         ),
     ]
 }
@@ -161,15 +154,19 @@ async fn every_bad_certificate_is_refused_and_told_once() {
     let root = Ca::root("clients");
     let good = root.below("good", BasicConstraints::Unconstrained);
     let revoked_ca = root.below("revoked", BasicConstraints::Unconstrained);
+    let narrow = good.below("narrow", BasicConstraints::Constrained(0));
+    let too_deep = narrow.below("too deep", BasicConstraints::Constrained(0));
     let revoked = good.client(URI);
     let lists = [
         root.crl(&[revoked_ca.serial()], 2090),
         good.crl(&[revoked.serial()], 2090),
         revoked_ca.crl(&[], 2090),
+        too_deep.crl(&[], 2090),
     ];
     let tls = house(&root, "required", Some(&lists.concat())).await;
     assert_eq!(answer(&tls, Some(&good.client(URI))).await, Some(200));
-    let mut bad = corpus(&root, &good, &revoked_ca);
+    let mut bad = untrusted(&good, &revoked_ca, &too_deep);
+    bad.extend(misnamed(&good));
     bad.push(("certificate_revoked", Some(revoked)));
     for (n, (reason, identity)) in bad.iter().enumerate() {
         let answer = answer(&tls, identity.as_ref()).await;
@@ -338,7 +335,8 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
         let agent = house.stranger(None).with("x-forwarded-for", "203.0.113.9");
         agent.with("x-amzn-mtls-clientcert", header)
     };
-    let good = clients.client(URI).header();
+    let identity = clients.client(URI);
+    let good = identity.header();
     assert_eq!(with(&good).ask("tools/list", json!({})).await.status, 200);
     let told = house.event("auth_success").await;
     assert_eq!(
@@ -360,4 +358,32 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
     }
     let key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
     assert_eq!(key.status, 200);
+    // What is taken back later is refused as soon as the file has been read.
+    house.replace(
+        "clients.crl",
+        &clients.crl(&[revoked.serial(), identity.serial()], 2090),
+    );
+    let reloaded = |event: &Value| event["policy"] == "server.tls";
+    house.recorded("the new list", reloaded).await;
+    assert_eq!(with(&good).ask("tools/list", json!({})).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_flood_of_bad_certificates_does_not_flood_the_log() {
+    let clients = Ca::root("clients");
+    let tls = TlsHouse::with(|setup| {
+        TlsHouse::ask(setup, "required", &clients);
+        named(setup);
+        setup.set("limits.failed_logins", "{ requests = 5, per = \"10m\" }");
+    })
+    .await;
+    let stranger = Identity::self_signed(URI);
+    for _ in 0..20 {
+        assert_eq!(answer(&tls, Some(&stranger)).await, None);
+    }
+    let told = tls.house.event("rate_limit_exceeded").await;
+    assert_eq!(told["policy"], "failed_logins");
+    assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
+    assert_eq!(tls.house.events("auth_failed").len(), 5);
+    assert_eq!(tls.house.events("rate_limit_exceeded").len(), 1);
 }

@@ -22,6 +22,8 @@ async fn an_agent_calls_over_tls_with_either_version_of_http() {
     let key = &tls.house.keys[SUPPORT];
     let agent = tls.agent(None).with("x-api-key", key);
     assert!(!agent.tools().await.is_empty());
+    let probed = command(&["healthcheck", "--url", &tls.house.url]);
+    assert!(probed.status.success(), "{probed:?}");
     let mut both = (*tls.client(None)).clone();
     both.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let stream = tls.connect(&both.into()).await;
@@ -187,6 +189,16 @@ async fn check_says_which_file_is_wrong_and_what_is_about_to_be() {
     let (code, text) = check();
     assert_eq!(code, Some(0), "{text}");
     assert!(!text.contains("valid only until"), "{text}");
+    let soon = jiff::Zoned::now()
+        .date()
+        .saturating_add(jiff::Span::new().days(5));
+    let soon = date_time_ymd(soon.year().into(), soon.month() as u8, soon.day() as u8);
+    let last = ca.leaf(|leaf| leaf.not_after = soon);
+    std::fs::write(house.file("server.pem"), &last.chain).unwrap();
+    std::fs::write(house.file("server.key"), &last.key).unwrap();
+    let (code, text) = check();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("valid only until"), "{text}");
 }
 
 const ZOHO: &str = "[zoho]\ncredentials = \"file:zoho.json\"\n";

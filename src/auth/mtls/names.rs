@@ -58,11 +58,10 @@ impl Names {
 
     /// Whether a name beside the one that counts is another client's.
     pub(super) fn contradict(&self, client: &Arc<str>, clients: &CertificateNames) -> bool {
-        let another = |name: &Box<str>| {
+        self.common.iter().any(|name| {
             let known = clients.values().any(|other| **other == **name);
             known && **name != **client
-        };
-        self.common.iter().any(another)
+        })
     }
 }
 
