@@ -64,6 +64,7 @@ pub async fn serve(
     };
     loop {
         let accepted = tokio::select! {
+            biased;
             () = drain.accepting().cancelled() => break,
             accepted = listener.accept() => accepted,
         };
@@ -158,3 +159,42 @@ async fn pause_after(error: &io::Error) {
 const BACKLOG: u32 = 1024;
 /// Bytes. Answers are small; the kernel would grow this to megabytes for a peer that does not read.
 const SEND_BUFFER: u32 = 128 << 10;
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn config() -> Config {
+        let defaults: toml::Table = include_str!("../../config/default.toml").parse().unwrap();
+        defaults["server"].clone().try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn whom_the_kernel_has_let_in_is_served_after_the_door_is_closed() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        for _ in 0..20 {
+            queue.push(TcpStream::connect(address).await.unwrap());
+        }
+        let drain = Drain::default();
+        drain.begin();
+        drain.accepting().cancel();
+        let router = Router::new().route("/", get(|| async { "served" }));
+        let front = Front {
+            tls: Arc::new(Tls::off()),
+            refused: mpsc::channel(1).0,
+        };
+        serve(listener, router, &config(), front, drain.clone()).await;
+        for socket in &mut queue {
+            socket.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with("served"), "{answer}");
+        }
+        drain.connections().wait().await;
+    }
+}

@@ -349,6 +349,6 @@ const CLIENT_CA: &str = "server.tls.client_ca";
 const CLIENT_CRL: &str = "server.tls.client_crl";
 const MAX_FILE: u64 = 16 << 20;
 /// Sessions that can be resumed, for each set of certificates.
-const SESSIONS: usize = 4096;
+const SESSIONS: usize = 1024;
 /// Hours before the end at which a certificate is worth a warning.
 const SOON: i64 = 14 * 24;
