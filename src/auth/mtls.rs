@@ -172,3 +172,126 @@ fn fingerprint(sha256: &[u8; 32]) -> Arc<str> {
 const TRUSTED_FOR: Duration = Duration::from_secs(3);
 /// Certificates that are remembered.
 const MAX_VETTED: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use jiff::Timestamp;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+        IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    };
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::listen::{Tls, tls};
+
+    const URI: &str = "spiffe://example.com/agent";
+
+    struct Fixture {
+        folder: PathBuf,
+        ca: CertifiedIssuer<'static, KeyPair>,
+        tls: Tls,
+        mtls: Mtls,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
+            fs::create_dir(&folder).unwrap();
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+            fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
+            fs::write(folder.join("crl.pem"), crl(&ca, &[])).unwrap();
+            let config: tls::Config = toml::from_str(
+                "client_ca = 'ca.pem'\nclient_crl = 'crl.pem'\nclient_auth = 'off'\n\
+                 forwarded_client_cert = true\nhandshake_timeout = '5s'",
+            )
+            .unwrap();
+            let tls = Tls::load(&config, &folder, Timestamp::now()).unwrap();
+            let config = Config {
+                identity: Identity::UriSan,
+            };
+            let clients = CertificateNames::from([(URI.into(), "agent".into())]);
+            let mtls = Mtls::new(tls.trust().unwrap().clone(), config, clients);
+            Self {
+                folder,
+                ca,
+                tls,
+                mtls,
+            }
+        }
+
+        fn certificate(&self, serial: u64) -> ClientCertificate {
+            let mut params = CertificateParams::default();
+            params.serial_number = Some(SerialNumber::from(serial));
+            params.subject_alt_names = vec![SanType::URI(URI.try_into().unwrap())];
+            let key = KeyPair::generate().unwrap();
+            let leaf = params.signed_by(&key, &self.ca).unwrap().der().clone();
+            ClientCertificate {
+                sha256: Sha256::digest(&leaf).into(),
+                leaf,
+                intermediates: Vec::new(),
+            }
+        }
+    }
+
+    impl Drop for Fixture {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    fn crl(ca: &CertifiedIssuer<'static, KeyPair>, revoked: &[u64]) -> String {
+        let revoked_certs = revoked.iter().map(|&serial| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2021, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2090, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked_certs.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(ca).unwrap().pem().unwrap()
+    }
+
+    #[test]
+    fn a_certificate_that_was_good_is_so_no_longer_once_it_is_revoked() {
+        let it = Fixture::new();
+        let (one, other) = (it.certificate(7), it.certificate(8));
+        let identified = it.mtls.identify(&one).unwrap();
+        assert_eq!(&*identified.client, "agent");
+        assert!(it.mtls.still_good(&one) && it.mtls.still_good(&other));
+        fs::write(it.folder.join("crl.pem"), crl(&it.ca, &[7])).unwrap();
+        assert!(it.tls.reload(Timestamp::now()).unwrap().is_ok());
+        assert_eq!(
+            it.mtls.identify(&one),
+            Err(BadCertificate::Untrusted(Untrusted::Revoked))
+        );
+        assert!(!it.mtls.still_good(&one) && it.mtls.still_good(&other));
+        // A list that cannot be read takes nothing back and clears nobody.
+        fs::write(it.folder.join("crl.pem"), "nonsense").unwrap();
+        assert!(it.tls.reload(Timestamp::now()).unwrap().is_err());
+        assert!(it.tls.reload(Timestamp::now()).is_none(), "told once");
+        assert!(!it.mtls.still_good(&one) && it.mtls.still_good(&other));
+    }
+
+    #[test]
+    fn a_client_that_is_taken_out_is_out_at_once() {
+        let it = Fixture::new();
+        let certificate = it.certificate(7);
+        assert!(it.mtls.still_good(&certificate));
+        it.mtls.reload(CertificateNames::new());
+        assert_eq!(
+            it.mtls.identify(&certificate),
+            Err(BadCertificate::UnknownName)
+        );
+    }
+}
