@@ -219,6 +219,7 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     let client = tls.client(Some(&identity));
     let mut first = tls.connect(&client).await;
     assert_eq!(ask(&mut first).await, Some(200));
+    let mut stream = tls.agent(Some(&identity)).stream().await;
     let mut open = tls.connect(&client).await;
     assert_eq!(ask(&mut open).await, Some(200));
     assert_eq!(
@@ -230,6 +231,7 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     let changed = std::time::Instant::now();
     tls.house
         .replace("clients.crl", &clients.crl(&[identity.serial()], 2090));
+    assert_eq!(stream.next().await, None);
     // Without a word from either side.
     let mut nothing = Vec::new();
     let _ = tokio::time::timeout(
