@@ -228,7 +228,6 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     );
     let mut idle = tls.connect(&client).await;
     assert_eq!(ask(&mut idle).await, Some(200));
-    let changed = std::time::Instant::now();
     tls.house
         .replace("clients.crl", &clients.crl(&[identity.serial()], 2090));
     assert_eq!(stream.next().await, None);
@@ -240,7 +239,6 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     )
     .await
     .expect("an open connection ends by itself");
-    assert!(changed.elapsed().as_secs() < 10, "{:?}", changed.elapsed());
     // Its cut may still be on its way; a request is refused at once.
     assert!(matches!(ask(&mut open).await, None | Some(401)));
     // With the session of before, and without.

@@ -65,7 +65,16 @@ impl Ca {
 
     /// For the daemon, by the names that tests call it.
     pub(crate) fn server(&self) -> Identity {
-        self.leaf(|params| {
+        self.server_with(&KeyPair::generate().unwrap())
+    }
+
+    /// The same with an RSA key, for which there are other ciphers.
+    pub(crate) fn rsa_server(&self) -> Identity {
+        self.server_with(&KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap())
+    }
+
+    fn server_with(&self, key: &KeyPair) -> Identity {
+        self.leaf_with(key, |params| {
             let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
             params.subject_alt_names = CertificateParams::new(names).unwrap().subject_alt_names;
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -79,9 +88,12 @@ impl Ca {
 
     /// A client's, except for what is changed.
     pub(crate) fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        self.leaf_with(&KeyPair::generate().unwrap(), change)
+    }
+
+    fn leaf_with(&self, key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let (params, serial) = leaf_params(change);
-        let key = KeyPair::generate().unwrap();
-        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        let leaf = params.signed_by(key, &self.issuer).unwrap();
         Identity {
             chain: leaf.pem() + &self.chain,
             key: key.serialize_pem(),

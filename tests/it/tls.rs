@@ -46,17 +46,28 @@ async fn only_versions_and_ciphers_that_are_sound_are_spoken() {
         assert!(!speaks(&[old, "-cipher", "ALL:@SECLEVEL=0"]), "{old}");
     }
     assert!(speaks(&["-tls1_3"]));
-    let everything = "ALL:COMPLEMENTOFALL:@SECLEVEL=0";
-    let (_, known) = openssl(&["ciphers", "-s", "-tls1_2", everything]);
+    let (_, known) = openssl(&[
+        "ciphers",
+        "-s",
+        "-tls1_2",
+        "ALL:COMPLEMENTOFALL:@SECLEVEL=0",
+    ]);
     let known: Vec<&str> = known.trim().split(':').collect();
     assert!(known.len() > 50, "{known:?}");
-    let spoken = known.into_iter().filter(|name| {
-        let chosen = format!("{name}:@SECLEVEL=0");
-        speaks(&["-tls1_2", "-cipher", &chosen])
-    });
-    let spoken: Vec<&str> = spoken.collect();
-    assert!(!spoken.is_empty());
-    for name in spoken {
+    let spoken = || {
+        let spoken = known.iter().filter(|name| {
+            let chosen = format!("{name}:@SECLEVEL=0");
+            speaks(&["-tls1_2", "-cipher", &chosen])
+        });
+        spoken.copied().collect::<Vec<&str>>()
+    };
+    let with_ecdsa = spoken();
+    tls.house
+        .replace("server.pem", &tls.servers.rsa_server().bundle());
+    tls.house.event("config_reload").await;
+    let with_rsa = spoken();
+    assert!(!with_ecdsa.is_empty() && !with_rsa.is_empty());
+    for name in with_ecdsa.into_iter().chain(with_rsa) {
         let forward_secret = name.starts_with("ECDHE-");
         let authenticated = name.contains("GCM") || name.contains("CHACHA20");
         assert!(forward_secret && authenticated, "{name}");
@@ -67,6 +78,8 @@ async fn only_versions_and_ciphers_that_are_sound_are_spoken() {
 async fn certificates_change_under_load_and_no_handshake_is_dropped() {
     let tls = TlsHouse::with(|_| ()).await;
     let key = tls.house.keys[SUPPORT].clone();
+    let mut stream = tls.agent(None).with("x-api-key", &key).stream().await;
+    stream.initialize().await;
     let load = join_all((0..4).map(|_| {
         let (agent, key) = (&tls, &key);
         async move {
@@ -91,6 +104,9 @@ async fn certificates_change_under_load_and_no_handshake_is_dropped() {
         }
     };
     tokio::join!(load, reloads);
+    // A stream of before goes on.
+    let listed = stream.ask(7, "tools/list", json!({})).await;
+    assert!(listed["result"].is_object(), "{listed}");
     let refused = |event: &serde_json::Value| event["reason"] != "applied";
     assert!(!tls.house.events("config_reload").iter().any(refused));
 }
