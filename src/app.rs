@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
 use jiff::Timestamp;
 use secrecy::SecretSlice;
 use tokio::time::Instant;
@@ -16,14 +15,14 @@ use tokio::time::Instant;
 use crate::{
     audit::{Audit, Redactor},
     auth::{
-        self, Authenticator, Keys, Tokens,
+        self, Authenticator, Keys, Mtls, Tokens,
         api_key::{KeySet, Published},
     },
     call,
     config::{Config, Environment, Loaded},
     health::Health,
     limit::{self, Limiter},
-    listen::{Allowed, Drain},
+    listen::{Allowed, Drain, Proxies, Tls},
     mcp::{Desk, Handler, Sessions},
     permit,
     secrets::{self, Secret},
@@ -48,7 +47,8 @@ pub struct App {
     pub health: Arc<Health>,
     pub drain: Drain,
     pub allowed: Allowed,
-    pub trusted_proxies: Arc<[IpNet]>,
+    pub trusted_proxies: Proxies,
+    pub tls: Arc<Tls>,
 }
 
 /// The secrets that an [`App`] starts with.
@@ -63,6 +63,8 @@ pub struct Secrets {
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
+    /// The certificates that connections begin with.
+    pub tls: Tls,
 }
 
 impl Secrets {
@@ -104,12 +106,14 @@ impl Secrets {
             )?),
             None => None,
         };
+        let tls = read_tls(loaded)?;
         Ok(Self {
             keys,
             key_source,
             issuers: Self::issuers(loaded, environment)?,
             zoho,
             pseudonym_key,
+            tls,
         })
     }
 
@@ -169,7 +173,8 @@ impl App {
             sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
             drain: held.drain,
             allowed: config.server.check().context("server")?,
-            trusted_proxies: config.server.trusted_proxies.clone().into(),
+            trusted_proxies: config.server.proxies(),
+            tls: held.tls,
             config,
         })
     }
@@ -189,12 +194,15 @@ struct Held {
     redactor: Redactor,
     audit: Audit,
     drain: Drain,
+    tls: Arc<Tls>,
 }
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
-        let authenticator = authenticator(config, secrets.keys, secrets.issuers, &audit)?;
+        let mtls = mtls(config, &secrets.tls)?;
+        let authenticator =
+            authenticator(config, secrets.keys, secrets.issuers, &audit)?.with_certificates(mtls);
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
@@ -209,6 +217,7 @@ impl Held {
             },
             audit,
             drain: Drain::default(),
+            tls: Arc::new(secrets.tls),
         })
     }
 
@@ -258,6 +267,32 @@ fn authenticator(
         true => authenticator,
         false => authenticator.without_api_keys(),
     })
+}
+
+/// Reads the certificates that the configuration names.
+///
+/// # Errors
+/// Which file cannot be used, why, and what to do.
+pub fn read_tls(loaded: &Loaded) -> anyhow::Result<Tls> {
+    Tls::load(&loaded.config.server.tls, &loaded.base, Timestamp::now())
+        .map_err(|bad| anyhow::anyhow!("{}\n  remedy: {}", chain(&bad), bad.remedy()))
+}
+
+fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
+    let clients = config.certificates().map_err(|client| {
+        anyhow::anyhow!("clients.{client}.certificate: another client has the same")
+    })?;
+    let Some(trust) = tls.trust() else {
+        return Ok(None);
+    };
+    let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);
+    Ok(Some(Arc::new(mtls)))
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {

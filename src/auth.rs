@@ -10,6 +10,7 @@ pub mod failures;
 mod guard;
 pub mod jwt;
 mod lease;
+pub mod mtls;
 pub mod presented;
 pub mod proof;
 pub mod scopes;
@@ -22,5 +23,6 @@ pub use discovery::{PATH as METADATA_PATH, ROOT_PATH as METADATA_ROOT, protected
 pub use guard::{Gate, authenticate};
 pub use jwt::{Tokens, config::Issuer};
 pub use lease::Lease;
+pub use mtls::Mtls;
 pub use proof::{Credentials, Proof, Way};
 pub use scopes::Scopes;

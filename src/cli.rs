@@ -71,6 +71,8 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     secrets::keep_out_of_core_dumps();
+    // Whatever speaks TLS later takes this one; another that was there already is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let environment: Environment = std::env::vars().collect();
     let ended = match arguments.command {
         Command::Demo(listen) => block_on(demo::run(listen, environment)),

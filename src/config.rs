@@ -118,6 +118,22 @@ impl Config {
             .collect()
     }
 
+    /// Which client each certificate's name belongs to.
+    ///
+    /// # Errors
+    /// The second client with the same name.
+    pub fn certificates(&self) -> Result<auth::mtls::CertificateNames, Arc<str>> {
+        let mut names = auth::mtls::CertificateNames::new();
+        for (client, settings) in &self.clients {
+            if let Some(name) = &settings.certificate
+                && names.insert(name.clone(), client.clone()).is_some()
+            {
+                return Err(client.clone());
+            }
+        }
+        Ok(names)
+    }
+
     /// Roles and clients, as `permit` takes them: those of `[clients]`, and those that a `role`
     /// under `[[auth.jwt]]` brings into being.
     pub fn policy(&self) -> Policy {
@@ -172,6 +188,15 @@ impl Config {
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
         }
+        if let Err(bad) = self.server.tls.check() {
+            problems.push(Problem::new(&bad, bad.remedy()));
+        }
+        if let Err(client) = self.certificates() {
+            problems.push(Problem::new(
+                format!("clients.{client}.certificate: another client has the same"),
+                "give each client a certificate with a name of its own",
+            ));
+        }
         if let Err(bad) = self.zoho.check() {
             problems.push(Problem::new(
                 format!("zoho.{bad}"),
@@ -186,7 +211,16 @@ impl Config {
             .policy()
             .check(&tools::permissions())
             .unwrap_or_default();
-        warnings.iter().map(ToString::to_string).collect()
+        let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        if self.server.tls.client_ca.is_none()
+            && let Some(client) = self.clients.iter().find(|(_, c)| c.certificate.is_some())
+        {
+            let client = client.0;
+            warnings.push(format!(
+                "clients.{client}.certificate: no certificate is asked for; set server.tls.client_ca"
+            ));
+        }
+        warnings
     }
 }
 

@@ -103,6 +103,7 @@ mod tests {
                 visibility: Visibility::Org,
                 limits: None,
                 credentials: Credentials::ANY,
+                certificate: None,
             };
             let roles = self.roles.iter().map(role).enumerate();
             let clients = self.clients.iter().map(client).enumerate();

@@ -7,8 +7,10 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
+
 use super::{
-    App, Environment, Loaded, Secrets,
+    App, Environment, Loaded, Secrets, chain,
     keys::{KeySource, KeyWatch},
     stamp::Stamp,
 };
@@ -16,6 +18,7 @@ use crate::{
     audit::{Event, Kind},
     auth::{Gate as AuthGate, Tokens, api_key::UsageFile},
     limit::Gate as LimitGate,
+    listen::{BadTls, Tls},
     permit::Gate as PermitGate,
     setting::SecretRef,
 };
@@ -27,6 +30,7 @@ pub struct Reload {
     auth: AuthGate,
     limit: LimitGate,
     permit: PermitGate,
+    tls: Arc<Tls>,
     keys: Option<KeyWatch>,
     /// What the file looked like when it was last read.
     seen: Option<Stamp>,
@@ -56,6 +60,7 @@ impl Reload {
             auth: app.auth.clone(),
             limit: app.limit.clone(),
             permit: app.permit.clone(),
+            tls: app.tls.clone(),
             keys: source.map(watch),
             seen: Stamp::of(file),
         }
@@ -66,6 +71,8 @@ impl Reload {
         if Stamp::of(&self.file) != self.seen {
             self.config().await;
         }
+        let certificates = self.tls.reload_if_changed(Timestamp::now());
+        self.certificates(certificates).await;
     }
 
     /// Reads everything again.
@@ -75,6 +82,8 @@ impl Reload {
         }
         self.config().await;
         self.auth.authenticator.tokens().refresh();
+        let certificates = self.tls.reload(Timestamp::now());
+        self.certificates(certificates).await;
     }
 
     /// Ends the watch.
@@ -84,13 +93,27 @@ impl Reload {
         }
     }
 
+    async fn certificates(&self, reloaded: Option<Result<Vec<String>, BadTls>>) {
+        let problem = match reloaded {
+            None => return,
+            Some(Ok(warnings)) => {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                None
+            }
+            Some(Err(bad)) => Some(format!("{}; {}", chain(&bad), bad.remedy())),
+        };
+        self.tell(Some("server.tls"), problem).await;
+    }
+
     async fn config(&mut self) {
         self.seen = Stamp::of(&self.file);
         let problem = match Loaded::from_file(&self.file, &self.environment) {
             Ok(loaded) => self.apply(&loaded),
             Err(refused) => Some(refused.to_string()),
         };
-        self.tell(problem).await;
+        self.tell(None, problem).await;
     }
 
     fn apply(&self, loaded: &Loaded) -> Option<String> {
@@ -99,9 +122,12 @@ impl Reload {
             Err(error) => return Some(format!("{error:#}")),
         };
         let config = &loaded.config;
-        let Ok(rules) = config.rules() else {
-            return Some("limits are out of range".into());
+        let (Ok(rules), Ok(certificates)) = (config.rules(), config.certificates()) else {
+            return Some("limits or certificates cannot be used".into());
         };
+        if let Some(mtls) = self.auth.authenticator.mtls() {
+            mtls.reload(certificates);
+        }
         self.auth
             .authenticator
             .reload(config.directory(), tokens, config.limits.failed_logins);
@@ -124,10 +150,10 @@ impl Reload {
     }
 
     /// The audit log says that it happened, the operational log what is wrong.
-    async fn tell(&self, problem: Option<String>) {
+    async fn tell(&self, part: Option<&'static str>, problem: Option<String>) {
         let outcome = match &problem {
             Some(problem) => {
-                tracing::error!(problem, "the configuration was not reloaded");
+                tracing::error!(problem, part, "the configuration was not reloaded");
                 "refused_last_good_keeps_serving"
             }
             None => {
@@ -137,6 +163,7 @@ impl Reload {
         };
         let event = Event {
             reason: Some(outcome.into()),
+            policy: part.map(Into::into),
             ..Event::new(Kind::ConfigReload)
         };
         self.auth.audit.record(event).await;

@@ -12,6 +12,7 @@ use super::{
     evidence::{Disagree, Evidence, Standing, compose},
     failures::{Blocked, Failures},
     jwt::{BadToken, Tokens},
+    mtls::{BadCertificate, Mtls},
     presented::{Unusable, presented},
     proof::{Credentials, Way},
 };
@@ -46,6 +47,7 @@ pub struct Authenticator {
     keys: Arc<Keys>,
     accepts_keys: bool,
     tokens: ArcSwap<Tokens>,
+    mtls: Option<Arc<Mtls>>,
     directory: ArcSwap<Directory>,
     failures: ArcSwap<Failures>,
 }
@@ -57,6 +59,7 @@ impl Authenticator {
             keys,
             accepts_keys: true,
             tokens: ArcSwap::default(),
+            mtls: None,
             directory: ArcSwap::from_pointee(directory),
             failures: ArcSwap::from_pointee(Failures::new(failed_logins)),
         }
@@ -67,6 +70,12 @@ impl Authenticator {
     pub fn with_tokens(self, tokens: Tokens) -> Self {
         self.tokens.store(Arc::new(tokens));
         self
+    }
+
+    /// By client certificates as well.
+    #[must_use]
+    pub fn with_certificates(self, mtls: Option<Arc<Mtls>>) -> Self {
+        Self { mtls, ..self }
     }
 
     /// No longer by API keys.
@@ -98,6 +107,11 @@ impl Authenticator {
         self.tokens.load_full()
     }
 
+    /// Where it looks for the names in client certificates.
+    pub fn mtls(&self) -> Option<&Arc<Mtls>> {
+        self.mtls.as_ref()
+    }
+
     /// Whether API keys are accepted at all.
     pub fn accepts_keys(&self) -> bool {
         self.accepts_keys
@@ -105,7 +119,7 @@ impl Authenticator {
 
     /// Whether anybody could prove who they are at that moment.
     pub fn can_admit(&self, now: Timestamp) -> bool {
-        self.keys.usable(now) > 0 || self.tokens.load().are_accepted()
+        self.keys.usable(now) > 0 || self.tokens.load().are_accepted() || self.mtls.is_some()
     }
 
     /// The way that a caller without any credential is pointed to.
@@ -130,7 +144,17 @@ impl Authenticator {
     /// and all of them the same client.
     async fn identify(&self, attempt: &Attempt<'_>) -> Result<Caller, AuthFailure> {
         let presented = presented(attempt.headers)?;
-        let mut found = Vec::with_capacity(2);
+        let mut found = Vec::with_capacity(3);
+        // A certificate that is trusted and nobody's in particular spoils nothing: a token may be
+        // bound to it.
+        let mut nobodys = None;
+        if let (Some(mtls), Some(certificate)) = (&self.mtls, attempt.certificate) {
+            match by_certificate(mtls, certificate) {
+                Ok(evidence) => found.push(evidence),
+                Err(bad @ BadCertificate::UnknownName) => nobodys = Some(bad),
+                Err(bad) => return Err(bad.into()),
+            }
+        }
         if let Some(key) = presented.key {
             found.push(self.by_key(key, attempt.now)?);
         }
@@ -139,7 +163,10 @@ impl Authenticator {
         }
         match compose(found) {
             Ok(Some(caller)) => self.admit(caller),
-            Ok(None) => Err(AuthFailure::new(FailureKind::NoCredential, "no_credential")),
+            Ok(None) => Err(match nobodys {
+                Some(bad) => bad.into(),
+                None => AuthFailure::new(FailureKind::NoCredential, "no_credential"),
+            }),
             Err(Disagree) => Err(AuthFailure::new(FailureKind::Conflict, "conflict")),
         }
     }
@@ -220,6 +247,13 @@ impl Authenticator {
             match standing {
                 Standing::Key(id) => self.keys.still_good(id, &caller.client, now)?,
                 Standing::Token(token) => self.tokens.load().still_good(token, now)?,
+                Standing::Certificate(certificate) => {
+                    let mtls = self.mtls.as_ref().ok_or(BadCertificate::UnknownName)?;
+                    let identified = mtls.identify(certificate)?;
+                    if identified.client != caller.client {
+                        return Err(BadCertificate::UnknownName.into());
+                    }
+                }
             }
         }
         Ok(())
@@ -227,7 +261,7 @@ impl Authenticator {
 
     /// Neither a request without a credential, which is how clients find out what is asked for,
     /// nor one with a token that was good until lately is a guess.
-    fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
+    pub(super) fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
         if !failure.kind.is_guess() {
             return failure;
         }
@@ -240,6 +274,21 @@ impl Authenticator {
             },
         }
     }
+}
+
+fn by_certificate(
+    mtls: &Mtls,
+    certificate: &Arc<ClientCertificate>,
+) -> Result<Evidence, BadCertificate> {
+    let identified = mtls.identify(certificate)?;
+    Ok(Evidence {
+        way: Way::Mtls,
+        client: identified.client,
+        key_id: Some(identified.fingerprint),
+        user: None,
+        scopes: None,
+        standing: Standing::Certificate(certificate.clone()),
+    })
 }
 
 /// Why nobody is calling.
@@ -255,7 +304,7 @@ pub struct AuthFailure {
 }
 
 impl AuthFailure {
-    fn new(kind: FailureKind, reason: &'static str) -> Self {
+    pub(super) fn new(kind: FailureKind, reason: &'static str) -> Self {
         Self {
             kind,
             reason,
@@ -286,6 +335,12 @@ impl From<BadToken> for AuthFailure {
     }
 }
 
+impl From<BadCertificate> for AuthFailure {
+    fn from(bad: BadCertificate) -> Self {
+        Self::new(FailureKind::InvalidCertificate, bad.reason())
+    }
+}
+
 /// The kinds of failure that are answered differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {
@@ -293,6 +348,8 @@ pub enum FailureKind {
     NoCredential,
     /// A key that is not accepted, for whatever reason.
     Invalid,
+    /// A client certificate that is not accepted, for whatever reason.
+    InvalidCertificate,
     /// A token that is not accepted, for whatever reason but one.
     InvalidToken,
     /// A token that was good until lately.
@@ -318,7 +375,11 @@ impl FailureKind {
     const fn is_guess(self) -> bool {
         matches!(
             self,
-            Self::Invalid | Self::InvalidToken | Self::Missing(_) | Self::Conflict
+            Self::Invalid
+                | Self::InvalidCertificate
+                | Self::InvalidToken
+                | Self::Missing(_)
+                | Self::Conflict
         )
     }
 }
@@ -335,6 +396,8 @@ pub enum Lapse {
     Key(#[from] BadKey),
     #[error(transparent)]
     Token(#[from] BadToken),
+    #[error(transparent)]
+    Certificate(#[from] BadCertificate),
 }
 
 impl Lapse {
@@ -352,6 +415,7 @@ impl Lapse {
             Self::Token(BadToken::Expired) => "token_expired",
             Self::Token(BadToken::Issuer) => "token_issuer_removed",
             Self::Token(_) => "token_key_removed",
+            Self::Certificate(bad) => bad.reason(),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Caller {
     pub fn token_ends(&self) -> Option<Timestamp> {
         let ends = self.standing.iter().filter_map(|standing| match standing {
             Standing::Token(token) => Some(token.expires()),
-            Standing::Key(_) => None,
+            Standing::Key(_) | Standing::Certificate(_) => None,
         });
         ends.min()
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::jwt::config::Issuer;
+use super::{jwt::config::Issuer, mtls};
 use crate::setting::{SecretRef, Span};
 
 /// `[auth]`
@@ -15,6 +15,8 @@ pub struct Config {
     pub api_keys: ApiKeys,
     /// `[[auth.jwt]]`
     pub jwt: Vec<Issuer>,
+    /// `[auth.mtls]`
+    pub mtls: mtls::Config,
 }
 
 /// `[auth.api_keys]`

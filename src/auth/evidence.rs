@@ -9,6 +9,7 @@ use super::{
     proof::{Proof, Way},
     scopes::Scopes,
 };
+use crate::listen::ClientCertificate;
 
 /// One credential that proved good.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub enum Standing {
     Key(Arc<str>),
     /// The token has not ended, and its issuer still vouches for the key that signed it.
     Token(TokenStanding),
+    /// The certificate is trusted, and names the caller's client.
+    Certificate(Arc<ClientCertificate>),
 }
 
 /// Credentials that are each good and name different clients.

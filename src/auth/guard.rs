@@ -105,6 +105,7 @@ impl Gate {
             FailureKind::NoCredential => required(self.authenticator.asks_for()),
             FailureKind::Missing(way) => required(way),
             FailureKind::Invalid => Unproven::InvalidKey,
+            FailureKind::InvalidCertificate => Unproven::InvalidCertificate,
             FailureKind::InvalidToken => Unproven::InvalidToken,
             FailureKind::TokenExpired => Unproven::TokenExpired,
             FailureKind::Conflict => Unproven::CredentialsDisagree,

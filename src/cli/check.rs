@@ -44,6 +44,12 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     let audit = Audit::start(&loaded.config.audit, Box::new(std::io::sink()));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     say_who_can_call(&app.auth.authenticator);
+    for warning in app.tls.warnings() {
+        println!("warning  {warning}");
+    }
+    if app.tls.is_on() {
+        println!("ok       TLS: certificate and key belong together");
+    }
     if check.online {
         reach_issuers(&app.auth.authenticator).await?;
         app.handler.0.zoho.sign_in().await.context(

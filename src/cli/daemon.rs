@@ -6,19 +6,22 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     time::{Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
     app::{App, Reload},
     audit::{Event, Kind},
-    listen::{self, Outcome},
+    auth::mtls,
+    listen::{self, Front, Outcome},
     router::router,
+    setting::Span,
 };
 
 /// Binds, with an error that says what to do.
-pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen::bind(address).with_context(|| {
         format!("could not listen on {address}; choose another address or port, 0 for a free one")
     })
 }
@@ -34,7 +37,19 @@ pub(super) async fn run(
     let routes = router(&app);
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
-    let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
+    let (refused, to_record) = mpsc::channel(REFUSED);
+    let authenticator = app.auth.authenticator.clone();
+    tokio::spawn(mtls::record_refused(
+        authenticator,
+        app.audit().clone(),
+        to_record,
+    ));
+    let front = Front {
+        tls: app.tls.clone(),
+        refused,
+    };
+    let server =
+        tokio::spawn(async move { listen::serve(listener, routes, &config, front, drain).await });
     ready()?;
     match &mut reload {
         Some(reload) => reload_until_end(reload, &mut signals).await,
@@ -67,9 +82,11 @@ async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {
 async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
-    let deadline = app.config.server.drain_timeout.duration();
+    let server = &app.config.server;
+    let delay = server.drain_delay.map(Span::duration).unwrap_or_default();
+    let deadline = server.drain_timeout.duration();
     // Asked twice, it ends at once.
-    let outcome = app.drain.finish(deadline, signals.end()).await;
+    let outcome = app.drain.finish(delay, deadline, signals.end()).await;
     let reason = match outcome {
         Outcome::Clean => "clean",
         Outcome::CutOff => "cut_off",
@@ -123,5 +140,7 @@ impl Signals {
     }
 }
 
-/// How often the configuration is looked at: one `stat` call.
+/// Refused certificates that may wait to be recorded; whoever refuses another waits as well.
+const REFUSED: usize = 64;
+/// How often the configuration and the certificates are looked at: a few `stat` calls.
 const LOOK: Duration = Duration::from_secs(2);

@@ -12,6 +12,7 @@ use crate::{
     auth::api_key::{ApiKey, KeyDocument},
     cli::{Listen, banner, daemon, ready::Ready},
     config::{self, Config, Environment, Loaded},
+    listen::Tls,
     sandbox::{Options, Sandbox},
     telemetry,
     zoho::Credentials,
@@ -32,10 +33,11 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         issuers: Vec::new(),
         zoho: credentials(&sandbox),
         pseudonym_key: None,
+        tls: Tls::off(),
     };
     let audit = Audit::start(&config.audit, Box::new(audit::stdout()?));
     let app = App::new(config, secrets, audit)?;
-    let listener = daemon::bind(app.config.server.listen).await?;
+    let listener = daemon::bind(app.config.server.listen)?;
     let url = format!("http://{}", listener.local_addr()?);
     let clients: BTreeMap<&str, &str> = keys
         .iter()

@@ -14,12 +14,16 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let listener = daemon::bind(loaded.config.server.listen).await?;
+    let listener = daemon::bind(loaded.config.server.listen)?;
     let mut secrets = starting::secrets(&loaded, &environment, &listener).await?;
     let source = secrets.key_source.take();
     let audit = Audit::start(&loaded.config.audit, Box::new(audit::stdout()?));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
-    let url = format!("http://{}", listener.local_addr()?);
+    for warning in app.tls.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let scheme = if app.tls.is_on() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
     tracing::info!(
         url,
         "listening; limits are kept in this process, so run one instance"

@@ -1,6 +1,6 @@
 //! The time before a daemon has its secrets: it answers probes, takes no calls, and tries again.
 
-use std::{future, net::TcpListener as Socket, os::fd::AsFd as _, time::Duration};
+use std::{future, net::TcpListener as Socket, os::fd::AsFd as _, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use axum::{
@@ -13,16 +13,17 @@ use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc,
     task::spawn_blocking,
     time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
-    app::{BadKeys, Secrets},
+    app::{BadKeys, Secrets, read_tls},
     cli::BadConfiguration,
     config::{Environment, Loaded},
     health,
-    listen::{self, Drain},
+    listen::{self, Drain, Front},
     refusal::Refusal,
     secrets::{SecretError, refresh::Pace},
 };
@@ -41,15 +42,22 @@ pub(super) async fn secrets(
     let socket = Socket::from(listener.as_fd().try_clone_to_owned()?);
     let (socket, server) = (TcpListener::from_std(socket)?, loaded.config.server.clone());
     let drain = Drain::default();
+    // Nobody is asked who they are yet, so nobody records a certificate that is refused.
+    let front = Front {
+        tls: Arc::new(read_tls(loaded).map_err(BadConfiguration)?),
+        refused: mpsc::channel(1).0,
+    };
     let answering = tokio::spawn({
         let drain = drain.clone();
-        async move { listen::serve(socket, not_yet(), &server, drain).await }
+        async move { listen::serve(socket, not_yet(), &server, front, drain).await }
     });
     let secrets = wait(loaded, environment, refused).await;
     // Whoever asked keeps no connection to what cannot answer more than this.
     drain.begin();
+    drain
+        .finish(Duration::ZERO, Duration::ZERO, future::ready(()))
+        .await;
     let _ = answering.await;
-    drain.finish(Duration::ZERO, future::ready(())).await;
     secrets
 }
 

@@ -35,6 +35,8 @@ pub struct Client {
     pub visibility: Visibility,
     /// Instead of `[limits] client`.
     pub limits: Option<Quota>,
+    /// The name in its client certificate, as `[auth.mtls] identity` says which.
+    pub certificate: Option<Box<str>>,
     /// How it has to prove itself.
     #[serde(default)]
     pub credentials: Credentials,
@@ -47,6 +49,7 @@ impl Client {
             role,
             visibility: Visibility::default(),
             limits: None,
+            certificate: None,
             credentials: Credentials::ANY,
         }
     }

@@ -16,6 +16,8 @@ pub enum Unproven {
     CertificateRequired,
     /// The key is bad, whatever is wrong with it.
     InvalidKey,
+    /// The client certificate is bad, whatever is wrong with it.
+    InvalidCertificate,
     /// The token is bad, whatever is wrong with it.
     InvalidToken,
     /// The token was good until lately: time to get another.
@@ -32,6 +34,7 @@ impl Unproven {
             Self::TokenRequired => "Bearer token required",
             Self::CertificateRequired => "Client certificate required",
             Self::InvalidKey => "Invalid API key",
+            Self::InvalidCertificate => "Invalid client certificate",
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
             Self::CredentialsDisagree => {

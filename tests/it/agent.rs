@@ -95,6 +95,11 @@ impl Agent {
         self
     }
 
+    /// The same agent, whose connections are made by another client.
+    pub(crate) fn over(self, http: reqwest::Client) -> Self {
+        Self { http, ..self }
+    }
+
     /// Calls a tool.
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Answer {
         self.ask(
@@ -129,7 +134,7 @@ impl Agent {
     /// The same as [`Agent::ask`], when there may be nobody to ask any more.
     pub(crate) async fn try_ask(&self, method: &str, params: Value) -> Option<Answer> {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        let sent = self.try_send(Method::POST, "/mcp", request.to_string());
+        let sent = self.attempt(Method::POST, "/mcp", request.to_string());
         sent.await.ok()
     }
 
@@ -139,15 +144,16 @@ impl Agent {
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
-        self.try_send(method, path, body).await.unwrap()
+        self.attempt(method, path, body).await.unwrap()
     }
 
-    async fn try_send(
+    /// The same, where no answer may come.
+    pub(crate) async fn attempt(
         &self,
         method: Method,
         path: &str,
         body: impl Into<reqwest::Body>,
-    ) -> Result<Answer, reqwest::Error> {
+    ) -> reqwest::Result<Answer> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.url))

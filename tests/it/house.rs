@@ -28,6 +28,7 @@ pub(crate) struct House {
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) zoho: Zoho,
     daemon: Process,
+    environment: BTreeMap<String, String>,
     folder: Folder,
     sandbox: Option<Process>,
 }
@@ -39,6 +40,7 @@ pub(crate) struct Setup {
     config: String,
     credentials: Option<TakeCredentials>,
     shell: Option<String>,
+    files: Vec<(String, String)>,
 }
 
 type TakeCredentials = Box<dyn FnOnce(&Value)>;
@@ -80,6 +82,12 @@ impl Setup {
         self
     }
 
+    /// Puts a file beside the configuration.
+    pub(crate) fn file(&mut self, name: &str, text: &str) -> &mut Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
     /// Adds to the configuration file.
     pub(crate) fn config(&mut self, toml: &str) -> &mut Self {
         self.config.push_str(toml);
@@ -106,6 +114,7 @@ impl House {
             keys: serde_json::from_value(ready["clients"].clone()).unwrap(),
             zoho: Zoho::new(&ready["zoho"]),
             daemon,
+            environment: BTreeMap::new(),
             folder,
             sandbox: None,
         }
@@ -135,6 +144,9 @@ impl House {
         if let Some(take) = setup.credentials.take() {
             take(&zoho.daemon_credentials);
         }
+        for (name, text) in &setup.files {
+            folder.write(name, text);
+        }
         setup
             .set("zoho.accounts_url", &zoho.url)
             .set("zoho.api_url", &zoho.url);
@@ -156,6 +168,7 @@ impl House {
             keys: keys.into(),
             zoho,
             daemon,
+            environment: setup.environment,
             folder,
             sandbox: Some(sandbox),
         }
@@ -179,9 +192,34 @@ impl House {
         Wire::new(self.socket().await)
     }
 
-    /// The daemon's address and port.
+    /// Host and port.
     pub(crate) fn address(&self) -> &str {
-        self.url.strip_prefix("http://").unwrap()
+        self.url.split("://").last().unwrap()
+    }
+
+    /// Ends the daemon with SIGTERM and starts another in its place; how the first one ended.
+    pub(crate) async fn restart(&mut self) -> ExitStatus {
+        self.signal("-TERM");
+        let ended = self.ended().await;
+        let listen = "ZOHO_MCP__SERVER__LISTEN".to_owned();
+        self.environment.insert(listen, self.address().to_owned());
+        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("restarted.json"));
+        let arguments = [
+            "serve",
+            "--config",
+            config.to_str().unwrap(),
+            "--ready-file",
+        ];
+        let arguments = [&arguments[..], &[ready.to_str().unwrap()]].concat();
+        self.daemon = Process::start(&arguments, &self.environment);
+        self.daemon.wait_for(&ready).await;
+        ended
+    }
+
+    /// Puts a whole file in the place of another at once, as careful tools do.
+    pub(crate) fn replace(&self, name: &str, text: &str) {
+        let unfinished = self.folder.write("unfinished", text);
+        fs::rename(unfinished, self.file(name)).unwrap();
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

@@ -237,6 +237,7 @@ fn a_token_that_is_bound_to_a_certificate_is_good_with_that_certificate_only() {
         Arc::new(ClientCertificate {
             leaf: vec![byte].into(),
             sha256: [byte; 32],
+            intermediates: Vec::new(),
         })
     };
     assert!(it.holding(&headers, Some(&certificate(0))).is_ok());
