@@ -48,7 +48,7 @@ fn every_command_explains_itself() {
     for action in ["new", "list", "rotate", "retire"] {
         let help = run(&["keys", action, "--help"]);
         assert_eq!(help.code, 0);
-        assert!(help.out.contains("--store <FILE>"), "{}", help.out);
+        assert!(help.out.contains("--store <STORE>"), "{}", help.out);
     }
     let version = run(&["--version"]);
     assert_eq!(

@@ -90,7 +90,7 @@ fn what_cannot_be_done_says_what_can() {
         (
             "new",
             &["--client", "agent", "--env", "TOOLONGNAME"],
-            1,
+            64,
             "2 to 8",
         ),
         ("new", &["--client", ""], 1, "client"),
