@@ -1,18 +1,24 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
+mod keys;
 mod reload;
+mod stamp;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use jiff::Timestamp;
 use secrecy::SecretSlice;
 use tokio::time::Instant;
 
 use crate::{
     audit::{Audit, Redactor},
-    auth::{self, Authenticator, Keys, Tokens, api_key::KeySet},
+    auth::{
+        self, Authenticator, Keys, Tokens,
+        api_key::{KeySet, Published},
+    },
     call,
     config::{Config, Environment, Loaded},
     health::Health,
@@ -26,6 +32,7 @@ use crate::{
     zoho::{Credentials, Zoho},
 };
 
+pub use keys::{BadKeys, KeySource};
 pub use reload::Reload;
 
 /// The daemon, before it listens.
@@ -46,8 +53,10 @@ pub struct App {
 
 /// The secrets that an [`App`] starts with.
 pub struct Secrets {
-    /// The document with the hashes of the API keys; empty where keys are not accepted.
-    pub keys: Vec<u8>,
+    /// The hashes of the API keys; `None` where no keys are accepted.
+    pub keys: Option<Published>,
+    /// Where those are read again; `None` when they stay as they are.
+    pub key_source: Option<KeySource>,
     /// What each of `[[auth.jwt]]` refers to, in their order.
     pub issuers: Vec<Option<Secret>>,
     /// What proves this daemon to Zoho.
@@ -73,13 +82,12 @@ impl Secrets {
             anyhow::Ok(secret)
         };
         let config = &loaded.config;
-        let api_keys = &config.auth.api_keys;
-        let keys = match api_keys.enabled {
-            true => read("auth.api_keys.source", &api_keys.source)
-                .context("make a key with `zoho-mcp keys new` first")?
-                .bytes()
-                .to_vec(),
-            false => Vec::new(),
+        let (keys, key_source) = match config.auth.api_keys.enabled {
+            true => api_keys(loaded, environment)
+                .map(|(keys, source)| (Some(keys), Some(source)))
+                .context("auth.api_keys.source in the configuration")
+                .context("make a key with `zoho-mcp keys new` first")?,
+            false => (None, None),
         };
         let zoho = config
             .zoho
@@ -98,6 +106,7 @@ impl Secrets {
         };
         Ok(Self {
             keys,
+            key_source,
             issuers: Self::issuers(loaded, environment)?,
             zoho,
             pseudonym_key,
@@ -185,7 +194,7 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
-        let authenticator = authenticator(config, &secrets.keys, secrets.issuers, &audit)?;
+        let authenticator = authenticator(config, secrets.keys, secrets.issuers, &audit)?;
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
@@ -227,22 +236,28 @@ impl Held {
     }
 }
 
+fn api_keys(loaded: &Loaded, environment: &Environment) -> anyhow::Result<(Published, KeySource)> {
+    secrets::aws::block_on(async {
+        let mut source = KeySource::new(loaded, environment);
+        let published = source.look(Timestamp::now()).await?;
+        Ok((published.context("there are no keys")?, source.moved()))
+    })?
+}
+
 fn authenticator(
     config: &Config,
-    keys: &[u8],
+    keys: Option<Published>,
     issuers: Vec<Option<Secret>>,
     audit: &Audit,
 ) -> anyhow::Result<Authenticator> {
     let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
-    let (directory, failed_logins) = (config.directory(), config.limits.failed_logins);
-    if !config.auth.api_keys.enabled {
-        let none = Arc::new(Keys::default());
-        let authenticator = Authenticator::new(none, directory, failed_logins);
-        return Ok(authenticator.without_api_keys().with_tokens(tokens));
-    }
-    let keys = KeySet::from_document(keys).context("auth.api_keys.source")?;
-    let keys = Arc::new(Keys::new(keys));
-    Ok(Authenticator::new(keys, directory, failed_logins).with_tokens(tokens))
+    let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
+    let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
+    let authenticator = authenticator.with_tokens(tokens);
+    Ok(match config.auth.api_keys.enabled {
+        true => authenticator,
+        false => authenticator.without_api_keys(),
+    })
 }
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {

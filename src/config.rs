@@ -17,6 +17,7 @@ use serde::Deserialize;
 use crate::{
     audit, auth, limit, listen, mcp,
     permit::{Client, Policy, Role},
+    setting::SecretRef,
     telemetry, tools, zoho,
 };
 
@@ -133,6 +134,14 @@ impl Config {
             roles: self.roles.clone(),
             clients,
         }
+    }
+
+    /// Every secret that is referred to.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        [&self.auth.api_keys.source]
+            .into_iter()
+            .chain(&self.zoho.credentials)
+            .chain(&self.audit.pseudonym_key)
     }
 
     fn problems(&self) -> Vec<Problem> {

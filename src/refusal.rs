@@ -74,6 +74,8 @@ pub enum Refusal {
     TooManyOpen,
     /// The audit log cannot take a line, so nothing may happen.
     AuditUnavailable,
+    /// Not ready yet.
+    Starting,
     /// Going down.
     Draining,
     /// A guard found its predecessor's value missing, or something panicked.
@@ -147,6 +149,10 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot take calls at the moment",
             ),
+            Self::Starting => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service is starting. Try again in a moment",
+            ),
             Self::Draining => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service is going down. Connect again",
@@ -175,6 +181,7 @@ impl Refusal {
             | Self::TokensUnavailable
             | Self::TooManyFailures { .. }
             | Self::NoSession
+            | Self::Starting
             | Self::Draining
             | Self::Internal => None,
         }
@@ -235,6 +242,7 @@ impl Refusal {
             Self::TooManyOpen
             | Self::AuditUnavailable
             | Self::TokensUnavailable
+            | Self::Starting
             | Self::Draining => Some(1),
             _ => None,
         }

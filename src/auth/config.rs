@@ -1,5 +1,7 @@
 //! `[auth]`
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::jwt::config::Issuer;
@@ -25,4 +27,10 @@ pub struct ApiKeys {
     pub source: SecretRef,
     /// How often it is read again.
     pub refresh: Span,
+    /// How long keys that only the version before has still work.
+    pub previous_overlap: Span,
+    /// How long a start may wait for secrets in AWS.
+    pub start_deadline: Span,
+    /// Where it is noted when keys were last used; beside the document when left out.
+    pub usage_file: Option<PathBuf>,
 }

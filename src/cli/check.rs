@@ -10,6 +10,7 @@ use crate::{
     auth::Authenticator,
     cli::BadConfiguration,
     config::{Environment, Loaded},
+    setting::SecretRef,
 };
 
 #[derive(clap::Args)]
@@ -17,7 +18,7 @@ pub(super) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Also reach Zoho and sign in there
+    /// Also read secrets in AWS, and sign in to Zoho
     #[arg(long)]
     online: bool,
 }
@@ -30,6 +31,13 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     );
     for warning in &loaded.warnings {
         println!("warning  {warning}");
+    }
+    let in_aws = |secret: &SecretRef| matches!(secret, SecretRef::Aws(_));
+    if !check.online && loaded.config.secrets().any(in_aws) {
+        println!(
+            "skipped  secrets: some are in AWS; add --online to read them, and sign in to zoho"
+        );
+        return Ok(());
     }
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     println!("ok       secrets: found");

@@ -27,7 +27,7 @@ pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(super) async fn run(
     app: App,
     listener: TcpListener,
-    reload: Option<Reload>,
+    mut reload: Option<Reload>,
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
@@ -36,11 +36,14 @@ pub(super) async fn run(
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
     let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
     ready()?;
-    match reload {
+    match &mut reload {
         Some(reload) => reload_until_end(reload, &mut signals).await,
         None => signals.end().await,
     }
     let outcome = finish(&app, &mut signals).await;
+    if let Some(reload) = reload {
+        reload.end().await;
+    }
     watch.abort();
     server.abort();
     app.audit().close().await;
@@ -51,7 +54,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {
+async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {
     loop {
         match signals.next().await {
             Wake::End => return,
@@ -120,5 +123,5 @@ impl Signals {
     }
 }
 
-/// How often the configuration and the keys are looked at: two `stat` calls.
+/// How often the configuration is looked at: one `stat` call.
 const LOOK: Duration = Duration::from_secs(2);

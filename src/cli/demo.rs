@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -26,7 +27,8 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     config.zoho.api_url = Some(sandbox.url().to_owned());
     let (keys, document) = fresh_keys(&config)?;
     let secrets = Secrets {
-        keys: document,
+        keys: Some(document.into()),
+        key_source: None,
         issuers: Vec::new(),
         zoho: credentials(&sandbox),
         pseudonym_key: None,
@@ -55,9 +57,9 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     Ok(())
 }
 
-type FreshKeys = (BTreeMap<Arc<str>, SecretString>, Vec<u8>);
+type FreshKeys = (BTreeMap<Arc<str>, SecretString>, KeyDocument);
 
-/// One key a client; the hashes go the way that a key file's would.
+/// One key a client.
 fn fresh_keys(config: &Config) -> anyhow::Result<FreshKeys> {
     let (mut keys, mut document) = (BTreeMap::new(), None::<KeyDocument>);
     for client in config.clients.keys() {
@@ -68,8 +70,7 @@ fn fresh_keys(config: &Config) -> anyhow::Result<FreshKeys> {
             None => document = Some(KeyDocument::of(record)),
         }
     }
-    let document = document.map(|document| document.to_json()).transpose()?;
-    Ok((keys, document.unwrap_or_default()))
+    Ok((keys, document.context("the demo has no client")?))
 }
 
 fn credentials(sandbox: &Sandbox) -> Credentials {

@@ -37,8 +37,11 @@ pub(crate) struct House {
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
+    credentials: Option<TakeCredentials>,
     shell: Option<String>,
 }
+
+type TakeCredentials = Box<dyn FnOnce(&Value)>;
 
 impl Setup {
     /// Starts the daemon out of a shell script, where `"$@"` is the daemon's command.
@@ -62,6 +65,18 @@ impl Setup {
     /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
         self.environment.insert(variable(key), value.to_owned());
+        self
+    }
+
+    /// Adds to the environment of the daemon.
+    pub(crate) fn environment(&mut self, variables: BTreeMap<String, String>) -> &mut Self {
+        self.environment.extend(variables);
+        self
+    }
+
+    /// Hands what proves the daemon to Zoho to somebody, before the daemon starts.
+    pub(crate) fn credentials(&mut self, take: impl FnOnce(&Value) + 'static) -> &mut Self {
+        self.credentials = Some(Box::new(take));
         self
     }
 
@@ -117,6 +132,9 @@ impl House {
             .map(|client| (client.to_owned(), new_key(&folder, client)));
         let config = folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
         folder.write("zoho.json", &zoho.daemon_credentials.to_string());
+        if let Some(take) = setup.credentials.take() {
+            take(&zoho.daemon_credentials);
+        }
         setup
             .set("zoho.accounts_url", &zoho.url)
             .set("zoho.api_url", &zoho.url);
@@ -382,6 +400,13 @@ fn new_key(folder: &Folder, client: &str) -> String {
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
+/// A key, and a document of its own that holds its hash.
+pub(crate) fn key_document(client: &str) -> (String, String) {
+    let folder = Folder::new();
+    let key = new_key(&folder, client);
+    (key, fs::read_to_string(folder.path("keys.json")).unwrap())
+}
+
 const BINARY: &str = env!("CARGO_BIN_EXE_zoho-mcp");
 
 const CONFIG: &str = r#"
@@ -405,14 +430,14 @@ role = "reporting"
 role = "dashboard"
 "#;
 
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     stdout: Arc<Mutex<Vec<String>>>,
-    stderr: Arc<Mutex<String>>,
+    pub(crate) stderr: Arc<Mutex<String>>,
 }
 
 impl Process {
-    fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
         Self::start_in(None, arguments, environment)
     }
 
