@@ -2,7 +2,7 @@
 
 mod reload;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -16,11 +16,12 @@ use crate::{
     call,
     config::{Config, Environment, Loaded},
     health::Health,
-    limit::{self, Limiter},
+    limit::{self, Limiter, Names},
     listen::{Allowed, Drain},
     mcp::{Desk, Handler, Sessions},
     permit, secrets,
     setting::SecretRef,
+    store::{self, Store},
     tools::{self, Idempotency},
     zoho::{Credentials, Zoho},
 };
@@ -41,6 +42,8 @@ pub struct App {
     pub drain: Drain,
     pub allowed: Allowed,
     pub trusted_proxies: Arc<[IpNet]>,
+    /// Makes and keeps the connection to Redis once it runs, where there is one.
+    pub redis: Option<store::Keeper>,
 }
 
 /// The secrets that an [`App`] starts with.
@@ -51,6 +54,10 @@ pub struct Secrets {
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
+    /// What proves this daemon to Redis.
+    pub redis: store::Passwords,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
 }
 
 impl Secrets {
@@ -59,16 +66,7 @@ impl Secrets {
     /// # Errors
     /// Which key of the configuration refers to a secret that is missing or unusable.
     pub fn read(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Self> {
-        let read = |key: &str, reference: &SecretRef| {
-            let secret = secrets::read(reference, &loaded.base, &|name| {
-                environment.get(name).cloned()
-            })
-            .with_context(|| format!("{key} in the configuration"))?;
-            if let Some(warning) = &secret.warning {
-                tracing::warn!("{key}: {warning}");
-            }
-            anyhow::Ok(secret)
-        };
+        let read = |key: &str, reference| read(loaded, environment, key, reference);
         let config = &loaded.config;
         let keys = read("auth.api_keys.source", &config.auth.api_keys.source)
             .context("make a key with `zoho-mcp keys new` first")?;
@@ -81,16 +79,13 @@ impl Secrets {
         let zoho = serde_json::from_slice(zoho.bytes()).ok().context(
             "zoho.credentials: expected a JSON object with client_id, client_secret and refresh_token",
         )?;
-        let pseudonym_key = match &config.audit.pseudonym_key {
-            Some(reference) => Some(pseudonym_key(
-                read("audit.pseudonym_key", reference)?.bytes(),
-            )?),
-            None => None,
-        };
+        let pseudonym_key = pseudonym_key(loaded, environment)?;
         Ok(Self {
             keys: keys.bytes().to_vec(),
             zoho,
             pseudonym_key,
+            redis: redis_passwords(loaded, environment)?,
+            base: loaded.base.clone(),
         })
     }
 }
@@ -106,6 +101,7 @@ impl App {
         Ok(Self {
             handler: Handler(held.desk(&config)),
             health: held.health(),
+            redis: held.redis,
             auth: auth::Gate {
                 authenticator: held.authenticator,
                 audit: held.audit.clone(),
@@ -148,6 +144,7 @@ struct Held {
     redactor: Redactor,
     audit: Audit,
     drain: Drain,
+    redis: Option<store::Keeper>,
 }
 
 impl Held {
@@ -162,10 +159,21 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
+        let (limiter, redis) = match config.redis.is_configured() {
+            true => {
+                let (store, keeper) =
+                    Store::new(&config.redis, &secrets.base, &secrets.redis).context("redis")?;
+                let names = Names::new(secrets.pseudonym_key.as_ref());
+                let replicas = config.redis.expected_replicas;
+                (Limiter::over(store, names, replicas, rules), Some(keeper))
+            }
+            false => (Limiter::new(rules), None),
+        };
         Ok(Self {
             zoho,
             authenticator: Arc::new(authenticator),
-            limiter: Arc::new(Limiter::new(rules)),
+            limiter: Arc::new(limiter),
+            redis,
             policy: Arc::new(ArcSwap::from_pointee(config.policy())),
             redactor: match secrets.pseudonym_key {
                 Some(key) => Redactor::new(&key),
@@ -181,7 +189,6 @@ impl Held {
             zoho: self.zoho.clone(),
             audit: self.audit.clone(),
             redactor: self.redactor.clone(),
-            limiter: self.limiter.clone(),
             policy: self.policy.clone(),
             idempotency: Idempotency::default(),
             tool_timeout: config.mcp.tool_timeout,
@@ -194,17 +201,70 @@ impl Held {
             zoho: self.zoho.clone(),
             audit: self.audit.clone(),
             authenticator: self.authenticator.clone(),
+            limiter: self.limiter.clone(),
             drain: self.drain.clone(),
             started: Instant::now(),
         })
     }
 }
 
-fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {
-    let key = bytes.trim_ascii_end();
+/// The passwords that `[redis]` refers to.
+///
+/// # Errors
+/// Which key refers to a secret that is missing or unusable.
+pub fn redis_passwords(
+    loaded: &Loaded,
+    environment: &Environment,
+) -> anyhow::Result<store::Passwords> {
+    let redis = &loaded.config.redis;
+    let read = |key: &str, reference: &Option<SecretRef>| {
+        let Some(reference) = reference.as_ref().filter(|_| redis.is_configured()) else {
+            return anyhow::Ok(None);
+        };
+        let secret = read(loaded, environment, key, reference)?;
+        let text = secret.text();
+        Ok(Some(
+            text.with_context(|| format!("{key}: not a text in UTF-8"))?,
+        ))
+    };
+    Ok(store::Passwords {
+        redis: read("redis.password", &redis.password)?,
+        sentinel: read("redis.sentinel_password", &redis.sentinel_password)?,
+    })
+}
+
+/// What pseudonyms are made with.
+///
+/// # Errors
+/// It is missing, or too short.
+pub fn pseudonym_key(
+    loaded: &Loaded,
+    environment: &Environment,
+) -> anyhow::Result<Option<SecretSlice<u8>>> {
+    let Some(reference) = &loaded.config.audit.pseudonym_key else {
+        return Ok(None);
+    };
+    let secret = read(loaded, environment, "audit.pseudonym_key", reference)?;
+    let key = secret.bytes().trim_ascii_end();
     anyhow::ensure!(
         key.len() >= 32,
         "audit.pseudonym_key: the key is shorter than 32 bytes"
     );
-    Ok(key.to_vec().into())
+    Ok(Some(key.to_vec().into()))
+}
+
+fn read(
+    loaded: &Loaded,
+    environment: &Environment,
+    key: &str,
+    reference: &SecretRef,
+) -> anyhow::Result<secrets::Secret> {
+    let secret = secrets::read(reference, &loaded.base, &|name| {
+        environment.get(name).cloned()
+    })
+    .with_context(|| format!("{key} in the configuration"))?;
+    if let Some(warning) = &secret.warning {
+        tracing::warn!("{key}: {warning}");
+    }
+    Ok(secret)
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::{
     audit, auth, limit, listen, mcp,
     permit::{Client, Policy, Role},
-    telemetry, tools, zoho,
+    store, telemetry, tools, zoho,
 };
 
 /// Everything that can be configured: the features' own sections.
@@ -26,6 +26,7 @@ pub struct Config {
     pub server: listen::Config,
     pub mcp: mcp::Config,
     pub auth: auth::Config,
+    pub redis: store::Config,
     pub limits: limit::Config,
     pub zoho: zoho::Config,
     pub audit: audit::Config,
@@ -152,6 +153,9 @@ impl Config {
         );
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
+        }
+        if let Err(bad) = self.redis.check() {
+            problems.push(Problem::new(format!("redis.{bad}"), bad.remedy()));
         }
         if let Err(bad) = self.zoho.check() {
             problems.push(Problem::new(

@@ -16,7 +16,7 @@ pub(super) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Also reach Zoho and sign in there
+    /// Also connect to Redis, and sign in to Zoho
     #[arg(long)]
     online: bool,
 }
@@ -33,12 +33,21 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     println!("ok       secrets: found");
     let audit = Audit::start(&loaded.config.audit, Box::new(std::io::sink()));
-    let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
+    let mut app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let usable = app.auth.authenticator.keys().usable(jiff::Timestamp::now());
     println!(
         "{}  API keys: {usable} usable",
         if usable > 0 { "ok     " } else { "warning" }
     );
+    match app.redis.take() {
+        None => println!("ok       redis: none, so run one instance"),
+        Some(_) if !check.online => println!("skipped  redis: add --online to connect"),
+        Some(keeper) => {
+            let connected = keeper.connect_once().await;
+            connected.map_err(|unavailable| anyhow::anyhow!("redis: {}", unavailable.advice()))?;
+            println!("ok       redis: connected, takes writes");
+        }
+    }
     if check.online {
         app.handler.0.zoho.sign_in().await.context(
             "zoho: could not sign in; check data_center, the credentials and the way out",

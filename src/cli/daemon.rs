@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    task::JoinSet,
     time::{Interval, MissedTickBehavior, interval},
 };
 
@@ -14,6 +15,7 @@ use crate::{
     audit::{Event, Kind},
     listen::{self, Outcome},
     router::router,
+    store::{AtStart, Unavailable},
 };
 
 /// Binds, with an error that says what to do.
@@ -25,7 +27,7 @@ pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Serves until SIGTERM or SIGINT, then drains. `ready` is called once the socket answers.
 pub(super) async fn run(
-    app: App,
+    mut app: App,
     listener: TcpListener,
     reload: Option<Reload>,
     ready: impl FnOnce() -> anyhow::Result<()>,
@@ -33,6 +35,7 @@ pub(super) async fn run(
     let mut signals = Signals::new()?;
     let routes = router(&app);
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
+    let shared = share_limits(&mut app).await?;
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
     let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
     ready()?;
@@ -42,6 +45,7 @@ pub(super) async fn run(
     }
     let outcome = finish(&app, &mut signals).await;
     watch.abort();
+    drop(shared);
     server.abort();
     app.audit().close().await;
     anyhow::ensure!(
@@ -49,6 +53,31 @@ pub(super) async fn run(
         "some calls were cut off at the end of the drain"
     );
     Ok(())
+}
+
+/// Connects to Redis, where there is one, and comes together with the other instances.
+async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    let Some(redis) = app.redis.take() else {
+        return Ok(tasks);
+    };
+    let limiter = Arc::clone(&app.limit.limiter);
+    tasks.spawn(redis.keep());
+    tasks.spawn(Arc::clone(&limiter).keep(app.audit().clone()));
+    let Err(Unavailable(cause)) = limiter.decided().await else {
+        return Ok(tasks);
+    };
+    anyhow::ensure!(
+        app.config.redis.at_start == AtStart::Degraded,
+        "redis: {cause}; {}. redis.at_start = \"degraded\" starts all the same",
+        cause.remedy()
+    );
+    if app.config.redis.expected_replicas.is_none() {
+        tracing::warn!(
+            "redis.expected_replicas is not set, so this instance takes itself for the only one"
+        );
+    }
+    Ok(tasks)
 }
 
 async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -12,6 +13,7 @@ use crate::{
     cli::{Listen, banner, daemon, ready::Ready},
     config::{self, Config, Environment, Loaded},
     sandbox::{Options, Sandbox},
+    store::Passwords,
     telemetry,
     zoho::Credentials,
 };
@@ -25,10 +27,16 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     config.zoho.accounts_url = Some(sandbox.url().to_owned());
     config.zoho.api_url = Some(sandbox.url().to_owned());
     let (keys, document) = fresh_keys(&config)?;
+    let redis = match environment.get("REDIS_URL") {
+        Some(url) => config.redis.use_url(url).context("REDIS_URL")?,
+        None => Passwords::default(),
+    };
     let secrets = Secrets {
         keys: document,
         zoho: credentials(&sandbox),
         pseudonym_key: None,
+        redis,
+        base: PathBuf::new(),
     };
     let audit = Audit::start(&config.audit, Box::new(std::io::stdout()));
     let app = App::new(config, secrets, audit)?;

@@ -20,10 +20,13 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    tracing::info!(
-        url,
-        "listening; limits are kept in this process, so run one instance"
-    );
+    match app.redis {
+        Some(_) => tracing::info!(url, "listening; limits are shared over Redis"),
+        None => tracing::info!(
+            url,
+            "listening; limits are kept in this process, so run one instance, or set redis.url"
+        ),
+    }
     let reload = Reload::new(&app, &serve.config, &loaded, environment, keys);
     let ready = Ready {
         url,

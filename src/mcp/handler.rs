@@ -19,7 +19,7 @@ use crate::{
     audit::{Audit, Redactor},
     auth::Caller,
     call::Call,
-    limit::{Limiter, Refused},
+    limit::{Refused, Seat},
     listen::{Drain, Peer},
     permit::{self, Decision, Policy},
     setting::Span,
@@ -33,7 +33,6 @@ pub struct Desk {
     pub zoho: Zoho,
     pub audit: Audit,
     pub redactor: Redactor,
-    pub limiter: Arc<Limiter>,
     pub policy: Arc<ArcSwap<Policy>>,
     pub idempotency: Idempotency,
     pub tool_timeout: Span,
@@ -115,7 +114,8 @@ impl ServerHandler for Handler {
         let row = tools::find(&request.name)
             .filter(|row| row.name == grant.tool())
             .ok_or_else(out_of_order)?;
-        let Some(_place) = self.0.limiter.enter(&ticket.caller.client) else {
+        let seat = parts.extensions.get::<Seat>().ok_or_else(out_of_order)?;
+        let Some(_in_flight) = seat.take() else {
             return Ok(failed("Too many calls of this client are running. Wait for one to finish, then try again.").into());
         };
         let _draining = self.0.drain.call();

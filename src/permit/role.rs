@@ -1,7 +1,7 @@
 //! Roles and clients, as the configuration spells them.
 
 use super::{Effect, Permission};
-use crate::setting::Quota;
+use crate::setting::Limit;
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 /// `[roles.NAME]`
@@ -34,7 +34,7 @@ pub struct Client {
     #[serde(default)]
     pub visibility: Visibility,
     /// Instead of `[limits] client`.
-    pub limits: Option<Quota>,
+    pub limits: Option<Limit>,
 }
 
 /// Which rows a client may see.

@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -28,12 +28,13 @@ pub(crate) struct House {
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) zoho: Zoho,
     daemon: Process,
-    folder: Folder,
+    folder: Arc<Folder>,
     sandbox: Option<Process>,
+    setup: Setup,
 }
 
 /// What a house starts with; a test changes what it is about.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
@@ -42,9 +43,19 @@ pub(crate) struct Setup {
 impl Setup {
     /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
-        let name = key.to_uppercase().replace('-', "_").replace('.', "__");
-        self.environment
-            .insert(format!("ZOHO_MCP__{name}"), value.to_owned());
+        self.environment.insert(variable(key), value.to_owned());
+        self
+    }
+
+    /// Leaves a key as the defaults have it.
+    pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
+        self.environment.remove(&variable(key));
+        self
+    }
+
+    /// Sets a variable of the environment.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
@@ -74,8 +85,9 @@ impl House {
             keys: serde_json::from_value(ready["clients"].clone()).unwrap(),
             zoho: Zoho::new(&ready["zoho"]),
             daemon,
-            folder,
+            folder: folder.into(),
             sandbox: None,
+            setup: Setup::default(),
         }
     }
 
@@ -98,12 +110,41 @@ impl House {
         let (sandbox, zoho) = sandbox(&folder).await;
         let keys = [SUPPORT, REPORTING, DASHBOARD]
             .map(|client| (client.to_owned(), new_key(&folder, client)));
-        let config = folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
+        folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
         folder.write("zoho.json", &zoho.daemon_credentials.to_string());
         setup
             .set("zoho.accounts_url", &zoho.url)
             .set("zoho.api_url", &zoho.url);
-        let ready = folder.path("daemon.json");
+        let daemon = Self::serve(&folder, "daemon.json", &setup).await;
+        Self {
+            url: daemon.0,
+            keys: keys.into(),
+            zoho,
+            daemon: daemon.1,
+            folder: folder.into(),
+            sandbox: Some(sandbox),
+            setup,
+        }
+    }
+
+    /// Another daemon with the same files, keys and sandbox: a second instance.
+    pub(crate) async fn replica(&self, change: impl FnOnce(&mut Setup)) -> Self {
+        let mut setup = self.setup.clone();
+        change(&mut setup);
+        let (url, daemon) = Self::serve(&self.folder, &Folder::fresh_name("replica"), &setup).await;
+        Self {
+            url,
+            keys: self.keys.clone(),
+            zoho: self.zoho.clone(),
+            daemon,
+            folder: self.folder.clone(),
+            sandbox: None,
+            setup,
+        }
+    }
+
+    async fn serve(folder: &Folder, ready: &str, setup: &Setup) -> (String, Process) {
+        let (config, ready) = (folder.path("zoho-mcp.toml"), folder.path(ready));
         let arguments = [
             "serve",
             "--config",
@@ -116,14 +157,35 @@ impl House {
             .as_str()
             .unwrap()
             .to_owned();
-        Self {
-            url,
-            keys: keys.into(),
-            zoho,
-            daemon,
-            folder,
-            sandbox: Some(sandbox),
-        }
+        (url, daemon)
+    }
+
+    /// Runs a command with the daemon's configuration to its end.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(arguments, |_| ())
+    }
+
+    /// The same with something changed.
+    pub(crate) fn command_with(
+        &self,
+        arguments: &[&str],
+        change: impl FnOnce(&mut Setup),
+    ) -> Output {
+        let mut setup = self.setup.clone();
+        change(&mut setup);
+        Command::new(BINARY)
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.path("zoho-mcp.toml"))
+            .envs(setup.environment)
+            .output()
+            .unwrap()
+    }
+
+    /// Ends the daemon as a crash does.
+    pub(crate) fn crash(&mut self) {
+        self.daemon.child.kill().unwrap();
+        self.daemon.child.wait().unwrap();
     }
 
     pub(crate) fn agent(&self, client: &str) -> Agent {
@@ -207,6 +269,7 @@ impl House {
 }
 
 /// The sandbox's controls.
+#[derive(Clone)]
 pub(crate) struct Zoho {
     url: String,
     daemon_credentials: Value,
@@ -282,8 +345,13 @@ impl Zoho {
 }
 
 /// Runs a command of the binary to its end.
-pub(crate) fn command(arguments: &[&str]) -> std::process::Output {
+pub(crate) fn command(arguments: &[&str]) -> Output {
     Command::new(BINARY).args(arguments).output().unwrap()
+}
+
+fn variable(key: &str) -> String {
+    let name = key.to_uppercase().replace('-', "_").replace('.', "__");
+    format!("ZOHO_MCP__{name}")
 }
 
 /// Looks again and again for ten seconds.
@@ -426,15 +494,15 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "house-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(Self::fresh_name("house"));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
+    }
+
+    fn fresh_name(kind: &str) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        format!("{kind}-{}-{count}", std::process::id())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

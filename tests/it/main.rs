@@ -11,6 +11,7 @@
 
 mod agent;
 mod house;
+mod redis;
 mod stream;
 
 mod api_keys;
@@ -22,8 +23,10 @@ mod drain;
 mod health;
 mod hostile;
 mod legacy_sse;
+mod limit_script;
 mod limits;
 mod mcp;
 mod permissions;
+mod shared_limits;
 mod tools;
 mod zoho_faults;
