@@ -88,35 +88,39 @@ impl Calls {
         })
     }
 
-    /// The places of a client that its next question can give back.
-    pub(super) fn take_free(&self, client: &Arc<str>) -> Vec<Place> {
-        let mut counts = self.lock();
-        let count = counts.by_client.get_mut(client);
-        count.map_or_else(Vec::new, |count| std::mem::take(&mut count.free))
+    /// The places of a client that its next question gives back. They stay on the list until that
+    /// is done: another question that overtakes this one gives them back as well.
+    pub(super) fn free(&self, client: &Arc<str>) -> Vec<Place> {
+        let counts = self.lock();
+        let count = counts.by_client.get(client);
+        count.map_or_else(Vec::new, |count| count.free.clone())
     }
 
-    /// They could not be given back after all.
-    pub(super) fn still_free(&self, client: &Arc<str>, places: Vec<Place>) {
+    /// They are given back.
+    pub(super) fn gave_back(&self, client: &Arc<str>, places: &[Place]) {
+        if places.is_empty() {
+            return;
+        }
         let mut counts = self.lock();
         if let Some(count) = counts.by_client.get_mut(client) {
-            count.free.extend(places);
-            count.free.truncate(MAX_FREE);
+            count.free.retain(|place| !places.contains(place));
+            if count.is_idle() {
+                counts.by_client.remove(client);
+            }
         }
     }
 
-    /// All clients' places. Those that are free are from now on the caller's to give back.
+    /// All clients' places.
     pub(super) fn places(&self) -> Vec<Places> {
-        let mut counts = self.lock();
-        let places = counts.by_client.iter_mut().map(|(client, count)| Places {
+        let counts = self.lock();
+        let places = counts.by_client.iter().map(|(client, count)| Places {
             client: Arc::clone(client),
             taken: count.taken.iter().copied().collect(),
-            free: std::mem::take(&mut count.free),
+            free: count.free.clone(),
         });
-        let places = places
-            .filter(|places| !places.taken.is_empty() || !places.free.is_empty())
-            .collect();
-        counts.by_client.retain(|_, count| !count.is_idle());
         places
+            .filter(|places| !places.taken.is_empty() || !places.free.is_empty())
+            .collect()
     }
 
     /// Waits until there are places to give back.
@@ -184,7 +188,7 @@ impl Drop for InFlight {
 
 /// How long Redis keeps a place that nobody speaks for.
 pub(super) const KEEP: Duration = Duration::from_secs(15);
-const MAX_FREE: usize = 1_000;
+const MAX_FREE: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -234,9 +238,9 @@ mod tests {
         call.has_place([7; 8]);
         assert_eq!(calls.places()[0].taken, [[7; 8]]);
         drop(call);
-        assert_eq!(calls.take_free(&client), [[7; 8]]);
-        assert_eq!(calls.take_free(&client), [[0; 8]; 0]);
-        assert!(calls.places().is_empty());
+        assert_eq!(calls.free(&client), [[7; 8]]);
+        calls.gave_back(&client, &[[7; 8]]);
+        assert!(calls.free(&client).is_empty() && calls.places().is_empty());
         assert!(calls.lock().by_client.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     limiter::Limiter,
-    shared::{Mode, Shared},
+    shared::{LIVES, Mode, Shared},
 };
 use crate::{
     audit::{Audit, Event, Kind},
@@ -53,13 +53,14 @@ impl Limiter {
 
     async fn come_together(&self, shared: &Shared, audit: &Audit) -> Result<Arc<str>, Unavailable> {
         shared.store.tried().await?;
-        let epoch = shared.join().await?;
+        let (epoch, live) = shared.join().await?;
+        shared.count_replicas(live, false);
         if shared.mode() != Mode::Alone(Cause::NotYetAsked) {
             self.merge(shared).await?;
             // The others may have found Redis a moment later. Whoever trusts it before all have
             // told it what they admitted admits too much.
             sleep(BEFORE_TRUST).await;
-            if shared.join().await? != epoch {
+            if shared.join().await?.0 != epoch {
                 return Err(Unavailable(Cause::Restarted));
             }
             self.merge(shared).await?;
@@ -75,7 +76,8 @@ impl Limiter {
 
     /// Returns with what ended it.
     async fn stay_together(&self, shared: &Shared, epoch: &Arc<str>) -> Cause {
-        let (mut joined, mut kept) = (Instant::now(), Instant::now());
+        let since = Instant::now();
+        let (mut joined, mut kept) = (since, since);
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(joined + JOIN_EVERY) => {}
@@ -89,7 +91,9 @@ impl Limiter {
             }
             joined = Instant::now();
             match join(shared).await {
-                Ok(found) if found == *epoch => {}
+                Ok((found, live)) if found == *epoch => {
+                    shared.count_replicas(live, since.elapsed() > LIVES);
+                }
                 Ok(_) => return Cause::Restarted,
                 Err(Unavailable(cause)) => return cause,
             }
@@ -119,17 +123,15 @@ impl Limiter {
             if !keep && places.free.is_empty() {
                 continue;
             }
-            if let Err(unavailable) = shared.tell_places(&places, keep).await {
-                self.calls.still_free(&places.client, places.free);
-                return Err(unavailable);
-            }
+            shared.tell_places(&places, keep).await?;
+            self.calls.gave_back(&places.client, &places.free);
         }
         Ok(())
     }
 }
 
 /// One slow answer is no outage.
-async fn join(shared: &Shared) -> Result<Arc<str>, Unavailable> {
+async fn join(shared: &Shared) -> Result<(Arc<str>, u32), Unavailable> {
     let mut joined = shared.join().await;
     for _ in 0..2 {
         if joined == Err(Unavailable(Cause::Timeout)) {

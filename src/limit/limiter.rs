@@ -170,7 +170,7 @@ impl Limiter {
             Some(in_flight) => {
                 // Before asking: if the answer is lost, the place may be taken all the same.
                 in_flight.has_place(place(&subject.request_id));
-                self.calls.take_free(subject.client)
+                self.calls.free(subject.client)
             }
             None => Vec::new(),
         };
@@ -200,12 +200,12 @@ impl Limiter {
             }
             Ok(Answer::Busy(busy)) => Verdict::busy(busy),
             Ok(Answer::OtherEpoch) | Err(_) => {
-                self.calls.still_free(subject.client, free);
                 shared.unmerged.store(true, Ordering::Relaxed);
                 shared.doubt.notify_one();
                 return self.admit_alone(now, claims, subject, alone);
             }
         };
+        self.calls.gave_back(subject.client, &free);
         if let (Some(in_flight), false) = (in_flight, verdict.is_admitted()) {
             in_flight.has_none();
         }

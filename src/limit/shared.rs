@@ -167,8 +167,8 @@ impl Shared {
         Ok(read(&answer, question))
     }
 
-    /// Says that this instance lives; answers which data it is.
-    pub(super) async fn join(&self) -> Result<Arc<str>, Unavailable> {
+    /// Says that this instance lives; answers which data it is, and how many instances live.
+    pub(super) async fn join(&self) -> Result<(Arc<str>, u32), Unavailable> {
         let arguments = [
             Uuid::new_v4().simple().to_string().into_bytes(),
             number(millis(EPOCH_KEEP)),
@@ -185,8 +185,18 @@ impl Shared {
             }
         });
         let (epoch, live) = asked.await?;
-        self.live_replicas.store(live, Ordering::Relaxed);
-        Ok(epoch.into())
+        Ok((epoch.into(), live))
+    }
+
+    /// Takes the number of instances that live. Right after a change some have yet to say so, and
+    /// an instance that takes itself for the only one would admit too much.
+    pub(super) fn count_replicas(&self, live: u32, settled: bool) {
+        match settled {
+            true => self.live_replicas.store(live, Ordering::Relaxed),
+            false => {
+                self.live_replicas.fetch_max(live, Ordering::Relaxed);
+            }
+        }
     }
 
     /// Tells Redis of calls that it may not know of: each with its age in milliseconds.
@@ -276,6 +286,6 @@ fn millis(span: Duration) -> u64 {
 /// How long the data keeps its name while no instance lives.
 const EPOCH_KEEP: Duration = Duration::from_secs(3_600);
 /// How long an instance counts as living after its last word.
-const LIVES: Duration = Duration::from_secs(10);
+pub(super) const LIVES: Duration = Duration::from_secs(10);
 /// Calls told in one script, so that none takes Redis long.
 const CHUNK: usize = 500;

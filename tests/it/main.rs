@@ -11,6 +11,7 @@
 
 mod agent;
 mod house;
+mod pair;
 mod redis;
 mod stream;
 
@@ -27,6 +28,8 @@ mod limit_script;
 mod limits;
 mod mcp;
 mod permissions;
+mod redis_kinds;
+mod redis_outages;
 mod shared_limits;
 mod tools;
 mod zoho_faults;
