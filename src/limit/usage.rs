@@ -89,65 +89,65 @@ struct Row {
 }
 
 fn rows(names: &Names, rules: &Rules, clients: &[Arc<str>]) -> Vec<Row> {
-    let window = |key: Key, limit: Limit, client: Option<&Arc<str>>, tool: Option<&Arc<str>>| Row {
-        key: names.window(&key),
-        span: limit.per.duration(),
-        usage: Usage {
-            dimension: key.0,
-            client: client.cloned(),
-            tool: tool.cloned(),
-            used: 0,
-            limit: limit.requests.get(),
-            per: Some(limit.per.to_string()),
-            reset_seconds: None,
-            shadow: limit.mode == LimitMode::Shadow,
-        },
-    };
-    let places = |key: String, dimension, limit, client: Option<&Arc<str>>| Row {
-        key,
-        span: Duration::ZERO,
-        usage: Usage {
+    let room = rules.in_flight;
+    let mut rows = vec![
+        Row::window(names, ("global", Whose::Everybodys), rules.global),
+        Row::places(ALL_PLACES.into(), "in_flight_total", room.total),
+    ];
+    let mut tools: Vec<_> = rules.tools.iter().collect();
+    tools.sort_unstable_by_key(|(tool, _)| *tool);
+    for client in clients {
+        let own = rules.clients.get(client).copied().unwrap_or(rules.client);
+        let whose = Whose::Clients(Arc::clone(client));
+        let mut of_client = vec![Row::window(names, ("client", whose), own)];
+        for (tool, limit) in &tools {
+            let whose = Whose::ClientsTool(Arc::clone(client), (&***tool).into());
+            let mut row = Row::window(names, ("client:tool", whose), **limit);
+            row.usage.tool = Some(Arc::clone(tool));
+            of_client.push(row);
+        }
+        of_client.push(Row::places(names.places(client), "in_flight", room.client));
+        for row in &mut of_client {
+            row.usage.client = Some(Arc::clone(client));
+        }
+        rows.append(&mut of_client);
+    }
+    rows
+}
+
+impl Row {
+    fn window(names: &Names, key: Key, limit: Limit) -> Self {
+        Self {
+            key: names.window(&key),
+            span: limit.per.duration(),
+            usage: Usage {
+                per: Some(limit.per.to_string()),
+                shadow: limit.mode == LimitMode::Shadow,
+                ..Usage::unused(key.0, limit.requests.get())
+            },
+        }
+    }
+
+    fn places(key: String, dimension: &'static str, limit: u32) -> Self {
+        Self {
+            key,
+            span: Duration::ZERO,
+            usage: Usage::unused(dimension, limit),
+        }
+    }
+}
+
+impl Usage {
+    fn unused(dimension: &'static str, limit: u32) -> Self {
+        Self {
             dimension,
-            client: client.cloned(),
+            client: None,
             tool: None,
             used: 0,
             limit,
             per: None,
             reset_seconds: None,
             shadow: false,
-        },
-    };
-    let mut rows = vec![
-        window(("global", Whose::Everybodys), rules.global, None, None),
-        places(
-            ALL_PLACES.into(),
-            "in_flight_total",
-            rules.in_flight.total,
-            None,
-        ),
-    ];
-    for client in clients {
-        let own = rules.clients.get(client).copied().unwrap_or(rules.client);
-        let key = ("client", Whose::Clients(Arc::clone(client)));
-        rows.push(window(key, own, Some(client), None));
-        let mut tools: Vec<_> = rules.tools.iter().collect();
-        tools.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        for (tool, limit) in tools {
-            let whose = Whose::ClientsTool(Arc::clone(client), (&**tool).into());
-            rows.push(window(
-                ("client:tool", whose),
-                *limit,
-                Some(client),
-                Some(tool),
-            ));
         }
-        let key = names.places(client);
-        rows.push(places(
-            key,
-            "in_flight",
-            rules.in_flight.client,
-            Some(client),
-        ));
     }
-    rows
 }
