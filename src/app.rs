@@ -159,15 +159,13 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
-        let (limiter, redis) = match config.redis.is_configured() {
-            true => {
-                let (store, keeper) =
-                    Store::new(&config.redis, &secrets.base, &secrets.redis).context("redis")?;
+        let (store, redis) = store(config, &secrets)?.unzip();
+        let limiter = match store {
+            Some(store) => {
                 let names = Names::new(secrets.pseudonym_key.as_ref());
-                let replicas = config.redis.expected_replicas;
-                (Limiter::over(store, names, replicas, rules), Some(keeper))
+                Limiter::over(store, names, config.redis.expected_replicas, rules)
             }
-            false => (Limiter::new(rules), None),
+            None => Limiter::new(rules),
         };
         Ok(Self {
             zoho,
@@ -206,6 +204,15 @@ impl Held {
             started: Instant::now(),
         })
     }
+}
+
+/// The connection to Redis for all rooms, and what keeps it, where there is a Redis.
+fn store(config: &Config, secrets: &Secrets) -> anyhow::Result<Option<(Store, store::Keeper)>> {
+    if !config.redis.is_configured() {
+        return Ok(None);
+    }
+    let store = Store::new(&config.redis, &secrets.base, &secrets.redis).context("redis")?;
+    Ok(Some(store))
 }
 
 /// The passwords that `[redis]` refers to.

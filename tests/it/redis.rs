@@ -15,105 +15,103 @@ pub(crate) struct Redis {
     pub(crate) port: u16,
     child: Option<Child>,
     folder: Folder,
+    options: Options,
+}
+
+/// How a Redis is run.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// As redis-server takes them on its command line.
     arguments: Vec<String>,
     tls_port: Option<u16>,
     password: Option<&'static str>,
+    cluster: bool,
+}
+
+impl Options {
+    fn add(mut self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        self.arguments.extend(arguments);
+        self
+    }
+
+    /// With a password for everybody.
+    pub(crate) fn password(mut self, password: &'static str) -> Self {
+        self.password = Some(password);
+        self.add(&["--requirepass", password])
+    }
+
+    /// With TLS beside the bare port, and a certificate authority made for it: [`Redis::ca`].
+    pub(crate) fn tls(mut self) -> Self {
+        self.tls_port = Some(free_port());
+        self
+    }
+
+    /// A cluster of one node that holds all slots.
+    pub(crate) fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self.add(&["--cluster-enabled", "yes"])
+    }
+
+    /// A sentinel that watches a Redis and calls it `primary`.
+    pub(crate) fn sentinel_of(self, primary: &Redis) -> Self {
+        let monitor = format!("sentinel monitor primary 127.0.0.1 {} 1\n", primary.port);
+        let password = primary.options.password;
+        let password = password.map(|it| format!("sentinel auth-pass primary {it}\n"));
+        let config = monitor + &password.unwrap_or_default();
+        let file = primary.folder.write("sentinel.conf", &config);
+        let mut options = self;
+        options.arguments.insert(0, file.display().to_string());
+        options.add(&["--sentinel"])
+    }
+
+    fn with_certificates(self, folder: &Folder) -> Self {
+        let Some(port) = self.tls_port else {
+            return self;
+        };
+        let (ca, certificate, key) = certificates();
+        let file = |name, text: &str| folder.write(name, text).display().to_string();
+        let (ca, certificate) = (file("ca.pem", &ca), file("redis.pem", &certificate));
+        let key = file("redis.key", &key);
+        self.add(&["--tls-port", &port.to_string(), "--tls-auth-clients", "no"])
+            .add(&["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate])
+            .add(&["--tls-key-file", &key, "--tls-cluster", "yes"])
+    }
 }
 
 impl Redis {
     pub(crate) fn start() -> Self {
-        Self::with(&[])
+        Self::with(|options| options)
     }
 
-    /// With settings as redis-server takes them on its command line.
-    pub(crate) fn with(arguments: &[&str]) -> Self {
-        let arguments = arguments.iter().map(|&argument| argument.to_owned());
-        let redis = Self {
-            port: free_port(),
-            child: None,
-            folder: Folder::new(),
-            arguments: arguments.collect(),
-            tls_port: None,
-            password: None,
-        };
-        redis.started()
-    }
-
-    /// With a password for everybody.
-    pub(crate) fn with_password(password: &'static str) -> Self {
-        let mut redis = Self::with(&["--requirepass", password]);
-        redis.password = Some(password);
-        redis
-    }
-
-    /// With TLS beside the bare port, and a certificate authority made for it: [`Redis::ca`].
-    pub(crate) fn with_tls() -> Self {
+    pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
         let folder = Folder::new();
-        let (ca, certificate, key) = certificates();
-        let ca = folder.write("ca.pem", &ca);
-        let certificate = folder.write("redis.pem", &certificate);
-        let key = folder.write("redis.key", &key);
-        let tls_port = free_port();
-        let arguments = [
-            "--tls-port".to_owned(),
-            tls_port.to_string(),
-            "--tls-ca-cert-file".into(),
-            ca.display().to_string(),
-            "--tls-cert-file".into(),
-            certificate.display().to_string(),
-            "--tls-key-file".into(),
-            key.display().to_string(),
-            "--tls-auth-clients".into(),
-            "no".into(),
-        ];
-        let redis = Self {
+        let options = change(Options::default()).with_certificates(&folder);
+        let mut redis = Self {
             port: free_port(),
             child: None,
             folder,
-            arguments: arguments.into(),
-            tls_port: Some(tls_port),
-            password: None,
+            options,
         };
-        redis.started()
-    }
-
-    /// A cluster of one node that holds all slots.
-    pub(crate) fn cluster() -> Self {
-        let redis = Self::with(&["--cluster-enabled", "yes"]);
-        let _: String = redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-        wait("the cluster to be whole", || {
-            let info: String = redis.ask(&["CLUSTER", "INFO"]);
-            info.contains("cluster_state:ok")
-        });
+        redis.launch();
+        if redis.options.cluster {
+            let _: String = redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+            wait("the cluster to be whole", || {
+                let info: String = redis.ask(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok")
+            });
+        }
         redis
-    }
-
-    /// A sentinel that watches a Redis and calls it `primary`.
-    pub(crate) fn sentinel_of(primary: &Self) -> Self {
-        let folder = Folder::new();
-        let config = folder.write(
-            "sentinel.conf",
-            &format!("sentinel monitor primary 127.0.0.1 {} 1\n", primary.port),
-        );
-        let redis = Self {
-            port: free_port(),
-            child: None,
-            folder,
-            arguments: vec![config.display().to_string(), "--sentinel".into()],
-            tls_port: None,
-            password: None,
-        };
-        redis.started()
     }
 
     pub(crate) fn url(&self) -> String {
-        match self.tls_port {
+        match self.options.tls_port {
             Some(port) => format!("rediss://localhost:{port}"),
             None => format!("redis://127.0.0.1:{}", self.port),
         }
     }
 
-    /// The certificate authority behind [`Redis::with_tls`].
+    /// The certificate authority behind [`Options::tls`].
     pub(crate) fn ca(&self) -> String {
         self.folder.path("ca.pem").display().to_string()
     }
@@ -164,7 +162,10 @@ impl Redis {
     }
 
     pub(crate) fn connection(&self) -> redis::RedisResult<Connection> {
-        let credentials = self.password.map_or(String::new(), |it| format!(":{it}@"));
+        let credentials = self
+            .options
+            .password
+            .map_or(String::new(), |it| format!(":{it}@"));
         let url = format!("redis://{credentials}127.0.0.1:{}", self.port);
         Client::open(url)?.get_connection_with_timeout(Duration::from_secs(5))
     }
@@ -180,15 +181,10 @@ impl Redis {
         assert!(sent.success());
     }
 
-    fn started(mut self) -> Self {
-        self.launch();
-        self
-    }
-
     fn launch(&mut self) {
         let log = fs::File::create(self.folder.path("redis.log")).unwrap();
         let child = Command::new("redis-server")
-            .args(&self.arguments)
+            .args(&self.options.arguments)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
             .arg(self.folder.path(""))
@@ -199,20 +195,11 @@ impl Redis {
             .expect("redis-server: tests/run installs it");
         self.child = Some(child);
         wait("Redis to answer", || {
-            // One that wants a password answers too.
             self.connection().is_ok_and(|mut connection| {
                 let pinged = redis::cmd("PING").query::<String>(&mut connection);
                 pinged.is_ok_and(|pong| pong == "PONG")
-            }) || self.wants_a_password()
+            })
         });
-    }
-
-    fn wants_a_password(&self) -> bool {
-        let wanted = self
-            .arguments
-            .iter()
-            .any(|argument| argument == "--requirepass");
-        wanted && std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
     }
 }
 
@@ -242,7 +229,7 @@ fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// An authority, and a certificate of `localhost` with its key.
+/// An authority, and a certificate of this machine with its key.
 fn certificates() -> (String, String, String) {
     let mut authority = rcgen::CertificateParams::default();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -250,7 +237,9 @@ fn certificates() -> (String, String, String) {
     let ca = authority.self_signed(&authority_key).unwrap();
     let issuer = rcgen::Issuer::new(authority, authority_key);
     let key = rcgen::KeyPair::generate().unwrap();
-    let server = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let server =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+            .unwrap();
     let server = server.signed_by(&key, &issuer).unwrap();
     (ca.pem(), server.pem(), key.serialize_pem())
 }

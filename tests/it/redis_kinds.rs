@@ -29,7 +29,7 @@ async fn redis_holds_digests_only_and_every_key_ends() {
 
 #[tokio::test]
 async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
-    let redis = Redis::with_tls();
+    let redis = Redis::with(|options| options.tls());
     let rules = [
         "ACL",
         "SETUSER",
@@ -83,23 +83,47 @@ async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_cluster_and_a_primary_behind_sentinels_serve_as_well() {
-    let cluster = Redis::cluster();
-    let single = Redis::start();
-    let sentinel = Redis::sentinel_of(&single);
-    for (redis, kind) in [(&cluster, "cluster"), (&sentinel, "sentinel")] {
-        let houses = pair(redis, |setup| {
-            setup.set("redis.kind", kind).set("redis.master", "primary");
-            setup.set("limits.client", "{ requests = 10, per = \"1h\" }");
-        })
-        .await;
-        for house in &houses {
-            mode(house, "shared").await;
-        }
-        assert_eq!(admitted(&houses, SUPPORT, 30).await, 10, "{kind}");
+async fn a_cluster_behind_tls_and_a_password_serves_as_well() {
+    let redis = Redis::with(|options| options.tls().password("right").cluster());
+    let houses = pair(&redis, |setup| {
+        setup
+            .set("redis.kind", "cluster")
+            .set("redis.ca", &redis.ca());
+        setup
+            .set("redis.password", "env:REDIS_SECRET")
+            .variable("REDIS_SECRET", "right");
+        setup.set("limits.client", "{ requests = 10, per = \"1h\" }");
+    })
+    .await;
+    for house in &houses {
+        mode(house, "shared").await;
     }
+    assert_eq!(admitted(&houses, SUPPORT, 30).await, 10);
+}
+
+#[tokio::test]
+async fn a_primary_behind_sentinels_serves_as_well() {
+    let primary = Redis::with(|options| options.password("right"));
+    let sentinel = Redis::with(|options| options.sentinel_of(&primary).password("other"));
+    let houses = pair(&sentinel, |setup| {
+        setup
+            .set("redis.kind", "sentinel")
+            .set("redis.master", "primary");
+        setup
+            .set("redis.password", "env:REDIS_SECRET")
+            .variable("REDIS_SECRET", "right");
+        setup
+            .set("redis.sentinel_password", "env:SENTINEL_SECRET")
+            .variable("SENTINEL_SECRET", "other");
+        setup.set("limits.client", "{ requests = 10, per = \"1h\" }");
+    })
+    .await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
+    assert_eq!(admitted(&houses, SUPPORT, 30).await, 10);
     assert!(
-        single
+        primary
             .keys()
             .iter()
             .any(|key| key.starts_with("zm:{rl}:w:"))

@@ -222,7 +222,7 @@ async fn without_redis_a_limit_is_closed_or_open_where_it_says_so() {
 
 #[tokio::test]
 async fn at_start_redis_may_be_gone_or_not_as_configured() {
-    let mut redis = Redis::with_password("right");
+    let mut redis = Redis::with(|options| options.password("right"));
     let house = House::with(|setup| {
         setup
             .set("redis.url", &redis.url())

@@ -135,6 +135,21 @@ async fn a_client_known_to_be_blocked_costs_redis_nothing() {
 }
 
 #[tokio::test]
+async fn a_ping_and_a_notification_pass_whatever_was_used() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        setup.set("limits.client", "{ requests = 2, per = \"1h\" }");
+    })
+    .await;
+    assert_eq!(admitted(&houses, SUPPORT, 4).await, 2);
+    let agent = houses[0].agent(SUPPORT);
+    assert_eq!(agent.ask("ping", json!({})).await.status, 200);
+    let told = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    assert_eq!(agent.post(told.to_string()).await.status, 202);
+    assert_eq!(list(&agent).await.status, 429);
+}
+
+#[tokio::test]
 async fn a_limit_is_tried_out_before_it_refuses() {
     let redis = Redis::start();
     let houses = pair(&redis, |setup| {
