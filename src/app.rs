@@ -149,6 +149,7 @@ struct Held {
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
+        let (store, redis) = store(config, &secrets)?.unzip();
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
         let keys = KeySet::from_document(&secrets.keys).context("auth.api_keys.source")?;
         let authenticator = Authenticator::new(
@@ -159,7 +160,6 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
-        let (store, redis) = store(config, &secrets)?.unzip();
         let limiter = match store {
             Some(store) => {
                 let names = Names::new(secrets.pseudonym_key.as_ref());
