@@ -6,6 +6,7 @@ mod breaker;
 mod cause;
 mod config;
 mod link;
+mod patience;
 mod script;
 
 pub use breaker::{Keeper, Store};

@@ -20,6 +20,7 @@ use super::{
     cause::{Cause, Unavailable},
     config::{BadStore, Config, Passwords},
     link::{Dialer, Link},
+    patience::Patience,
 };
 
 /// The handle that rooms ask through. Cheap to clone.
@@ -28,6 +29,7 @@ pub struct Store(Arc<Shared>);
 
 struct Shared {
     timeout: Duration,
+    patience: Patience,
     state: watch::Sender<State>,
     doubt: Notify,
     /// Of the last probe, in microseconds.
@@ -66,6 +68,7 @@ impl Store {
         let timeout = config.timeout.duration();
         let store = Self(Arc::new(Shared {
             timeout,
+            patience: Patience::new(timeout),
             state: watch::Sender::new(State::Down(Cause::NotYetAsked)),
             doubt: Notify::new(),
             latency: AtomicU64::new(0),
@@ -82,12 +85,13 @@ impl Store {
     /// once more, so it has to be one that may be asked twice.
     ///
     /// # Errors
-    /// Without waiting while Redis is known to be gone; within the timeout otherwise.
+    /// Without waiting while Redis is known to be gone; within the timeout otherwise, or a few times
+    /// that while Redis answers others.
     pub async fn run<T, F>(&self, question: impl Fn(Link) -> F) -> Result<T, Unavailable>
     where
         F: Future<Output = RedisResult<T>>,
     {
-        let deadline = Instant::now() + self.0.timeout;
+        let deadline = self.0.patience.deadline();
         let (link, generation) = self.link(deadline).await?;
         match self.ask(deadline, question(link)).await {
             Err(Failure::Broken) => self.lost(generation),
@@ -150,14 +154,14 @@ impl Store {
         deadline: Instant,
         question: impl Future<Output = RedisResult<T>>,
     ) -> Result<T, Failure> {
-        match timeout_at(deadline, question).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if is_broken(&error) => Err(Failure::Broken),
-            Ok(Err(error)) => {
+        match self.0.patience.wait(deadline, question).await {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) if is_broken(&error) => Err(Failure::Broken),
+            Some(Err(error)) => {
                 self.0.doubt.notify_one();
                 Err(Failure::Refused(Cause::from(&error)))
             }
-            Err(_) => {
+            None => {
                 self.0.doubt.notify_one();
                 Err(Failure::Refused(Cause::Timeout))
             }
@@ -276,10 +280,14 @@ impl Keeper {
 
     async fn look(&self, link: &Link) -> Result<Duration, Cause> {
         let started = Instant::now();
-        match timeout(self.store.0.timeout, probe(link.clone())).await {
-            Ok(Ok(())) => Ok(started.elapsed()),
-            Ok(Err(error)) => Err(Cause::from(&error)),
-            Err(_) => Err(Cause::Timeout),
+        let patience = &self.store.0.patience;
+        match patience
+            .wait(patience.deadline(), probe(link.clone()))
+            .await
+        {
+            Some(Ok(())) => Ok(started.elapsed()),
+            Some(Err(error)) => Err(Cause::from(&error)),
+            None => Err(Cause::Timeout),
         }
     }
 

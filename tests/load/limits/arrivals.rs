@@ -78,7 +78,7 @@ pub(crate) async fn work(arguments: &[String]) {
         global: 1_000_000,
         span: SPAN,
     };
-    let contender = &Contender::at(kind, url, quotas, "1s").await;
+    let contender = &Contender::at(kind, url, quotas).await;
     let (pattern, seed): (u32, u64) = (pattern.parse().unwrap(), seed.parse().unwrap());
     let until = Instant::now() + RUNS;
     let task = async |n: u64| {

@@ -98,8 +98,8 @@ async fn two(redis: &Server, client: u32) -> [Contender; 2] {
         span: SPAN,
     };
     let url = redis.url();
-    let one = Contender::at(Kind::Exact, &url, quotas, "50ms").await;
-    let other = Contender::at(Kind::Exact, &url, quotas, "50ms").await;
+    let one = Contender::at(Kind::Exact, &url, quotas).await;
+    let other = Contender::at(Kind::Exact, &url, quotas).await;
     [one, other]
 }
 
