@@ -21,7 +21,7 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     match app.redis {
-        Some(_) => tracing::info!(url, "listening; limits are shared over Redis"),
+        Some(_) => tracing::info!(url, "listening; limits are to be shared over Redis"),
         None => tracing::info!(
             url,
             "listening; limits are kept in this process, so run one instance, or set redis.url"

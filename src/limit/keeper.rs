@@ -59,9 +59,16 @@ impl Limiter {
             self.merge(shared).await?;
             // The others may have found Redis a moment later. Whoever trusts it before all have
             // told it what they admitted admits too much.
-            sleep(BEFORE_TRUST).await;
-            if shared.join().await?.0 != epoch {
-                return Err(Unavailable(Cause::Restarted));
+            let replicas = shared.replicas();
+            for _ in 0..2 {
+                sleep(BEFORE_TRUST).await;
+                let (found, live) = shared.join().await?;
+                if found != epoch {
+                    return Err(Unavailable(Cause::Restarted));
+                }
+                if live >= replicas {
+                    break;
+                }
             }
             self.merge(shared).await?;
         }
@@ -165,11 +172,12 @@ async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
     audit.record(event).await;
 }
 
-/// Longer than the others need to find Redis again: the pause between their tries, one connection
-/// and their own merge.
+/// Longer than the others need to find out that Redis was gone or is back: the pause between their
+/// looks at it, one connection and their own merge. Twice as long while some are still missing.
 const BEFORE_TRUST: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(200);
-const JOIN_EVERY: Duration = Duration::from_secs(1);
+/// An instance without calls has to find out as well.
+const JOIN_EVERY: Duration = Duration::from_millis(250);
 /// Well within the time for which Redis keeps a place that nobody speaks for.
 const KEEP_EVERY: Duration = Duration::from_secs(4);
 const GATHER: Duration = Duration::from_millis(10);
