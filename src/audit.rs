@@ -4,7 +4,9 @@ pub mod chain;
 pub mod event;
 pub mod redact;
 pub mod sink;
+pub mod stdout;
 
 pub use event::{Event, Kind};
 pub use redact::{Class, Classes, Redacted, Redactor};
 pub use sink::{Audit, Config, OnFailure, SinkUnavailable};
+pub use stdout::stdout;

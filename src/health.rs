@@ -109,8 +109,8 @@ impl Health {
     /// What another instance could do better.
     fn is_usable(&self) -> bool {
         let recording = self.audit.is_writable() || self.audit.on_failure() == OnFailure::Continue;
-        let keys = self.authenticator.keys().usable(Timestamp::now()) > 0;
-        recording && keys && !self.drain.has_begun()
+        let somebody = self.authenticator.can_admit(Timestamp::now());
+        recording && somebody && !self.drain.has_begun()
     }
 }
 

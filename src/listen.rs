@@ -1,9 +1,14 @@
 //! Sockets: who may connect, how long they may take, from where they come, and how it all ends.
 
 mod accept;
+mod connection;
 mod drain;
+mod forwarded;
 mod host;
 mod peer;
+mod places;
+mod proxy;
+pub mod tls;
 mod watch;
 
 use std::{net::SocketAddr, num::NonZeroUsize};
@@ -13,10 +18,13 @@ use serde::Deserialize;
 
 use crate::setting::Span;
 
-pub use accept::serve;
-pub use drain::{Drain, Outcome};
+pub use accept::{Front, bind, serve};
+pub use connection::RefusedCertificate;
+pub use drain::{Drain, Endless, Outcome};
+pub use forwarded::Proxies;
 pub use host::{Allowed, guard as host_and_origin};
 pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
+pub use tls::{BadTls, Tls, Trust, Untrusted};
 
 /// `[server]`
 #[derive(Clone, Debug, Deserialize)]
@@ -28,11 +36,15 @@ pub struct Config {
     pub hosts: Vec<String>,
     pub origins: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
+    pub proxy_protocol: bool,
     pub max_connections: NonZeroUsize,
     pub max_connections_per_address: NonZeroUsize,
     pub header_timeout: Span,
+    pub write_timeout: Span,
     pub idle_timeout: Span,
+    pub drain_delay: Option<Span>,
     pub drain_timeout: Span,
+    pub tls: tls::Config,
 }
 
 impl Config {
@@ -42,6 +54,14 @@ impl Config {
     /// The key that holds no host or origin.
     pub fn check(&self) -> Result<Allowed, BadAddress> {
         Allowed::new(self)
+    }
+
+    /// Whose word about an address or a certificate is believed.
+    pub fn proxies(&self) -> Proxies {
+        Proxies::new(
+            self.trusted_proxies.clone(),
+            self.tls.forwarded_client_cert && self.tls.client_ca.is_some(),
+        )
     }
 }
 
@@ -55,6 +75,10 @@ pub enum BadAddress {
     Host,
     #[error("an origin is a scheme, a host and perhaps a port, without a path")]
     Origin,
+    #[error("nobody is trusted to say where a connection comes from")]
+    ProxyProtocol,
+    #[error("nobody is trusted to forward a certificate")]
+    ForwardedCertificate,
 }
 
 impl BadAddress {
@@ -64,6 +88,8 @@ impl BadAddress {
             Self::PublicUrl => "server.public_url",
             Self::Host => "server.hosts",
             Self::Origin => "server.origins",
+            Self::ProxyProtocol => "server.proxy_protocol",
+            Self::ForwardedCertificate => "server.tls.forwarded_client_cert",
         }
     }
 
@@ -73,6 +99,9 @@ impl BadAddress {
             Self::PublicUrl => "write it as https://mcp.example.com",
             Self::Host => "write it as mcp.internal or mcp.internal:3000",
             Self::Origin => "write it as https://app.example.com",
+            Self::ProxyProtocol | Self::ForwardedCertificate => {
+                "name the load balancer's network in server.trusted_proxies"
+            }
         }
     }
 }

@@ -105,6 +105,7 @@ impl Audit {
         };
         if !matches!(timeout(PATIENCE, self.0.queue.send(job)).await, Ok(Ok(()))) {
             self.0.state.lost.fetch_add(1, Ordering::Relaxed);
+            self.0.state.broken.store(true, Ordering::Relaxed);
         }
     }
 
@@ -125,9 +126,11 @@ impl Audit {
             self.0.queue.send(job).await.map_err(|_| SinkUnavailable)?;
             taken.await.map_err(|_| SinkUnavailable)
         };
-        timeout(PATIENCE, accepting)
-            .await
-            .map_err(|_| SinkUnavailable)?
+        timeout(PATIENCE, accepting).await.map_err(|_| {
+            // A pipe that nobody reads fails by silence.
+            self.0.state.broken.store(true, Ordering::Relaxed);
+            SinkUnavailable
+        })?
     }
 
     /// Whether the last line was taken.

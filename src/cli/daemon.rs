@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
     task::JoinSet,
     time::{Interval, MissedTickBehavior, interval},
 };
@@ -13,14 +14,16 @@ use tokio::{
 use crate::{
     app::{App, Reload},
     audit::{Event, Kind},
-    listen::{self, Outcome},
+    auth::mtls,
+    listen::{self, Front, Outcome},
     router::router,
+    setting::Span,
     store::{AtStart, Unavailable},
 };
 
 /// Binds, with an error that says what to do.
-pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen::bind(address).with_context(|| {
         format!("could not listen on {address}; choose another address or port, 0 for a free one")
     })
 }
@@ -29,7 +32,7 @@ pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(super) async fn run(
     mut app: App,
     listener: TcpListener,
-    reload: Option<Reload>,
+    mut reload: Option<Reload>,
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
@@ -37,13 +40,28 @@ pub(super) async fn run(
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
     let shared = share_limits(&mut app).await?;
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
-    let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
+    let (refused, to_record) = mpsc::channel(REFUSED);
+    let authenticator = app.auth.authenticator.clone();
+    tokio::spawn(mtls::record_refused(
+        authenticator,
+        app.audit().clone(),
+        to_record,
+    ));
+    let front = Front {
+        tls: app.tls.clone(),
+        refused,
+    };
+    let server =
+        tokio::spawn(async move { listen::serve(listener, routes, &config, front, drain).await });
     ready()?;
-    match reload {
+    match &mut reload {
         Some(reload) => reload_until_end(reload, &mut signals).await,
         None => signals.end().await,
     }
     let outcome = finish(&app, &mut signals).await;
+    if let Some(reload) = reload {
+        reload.end().await;
+    }
     watch.abort();
     drop(shared);
     server.abort();
@@ -80,7 +98,7 @@ async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
     Ok(tasks)
 }
 
-async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {
+async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {
     loop {
         match signals.next().await {
             Wake::End => return,
@@ -93,11 +111,11 @@ async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {
 async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
-    let outcome = tokio::select! {
-        outcome = app.drain.finish(app.config.server.drain_timeout.duration()) => outcome,
-        // Asked twice, it ends at once.
-        () = signals.end() => Outcome::CutOff,
-    };
+    let server = &app.config.server;
+    let delay = server.drain_delay.map(Span::duration).unwrap_or_default();
+    let deadline = server.drain_timeout.duration();
+    // Asked twice, it ends at once.
+    let outcome = app.drain.finish(delay, deadline, signals.end()).await;
     let reason = match outcome {
         Outcome::Clean => "clean",
         Outcome::CutOff => "cut_off",
@@ -151,5 +169,7 @@ impl Signals {
     }
 }
 
-/// How often the configuration and the keys are looked at: two `stat` calls.
+/// Refused certificates that may wait to be recorded; whoever refuses another waits as well.
+const REFUSED: usize = 64;
+/// How often the configuration and the certificates are looked at: a few `stat` calls.
 const LOOK: Duration = Duration::from_secs(2);

@@ -8,10 +8,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     app::{App, Secrets},
-    audit::Audit,
+    audit::{self, Audit},
     auth::api_key::{ApiKey, KeyDocument},
     cli::{Listen, banner, daemon, ready::Ready},
     config::{self, Config, Environment, Loaded},
+    listen::Tls,
     sandbox::{Options, Sandbox},
     store::Passwords,
     telemetry,
@@ -32,15 +33,18 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         None => Passwords::default(),
     };
     let secrets = Secrets {
-        keys: document,
+        keys: Some(document.into()),
+        key_source: None,
+        issuers: Vec::new(),
         zoho: credentials(&sandbox),
         pseudonym_key: None,
         redis,
         base: PathBuf::new(),
+        tls: Tls::off(),
     };
-    let audit = Audit::start(&config.audit, Box::new(std::io::stdout()));
+    let audit = Audit::start(&config.audit, Box::new(audit::stdout()?));
     let app = App::new(config, secrets, audit)?;
-    let listener = daemon::bind(app.config.server.listen).await?;
+    let listener = daemon::bind(app.config.server.listen)?;
     let url = format!("http://{}", listener.local_addr()?);
     let clients: BTreeMap<&str, &str> = keys
         .iter()
@@ -62,9 +66,9 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     Ok(())
 }
 
-type FreshKeys = (BTreeMap<Arc<str>, SecretString>, Vec<u8>);
+type FreshKeys = (BTreeMap<Arc<str>, SecretString>, KeyDocument);
 
-/// One key a client; the hashes go the way that a key file's would.
+/// One key a client.
 fn fresh_keys(config: &Config) -> anyhow::Result<FreshKeys> {
     let (mut keys, mut document) = (BTreeMap::new(), None::<KeyDocument>);
     for client in config.clients.keys() {
@@ -75,8 +79,7 @@ fn fresh_keys(config: &Config) -> anyhow::Result<FreshKeys> {
             None => document = Some(KeyDocument::of(record)),
         }
     }
-    let document = document.map(|document| document.to_json()).transpose()?;
-    Ok((keys, document.unwrap_or_default()))
+    Ok((keys, document.context("the demo has no client")?))
 }
 
 fn credentials(sandbox: &Sandbox) -> Credentials {

@@ -1,9 +1,9 @@
 //! `zoho-mcp serve`: the daemon.
 
 use crate::{
-    app::{App, Reload, Secrets},
-    audit::Audit,
-    cli::{BadConfiguration, Serve, daemon, ready::Ready},
+    app::{App, Reload},
+    audit::{self, Audit},
+    cli::{BadConfiguration, Serve, daemon, ready::Ready, starting},
     config::{Environment, Loaded},
     telemetry,
 };
@@ -14,12 +14,16 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
-    let keys = secrets.keys.clone();
-    let audit = Audit::start(&loaded.config.audit, Box::new(std::io::stdout()));
+    let listener = daemon::bind(loaded.config.server.listen)?;
+    let mut secrets = starting::secrets(&loaded, &environment, &listener).await?;
+    let source = secrets.key_source.take();
+    let audit = Audit::start(&loaded.config.audit, Box::new(audit::stdout()?));
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
-    let listener = daemon::bind(app.config.server.listen).await?;
-    let url = format!("http://{}", listener.local_addr()?);
+    for warning in app.tls.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let scheme = if app.tls.is_on() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
     match app.redis {
         Some(_) => tracing::info!(url, "listening; limits are to be shared over Redis"),
         None => tracing::info!(
@@ -27,7 +31,7 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
             "listening; limits are kept in this process, so run one instance, or set redis.url"
         ),
     }
-    let reload = Reload::new(&app, &serve.config, &loaded, environment, keys);
+    let reload = Reload::new(&app, &serve.config, &loaded, environment, source);
     let ready = Ready {
         url,
         ..Ready::default()

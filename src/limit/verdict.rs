@@ -142,8 +142,8 @@ impl Verdict {
     /// The quotas that refuse, as `client, 60 per 1m`.
     pub fn policy(&self) -> String {
         match self.busy {
-            Some(Busy::Client(limit)) => format!("in_flight, {limit} at once"),
-            Some(Busy::Everybody(limit)) => format!("in_flight_total, {limit} at once"),
+            Some(Busy::Client(limit)) => format!("in_flight, {limit}"),
+            Some(Busy::Everybody(limit)) => format!("in_flight_total, {limit}"),
             None => policy(self.refusing()),
         }
     }
@@ -274,7 +274,7 @@ mod tests {
         let verdict = Verdict::busy(Busy::Client(32));
         assert!(!verdict.is_admitted() && verdict.is_busy());
         assert_eq!(verdict.headers().count(), 0);
-        assert_eq!(verdict.policy(), "in_flight, 32 at once");
+        assert_eq!(verdict.policy(), "in_flight, 32");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::handler::{Desk, Ticket, failed};
 use crate::{
     audit::{Audit, Event, Kind, OnFailure},
+    listen::Drain,
     permit::{Effect, Grant},
     tools::{Answer, Context, Progress, Row, ToolError},
     zoho::Crm,
@@ -44,20 +45,25 @@ impl<'a> Execution<'a> {
         let deadline = Instant::now() + desk.tool_timeout.duration();
         let record = Record::new(desk, ticket, row);
         let mut start = record.event(Kind::ToolCallStart);
-        start.args = Some(
-            desk.redactor
-                .redact(row.classes, ticket.call.raw_arguments()),
-        );
+        let arguments = ticket.call.raw_arguments();
+        let valid = (row.fits)(arguments);
+        start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
         let recorded = match (row.effect, desk.audit.on_failure()) {
-            (Effect::Write, _) | (_, OnFailure::RefuseAll) => {
+            (_, OnFailure::RefuseAll) | (Effect::Write, OnFailure::RefuseWrites) => {
                 desk.audit.accept(start).await.is_ok()
             }
-            (Effect::Read, _) => {
+            (Effect::Write, OnFailure::Continue) if desk.audit.is_writable() => {
+                let _ = desk.audit.accept(start).await;
+                true
+            }
+            // Its line waits for the log, and the call does not.
+            (Effect::Read, _) | (Effect::Write, OnFailure::Continue) => {
                 desk.audit.record(start).await;
                 true
             }
         };
-        if !recorded && desk.audit.on_failure() != OnFailure::Continue {
+        if !recorded {
+            record.refused();
             return Err(Unrecorded);
         }
         // Zoho's answer has to leave time for ours.
@@ -98,6 +104,7 @@ impl<'a> Execution<'a> {
                 Ok(Err(_panic)) => End::Panicked,
                 Err(_) => End::TimedOut,
             },
+            () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
         };
         self.record.credits = self.crm.credits();
@@ -111,6 +118,7 @@ enum End {
     Failed(ToolError),
     Panicked,
     TimedOut,
+    CutOff,
     Cancelled,
 }
 
@@ -118,8 +126,9 @@ impl End {
     fn into_result(self, row: &Row) -> CallToolResult {
         match self {
             Self::Answered(answer) => {
-                let mut result = CallToolResult::structured(answer.output);
-                result.content = vec![ContentBlock::text(answer.text)];
+                // Not `structured`, which writes the output a second time, as a text.
+                let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+                result.structured_content = Some(answer.output);
                 result.meta = Some(untrusted());
                 result
             }
@@ -131,6 +140,10 @@ impl End {
                 "The call took too long, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
             ),
             Self::TimedOut => failed("The call took too long. Ask for less, or try again later."),
+            Self::CutOff if row.effect == Effect::Write => failed(
+                "The service is going down. The change may or may not have happened: look before you repeat it, or repeat it with the same idempotency_key.",
+            ),
+            Self::CutOff => failed("The service is going down. Call again in a moment."),
             Self::Cancelled => failed("The call was cancelled."),
         }
     }
@@ -139,6 +152,7 @@ impl End {
 /// The audit lines of one call. Dropped without an end, it records a cancellation.
 struct Record {
     audit: Audit,
+    drain: Drain,
     base: Event,
     began: Instant,
     credits: u32,
@@ -154,6 +168,7 @@ impl Record {
         base.tool_name = Some(row.name.into());
         Self {
             audit: desk.audit.clone(),
+            drain: desk.drain.clone(),
             base,
             began: Instant::now(),
             credits: 0,
@@ -166,6 +181,13 @@ impl Record {
             kind,
             ..self.base.clone()
         }
+    }
+
+    /// The start may still come into the log once it takes lines again, and then needs an end. Not
+    /// waited for: the log is what the caller has just waited for.
+    fn refused(&self) {
+        let (audit, event) = (self.audit.clone(), self.error("audit_unavailable"));
+        tokio::spawn(async move { audit.record(event).await });
     }
 
     /// From here on, being dropped means that the call was cut off.
@@ -182,7 +204,7 @@ impl Record {
             End::Failed(error) => self.error(error.kind()),
             End::Panicked => self.error("panic"),
             End::TimedOut => self.error("timeout"),
-            End::Cancelled => self.ended(Kind::ToolCallCancelled),
+            End::CutOff | End::Cancelled => self.ended(Kind::ToolCallCancelled),
         };
         self.audit.record(event).await;
         self.pending = false;
@@ -209,7 +231,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         if self.pending {
             let (audit, event) = (self.audit.clone(), self.ended(Kind::ToolCallCancelled));
-            tokio::spawn(async move { audit.record(event).await });
+            self.drain.see_off(async move { audit.record(event).await });
         }
     }
 }

@@ -62,9 +62,16 @@ impl ServerHandler for Handler {
 
     async fn list_tools(
         &self,
-        _request: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, McpError> {
+        // The list has one page, so no cursor was ever given out.
+        if request.is_some_and(|page| page.cursor.is_some()) {
+            return Err(McpError::invalid_params(
+                "Unknown cursor. Ask without one",
+                None,
+            ));
+        }
         let ticket = Ticket::of(&context)?;
         let policy = self.0.policy.load();
         let permitted = tools::table()

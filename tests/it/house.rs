@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::agent::Agent;
+use crate::{agent::Agent, wire::Wire};
 
 pub(crate) const SUPPORT: &str = "customer-service-agent";
 pub(crate) const REPORTING: &str = "reporting-agent";
@@ -28,34 +28,63 @@ pub(crate) struct House {
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) zoho: Zoho,
     daemon: Process,
+    environment: BTreeMap<String, String>,
     folder: Arc<Folder>,
     sandbox: Option<Process>,
-    setup: Setup,
 }
 
 /// What a house starts with; a test changes what it is about.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
+    credentials: Option<TakeCredentials>,
+    shell: Option<String>,
+    files: Vec<(String, String)>,
 }
 
+type TakeCredentials = Box<dyn FnOnce(&Value)>;
+
 impl Setup {
+    /// Starts the daemon out of a shell script, where `"$@"` is the daemon's command.
+    pub(crate) fn through(&mut self, script: &str) -> &mut Self {
+        self.shell = Some(script.to_owned());
+        self
+    }
+
+    /// Gives the daemon an environment variable.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Leaves a key to the configuration file.
+    pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
+        self.environment.remove(&variable(key));
+        self
+    }
+
     /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
         self.environment.insert(variable(key), value.to_owned());
         self
     }
 
-    /// Leaves a key as the defaults have it.
-    pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
-        self.environment.remove(&variable(key));
+    /// Adds to the environment of the daemon.
+    pub(crate) fn environment(&mut self, variables: BTreeMap<String, String>) -> &mut Self {
+        self.environment.extend(variables);
         self
     }
 
-    /// Sets a variable of the environment.
-    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
-        self.environment.insert(name.to_owned(), value.to_owned());
+    /// Hands what proves the daemon to Zoho to somebody, before the daemon starts.
+    pub(crate) fn credentials(&mut self, take: impl FnOnce(&Value) + 'static) -> &mut Self {
+        self.credentials = Some(Box::new(take));
+        self
+    }
+
+    /// Puts a file beside the configuration.
+    pub(crate) fn file(&mut self, name: &str, text: &str) -> &mut Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -85,9 +114,9 @@ impl House {
             keys: serde_json::from_value(ready["clients"].clone()).unwrap(),
             zoho: Zoho::new(&ready["zoho"]),
             daemon,
+            environment: BTreeMap::new(),
             folder: folder.into(),
             sandbox: None,
-            setup: Setup::default(),
         }
     }
 
@@ -112,6 +141,12 @@ impl House {
             .map(|client| (client.to_owned(), new_key(&folder, client)));
         folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
         folder.write("zoho.json", &zoho.daemon_credentials.to_string());
+        if let Some(take) = setup.credentials.take() {
+            take(&zoho.daemon_credentials);
+        }
+        for (name, text) in &setup.files {
+            folder.write(name, text);
+        }
         setup
             .set("zoho.accounts_url", &zoho.url)
             .set("zoho.api_url", &zoho.url);
@@ -121,26 +156,34 @@ impl House {
             keys: keys.into(),
             zoho,
             daemon: daemon.1,
+            environment: setup.environment,
             folder: folder.into(),
             sandbox: Some(sandbox),
-            setup,
         }
     }
 
     /// Another daemon with the same files, keys and sandbox: a second instance.
     pub(crate) async fn replica(&self, change: impl FnOnce(&mut Setup)) -> Self {
-        let mut setup = self.setup.clone();
-        change(&mut setup);
+        let setup = self.changed(change);
         let (url, daemon) = Self::serve(&self.folder, &Folder::fresh_name("replica"), &setup).await;
         Self {
             url,
             keys: self.keys.clone(),
             zoho: self.zoho.clone(),
             daemon,
+            environment: setup.environment,
             folder: self.folder.clone(),
             sandbox: None,
-            setup,
         }
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Setup)) -> Setup {
+        let mut setup = Setup {
+            environment: self.environment.clone(),
+            ..Setup::default()
+        };
+        change(&mut setup);
+        setup
     }
 
     async fn serve(folder: &Folder, ready: &str, setup: &Setup) -> (String, Process) {
@@ -152,7 +195,7 @@ impl House {
             "--ready-file",
             ready.to_str().unwrap(),
         ];
-        let daemon = Process::start(&arguments, &setup.environment);
+        let daemon = Process::start_in(setup.shell.as_deref(), &arguments, &setup.environment);
         let url = daemon.wait_for(&ready).await["url"]
             .as_str()
             .unwrap()
@@ -171,8 +214,7 @@ impl House {
         arguments: &[&str],
         change: impl FnOnce(&mut Setup),
     ) -> Output {
-        let mut setup = self.setup.clone();
-        change(&mut setup);
+        let setup = self.changed(change);
         Command::new(BINARY)
             .args(arguments)
             .arg("--config")
@@ -198,9 +240,42 @@ impl House {
 
     /// A bare connection, for what no client would send.
     pub(crate) async fn socket(&self) -> TcpStream {
-        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
-            .await
-            .unwrap()
+        TcpStream::connect(self.address()).await.unwrap()
+    }
+
+    /// The same, for what goes back and forth on it.
+    pub(crate) async fn wire(&self) -> Wire {
+        Wire::new(self.socket().await)
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.split("://").last().unwrap()
+    }
+
+    /// Ends the daemon with SIGTERM and starts another in its place; how the first one ended.
+    pub(crate) async fn restart(&mut self) -> ExitStatus {
+        self.signal("-TERM");
+        let ended = self.ended().await;
+        let listen = "ZOHO_MCP__SERVER__LISTEN".to_owned();
+        self.environment.insert(listen, self.address().to_owned());
+        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("restarted.json"));
+        let arguments = [
+            "serve",
+            "--config",
+            config.to_str().unwrap(),
+            "--ready-file",
+        ];
+        let arguments = [&arguments[..], &[ready.to_str().unwrap()]].concat();
+        self.daemon = Process::start(&arguments, &self.environment);
+        self.daemon.wait_for(&ready).await;
+        ended
+    }
+
+    /// Puts a whole file in the place of another at once, as careful tools do.
+    pub(crate) fn replace(&self, name: &str, text: &str) {
+        let unfinished = self.folder.write("unfinished", text);
+        fs::rename(unfinished, self.file(name)).unwrap();
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -242,14 +317,13 @@ impl House {
 
     /// Sends a signal to the daemon.
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.daemon.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.daemon.signal(signal);
+    }
+
+    /// Sends a signal to the sandbox.
+    pub(crate) fn signal_sandbox(&self, signal: &str) {
+        let sandbox = self.sandbox.as_ref().expect("a sandbox of its own");
+        sandbox.signal(signal);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -271,9 +345,11 @@ impl House {
 /// The sandbox's controls.
 #[derive(Clone)]
 pub(crate) struct Zoho {
-    url: String,
-    daemon_credentials: Value,
-    http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) daemon_credentials: Value,
+    pub(crate) http: reqwest::Client,
+    /// For asking the CRM directly: Zoho gives only so many.
+    pub(crate) token: tokio::sync::OnceCell<String>,
 }
 
 impl Zoho {
@@ -286,6 +362,7 @@ impl Zoho {
                 "refresh_token": ready["refresh_tokens"]["admin"],
             }),
             http: http(),
+            token: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -346,7 +423,16 @@ impl Zoho {
 
 /// Runs a command of the binary to its end.
 pub(crate) fn command(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).output().unwrap()
+    command_with(arguments, &[])
+}
+
+/// The same with environment variables.
+pub(crate) fn command_with(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
 }
 
 fn variable(key: &str) -> String {
@@ -371,6 +457,8 @@ pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(timeout)
+        // Everything is plain HTTP, and reading the system's authorities takes longer than a test.
+        .tls_certs_only([])
         .build()
         .unwrap()
 }
@@ -407,6 +495,13 @@ fn new_key(folder: &Folder, client: &str) -> String {
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
+/// A key, and a document of its own that holds its hash.
+pub(crate) fn key_document(client: &str) -> (String, String) {
+    let folder = Folder::new();
+    let key = new_key(&folder, client);
+    (key, fs::read_to_string(folder.path("keys.json")).unwrap())
+}
+
 const BINARY: &str = env!("CARGO_BIN_EXE_zoho-mcp");
 
 const CONFIG: &str = r#"
@@ -430,15 +525,31 @@ role = "reporting"
 role = "dashboard"
 "#;
 
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     stdout: Arc<Mutex<Vec<String>>>,
-    stderr: Arc<Mutex<String>>,
+    pub(crate) stderr: Arc<Mutex<String>>,
 }
 
 impl Process {
-    fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
-        let mut child = Command::new(BINARY)
+    pub(crate) fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
+        Self::start_in(None, arguments, environment)
+    }
+
+    fn start_in(
+        shell: Option<&str>,
+        arguments: &[&str],
+        environment: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut command = match shell {
+            None => Command::new(BINARY),
+            Some(script) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script, "sh", BINARY]);
+                shell
+            }
+        };
+        let mut child = command
             .args(arguments)
             .envs(environment)
             .stdin(Stdio::null())
@@ -470,6 +581,12 @@ impl Process {
             stdout,
             stderr,
         }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
     }
 
     async fn wait_for(&self, ready: &Path) -> Value {

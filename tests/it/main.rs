@@ -10,26 +10,41 @@
 )]
 
 mod agent;
+mod bad_tokens;
+mod crm;
 mod house;
+mod issuer;
+mod moto;
 mod pair;
+mod pki;
 mod redis;
 mod stream;
+mod traffic;
+mod wire;
 
 mod api_keys;
 mod audit;
 mod cli;
 mod clients;
+mod composition;
 mod demo;
 mod drain;
 mod health;
 mod hostile;
+mod jwt;
+mod keys;
 mod legacy_sse;
 mod limit_script;
 mod limits;
+mod listener;
 mod mcp;
+mod mtls;
+mod oauth;
 mod permissions;
 mod redis_kinds;
 mod redis_outages;
+mod secrets;
 mod shared_limits;
+mod tls;
 mod tools;
 mod zoho_faults;

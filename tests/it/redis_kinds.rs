@@ -145,7 +145,7 @@ async fn calls_in_flight_are_capped_across_instances_and_a_crash_leaks_none() {
         .await;
     assert!(busy.failure().contains("Too many calls"), "{}", busy.text);
     let told = house.event("rate_limit_exceeded").await;
-    assert_eq!(told["policy"], "in_flight, 2 at once");
+    assert_eq!(told["policy"], "in_flight, 2");
     let elsewhere = house
         .agent(REPORTING)
         .call("search_contacts", search.clone())
