@@ -215,9 +215,14 @@ impl Keeper {
                         link: link.clone(),
                         generation,
                     });
+                    let since = Instant::now();
                     match self.attend(link).await {
-                        // One try at once: a restart behind a proxy is no outage.
-                        Cause::Lost => self.publish(State::Joining),
+                        // One try at once: a restart behind a proxy is no outage. But a Redis that
+                        // cuts every connection is not called again and again.
+                        Cause::Lost => {
+                            self.publish(State::Joining);
+                            sleep(RETRY.saturating_sub(since.elapsed())).await;
+                        }
                         cause => self.fall(cause).await,
                     }
                 }
