@@ -4,7 +4,7 @@ mod keys;
 mod reload;
 mod stamp;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -21,12 +21,13 @@ use crate::{
     call,
     config::{Config, Environment, Loaded},
     health::Health,
-    limit::{self, Limiter},
+    limit::{self, Limiter, Names},
     listen::{Allowed, Drain, Proxies, Tls},
     mcp::{Desk, Handler, Sessions},
     permit,
     secrets::{self, Secret},
     setting::SecretRef,
+    store::{self, Store},
     tools::{self, Idempotency},
     zoho::{Credentials, Zoho},
 };
@@ -49,6 +50,8 @@ pub struct App {
     pub allowed: Allowed,
     pub trusted_proxies: Proxies,
     pub tls: Arc<Tls>,
+    /// Makes and keeps the connection to Redis once it runs, where there is one.
+    pub redis: Option<store::Keeper>,
 }
 
 /// The secrets that an [`App`] starts with.
@@ -63,6 +66,10 @@ pub struct Secrets {
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
+    /// What proves this daemon to Redis.
+    pub redis: store::Passwords,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
     /// The certificates that connections begin with.
     pub tls: Tls,
 }
@@ -73,16 +80,7 @@ impl Secrets {
     /// # Errors
     /// Which key of the configuration refers to a secret that is missing or unusable.
     pub fn read(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Self> {
-        let read = |key: &str, reference: &SecretRef| {
-            let secret = secrets::read(reference, &loaded.base, &|name| {
-                environment.get(name).cloned()
-            })
-            .with_context(|| format!("{key} in the configuration"))?;
-            if let Some(warning) = &secret.warning {
-                tracing::warn!("{key}: {warning}");
-            }
-            anyhow::Ok(secret)
-        };
+        let read = |key: &str, reference| read(loaded, environment, key, reference);
         let config = &loaded.config;
         let (keys, key_source) = match config.auth.api_keys.enabled {
             true => api_keys(loaded, environment)
@@ -100,12 +98,7 @@ impl Secrets {
         let zoho = serde_json::from_slice(zoho.bytes()).ok().context(
             "zoho.credentials: expected a JSON object with client_id, client_secret and refresh_token",
         )?;
-        let pseudonym_key = match &config.audit.pseudonym_key {
-            Some(reference) => Some(pseudonym_key(
-                read("audit.pseudonym_key", reference)?.bytes(),
-            )?),
-            None => None,
-        };
+        let pseudonym_key = pseudonym_key(loaded, environment)?;
         let tls = read_tls(loaded)?;
         Ok(Self {
             keys,
@@ -113,6 +106,8 @@ impl Secrets {
             issuers: Self::issuers(loaded, environment)?,
             zoho,
             pseudonym_key,
+            redis: redis_passwords(loaded, environment)?,
+            base: loaded.base.clone(),
             tls,
         })
     }
@@ -150,6 +145,7 @@ impl App {
         Ok(Self {
             handler: Handler(held.desk(&config)),
             health: held.health(),
+            redis: held.redis,
             auth: auth::Gate {
                 authenticator: held.authenticator,
                 public_url: config.server.public_url.as_deref().map(Into::into),
@@ -195,11 +191,13 @@ struct Held {
     redactor: Redactor,
     audit: Audit,
     drain: Drain,
+    redis: Option<store::Keeper>,
     tls: Arc<Tls>,
 }
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
+        let (store, redis) = store(config, &secrets)?.unzip();
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
         let mtls = mtls(config, &secrets.tls)?;
         let authenticator =
@@ -207,10 +205,18 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
+        let limiter = match store {
+            Some(store) => {
+                let names = Names::new(secrets.pseudonym_key.as_ref());
+                Limiter::over(store, names, config.redis.expected_replicas, rules)
+            }
+            None => Limiter::new(rules),
+        };
         Ok(Self {
             zoho,
             authenticator: Arc::new(authenticator),
-            limiter: Arc::new(Limiter::new(rules)),
+            limiter: Arc::new(limiter),
+            redis,
             policy: Arc::new(ArcSwap::from_pointee(config.policy())),
             redactor: match secrets.pseudonym_key {
                 Some(key) => Redactor::new(&key),
@@ -227,7 +233,6 @@ impl Held {
             zoho: self.zoho.clone(),
             audit: self.audit.clone(),
             redactor: self.redactor.clone(),
-            limiter: self.limiter.clone(),
             policy: self.policy.clone(),
             idempotency: Idempotency::default(),
             tool_timeout: config.mcp.tool_timeout,
@@ -240,6 +245,7 @@ impl Held {
             zoho: self.zoho.clone(),
             audit: self.audit.clone(),
             authenticator: self.authenticator.clone(),
+            limiter: self.limiter.clone(),
             drain: self.drain.clone(),
             started: Instant::now(),
         })
@@ -296,11 +302,72 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {
-    let key = bytes.trim_ascii_end();
+/// The connection to Redis for all rooms, and what keeps it, where there is a Redis.
+fn store(config: &Config, secrets: &Secrets) -> anyhow::Result<Option<(Store, store::Keeper)>> {
+    if !config.redis.is_configured() {
+        return Ok(None);
+    }
+    let store = Store::new(&config.redis, &secrets.base, &secrets.redis).context("redis")?;
+    Ok(Some(store))
+}
+
+/// The passwords that `[redis]` refers to.
+///
+/// # Errors
+/// Which key refers to a secret that is missing or unusable.
+pub fn redis_passwords(
+    loaded: &Loaded,
+    environment: &Environment,
+) -> anyhow::Result<store::Passwords> {
+    let redis = &loaded.config.redis;
+    let read = |key: &str, reference: &Option<SecretRef>| {
+        let Some(reference) = reference.as_ref().filter(|_| redis.is_configured()) else {
+            return anyhow::Ok(None);
+        };
+        let secret = read(loaded, environment, key, reference)?;
+        let text = secret.text();
+        Ok(Some(
+            text.with_context(|| format!("{key}: not a text in UTF-8"))?,
+        ))
+    };
+    Ok(store::Passwords {
+        redis: read("redis.password", &redis.password)?,
+        sentinel: read("redis.sentinel_password", &redis.sentinel_password)?,
+    })
+}
+
+/// What pseudonyms are made with.
+///
+/// # Errors
+/// It is missing, or too short.
+pub fn pseudonym_key(
+    loaded: &Loaded,
+    environment: &Environment,
+) -> anyhow::Result<Option<SecretSlice<u8>>> {
+    let Some(reference) = &loaded.config.audit.pseudonym_key else {
+        return Ok(None);
+    };
+    let secret = read(loaded, environment, "audit.pseudonym_key", reference)?;
+    let key = secret.bytes().trim_ascii_end();
     anyhow::ensure!(
         key.len() >= 32,
         "audit.pseudonym_key: the key is shorter than 32 bytes"
     );
-    Ok(key.to_vec().into())
+    Ok(Some(key.to_vec().into()))
+}
+
+fn read(
+    loaded: &Loaded,
+    environment: &Environment,
+    key: &str,
+    reference: &SecretRef,
+) -> anyhow::Result<secrets::Secret> {
+    let secret = secrets::read(reference, &loaded.base, &|name| {
+        environment.get(name).cloned()
+    })
+    .with_context(|| format!("{key} in the configuration"))?;
+    if let Some(warning) = &secret.warning {
+        tracing::warn!("{key}: {warning}");
+    }
+    Ok(secret)
 }

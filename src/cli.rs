@@ -6,6 +6,7 @@ mod daemon;
 mod demo;
 mod healthcheck;
 mod keys;
+mod limits;
 mod ready;
 mod sandbox;
 mod serve;
@@ -40,6 +41,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Issue, list, rotate and retire API keys
     Keys(keys::KeysCommand),
+    /// See how much of each limit is used
+    Limits(limits::LimitsCommand),
     /// Run the CRM sandbox alone
     Sandbox(Listen),
 }
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => block_on(check::run(check, environment)),
         Command::Healthcheck(healthcheck) => block_on(healthcheck::run(healthcheck)),
         Command::Keys(command) => keys::run(command, &environment, &mut std::io::stdout().lock()),
+        Command::Limits(command) => block_on(limits::run(command, environment)),
         Command::Sandbox(listen) => block_on(sandbox::run(listen)),
     };
     match ended {

@@ -18,7 +18,7 @@ use crate::{
     audit, auth, limit, listen, mcp,
     permit::{Client, Policy, Role},
     setting::SecretRef,
-    telemetry, tools, zoho,
+    store, telemetry, tools, zoho,
 };
 
 /// Everything that can be configured: the features' own sections.
@@ -29,6 +29,7 @@ pub struct Config {
     pub server: listen::Config,
     pub mcp: mcp::Config,
     pub auth: auth::Config,
+    pub redis: store::Config,
     pub limits: limit::Config,
     pub zoho: zoho::Config,
     pub audit: audit::Config,
@@ -158,6 +159,8 @@ impl Config {
             .into_iter()
             .chain(&self.zoho.credentials)
             .chain(&self.audit.pseudonym_key)
+            .chain(&self.redis.password)
+            .chain(&self.redis.sentinel_password)
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -187,6 +190,9 @@ impl Config {
         );
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
+        }
+        if let Err(bad) = self.redis.check() {
+            problems.push(Problem::new(format!("redis.{bad}"), bad.remedy()));
         }
         if let Err(bad) = self.server.tls.check() {
             problems.push(Problem::new(&bad, bad.remedy()));

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::{
     audit::{Audit, OnFailure},
     auth::Authenticator,
+    limit::Limiter,
     listen::Drain,
     zoho::{State as ZohoState, Zoho},
 };
@@ -26,6 +27,7 @@ pub struct Health {
     pub zoho: Zoho,
     pub audit: Audit,
     pub authenticator: Arc<Authenticator>,
+    pub limiter: Arc<Limiter>,
     pub drain: Drain,
     pub started: Instant,
 }
@@ -71,26 +73,36 @@ impl Health {
         let zoho_api = Check {
             status: match zoho.state {
                 ZohoState::Ok => "ok",
-                ZohoState::Down => "down",
+                ZohoState::Down => DOWN,
                 ZohoState::CredentialsRefused => "credentials_refused",
             },
             latency_ms: Some(millis(zoho.latency)),
         };
-        let degraded = zoho.state != ZohoState::Ok;
+        let redis = self.redis();
+        let degraded = zoho.state != ZohoState::Ok || redis.status == DOWN;
         Report {
             status: match (self.is_usable(), degraded) {
                 (false, _) => Status::Unhealthy,
                 (true, true) => Status::Degraded,
                 (true, false) => Status::Healthy,
             },
-            checks: Checks {
-                zoho_api,
-                redis: Check {
-                    status: "not_configured",
-                    latency_ms: None,
-                },
-            },
+            checks: Checks { zoho_api, redis },
             uptime: (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        }
+    }
+
+    /// Down for as long as limits are not shared, which may be a moment longer than Redis is.
+    fn redis(&self) -> Check {
+        let Some(standing) = self.limiter.standing() else {
+            return Check {
+                status: "not_configured",
+                latency_ms: None,
+            };
+        };
+        let is_up = standing.alone.is_none();
+        Check {
+            status: if is_up { "ok" } else { DOWN },
+            latency_ms: is_up.then(|| millis(standing.latency)),
         }
     }
 
@@ -134,6 +146,8 @@ struct Check {
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
+
+const DOWN: &str = "down";
 
 /// How old the last word of Zoho may be.
 const FRESH: Duration = Duration::from_secs(20);

@@ -16,6 +16,7 @@
 //! * [`sandbox`]: a Zoho CRM to try out and to test against; used by commands and tests only.
 //! * [`listen`]: sockets, deadlines, the peer's address, draining.
 //! * [`secrets`]: where secrets come from.
+//! * [`store`]: the connection to Redis, and what happens when it is gone.
 //! * [`audit`]: what happened, one line each.
 //! * [`refusal`]: every way to say no, and the response each one becomes.
 //! * [`telemetry`]: the operational log.
@@ -37,6 +38,7 @@ pub mod router;
 pub mod sandbox;
 pub mod secrets;
 pub mod setting;
+pub mod store;
 pub mod telemetry;
 pub mod tools;
 pub mod zoho;

@@ -1,16 +1,24 @@
 //! How much a caller may call.
 
+mod blocked;
+mod claim;
 pub mod dimension;
 mod guard;
 pub mod in_flight;
-pub mod local;
+mod keeper;
+mod limiter;
+mod local;
+mod names;
 pub mod rules;
+mod shared;
+pub mod usage;
 pub mod verdict;
 pub mod window;
 
 pub use dimension::Subject;
-pub use guard::{Gate, Refused, limit};
+pub use guard::{Gate, Refused, Seat, limit};
 pub use in_flight::InFlight;
-pub use local::Limiter;
+pub use limiter::{Admission, Limiter, Standing as StoreStanding};
+pub use names::Names;
 pub use rules::{Answer, BadLimit, Config, Rules};
 pub use verdict::{Standing, Verdict};

@@ -106,6 +106,66 @@ pub struct Quota {
     pub per: Span,
 }
 
+/// A quota of the limiter, and how strictly it is kept: `{ requests = 60, per = "1m" }`, or with
+/// `mode = "shadow"` to try it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// At most this many.
+    pub requests: NonZeroU32,
+    /// In any window of this length.
+    pub per: Span,
+    /// Whether it refuses.
+    #[serde(default)]
+    pub mode: LimitMode,
+    /// Instead of `[limits] on_store_error`.
+    pub on_store_error: Option<OnStoreError>,
+}
+
+impl Limit {
+    /// How many in which window.
+    pub const fn quota(self) -> Quota {
+        Quota {
+            requests: self.requests,
+            per: self.per,
+        }
+    }
+}
+
+impl From<Quota> for Limit {
+    fn from(quota: Quota) -> Self {
+        Self {
+            requests: quota.requests,
+            per: quota.per,
+            mode: LimitMode::Enforce,
+            on_store_error: None,
+        }
+    }
+}
+
+/// Whether a limit refuses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitMode {
+    /// A call over the limit is refused.
+    #[default]
+    Enforce,
+    /// A call over the limit goes on; the log says that it would have been refused.
+    Shadow,
+}
+
+/// What a limit does while the store that all instances share cannot be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnStoreError {
+    /// Each instance keeps its share of the limit.
+    Local,
+    /// Nothing is admitted.
+    Closed,
+    /// Everything is admitted.
+    Open,
+}
+
 /// Where a secret is kept. A configuration never holds the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretRef {

@@ -27,6 +27,7 @@ const FLOORS: &[&str] = &[
     "telemetry",
     "refusal",
     "audit",
+    "store",
     "secrets",
     "listen",
     "sandbox",

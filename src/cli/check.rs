@@ -18,7 +18,7 @@ pub(super) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Also read secrets in AWS, and sign in to Zoho
+    /// Also read secrets in AWS, connect to Redis, and sign in to Zoho
     #[arg(long)]
     online: bool,
 }
@@ -42,7 +42,7 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     println!("ok       secrets: found");
     let audit = Audit::start(&loaded.config.audit, Box::new(std::io::sink()));
-    let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
+    let mut app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     say_who_can_call(&app.auth.authenticator);
     for warning in app.tls.warnings() {
         println!("warning  {warning}");
@@ -50,6 +50,7 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     if app.tls.is_on() {
         println!("ok       TLS: certificate and key belong together");
     }
+    check_redis(&mut app, check.online).await?;
     if check.online {
         reach_issuers(&app.auth.authenticator).await?;
         app.handler.0.zoho.sign_in().await.context(
@@ -58,6 +59,19 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
         println!("ok       zoho: signed in");
     } else {
         println!("skipped  zoho: add --online to sign in there");
+    }
+    Ok(())
+}
+
+async fn check_redis(app: &mut App, online: bool) -> anyhow::Result<()> {
+    match app.redis.take() {
+        None => println!("ok       redis: none, so run one instance"),
+        Some(_) if !online => println!("skipped  redis: add --online to connect"),
+        Some(keeper) => {
+            let connected = keeper.connect_once().await;
+            connected.map_err(|unavailable| anyhow::anyhow!("redis: {}", unavailable.advice()))?;
+            println!("ok       redis: connected, takes writes");
+        }
     }
     Ok(())
 }

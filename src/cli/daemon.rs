@@ -7,6 +7,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
+    task::JoinSet,
     time::{Interval, MissedTickBehavior, interval},
 };
 
@@ -17,6 +18,7 @@ use crate::{
     listen::{self, Front, Outcome},
     router::router,
     setting::Span,
+    store::{AtStart, Unavailable},
 };
 
 /// Binds, with an error that says what to do.
@@ -28,7 +30,7 @@ pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Serves until SIGTERM or SIGINT, then drains. `ready` is called once the socket answers.
 pub(super) async fn run(
-    app: App,
+    mut app: App,
     listener: TcpListener,
     mut reload: Option<Reload>,
     ready: impl FnOnce() -> anyhow::Result<()>,
@@ -36,6 +38,7 @@ pub(super) async fn run(
     let mut signals = Signals::new()?;
     let routes = router(&app);
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
+    let shared = share_limits(&mut app).await?;
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
     let (refused, to_record) = mpsc::channel(REFUSED);
     let authenticator = app.auth.authenticator.clone();
@@ -60,6 +63,7 @@ pub(super) async fn run(
         reload.end().await;
     }
     watch.abort();
+    drop(shared);
     server.abort();
     app.audit().close().await;
     anyhow::ensure!(
@@ -67,6 +71,31 @@ pub(super) async fn run(
         "some calls were cut off at the end of the drain"
     );
     Ok(())
+}
+
+/// Connects to Redis, where there is one, and comes together with the other instances.
+async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
+    let mut tasks = JoinSet::new();
+    let Some(redis) = app.redis.take() else {
+        return Ok(tasks);
+    };
+    let limiter = Arc::clone(&app.limit.limiter);
+    tasks.spawn(redis.keep());
+    tasks.spawn(Arc::clone(&limiter).keep(app.audit().clone()));
+    let Err(Unavailable(cause)) = limiter.decided().await else {
+        return Ok(tasks);
+    };
+    anyhow::ensure!(
+        app.config.redis.at_start == AtStart::Degraded,
+        "redis: {cause}; {}. redis.at_start = \"degraded\" starts all the same",
+        cause.remedy()
+    );
+    if app.config.redis.expected_replicas.is_none() {
+        tracing::warn!(
+            "redis.expected_replicas is not set, so this instance takes itself for the only one"
+        );
+    }
+    Ok(tasks)
 }
 
 async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {

@@ -14,6 +14,7 @@ use crate::{
     config::{self, Config, Environment, Loaded},
     listen::Tls,
     sandbox::{Options, Sandbox},
+    store::Passwords,
     telemetry,
     zoho::Credentials,
 };
@@ -27,12 +28,18 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     config.zoho.accounts_url = Some(sandbox.url().to_owned());
     config.zoho.api_url = Some(sandbox.url().to_owned());
     let (keys, document) = fresh_keys(&config)?;
+    let redis = match environment.get("REDIS_URL") {
+        Some(url) => config.redis.use_url(url).context("REDIS_URL")?,
+        None => Passwords::default(),
+    };
     let secrets = Secrets {
         keys: Some(document.into()),
         key_source: None,
         issuers: Vec::new(),
         zoho: credentials(&sandbox),
         pseudonym_key: None,
+        redis,
+        base: PathBuf::new(),
         tls: Tls::off(),
     };
     let audit = Audit::start(&config.audit, Box::new(audit::stdout()?));

@@ -23,10 +23,13 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
         tracing::warn!("{warning}");
     }
     let url = format!("{}://{}", app.tls.scheme(), listener.local_addr()?);
-    tracing::info!(
-        url,
-        "listening; limits are kept in this process, so run one instance"
-    );
+    match app.redis {
+        Some(_) => tracing::info!(url, "listening; limits are to be shared over Redis"),
+        None => tracing::info!(
+            url,
+            "listening; limits are kept in this process, so run one instance, or set redis.url"
+        ),
+    }
     let reload = Reload::new(&app, &serve.config, &loaded, environment, source);
     let ready = Ready {
         url,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rules::Rules;
-use crate::{auth::User, setting::Quota};
+use crate::{auth::User, setting::Limit};
 
 /// The call that asks to be admitted.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +22,8 @@ pub struct Subject<'a> {
 pub struct Dimension {
     /// What callers are told was violated.
     pub name: &'static str,
-    /// The quota, where the dimension applies to the call.
-    pub quota: fn(&Rules, &Subject<'_>) -> Option<Quota>,
+    /// The limit, where the dimension applies to the call.
+    pub limit: fn(&Rules, &Subject<'_>) -> Option<Limit>,
     /// Whose window it is.
     pub whose: fn(&Subject<'_>) -> Whose,
 }
@@ -45,12 +45,12 @@ pub enum Whose {
 pub static DIMENSIONS: [Dimension; 4] = [
     Dimension {
         name: "global",
-        quota: |rules, _| Some(rules.global),
+        limit: |rules, _| Some(rules.global),
         whose: |_| Whose::Everybodys,
     },
     Dimension {
         name: "client",
-        quota: |rules, subject| {
+        limit: |rules, subject| {
             let own = rules.clients.get(subject.client).copied();
             Some(own.unwrap_or(rules.client))
         },
@@ -58,7 +58,7 @@ pub static DIMENSIONS: [Dimension; 4] = [
     },
     Dimension {
         name: "user",
-        quota: |rules, subject| subject.user.map(|_| rules.user),
+        limit: |rules, subject| subject.user.map(|_| rules.user),
         whose: |subject| match subject.user {
             Some(user) => Whose::Users(user.clone()),
             None => Whose::Everybodys,
@@ -66,7 +66,7 @@ pub static DIMENSIONS: [Dimension; 4] = [
     },
     Dimension {
         name: "client:tool",
-        quota: |rules, subject| rules.tools.get(subject.tool?).copied(),
+        limit: |rules, subject| rules.tools.get(subject.tool?).copied(),
         whose: |subject| {
             let tool = subject.tool.unwrap_or_default();
             Whose::ClientsTool(Arc::clone(subject.client), tool.into())

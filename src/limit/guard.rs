@@ -1,16 +1,18 @@
 //! Guard: how much a caller may call.
 
-use std::sync::Arc;
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use arc_swap::ArcSwap;
 use axum::{
     extract::{Request, State},
-    http::StatusCode,
     middleware::Next,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 
-use super::{Answer, Limiter, Subject, Verdict};
+use super::{Admission, Answer, InFlight, Limiter, Subject, Verdict};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::Caller,
@@ -30,6 +32,17 @@ pub struct Gate {
     /// The tools that exist, whose names may be logged.
     pub tools: Arc<[Permission]>,
     pub audit: Audit,
+}
+
+/// A call's place among the calls in flight.
+#[derive(Clone, Debug)]
+pub struct Seat(Arc<Mutex<Option<InFlight>>>);
+
+impl Seat {
+    /// For the handler to hold until the call is over; `None` when there was no place left.
+    pub fn take(&self) -> Option<InFlight> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// A refusal that the handler has to tell as a tool result.
@@ -62,31 +75,38 @@ pub async fn limit(
         tool: call.tool(),
         request_id: peer.request_id,
     };
-    let verdict = gate.limiter.admit(&subject).await;
+    let Admission { verdict, in_flight } = gate.limiter.admit(&subject).await;
+    let record = |event| gate.audit.record(caller.sign(peer.sign(event)));
+    if let Some(policy) = verdict.shadow_policy() {
+        record(gate.would_refuse(policy, call)).await;
+    }
     let headers = verdict.headers();
     if !verdict.is_admitted() {
-        gate.audit
-            .record(caller.sign(peer.sign(gate.refused(&verdict, call))))
-            .await;
-        if !call.is_request() {
-            // Nobody waits for an answer, and an error would end some clients.
-            return Ok(StatusCode::ACCEPTED.into_response());
+        record(gate.refused(&verdict, call)).await;
+    }
+    let refused = !verdict.is_admitted() && !verdict.is_busy();
+    let refused = refused.then(|| over(&verdict, call));
+    let in_band = peer.door == Door::Messages || **gate.answer.load() == Answer::ToolError;
+    let in_band = in_band && call.tool().is_some();
+    let extensions = request.extensions_mut();
+    match refused {
+        Some(over) if in_band => {
+            extensions.insert(Refused(Arc::new(over)));
         }
-        let over = over(&verdict, call);
-        let in_band = peer.door == Door::Messages || **gate.answer.load() == Answer::ToolError;
-        if !in_band || call.tool().is_none() {
-            return Err(Refusal::OverLimit(Box::new(over)));
+        Some(over) => return Err(Refusal::OverLimit(Box::new(over))),
+        None => {
+            extensions.insert(Seat(Arc::new(Mutex::new(in_flight))));
         }
-        request.extensions_mut().insert(Refused(Arc::new(over)));
     }
     let mut response = next.run(request).await;
     response.headers_mut().extend(headers);
     Ok(response)
 }
 
-/// A ping keeps a session alive, and a cancellation ends work: neither may be refused.
+/// A ping keeps a session alive. Nobody waits for an answer to a notification, so that a refusal
+/// would be lost, and some end work.
 fn is_exempt(call: &Call) -> bool {
-    matches!(&*call.method, "ping" | "notifications/cancelled")
+    &*call.method == "ping" || !call.is_request()
 }
 
 fn over(verdict: &Verdict, call: &Call) -> OverLimit {
@@ -101,13 +121,27 @@ fn over(verdict: &Verdict, call: &Call) -> OverLimit {
 
 impl Gate {
     fn refused(&self, verdict: &Verdict, call: &Call) -> Event {
-        // A name that is no tool's is the caller's text, so it is not written.
-        let known = |name: &str| self.tools.iter().find(|known| known.tool == name);
         Event {
-            tool_name: call.tool().and_then(known).map(|known| known.tool.into()),
+            tool_name: self.tool_name(call),
             policy: Some(verdict.policy().into()),
             retry_after_seconds: verdict.retry_after_seconds(),
             ..Event::new(Kind::RateLimitExceeded)
         }
+    }
+
+    fn would_refuse(&self, policy: String, call: &Call) -> Event {
+        Event {
+            tool_name: self.tool_name(call),
+            policy: Some(policy.into()),
+            reason: Some("shadow".into()),
+            ..Event::new(Kind::RateLimitExceeded)
+        }
+    }
+
+    /// A name that is no tool's is the caller's text, so it is not written.
+    fn tool_name(&self, call: &Call) -> Option<Cow<'static, str>> {
+        let name = call.tool()?;
+        let known = self.tools.iter().find(|known| known.tool == name)?;
+        Some(known.tool.into())
     }
 }

@@ -1,14 +1,57 @@
-//! Calls in flight for each client.
+//! Calls in flight, for each client and in total. With Redis each also holds a place there, which
+//! is given up for lost when this process no longer says that it is taken.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-/// Counts the calls in flight. Holds no more clients than there are calls.
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::{rules::Room, verdict::Busy};
+
+/// Counts the calls in flight. Holds no more clients than there are calls, but for those whose
+/// places have yet to be given back.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Calls {
-    by_client: Arc<Mutex<HashMap<Arc<str>, u32>>>,
+pub(super) struct Calls(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    counts: Mutex<Counts>,
+    given_back: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: u32,
+    by_client: HashMap<Arc<str>, Count>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    calls: u32,
+    /// Places that are taken in Redis.
+    taken: HashSet<Place>,
+    /// Places that Redis still believes to be taken.
+    free: Vec<Place>,
+}
+
+/// A call's name in Redis: the half of its id that is random.
+pub(super) type Place = [u8; 8];
+
+/// The place of a call.
+pub(super) fn place(id: &Uuid) -> Place {
+    id.as_u64_pair().1.to_be_bytes()
+}
+
+/// One client's places in Redis.
+#[derive(Debug)]
+pub(super) struct Places {
+    pub(super) client: Arc<str>,
+    pub(super) taken: Vec<Place>,
+    pub(super) free: Vec<Place>,
 }
 
 /// One call in flight; over when this is dropped.
@@ -16,64 +59,188 @@ pub(super) struct Calls {
 pub struct InFlight {
     calls: Calls,
     client: Arc<str>,
+    place: Option<Place>,
 }
 
 impl Calls {
-    pub(super) fn enter(&self, client: &Arc<str>, limit: u32) -> Option<InFlight> {
+    /// Lets a call begin, unless as many as may are in flight.
+    pub(super) fn enter(&self, client: &Arc<str>, room: Room) -> Result<InFlight, Busy> {
         {
-            let mut by_client = self.lock();
-            let count = by_client.entry(Arc::clone(client)).or_default();
-            if *count >= limit {
-                return None;
+            let mut counts = self.lock();
+            let count = counts.by_client.get(client).map_or(0, |count| count.calls);
+            if count >= room.client {
+                return Err(Busy::Client(room.client));
             }
-            *count += 1;
+            if counts.total >= room.total {
+                return Err(Busy::Everybody(room.total));
+            }
+            counts.total += 1;
+            counts
+                .by_client
+                .entry(Arc::clone(client))
+                .or_default()
+                .calls += 1;
         }
-        Some(InFlight {
+        Ok(InFlight {
             calls: self.clone(),
             client: Arc::clone(client),
+            place: None,
         })
     }
 
-    fn leave(&self, client: &Arc<str>) {
-        let mut by_client = self.lock();
-        if let Some(count) = by_client.get_mut(client) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                by_client.remove(client);
+    /// The places of a client that its next question gives back. They stay on the list until that
+    /// is done: another question that overtakes this one gives them back as well.
+    pub(super) fn free(&self, client: &Arc<str>) -> Vec<Place> {
+        let counts = self.lock();
+        let count = counts.by_client.get(client);
+        count.map_or_else(Vec::new, |count| count.free.clone())
+    }
+
+    /// They are given back.
+    pub(super) fn gave_back(&self, client: &Arc<str>, places: &[Place]) {
+        if places.is_empty() {
+            return;
+        }
+        let mut counts = self.lock();
+        if let Some(count) = counts.by_client.get_mut(client) {
+            count.free.retain(|place| !places.contains(place));
+            if count.is_idle() {
+                counts.by_client.remove(client);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, u32>> {
-        self.by_client
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// All clients' places.
+    pub(super) fn places(&self) -> Vec<Places> {
+        let counts = self.lock();
+        let places = counts.by_client.iter().map(|(client, count)| Places {
+            client: Arc::clone(client),
+            taken: count.taken.iter().copied().collect(),
+            free: count.free.clone(),
+        });
+        places
+            .filter(|places| !places.taken.is_empty() || !places.free.is_empty())
+            .collect()
+    }
+
+    /// Waits until there are places to give back.
+    pub(super) async fn given_back(&self) {
+        self.0.given_back.notified().await;
+    }
+
+    fn leave(&self, client: &Arc<str>, place: Option<Place>) {
+        let mut counts = self.lock();
+        counts.total = counts.total.saturating_sub(1);
+        let Some(count) = counts.by_client.get_mut(client) else {
+            return;
+        };
+        count.calls = count.calls.saturating_sub(1);
+        if let Some(place) = place {
+            count.taken.remove(&place);
+            // Without Redis nobody asks for them, and there they run out by themselves.
+            if count.free.len() < MAX_FREE {
+                count.free.push(place);
+            }
+            self.0.given_back.notify_one();
+        }
+        if count.is_idle() {
+            counts.by_client.remove(client);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.0.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Count {
+    fn is_idle(&self) -> bool {
+        self.calls == 0 && self.free.is_empty()
+    }
+}
+
+impl InFlight {
+    /// Redis may hold a place for it, which has to be kept and given back.
+    pub(super) fn has_place(&mut self, place: Place) {
+        self.place = Some(place);
+        let mut counts = self.calls.lock();
+        if let Some(count) = counts.by_client.get_mut(&self.client) {
+            count.taken.insert(place);
+        }
+    }
+
+    /// Redis holds no place for it after all.
+    pub(super) fn has_none(&mut self) {
+        if let Some(place) = self.place.take() {
+            let mut counts = self.calls.lock();
+            if let Some(count) = counts.by_client.get_mut(&self.client) {
+                count.taken.remove(&place);
+            }
+        }
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.calls.leave(&self.client);
+        self.calls.leave(&self.client, self.place);
     }
 }
+
+/// How long Redis keeps a place that nobody speaks for.
+pub(super) const KEEP: Duration = Duration::from_secs(15);
+const MAX_FREE: usize = 256;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ROOM: Room = Room {
+        client: 3,
+        total: 5,
+    };
+
     #[test]
     fn a_client_has_so_many_calls_in_flight_and_others_are_not_concerned() {
         let calls = Calls::default();
         let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
-        let held: Vec<InFlight> = (0..3).map_while(|_| calls.enter(&one, 3)).collect();
-        assert_eq!(held.len(), 3);
-        assert!(calls.enter(&one, 3).is_none());
-        assert!(calls.enter(&other, 3).is_some());
+        let held: Vec<InFlight> = (0..3).map(|_| calls.enter(&one, ROOM).unwrap()).collect();
+        assert_eq!(calls.enter(&one, ROOM).unwrap_err(), Busy::Client(3));
+        assert!(calls.enter(&other, ROOM).is_ok());
         drop(held);
-        assert!(calls.enter(&one, 3).is_some());
+        assert!(calls.enter(&one, ROOM).is_ok());
         assert!(
-            calls.lock().is_empty(),
+            calls.lock().by_client.is_empty(),
             "nothing is kept of clients at rest"
         );
+        assert_eq!(calls.lock().total, 0);
+    }
+
+    #[test]
+    fn all_clients_together_have_so_many() {
+        let calls = Calls::default();
+        let clients: [Arc<str>; 3] = ["one".into(), "two".into(), "three".into()];
+        let held: Vec<_> = (0..5)
+            .map(|n| calls.enter(&clients[n % 3], ROOM).unwrap())
+            .collect();
+        assert_eq!(
+            calls.enter(&clients[2], ROOM).unwrap_err(),
+            Busy::Everybody(5)
+        );
+        drop(held);
+        assert!(calls.enter(&clients[2], ROOM).is_ok());
+    }
+
+    #[test]
+    fn a_place_is_taken_until_the_call_is_over_and_given_back_once() {
+        let calls = Calls::default();
+        let client: Arc<str> = "one".into();
+        let mut call = calls.enter(&client, ROOM).unwrap();
+        call.has_place([7; 8]);
+        assert_eq!(calls.places()[0].taken, [[7; 8]]);
+        drop(call);
+        assert_eq!(calls.free(&client), [[7; 8]]);
+        calls.gave_back(&client, &[[7; 8]]);
+        assert!(calls.free(&client).is_empty() && calls.places().is_empty());
+        assert!(calls.lock().by_client.is_empty());
     }
 }

@@ -1,115 +1,34 @@
-//! The limiter in this process's memory.
+//! The windows in this process's memory: all there is without Redis, and with it what this
+//! instance has admitted itself.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::HashMap;
 
-use arc_swap::ArcSwap;
+use uuid::Uuid;
 
 use super::{
-    dimension::{DIMENSIONS, Dimension, Subject, Whose},
-    in_flight::{Calls, InFlight},
-    rules::Rules,
-    verdict::{Standing, Verdict},
+    claim::{Claim, Key, verdict},
+    dimension::Whose,
+    rules::share,
+    verdict::Verdict,
     window::{Outlook, Window},
 };
-use crate::setting::Quota;
+use crate::setting::OnStoreError;
 
-/// Admits calls within the rules, all dimensions or none: a refused call is counted nowhere.
-pub struct Limiter {
-    rules: ArcSwap<Rules>,
-    windows: Mutex<Windows>,
-    calls: Calls,
-    started: Instant,
+/// How much this instance may admit by itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Alone {
+    /// There is no other instance.
+    Whole,
+    /// There are others, and no way to ask what they admit.
+    Share {
+        replicas: u32,
+        /// For limits that do not say it themselves.
+        on_store_error: OnStoreError,
+    },
 }
 
-impl Limiter {
-    /// Starts with empty windows.
-    pub fn new(rules: Rules) -> Self {
-        Self {
-            rules: ArcSwap::from_pointee(rules),
-            windows: Mutex::new(Windows::new(MAX_KEYS)),
-            calls: Calls::default(),
-            started: Instant::now(),
-        }
-    }
-
-    /// Takes other rules from now on. What was counted stays counted.
-    pub fn reload(&self, rules: Rules) {
-        self.rules.store(Arc::new(rules));
-    }
-
-    /// Counts a call, or says when to come back.
-    pub async fn admit(&self, subject: &Subject<'_>) -> Verdict {
-        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.admit_at(now, subject)
-    }
-
-    /// Lets a call of the client begin, unless as many as may are in flight.
-    pub fn enter(&self, client: &Arc<str>) -> Option<InFlight> {
-        self.calls.enter(client, self.rules.load().in_flight)
-    }
-
-    /// Calls that one client may have in flight.
-    pub fn in_flight_limit(&self) -> u32 {
-        self.rules.load().in_flight
-    }
-
-    fn admit_at(&self, now: u64, subject: &Subject<'_>) -> Verdict {
-        let claims = claims(&self.rules.load(), subject);
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        windows.admit(now, claims, subject.request_id)
-    }
-}
-
-/// A place in one window that a call has to have.
-struct Claim {
-    dimension: &'static Dimension,
-    quota: Quota,
-    key: Key,
-}
-
-type Key = (&'static str, Whose);
-
-fn claims(rules: &Rules, subject: &Subject<'_>) -> Vec<Claim> {
-    let claim = |dimension: &'static Dimension| {
-        Some(Claim {
-            dimension,
-            quota: (dimension.quota)(rules, subject)?,
-            key: (dimension.name, (dimension.whose)(subject)),
-        })
-    };
-    DIMENSIONS.iter().filter_map(claim).collect()
-}
-
-impl Claim {
-    fn limit(&self) -> u32 {
-        self.quota.requests.get()
-    }
-
-    fn span(&self) -> u64 {
-        millis(self.quota.per.duration())
-    }
-
-    fn standing(&self, outlook: Outlook, admitted: bool) -> Standing {
-        let taken = u32::from(admitted && !outlook.counted);
-        let reset = match outlook.reset {
-            0 if admitted => self.span(),
-            reset => reset,
-        };
-        Standing {
-            name: self.dimension.name,
-            quota: self.quota,
-            remaining: outlook.free.saturating_sub(taken),
-            reset: Duration::from_millis(reset),
-            violated: outlook.wait > 0,
-        }
-    }
-}
-
-struct Windows {
+/// All windows.
+pub(super) struct Windows {
     by_key: HashMap<Key, Window>,
     capacity: usize,
     now: u64,
@@ -117,43 +36,102 @@ struct Windows {
 }
 
 impl Windows {
-    fn new(capacity: usize) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             by_key: HashMap::new(),
-            capacity,
+            capacity: MAX_KEYS,
             now: 0,
             swept: 0,
         }
     }
 
-    fn admit(&mut self, now: u64, mut claims: Vec<Claim>, id: uuid::Uuid) -> Verdict {
-        // Two threads may read the clock in one order and take the lock in the other.
-        self.now = self.now.max(now);
-        let now = self.now;
+    /// Counts a call in all windows or in none: a refused call is counted nowhere.
+    pub(super) fn admit(
+        &mut self,
+        now: u64,
+        mut claims: Vec<Claim>,
+        id: Uuid,
+        alone: Alone,
+    ) -> Verdict {
+        let now = self.advance(now);
         self.find_places(&mut claims);
         let outlooks: Vec<Outlook> = claims
             .iter()
-            .map(|claim| match self.by_key.get_mut(&claim.key) {
-                Some(window) => window.look(now, claim.limit(), claim.span(), &id),
-                None => Window::empty(claim.limit()),
-            })
+            .map(|claim| self.look(now, claim, &id, alone))
             .collect();
-        let wait = outlooks.iter().map(|outlook| outlook.wait).max();
-        let retry_after = wait.filter(|&wait| wait > 0).map(Duration::from_millis);
-        let admitted = retry_after.is_none();
-        let standings = claims
-            .iter()
-            .zip(outlooks)
-            .map(|(claim, outlook)| claim.standing(outlook, admitted))
-            .collect();
-        if admitted {
-            for claim in claims {
+        let verdict = verdict(&claims, &outlooks);
+        if verdict.is_admitted() {
+            self.take(now, claims, &outlooks, id);
+        }
+        verdict
+    }
+
+    /// Counts a call that was admitted elsewhere.
+    pub(super) fn record(
+        &mut self,
+        now: u64,
+        mut claims: Vec<Claim>,
+        outlooks: &[Outlook],
+        id: Uuid,
+    ) {
+        let now = self.advance(now);
+        self.find_places(&mut claims);
+        self.take(now, claims, outlooks, id);
+    }
+
+    /// The windows that hold anything.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        self.by_key.keys().cloned().collect()
+    }
+
+    /// A window's span, and its calls with the milliseconds since each was admitted.
+    pub(super) fn calls(&self, now: u64, key: &Key) -> Option<(u64, Vec<(u64, Uuid)>)> {
+        let window = self.by_key.get(key)?;
+        Some((window.span(), window.ages(now.max(self.now))))
+    }
+
+    /// Two threads may read the clock in one order and take the lock in the other.
+    fn advance(&mut self, now: u64) -> u64 {
+        self.now = self.now.max(now);
+        self.now
+    }
+
+    fn look(&mut self, now: u64, claim: &Claim, id: &Uuid, alone: Alone) -> Outlook {
+        let (limit, otherwise) = match alone {
+            Alone::Whole => (claim.requests(), OnStoreError::Local),
+            Alone::Share {
+                replicas,
+                on_store_error,
+            } => (
+                share(claim.requests(), replicas),
+                claim.limit.on_store_error.unwrap_or(on_store_error),
+            ),
+        };
+        let outlook = match self.by_key.get_mut(&claim.key) {
+            Some(window) => window.look(now, limit, claim.span(), id),
+            None => Window::empty(limit),
+        };
+        match otherwise {
+            OnStoreError::Local => outlook,
+            OnStoreError::Open => Outlook { wait: 0, ..outlook },
+            OnStoreError::Closed => Outlook {
+                free: 0,
+                wait: CLOSED_WAIT,
+                ..outlook
+            },
+        }
+    }
+
+    fn take(&mut self, now: u64, claims: Vec<Claim>, outlooks: &[Outlook], id: Uuid) {
+        for (claim, outlook) in claims.into_iter().zip(outlooks) {
+            if Claim::is_taken(outlook) {
                 let span = claim.span();
-                let window = self.by_key.entry(claim.key).or_default();
-                window.record(now, span, id);
+                self.by_key
+                    .entry(claim.key)
+                    .or_default()
+                    .record(now, span, id);
             }
         }
-        Verdict::new(standings, retry_after)
     }
 
     /// Names of clients and tools come from the configuration, but a token may name any user:
@@ -185,16 +163,24 @@ impl Windows {
             self.by_key.retain(|_, window| !window.is_idle(now));
         }
     }
-}
 
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+    #[cfg(test)]
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            capacity,
+            ..Self::new()
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_key.len()
+    }
 }
 
 const MAX_KEYS: usize = 100_000;
 /// In milliseconds.
-const SWEEP_EVERY: u64 = 60_000;
+pub(super) const SWEEP_EVERY: u64 = 60_000;
 const SWEEP_EVERY_WHEN_FULL: u64 = 1_000;
-
-#[cfg(test)]
-mod tests;
+/// When to ask again while nothing is admitted, in milliseconds.
+const CLOSED_WAIT: u64 = 1_000;

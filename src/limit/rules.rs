@@ -9,25 +9,29 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::setting::Quota;
+use crate::setting::{Limit, OnStoreError, Quota};
 
 /// `[limits]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// For all callers together.
-    pub global: Quota,
+    pub global: Limit,
     /// For each client.
-    pub client: Quota,
+    pub client: Limit,
     /// For each person behind a client; as much as a client has when it is left out.
-    pub user: Option<Quota>,
+    pub user: Option<Limit>,
     /// For each client and each of the tools named, beside what the client has for all tools.
     #[serde(default)]
-    pub tools: BTreeMap<String, Quota>,
+    pub tools: BTreeMap<String, Limit>,
     /// Failed logins for each address: a burst of so many, then so many in each span.
     pub failed_logins: Quota,
     /// Calls that one client may have in flight.
     pub in_flight: NonZeroU32,
+    /// Calls that all clients together may have in flight.
+    pub in_flight_total: NonZeroU32,
+    /// What a limit that does not say so itself does while Redis cannot be asked.
+    pub on_store_error: OnStoreError,
     /// How a refusal is answered.
     pub answer: Answer,
 }
@@ -49,7 +53,7 @@ impl Config {
             ("limits.global", Some(self.global)),
             ("limits.client", Some(self.client)),
             ("limits.user", self.user),
-            ("limits.failed_logins", Some(self.failed_logins)),
+            ("limits.failed_logins", Some(self.failed_logins.into())),
         ];
         let fixed = fixed
             .into_iter()
@@ -67,24 +71,48 @@ impl Config {
     }
 }
 
+/// How many calls may be in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) client: u32,
+    pub(super) total: u32,
+}
+
+impl Room {
+    /// One instance's part of it.
+    pub(super) fn share(self, replicas: u32) -> Self {
+        Self {
+            client: share(self.client, replicas),
+            total: share(self.total, replicas),
+        }
+    }
+}
+
+/// One instance's part of a limit: together they never have more than the whole, but that each
+/// has one at least.
+pub(super) fn share(limit: u32, replicas: u32) -> u32 {
+    (limit / replicas.max(1)).max(1)
+}
+
 /// The limits in force: the section, and what single clients have instead of `client`.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    pub(super) global: Quota,
-    pub(super) client: Quota,
-    pub(super) user: Quota,
-    pub(super) tools: HashMap<Arc<str>, Quota>,
-    pub(super) clients: HashMap<Arc<str>, Quota>,
-    pub(super) in_flight: u32,
+    pub(super) global: Limit,
+    pub(super) client: Limit,
+    pub(super) user: Limit,
+    pub(super) tools: HashMap<Arc<str>, Limit>,
+    pub(super) clients: HashMap<Arc<str>, Limit>,
+    pub(super) in_flight: Room,
+    pub(super) on_store_error: OnStoreError,
 }
 
 impl Rules {
     /// `clients` are the clients that have limits of their own.
     pub fn new(
         config: &Config,
-        clients: impl IntoIterator<Item = (Arc<str>, Quota)>,
+        clients: impl IntoIterator<Item = (Arc<str>, Limit)>,
     ) -> Result<Self, Vec<BadLimit>> {
-        let clients: HashMap<Arc<str>, Quota> = clients.into_iter().collect();
+        let clients: HashMap<Arc<str>, Limit> = clients.into_iter().collect();
         let bad = clients
             .iter()
             .map(|(client, &quota)| (format!("clients.{client}.limits"), quota))
@@ -100,7 +128,11 @@ impl Rules {
                 .map(|(tool, &quota)| (tool.as_str().into(), quota))
                 .collect(),
             clients,
-            in_flight: config.in_flight.get(),
+            in_flight: Room {
+                client: config.in_flight.get(),
+                total: config.in_flight_total.get(),
+            },
+            on_store_error: config.on_store_error,
         })
     }
 }
@@ -117,7 +149,7 @@ pub enum BadLimit {
     UnknownTool { tool: String },
 }
 
-fn bad_quota((key, quota): (String, Quota)) -> Option<BadLimit> {
+fn bad_quota((key, quota): (String, Limit)) -> Option<BadLimit> {
     if quota.per.duration() > MAX_WINDOW {
         Some(BadLimit::TooLong { key })
     } else if quota.requests.get() > MAX_REQUESTS {
@@ -142,12 +174,15 @@ const MAX_REQUESTS: u32 = 1_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::LimitMode;
 
     fn config(text: &str) -> Result<Config, toml::de::Error> {
         toml::from_str(&format!(
             "client = {{ requests = 60, per = \"1m\" }}
              failed_logins = {{ requests = 10, per = \"1m\" }}
              in_flight = 32
+             in_flight_total = 500
+             on_store_error = \"local\"
              {text}"
         ))
     }
@@ -190,11 +225,31 @@ mod tests {
             requests: 1.try_into().unwrap(),
             per: "2d".parse().unwrap(),
         };
-        let bad = Rules::new(&config, [("agent".into(), own)]).unwrap_err();
+        let bad = Rules::new(&config, [("agent".into(), own.into())]).unwrap_err();
         assert_eq!(
             bad[0].to_string(),
             "clients.agent.limits.per is longer than 24h"
         );
+    }
+
+    #[test]
+    fn a_limit_may_be_tried_out_and_may_say_what_it_does_without_redis() {
+        let config = config(
+            "answer = \"http\"
+             global = { requests = 9, per = \"1s\", mode = \"shadow\", on_store_error = \"closed\" }",
+        )
+        .unwrap();
+        assert_eq!(config.global.mode, LimitMode::Shadow);
+        assert_eq!(config.global.on_store_error, Some(OnStoreError::Closed));
+        assert_eq!(config.client.mode, LimitMode::Enforce);
+    }
+
+    #[test]
+    fn shares_never_add_up_to_more_than_the_whole() {
+        for (limit, replicas) in [(60, 2), (61, 2), (500, 3), (10, 10)] {
+            assert!(share(limit, replicas) * replicas <= limit);
+        }
+        assert_eq!((share(60, 0), share(60, 1), share(2, 5)), (60, 60, 1));
     }
 
     #[test]

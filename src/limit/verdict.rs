@@ -11,7 +11,17 @@ use crate::setting::Quota;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     standings: Vec<Standing>,
+    shadowed: Vec<Standing>,
     retry_after: Option<Duration>,
+    busy: Option<Busy>,
+}
+
+/// Too many calls are in flight: how many may be, of this client or of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Busy {
+    Client(u32),
+    Everybody(u32),
 }
 
 /// How one dimension stands.
@@ -28,11 +38,16 @@ pub struct Standing {
     pub reset: Duration,
     /// It refuses the call.
     pub violated: bool,
+    /// It only watches, so it would have refused.
+    pub shadow: bool,
 }
 
 impl Verdict {
     /// `retry_after` is set when any dimension refuses.
-    pub(super) fn new(mut standings: Vec<Standing>, retry_after: Option<Duration>) -> Self {
+    pub(super) fn new(standings: Vec<Standing>, retry_after: Option<Duration>) -> Self {
+        let (mut shadowed, mut standings): (Vec<_>, Vec<_>) =
+            standings.into_iter().partition(|standing| standing.shadow);
+        shadowed.retain(|standing| standing.violated);
         if let Some(latest) = retry_after {
             for standing in &mut standings {
                 standing.reset = standing.reset.min(latest);
@@ -40,13 +55,28 @@ impl Verdict {
         }
         Self {
             standings,
+            shadowed,
             retry_after,
+            busy: None,
+        }
+    }
+
+    /// No place is free for another call in flight.
+    pub(super) fn busy(busy: Busy) -> Self {
+        Self {
+            busy: Some(busy),
+            ..Self::new(Vec::new(), None)
         }
     }
 
     /// Whether the call may go on.
     pub fn is_admitted(&self) -> bool {
-        self.retry_after.is_none()
+        self.retry_after.is_none() && self.busy.is_none()
+    }
+
+    /// Whether it may not because too many calls are in flight.
+    pub fn is_busy(&self) -> bool {
+        self.busy.is_some()
     }
 
     /// When the call would be admitted, if nothing else came in between. `None` when it is now.
@@ -62,6 +92,11 @@ impl Verdict {
     /// How each dimension that applies stands.
     pub fn standings(&self) -> &[Standing] {
         &self.standings
+    }
+
+    /// The dimensions that only watch and would have refused, as `client, 60 per 1m`.
+    pub fn shadow_policy(&self) -> Option<String> {
+        (!self.shadowed.is_empty()).then(|| policy(self.shadowed.iter()))
     }
 
     /// The dimensions that refuse.
@@ -87,9 +122,11 @@ impl Verdict {
             .retry_after_seconds()
             .map(|wait| (RETRY_AFTER, HeaderValue::from(wait)));
         texts
-            .map(|(name, text)| Some((name.clone(), HeaderValue::try_from(text).ok()?)))
             .into_iter()
-            .flatten()
+            .filter(|(_, text)| !text.is_empty())
+            .filter_map(|(name, text)| Some((name.clone(), HeaderValue::try_from(text).ok()?)))
+            .collect::<Vec<_>>()
+            .into_iter()
             .chain(retry_after)
     }
 
@@ -104,13 +141,11 @@ impl Verdict {
 
     /// The quotas that refuse, as `client, 60 per 1m`.
     pub fn policy(&self) -> String {
-        let quotas: Vec<String> = self
-            .refusing()
-            .map(|Standing { name, quota, .. }| {
-                format!("{name}, {} per {}", quota.requests, quota.per)
-            })
-            .collect();
-        quotas.join("; ")
+        match self.busy {
+            Some(Busy::Client(limit)) => format!("in_flight, {limit}"),
+            Some(Busy::Everybody(limit)) => format!("in_flight_total, {limit}"),
+            None => policy(self.refusing()),
+        }
     }
 
     /// The `data` of the JSON-RPC error.
@@ -124,6 +159,13 @@ impl Verdict {
     fn refusing(&self) -> impl Iterator<Item = &Standing> {
         self.standings.iter().filter(|standing| standing.violated)
     }
+}
+
+fn policy<'a>(standings: impl Iterator<Item = &'a Standing>) -> String {
+    let quotas: Vec<String> = standings
+        .map(|Standing { name, quota, .. }| format!("{name}, {} per {}", quota.requests, quota.per))
+        .collect();
+    quotas.join("; ")
 }
 
 /// Whole seconds, never too few.
@@ -157,6 +199,7 @@ mod tests {
             remaining,
             reset: Duration::from_millis(reset),
             violated: remaining == 0,
+            shadow: false,
         }
     }
 
@@ -211,6 +254,27 @@ mod tests {
             "\"global\";r=3;t=7, \"client\";r=0;t=7",
             "no item names a time after Retry-After"
         );
+    }
+
+    #[test]
+    fn a_limit_that_only_watches_is_for_the_log_and_not_for_the_caller() {
+        let shadow = Standing {
+            shadow: true,
+            ..standing("client", 60, "1m", 0, 7)
+        };
+        let verdict = Verdict::new(vec![standing("global", 500, "1m", 9, 1), shadow], None);
+        assert!(verdict.is_admitted());
+        assert_eq!(header(&verdict, "ratelimit").unwrap(), "\"global\";r=9;t=1");
+        assert_eq!(verdict.violated().count(), 0);
+        assert_eq!(verdict.shadow_policy().unwrap(), "client, 60 per 1m");
+    }
+
+    #[test]
+    fn a_client_that_is_busy_has_no_window_to_wait_for() {
+        let verdict = Verdict::busy(Busy::Client(32));
+        assert!(!verdict.is_admitted() && verdict.is_busy());
+        assert_eq!(verdict.headers().count(), 0);
+        assert_eq!(verdict.policy(), "in_flight, 32");
     }
 
     #[test]

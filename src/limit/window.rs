@@ -71,6 +71,20 @@ impl Window {
         }
     }
 
+    /// In milliseconds.
+    pub fn span(&self) -> u64 {
+        self.span
+    }
+
+    /// The calls that still count, with the milliseconds since each was counted.
+    pub fn ages(&self, now: u64) -> Vec<(u64, Uuid)> {
+        self.log
+            .iter()
+            .map(|&(at, id)| (now.saturating_sub(at), id))
+            .filter(|(age, _)| *age < self.span)
+            .collect()
+    }
+
     /// Whether nothing in it counts any more.
     pub fn is_idle(&self, now: u64) -> bool {
         self.log

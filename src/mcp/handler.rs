@@ -16,10 +16,10 @@ use rmcp::{
 
 use super::execution::Execution;
 use crate::{
-    audit::{Audit, Event, Kind, Redactor},
+    audit::{Audit, Redactor},
     auth::Caller,
     call::Call,
-    limit::{Limiter, Refused},
+    limit::{Refused, Seat},
     listen::{Drain, Peer},
     permit::{self, Decision, Policy},
     setting::Span,
@@ -33,7 +33,6 @@ pub struct Desk {
     pub zoho: Zoho,
     pub audit: Audit,
     pub redactor: Redactor,
-    pub limiter: Arc<Limiter>,
     pub policy: Arc<ArcSwap<Policy>>,
     pub idempotency: Idempotency,
     pub tool_timeout: Span,
@@ -122,8 +121,8 @@ impl ServerHandler for Handler {
         let row = tools::find(&request.name)
             .filter(|row| row.name == grant.tool())
             .ok_or_else(out_of_order)?;
-        let Some(_place) = self.0.limiter.enter(&ticket.caller.client) else {
-            self.0.crowded(&ticket, row.name).await;
+        let seat = parts.extensions.get::<Seat>().ok_or_else(out_of_order)?;
+        let Some(_in_flight) = seat.take() else {
             return Ok(failed("Too many calls of this client are running. Wait for one to finish, then try again.").into());
         };
         let _draining = self.0.drain.call();
@@ -147,19 +146,6 @@ impl ServerHandler for Handler {
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
         tools::find(name).map(|row| row.definition.clone())
-    }
-}
-
-impl Desk {
-    /// Records a call that found no room beside those in flight.
-    async fn crowded(&self, ticket: &Ticket, tool: &'static str) {
-        let event = Event {
-            tool_name: Some(tool.into()),
-            policy: Some(format!("in_flight, {}", self.limiter.in_flight_limit()).into()),
-            ..Event::new(Kind::RateLimitExceeded)
-        };
-        let event = ticket.caller.sign(ticket.peer.sign(event));
-        self.audit.record(event).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Roles and clients, as the configuration spells them.
 
 use super::{Effect, Permission};
-use crate::{auth::Credentials, setting::Quota};
+use crate::{auth::Credentials, setting::Limit};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 /// `[roles.NAME]`
@@ -34,7 +34,7 @@ pub struct Client {
     #[serde(default)]
     pub visibility: Visibility,
     /// Instead of `[limits] client`.
-    pub limits: Option<Quota>,
+    pub limits: Option<Limit>,
     /// The name in its client certificate, as `[auth.mtls] identity` says which.
     pub certificate: Option<Box<str>>,
     /// How it has to prove itself.

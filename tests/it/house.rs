@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
@@ -29,7 +29,7 @@ pub(crate) struct House {
     pub(crate) zoho: Zoho,
     daemon: Process,
     environment: BTreeMap<String, String>,
-    folder: Folder,
+    folder: Arc<Folder>,
     sandbox: Option<Process>,
 }
 
@@ -115,7 +115,7 @@ impl House {
             zoho: Zoho::new(&ready["zoho"]),
             daemon,
             environment: BTreeMap::new(),
-            folder,
+            folder: folder.into(),
             sandbox: None,
         }
     }
@@ -139,7 +139,7 @@ impl House {
         let (sandbox, zoho) = sandbox(&folder).await;
         let keys = [SUPPORT, REPORTING, DASHBOARD]
             .map(|client| (client.to_owned(), new_key(&folder, client)));
-        let config = folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
+        folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
         folder.write("zoho.json", &zoho.daemon_credentials.to_string());
         if let Some(take) = setup.credentials.take() {
             take(&zoho.daemon_credentials);
@@ -150,7 +150,44 @@ impl House {
         setup
             .set("zoho.accounts_url", &zoho.url)
             .set("zoho.api_url", &zoho.url);
-        let ready = folder.path("daemon.json");
+        let daemon = Self::serve(&folder, "daemon.json", &setup).await;
+        Self {
+            url: daemon.0,
+            keys: keys.into(),
+            zoho,
+            daemon: daemon.1,
+            environment: setup.environment,
+            folder: folder.into(),
+            sandbox: Some(sandbox),
+        }
+    }
+
+    /// Another daemon with the same files, keys and sandbox: a second instance.
+    pub(crate) async fn replica(&self, change: impl FnOnce(&mut Setup)) -> Self {
+        let setup = self.changed(change);
+        let (url, daemon) = Self::serve(&self.folder, &Folder::fresh_name("replica"), &setup).await;
+        Self {
+            url,
+            keys: self.keys.clone(),
+            zoho: self.zoho.clone(),
+            daemon,
+            environment: setup.environment,
+            folder: self.folder.clone(),
+            sandbox: None,
+        }
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut Setup)) -> Setup {
+        let mut setup = Setup {
+            environment: self.environment.clone(),
+            ..Setup::default()
+        };
+        change(&mut setup);
+        setup
+    }
+
+    async fn serve(folder: &Folder, ready: &str, setup: &Setup) -> (String, Process) {
+        let (config, ready) = (folder.path("zoho-mcp.toml"), folder.path(ready));
         let arguments = [
             "serve",
             "--config",
@@ -163,15 +200,34 @@ impl House {
             .as_str()
             .unwrap()
             .to_owned();
-        Self {
-            url,
-            keys: keys.into(),
-            zoho,
-            daemon,
-            environment: setup.environment,
-            folder,
-            sandbox: Some(sandbox),
-        }
+        (url, daemon)
+    }
+
+    /// Runs a command with the daemon's configuration to its end.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Output {
+        self.command_with(arguments, |_| ())
+    }
+
+    /// The same with something changed.
+    pub(crate) fn command_with(
+        &self,
+        arguments: &[&str],
+        change: impl FnOnce(&mut Setup),
+    ) -> Output {
+        let setup = self.changed(change);
+        Command::new(BINARY)
+            .args(arguments)
+            .arg("--config")
+            .arg(self.folder.path("zoho-mcp.toml"))
+            .envs(setup.environment)
+            .output()
+            .unwrap()
+    }
+
+    /// Ends the daemon as a crash does.
+    pub(crate) fn crash(&mut self) {
+        self.daemon.child.kill().unwrap();
+        self.daemon.child.wait().unwrap();
     }
 
     pub(crate) fn agent(&self, client: &str) -> Agent {
@@ -287,6 +343,7 @@ impl House {
 }
 
 /// The sandbox's controls.
+#[derive(Clone)]
 pub(crate) struct Zoho {
     pub(crate) url: String,
     pub(crate) daemon_credentials: Value,
@@ -364,23 +421,23 @@ impl Zoho {
     }
 }
 
-fn variable(key: &str) -> String {
-    let name = key.to_uppercase().replace('-', "_").replace('.', "__");
-    format!("ZOHO_MCP__{name}")
-}
-
 /// Runs a command of the binary to its end.
-pub(crate) fn command(arguments: &[&str]) -> std::process::Output {
+pub(crate) fn command(arguments: &[&str]) -> Output {
     command_with(arguments, &[])
 }
 
 /// The same with environment variables.
-pub(crate) fn command_with(arguments: &[&str], variables: &[(&str, &str)]) -> std::process::Output {
+pub(crate) fn command_with(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     Command::new(BINARY)
         .args(arguments)
         .envs(variables.iter().copied())
         .output()
         .unwrap()
+}
+
+fn variable(key: &str) -> String {
+    let name = key.to_uppercase().replace('-', "_").replace('.', "__");
+    format!("ZOHO_MCP__{name}")
 }
 
 /// Looks again and again for ten seconds.
@@ -554,15 +611,15 @@ pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "house-{}-{}",
-            std::process::id(),
-            COUNT.fetch_add(1, Ordering::Relaxed)
-        );
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(Self::fresh_name("house"));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
+    }
+
+    fn fresh_name(kind: &str) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        format!("{kind}-{}-{count}", std::process::id())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

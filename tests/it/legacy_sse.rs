@@ -101,7 +101,7 @@ async fn a_session_belongs_to_who_opened_it() {
 #[tokio::test]
 async fn a_limit_is_told_on_the_stream_since_an_http_error_ends_python_clients() {
     let house = House::with(|setup| {
-        setup.set("limits.client", "{ requests = 3, per = \"1m\" }");
+        setup.set("limits.client", "{ requests = 2, per = \"1m\" }");
     })
     .await;
     let mut stream = house.agent(SUPPORT).stream().await;
@@ -118,7 +118,7 @@ async fn a_limit_is_told_on_the_stream_since_an_http_error_ends_python_clients()
     let text = refused["result"]["content"][0]["text"].as_str().unwrap();
     assert_eq!(refused["result"]["isError"], true);
     assert!(
-        text.starts_with("Rate limit exceeded (client, 3 per 1m). Retry after "),
+        text.starts_with("Rate limit exceeded (client, 2 per 1m). Retry after "),
         "{text}"
     );
     let list = stream.ask(3, "tools/list", json!({})).await;

@@ -318,7 +318,7 @@ async fn a_client_has_so_many_calls_in_flight() {
 
 #[tokio::test]
 async fn on_a_stream_a_refusal_comes_on_the_stream() {
-    let house = house_with("limits.client", "{ requests = 3, per = \"1m\" }").await;
+    let house = house_with("limits.client", "{ requests = 2, per = \"1m\" }").await;
     let mut stream = house.agent(SUPPORT).stream().await;
     stream.initialize().await;
     let arguments = json!({ "name": "Popper" });

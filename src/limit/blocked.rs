@@ -1,0 +1,167 @@
+//! What Redis refused a moment ago: asking again before the time would change nothing.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use super::{
+    claim::{Claim, Key},
+    verdict::{Standing, Verdict},
+};
+
+/// Full windows, until they have room again. Bounded: what finds no place is simply asked again.
+#[derive(Default)]
+pub(super) struct Blocked {
+    by_key: HashMap<Key, Block>,
+}
+
+struct Block {
+    /// In milliseconds of the limiter's clock, as all times here.
+    until: u64,
+    since: u64,
+    /// How all dimensions of that call stood.
+    standings: Arc<[Standing]>,
+}
+
+impl Blocked {
+    /// The refusal of a call that needs a window known to be full.
+    pub(super) fn refusal(&self, now: u64, claims: &[Claim]) -> Option<Verdict> {
+        let block = |claim: &Claim| {
+            self.by_key
+                .get(&claim.key)
+                .filter(|block| block.until > now)
+        };
+        let longest = claims
+            .iter()
+            .filter_map(block)
+            .max_by_key(|block| block.until)?;
+        let standings = claims.iter().filter_map(|claim| match block(claim) {
+            Some(block) => block.standing(now, claim, Some(block.until)),
+            None => longest.standing(now, claim, None),
+        });
+        let wait = Duration::from_millis(longest.until - now);
+        Some(Verdict::new(standings.collect(), Some(wait)))
+    }
+
+    /// Remembers what a refusal says about each window that refused.
+    pub(super) fn remember(
+        &mut self,
+        now: u64,
+        claims: &[Claim],
+        waits: &[u64],
+        verdict: &Verdict,
+    ) {
+        let standings: Arc<[Standing]> = verdict.standings().into();
+        for (claim, wait) in claims.iter().zip(waits) {
+            if *wait == 0 || claim.is_shadow() {
+                continue;
+            }
+            if self.by_key.len() >= MAX_KEYS {
+                self.by_key.retain(|_, block| block.until > now);
+            }
+            if self.by_key.len() < MAX_KEYS {
+                let block = Block {
+                    until: now + wait,
+                    since: now,
+                    standings: Arc::clone(&standings),
+                };
+                self.by_key.insert(claim.key.clone(), block);
+            }
+        }
+    }
+
+    /// Other rules hold, or other data.
+    pub(super) fn forget(&mut self) {
+        self.by_key.clear();
+    }
+}
+
+impl Block {
+    fn standing(&self, now: u64, claim: &Claim, until: Option<u64>) -> Option<Standing> {
+        let (name, quota) = (claim.key.0, claim.limit.quota());
+        let mut known = self.standings.iter();
+        let known = known.find(|known| known.name == name && known.quota == quota)?;
+        let aged = known
+            .reset
+            .saturating_sub(Duration::from_millis(now - self.since.min(now)));
+        Some(Standing {
+            violated: until.is_some(),
+            reset: until.map_or(aged, |until| Duration::from_millis(until - now)),
+            ..*known
+        })
+    }
+}
+
+const MAX_KEYS: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        limit::{claim::verdict, dimension::Whose, window::Outlook},
+        setting::{Limit, Quota},
+    };
+
+    fn claim(name: &'static str, client: &str) -> Claim {
+        let quota = Quota {
+            requests: 2.try_into().unwrap(),
+            per: "1s".parse().unwrap(),
+        };
+        Claim {
+            limit: Limit::from(quota),
+            key: (name, Whose::Clients(client.into())),
+        }
+    }
+
+    fn outlook(free: u32, wait: u64) -> Outlook {
+        Outlook {
+            free,
+            wait,
+            reset: 500,
+            counted: false,
+        }
+    }
+
+    fn refused(blocked: &mut Blocked, claims: &[Claim], waits: [u64; 2]) {
+        let outlooks = waits.map(|wait| outlook(u32::from(wait == 0), wait));
+        let verdict = verdict(claims, &outlooks);
+        blocked.remember(1_000, claims, &waits, &verdict);
+    }
+
+    #[test]
+    fn a_full_window_refuses_until_it_has_room_and_no_longer() {
+        let mut blocked = Blocked::default();
+        let claims = [claim("global", ""), claim("client", "one")];
+        refused(&mut blocked, &claims, [0, 300]);
+        let again = blocked.refusal(1_100, &claims).unwrap();
+        assert_eq!(again.retry_after(), Some(Duration::from_millis(200)));
+        assert_eq!(again.violated().collect::<Vec<_>>(), ["client"]);
+        assert_eq!(again.standings().len(), 2, "all that is known is told");
+        assert!(blocked.refusal(1_300, &claims).is_none());
+    }
+
+    #[test]
+    fn others_are_not_concerned() {
+        let mut blocked = Blocked::default();
+        refused(
+            &mut blocked,
+            &[claim("global", ""), claim("client", "one")],
+            [0, 300],
+        );
+        let other = [claim("global", ""), claim("client", "two")];
+        assert!(blocked.refusal(1_100, &other).is_none());
+    }
+
+    #[test]
+    fn the_longest_wait_counts_and_memory_is_bounded() {
+        let mut blocked = Blocked::default();
+        let claims = [claim("global", ""), claim("client", "one")];
+        refused(&mut blocked, &claims, [700, 300]);
+        let again = blocked.refusal(1_100, &claims).unwrap();
+        assert_eq!(again.retry_after(), Some(Duration::from_millis(600)));
+        assert_eq!(again.violated().count(), 2);
+        for n in 0..MAX_KEYS + 50 {
+            let claims = [claim("global", ""), claim("client", &n.to_string())];
+            refused(&mut blocked, &claims, [0, 300]);
+        }
+        assert!(blocked.by_key.len() <= MAX_KEYS);
+    }
+}

@@ -1,0 +1,183 @@
+//! When Redis is trusted: after it knows what this instance has admitted, and until anything about
+//! it is in doubt.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    limiter::Limiter,
+    shared::{LIVES, Mode, Shared},
+};
+use crate::{
+    audit::{Audit, Event, Kind},
+    store::{Cause, Unavailable},
+};
+
+impl Limiter {
+    /// Comes together with the other instances whenever Redis allows it, and says so each time it
+    /// changes. Runs for as long as the daemon does; without Redis it has nothing to do.
+    pub async fn keep(self: Arc<Self>, audit: Audit) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        loop {
+            let cause = match self.come_together(shared, &audit).await {
+                Ok(epoch) => self.stay_together(shared, &epoch).await,
+                Err(Unavailable(cause)) => cause,
+            };
+            change(shared, Mode::Alone(cause), &audit).await;
+            tokio::select! {
+                () = shared.store.changed() => {}
+                () = sleep(RETRY) => {}
+            }
+        }
+    }
+
+    /// Waits for the first word about Redis.
+    ///
+    /// # Errors
+    /// Why limits are not shared.
+    pub async fn decided(&self) -> Result<(), Unavailable> {
+        let Some(shared) = &self.shared else {
+            return Ok(());
+        };
+        match shared.decided().await {
+            Mode::Together(_) => Ok(()),
+            Mode::Alone(cause) => Err(Unavailable(cause)),
+        }
+    }
+
+    async fn come_together(&self, shared: &Shared, audit: &Audit) -> Result<Arc<str>, Unavailable> {
+        shared.store.tried().await?;
+        let (epoch, live) = shared.join().await?;
+        shared.count_replicas(live, false);
+        if shared.mode() != Mode::Alone(Cause::NotYetAsked) {
+            self.merge(shared).await?;
+            // The others may have found Redis a moment later. Whoever trusts it before all have
+            // told it what they admitted admits too much.
+            let replicas = shared.replicas();
+            for _ in 0..2 {
+                sleep(BEFORE_TRUST).await;
+                let (found, live) = shared.join().await?;
+                if found != epoch {
+                    return Err(Unavailable(Cause::Restarted));
+                }
+                if live >= replicas {
+                    break;
+                }
+            }
+            self.merge(shared).await?;
+        }
+        shared.unmerged.store(false, Ordering::Relaxed);
+        change(shared, Mode::Together(Arc::clone(&epoch)), audit).await;
+        // What was admitted between telling and trusting.
+        if self.merge(shared).await.is_err() {
+            shared.unmerged.store(true, Ordering::Relaxed);
+        }
+        Ok(epoch)
+    }
+
+    /// Returns with what ended it.
+    async fn stay_together(&self, shared: &Shared, epoch: &Arc<str>) -> Cause {
+        let since = Instant::now();
+        let (mut joined, mut kept) = (since, since);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(joined + JOIN_EVERY) => {}
+                () = shared.doubt.notified() => {}
+                () = self.calls.given_back() => {
+                    // The client's next call may give it back on its way; the rest go together.
+                    sleep(GATHER).await;
+                    let _ = self.tell_places(shared, false).await;
+                    continue;
+                }
+            }
+            joined = Instant::now();
+            match join(shared).await {
+                Ok((found, live)) if found == *epoch => {
+                    shared.count_replicas(live, since.elapsed() > LIVES);
+                }
+                Ok(_) => return Cause::Restarted,
+                Err(Unavailable(cause)) => return cause,
+            }
+            if shared.unmerged.swap(false, Ordering::Relaxed) && self.merge(shared).await.is_err() {
+                shared.unmerged.store(true, Ordering::Relaxed);
+            }
+            if kept.elapsed() >= KEEP_EVERY && self.tell_places(shared, true).await.is_ok() {
+                kept = Instant::now();
+            }
+        }
+    }
+
+    /// Tells Redis all that this instance knows. What Redis knows already stays as it is.
+    async fn merge(&self, shared: &Shared) -> Result<(), Unavailable> {
+        let keys = self.windows().keys();
+        for key in keys {
+            let known = self.windows().calls(self.now(), &key);
+            if let Some((span, calls)) = known {
+                shared.merge(&key, span, &calls).await?;
+            }
+        }
+        self.tell_places(shared, true).await
+    }
+
+    async fn tell_places(&self, shared: &Shared, keep: bool) -> Result<(), Unavailable> {
+        for places in self.calls.places() {
+            if !keep && places.free.is_empty() {
+                continue;
+            }
+            shared.tell_places(&places, keep).await?;
+            self.calls.gave_back(&places.client, &places.free);
+        }
+        Ok(())
+    }
+}
+
+/// One slow answer is no outage.
+async fn join(shared: &Shared) -> Result<(Arc<str>, u32), Unavailable> {
+    let mut joined = shared.join().await;
+    for _ in 0..2 {
+        if joined == Err(Unavailable(Cause::Timeout)) {
+            joined = shared.join().await;
+        }
+    }
+    joined
+}
+
+async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
+    let (reason, cause) = match &mode {
+        Mode::Together(_) => ("shared", None),
+        Mode::Alone(cause) => ("local", Some(cause.name())),
+    };
+    if !shared.set_mode(mode) {
+        return;
+    }
+    match cause {
+        None => tracing::info!("limits are shared over Redis"),
+        Some(cause) => tracing::warn!(
+            cause,
+            replicas = shared.replicas(),
+            "limits are kept by this instance alone"
+        ),
+    }
+    let event = Event {
+        reason: Some(reason.into()),
+        error: cause.map(Into::into),
+        ..Event::new(Kind::LimiterMode)
+    };
+    audit.record(event).await;
+}
+
+/// Longer than the others need to find out that Redis was gone or is back: the pause between their
+/// looks at it, one connection and their own merge. Twice as long while some are still missing.
+const BEFORE_TRUST: Duration = Duration::from_millis(500);
+const RETRY: Duration = Duration::from_millis(200);
+/// An instance without calls has to find out as well.
+const JOIN_EVERY: Duration = Duration::from_millis(250);
+/// Well within the time for which Redis keeps a place that nobody speaks for.
+const KEEP_EVERY: Duration = Duration::from_secs(4);
+const GATHER: Duration = Duration::from_millis(10);

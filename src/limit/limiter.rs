@@ -1,0 +1,241 @@
+//! The limiter: in this process's memory, or together with others over Redis.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+
+use super::{
+    claim::{Claim, claims, millis, verdict},
+    dimension::Subject,
+    in_flight::{Calls, InFlight, place},
+    local::{Alone, Windows},
+    names::Names,
+    rules::Rules,
+    shared::{Answer, Mode, Question, Seat, Shared},
+    verdict::Verdict,
+};
+use crate::store::{Cause, Store};
+
+/// Admits calls within the rules, all dimensions or none: a refused call is counted nowhere.
+pub struct Limiter {
+    rules: ArcSwap<Rules>,
+    pub(super) windows: Mutex<Windows>,
+    pub(super) calls: Calls,
+    pub(super) shared: Option<Shared>,
+    started: Instant,
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub struct Admission {
+    /// Whether it may go on, and what its caller is told.
+    pub verdict: Verdict,
+    /// Its place among the calls in flight, if it is a call of a tool that may go on.
+    pub in_flight: Option<InFlight>,
+}
+
+/// How Redis stands, for those who ask whether this instance is well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Why limits are not shared, if they are not.
+    pub alone: Option<Cause>,
+    /// How long Redis took to answer.
+    pub latency: Duration,
+}
+
+impl Limiter {
+    /// Counts in memory. Starts with empty windows.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules: ArcSwap::from_pointee(rules),
+            windows: Mutex::new(Windows::new()),
+            calls: Calls::default(),
+            shared: None,
+            started: Instant::now(),
+        }
+    }
+
+    /// Counts together with all who use the same Redis and the same names, once
+    /// [`Limiter::keep`] runs.
+    pub fn over(
+        store: Store,
+        names: Names,
+        expected_replicas: Option<NonZeroU32>,
+        rules: Rules,
+    ) -> Self {
+        Self {
+            shared: Some(Shared::new(store, names, expected_replicas)),
+            ..Self::new(rules)
+        }
+    }
+
+    /// Takes other rules from now on. What was counted stays counted.
+    pub fn reload(&self, rules: Rules) {
+        self.rules.store(Arc::new(rules));
+        if let Some(shared) = &self.shared {
+            shared.blocked().forget();
+        }
+    }
+
+    /// Counts a call, or says when to come back.
+    pub async fn admit(&self, subject: &Subject<'_>) -> Admission {
+        let now = self.now();
+        let rules = self.rules.load_full();
+        let claims = claims(&rules, subject);
+        let mode = self.shared.as_ref().map(|shared| (shared, shared.mode()));
+        if let Some((shared, Mode::Together(_))) = &mode
+            && let Some(refusal) = shared.blocked().refusal(now, &claims)
+        {
+            return Admission::refused(refusal);
+        }
+        let (alone, room) = match &mode {
+            None => (Alone::Whole, rules.in_flight),
+            Some((shared, Mode::Together(_))) => (share(shared, &rules), rules.in_flight),
+            Some((shared, Mode::Alone(_))) => {
+                let room = rules.in_flight.share(shared.replicas());
+                (share(shared, &rules), room)
+            }
+        };
+        let entered = subject.tool.map(|_| self.calls.enter(subject.client, room));
+        let mut in_flight = match entered.transpose() {
+            Ok(in_flight) => in_flight,
+            Err(busy) => return Admission::refused(Verdict::busy(busy)),
+        };
+        let verdict = match mode {
+            Some((shared, Mode::Together(epoch))) => {
+                let asking = Asking {
+                    shared,
+                    epoch: &epoch,
+                    subject,
+                    rules: &rules,
+                };
+                self.ask(asking, claims, alone, in_flight.as_mut()).await
+            }
+            _ => self.admit_alone(now, claims, subject, alone),
+        };
+        match verdict.is_admitted() {
+            true => Admission { verdict, in_flight },
+            false => Admission::refused(verdict),
+        }
+    }
+
+    /// How Redis stands; `None` when there is none.
+    pub fn standing(&self) -> Option<Standing> {
+        let shared = self.shared.as_ref()?;
+        Some(Standing {
+            alone: match shared.mode() {
+                Mode::Together(_) => None,
+                Mode::Alone(cause) => Some(cause),
+            },
+            latency: shared.store.latency(),
+        })
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        millis(self.started.elapsed())
+    }
+
+    pub(super) fn windows(&self) -> MutexGuard<'_, Windows> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admit_alone(
+        &self,
+        now: u64,
+        claims: Vec<Claim>,
+        subject: &Subject<'_>,
+        alone: Alone,
+    ) -> Verdict {
+        self.windows().admit(now, claims, subject.request_id, alone)
+    }
+
+    async fn ask(
+        &self,
+        asking: Asking<'_>,
+        claims: Vec<Claim>,
+        alone: Alone,
+        mut in_flight: Option<&mut InFlight>,
+    ) -> Verdict {
+        let Asking {
+            shared,
+            epoch,
+            subject,
+            rules,
+        } = asking;
+        let free = match &mut in_flight {
+            Some(in_flight) => {
+                // Before asking: if the answer is lost, the place may be taken all the same.
+                in_flight.has_place(place(&subject.request_id));
+                self.calls.free(subject.client)
+            }
+            None => Vec::new(),
+        };
+        let question = Question {
+            claims: &claims,
+            id: &subject.request_id,
+            seat: subject.tool.map(|_| Seat {
+                client: subject.client,
+                room: rules.in_flight,
+                free: &free,
+            }),
+        };
+        let answer = shared.ask(epoch, &question).await;
+        let now = self.now();
+        let verdict = match answer {
+            Ok(Answer::Outlooks(outlooks)) => {
+                let verdict = verdict(&claims, &outlooks);
+                if verdict.is_admitted() {
+                    // What this instance has admitted it knows itself, should Redis go.
+                    self.windows()
+                        .record(now, claims, &outlooks, subject.request_id);
+                } else {
+                    let waits: Vec<u64> = outlooks.iter().map(|outlook| outlook.wait).collect();
+                    shared.blocked().remember(now, &claims, &waits, &verdict);
+                }
+                verdict
+            }
+            Ok(Answer::Busy(busy)) => Verdict::busy(busy),
+            Ok(Answer::OtherEpoch) | Err(_) => {
+                shared.unmerged.store(true, Ordering::Relaxed);
+                shared.doubt.notify_one();
+                return self.admit_alone(now, claims, subject, alone);
+            }
+        };
+        self.calls.gave_back(subject.client, &free);
+        if let (Some(in_flight), false) = (in_flight, verdict.is_admitted()) {
+            in_flight.has_none();
+        }
+        verdict
+    }
+}
+
+/// What is asked, of whom.
+struct Asking<'a> {
+    shared: &'a Shared,
+    epoch: &'a str,
+    subject: &'a Subject<'a>,
+    rules: &'a Rules,
+}
+
+impl Admission {
+    fn refused(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            in_flight: None,
+        }
+    }
+}
+
+fn share(shared: &Shared, rules: &Rules) -> Alone {
+    Alone::Share {
+        replicas: shared.replicas(),
+        on_store_error: rules.on_store_error,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+-- Says that an instance lives, and asks which data this is.
+--
+-- KEYS: the epoch; the instances that live. ARGV: the epoch to begin when there is none, because
+-- Redis is new or has lost its data; for how many milliseconds it is kept; the instance's id; for
+-- how many microseconds it counts as living. Answers {the epoch, the number of instances}.
+redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+redis.call('ZADD', KEYS[2], string.format('%.0f', now + ARGV[4]), ARGV[3])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[2], math.ceil(ARGV[4] / 1000))
+return { redis.call('GET', KEYS[1]), redis.call('ZCARD', KEYS[2]) }

@@ -1,0 +1,291 @@
+//! The windows that all instances share, in Redis: one script, one round trip, all or nothing.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Notify, watch};
+use uuid::Uuid;
+
+use super::{
+    blocked::Blocked,
+    claim::{Claim, Key},
+    in_flight::{KEEP, Place, Places, place},
+    names::{ALL_PLACES, EPOCH, LIVE, Names},
+    rules::Room,
+    verdict::Busy,
+    window::Outlook,
+};
+use crate::store::{Cause, Script, Store, Unavailable};
+
+/// Asks Redis.
+pub(super) struct Shared {
+    pub(super) store: Store,
+    pub(super) names: Names,
+    expected_replicas: Option<NonZeroU32>,
+    /// As many as were last counted.
+    live_replicas: AtomicU32,
+    mode: watch::Sender<Mode>,
+    blocked: Mutex<Blocked>,
+    /// Something is wrong with Redis, or with what it knows.
+    pub(super) doubt: Notify,
+    /// Calls were admitted that Redis may not know of.
+    pub(super) unmerged: AtomicBool,
+    instance: Place,
+    scripts: Scripts,
+}
+
+struct Scripts {
+    admit: Script,
+    join: Script,
+    merge: Script,
+    places: Script,
+}
+
+/// Whether Redis is trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// All instances count together, in the data with this name.
+    Together(Arc<str>),
+    /// This instance counts by itself.
+    Alone(Cause),
+}
+
+/// What a call asks for.
+pub(super) struct Question<'a> {
+    pub(super) claims: &'a [Claim],
+    pub(super) id: &'a Uuid,
+    pub(super) seat: Option<Seat<'a>>,
+}
+
+/// A place among the calls in flight.
+pub(super) struct Seat<'a> {
+    pub(super) client: &'a str,
+    pub(super) room: Room,
+    pub(super) free: &'a [Place],
+}
+
+/// What Redis says to it.
+pub(super) enum Answer {
+    /// It is not the data that this instance has merged into.
+    OtherEpoch,
+    /// The windows have the say.
+    Outlooks(Vec<Outlook>),
+    Busy(Busy),
+}
+
+impl Shared {
+    pub(super) fn new(store: Store, names: Names, expected_replicas: Option<NonZeroU32>) -> Self {
+        Self {
+            store,
+            names,
+            expected_replicas,
+            live_replicas: AtomicU32::new(1),
+            mode: watch::Sender::new(Mode::Alone(Cause::NotYetAsked)),
+            blocked: Mutex::default(),
+            doubt: Notify::new(),
+            unmerged: AtomicBool::new(false),
+            instance: place(&Uuid::new_v4()),
+            scripts: Scripts {
+                admit: Script::new(include_str!("script/admit.lua")),
+                join: Script::new(include_str!("script/join.lua")),
+                merge: Script::new(include_str!("script/merge.lua")),
+                places: Script::new(include_str!("script/places.lua")),
+            },
+        }
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.mode.borrow().clone()
+    }
+
+    /// Whether that is a change.
+    pub(super) fn set_mode(&self, mode: Mode) -> bool {
+        self.blocked().forget();
+        self.mode.send_if_modified(|current| {
+            let changed = match (&*current, &mode) {
+                (Mode::Alone(Cause::NotYetAsked), _) => true,
+                (Mode::Alone(_), Mode::Alone(_)) => false,
+                (current, mode) => current != mode,
+            };
+            *current = mode;
+            changed
+        })
+    }
+
+    /// Waits until the first word from Redis, or about it.
+    pub(super) async fn decided(&self) -> Mode {
+        let mut mode = self.mode.subscribe();
+        let decided = |mode: &Mode| *mode != Mode::Alone(Cause::NotYetAsked);
+        // The sender lives as long as this.
+        let _ = mode.wait_for(decided).await;
+        self.mode()
+    }
+
+    /// How many instances share the limits, as far as is known.
+    pub(super) fn replicas(&self) -> u32 {
+        let live = self.live_replicas.load(Ordering::Relaxed).max(1);
+        self.expected_replicas.map_or(live, NonZeroU32::get)
+    }
+
+    pub(super) fn blocked(&self) -> MutexGuard<'_, Blocked> {
+        self.blocked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for all places that a call has to have.
+    pub(super) async fn ask(
+        &self,
+        epoch: &str,
+        question: &Question<'_>,
+    ) -> Result<Answer, Unavailable> {
+        let mut keys = vec![EPOCH.to_owned()];
+        let mut arguments = vec![
+            epoch.as_bytes().to_vec(),
+            place(question.id).to_vec(),
+            number(question.claims.len() as u64),
+        ];
+        for claim in question.claims {
+            keys.push(self.names.window(&claim.key));
+            arguments.push(number(u64::from(claim.requests())));
+            arguments.push(number(claim.span() * 1_000));
+            arguments.push(number(u64::from(claim.is_shadow())));
+        }
+        if let Some(seat) = &question.seat {
+            keys.push(self.names.places(seat.client));
+            keys.push(ALL_PLACES.to_owned());
+            arguments.push(number(u64::from(seat.room.client)));
+            arguments.push(number(u64::from(seat.room.total)));
+            arguments.push(number(micros(KEEP)));
+            arguments.push(seat.free.concat());
+        }
+        let answer: Vec<i64> = self.run(&self.scripts.admit, &keys, &arguments).await?;
+        Ok(read(&answer, question))
+    }
+
+    /// Says that this instance lives; answers which data it is, and how many instances live.
+    pub(super) async fn join(&self) -> Result<(Arc<str>, u32), Unavailable> {
+        let arguments = [
+            Uuid::new_v4().simple().to_string().into_bytes(),
+            number(millis(EPOCH_KEEP)),
+            self.instance.to_vec(),
+            number(micros(LIVES)),
+        ];
+        let (script, keys) = (&self.scripts.join, [EPOCH, LIVE]);
+        let asked = self.store.run(|mut link| {
+            let arguments = &arguments;
+            async move {
+                script
+                    .run::<(String, u32)>(&mut link, &keys, arguments)
+                    .await
+            }
+        });
+        let (epoch, live) = asked.await?;
+        Ok((epoch.into(), live))
+    }
+
+    /// Takes the number of instances that live. Right after a change some have yet to say so, and
+    /// an instance that takes itself for the only one would admit too much.
+    pub(super) fn count_replicas(&self, live: u32, settled: bool) {
+        match settled {
+            true => self.live_replicas.store(live, Ordering::Relaxed),
+            false => {
+                self.live_replicas.fetch_max(live, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Tells Redis of calls that it may not know of: each with its age in milliseconds.
+    pub(super) async fn merge(
+        &self,
+        key: &Key,
+        span: u64,
+        calls: &[(u64, Uuid)],
+    ) -> Result<(), Unavailable> {
+        let keys = [self.names.window(key)];
+        for chunk in calls.chunks(CHUNK) {
+            let mut arguments = vec![number(span * 1_000)];
+            for (age, id) in chunk {
+                arguments.push(number(age * 1_000));
+                arguments.push(place(id).to_vec());
+            }
+            let _: i64 = self.run(&self.scripts.merge, &keys, &arguments).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives places back and, with `keep`, says that the others are still taken.
+    pub(super) async fn tell_places(&self, places: &Places, keep: bool) -> Result<(), Unavailable> {
+        let keys = [self.names.places(&places.client), ALL_PLACES.to_owned()];
+        let taken = if keep {
+            places.taken.concat()
+        } else {
+            Vec::new()
+        };
+        let arguments = [number(micros(KEEP)), places.free.concat(), taken];
+        let _: i64 = self.run(&self.scripts.places, &keys, &arguments).await?;
+        Ok(())
+    }
+
+    async fn run<T: redis::FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[String],
+        arguments: &[Vec<u8>],
+    ) -> Result<T, Unavailable> {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let keys = &*keys;
+        let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
+        self.store.run(ask).await
+    }
+}
+
+fn read(answer: &[i64], question: &Question<'_>) -> Answer {
+    let (verdict, busy) = match answer {
+        [verdict, busy, ..] => (*verdict, *busy),
+        _ => return Answer::OtherEpoch,
+    };
+    match (verdict, busy, &question.seat) {
+        (-1, ..) => Answer::OtherEpoch,
+        (_, 1, Some(seat)) => Answer::Busy(Busy::Client(seat.room.client)),
+        (_, 2, Some(seat)) => Answer::Busy(Busy::Everybody(seat.room.total)),
+        _ => {
+            let windows = answer.get(2..).unwrap_or_default();
+            Answer::Outlooks(windows.chunks_exact(4).map(outlook).collect())
+        }
+    }
+}
+
+fn outlook(window: &[i64]) -> Outlook {
+    let at = |index: usize| u64::try_from(window.get(index).copied().unwrap_or(0)).unwrap_or(0);
+    Outlook {
+        free: u32::try_from(at(0)).unwrap_or(u32::MAX),
+        // Rounded up: a millisecond too early would be refused.
+        wait: at(1).div_ceil(1_000),
+        reset: at(2).div_ceil(1_000),
+        counted: at(3) > 0,
+    }
+}
+
+fn number(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long the data keeps its name while no instance lives.
+const EPOCH_KEEP: Duration = Duration::from_secs(3_600);
+/// How long an instance counts as living after its last word.
+pub(super) const LIVES: Duration = Duration::from_secs(10);
+/// Calls told in one script, so that none takes Redis long.
+const CHUNK: usize = 500;

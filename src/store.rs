@@ -1,0 +1,16 @@
+//! The connection to Redis, and what happens when it is gone. Rooms above share one connection and
+//! one breaker: they ask through [`Store::run`], which answers within `[redis] timeout` or says
+//! why not.
+
+mod breaker;
+mod cause;
+mod config;
+mod link;
+mod patience;
+mod script;
+
+pub use breaker::{Keeper, Store};
+pub use cause::{Cause, Unavailable};
+pub use config::{AtStart, BadStore, Config, Kind, Passwords, Url};
+pub use link::Link;
+pub use script::Script;

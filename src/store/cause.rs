@@ -1,0 +1,125 @@
+//! Why Redis cannot be asked, in few words that may stand in a log.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+/// Redis could not be asked. The caller decides what to do without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Redis cannot be asked: {0}")]
+pub struct Unavailable(pub Cause);
+
+impl Unavailable {
+    /// Why, and what to look at.
+    pub fn advice(self) -> String {
+        format!("{}: {}", self.0, self.0.remedy())
+    }
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum Cause {
+    NotYetAsked,
+    Timeout,
+    Refused,
+    Lost,
+    Password,
+    Permission,
+    ReadOnly,
+    OutOfMemory,
+    Loading,
+    CannotPersist,
+    ClusterDown,
+    NoPrimary,
+    Restarted,
+    Other,
+}
+
+impl Cause {
+    /// The name in the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotYetAsked => "starting",
+            Self::Timeout => "timeout",
+            Self::Refused => "connection_refused",
+            Self::Lost => "connection_lost",
+            Self::Password => "wrong_password",
+            Self::Permission => "no_permission",
+            Self::ReadOnly => "read_only",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Loading => "loading",
+            Self::CannotPersist => "cannot_persist",
+            Self::ClusterDown => "cluster_down",
+            Self::NoPrimary => "no_primary",
+            Self::Restarted => "data_lost",
+            Self::Other => "error",
+        }
+    }
+
+    /// What an operator should look at.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::NotYetAsked => "wait for the first connection",
+            Self::Timeout => {
+                "Redis or the way to it is slower than redis.timeout; look at its slow log and at the network"
+            }
+            Self::Refused => "nothing listens at redis.url; start Redis or mend the address",
+            Self::Lost => {
+                "the connection was cut or could not be built up; look at Redis's log, and at TLS if url begins with rediss://"
+            }
+            Self::Password => "check redis.username and redis.password",
+            Self::Permission => {
+                "the user lacks a right; it needs ~zm:* and the commands that README.md names"
+            }
+            Self::ReadOnly => "redis.url leads to a replica; name the primary, or use sentinels",
+            Self::OutOfMemory => "Redis has reached maxmemory; give it more",
+            Self::Loading => "Redis is loading its data; wait",
+            Self::CannotPersist => "Redis cannot write its snapshot to disk; see its log",
+            Self::ClusterDown => "the cluster has lost nodes; see CLUSTER INFO",
+            Self::NoPrimary => "the sentinels know no primary by the name in redis.master",
+            Self::Restarted => "Redis has lost its data; what is known here is put back",
+            Self::Other => "see the log of Redis",
+        }
+    }
+}
+
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl From<&RedisError> for Cause {
+    fn from(error: &RedisError) -> Self {
+        if error.is_connection_refusal() {
+            return Self::Refused;
+        }
+        if error.is_timeout() {
+            return Self::Timeout;
+        }
+        match (error.kind(), error.code()) {
+            (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {
+                Self::Password
+            }
+            (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::Permission,
+            (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => Self::ReadOnly,
+            (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
+            (
+                ErrorKind::Server(
+                    ServerErrorKind::ClusterDown
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::TryAgain,
+                )
+                | ErrorKind::ClusterConnectionNotFound,
+                _,
+            ) => Self::ClusterDown,
+            (
+                ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::NoValidReplicasFoundBySentinel,
+                _,
+            ) => Self::NoPrimary,
+            (_, Some("OOM")) => Self::OutOfMemory,
+            (_, Some("MISCONF" | "NOREPLICAS")) => Self::CannotPersist,
+            (ErrorKind::Io, _) => Self::Lost,
+            _ => Self::Other,
+        }
+    }
+}

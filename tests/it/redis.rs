@@ -1,0 +1,245 @@
+//! A real Redis for the houses of a test, on a port and in a folder of its own, and whatever can
+//! happen to it.
+
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use redis::{Client, Connection, FromRedisValue};
+
+use crate::house::Folder;
+
+pub(crate) struct Redis {
+    pub(crate) port: u16,
+    child: Option<Child>,
+    folder: Folder,
+    options: Options,
+}
+
+/// How a Redis is run.
+#[derive(Default)]
+pub(crate) struct Options {
+    /// As redis-server takes them on its command line.
+    arguments: Vec<String>,
+    tls_port: Option<u16>,
+    password: Option<&'static str>,
+    cluster: bool,
+}
+
+impl Options {
+    fn add(mut self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&argument| argument.to_owned());
+        self.arguments.extend(arguments);
+        self
+    }
+
+    /// With a password for everybody.
+    pub(crate) fn password(mut self, password: &'static str) -> Self {
+        self.password = Some(password);
+        self.add(&["--requirepass", password])
+    }
+
+    /// With TLS beside the bare port, and a certificate authority made for it: [`Redis::ca`].
+    pub(crate) fn tls(mut self) -> Self {
+        self.tls_port = Some(free_port());
+        self
+    }
+
+    /// A cluster of one node that holds all slots.
+    pub(crate) fn cluster(mut self) -> Self {
+        self.cluster = true;
+        self.add(&["--cluster-enabled", "yes"])
+    }
+
+    /// A sentinel that watches a Redis and calls it `primary`.
+    pub(crate) fn sentinel_of(self, primary: &Redis) -> Self {
+        let monitor = format!("sentinel monitor primary 127.0.0.1 {} 1\n", primary.port);
+        let password = primary.options.password;
+        let password = password.map(|it| format!("sentinel auth-pass primary {it}\n"));
+        let config = monitor + &password.unwrap_or_default();
+        let file = primary.folder.write("sentinel.conf", &config);
+        let mut options = self;
+        options.arguments.insert(0, file.display().to_string());
+        options.add(&["--sentinel"])
+    }
+
+    fn with_certificates(self, folder: &Folder) -> Self {
+        let Some(port) = self.tls_port else {
+            return self;
+        };
+        let (ca, certificate, key) = certificates();
+        let file = |name, text: &str| folder.write(name, text).display().to_string();
+        let (ca, certificate) = (file("ca.pem", &ca), file("redis.pem", &certificate));
+        let key = file("redis.key", &key);
+        self.add(&["--tls-port", &port.to_string(), "--tls-auth-clients", "no"])
+            .add(&["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate])
+            .add(&["--tls-key-file", &key, "--tls-cluster", "yes"])
+    }
+}
+
+impl Redis {
+    pub(crate) fn start() -> Self {
+        Self::with(|options| options)
+    }
+
+    pub(crate) fn with(change: impl FnOnce(Options) -> Options) -> Self {
+        let folder = Folder::new();
+        let options = change(Options::default()).with_certificates(&folder);
+        let mut redis = Self {
+            port: free_port(),
+            child: None,
+            folder,
+            options,
+        };
+        redis.launch();
+        if redis.options.cluster {
+            let _: String = redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+            wait("the cluster to be whole", || {
+                let info: String = redis.ask(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok")
+            });
+        }
+        redis
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match self.options.tls_port {
+            Some(port) => format!("rediss://localhost:{port}"),
+            None => format!("redis://127.0.0.1:{}", self.port),
+        }
+    }
+
+    /// The certificate authority behind [`Options::tls`].
+    pub(crate) fn ca(&self) -> String {
+        self.folder.path("ca.pem").display().to_string()
+    }
+
+    /// Sends a command and waits for its answer.
+    pub(crate) fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let (name, arguments) = command.split_first().unwrap();
+        redis::cmd(name)
+            .arg(arguments)
+            .query(&mut self.connection().unwrap())
+            .unwrap()
+    }
+
+    pub(crate) fn keys(&self) -> Vec<String> {
+        self.ask(&["KEYS", "*"])
+    }
+
+    /// How often a command was run so far.
+    pub(crate) fn ran(&self, command: &str) -> u64 {
+        let info: String = self.ask(&["INFO", "commandstats"]);
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        let calls = line.and_then(|line| line.split(',').next());
+        calls.map_or(0, |calls| calls.parse().unwrap())
+    }
+
+    /// Ends it as a crash does.
+    pub(crate) fn kill(&mut self) {
+        let mut child = self.child.take().expect("a running Redis");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Starts it again, empty.
+    pub(crate) fn restart(&mut self) {
+        assert!(self.child.is_none());
+        self.launch();
+    }
+
+    /// It holds all connections and answers none.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    pub(crate) fn connection(&self) -> redis::RedisResult<Connection> {
+        let credentials = self
+            .options
+            .password
+            .map_or(String::new(), |it| format!(":{it}@"));
+        let url = format!("redis://{credentials}127.0.0.1:{}", self.port);
+        Client::open(url)?.get_connection_with_timeout(Duration::from_secs(5))
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self
+            .child
+            .as_ref()
+            .expect("a running Redis")
+            .id()
+            .to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    fn launch(&mut self) {
+        let log = fs::File::create(self.folder.path("redis.log")).unwrap();
+        let child = Command::new("redis-server")
+            .args(&self.options.arguments)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no", "--dir"])
+            .arg(self.folder.path(""))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("redis-server: tests/run installs it");
+        self.child = Some(child);
+        wait("Redis to answer", || {
+            self.connection().is_ok_and(|mut connection| {
+                let pinged = redis::cmd("PING").query::<String>(&mut connection);
+                pinged.is_ok_and(|pong| pong == "PONG")
+            })
+        });
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn wait(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "no runtime is needed to start a Redis"
+        )]
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// An authority, and a certificate of this machine with its key.
+fn certificates() -> (String, String, String) {
+    let mut authority = rcgen::CertificateParams::default();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let ca = authority.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(authority, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let server =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
+            .unwrap();
+    let server = server.signed_by(&key, &issuer).unwrap();
+    (ca.pem(), server.pem(), key.serialize_pem())
+}

@@ -1,0 +1,203 @@
+//! Redis as people run it, and what stands in it.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::{
+    house::{House, REPORTING, SUPPORT, eventually},
+    pair::{admitted, mode, pair},
+    redis::Redis,
+};
+
+#[tokio::test]
+async fn redis_holds_digests_only_and_every_key_ends() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |_| ()).await;
+    let agent = houses[0].agent(SUPPORT);
+    let answer = agent.call("search_contacts", json!({ "name": "Giulia" }));
+    answer.await.content();
+    let keys = redis.keys();
+    assert!(keys.len() >= 5, "{keys:?}");
+    for key in &keys {
+        assert!(key.starts_with("zm:{rl}:"), "{key}");
+        assert!(!key.contains(SUPPORT), "{key}");
+        let rest: i64 = redis.ask(&["PTTL", key]);
+        assert_ne!(rest, -1, "{key} never ends");
+    }
+}
+
+/// The rights that docs/limits.md names.
+fn allow(redis: &Redis, more: &[&str]) {
+    let user = ["ACL", "SETUSER", "zoho", "on", ">s3cret", "~zm:*"];
+    let rights = "+evalsha +eval +set +get +time +pexpire +zadd +zcard +zcount +zrangebyscore \
+                  +zrem +zremrangebyscore +zscore";
+    let rights = rights.split_whitespace().chain(more.iter().copied());
+    let _: String = redis.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
+    let redis = Redis::with(|options| options.tls());
+    allow(&redis, &[]);
+    let house = House::with(|setup| {
+        setup
+            .set("redis.url", &redis.url())
+            .set("redis.timeout", "2s");
+        setup
+            .set("redis.ca", &redis.ca())
+            .set("redis.username", "zoho");
+        setup
+            .set("redis.password", "env:REDIS_SECRET")
+            .variable("REDIS_SECRET", "s3cret");
+        setup.set("limits.client", "{ requests = 3, per = \"1h\" }");
+    })
+    .await;
+    mode(&house, "shared").await;
+    let agent = house.agent(SUPPORT);
+    agent
+        .call("search_contacts", json!({ "name": "Giulia" }))
+        .await
+        .content();
+    assert_eq!(admitted(std::slice::from_ref(&house), SUPPORT, 9).await, 2);
+    assert!(!house.operational_log().contains("s3cret"));
+    let stranger = house.command_with(&["check", "--online"], |setup| {
+        setup.unset("redis.ca");
+    });
+    assert!(
+        !stranger.status.success(),
+        "an authority that nobody knows is not trusted"
+    );
+}
+
+#[tokio::test]
+async fn a_cluster_behind_tls_and_a_password_serves_as_well() {
+    let redis = Redis::with(|options| options.tls().password("right").cluster());
+    allow(&redis, &["+cluster|slots", "+ping"]);
+    let houses = pair(&redis, |setup| {
+        setup
+            .set("redis.kind", "cluster")
+            .set("redis.ca", &redis.ca());
+        setup.set("redis.username", "zoho");
+        setup
+            .set("redis.password", "env:REDIS_SECRET")
+            .variable("REDIS_SECRET", "s3cret");
+        setup.set("limits.client", "{ requests = 10, per = \"1h\" }");
+    })
+    .await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
+    assert_eq!(admitted(&houses, SUPPORT, 30).await, 10);
+}
+
+#[tokio::test]
+async fn a_primary_behind_sentinels_serves_as_well() {
+    let primary = Redis::with(|options| options.password("right"));
+    let sentinel = Redis::with(|options| options.sentinel_of(&primary).password("other"));
+    let houses = pair(&sentinel, |setup| {
+        setup
+            .set("redis.kind", "sentinel")
+            .set("redis.master", "primary");
+        setup
+            .set("redis.password", "env:REDIS_SECRET")
+            .variable("REDIS_SECRET", "right");
+        setup
+            .set("redis.sentinel_password", "env:SENTINEL_SECRET")
+            .variable("SENTINEL_SECRET", "other");
+        setup.set("limits.client", "{ requests = 10, per = \"1h\" }");
+    })
+    .await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
+    assert_eq!(admitted(&houses, SUPPORT, 30).await, 10);
+    assert!(
+        primary
+            .keys()
+            .iter()
+            .any(|key| key.starts_with("zm:{rl}:w:"))
+    );
+}
+
+#[tokio::test]
+async fn calls_in_flight_are_capped_across_instances_and_a_crash_leaks_none() {
+    let redis = Redis::start();
+    let [house, mut other] = pair(&redis, |setup| {
+        setup.set("limits.in_flight", "2");
+    })
+    .await;
+    let slow = json!({ "fault": "latency", "path": "/crm", "delay": "25s", "times": 2 });
+    house.zoho.fault(slow).await;
+    let search = json!({ "name": "Giulia" });
+    let agent = other.agent(SUPPORT);
+    let held: Vec<_> = (0..2)
+        .map(|_| {
+            let (agent, search) = (agent.clone(), search.clone());
+            tokio::spawn(async move { agent.call("search_contacts", search).await })
+        })
+        .collect();
+    let started = || other.events("tool_call_start").len();
+    eventually("two calls in flight", || (started() == 2).then_some(())).await;
+    let busy = house
+        .agent(SUPPORT)
+        .call("search_contacts", search.clone())
+        .await;
+    assert!(busy.failure().contains("Too many calls"), "{}", busy.text);
+    let told = house.event("rate_limit_exceeded").await;
+    assert_eq!(told["policy"], "in_flight, 2");
+    let elsewhere = house
+        .agent(REPORTING)
+        .call("search_contacts", search.clone())
+        .await;
+    elsewhere.content();
+    held.iter().for_each(tokio::task::JoinHandle::abort);
+    other.crash();
+    let deadline = Instant::now() + Duration::from_secs(40);
+    loop {
+        let answer = house
+            .agent(SUPPORT)
+            .call("search_contacts", search.clone())
+            .await;
+        if answer.result()["isError"] != true {
+            break;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "the places of the crashed instance were leaked"
+        );
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn one_call_after_the_other_never_finds_its_own_place_taken() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        setup.set("limits.in_flight", "1");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    for _ in 0..30 {
+        agent
+            .call("search_contacts", json!({ "name": "Giulia" }))
+            .await
+            .content();
+    }
+}
+
+#[tokio::test]
+async fn a_password_in_the_address_is_refused_with_what_to_do_instead() {
+    let house = House::start().await;
+    let address = "redis://:hunter2@127.0.0.1:6379";
+    let refused = house.command_with(&["check"], |setup| {
+        setup.set("redis.url", address);
+    });
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(64), "{told}");
+    assert!(
+        told.contains("redis.url") && told.contains("password = \"env:NAME\""),
+        "{told}"
+    );
+    assert!(!told.contains("hunter2"), "{told}");
+}
