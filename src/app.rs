@@ -11,7 +11,7 @@ use secrecy::SecretSlice;
 use tokio::time::Instant;
 
 use crate::{
-    audit::{Audit, Redactor},
+    audit::{Audit, Redactor, SigningKey},
     auth::{self, Authenticator, Keys, api_key::KeySet},
     call,
     config::{Config, Environment, Loaded},
@@ -51,6 +51,8 @@ pub struct Secrets {
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
+    /// What checkpoints of the audit log are signed with.
+    pub signing_key: Option<SigningKey>,
 }
 
 impl Secrets {
@@ -87,10 +89,18 @@ impl Secrets {
             )?),
             None => None,
         };
+        let signing_key = match &config.audit.signing_key {
+            Some(reference) => {
+                let key = SigningKey::parse(read("audit.signing_key", reference)?.bytes());
+                Some(key.context("audit.signing_key: `zoho-mcp audit keygen` makes one")?)
+            }
+            None => None,
+        };
         Ok(Self {
             keys: keys.bytes().to_vec(),
             zoho,
             pseudonym_key,
+            signing_key,
         })
     }
 }

@@ -1,11 +1,13 @@
 //! The commands; one file each.
 
+mod audit;
 mod banner;
 mod check;
 mod daemon;
 mod demo;
 mod healthcheck;
 mod keys;
+mod ops;
 mod ready;
 mod sandbox;
 mod serve;
@@ -36,6 +38,8 @@ enum Command {
     Healthcheck(healthcheck::Healthcheck),
     /// Issue, list, rotate and retire API keys
     Keys(keys::KeysCommand),
+    /// Prove an audit log complete and unaltered, and retell what happened from it
+    Audit(audit::AuditCommand),
     /// Run the CRM sandbox alone
     Sandbox(Listen),
 }
@@ -73,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Check(check) => block_on(check::run(check, environment)),
         Command::Healthcheck(healthcheck) => block_on(healthcheck::run(healthcheck)),
         Command::Keys(command) => keys::run(command, &mut std::io::stdout().lock()),
+        Command::Audit(command) => audit::run(command, &environment),
         Command::Sandbox(listen) => block_on(sandbox::run(listen)),
     };
     match ended {
@@ -80,7 +85,10 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("zoho-mcp: {error:#}");
             // As sysexits.h has it: the command was used with a bad configuration.
-            if error.is::<Refused>() || error.is::<BadConfiguration>() {
+            if error.is::<Refused>()
+                || error.is::<BadConfiguration>()
+                || error.is::<audit::BadArguments>()
+            {
                 ExitCode::from(USAGE)
             } else {
                 ExitCode::FAILURE

@@ -153,6 +153,9 @@ impl Config {
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
         }
+        if let Err(bad) = self.audit.check() {
+            problems.push(Problem::new(bad, bad.remedy()));
+        }
         if let Err(bad) = self.zoho.check() {
             problems.push(Problem::new(
                 format!("zoho.{bad}"),

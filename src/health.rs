@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
+use metrics::gauge;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -64,6 +65,14 @@ impl Health {
                 () = self.drain.begun().cancelled() => return,
             }
         }
+    }
+
+    /// Sets the metrics that are looked up, not counted.
+    pub fn measure(&self) {
+        let up = self.zoho.status().state == ZohoState::Ok;
+        gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
+        gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
+        gauge!("zoho_mcp_audit_queue_lines").set(self.audit.waiting() as f64);
     }
 
     fn report(&self) -> Report {

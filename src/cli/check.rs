@@ -32,7 +32,7 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     }
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     println!("ok       secrets: found");
-    let audit = Audit::start(&loaded.config.audit, Box::new(std::io::sink()));
+    let audit = Audit::discarding(&loaded.config.audit);
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let usable = app.auth.authenticator.keys().usable(jiff::Timestamp::now());
     println!(

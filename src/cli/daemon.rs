@@ -12,6 +12,7 @@ use tokio::{
 use crate::{
     app::{App, Reload},
     audit::{Event, Kind},
+    cli::ops::Ops,
     listen::{self, Outcome},
     router::router,
 };
@@ -27,6 +28,7 @@ pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(super) async fn run(
     app: App,
     listener: TcpListener,
+    ops: Option<Ops>,
     reload: Option<Reload>,
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -35,6 +37,7 @@ pub(super) async fn run(
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
     let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
+    let ops = ops.map(|ops| ops.serve(&app));
     ready()?;
     match reload {
         Some(reload) => reload_until_end(reload, &mut signals).await,
@@ -44,6 +47,9 @@ pub(super) async fn run(
     watch.abort();
     server.abort();
     app.audit().close().await;
+    if let Some(ops) = ops {
+        ops.abort();
+    }
     anyhow::ensure!(
         outcome == Outcome::Clean,
         "some calls were cut off at the end of the drain"

@@ -1,6 +1,10 @@
 //! `zoho-mcp demo`: everything in one process, with data and keys that were made a moment ago.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -9,7 +13,7 @@ use crate::{
     app::{App, Secrets},
     audit::Audit,
     auth::api_key::{ApiKey, KeyDocument},
-    cli::{Listen, banner, daemon, ready::Ready},
+    cli::{Listen, banner, daemon, ops::Ops, ready::Ready},
     config::{self, Config, Environment, Loaded},
     sandbox::{Options, Sandbox},
     telemetry,
@@ -29,8 +33,10 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         keys: document,
         zoho: credentials(&sandbox),
         pseudonym_key: None,
+        signing_key: None,
     };
-    let audit = Audit::start(&config.audit, Box::new(std::io::stdout()));
+    let audit = Audit::start(&config.audit, Path::new(""), None)?;
+    let ops = Ops::bind(&config.server).await?;
     let app = App::new(config, secrets, audit)?;
     let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
@@ -40,11 +46,12 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         .collect();
     let ready = Ready {
         url: url.clone(),
+        ops: ops.as_ref().map(|ops| ops.url.clone()),
         sandbox: Some(sandbox.url()),
         clients: clients.clone(),
         zoho: Some(sandbox.credentials()),
     };
-    daemon::run(app, listener, None, || {
+    daemon::run(app, listener, ops, None, || {
         ready.write(listen.ready_file.as_deref())?;
         banner::print(&url, sandbox.url(), &clients);
         Ok(())

@@ -1,13 +1,6 @@
 //! The connection to one Zoho organisation, and the view of it that a call works through.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use reqwest::Client;
 use secrecy::SecretString;
@@ -25,6 +18,7 @@ use super::{
     org::Org,
     pulse::Pulse,
     retry::Budget,
+    tally::Tally,
     token::Tokens,
 };
 use crate::setting::{SecretRef, Span};
@@ -116,7 +110,7 @@ pub(super) struct Inner {
 pub struct Crm {
     pub(super) zoho: Arc<Inner>,
     pub(super) deadline: Instant,
-    pub(super) credits: AtomicU32,
+    pub(super) tally: Tally,
     scope: Scope,
 }
 
@@ -185,7 +179,7 @@ impl Zoho {
         Crm {
             zoho: Arc::clone(&self.inner),
             deadline,
-            credits: AtomicU32::new(0),
+            tally: Tally::default(),
             scope: scope.clone(),
         }
     }
@@ -235,6 +229,7 @@ impl Inner {
     pub(super) fn answered(&self, latency: Duration) {
         self.pulse.answered(latency, Instant::now());
         if self.breaker.success() == super::breaker::Change::Closed {
+            metrics::gauge!("zoho_mcp_zoho_breaker_open").set(0);
             tracing::info!("zoho answers again");
         }
     }
@@ -243,6 +238,7 @@ impl Inner {
     pub(super) fn silent(&self, latency: Duration) {
         self.pulse.silent(latency);
         if self.breaker.failure(Instant::now()) == super::breaker::Change::Opened {
+            metrics::gauge!("zoho_mcp_zoho_breaker_open").set(1);
             tracing::warn!("zoho does not answer: requests are refused until it does");
         }
     }
@@ -251,7 +247,12 @@ impl Inner {
 impl Crm {
     /// Credits spent so far.
     pub fn credits(&self) -> u32 {
-        self.credits.load(Ordering::Relaxed)
+        self.tally.credits()
+    }
+
+    /// What was asked of Zoho, as it goes on.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     /// Which rows are visible through it.

@@ -1,0 +1,45 @@
+//! The listener for operators: metrics and probes. It outlives the drain, so that the end can be
+//! watched as well.
+
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use crate::{
+    app::App,
+    cli::daemon,
+    listen::{self, Config, Drain},
+    router,
+    telemetry::Metrics,
+};
+
+pub(super) struct Ops {
+    pub(super) url: String,
+    listener: TcpListener,
+    metrics: Metrics,
+}
+
+impl Ops {
+    /// Binds and begins to count, if `[server] ops_listen` is set.
+    pub(super) async fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
+        let Some(address) = config.ops_listen else {
+            return Ok(None);
+        };
+        let listener = daemon::bind(address).await?;
+        Ok(Some(Self {
+            url: format!("http://{}", listener.local_addr()?),
+            listener,
+            metrics: Metrics::install()?,
+        }))
+    }
+
+    /// Serves until the task is aborted.
+    pub(super) fn serve(self, app: &App) -> JoinHandle<()> {
+        let routes = router::ops(app, self.metrics.clone());
+        let config = app.config.server.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = listen::serve(self.listener, routes, &config, Drain::default()) => {}
+                () = self.metrics.keep_up() => {}
+            }
+        })
+    }
+}
