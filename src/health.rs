@@ -94,6 +94,14 @@ impl Health {
             },
             checks: Checks {
                 zoho_api,
+                audit_log: Check {
+                    status: if self.audit.is_writable() {
+                        "ok"
+                    } else {
+                        "down"
+                    },
+                    latency_ms: None,
+                },
                 redis: Check {
                     status: "not_configured",
                     latency_ms: None,
@@ -130,6 +138,7 @@ enum Status {
 #[derive(Serialize)]
 struct Checks {
     zoho_api: Check,
+    audit_log: Check,
     redis: Check,
 }
 

@@ -1,7 +1,7 @@
 //! Metrics for Prometheus: the table of all of them, and how they are read. They are counted where
 //! things happen, through the `metrics` facade, which does nothing until a reader is installed.
 
-use std::{fs, time::Duration};
+use std::{fmt::Write as _, fs, time::Duration};
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -48,7 +48,13 @@ impl Metrics {
     pub fn render(&self) -> String {
         gauge!("zoho_mcp_uptime_seconds").set(self.started.elapsed().as_secs_f64());
         process();
-        self.prometheus.render()
+        let mut text = self.prometheus.render();
+        // The facade counts in whole numbers only.
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        if let Some(ticks) = cpu_ticks(&stat) {
+            let _ = write!(text, "{CPU}{}\n", ticks / TICKS);
+        }
+        text
     }
 
     /// Folds what histograms have collected, so that they stay small when nobody reads.
@@ -199,11 +205,6 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (Kind::Gauge, "process_open_fds", "Open file descriptors"),
     (Kind::Gauge, "process_threads", "Threads"),
-    (
-        Kind::Gauge,
-        "process_cpu_seconds_total",
-        "CPU time, user and system",
-    ),
 ];
 
 fn describe() {
@@ -250,13 +251,6 @@ fn process() {
     if let Ok(open) = fs::read_dir("/proc/self/fd") {
         gauge!("process_open_fds").set(open.count() as f64);
     }
-    if let Some(ticks) = fs::read_to_string("/proc/self/stat")
-        .ok()
-        .as_deref()
-        .and_then(cpu_ticks)
-    {
-        gauge!("process_cpu_seconds_total").set(ticks / TICKS);
-    }
 }
 
 /// User and system time: the 14th and 15th field, counted after the name in parentheses.
@@ -267,6 +261,9 @@ fn cpu_ticks(stat: &str) -> Option<f64> {
     Some(user + system)
 }
 
+const CPU: &str = "# HELP process_cpu_seconds_total CPU time, user and system
+# TYPE process_cpu_seconds_total counter
+process_cpu_seconds_total ";
 /// A second, as Linux has counted it for user space for ever.
 const TICKS: f64 = 100.0;
 const UPKEEP: Duration = Duration::from_secs(30);

@@ -30,6 +30,7 @@ pub(crate) struct House {
     daemon: Process,
     folder: Folder,
     sandbox: Option<Process>,
+    environment: BTreeMap<String, String>,
 }
 
 /// What a house starts with; a test changes what it is about.
@@ -37,6 +38,7 @@ pub(crate) struct House {
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
+    files: BTreeMap<String, String>,
 }
 
 impl Setup {
@@ -45,6 +47,12 @@ impl Setup {
         let name = key.to_uppercase().replace('-', "_").replace('.', "__");
         self.environment
             .insert(format!("ZOHO_MCP__{name}"), value.to_owned());
+        self
+    }
+
+    /// Puts a file beside the configuration.
+    pub(crate) fn folder_file(&mut self, name: &str, text: &str) -> &mut Self {
+        self.files.insert(name.to_owned(), text.to_owned());
         self
     }
 
@@ -76,6 +84,7 @@ impl House {
             daemon,
             folder,
             sandbox: None,
+            environment: BTreeMap::new(),
         }
     }
 
@@ -99,6 +108,9 @@ impl House {
         let keys = [SUPPORT, REPORTING, DASHBOARD]
             .map(|client| (client.to_owned(), new_key(&folder, client)));
         let config = folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
+        for (name, text) in &setup.files {
+            folder.write(name, text);
+        }
         folder.write("zoho.json", &zoho.daemon_credentials.to_string());
         setup
             .set("zoho.accounts_url", &zoho.url)
@@ -123,7 +135,34 @@ impl House {
             daemon,
             folder,
             sandbox: Some(sandbox),
+            environment: setup.environment,
         }
+    }
+
+    /// Starts the daemon again after it has ended, in the same folder and beside the same sandbox.
+    pub(crate) async fn start_again(&mut self) {
+        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("daemon.json"));
+        let _ = fs::remove_file(&ready);
+        let arguments = [
+            "serve",
+            "--config",
+            config.to_str().unwrap(),
+            "--ready-file",
+            ready.to_str().unwrap(),
+        ];
+        self.daemon = Process::start(&arguments, &self.environment);
+        let ready = self.daemon.wait_for(&ready).await;
+        self.url = ready["url"].as_str().unwrap().to_owned();
+    }
+
+    /// What the ready file says.
+    pub(crate) fn ready(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.file("daemon.json")).unwrap()).unwrap()
+    }
+
+    /// A client of the listener for operators.
+    pub(crate) fn operator(&self) -> Agent {
+        Agent::new(self.ready()["ops"].as_str().unwrap(), None)
     }
 
     pub(crate) fn agent(&self, client: &str) -> Agent {
@@ -266,6 +305,57 @@ impl Zoho {
             entry["method"] == method && entry["path"].as_str().unwrap().starts_with(path)
         };
         journal.iter().filter(matches).count()
+    }
+
+    /// Lets time pass for Zoho only.
+    pub(crate) async fn later(&self, span: &str) {
+        let clock = self.http.post(format!("{}/__sim/clock", self.url));
+        let sent = clock
+            .json(&json!({ "advance": span }))
+            .send()
+            .await
+            .unwrap();
+        assert!(sent.status().is_success());
+    }
+
+    /// The contents of a contact's notes, as Zoho itself has them.
+    pub(crate) async fn notes_of(&self, contact: &str) -> Vec<String> {
+        let mut form = self.daemon_credentials.as_object().unwrap().clone();
+        form.insert("grant_type".into(), "refresh_token".into());
+        let minted = self.http.post(format!("{}/oauth/v2/token", self.url));
+        let token: Value = minted
+            .form(&form)
+            .send()
+            .await
+            .unwrap()
+            .json()
+            .await
+            .unwrap();
+        let token = format!(
+            "Zoho-oauthtoken {}",
+            token["access_token"].as_str().unwrap()
+        );
+        let mut notes = Vec::new();
+        for page in 1.. {
+            let path = format!(
+                "{}/crm/v8/Contacts/{contact}/Notes?fields=Note_Content&per_page=200&page={page}",
+                self.url
+            );
+            let got = self.http.get(path).header("authorization", &token);
+            let text = got.send().await.unwrap().text().await.unwrap();
+            let Ok(listed) = serde_json::from_str::<Value>(&text) else {
+                break;
+            };
+            let rows = listed["data"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{text}"));
+            let content = |row: &Value| row["Note_Content"].as_str().unwrap_or("").to_owned();
+            notes.extend(rows.iter().map(content));
+            if listed["info"]["more_records"] != true {
+                break;
+            }
+        }
+        notes
     }
 
     /// How many notes were written.

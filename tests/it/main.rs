@@ -11,12 +11,14 @@
 
 mod agent;
 mod house;
+mod insights;
 mod stream;
 
 mod api_keys;
 mod audit;
 mod cli;
 mod clients;
+mod cloudwatch;
 mod demo;
 mod drain;
 mod health;
@@ -24,6 +26,8 @@ mod hostile;
 mod legacy_sse;
 mod limits;
 mod mcp;
+mod metrics;
 mod permissions;
+mod record;
 mod tools;
 mod zoho_faults;

@@ -13,9 +13,9 @@ use serde::Deserialize;
 pub(in crate::audit) enum Previous {
     /// Its last line.
     Named(Tail),
-    /// The file is new: there was none.
+    /// There was none in the file.
     None,
-    /// Standard output keeps nothing, or the file holds no line of this instance.
+    /// Standard output keeps nothing, or too much was written since to be looked through.
     Unknown,
 }
 
@@ -30,35 +30,55 @@ pub(in crate::audit) struct Tail {
 
 /// Looks for the last line of `instance` in the file, and in the one that was put aside last.
 pub(super) fn previous(path: &Path, instance: &str) -> Previous {
-    let put_aside = put_aside_last(path);
-    let empty = fs::metadata(path).is_ok_and(|file| file.len() == 0);
-    if empty && put_aside.is_none() {
-        return Previous::None;
+    let mut put_aside = put_aside(path);
+    put_aside.sort();
+    let (last, older) = match put_aside.split_last() {
+        Some((last, older)) => (Some(last), !older.is_empty()),
+        None => (None, false),
+    };
+    let mut whole = !older;
+    for path in [Some(&path.to_path_buf()), last].into_iter().flatten() {
+        match last_line(path, instance) {
+            Ok(Look::Found(tail)) => return Previous::Named(tail),
+            Ok(Look::Nothing) => {}
+            Ok(Look::TooLong) | Err(_) => whole = false,
+        }
     }
-    let paths = [Some(path.to_path_buf()), put_aside];
-    let found = paths
-        .into_iter()
-        .flatten()
-        .find_map(|path| last_line(&path, instance).ok()?);
-    found.map_or(Previous::Unknown, Previous::Named)
+    if whole {
+        Previous::None
+    } else {
+        Previous::Unknown
+    }
 }
 
-fn put_aside_last(path: &Path) -> Option<PathBuf> {
-    let prefix = format!("{}.", path.file_name()?.to_str()?);
+fn put_aside(path: &Path) -> Vec<PathBuf> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    let names = fs::read_dir(folder.unwrap_or(Path::new("."))).ok()?;
-    let siblings = names.filter_map(|entry| {
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Vec::new();
+    };
+    let prefix = format!("{name}.");
+    let names = fs::read_dir(folder.unwrap_or(Path::new(".")));
+    let siblings = names.into_iter().flatten().filter_map(|entry| {
         let entry = entry.ok()?;
         let is_ours = entry.file_name().to_str()?.starts_with(&prefix);
         is_ours.then(|| entry.path())
     });
-    siblings.max()
+    siblings.collect()
 }
 
-fn last_line(path: &Path, instance: &str) -> io::Result<Option<Tail>> {
+/// What a look at the end of a file showed.
+enum Look {
+    Found(Tail),
+    /// The whole file has no line of the instance.
+    Nothing,
+    /// The file was too long to be read whole, or is none.
+    TooLong,
+}
+
+fn last_line(path: &Path, instance: &str) -> io::Result<Look> {
     let mut file = File::open(path)?;
     if !file.metadata()?.is_file() {
-        return Ok(None);
+        return Ok(Look::TooLong);
     }
     let length = file.metadata()?.len();
     let mut window = FIRST_LOOK;
@@ -69,10 +89,15 @@ fn last_line(path: &Path, instance: &str) -> io::Result<Option<Tail>> {
         (&file).take(window).read_to_end(&mut bytes)?;
         // The first line of a window may lack its beginning; it is then no JSON.
         let lines = bytes.rsplit(|&byte| byte == b'\n');
-        let tails = lines.filter_map(|line| serde_json::from_slice::<Tail>(line).ok());
-        let found = tails.into_iter().find(|tail| tail.instance == instance);
-        if found.is_some() || start == 0 || window >= LAST_LOOK {
-            return Ok(found);
+        let mut tails = lines.filter_map(|line| serde_json::from_slice::<Tail>(line).ok());
+        if let Some(tail) = tails.find(|tail| tail.instance == instance) {
+            return Ok(Look::Found(tail));
+        }
+        if start == 0 {
+            return Ok(Look::Nothing);
+        }
+        if window >= LAST_LOOK {
+            return Ok(Look::TooLong);
         }
         window *= 16;
     }
