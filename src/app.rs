@@ -143,6 +143,11 @@ impl App {
         })
     }
 
+    /// The connection to Zoho.
+    pub fn zoho(&self) -> &Zoho {
+        &self.handler.0.zoho
+    }
+
     /// The audit log that everything records to.
     pub fn audit(&self) -> &Audit {
         &self.auth.audit

@@ -40,6 +40,7 @@ pub(super) fn count(event: &Event) {
                 .increment(1);
         }
         Kind::LogOpen
+        | Kind::BreakerState
         | Kind::LinesLost
         | Kind::DrainBegin
         | Kind::DrainEnd

@@ -57,6 +57,14 @@ impl Audit {
         Ok(Self::write_to(config, opened, &instance, key))
     }
 
+    /// Whether the files could be written, without writing any.
+    ///
+    /// # Errors
+    /// The file whose folder is missing or cannot be written.
+    pub fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
+        sink::check(config, base)
+    }
+
     /// A log that nobody reads, for checks.
     pub fn discarding(config: &Config) -> Self {
         let opened = Opened {

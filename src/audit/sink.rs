@@ -4,6 +4,7 @@ mod file;
 mod tail;
 
 use std::{
+    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -101,6 +102,29 @@ pub(super) fn open(config: &Config, base: &Path, instance: &str) -> Result<Opene
         previous: previous.unwrap_or(Previous::Unknown),
         batch,
     })
+}
+
+/// Looks whether the files could be written.
+pub(super) fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
+    for sink in &config.sinks {
+        let Destination::File(path) = sink else {
+            continue;
+        };
+        let path = base.join(path);
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let metadata = fs::metadata(folder.unwrap_or(Path::new(".")));
+        let problem = match metadata {
+            Err(source) => source,
+            Ok(folder) if !folder.is_dir() => io::ErrorKind::NotADirectory.into(),
+            Ok(folder) if folder.permissions().readonly() => io::ErrorKind::PermissionDenied.into(),
+            Ok(_) => continue,
+        };
+        return Err(CannotOpen {
+            path,
+            source: problem,
+        });
+    }
+    Ok(())
 }
 
 /// Lines that are written, and made durable, at once.

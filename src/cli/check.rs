@@ -32,6 +32,9 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     }
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     println!("ok       secrets: found");
+    Audit::check(&loaded.config.audit, &loaded.base)
+        .map_err(|error| BadConfiguration(error.into()))?;
+    println!("ok       audit log: can be written");
     let audit = Audit::discarding(&loaded.config.audit);
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     let usable = app.auth.authenticator.keys().usable(jiff::Timestamp::now());

@@ -6,12 +6,13 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
     time::{Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
     app::{App, Reload},
-    audit::{Event, Kind},
+    audit::{Audit, Event, Kind},
     cli::ops::Ops,
     listen::{self, Outcome},
     router::router,
@@ -35,6 +36,7 @@ pub(super) async fn run(
     let mut signals = Signals::new()?;
     let routes = router(&app);
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
+    let breaker = tokio::spawn(record_breaker(app.zoho().breaker(), app.audit().clone()));
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
     let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
     let ops = ops.map(|ops| ops.serve(&app));
@@ -45,6 +47,7 @@ pub(super) async fn run(
     }
     let outcome = finish(&app, &mut signals).await;
     watch.abort();
+    breaker.abort();
     server.abort();
     app.audit().close().await;
     if let Some(ops) = ops {
@@ -67,13 +70,32 @@ async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {
     }
 }
 
+/// One line each time that Zoho is given up or found again.
+async fn record_breaker(mut open: watch::Receiver<bool>, audit: Audit) {
+    while open.changed().await.is_ok() {
+        let state = if *open.borrow_and_update() {
+            "open"
+        } else {
+            "closed"
+        };
+        let event = Event {
+            reason: Some(state.into()),
+            ..Event::new(Kind::BreakerState)
+        };
+        audit.record(event).await;
+    }
+}
+
 async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
     let outcome = tokio::select! {
         outcome = app.drain.finish(app.config.server.drain_timeout.duration()) => outcome,
         // Asked twice, it ends at once.
-        () = signals.end() => Outcome::CutOff,
+        () = signals.end() => {
+            app.drain.finish(Duration::ZERO).await;
+            Outcome::CutOff
+        }
     };
     let reason = match outcome {
         Outcome::Clean => "clean",

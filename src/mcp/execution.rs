@@ -98,6 +98,8 @@ impl<'a> Execution<'a> {
                 Err(_) => End::TimedOut,
             },
             () = cancelled.cancelled() => End::Cancelled,
+            // Later the log is closed, and nobody would know how the call ended.
+            () = self.desk.drain.streams().cancelled() => End::CutOff,
         };
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
@@ -111,6 +113,7 @@ enum End {
     Panicked,
     TimedOut,
     Cancelled,
+    CutOff,
 }
 
 impl End {
@@ -122,6 +125,7 @@ impl End {
             Self::Panicked => (Kind::ToolCallError, "panic", 0),
             Self::TimedOut => (Kind::ToolCallError, "timeout", 0),
             Self::Cancelled => (Kind::ToolCallCancelled, "", 0),
+            Self::CutOff => (Kind::ToolCallError, "cut_off", 0),
         }
     }
 
@@ -137,11 +141,12 @@ impl End {
             Self::Panicked => failed(
                 "The tool failed for a reason of its own. An operator can find it in the log.",
             ),
-            Self::TimedOut if row.effect == Effect::Write => failed(
-                "The call took too long, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
+            Self::TimedOut | Self::CutOff if row.effect == Effect::Write => failed(
+                "The call was not finished in time, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
             ),
             Self::TimedOut => failed("The call took too long. Ask for less, or try again later."),
             Self::Cancelled => failed("The call was cancelled."),
+            Self::CutOff => failed("The server is restarting. Try again in a minute."),
         }
     }
 }

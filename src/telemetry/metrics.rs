@@ -52,7 +52,7 @@ impl Metrics {
         // The facade counts in whole numbers only.
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         if let Some(ticks) = cpu_ticks(&stat) {
-            let _ = write!(text, "{CPU}{}\n", ticks / TICKS);
+            let _ = writeln!(text, "{CPU}{}", ticks / TICKS);
         }
         text
     }

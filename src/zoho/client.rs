@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::{Instant, timeout},
 };
 
@@ -101,6 +101,8 @@ pub(super) struct Inner {
     pub(super) breaker: Breaker,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
+    /// Whether requests are refused because Zoho does not answer.
+    open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
     pub(super) users: Kept<HashMap<RecordId, CrmText>>,
     pub(super) request_timeout: Duration,
@@ -167,6 +169,7 @@ impl Zoho {
                 breaker: Breaker::default(),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
+                open: watch::Sender::new(false),
                 org: Kept::new(now),
                 users: Kept::new(now),
                 request_timeout,
@@ -187,6 +190,11 @@ impl Zoho {
     /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
         self.inner.pulse.status(self.inner.tokens.refused())
+    }
+
+    /// Whether requests are refused because Zoho does not answer, and each change of that.
+    pub fn breaker(&self) -> watch::Receiver<bool> {
+        self.inner.open.subscribe()
     }
 
     /// Asks Zoho for an answer without a token, which costs no credits, unless real traffic
@@ -230,6 +238,7 @@ impl Inner {
         self.pulse.answered(latency, Instant::now());
         if self.breaker.success() == super::breaker::Change::Closed {
             metrics::gauge!("zoho_mcp_zoho_breaker_open").set(0);
+            self.open.send_replace(false);
             tracing::info!("zoho answers again");
         }
     }
@@ -239,6 +248,7 @@ impl Inner {
         self.pulse.silent(latency);
         if self.breaker.failure(Instant::now()) == super::breaker::Change::Opened {
             metrics::gauge!("zoho_mcp_zoho_breaker_open").set(1);
+            self.open.send_replace(true);
             tracing::warn!("zoho does not answer: requests are refused until it does");
         }
     }

@@ -80,7 +80,7 @@ fn named(text: &str, name: &str, lines: &[Value]) -> Vec<Row> {
 }
 
 #[tokio::test]
-async fn the_queries_answer_what_they_are_there_for() {
+async fn the_queries_about_calls_are_right() {
     let lines = a_day().await;
     let run = |name: &str| Query::parse(&text(name)).run(&lines);
     let today: Vec<_> = run("client-today.query")
@@ -109,6 +109,21 @@ async fn the_queries_answer_what_they_are_there_for() {
     );
     let by_error = run("failures-by-error.query");
     assert_eq!(number(&by_error[0], "failures"), 1.0);
+    let note = lines
+        .iter()
+        .find(|line| line["toolName"] == "create_note")
+        .unwrap();
+    let id = note["executionId"].as_str().unwrap();
+    let call = named(&text("execution.query"), id, &lines);
+    let events: Vec<_> = call.iter().map(|row| row["event"].clone()).collect();
+    assert_eq!(events, ["tool_call_start", "tool_call_success"]);
+    assert!(number(&call[1], "zohoRequests") >= 1.0);
+}
+
+#[tokio::test]
+async fn the_queries_about_refusals_credits_and_the_log_are_right() {
+    let lines = a_day().await;
+    let run = |name: &str| Query::parse(&text(name)).run(&lines);
     let refusals = run("refusals.query");
     assert_eq!(refusals.len(), 3);
     let limited = refusals
@@ -141,15 +156,6 @@ async fn the_queries_answer_what_they_are_there_for() {
         .collect();
     assert_eq!(trust.len(), 4);
     assert!(trust.contains(&json!("log_open")) && trust.contains(&json!("log_close")));
-    let note = lines
-        .iter()
-        .find(|line| line["toolName"] == "create_note")
-        .unwrap();
-    let id = note["executionId"].as_str().unwrap();
-    let call = named(&text("execution.query"), id, &lines);
-    let events: Vec<_> = call.iter().map(|row| row["event"].clone()).collect();
-    assert_eq!(events, ["tool_call_start", "tool_call_success"]);
-    assert!(number(&call[1], "zohoRequests") >= 1.0);
 }
 
 #[tokio::test]

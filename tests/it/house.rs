@@ -335,25 +335,25 @@ impl Zoho {
             "Zoho-oauthtoken {}",
             token["access_token"].as_str().unwrap()
         );
-        let mut notes = Vec::new();
-        for page in 1.. {
-            let path = format!(
-                "{}/crm/v8/Contacts/{contact}/Notes?fields=Note_Content&per_page=200&page={page}",
-                self.url
-            );
-            let got = self.http.get(path).header("authorization", &token);
-            let text = got.send().await.unwrap().text().await.unwrap();
-            let Ok(listed) = serde_json::from_str::<Value>(&text) else {
-                break;
-            };
-            let rows = listed["data"]
-                .as_array()
-                .unwrap_or_else(|| panic!("{text}"));
-            let content = |row: &Value| row["Note_Content"].as_str().unwrap_or("").to_owned();
-            notes.extend(rows.iter().map(content));
-            if listed["info"]["more_records"] != true {
+        let list = format!("{}/crm/v8/Contacts/{contact}/Notes", self.url);
+        let list = format!("{list}?fields=Note_Content&per_page=200");
+        let (mut notes, mut more) = (Vec::new(), String::new());
+        loop {
+            let got = self.http.get(format!("{list}{more}"));
+            let got = got.header("authorization", &token).send().await.unwrap();
+            if got.status() == 204 {
                 break;
             }
+            let listed: Value = got.json().await.unwrap();
+            let rows = listed["data"]
+                .as_array()
+                .unwrap_or_else(|| panic!("{listed}"));
+            let content = |row: &Value| row["Note_Content"].as_str().unwrap_or("").to_owned();
+            notes.extend(rows.iter().map(content));
+            let Some(next) = listed["info"]["next_page_token"].as_str() else {
+                break;
+            };
+            more = format!("&page_token={next}");
         }
         notes
     }

@@ -12,6 +12,7 @@
 mod agent;
 mod house;
 mod insights;
+mod log;
 mod stream;
 
 mod api_keys;
@@ -21,6 +22,7 @@ mod clients;
 mod cloudwatch;
 mod demo;
 mod drain;
+mod evidence;
 mod health;
 mod hostile;
 mod legacy_sse;

@@ -1,111 +1,19 @@
-//! The log as evidence: nothing lost whatever happens to the process or the disk, nothing altered
-//! unseen, and the whole story from its files alone.
+//! The log loses nothing, whatever happens to the process or to the disk.
 
 use std::{
     collections::BTreeSet,
     fs::{self, OpenOptions},
     io::{Read as _, Write as _},
     os::unix::{fs::symlink, process::ExitStatusExt as _},
-    path::Path,
-    process::Output,
     time::Duration,
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::house::{DASHBOARD, House, REPORTING, SUPPORT, Setup, command, eventually};
-
-fn to_file(setup: &mut Setup) {
-    setup.set("audit.sinks", "[\"file:audit.jsonl\"]");
-}
-
-/// A house whose log is signed, and its public key in `public.pem`.
-async fn signed(change: impl FnOnce(&mut Setup)) -> House {
-    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("key-{}", uuid::Uuid::new_v4()));
-    let generated = command(&["audit", "keygen", "--out", made.to_str().unwrap()]);
-    assert!(generated.status.success(), "{generated:?}");
-    let house = House::with(|setup| {
-        to_file(setup);
-        setup.set("audit.signing_key", "file:audit-key.pem");
-        setup.folder_file("audit-key.pem", &fs::read_to_string(&made).unwrap());
-        change(setup);
-    })
-    .await;
-    fs::write(house.file("public.pem"), generated.stdout).unwrap();
-    fs::remove_file(made).unwrap();
-    house
-}
-
-/// The files of the log, the newest first.
-fn files(house: &House) -> Vec<String> {
-    let folder = house.file("");
-    let names = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let mut files: Vec<_> = names
-        .filter_map(|path| path.to_str().map(str::to_owned))
-        .filter(|path| path.contains("audit.jsonl"))
-        .collect();
-    files.sort();
-    files.reverse();
-    files
-}
-
-fn lines(house: &House) -> Vec<Value> {
-    let mut files = files(house);
-    files.sort_by_key(|path| (path.ends_with(".jsonl"), path.clone()));
-    let texts = files.iter().map(|path| fs::read_to_string(path).unwrap());
-    texts
-        .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
-        .map(|line| serde_json::from_str(&line).expect(&line))
-        .collect()
-}
-
-fn audit(what: &[&str], house: &House) -> Output {
-    let files = files(house);
-    let files = files.iter().map(String::as_str);
-    let arguments: Vec<_> = ["audit"]
-        .into_iter()
-        .chain(what.iter().copied())
-        .chain(files)
-        .collect();
-    command(&arguments)
-}
-
-fn verify(house: &House) -> Output {
-    let key = house.file("public.pem");
-    if key.exists() {
-        return audit(&["verify", "--public-key", key.to_str().unwrap()], house);
-    }
-    audit(&["verify"], house)
-}
-
-fn said(output: &Output) -> String {
-    let texts = [&output.stdout, &output.stderr];
-    texts
-        .map(|text| String::from_utf8_lossy(text).into_owned())
-        .concat()
-}
-
-async fn stop(house: &mut House) {
-    house.signal("-TERM");
-    assert_eq!(
-        house.ended().await.code(),
-        Some(0),
-        "{}",
-        house.operational_log()
-    );
-}
-
-async fn a_contact(house: &House) -> String {
-    let search = json!({ "name": "Giulia" });
-    let found = house
-        .agent(SUPPORT)
-        .call("search_contacts", search)
-        .await
-        .content();
-    found["items"][0]["id"].as_str().unwrap().to_owned()
-}
+use crate::{
+    house::{House, SUPPORT, command, eventually},
+    log::{a_contact, files, lines, lines_of_the_last_file, said, signed, stop, to_file, verify},
+};
 
 /// Writes notes, each known by its text, until the daemon is gone.
 async fn write_until_killed(house: &House, contact: &str, round: usize) {
@@ -138,10 +46,6 @@ async fn write_until_killed(house: &House, contact: &str, round: usize) {
             "a call that cannot be made fails the writer"
         );
     }
-}
-
-fn lines_of_the_last_file(house: &House) -> String {
-    fs::read_to_string(house.file("audit.jsonl")).unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,148 +90,6 @@ async fn whatever_kills_the_daemon_a_note_that_zoho_has_was_recorded_before() {
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
     let named = lines.iter().filter(|line| line["previous"] == "named");
     assert_eq!(named.count(), rounds);
-}
-
-/// A tool, and what the story says of its end.
-type Told = (&'static str, &'static str);
-
-/// Calls of every kind by one client, in order; answers what the story has to tell.
-async fn a_mixed_hour(house: &House) -> Vec<Told> {
-    let (support, contact) = (house.agent(SUPPORT), a_contact(house).await);
-    let mut told = vec![("called search_contacts", "records, after")];
-    for n in 0..30 {
-        let name = format!("m{n}");
-        told.push(match n % 5 {
-            0 => {
-                let note =
-                    json!({ "record_id": contact, "content": name, "idempotency_key": name });
-                support.call("create_note", note).await.content();
-                ("called create_note", "zoho     POST Notes answered 201")
-            }
-            1 => {
-                support
-                    .call("get_revenue_report", json!({}))
-                    .await
-                    .failure();
-                (
-                    "was not permitted to call get_revenue_report",
-                    "because  the tool is not in the role's list",
-                )
-            }
-            2 => {
-                support
-                    .call("get_contact_history", json!({ "contact_id": "1" }))
-                    .await
-                    .failure();
-                ("called get_contact_history", "failed: not_found")
-            }
-            3 => {
-                support.call("drop_table", json!({})).await;
-                (
-                    "was not permitted to call a tool that does not exist",
-                    "because  unknown tool",
-                )
-            }
-            _ => {
-                house
-                    .zoho
-                    .fault(json!({ "fault": "status", "status": 503, "path": "/crm", "times": 9 }))
-                    .await;
-                support
-                    .call("search_contacts", json!({ "email": "a@b.example" }))
-                    .await
-                    .failure();
-                house.zoho.mend().await;
-                ("called search_contacts", "failed: zoho_unavailable")
-            }
-        });
-    }
-    told
-}
-
-#[tokio::test]
-async fn the_story_of_a_mixed_hour_is_told_from_the_log_alone() {
-    let mut house = House::with(to_file).await;
-    let told = a_mixed_hour(&house).await;
-    stop(&mut house).await;
-    let story = audit(&["story", "--client", SUPPORT], &house);
-    let story = String::from_utf8(story.stdout).unwrap();
-    let paragraphs: Vec<_> = story
-        .split("\n\n")
-        .filter(|text| !text.trim().is_empty())
-        .collect();
-    let calls: Vec<_> = paragraphs
-        .iter()
-        .filter(|text| !text.contains("proved who it is"))
-        .collect();
-    assert_eq!(calls.len(), told.len(), "{story}");
-    for (paragraph, (what, end)) in calls.iter().zip(&told) {
-        assert!(
-            paragraph.contains(what) && paragraph.contains(end),
-            "{what}, {end}:\n{paragraph}"
-        );
-        assert!(paragraph.contains("proven by api_key, key "), "{paragraph}");
-    }
-    assert!(!story.contains("a@b.example") && story.contains("email (personal: hmac:"));
-    let note = lines(&house)
-        .into_iter()
-        .find(|line| line["toolName"] == "create_note")
-        .unwrap();
-    let one = audit(
-        &[
-            "story",
-            "--execution",
-            note["executionId"].as_str().unwrap(),
-        ],
-        &house,
-    );
-    let one = said(&one);
-    for wanted in [
-        "asked    content (2 characters)",
-        "record_id 6",
-        "allowed  by role customer-service",
-        "1 records, after",
-    ] {
-        assert!(one.contains(wanted), "{wanted} in {one}");
-    }
-    let nothing = audit(&["story", "--client", "nobody"], &house);
-    assert_eq!(nothing.status.code(), Some(1));
-}
-
-#[tokio::test]
-async fn a_stream_has_a_story_of_its_own() {
-    let mut house = House::with(to_file).await;
-    let mut stream = house.agent(REPORTING).stream().await;
-    stream.initialize().await;
-    stream.call(1, "get_deal_summary", json!({})).await;
-    house
-        .agent(REPORTING)
-        .call("get_deal_summary", json!({}))
-        .await
-        .content();
-    let endpoint = stream.endpoint.clone();
-    drop(stream);
-    stop(&mut house).await;
-    let lines = lines(&house);
-    let open = lines
-        .iter()
-        .find(|line| line["event"] == "session_open")
-        .unwrap();
-    let session = open["sessionId"].as_str().unwrap();
-    assert!(
-        !endpoint.contains(session),
-        "the log does not have what opens a session"
-    );
-    let story = said(&audit(&["story", "--session", session], &house));
-    assert_eq!(
-        story.matches("called get_deal_summary").count(),
-        1,
-        "{story}"
-    );
-    assert!(
-        story.contains("opened a stream") && story.contains("the stream of reporting-agent ended"),
-        "{story}"
-    );
 }
 
 #[tokio::test]
@@ -453,59 +215,6 @@ fn resident(pid: u32) -> u64 {
 }
 
 #[tokio::test]
-async fn whoever_touches_the_file_is_found_out_and_the_place_is_named() {
-    let mut house = signed(|_| ()).await;
-    let contact = a_contact(&house).await;
-    for n in 0..5 {
-        let note =
-            json!({ "record_id": contact, "content": "x", "idempotency_key": format!("k{n}") });
-        house
-            .agent(SUPPORT)
-            .call("create_note", note)
-            .await
-            .content();
-    }
-    stop(&mut house).await;
-    let whole = said(&verify(&house));
-    assert!(
-        whole.contains("to its last line") && whole.contains("PROVEN  whoever wrote it held"),
-        "{whole}"
-    );
-    let log = house.file("audit.jsonl");
-    let text = fs::read_to_string(&log).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    let without = |n: usize| [&lines[..n], &lines[n + 1..]].concat().join("\n");
-    let swapped = [&lines[..4], &[lines[5], lines[4]], &lines[6..]]
-        .concat()
-        .join("\n");
-    for (changed, says) in [
-        (text.replacen("\"k1\"", "\"k7\"", 1), "the line was changed"),
-        (without(6), ":7 (seq 8): lines with seq 7 to 7 are missing"),
-        (without(0), ":1 (seq 2): the run does not begin here"),
-        (
-            lines[..8].join("\n"),
-            ":8 (seq 8): the run has no closing line",
-        ),
-        (swapped, ":5 (seq 6): lines with seq 5 to 5 are missing"),
-        (format!("{text}{}\n", lines[3]), "is out of place"),
-        (text.replacen("{", "x", 1), ":1: this is no line of the log"),
-    ] {
-        fs::write(&log, changed).unwrap();
-        let verified = verify(&house);
-        assert_eq!(verified.status.code(), Some(1));
-        assert!(
-            said(&verified).contains(says),
-            "{says} in {}",
-            said(&verified)
-        );
-    }
-    assert_eq!(
-        command(&["audit", "verify", "no-such-file"]).status.code(),
-        Some(64)
-    );
-}
-
-#[tokio::test]
 async fn a_line_that_a_crash_left_unfinished_is_mended_and_told() {
     let mut house = House::with(to_file).await;
     a_contact(&house).await;
@@ -572,84 +281,6 @@ async fn two_instances_share_a_file() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_explained_down_to_the_line_of_the_configuration() {
-    let mut house = House::with(|setup| {
-        to_file(setup);
-        setup.set(
-            "limits.tools.get_dashboard_metrics",
-            "{ requests = 1, per = \"1h\" }",
-        );
-    })
-    .await;
-    let denied = house
-        .agent(SUPPORT)
-        .call("get_revenue_report", json!({}))
-        .await;
-    let dashboard = house.agent(DASHBOARD);
-    dashboard
-        .call("get_dashboard_metrics", json!({}))
-        .await
-        .content();
-    let limited = dashboard.call("get_dashboard_metrics", json!({})).await;
-    let stranger = house.stranger(Some("nonsense")).call("x", json!({})).await;
-    let fine = house
-        .agent(REPORTING)
-        .call("get_deal_summary", json!({}))
-        .await;
-    stop(&mut house).await;
-    let config = house.file("zoho-mcp.toml");
-    let config = config.to_str().unwrap();
-    for (answer, says) in [
-        (
-            &denied,
-            "zoho-mcp.toml:5: tools = [\"search_contacts\", \"get_contact_history\", \"create_note\"]",
-        ),
-        (
-            &limited,
-            "does not set it: add get_dashboard_metrics under [limits.tools]",
-        ),
-        (&stranger, "compare with `zoho-mcp keys list`"),
-        (&fine, "It was not refused"),
-    ] {
-        let request = answer.header("x-request-id");
-        let explained = audit(
-            &["explain", "--request", request, "--config", config],
-            &house,
-        );
-        assert!(
-            said(&explained).contains(says),
-            "{says} in {}",
-            said(&explained)
-        );
-    }
-}
-
-#[tokio::test]
-async fn who_knows_a_value_finds_it() {
-    let mut house = House::with(|setup| {
-        to_file(setup);
-        let key = "0123456789abcdef0123456789abcdef";
-        setup.set("audit.pseudonym_key", "file:pseudonyms");
-        setup.folder_file("pseudonyms", key);
-    })
-    .await;
-    let search = json!({ "email": "Anna@Example.org" });
-    house.agent(SUPPORT).call("search_contacts", search).await;
-    a_contact(&house).await;
-    stop(&mut house).await;
-    let key = format!("file:{}", house.file("pseudonyms").display());
-    let search = |value: &str| {
-        said(&audit(
-            &["search", "--value", value, "--pseudonym-key", &key],
-            &house,
-        ))
-    };
-    assert!(search("anna@example.org").contains("\"tool_call_start\""));
-    assert!(search("bert@example.org").starts_with("0 lines"));
-    assert!(!lines_of_the_last_file(&house).contains("nna@"));
-}
-
-#[tokio::test]
 async fn texts_that_try_to_break_the_log_stay_inside_their_line() {
     let mut house = House::with(to_file).await;
     let agent = house.agent(SUPPORT);
@@ -680,4 +311,74 @@ async fn texts_that_try_to_break_the_log_stay_inside_their_line() {
     assert!(text.lines().all(|line| line.len() < 16 << 10));
     assert!(text.bytes().all(|byte| byte == b'\n' || byte >= b' '));
     assert!(verify(&house).status.success());
+}
+
+#[tokio::test]
+async fn a_call_that_the_end_cuts_off_has_its_end_in_the_log() {
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("server.drain_timeout", "500ms");
+    })
+    .await;
+    a_contact(&house).await;
+    let slow = json!({ "fault": "latency", "path": "/crm", "times": 9, "delay": "20s" });
+    house.zoho.fault(slow).await;
+    let agent = house.agent(SUPPORT);
+    let calling = tokio::spawn(async move {
+        agent
+            .call("search_contacts", json!({ "name": "Giulia" }))
+            .await
+    });
+    eventually("the second call", || {
+        let text = lines_of_the_last_file(&house);
+        (text.matches("tool_call_start").count() == 2).then_some(())
+    })
+    .await;
+    house.signal("-TERM");
+    assert_eq!(house.ended().await.code(), Some(1));
+    let told = calling.await.unwrap().failure();
+    assert!(told.contains("restarting"), "{told}");
+    let lines = lines(&house);
+    let events: Vec<_> = lines
+        .iter()
+        .rev()
+        .take(3)
+        .map(|line| line["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(events, ["log_close", "drain_end", "tool_call_error"]);
+    assert!(lines.iter().any(|line| line["error"] == "cut_off"));
+    assert!(verify(&house).status.success());
+}
+
+#[tokio::test]
+async fn the_log_says_when_zoho_is_given_up_and_found_again() {
+    let mut house = House::with(to_file).await;
+    let broken = json!({ "fault": "status", "status": 500, "path": "/crm", "times": 100 });
+    house.zoho.fault(broken).await;
+    let agent = house.agent(SUPPORT);
+    for _ in 0..12 {
+        agent
+            .call("search_contacts", json!({ "name": "Giulia" }))
+            .await
+            .failure();
+    }
+    let state = |wanted: &str| {
+        let reason = format!("\"event\":\"breaker_state\",\"reason\":\"{wanted}\"");
+        lines_of_the_last_file(&house)
+            .contains(&reason)
+            .then_some(())
+    };
+    eventually("the breaker to open", || state("open")).await;
+    house.zoho.mend().await;
+    for _ in 0..200 {
+        agent
+            .call("search_contacts", json!({ "name": "Giulia" }))
+            .await;
+        if state("closed").is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(state("closed").is_some());
+    stop(&mut house).await;
 }

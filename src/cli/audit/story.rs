@@ -82,8 +82,9 @@ struct Teller {
 
 impl Teller {
     fn take(&mut self, line: Value) {
-        let event = line["event"].as_str().unwrap_or_default();
-        let execution = line["executionId"].as_str().unwrap_or_default().to_owned();
+        let event = telling::text(&line, "event").unwrap_or_default();
+        let execution = telling::text(&line, "executionId");
+        let execution = execution.unwrap_or_default().to_owned();
         let ends = matches!(
             event,
             "tool_call_success" | "tool_call_error" | "tool_call_cancelled"

@@ -28,7 +28,7 @@ pub(super) struct Verify {
 
 pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
     let files = Files::new(&verify.files)?;
-    let keys = verify.public_keys.iter().map(|path| public_key(path));
+    let keys = verify.public_keys.iter().map(public_key);
     let expected = Expectations {
         keys: keys.collect::<Result<_, _>>()?,
         open: verify.open,
