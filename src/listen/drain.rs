@@ -12,6 +12,7 @@ use tokio_util::{
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     begun: CancellationToken,
+    cut: CancellationToken,
     streams: CancellationToken,
     calls: TaskTracker,
     connections: TaskTracker,
@@ -37,6 +38,11 @@ impl Drain {
         &self.begun
     }
 
+    /// Cancelled when the calls that are left have to end.
+    pub fn cut(&self) -> &CancellationToken {
+        &self.cut
+    }
+
     /// Cancelled when long streams have to end.
     pub fn streams(&self) -> &CancellationToken {
         &self.streams
@@ -59,9 +65,18 @@ impl Drain {
         self.connections.close();
     }
 
-    /// Waits for the calls in flight, ends the streams, waits for the connections.
+    /// Waits for the calls in flight and cuts off what is left of them, ends the streams, waits for
+    /// the connections.
     pub async fn finish(&self, deadline: Duration) -> Outcome {
         let calls = tokio::time::timeout(deadline, self.calls.wait()).await;
+        if calls.is_err() {
+            self.cut.cancel();
+            // What is cut off is still recorded and answered.
+            let _ = tokio::time::timeout(LAST_WORDS, self.calls.wait()).await;
+        }
+        // A call has ended a moment before its answer is on the wire, and ending the streams would
+        // take the answer with it. Connections without a stream close once they have answered.
+        let _ = tokio::time::timeout(ON_THE_WIRE, self.connections.wait()).await;
         self.streams.cancel();
         let connections = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
         if calls.is_ok() && connections.is_ok() {
@@ -72,5 +87,7 @@ impl Drain {
     }
 }
 
+/// From the end of a call to the end of its answer.
+const ON_THE_WIRE: Duration = Duration::from_millis(300);
 /// For streams to say goodbye once they have been told to end.
 const LAST_WORDS: Duration = Duration::from_secs(2);

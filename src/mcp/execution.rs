@@ -99,7 +99,7 @@ impl<'a> Execution<'a> {
             },
             () = cancelled.cancelled() => End::Cancelled,
             // Later the log is closed, and nobody would know how the call ended.
-            () = self.desk.drain.streams().cancelled() => End::CutOff,
+            () = self.desk.drain.cut().cancelled() => End::CutOff,
         };
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
@@ -234,7 +234,7 @@ impl Drop for Record {
         let (audit, event) = (self.audit.clone(), self.ended(Kind::ToolCallCancelled));
         match &mut self.room {
             Some(room) => audit.record_in(room, event),
-            None => drop(tokio::spawn(async move { audit.record(event).await })),
+            None => audit.record_now(event),
         }
     }
 }
