@@ -30,7 +30,7 @@ struct Shared {
     room: Arc<Semaphore>,
     on_failure: OnFailure,
     state: Arc<State>,
-    writer: Mutex<Option<thread::JoinHandle<()>>>,
+    writer: Mutex<Option<thread::JoinHandle<bool>>>,
 }
 
 /// Room for the lines of one call, held from before it begins: a call that was let in can always
@@ -108,6 +108,17 @@ impl Audit {
         }
     }
 
+    /// Records an event from where nothing can be awaited.
+    pub fn record_now(&self, event: Event) {
+        match self.0.room.clone().try_acquire_owned() {
+            Ok(room) => self.send(&event, room, None),
+            Err(_) => {
+                let audit = self.clone();
+                tokio::spawn(async move { audit.record(event).await });
+            }
+        }
+    }
+
     /// Room for the first and the last line of a call.
     ///
     /// # Errors
@@ -156,7 +167,10 @@ impl Audit {
     }
 
     /// Writes what is queued and the closing line, and ends the writer. What comes later is lost.
-    pub async fn close(&self) {
+    ///
+    /// # Errors
+    /// When the sinks have not taken all of it within five seconds.
+    pub async fn close(&self) -> Result<(), SinkUnavailable> {
         let _ = self.0.jobs.send(Job::Close);
         let writer = self
             .0
@@ -164,11 +178,11 @@ impl Audit {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(writer) = writer {
-            let joined = tokio::task::spawn_blocking(move || writer.join());
-            if timeout(PATIENCE, joined).await.is_err() {
-                tracing::error!("the audit log could not be closed");
-            }
+        let Some(writer) = writer else { return Ok(()) };
+        let joined = tokio::task::spawn_blocking(move || writer.join());
+        match timeout(PATIENCE, joined).await {
+            Ok(Ok(Ok(true))) => Ok(()),
+            _ => Err(SinkUnavailable),
         }
     }
 

@@ -51,6 +51,9 @@ pub struct Run {
     hash: Box<str>,
     at: Place,
     checkpoint_lines: Option<u64>,
+    /// Its first line is here, and a good signature was seen.
+    opened: bool,
+    vouched: bool,
 }
 
 /// How a run ended.
@@ -126,7 +129,12 @@ impl Verifier {
             if run.end == End::Unknown && !open {
                 ends.push((run.at, Some(run.seq), Wrong::NoEnd));
             }
-            if !self.expected.keys.is_empty() && run.is_overdue() {
+            if self.expected.keys.is_empty() {
+                continue;
+            }
+            if !run.opened && !run.vouched {
+                ends.push((run.at, Some(run.seq), Wrong::NotSigned));
+            } else if run.is_overdue() {
                 ends.push((
                     run.at,
                     Some(run.seq),
@@ -164,7 +172,9 @@ impl Verifier {
             seq: 0,
             hash: "".into(),
             at,
-            checkpoint_lines: line.checkpoint_lines,
+            checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
+            opened: opens,
+            vouched: false,
         };
         if opens && !self.expected.keys.is_empty() && !line.has_signature() {
             self.wrong(at, Some(line.seq), Wrong::NotSigned);
@@ -211,6 +221,7 @@ impl Verifier {
                 self.wrong(at, Some(line.seq), Wrong::Unsigned { lines });
             }
             run.unsigned = 0;
+            run.vouched = true;
         } else if line.has_signature() || line.event != "log_open" {
             self.wrong(at, Some(line.seq), Wrong::BadSignature);
         }
@@ -270,7 +281,7 @@ impl Run {
     /// More lines than there ever are between two checkpoints.
     fn is_overdue(&self) -> bool {
         let most = self.checkpoint_lines.unwrap_or(0).saturating_add(SLACK);
-        self.signer.is_some() && self.unsigned > most
+        self.checkpoint_lines.is_some() && self.unsigned > most
     }
 
     /// The place of its last line in the chain.
@@ -284,6 +295,8 @@ fn is_zeros(hash: &str) -> bool {
 }
 
 const MOST: usize = 100;
+/// Lines between checkpoints of a run whose first line, which says it, is gone.
+const ASSUMED: u64 = 1000;
 /// A checkpoint waits for the batch that it falls due in.
 const SLACK: u64 = 2 * super::sink::MOST_LINES as u64;
 

@@ -125,8 +125,9 @@ impl Writer {
         }
     }
 
-    /// Writes until it is told to close, or until nobody is left to record.
-    pub(super) fn run(mut self, opening: Vec<u8>) {
+    /// Writes until it is told to close, or until nobody is left to record; true when the sinks
+    /// have taken everything and the closing line.
+    pub(super) fn run(mut self, opening: Vec<u8>) -> bool {
         let mut batch = Batch::default();
         self.signed(opening, &mut batch);
         let mut open = true;
@@ -135,10 +136,10 @@ impl Writer {
                 self.signed(lifecycle::checkpoint(), &mut batch);
             }
             if !self.put(&mut batch, true) {
-                return;
+                return false;
             }
             let Some(first) = self.jobs.blocking_recv() else {
-                return;
+                return false;
             };
             open = self.gather(first, &mut batch);
         }
@@ -149,7 +150,7 @@ impl Writer {
         {}
         self.confess(&mut batch);
         self.signed(lifecycle::closing(), &mut batch);
-        self.put(&mut batch, false);
+        self.put(&mut batch, false)
     }
 
     /// Takes what has come, up to a batch; false when it is time to close.

@@ -49,10 +49,11 @@ pub(super) async fn run(
     watch.abort();
     breaker.abort();
     server.abort();
-    app.audit().close().await;
+    let recorded = app.audit().close().await;
     if let Some(ops) = ops {
         ops.abort();
     }
+    recorded.context("at the end: standard output or the log file did not take its last lines")?;
     anyhow::ensure!(
         outcome == Outcome::Clean,
         "some calls were cut off at the end of the drain"

@@ -165,6 +165,15 @@ async fn every_field_that_is_named_anywhere_exists() {
     for line in &lines {
         there.extend(line.as_object().unwrap().keys().cloned());
     }
+    let documented = include_str!("../../docs/audit.md");
+    let silent: Vec<_> = there
+        .iter()
+        .filter(|name| !documented.contains(&format!("`{name}`")))
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "docs/audit.md does not say what {silent:?} are"
+    );
     // Of a run after another, and of a signed one.
     there.extend(["previousBoot", "previousSeq", "signer"].map(str::to_owned));
     for entry in fs::read_dir(folder()).unwrap() {

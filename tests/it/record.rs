@@ -216,7 +216,11 @@ fn resident(pid: u32) -> u64 {
 
 #[tokio::test]
 async fn a_line_that_a_crash_left_unfinished_is_mended_and_told() {
-    let mut house = House::with(to_file).await;
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("audit.file.fsync", "always");
+    })
+    .await;
     a_contact(&house).await;
     let log = house.file("audit.jsonl");
     eventually("the call's end", || {

@@ -57,7 +57,7 @@ fn log(key: Option<&SigningKey>, calls: usize) -> Vec<String> {
             };
             audit.record(event).await;
         }
-        audit.close().await;
+        audit.close().await.unwrap();
     });
     let text: Vec<u8> = taken.try_iter().flatten().collect();
     let text = String::from_utf8(text).unwrap();
@@ -189,6 +189,25 @@ fn signatures_that_were_taken_out_are_missed() {
     assert_eq!(
         verify(&log(Some(&other), 3), signed()).findings[0].what,
         Wrong::BadSignature
+    );
+}
+
+#[test]
+fn a_run_whose_beginning_is_gone_needs_a_signature_as_well() {
+    let partial = Expectations {
+        partial: true,
+        ..signed()
+    };
+    let lines = log(Some(&key()), 12);
+    assert_eq!(places(&verify(&lines[3..], signed())), [1]);
+    assert!(verify(&lines[3..], partial.clone()).is_good());
+    let unsigned = log(None, 12);
+    let verdict = verify(&unsigned[3..], partial);
+    assert!(
+        verdict
+            .findings
+            .iter()
+            .any(|it| it.what == Wrong::NotSigned || it.what == Wrong::BadSignature)
     );
 }
 

@@ -71,7 +71,6 @@ impl Drop for Open {
             kind: Kind::SessionClose,
             ..self.signed.clone()
         };
-        let audit = self.audit.clone();
-        tokio::spawn(async move { audit.record(event).await });
+        self.audit.record_now(event);
     }
 }
