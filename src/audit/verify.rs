@@ -185,7 +185,7 @@ impl Verifier {
     }
 
     fn goes_on(&mut self, at: Place, line: &Line<'_>, mut run: Run) {
-        let expected = run.seq + 1;
+        let expected = run.seq.saturating_add(1);
         if line.seq <= run.seq {
             self.wrong(at, Some(line.seq), Wrong::OutOfPlace { after: run.seq });
             self.runs.insert((&*line.boot).into(), run);

@@ -258,6 +258,31 @@ async fn a_refusal_is_explained_down_to_the_line_of_the_configuration() {
 }
 
 #[tokio::test]
+async fn what_is_no_log_at_all_is_no_proof_and_stops_nobody() {
+    let mut house = House::with(to_file).await;
+    stop(&mut house).await;
+    let bytes: Vec<u8> = (0..200_000_u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect();
+    let texts = [
+        &b""[..],
+        b"{}\n[]\nnull\n\"x\"\n{\"event\":7,\"zoho\":{}}\n",
+        &bytes,
+    ];
+    for text in texts {
+        fs::write(house.file("audit.jsonl"), text).unwrap();
+        for what in [
+            &["verify", "--open", "--partial"][..],
+            &["story", "--client", SUPPORT],
+            &["explain", "--request", "x"],
+        ] {
+            let output = audit(what, &house);
+            assert_eq!(output.status.code(), Some(1), "{what:?}: {}", said(&output));
+        }
+    }
+}
+
+#[tokio::test]
 async fn who_knows_a_value_finds_it() {
     let mut house = House::with(|setup| {
         to_file(setup);

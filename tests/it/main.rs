@@ -29,6 +29,7 @@ mod legacy_sse;
 mod limits;
 mod mcp;
 mod metrics;
+mod outage;
 mod permissions;
 mod record;
 mod tools;

@@ -287,4 +287,22 @@ proptest! {
         let verdict = verify(&moved, signed());
         prop_assert!(n == to || near(&verdict, n.min(to)), "{n} to {to}: {:?}", verdict.findings);
     }
+
+    #[test]
+    fn nothing_that_is_read_can_stop_the_reader(lines in proptest::collection::vec(
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..40),
+            (any::<u64>(), "[ab]", "(log_open|checkpoint|x)").prop_map(|(seq, boot, event)| {
+                let seq = if seq % 2 == 0 { u64::MAX - seq % 3 } else { seq % 4 };
+                format!("{{\"timestamp\":\"t\",\"event\":\"{event}\",\"instance\":\"i\",\"boot\":\"{boot}\",\"seq\":{seq},\"prevHash\":\"\",\"previousBoot\":\"{boot}\",\"previousSeq\":{seq},\"signature\":\"AA\",\"hash\":\"h\"}}").into_bytes()
+            }),
+        ],
+        1..12,
+    )) {
+        let mut verifier = Verifier::new(signed());
+        for line in &lines {
+            verifier.line(Place { file: 0, line: 1 }, line);
+        }
+        prop_assert!(!verifier.finish().is_good());
+    }
 }

@@ -105,8 +105,13 @@ impl Teller {
     }
 
     fn tell(&mut self, out: &mut impl Write) -> std::io::Result<()> {
-        while let Some(first) = self.waiting.first_entry() {
-            if !first.get().2 {
+        loop {
+            // A call that never ends, since the daemon was killed, may not keep the rest waiting.
+            let patient = self.waiting.len() < MOST;
+            let Some(first) = self.waiting.first_entry() else {
+                return Ok(());
+            };
+            if !first.get().2 && patient {
                 return Ok(());
             }
             let (line, end, _) = first.remove();
@@ -122,3 +127,6 @@ impl Teller {
         Ok(self.next)
     }
 }
+
+/// What waits for the end of an earlier call, at most.
+const MOST: usize = 10_000;
