@@ -85,10 +85,19 @@ pub fn ops(app: &App, metrics: Metrics) -> Router {
         health.measure();
         (text, metrics.render())
     };
-    Router::new()
+    let routes = Router::new()
         .route("/metrics", get(read))
         .merge(probes(app))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CatchPanicLayer::custom(panicked));
+    // On this machine only a browser that was lured here would name another host. Whoever scrapes
+    // from elsewhere names addresses that nobody can list beforehand.
+    match app.config.server.ops_listen {
+        Some(address) if address.ip().is_loopback() => routes.layer(from_fn_with_state(
+            app.allowed.clone(),
+            listen::host_and_origin,
+        )),
+        _ => routes,
+    }
 }
 
 async fn only_post() -> Response {

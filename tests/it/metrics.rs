@@ -131,6 +131,12 @@ async fn metrics_are_on_the_listener_for_operators_only() {
         house.operator().get("/health").await.json()["status"],
         "healthy"
     );
+    let lured = house
+        .operator()
+        .with("host", "evil.example")
+        .get("/metrics")
+        .await;
+    assert_eq!(lured.status, 403);
     assert_eq!(house.operator().post("{}").await.status, 404);
 }
 
