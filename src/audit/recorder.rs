@@ -263,7 +263,7 @@ fn host_name() -> String {
     }
 }
 
-/// Lines that may wait, or be reserved: at most some 16 MiB.
+/// Lines that may wait, or be reserved: usually some 8 MiB, and never more than 128.
 const ROOM: usize = 8192;
 const PATIENCE: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_millis(200);

@@ -143,11 +143,12 @@ impl Writer {
             };
             open = self.gather(first, &mut batch);
         }
-        while self
-            .jobs
-            .try_recv()
-            .is_ok_and(|job| self.add(job, &mut batch))
-        {}
+        while let Ok(job) = self.jobs.try_recv() {
+            self.add(job, &mut batch);
+            if self.is_behind() {
+                self.signed(lifecycle::checkpoint(), &mut batch);
+            }
+        }
         self.confess(&mut batch);
         self.signed(lifecycle::closing(), &mut batch);
         self.put(&mut batch, false)

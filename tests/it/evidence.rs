@@ -1,6 +1,6 @@
 //! The log as evidence: whoever touches it is found out, and the whole story is in its files.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 use serde_json::json;
 
@@ -16,8 +16,15 @@ type Told = (&'static str, &'static str);
 async fn a_mixed_hour(house: &House) -> Vec<Told> {
     let (support, contact) = (house.agent(SUPPORT), a_contact(house).await);
     let mut told = vec![("called search_contacts", "records, after")];
-    for n in 0..30 {
+    for n in 0..40 {
         let name = format!("m{n}");
+        if n % 5 == 0 {
+            // Somebody else, in between.
+            house
+                .agent(DASHBOARD)
+                .call("get_dashboard_metrics", json!({}))
+                .await;
+        }
         told.push(match n % 5 {
             0 => {
                 let note =
@@ -68,7 +75,14 @@ async fn a_mixed_hour(house: &House) -> Vec<Told> {
 
 #[tokio::test]
 async fn the_story_of_a_mixed_hour_is_told_from_the_log_alone() {
-    let mut house = House::with(to_file).await;
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set(
+            "limits.tools.get_dashboard_metrics",
+            "{ requests = 3, per = \"1h\" }",
+        );
+    })
+    .await;
     let told = a_mixed_hour(&house).await;
     stop(&mut house).await;
     let story = audit(&["story", "--client", SUPPORT], &house);
@@ -111,6 +125,14 @@ async fn the_story_of_a_mixed_hour_is_told_from_the_log_alone() {
     ] {
         assert!(one.contains(wanted), "{wanted} in {one}");
     }
+    let other = said(&audit(&["story", "--client", DASHBOARD], &house));
+    assert_eq!(
+        other.matches("called get_dashboard_metrics").count(),
+        3,
+        "{other}"
+    );
+    let limit = "refused  by the limit client:tool, 3 per 1h";
+    assert_eq!(other.matches(limit).count(), 5, "{other}");
     let nothing = audit(&["story", "--client", "nobody"], &house);
     assert_eq!(nothing.status.code(), Some(1));
 }
@@ -255,6 +277,23 @@ async fn a_refusal_is_explained_down_to_the_line_of_the_configuration() {
             said(&explained)
         );
     }
+}
+
+#[tokio::test]
+async fn a_key_is_made_once_and_for_its_owner_only() {
+    let house = House::start().await;
+    let out = house.file("audit-key.pem");
+    let keygen = || command(&["audit", "keygen", "--out", out.to_str().unwrap()]);
+    let made = keygen();
+    assert!(made.stdout.starts_with(b"-----BEGIN PUBLIC KEY-----\n"));
+    let private = fs::read_to_string(&out).unwrap();
+    assert!(!said(&made).contains(private.lines().nth(1).unwrap()));
+    assert_eq!(
+        fs::metadata(&out).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    assert_eq!(keygen().status.code(), Some(64));
+    assert_eq!(fs::read_to_string(&out).unwrap(), private);
 }
 
 #[tokio::test]

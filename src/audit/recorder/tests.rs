@@ -5,7 +5,7 @@ use std::{
 
 use super::*;
 use crate::audit::{
-    Kind,
+    Kind, PublicKey,
     sink::{Opened, Previous, Stream},
     verify::{Expectations, Place, Verdict, Verifier},
 };
@@ -33,6 +33,13 @@ impl Write for Scripted {
 }
 
 fn scripted(steps: Vec<io::Result<usize>>) -> (Audit, Receiver<Vec<u8>>) {
+    scripted_and_signed(steps, None)
+}
+
+fn scripted_and_signed(
+    steps: Vec<io::Result<usize>>,
+    key: Option<SigningKey>,
+) -> (Audit, Receiver<Vec<u8>>) {
     let (step, script) = channel();
     steps.into_iter().for_each(|it| step.send(it).unwrap());
     let (taken, written) = channel();
@@ -42,7 +49,7 @@ fn scripted(steps: Vec<io::Result<usize>>) -> (Audit, Receiver<Vec<u8>>) {
         batch: 512,
     };
     let config = crate::audit::verify::tests::config();
-    (Audit::write_to(&config, opened, "one", None), written)
+    (Audit::write_to(&config, opened, "one", key), written)
 }
 
 fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {
@@ -52,7 +59,14 @@ fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {
 }
 
 fn verify(lines: &[String]) -> Verdict {
-    let mut verifier = Verifier::new(Expectations::default());
+    verify_signed(lines, Vec::new())
+}
+
+fn verify_signed(lines: &[String], keys: Vec<PublicKey>) -> Verdict {
+    let mut verifier = Verifier::new(Expectations {
+        keys,
+        ..Expectations::default()
+    });
     for (n, line) in lines.iter().enumerate() {
         let at = Place {
             file: 0,
@@ -114,7 +128,9 @@ async fn a_line_that_cannot_be_written_is_not_accepted() {
 #[tokio::test]
 async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
     let broken = || Err(io::ErrorKind::BrokenPipe.into());
-    let (audit, written) = scripted((0..30).map(|_| broken()).collect());
+    let key = SigningKey::parse(&[7; 32]).unwrap();
+    let script = (0..30).map(|_| broken()).collect();
+    let (audit, written) = scripted_and_signed(script, Some(key.clone()));
     let mut calls = Vec::new();
     while audit.waiting() < ROOM {
         calls.push(audit.reserve().await.unwrap());
@@ -130,7 +146,8 @@ async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
     }
     audit.close().await.unwrap();
     let lines = lines(&written);
-    assert!(verify(&lines).is_good());
+    let verdict = verify_signed(&lines, vec![key.public()]);
+    assert!(verdict.is_good(), "{:?}", verdict.findings);
     assert_eq!(count(&lines, "tool_call_success"), ROOM / 2);
     assert_eq!(count(&lines, "lines_lost"), 1);
     assert!(

@@ -105,3 +105,42 @@ fn last_line(path: &Path, instance: &str) -> io::Result<Look> {
 
 const FIRST_LOOK: u64 = 64 << 10;
 const LAST_LOOK: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(instance: &str, seq: u64) -> String {
+        format!("{{\"instance\":\"{instance}\",\"boot\":\"b\",\"seq\":{seq},\"hash\":\"h\"}}\n")
+    }
+
+    #[test]
+    fn the_last_line_of_an_instance_is_found_wherever_it_is() {
+        let folder = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&folder).unwrap();
+        let log = folder.join("audit.jsonl");
+        let put_aside = |time: &str| folder.join(format!("audit.jsonl.{time}"));
+        let found = |instance: &str| match previous(&log, instance) {
+            Previous::Named(tail) => Some(tail.seq),
+            Previous::None => Some(0),
+            Previous::Unknown => None,
+        };
+        fs::write(&log, "").unwrap();
+        assert_eq!(found("a"), Some(0));
+        let many = line("b", 9).repeat(3000);
+        fs::write(&log, line("a", 1) + &line("a", 2) + &many).unwrap();
+        assert_eq!(
+            (found("a"), found("b"), found("c")),
+            (Some(2), Some(9), Some(0))
+        );
+        fs::rename(&log, put_aside("20260102T")).unwrap();
+        fs::write(&log, line("c", 5)).unwrap();
+        assert_eq!(
+            (found("a"), found("c"), found("d")),
+            (Some(2), Some(5), Some(0))
+        );
+        fs::write(put_aside("20260101T"), line("d", 7)).unwrap();
+        assert_eq!((found("a"), found("d")), (Some(2), None));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
