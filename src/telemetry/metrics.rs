@@ -80,7 +80,7 @@ enum Kind {
     Seconds,
 }
 
-/// Every metric, with what it counts. [`super`]'s readers find no other.
+/// Every metric that is counted through the facade, with what it counts.
 const TABLE: &[(Kind, &str, &str)] = &[
     (
         Kind::Gauge,

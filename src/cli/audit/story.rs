@@ -89,11 +89,12 @@ impl Teller {
             event,
             "tool_call_success" | "tool_call_error" | "tool_call_cancelled"
         );
-        if ends && let Some(place) = self.calls.remove(&execution) {
-            if let Some((_, end, done)) = self.waiting.get_mut(&place) {
-                *end = Some(line);
-                *done = true;
-            }
+        let place = self.calls.get(&execution).copied().filter(|_| ends);
+        let begun = place.and_then(|place| self.waiting.get_mut(&place));
+        if let Some((_, end, done)) = begun {
+            self.calls.remove(&execution);
+            *end = Some(line);
+            *done = true;
             return;
         }
         let begins = event == "tool_call_start";
@@ -117,7 +118,6 @@ impl Teller {
             let (line, end, _) = first.remove();
             telling::tell(&line, end.as_ref(), out)?;
         }
-        Ok(())
     }
 
     fn finish(mut self, out: &mut impl Write) -> std::io::Result<u64> {
