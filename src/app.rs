@@ -1,30 +1,37 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
+mod keys;
 mod reload;
+mod stamp;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
+use jiff::Timestamp;
 use secrecy::SecretSlice;
 use tokio::time::Instant;
 
 use crate::{
     audit::{Audit, Redactor, SigningKey},
-    auth::{self, Authenticator, Keys, api_key::KeySet},
+    auth::{
+        self, Authenticator, Keys, Mtls, Tokens,
+        api_key::{KeySet, Published},
+    },
     call,
     config::{Config, Environment, Loaded},
     health::Health,
     limit::{self, Limiter},
-    listen::{Allowed, Drain},
+    listen::{Allowed, Drain, Proxies, Tls},
     mcp::{Desk, Handler, Sessions},
-    permit, secrets,
+    permit,
+    secrets::{self, Secret},
     setting::SecretRef,
     tools::{self, Idempotency},
     zoho::{Credentials, Zoho},
 };
 
+pub use keys::{BadKeys, KeySource};
 pub use reload::Reload;
 
 /// The daemon, before it listens.
@@ -40,19 +47,26 @@ pub struct App {
     pub health: Arc<Health>,
     pub drain: Drain,
     pub allowed: Allowed,
-    pub trusted_proxies: Arc<[IpNet]>,
+    pub trusted_proxies: Proxies,
+    pub tls: Arc<Tls>,
 }
 
 /// The secrets that an [`App`] starts with.
 pub struct Secrets {
-    /// The document with the hashes of the API keys.
-    pub keys: Vec<u8>,
+    /// The hashes of the API keys; `None` where no keys are accepted.
+    pub keys: Option<Published>,
+    /// Where those are read again; `None` when they stay as they are.
+    pub key_source: Option<KeySource>,
+    /// What each of `[[auth.jwt]]` refers to, in their order.
+    pub issuers: Vec<Option<Secret>>,
     /// What proves this daemon to Zoho.
     pub zoho: Credentials,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
     /// What checkpoints of the audit log are signed with.
     pub signing_key: Option<SigningKey>,
+    /// The certificates that connections begin with.
+    pub tls: Tls,
 }
 
 impl Secrets {
@@ -72,8 +86,13 @@ impl Secrets {
             anyhow::Ok(secret)
         };
         let config = &loaded.config;
-        let keys = read("auth.api_keys.source", &config.auth.api_keys.source)
-            .context("make a key with `zoho-mcp keys new` first")?;
+        let (keys, key_source) = match config.auth.api_keys.enabled {
+            true => api_keys(loaded, environment)
+                .map(|(keys, source)| (Some(keys), Some(source)))
+                .context("auth.api_keys.source in the configuration")
+                .context("make a key with `zoho-mcp keys new` first")?,
+            false => (None, None),
+        };
         let zoho = config
             .zoho
             .credentials
@@ -96,12 +115,37 @@ impl Secrets {
             }
             None => None,
         };
+        let tls = read_tls(loaded)?;
         Ok(Self {
-            keys: keys.bytes().to_vec(),
+            keys,
+            key_source,
+            issuers: Self::issuers(loaded, environment)?,
             zoho,
             pseudonym_key,
             signing_key,
+            tls,
         })
+    }
+
+    /// Reads what `[[auth.jwt]]` refers to.
+    ///
+    /// # Errors
+    /// As [`Secrets::read`].
+    pub fn issuers(
+        loaded: &Loaded,
+        environment: &Environment,
+    ) -> anyhow::Result<Vec<Option<Secret>>> {
+        let variable = |name: &str| environment.get(name).cloned();
+        let issuers = loaded.config.auth.jwt.iter().enumerate();
+        issuers
+            .map(|(place, issuer)| {
+                let reference = issuer.hs256_secret.as_ref().or(issuer.public_key.as_ref());
+                let secret = reference
+                    .map(|reference| secrets::read(reference, &loaded.base, &variable))
+                    .transpose();
+                secret.with_context(|| format!("auth.jwt[{place}] in the configuration"))
+            })
+            .collect()
     }
 }
 
@@ -118,6 +162,7 @@ impl App {
             health: held.health(),
             auth: auth::Gate {
                 authenticator: held.authenticator,
+                public_url: config.server.public_url.as_deref().map(Into::into),
                 audit: held.audit.clone(),
             },
             limit: limit::Gate {
@@ -138,7 +183,8 @@ impl App {
             sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
             drain: held.drain,
             allowed: config.server.check().context("server")?,
-            trusted_proxies: config.server.trusted_proxies.clone().into(),
+            trusted_proxies: config.server.proxies(),
+            tls: held.tls,
             config,
         })
     }
@@ -163,17 +209,15 @@ struct Held {
     redactor: Redactor,
     audit: Audit,
     drain: Drain,
+    tls: Arc<Tls>,
 }
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
-        let keys = KeySet::from_document(&secrets.keys).context("auth.api_keys.source")?;
-        let authenticator = Authenticator::new(
-            Arc::new(Keys::new(keys)),
-            config.directory(),
-            config.limits.failed_logins,
-        );
+        let mtls = mtls(config, &secrets.tls)?;
+        let authenticator =
+            authenticator(config, secrets.keys, secrets.issuers, &audit)?.with_certificates(mtls);
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
@@ -188,6 +232,7 @@ impl Held {
             },
             audit,
             drain: Drain::default(),
+            tls: Arc::new(secrets.tls),
         })
     }
 
@@ -213,6 +258,56 @@ impl Held {
             started: Instant::now(),
         })
     }
+}
+
+fn api_keys(loaded: &Loaded, environment: &Environment) -> anyhow::Result<(Published, KeySource)> {
+    secrets::aws::block_on(async {
+        let mut source = KeySource::new(loaded, environment);
+        let published = source.look(Timestamp::now()).await?;
+        Ok((published.context("there are no keys")?, source.moved()))
+    })?
+}
+
+fn authenticator(
+    config: &Config,
+    keys: Option<Published>,
+    issuers: Vec<Option<Secret>>,
+    audit: &Audit,
+) -> anyhow::Result<Authenticator> {
+    let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
+    let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
+    let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
+    let authenticator = authenticator.with_tokens(tokens);
+    Ok(match config.auth.api_keys.enabled {
+        true => authenticator,
+        false => authenticator.without_api_keys(),
+    })
+}
+
+/// Reads the certificates that the configuration names.
+///
+/// # Errors
+/// Which file cannot be used, why, and what to do.
+pub fn read_tls(loaded: &Loaded) -> anyhow::Result<Tls> {
+    Tls::load(&loaded.config.server.tls, &loaded.base, Timestamp::now())
+        .map_err(|bad| anyhow::anyhow!("{}\n  remedy: {}", chain(&bad), bad.remedy()))
+}
+
+fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
+    let clients = config.certificates().map_err(|client| {
+        anyhow::anyhow!("clients.{client}.certificate: another client has the same")
+    })?;
+    let Some(trust) = tls.trust() else {
+        return Ok(None);
+    };
+    let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);
+    Ok(Some(Arc::new(mtls)))
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 fn pseudonym_key(bytes: &[u8]) -> anyhow::Result<SecretSlice<u8>> {

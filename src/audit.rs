@@ -10,6 +10,7 @@ mod recorder;
 pub mod redact;
 mod sign;
 mod sink;
+mod stdout;
 mod upstream;
 pub mod verify;
 mod writer;

@@ -4,6 +4,7 @@
 mod envelope;
 mod guard;
 mod headers;
+mod values;
 
 pub use envelope::{Call, Unreadable};
 pub use guard::{Limits, read};

@@ -11,12 +11,16 @@ mod ops;
 mod ready;
 mod sandbox;
 mod serve;
+mod starting;
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
-use crate::config::{Environment, Refused};
+use crate::{
+    config::{Environment, Refused},
+    secrets,
+};
 
 /// An MCP server that a company trusts with its live Zoho CRM.
 #[derive(Parser)]
@@ -70,13 +74,16 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
+    secrets::keep_out_of_core_dumps();
+    // Whatever speaks TLS later takes this one; another that was there already is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let environment: Environment = std::env::vars().collect();
     let ended = match arguments.command {
         Command::Demo(listen) => block_on(demo::run(listen, environment)),
         Command::Serve(serve) => block_on(serve::run(serve, environment)),
         Command::Check(check) => block_on(check::run(check, environment)),
         Command::Healthcheck(healthcheck) => block_on(healthcheck::run(healthcheck)),
-        Command::Keys(command) => keys::run(command, &mut std::io::stdout().lock()),
+        Command::Keys(command) => keys::run(command, &environment, &mut std::io::stdout().lock()),
         Command::Audit(command) => audit::run(command, &environment),
         Command::Sandbox(listen) => block_on(sandbox::run(listen)),
     };
@@ -85,10 +92,11 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("zoho-mcp: {error:#}");
             // As sysexits.h has it: the command was used with a bad configuration.
-            if error.is::<Refused>()
+            let misused = error.is::<Refused>()
                 || error.is::<BadConfiguration>()
-                || error.is::<audit::BadArguments>()
-            {
+                || error.is::<keys::BadArgument>()
+                || error.is::<audit::BadArguments>();
+            if misused {
                 ExitCode::from(USAGE)
             } else {
                 ExitCode::FAILURE

@@ -1,7 +1,9 @@
 //! The configuration: the embedded defaults, then the file, then the environment, read as one
 //! document and refused with file, key and remedy.
 
+mod mistakes;
 mod overlay;
+mod proving;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +17,7 @@ use serde::Deserialize;
 use crate::{
     audit, auth, limit, listen, mcp,
     permit::{Client, Policy, Role},
+    setting::SecretRef,
     telemetry, tools, zoho,
 };
 
@@ -79,18 +82,11 @@ impl Loaded {
         base: PathBuf,
         environment: &Environment,
     ) -> Result<Self, Refused> {
-        let mut table = overlay::parse("default.toml", DEFAULTS)?;
+        let defaults = overlay::parse("default.toml", DEFAULTS)?;
+        let mut table = defaults.clone();
         overlay::merge(&mut table, overlay::parse(name, text)?);
         overlay::environment(&mut table, environment)?;
-        let config: Config = serde_path_to_error::deserialize(toml::Value::Table(table))
-            .map_err(|error| Refused::typed(name, &error))?;
-        let problems = config.problems();
-        if !problems.is_empty() {
-            return Err(Refused {
-                file: name.into(),
-                problems,
-            });
-        }
+        let config = mistakes::read(name, table, &defaults)?;
         let warnings = config.warnings();
         Ok(Self {
             config,
@@ -110,20 +106,58 @@ impl Config {
         limit::Rules::new(&self.limits, self.clients.iter().filter_map(own))
     }
 
-    /// Which role each client has.
+    /// Which role each client has, and how it has to prove itself.
     pub fn directory(&self) -> auth::Directory {
-        self.clients
-            .iter()
-            .map(|(name, client)| (name.clone(), client.role.clone()))
+        let entry = |client: Client| auth::Entry {
+            role: client.role,
+            credentials: client.credentials,
+        };
+        let clients = self.policy().clients.into_iter();
+        clients
+            .map(|(name, client)| (name, entry(client)))
             .collect()
     }
 
-    /// Roles and clients, as `permit` takes them.
+    /// Which client each certificate's name belongs to.
+    ///
+    /// # Errors
+    /// The second client with the same name.
+    pub fn certificates(&self) -> Result<auth::mtls::CertificateNames, Arc<str>> {
+        let mut names = auth::mtls::CertificateNames::new();
+        for (client, settings) in &self.clients {
+            if let Some(name) = &settings.certificate
+                && names.insert(name.clone(), client.clone()).is_some()
+            {
+                return Err(client.clone());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Roles and clients, as `permit` takes them: those of `[clients]`, and those that a `role`
+    /// under `[[auth.jwt]]` brings into being.
     pub fn policy(&self) -> Policy {
+        let mut clients = self.clients.clone();
+        for (name, role) in self
+            .auth
+            .jwt
+            .iter()
+            .filter_map(auth::Issuer::implied_client)
+        {
+            clients.entry(name).or_insert_with(|| Client::of_role(role));
+        }
         Policy {
             roles: self.roles.clone(),
-            clients: self.clients.clone(),
+            clients,
         }
+    }
+
+    /// Every secret that is referred to.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
+        [&self.auth.api_keys.source]
+            .into_iter()
+            .chain(&self.zoho.credentials)
+            .chain(&self.audit.pseudonym_key)
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -134,7 +168,8 @@ impl Config {
             .collect();
         let known = || format!("the tools are: {}", names.join(", "));
         let mut problems = Vec::new();
-        if self.clients.is_empty() {
+        problems.extend(proving::problems(self));
+        if self.policy().clients.is_empty() {
             problems.push(Problem::new(
                 "clients: no client is configured",
                 "add [clients.NAME] with role = \"...\"",
@@ -156,6 +191,15 @@ impl Config {
         if let Err(bad) = self.audit.check() {
             problems.push(Problem::new(bad, bad.remedy()));
         }
+        if let Err(bad) = self.server.tls.check() {
+            problems.push(Problem::new(&bad, bad.remedy()));
+        }
+        if let Err(client) = self.certificates() {
+            problems.push(Problem::new(
+                format!("clients.{client}.certificate: another client has the same"),
+                "give each client a certificate with a name of its own",
+            ));
+        }
         if let Err(bad) = self.zoho.check() {
             problems.push(Problem::new(
                 format!("zoho.{bad}"),
@@ -170,7 +214,16 @@ impl Config {
             .policy()
             .check(&tools::permissions())
             .unwrap_or_default();
-        warnings.iter().map(ToString::to_string).collect()
+        let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        if self.server.tls.client_ca.is_none()
+            && let Some(client) = self.clients.iter().find(|(_, c)| c.certificate.is_some())
+        {
+            let client = client.0;
+            warnings.push(format!(
+                "clients.{client}.certificate: no certificate is asked for; set server.tls.client_ca"
+            ));
+        }
+        warnings
     }
 }
 
@@ -203,12 +256,6 @@ impl Refused {
             file: file.into(),
             problems: vec![Problem::new(text, remedy)],
         }
-    }
-
-    fn typed(file: &str, error: &serde_path_to_error::Error<toml::de::Error>) -> Self {
-        let (path, problem) = (error.path(), error.inner().message());
-        let remedy = "config/default.toml has every key with its type and default";
-        Self::one(file, format!("{path}: {problem}"), remedy)
     }
 }
 

@@ -1,9 +1,14 @@
 //! Sockets: who may connect, how long they may take, from where they come, and how it all ends.
 
 mod accept;
+mod connection;
 mod drain;
+mod forwarded;
 mod host;
 mod peer;
+mod places;
+mod proxy;
+pub mod tls;
 mod watch;
 
 use std::{net::SocketAddr, num::NonZeroUsize};
@@ -13,10 +18,13 @@ use serde::Deserialize;
 
 use crate::setting::Span;
 
-pub use accept::serve;
-pub use drain::{Drain, Outcome};
+pub use accept::{Front, bind, serve};
+pub use connection::RefusedCertificate;
+pub use drain::{Drain, Endless, Outcome};
+pub use forwarded::Proxies;
 pub use host::{Allowed, guard as host_and_origin};
 pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
+pub use tls::{BadTls, Tls, Trust, Untrusted};
 
 /// `[server]`
 #[derive(Clone, Debug, Deserialize)]
@@ -30,11 +38,15 @@ pub struct Config {
     pub hosts: Vec<String>,
     pub origins: Vec<String>,
     pub trusted_proxies: Vec<IpNet>,
+    pub proxy_protocol: bool,
     pub max_connections: NonZeroUsize,
     pub max_connections_per_address: NonZeroUsize,
     pub header_timeout: Span,
+    pub write_timeout: Span,
     pub idle_timeout: Span,
+    pub drain_delay: Option<Span>,
     pub drain_timeout: Span,
+    pub tls: tls::Config,
 }
 
 impl Config {
@@ -51,6 +63,14 @@ impl Config {
         }
         Allowed::new(self)
     }
+
+    /// Whose word about an address or a certificate is believed.
+    pub fn proxies(&self) -> Proxies {
+        Proxies::new(
+            self.trusted_proxies.clone(),
+            self.tls.forwarded_client_cert && self.tls.client_ca.is_some(),
+        )
+    }
 }
 
 /// A host or an origin that is none.
@@ -65,6 +85,10 @@ pub enum BadAddress {
     Origin,
     #[error("reachable from other machines, and there is no credential on it")]
     OpsListen,
+    #[error("nobody is trusted to say where a connection comes from")]
+    ProxyProtocol,
+    #[error("nobody is trusted to forward a certificate")]
+    ForwardedCertificate,
 }
 
 impl BadAddress {
@@ -75,6 +99,8 @@ impl BadAddress {
             Self::Host => "server.hosts",
             Self::Origin => "server.origins",
             Self::OpsListen => "server.ops_listen",
+            Self::ProxyProtocol => "server.proxy_protocol",
+            Self::ForwardedCertificate => "server.tls.forwarded_client_cert",
         }
     }
 
@@ -86,6 +112,9 @@ impl BadAddress {
             Self::Origin => "write it as https://app.example.com",
             Self::OpsListen => {
                 "listen on 127.0.0.1, or say ops_anywhere = true where a firewall keeps others out"
+            }
+            Self::ProxyProtocol | Self::ForwardedCertificate => {
+                "name the load balancer's network in server.trusted_proxies"
             }
         }
     }

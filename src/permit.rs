@@ -25,6 +25,11 @@ pub fn decide(policy: &Policy, caller: &Caller, permission: Permission) -> Resul
     if permission.effect == Effect::Write && !role.allow_write {
         return Err(Denial::WriteNotAllowed);
     }
+    let writes = permission.effect == Effect::Write;
+    let scopes = caller.scopes.as_ref();
+    if scopes.is_some_and(|scopes| !scopes.cover(permission.tool, writes)) {
+        return Err(Denial::NotInScope);
+    }
     let scope = match client.visibility {
         Visibility::Org => Scope::Org,
     };
@@ -34,7 +39,7 @@ pub fn decide(policy: &Policy, caller: &Caller, permission: Permission) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Proof;
+    use crate::auth::{Credentials, Proof, Scopes, Way};
     use proptest::prelude::*;
     use std::{num::NonZeroU32, sync::Arc};
 
@@ -51,7 +56,11 @@ mod tests {
         caller_role: usize,
         tool: usize,
         writes: bool,
+        /// The words of the token's scope, of those in [`SCOPES`].
+        scopes: Option<Vec<usize>>,
     }
+
+    const SCOPES: [&str; 5] = ["crm:read", "crm:write", "tool:a", "b", "openid"];
 
     fn world() -> impl Strategy<Value = World> {
         let role = (
@@ -63,9 +72,11 @@ mod tests {
             proptest::collection::vec(role, 0..4),
             proptest::collection::vec(0_usize..5, 0..4),
             (0_usize..5, 0_usize..5, 0..TOOLS.len(), any::<bool>()),
+            proptest::option::of(proptest::collection::vec(0..SCOPES.len(), 0..4)),
         )
             .prop_map(
-                |(roles, clients, (caller, caller_role, tool, writes))| World {
+                |(roles, clients, (caller, caller_role, tool, writes), scopes)| World {
+                    scopes,
                     roles,
                     clients,
                     caller,
@@ -91,6 +102,8 @@ mod tests {
                 role: name("role", role),
                 visibility: Visibility::Org,
                 limits: None,
+                credentials: Credentials::ANY,
+                certificate: None,
             };
             let roles = self.roles.iter().map(role).enumerate();
             let clients = self.clients.iter().map(client).enumerate();
@@ -109,8 +122,13 @@ mod tests {
                 client: name("client", self.caller),
                 role: name("role", self.caller_role),
                 user: None,
-                proven_by: Proof::ApiKey,
+                proven_by: Proof::by(Way::ApiKey),
                 key_id: None,
+                scopes: self
+                    .scopes
+                    .as_ref()
+                    .map(|words| Scopes::of(words.iter().map(|&word| SCOPES[word]))),
+                standing: [].into(),
             }
         }
 
@@ -130,7 +148,16 @@ mod tests {
             for (place, (tools, records, may_write)) in self.roles.iter().enumerate() {
                 let has_role = self.clients.get(self.caller) == Some(&place);
                 let harmless = !self.writes || *may_write;
-                if has_role && harmless && tools.contains(&self.tool) {
+                let scope = self.scopes.as_ref().is_none_or(|words| {
+                    words.iter().any(|&word| match word {
+                        0 => !self.writes,
+                        1 => self.writes,
+                        2 => self.tool == 0,
+                        3 => self.tool == 1,
+                        _ => false,
+                    })
+                });
+                if has_role && harmless && scope && tools.contains(&self.tool) {
                     ceiling = Some(*records);
                 }
             }
@@ -161,6 +188,7 @@ mod tests {
             caller_role: 0,
             tool: 0,
             writes: true,
+            scopes: None,
         }
     }
 
@@ -171,6 +199,13 @@ mod tests {
     #[test]
     fn each_denial_has_its_reason() {
         assert_eq!(denial(&small(false)), Denial::WriteNotAllowed);
+        assert_eq!(
+            denial(&World {
+                scopes: Some(vec![0, 3]),
+                ..small(true)
+            }),
+            Denial::NotInScope
+        );
         assert_eq!(
             denial(&World {
                 tool: 1,

@@ -1,13 +1,18 @@
 //! Every way to say no, and the one response that each becomes. No other file knows a status code
 //! for a refusal. What a caller hears here is all it hears; the reasons are in the audit log.
 
+mod credential;
+
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
+use rmcp::model::ProtocolVersion;
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+pub use credential::{InsufficientScope, Unproven};
 
 /// A request that goes no further.
 #[derive(Clone, Debug)]
@@ -16,14 +21,17 @@ pub enum Refusal {
     Host,
     /// The `Origin` is not allowed.
     Origin,
-    /// No credential was sent.
-    NoCredential,
-    /// The credential is bad, whatever is wrong with it.
-    InvalidKey,
-    /// A bearer token that is none of ours.
-    InvalidToken,
-    /// Two credentials that disagree.
-    CredentialsDisagree,
+    /// Nobody has proven who is calling.
+    Unauthenticated {
+        /// What the caller hears of it.
+        why: Unproven,
+        /// `WWW-Authenticate`
+        challenge: HeaderValue,
+    },
+    /// The keys that a token is checked with could not be fetched.
+    TokensUnavailable,
+    /// The token's scopes do not cover the call.
+    InsufficientScope(Box<InsufficientScope>),
     /// Too many failed logins from this address.
     TooManyFailures {
         /// Until the next try counts.
@@ -51,6 +59,13 @@ pub enum Refusal {
         /// Which header, and how.
         problem: &'static str,
     },
+    /// `MCP-Protocol-Version` names a revision that is not spoken here.
+    UnsupportedVersion {
+        /// The request's id, as it was sent.
+        id: Option<Box<RawValue>>,
+        /// The revision that was asked for, cut to a sane length.
+        requested: Box<str>,
+    },
     /// Over a limit.
     OverLimit(Box<OverLimit>),
     /// There is no such session for this caller.
@@ -59,6 +74,8 @@ pub enum Refusal {
     TooManyOpen,
     /// The audit log cannot take a line, so nothing may happen.
     AuditUnavailable,
+    /// Not ready yet.
+    Starting,
     /// Going down.
     Draining,
     /// A guard found its predecessor's value missing, or something panicked.
@@ -92,13 +109,12 @@ impl Refusal {
                 StatusCode::FORBIDDEN,
                 "Origin not allowed. Add it to server.origins in the configuration",
             ),
-            Self::NoCredential => (StatusCode::UNAUTHORIZED, "API key required"),
-            Self::InvalidKey => (StatusCode::UNAUTHORIZED, "Invalid API key"),
-            Self::InvalidToken => (StatusCode::UNAUTHORIZED, "Invalid token"),
-            Self::CredentialsDisagree => (
-                StatusCode::UNAUTHORIZED,
-                "More than one credential was sent. Send exactly one",
+            Self::Unauthenticated { why, .. } => (StatusCode::UNAUTHORIZED, why.text()),
+            Self::TokensUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Tokens cannot be checked at the moment",
             ),
+            Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "Insufficient scope"),
             Self::TooManyFailures { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "Too many failed logins. Try again later",
@@ -117,6 +133,9 @@ impl Refusal {
                 "Send the request body as content-type: application/json",
             ),
             Self::HeaderMismatch { problem, .. } => (StatusCode::BAD_REQUEST, problem),
+            Self::UnsupportedVersion { .. } => {
+                (StatusCode::BAD_REQUEST, "Unsupported protocol version")
+            }
             Self::OverLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
             Self::NoSession => (
                 StatusCode::NOT_FOUND,
@@ -129,6 +148,10 @@ impl Refusal {
             Self::AuditUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The service cannot take calls at the moment",
+            ),
+            Self::Starting => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The service is starting. Try again in a moment",
             ),
             Self::Draining => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -144,20 +167,21 @@ impl Refusal {
         match self {
             Self::Unreadable { code, .. } => Some(*code),
             Self::HeaderMismatch { .. } => Some(-32020),
+            Self::UnsupportedVersion { .. } => Some(-32022),
             Self::TooLarge
             | Self::TooSlow
             | Self::MediaType
             | Self::TooManyOpen
             | Self::AuditUnavailable
+            | Self::InsufficientScope(_)
             | Self::OverLimit(_) => Some(i64::from(self.outline().0.as_u16())),
             Self::Host
             | Self::Origin
-            | Self::NoCredential
-            | Self::InvalidKey
-            | Self::InvalidToken
-            | Self::CredentialsDisagree
+            | Self::Unauthenticated { .. }
+            | Self::TokensUnavailable
             | Self::TooManyFailures { .. }
             | Self::NoSession
+            | Self::Starting
             | Self::Draining
             | Self::Internal => None,
         }
@@ -167,13 +191,46 @@ impl Refusal {
         let (_, text) = self.outline();
         let written = match (self, self.rpc_code()) {
             (Self::OverLimit(over), _) => serde_json::to_vec(&over.rpc_error()),
+            (Self::InsufficientScope(scope), Some(code)) => serde_json::to_vec(&RpcError::new(
+                scope.id.as_deref(),
+                code,
+                &scope.message,
+                None,
+            )),
             (Self::Unreadable { id, .. } | Self::HeaderMismatch { id, .. }, Some(code)) => {
                 serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, None))
+            }
+            (Self::UnsupportedVersion { id, requested }, Some(code)) => {
+                let data = ErrorData::Versions {
+                    requested,
+                    supported: ProtocolVersion::KNOWN_VERSIONS,
+                };
+                serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, Some(data)))
             }
             (_, Some(code)) => serde_json::to_vec(&RpcError::new(None, code, text, None)),
             (_, None) => serde_json::to_vec(&Plain { error: text }),
         };
         written.unwrap_or_default()
+    }
+
+    /// What a stream carries instead of an HTTP error that would end some clients: the JSON-RPC
+    /// error. The inner `None` is for a message that nobody waits for an answer to.
+    pub fn in_band(&self) -> Option<Option<Box<RawValue>>> {
+        let id = match self {
+            Self::OverLimit(over) => &over.id,
+            Self::InsufficientScope(scope) => &scope.id,
+            _ => return None,
+        };
+        let told = || RawValue::from_string(String::from_utf8(self.body()).ok()?).ok();
+        Some(id.as_ref().and_then(|_| told()))
+    }
+
+    fn challenge(&self) -> Option<&HeaderValue> {
+        match self {
+            Self::Unauthenticated { challenge, .. } => Some(challenge),
+            Self::InsufficientScope(scope) => Some(&scope.challenge),
+            _ => None,
+        }
     }
 
     fn retry_after_seconds(&self) -> Option<u64> {
@@ -182,16 +239,19 @@ impl Refusal {
                 retry_after_seconds,
             } => Some(*retry_after_seconds),
             Self::OverLimit(over) => Some(over.retry_after_seconds),
-            Self::TooManyOpen | Self::AuditUnavailable | Self::Draining => Some(1),
+            Self::TooManyOpen
+            | Self::AuditUnavailable
+            | Self::TokensUnavailable
+            | Self::Starting
+            | Self::Draining => Some(1),
             _ => None,
         }
     }
 }
 
 impl OverLimit {
-    /// The JSON-RPC error of this refusal, which a stream carries as it is.
-    pub fn rpc_error(&self) -> impl Serialize {
-        let data = LimitData {
+    fn rpc_error(&self) -> impl Serialize {
+        let data = ErrorData::Limit {
             retry_after_seconds: self.retry_after_seconds,
             violated_policies: &self.policies,
         };
@@ -212,11 +272,8 @@ impl IntoResponse for Refusal {
             HeaderValue::from_static("application/json"),
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"zoho-mcp\""),
-            );
+        if let Some(challenge) = self.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, challenge.clone());
         }
         if let Some(seconds) = self.retry_after_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -246,14 +303,20 @@ struct RpcErrorBody<'a> {
     code: i64,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<LimitData<'a>>,
+    data: Option<ErrorData<'a>>,
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LimitData<'a> {
-    retry_after_seconds: u64,
-    violated_policies: &'a [&'static str],
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum ErrorData<'a> {
+    Limit {
+        retry_after_seconds: u64,
+        violated_policies: &'a [&'static str],
+    },
+    Versions {
+        requested: &'a str,
+        supported: &'static [ProtocolVersion],
+    },
 }
 
 impl<'a> RpcError<'a> {
@@ -261,7 +324,7 @@ impl<'a> RpcError<'a> {
         id: Option<&'a RawValue>,
         code: i64,
         message: &'a str,
-        data: Option<LimitData<'a>>,
+        data: Option<ErrorData<'a>>,
     ) -> Self {
         Self {
             jsonrpc: "2.0",
@@ -303,8 +366,12 @@ mod tests {
 
     #[test]
     fn every_bad_key_hears_the_same_text_and_a_challenge() {
-        assert_eq!(text(&Refusal::InvalidKey), r#"{"error":"Invalid API key"}"#);
-        let response = Refusal::InvalidKey.into_response();
+        let refusal = Refusal::Unauthenticated {
+            why: Unproven::InvalidKey,
+            challenge: HeaderValue::from_static("Bearer"),
+        };
+        assert_eq!(text(&refusal), r#"{"error":"Invalid API key"}"#);
+        let response = refusal.into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
     }

@@ -17,7 +17,10 @@ use crate::{
 
 /// Every route behind its guards.
 pub fn router(app: &App) -> Router {
-    let mut router = Router::new().merge(streamable(app)).merge(probes(app));
+    let mut router = Router::new()
+        .merge(streamable(app))
+        .merge(discovery(app))
+        .merge(probes(app));
     if app.config.mcp.legacy_sse {
         router = router.merge(legacy_sse(app));
     }
@@ -66,6 +69,14 @@ fn legacy_sse(app: &App) -> Router {
                 .layer(who()),
         )
         .route("/messages", post(mcp::post).layer(guards))
+}
+
+/// Where a client without a token finds out where to get one, without a credential.
+fn discovery(app: &App) -> Router {
+    Router::new()
+        .route(auth::METADATA_ROOT, get(auth::protected_resource))
+        .route(auth::METADATA_PATH, get(auth::protected_resource))
+        .with_state(app.auth.clone())
 }
 
 /// What load balancers and orchestrators ask, without a credential.

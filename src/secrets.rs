@@ -1,16 +1,19 @@
-//! Where secrets come from.
+//! Where secrets come from: a file, the environment, AWS Secrets Manager.
+
+pub mod aws;
+mod env;
+pub mod file;
+pub mod refresh;
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
+    io,
     path::{Path, PathBuf},
 };
 
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
-use zeroize::Zeroizing;
 
 use crate::setting::SecretRef;
+pub use aws::{AwsError, AwsSecret};
 
 /// A secret as it was found.
 #[derive(Debug)]
@@ -31,18 +34,53 @@ impl Secret {
         let text = std::str::from_utf8(self.bytes()).ok()?;
         Some(text.trim_end_matches(['\r', '\n']).into())
     }
+
+    /// Checks the size; `place` is for the error.
+    fn within(
+        max: usize,
+        bytes: &[u8],
+        place: impl FnOnce() -> String,
+    ) -> Result<Self, SecretError> {
+        match bytes.len() {
+            0 => Err(SecretError::Empty { place: place() }),
+            length if length <= max => Ok(Self {
+                bytes: SecretSlice::from(bytes.to_vec()),
+                warning: None,
+            }),
+            _ => Err(SecretError::TooLarge {
+                place: place(),
+                kib: max >> 10,
+            }),
+        }
+    }
 }
 
-/// Reads a secret. A path is relative to `base`; `env` is the environment. Blocks on the disk.
+/// Reads a secret. A path is relative to `base`; `env` is the environment. Blocks on the disk, and
+/// for AWS on the network, 5 s at most.
 pub fn read(
     reference: &SecretRef,
     base: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Secret, SecretError> {
     match reference {
-        SecretRef::File(path) => from_file(base.join(path)),
-        SecretRef::Env(name) => from_env(name, env),
+        SecretRef::File(path) => file::read(base.join(path)),
+        SecretRef::Env(name) => env::read(name, env),
+        SecretRef::Aws(reference) => {
+            let region = aws::region(env);
+            aws::block_on(async {
+                let secret = AwsSecret::open(reference, region).await?;
+                Ok(secret.current().await?.secret)
+            })
+            .map_err(SecretError::NoThread)?
+        }
     }
+}
+
+/// Asks the kernel to leave this process's memory out of a core dump, where secrets could be read
+/// from. Says whether it agreed; only Linux does.
+pub fn keep_out_of_core_dumps() -> bool {
+    // A limit of the size would not do: it does not hold where dumps are piped into a program.
+    std::fs::write("/proc/self/coredump_filter", "0").is_ok()
 }
 
 /// Why a secret could not be read. Names the reference, never the content.
@@ -61,8 +99,12 @@ pub enum SecretError {
     Unset { name: String },
     #[error("the secret in {place} is empty")]
     Empty { place: String },
-    #[error("the secret in {place} is larger than 1 MiB")]
-    TooLarge { place: String },
+    #[error("the secret in {place} is larger than {kib} KiB")]
+    TooLarge { place: String, kib: usize },
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    #[error("the operating system gives no thread to read a secret on")]
+    NoThread(#[source] io::Error),
 }
 
 /// Something about a secret's place that an operator should mend.
@@ -81,57 +123,10 @@ pub enum SecretWarning {
     },
 }
 
-fn from_file(path: PathBuf) -> Result<Secret, SecretError> {
-    let place = || format!("file {}", path.display());
-    let failed = |source| SecretError::File {
-        path: path.clone(),
-        source,
-    };
-    // Opening a pipe would wait for its writer.
-    let metadata = fs::metadata(&path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(SecretError::NotAFile { path });
-    }
-    // The capacity is enough from the start: growing would leave a copy of the secret behind.
-    let expected = usize::try_from(metadata.len())
-        .unwrap_or(MAX_BYTES)
-        .min(MAX_BYTES);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(expected + 1));
-    File::open(&path)
-        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
-        .map_err(failed)?;
-    let mode = metadata.mode() & 0o777;
-    let secret = within_bounds(&bytes, place)?;
-    Ok(Secret {
-        warning: (mode & 0o077 != 0).then_some(SecretWarning::OthersCanRead { path, mode }),
-        ..secret
-    })
-}
-
-fn from_env(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Secret, SecretError> {
-    let text = env(name).ok_or_else(|| SecretError::Unset { name: name.into() })?;
-    let text = Zeroizing::new(text);
-    within_bounds(text.as_bytes(), || {
-        format!("the environment variable {name}")
-    })
-}
-
-fn within_bounds(bytes: &[u8], place: impl FnOnce() -> String) -> Result<Secret, SecretError> {
-    match bytes.len() {
-        0 => Err(SecretError::Empty { place: place() }),
-        1..=MAX_BYTES => Ok(Secret {
-            bytes: SecretSlice::from(bytes.to_vec()),
-            warning: None,
-        }),
-        _ => Err(SecretError::TooLarge { place: place() }),
-    }
-}
-
-const MAX_BYTES: usize = 1 << 20;
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     struct Folder(PathBuf);
@@ -187,8 +182,8 @@ mod tests {
     fn what_is_no_secret_is_refused() {
         let folder = Folder::new();
         folder.write("empty", b"", 0o600);
-        folder.write("big", &vec![b'x'; MAX_BYTES + 1], 0o600);
-        folder.write("full", &vec![b'x'; MAX_BYTES], 0o600);
+        folder.write("big", &vec![b'x'; file::MAX_BYTES + 1], 0o600);
+        folder.write("full", &vec![b'x'; file::MAX_BYTES], 0o600);
         assert!(matches!(
             folder.read("empty"),
             Err(SecretError::Empty { .. })

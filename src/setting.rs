@@ -113,6 +113,76 @@ pub enum SecretRef {
     File(PathBuf),
     /// `env:NAME`
     Env(String),
+    /// `aws:NAME_OR_ARN` in Secrets Manager
+    Aws(AwsRef),
+}
+
+/// A secret in AWS Secrets Manager, or one field of it: `NAME`, `ARN`, `NAME#FIELD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AwsRef {
+    /// Its name or ARN.
+    pub id: String,
+    /// The field to take when the secret is a JSON object that holds several.
+    pub field: Option<String>,
+}
+
+impl AwsRef {
+    /// The region, which an ARN names.
+    pub fn region(&self) -> Option<&str> {
+        match self.arn() {
+            Some([_, _, _, region, ..]) => Some(region),
+            None => None,
+        }
+    }
+
+    /// Whether it is named by its ARN.
+    pub fn is_arn(&self) -> bool {
+        self.id.starts_with("arn:")
+    }
+
+    /// The parts of `arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME`.
+    fn arn(&self) -> Option<[&str; 7]> {
+        let mut parts = self.id.split(':');
+        let parts = [(); 7].map(|()| parts.next().unwrap_or_default());
+        let [arn, _, service, region, account, kind, name] = parts;
+        let is_secret = arn == "arn" && service == "secretsmanager" && kind == "secret";
+        let named = !region.is_empty() && !account.is_empty() && !name.is_empty();
+        (is_secret && named && self.id.matches(':').count() == 6).then_some(parts)
+    }
+}
+
+impl FromStr for AwsRef {
+    type Err = BadSetting;
+
+    fn from_str(text: &str) -> Result<Self, BadSetting> {
+        let (id, field) = match text.split_once('#') {
+            Some((id, field)) => (id, Some(field)),
+            None => (text, None),
+        };
+        let reference = Self {
+            id: id.into(),
+            field: field.map(Into::into),
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+        let readable = match reference.is_arn() {
+            true => reference.arn().is_some() && id.chars().all(|c| legal(c) || c == ':'),
+            false => !id.is_empty() && id.chars().all(legal),
+        };
+        match readable && id.len() <= 2048 && field != Some("") {
+            true => Ok(reference),
+            false => Err(BadSetting::AwsRef),
+        }
+    }
+}
+
+impl fmt::Display for AwsRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "aws:{}", self.id)?;
+        match &self.field {
+            Some(field) => write!(f, "#{field}"),
+            None => Ok(()),
+        }
+    }
 }
 
 impl FromStr for SecretRef {
@@ -122,7 +192,19 @@ impl FromStr for SecretRef {
         match text.split_once(':') {
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.into())),
+            Some(("aws", id)) => id.parse().map(Self::Aws),
             _ => Err(BadSetting::SecretRef),
+        }
+    }
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::Aws(reference) => reference.fmt(f),
         }
     }
 }
@@ -137,9 +219,13 @@ pub enum BadSetting {
     #[error("expected a size above zero, such as \"256KiB\" or \"4MiB\"")]
     Size,
     #[error(
-        "expected a reference to a secret, such as \"file:keys.json\" or \"env:NAME\"; never the secret itself"
+        "expected a reference to a secret, such as \"file:keys.json\", \"env:NAME\" or \"aws:NAME_OR_ARN\"; never the secret itself"
     )]
     SecretRef,
+    #[error(
+        "expected the name or the ARN of a secret in AWS Secrets Manager, such as \"aws:zoho-mcp/keys\", with #FIELD for one field of it"
+    )]
+    AwsRef,
 }
 
 macro_rules! deserialize_from_str {
@@ -193,6 +279,16 @@ mod tests {
         for text in ["", "0B", "1KB", "KiB", "99999999999999999999MiB"] {
             assert_eq!(text.parse::<Size>(), Err(BadSetting::Size), "{text}");
         }
+        for text in [
+            "aws:",
+            "aws:a b",
+            "aws:#x",
+            "aws:x#",
+            "aws:arn:aws:s3:r:1:secret:x",
+            "aws:arn:x",
+        ] {
+            assert_eq!(text.parse::<SecretRef>(), Err(BadSetting::AwsRef), "{text}");
+        }
         for text in ["", "hunter2", "file:", "env:", "vault:x"] {
             assert_eq!(
                 text.parse::<SecretRef>(),
@@ -200,5 +296,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_secret_in_aws_is_named_or_has_an_arn_that_says_its_region() {
+        let read = |text: &str| match text.parse().unwrap() {
+            SecretRef::Aws(reference) => reference,
+            other => panic!("{other:?}"),
+        };
+        let named = read("aws:prod/zoho-mcp/keys#document");
+        assert_eq!(named.id, "prod/zoho-mcp/keys");
+        assert_eq!(named.field.as_deref(), Some("document"));
+        assert_eq!(named.region(), None);
+        assert_eq!(named.to_string(), "aws:prod/zoho-mcp/keys#document");
+        let arn = "arn:aws-eusc:secretsmanager:eusc-de-east-1:123456789012:secret:keys-AbCdEf";
+        let by_arn = read(&format!("aws:{arn}"));
+        assert_eq!(
+            (&*by_arn.id, by_arn.region()),
+            (arn, Some("eusc-de-east-1"))
+        );
     }
 }

@@ -46,18 +46,26 @@ pub fn init(config: &Config) {
     };
 }
 
-/// Whatever the level, these rooms of others' stay at warn: rmcp's debug lines hold arguments and
-/// results, and its info lines session ids.
+/// Whatever the level, these rooms of others' stay quiet: rmcp's debug lines hold arguments and
+/// results, its info lines session ids, and its warnings names that a caller made up.
 fn filter(level: &str) -> EnvFilter {
-    const QUIET: [&str; 5] = ["rmcp", "hyper", "h2", "reqwest", "rustls"];
-    let ours = level
-        .split(',')
-        .filter(|text| !QUIET.iter().any(|quiet| text.trim().starts_with(quiet)));
+    const QUIET: [(&str, &str); 5] = [
+        ("rmcp", "off"),
+        ("hyper", "warn"),
+        ("h2", "warn"),
+        ("reqwest", "warn"),
+        ("rustls", "warn"),
+    ];
+    let ours = level.split(',').filter(|text| {
+        !QUIET
+            .iter()
+            .any(|(quiet, _)| text.trim().starts_with(quiet))
+    });
     let own = ours.collect::<Vec<_>>().join(",");
     let own = EnvFilter::try_new(own).unwrap_or_else(|_| EnvFilter::new("info"));
     let quiet = QUIET
         .iter()
-        .filter_map(|name| format!("{name}=warn").parse::<Directive>().ok());
+        .filter_map(|(name, level)| format!("{name}={level}").parse::<Directive>().ok());
     quiet.fold(own, EnvFilter::add_directive)
 }
 
@@ -74,7 +82,7 @@ mod tests {
             "nonsense=loud",
         ] {
             let filter = filter(level).to_string();
-            assert!(filter.contains("rmcp=warn"), "{filter}");
+            assert!(filter.contains("rmcp=off"), "{filter}");
             assert!(
                 !filter.contains("rmcp::") && !filter.contains("rmcp=debug"),
                 "{filter}"

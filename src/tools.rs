@@ -23,7 +23,7 @@ use std::{future::Future, pin::Pin, sync::LazyLock};
 use rmcp::model::ToolAnnotations;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     audit::Classes,
@@ -93,6 +93,8 @@ pub struct Row {
     pub effect: Effect,
     /// [`Tool::CLASSES`]
     pub classes: Classes,
+    /// Whether raw arguments fit the schema.
+    pub fits: fn(Option<&RawValue>) -> bool,
     /// What `tools/list` shows.
     pub definition: rmcp::model::Tool,
     /// Runs the tool on raw arguments.
@@ -155,10 +157,15 @@ impl Row {
             name: T::NAME,
             effect: T::EFFECT,
             classes: T::CLASSES,
+            fits: fits::<T>,
             definition,
             run: run::<T>,
         }
     }
+}
+
+fn fits<T: Tool>(arguments: Option<&RawValue>) -> bool {
+    serde_json::from_str::<T::Input>(arguments.map_or("{}", RawValue::get)).is_ok()
 }
 
 fn run<'a, T: Tool>(call: &'a Context<'a>, arguments: Option<Map<String, Value>>) -> Running<'a> {

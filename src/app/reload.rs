@@ -1,180 +1,181 @@
-//! Changes without a restart: keys, roles, clients and limits. A document is checked whole before
-//! any of it counts; while it is bad the last good one keeps serving, and one event says so.
+//! Changes without a restart: roles, clients and limits, and through [`super::keys`] the keys. A
+//! document is checked whole before any of it counts; while it is bad the last good one keeps
+//! serving, and one event says so.
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
 };
 
-use tokio::time::Instant;
+use jiff::Timestamp;
 
-use super::{App, Environment, Loaded};
+use super::{
+    App, Environment, Loaded, Secrets, chain,
+    keys::{KeySource, KeyWatch},
+    stamp::Stamp,
+};
 use crate::{
     audit::{Event, Kind},
-    auth::Gate as AuthGate,
+    auth::{Gate as AuthGate, Tokens, api_key::UsageFile},
     limit::Gate as LimitGate,
+    listen::{BadTls, Tls},
     permit::Gate as PermitGate,
-    secrets,
     setting::SecretRef,
 };
 
 /// Watches the configuration and the keys of a running daemon.
 pub struct Reload {
     file: PathBuf,
-    base: PathBuf,
     environment: Environment,
-    source: SecretRef,
-    refresh: Duration,
     auth: AuthGate,
     limit: LimitGate,
     permit: PermitGate,
-    seen: Seen,
-}
-
-/// What the files looked like when they were last read.
-struct Seen {
-    config: Option<Stamp>,
-    keys: Option<Stamp>,
-    keys_at: Instant,
-    /// The last document that was looked at, good or bad.
-    document: Vec<u8>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    modified: SystemTime,
-    length: u64,
+    tls: Arc<Tls>,
+    keys: Option<KeyWatch>,
+    /// What the file looked like when it was last read.
+    seen: Option<Stamp>,
 }
 
 impl Reload {
-    /// Watches what `app` was built from.
+    /// Watches what `app` was built from, and where its keys came from.
     pub fn new(
         app: &App,
         file: &Path,
         loaded: &Loaded,
         environment: Environment,
-        keys: Vec<u8>,
+        source: Option<KeySource>,
     ) -> Self {
-        let api_keys = &app.config.auth.api_keys;
-        let mut reload = Self {
+        let watch = |source| {
+            KeyWatch::start(
+                source,
+                app.config.auth.api_keys.refresh.duration(),
+                app.auth.authenticator.keys().clone(),
+                usage_file(loaded),
+                app.audit().clone(),
+            )
+        };
+        Self {
             file: file.to_path_buf(),
-            base: loaded.base.clone(),
             environment,
-            source: api_keys.source.clone(),
-            refresh: api_keys.refresh.duration(),
             auth: app.auth.clone(),
             limit: app.limit.clone(),
             permit: app.permit.clone(),
-            seen: Seen {
-                config: None,
-                keys: None,
-                keys_at: Instant::now(),
-                document: keys,
-            },
-        };
-        reload.seen.config = stamp(&reload.file);
-        reload.seen.keys = reload.keys_stamp();
-        reload
+            tls: app.tls.clone(),
+            keys: source.map(watch),
+            seen: Stamp::of(file),
+        }
     }
 
     /// Reads again whatever has changed on disk since.
     pub async fn changed(&mut self) {
-        if stamp(&self.file) != self.seen.config {
+        if Stamp::of(&self.file) != self.seen {
             self.config().await;
         }
-        if self.keys_stamp() != self.seen.keys || self.seen.keys_at.elapsed() >= self.refresh {
-            self.keys().await;
-        }
+        let certificates = self.tls.reload_if_changed(Timestamp::now());
+        self.certificates(certificates).await;
     }
 
     /// Reads everything again.
     pub async fn everything(&mut self) {
+        if let Some(keys) = &self.keys {
+            keys.hurry();
+        }
         self.config().await;
-        self.keys().await;
+        self.auth.authenticator.tokens().refresh();
+        let certificates = self.tls.reload(Timestamp::now());
+        self.certificates(certificates).await;
+    }
+
+    /// Ends the watch.
+    pub async fn end(self) {
+        if let Some(keys) = self.keys {
+            keys.end().await;
+        }
+    }
+
+    async fn certificates(&self, reloaded: Option<Result<Vec<String>, BadTls>>) {
+        let problem = match reloaded {
+            None => return,
+            Some(Ok(warnings)) => {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                None
+            }
+            Some(Err(bad)) => Some(format!("{}; {}", chain(&bad), bad.remedy())),
+        };
+        self.tell(Some("server.tls"), problem).await;
     }
 
     async fn config(&mut self) {
-        self.seen.config = stamp(&self.file);
+        self.seen = Stamp::of(&self.file);
         let problem = match Loaded::from_file(&self.file, &self.environment) {
             Ok(loaded) => self.apply(&loaded),
             Err(refused) => Some(refused.to_string()),
         };
-        self.tell(Kind::ConfigReload, problem).await;
+        self.tell(None, problem).await;
     }
 
     fn apply(&self, loaded: &Loaded) -> Option<String> {
-        let config = &loaded.config;
-        let Ok(rules) = config.rules() else {
-            return Some("limits are out of range".into());
+        let tokens = match self.tokens(loaded) {
+            Ok(tokens) => tokens,
+            Err(error) => return Some(format!("{error:#}")),
         };
+        let config = &loaded.config;
+        let (Ok(rules), Ok(certificates)) = (config.rules(), config.certificates()) else {
+            return Some("limits or certificates cannot be used".into());
+        };
+        if let Some(mtls) = self.auth.authenticator.mtls() {
+            mtls.reload(certificates);
+        }
         self.auth
             .authenticator
-            .reload(config.directory(), config.limits.failed_logins);
+            .reload(config.directory(), tokens, config.limits.failed_logins);
         self.limit.limiter.reload(rules);
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));
         None
     }
 
-    async fn keys(&mut self) {
-        self.seen.keys = self.keys_stamp();
-        self.seen.keys_at = Instant::now();
-        let found = secrets::read(&self.source, &self.base, &|name| {
-            self.environment.get(name).cloned()
-        });
-        let problem = match found {
-            Ok(secret) if secret.bytes() == self.seen.document => return,
-            Ok(secret) => {
-                self.seen.document = secret.bytes().to_vec();
-                let replaced = self.auth.authenticator.keys().replace(secret.bytes());
-                replaced.err().map(|bad| bad.to_string())
-            }
-            Err(error) => {
-                // Said once, until something can be read again.
-                if self.seen.document.is_empty() {
-                    return;
-                }
-                self.seen.document.clear();
-                Some(error.to_string())
-            }
-        };
-        self.tell(Kind::KeysReload, problem).await;
+    fn tokens(&self, loaded: &Loaded) -> anyhow::Result<Tokens> {
+        let secrets = Secrets::issuers(loaded, &self.environment)?;
+        let before = self.auth.authenticator.tokens();
+        let issuers = &loaded.config.auth.jwt;
+        Ok(Tokens::new(
+            issuers,
+            secrets,
+            Some(&before),
+            &self.auth.audit,
+        )?)
     }
 
     /// The audit log says that it happened, the operational log what is wrong.
-    async fn tell(&self, kind: Kind, problem: Option<String>) {
-        let outcome = if problem.is_some() {
-            "refused_last_good_keeps_serving"
-        } else {
-            "applied"
-        };
-        match (kind, &problem) {
-            (Kind::ConfigReload, Some(problem)) => {
-                tracing::error!(problem, "the configuration was not reloaded")
+    async fn tell(&self, part: Option<&'static str>, problem: Option<String>) {
+        let outcome = match &problem {
+            Some(problem) => {
+                tracing::error!(problem, part, "the configuration was not reloaded");
+                "refused_last_good_keeps_serving"
             }
-            (_, Some(problem)) => tracing::error!(problem, "the keys were not reloaded"),
-            (_, None) => tracing::info!(?kind, "reloaded"),
-        }
+            None => {
+                tracing::info!("the configuration was reloaded");
+                "applied"
+            }
+        };
         let event = Event {
             reason: Some(outcome.into()),
-            ..Event::new(kind)
+            policy: part.map(Into::into),
+            ..Event::new(Kind::ConfigReload)
         };
         self.auth.audit.record(event).await;
     }
-
-    fn keys_stamp(&self) -> Option<Stamp> {
-        match &self.source {
-            SecretRef::File(path) => stamp(&self.base.join(path)),
-            SecretRef::Env(_) => None,
-        }
-    }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some(Stamp {
-        modified: metadata.modified().ok()?,
-        length: metadata.len(),
-    })
+/// The file that the configuration names, else the one beside a document that is a file.
+fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
+    let config = &loaded.config.auth.api_keys;
+    match (&config.usage_file, &config.source) {
+        (Some(path), _) => Some(UsageFile::new(loaded.base.join(path))),
+        (None, SecretRef::File(path)) => Some(UsageFile::beside(&loaded.base.join(path))),
+        (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
+    }
 }

@@ -1,6 +1,7 @@
 //! The handle that every room records through: bounded room, back-pressure instead of loss.
 
 use std::{
+    num::NonZeroU64,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -14,11 +15,14 @@ use tokio::{
 };
 
 use super::{
-    Config, Event, OnFailure, lifecycle, meter,
+    Config, Event, OnFailure,
+    config::Pace,
+    lifecycle, meter,
     sign::SigningKey,
     sink::{self, CannotOpen, Opened},
     writer::{Job, State, Writer},
 };
+use crate::setting::Span;
 
 /// The log. Cheap to clone.
 #[derive(Clone)]
@@ -54,7 +58,8 @@ impl Audit {
     ) -> Result<Self, CannotOpen> {
         let instance = config.instance.clone().unwrap_or_else(host_name);
         let opened = sink::open(config, base, &instance)?;
-        Ok(Self::write_to(config, opened, &instance, key))
+        let manner = (config.on_failure, config.checkpoint);
+        Ok(Self::write_to(manner, opened, &instance, key))
     }
 
     /// Whether the files could be written, without writing any.
@@ -66,17 +71,21 @@ impl Audit {
     }
 
     /// A log that nobody reads, for checks.
-    pub fn discarding(config: &Config) -> Self {
+    pub fn discarding(on_failure: OnFailure) -> Self {
         let opened = Opened {
             sinks: vec![Box::new(sink::Stream::new(std::io::sink()))],
             previous: sink::Previous::Unknown,
             batch: sink::MOST_LINES,
         };
-        Self::write_to(config, opened, "check", None)
+        let pace = Pace {
+            lines: NonZeroU64::MAX,
+            every: Span::millis(u64::MAX),
+        };
+        Self::write_to((on_failure, pace), opened, "check", None)
     }
 
     pub(super) fn write_to(
-        config: &Config,
+        (on_failure, pace): (OnFailure, Pace),
         opened: Opened,
         instance: &str,
         key: Option<SigningKey>,
@@ -84,16 +93,19 @@ impl Audit {
         let (jobs, queue) = mpsc::unbounded_channel();
         let state = Arc::new(State::new());
         let who = lifecycle::Writer::new(instance);
-        let opening = lifecycle::opening(&opened.previous, config.checkpoint, key.as_ref());
-        let vouching = (key, config.checkpoint);
+        let opening = lifecycle::opening(&opened.previous, pace, key.as_ref());
+        let is_signed = key.is_some();
+        let vouching = (key, pace);
         let writer = Writer::new(opened, who, vouching, state.clone(), queue);
         let writer = thread::spawn(move || writer.run(opening));
-        let tick = config.checkpoint.every.duration() / 2;
-        tokio::spawn(remind(jobs.downgrade(), tick));
+        if is_signed {
+            let tick = pace.every.duration() / 2;
+            tokio::spawn(remind(jobs.downgrade(), tick));
+        }
         Self(Arc::new(Shared {
             jobs,
             room: Arc::new(Semaphore::new(ROOM)),
-            on_failure: config.on_failure,
+            on_failure,
             state,
             writer: Mutex::new(Some(writer)),
         }))

@@ -24,6 +24,16 @@ pub enum Class {
     Secret,
 }
 
+impl Class {
+    /// What becomes of a class where the arguments are not what they should be.
+    const fn of_misfits(self) -> Self {
+        match self {
+            Self::Public | Self::Id => Self::FreeText,
+            Self::Pii | Self::FreeText | Self::Secret => self,
+        }
+    }
+}
+
 /// The classes of a tool's arguments by name; what is not named is counted, not written.
 pub type Classes = &'static [(&'static str, Class)];
 
@@ -61,8 +71,10 @@ impl Redactor {
         Self::new(&key.to_vec().into())
     }
 
-    /// Arguments as the log may have them. `arguments` is the raw JSON text of a tool's arguments.
-    pub fn redact(&self, classes: Classes, arguments: Option<&RawValue>) -> Redacted {
+    /// Arguments as the log may have them. `arguments` is the raw JSON text of a tool's arguments,
+    /// `valid` whether they fit the tool's schema: in a call that does not fit, anything may stand
+    /// anywhere, so that even what its class would show is written as its length.
+    pub fn redact(&self, classes: Classes, arguments: Option<&RawValue>, valid: bool) -> Redacted {
         let Some(raw) = arguments else {
             return Redacted("{}".into());
         };
@@ -75,7 +87,8 @@ impl Redactor {
             if let Some(value) = arguments.get(*name) {
                 known += 1;
                 let _ = write!(out, "\"{name}\":");
-                self.value(&mut out, *class, value);
+                let class = if valid { *class } else { class.of_misfits() };
+                self.value(&mut out, class, value);
                 out.push(b',');
             }
         }
@@ -176,7 +189,7 @@ mod tests {
     fn redact(arguments: &str) -> String {
         let raw: &RawValue = serde_json::from_str(arguments).unwrap();
         Redactor::new(&vec![7; 32].into())
-            .redact(CLASSES, Some(raw))
+            .redact(CLASSES, Some(raw), true)
             .0
             .into()
     }
@@ -191,6 +204,18 @@ mod tests {
         assert!(json.ends_with(
             r#""contact_id":"57257","period":"2026-Q3","content":{"chars":5},"token":"secret","unknownArgs":1}"#
         ), "{json}");
+    }
+
+    #[test]
+    fn in_a_call_that_does_not_fit_nothing_is_shown() {
+        let raw: &RawValue = serde_json::from_str(
+            r#"{"query":"anna","contact_id":"anna","period":["anna",49151,true],"content":"x"}"#,
+        )
+        .unwrap();
+        let json = Redactor::random().redact(CLASSES, Some(raw), false).0;
+        let shown = r#""contact_id":{"chars":4},"period":[{"chars":4},{"chars":5},{"chars":4}],"content":{"chars":1}}"#;
+        assert!(json.ends_with(shown), "{json}");
+        assert!(!json.contains("anna") && json.contains("hmac:"), "{json}");
     }
 
     #[test]

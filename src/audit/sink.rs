@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::config::{Config, Destination};
+use super::{
+    config::{Config, Destination},
+    stdout::stdout,
+};
 
 pub(super) use file::LogFile;
 pub(super) use tail::{Previous, Tail};
@@ -81,7 +84,13 @@ pub(super) fn open(config: &Config, base: &Path, instance: &str) -> Result<Opene
     let mut batch = MOST_LINES;
     for sink in &config.sinks {
         match sink {
-            Destination::Stdout => sinks.push(Box::new(Stream::new(io::stdout()))),
+            Destination::Stdout => {
+                let out = stdout().map_err(|source| CannotOpen {
+                    path: "standard output".into(),
+                    source,
+                })?;
+                sinks.push(Box::new(Stream::new(out)));
+            }
             Destination::File(path) => {
                 let path = base.join(path);
                 let file = LogFile::open(&path, config.file);

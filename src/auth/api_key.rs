@@ -2,15 +2,17 @@
 
 pub mod document;
 pub mod format;
-pub mod presented;
+pub mod published;
 pub mod set;
+pub mod usage;
 
 use std::sync::Arc;
 
 pub use document::{BadDocument, KeyDocument, KeyRecord, Status};
 pub use format::{ApiKey, CannotGenerate};
-pub use presented::{Conflict, Presented, presented};
+pub use published::Published;
 pub use set::{KeySet, Keys};
+pub use usage::{Usage, UsageFile};
 
 /// Whom a key belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]

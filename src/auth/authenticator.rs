@@ -1,4 +1,4 @@
-//! From the headers of a request to its [`Caller`].
+//! From the credentials of a request to its [`Caller`].
 
 use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
@@ -7,35 +7,90 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{
-    Caller, Proof,
-    api_key::{ApiKey, Keys, Presented, presented},
+    Caller,
+    api_key::{ApiKey, BadKey, Keys},
+    evidence::{Disagree, Evidence, Standing, compose},
     failures::{Blocked, Failures},
+    jwt::{BadToken, Tokens},
+    mtls::{BadCertificate, Mtls},
+    presented::{Unusable, presented},
+    proof::{Credentials, Way},
 };
-use crate::setting::Quota;
+use crate::{listen::ClientCertificate, setting::Quota};
 
-/// The role of each client that is configured.
-pub type Directory = HashMap<Arc<str>, Arc<str>>;
+/// The clients that are configured.
+pub type Directory = HashMap<Arc<str>, Entry>;
+
+/// What is known of a client before it calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the keys under [clients.NAME]")]
+pub struct Entry {
+    pub role: Arc<str>,
+    pub credentials: Credentials,
+}
+
+/// What a request has to show for itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Where keys and tokens stand.
+    pub headers: &'a HeaderMap,
+    /// What the TLS handshake has proven.
+    pub certificate: Option<&'a Arc<ClientCertificate>>,
+    /// The address that failures are counted for.
+    pub ip: IpAddr,
+    /// When it came.
+    pub now: Timestamp,
+}
 
 /// Says who is calling.
 pub struct Authenticator {
     keys: Arc<Keys>,
+    accepts_keys: bool,
+    tokens: ArcSwap<Tokens>,
+    mtls: Option<Arc<Mtls>>,
     directory: ArcSwap<Directory>,
     failures: ArcSwap<Failures>,
 }
 
 impl Authenticator {
-    /// Keys are shared with what refreshes them.
+    /// By API keys alone. Keys are shared with what refreshes them.
     pub fn new(keys: Arc<Keys>, directory: Directory, failed_logins: Quota) -> Self {
         Self {
             keys,
+            accepts_keys: true,
+            tokens: ArcSwap::default(),
+            mtls: None,
             directory: ArcSwap::from_pointee(directory),
             failures: ArcSwap::from_pointee(Failures::new(failed_logins)),
         }
     }
 
+    /// By bearer tokens as well.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        self.tokens.store(Arc::new(tokens));
+        self
+    }
+
+    /// By client certificates as well.
+    #[must_use]
+    pub fn with_certificates(self, mtls: Option<Arc<Mtls>>) -> Self {
+        Self { mtls, ..self }
+    }
+
+    /// No longer by API keys.
+    #[must_use]
+    pub fn without_api_keys(self) -> Self {
+        Self {
+            accepts_keys: false,
+            ..self
+        }
+    }
+
     /// Takes another configuration from now on. Failures that were counted stay counted unless
     /// their limit changes.
-    pub fn reload(&self, directory: Directory, failed_logins: Quota) {
+    pub fn reload(&self, directory: Directory, tokens: Tokens, failed_logins: Quota) {
+        self.tokens.store(Arc::new(tokens));
         self.directory.store(Arc::new(directory));
         if self.failures.load().quota() != failed_logins {
             self.failures.store(Arc::new(Failures::new(failed_logins)));
@@ -47,56 +102,167 @@ impl Authenticator {
         &self.keys
     }
 
-    /// Who sent these headers. `peer` is the address that failures are counted for.
-    pub fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        peer: IpAddr,
-        now: Timestamp,
-    ) -> Result<Caller, AuthFailure> {
-        self.identify(headers, now)
-            .map_err(|failure| self.count(failure, peer))
+    /// The issuers whose tokens it takes.
+    pub fn tokens(&self) -> Arc<Tokens> {
+        self.tokens.load_full()
     }
 
-    fn identify(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, AuthFailure> {
-        match presented(headers) {
-            Ok(Some(Presented::Key(key))) => self.by_key(key, now),
-            Ok(Some(Presented::Token(_))) => {
-                Err(AuthFailure::new(FailureKind::InvalidToken, "not_a_key"))
-            }
-            Ok(Some(Presented::Malformed)) => {
-                Err(AuthFailure::new(FailureKind::Invalid, "malformed"))
-            }
-            Ok(None) => Err(AuthFailure::new(FailureKind::NoCredential, "no_credential")),
-            Err(_) => Err(AuthFailure::new(FailureKind::Conflict, "conflict")),
+    /// Where it looks for the names in client certificates.
+    pub fn mtls(&self) -> Option<&Arc<Mtls>> {
+        self.mtls.as_ref()
+    }
+
+    /// Whether API keys are accepted at all.
+    pub fn accepts_keys(&self) -> bool {
+        self.accepts_keys
+    }
+
+    /// Whether anybody could prove who they are at that moment.
+    pub fn can_admit(&self, now: Timestamp) -> bool {
+        self.keys.usable(now) > 0 || self.tokens.load().are_accepted() || self.mtls.is_some()
+    }
+
+    /// The way that a caller without any credential is pointed to.
+    pub fn asks_for(&self) -> Way {
+        match (self.accepts_keys, self.tokens.load().are_accepted()) {
+            (true, _) => Way::ApiKey,
+            (false, true) => Way::Jwt,
+            (false, false) => Way::Mtls,
         }
     }
 
-    fn by_key(&self, text: &str, now: Timestamp) -> Result<Caller, AuthFailure> {
+    /// Who is calling.
+    ///
+    /// # Errors
+    /// Why that is not proven. The failure is counted for the address.
+    pub async fn authenticate(&self, attempt: &Attempt<'_>) -> Result<Caller, AuthFailure> {
+        let identified = self.identify(attempt).await;
+        identified.map_err(|failure| self.count(failure, attempt.ip))
+    }
+
+    /// A bad credential beside a good one is refused: each one that came has to prove something,
+    /// and all of them the same client.
+    async fn identify(&self, attempt: &Attempt<'_>) -> Result<Caller, AuthFailure> {
+        let presented = presented(attempt.headers)?;
+        let mut found = Vec::with_capacity(3);
+        // A certificate that is trusted and nobody's in particular spoils nothing: a token may be
+        // bound to it.
+        let mut nobodys = None;
+        if let (Some(mtls), Some(certificate)) = (&self.mtls, attempt.certificate) {
+            match by_certificate(mtls, certificate) {
+                Ok(evidence) => found.push(evidence),
+                Err(bad @ BadCertificate::UnknownName) => nobodys = Some(bad),
+                Err(bad) => return Err(bad.into()),
+            }
+        }
+        if let Some(key) = presented.key {
+            found.push(self.by_key(key, attempt.now)?);
+        }
+        if let Some(token) = presented.token {
+            found.push(self.by_token(token, attempt).await?);
+        }
+        match compose(found) {
+            Ok(Some(caller)) => self.admit(caller),
+            Ok(None) => Err(match nobodys {
+                Some(bad) => bad.into(),
+                None => AuthFailure::new(FailureKind::NoCredential, "no_credential"),
+            }),
+            Err(Disagree) => Err(AuthFailure::new(FailureKind::Conflict, "conflict")),
+        }
+    }
+
+    fn by_key(&self, text: &str, now: Timestamp) -> Result<Evidence, AuthFailure> {
         let invalid = |reason| AuthFailure::new(FailureKind::Invalid, reason);
         let key = ApiKey::parse(text).map_err(|bad| invalid(bad.reason()))?;
         let verified = self.keys.verify(&key, now).map_err(|bad| AuthFailure {
             key_id: Some(key.id().into()),
             ..invalid(bad.reason())
         })?;
-        match self.directory.load().get(&verified.client) {
-            Some(role) => Ok(Caller {
-                client: verified.client,
-                role: Arc::clone(role),
-                user: None,
-                proven_by: Proof::ApiKey,
-                key_id: Some(verified.key_id),
-            }),
-            None => Err(AuthFailure {
-                key_id: Some(verified.key_id),
-                ..invalid("unknown_client")
-            }),
-        }
+        Ok(Evidence {
+            way: Way::ApiKey,
+            client: verified.client,
+            key_id: Some(verified.key_id.clone()),
+            user: None,
+            scopes: None,
+            standing: Standing::Key(verified.key_id),
+        })
     }
 
-    /// A request without a credential is how clients find out what is asked for: no failure.
-    fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
-        if failure.kind == FailureKind::NoCredential {
+    async fn by_token(&self, text: &str, attempt: &Attempt<'_>) -> Result<Evidence, AuthFailure> {
+        let token = self.tokens.load_full().verify(text, attempt.now).await?;
+        let holder = attempt.certificate.map(|certificate| certificate.sha256);
+        if token.certificate.is_some() && token.certificate != holder {
+            return Err(AuthFailure {
+                key_id: token.key_id.clone(),
+                ..BadToken::Binding.into()
+            });
+        }
+        Ok(Evidence {
+            way: Way::Jwt,
+            client: token.client.clone(),
+            key_id: token.key_id.clone(),
+            user: Some(token.user.clone()),
+            scopes: token.scopes.clone(),
+            standing: Standing::Token(token.standing.clone()),
+        })
+    }
+
+    /// The client's role, once it has proven itself in every way that is asked of it.
+    fn admit(&self, caller: Caller) -> Result<Caller, AuthFailure> {
+        let failure = |kind, reason| AuthFailure {
+            key_id: caller.key_id.clone(),
+            ..AuthFailure::new(kind, reason)
+        };
+        let directory = self.directory.load();
+        let Some(entry) = directory.get(&caller.client) else {
+            let kind = match caller.proven_by.has(Way::Jwt) {
+                true => FailureKind::InvalidToken,
+                false => FailureKind::Invalid,
+            };
+            return Err(failure(kind, "unknown_client"));
+        };
+        if let Some(way) = entry.credentials.missing(caller.proven_by) {
+            return Err(failure(
+                FailureKind::Missing(way),
+                "another_credential_needed",
+            ));
+        }
+        Ok(Caller {
+            role: entry.role.clone(),
+            ..caller
+        })
+    }
+
+    /// Whether what proved a caller still does. A stream asks again and again.
+    ///
+    /// # Errors
+    /// What has changed.
+    pub fn still_good(&self, caller: &Caller, now: Timestamp) -> Result<(), Lapse> {
+        let directory = self.directory.load();
+        let entry = directory.get(&caller.client).ok_or(Lapse::ClientRemoved)?;
+        if entry.credentials.missing(caller.proven_by).is_some() {
+            return Err(Lapse::CredentialsChanged);
+        }
+        for standing in caller.standing.iter() {
+            match standing {
+                Standing::Key(id) => self.keys.still_good(id, &caller.client, now)?,
+                Standing::Token(token) => self.tokens.load().still_good(token, now)?,
+                Standing::Certificate(certificate) => {
+                    let mtls = self.mtls.as_ref().ok_or(BadCertificate::UnknownName)?;
+                    let identified = mtls.identify(certificate)?;
+                    if identified.client != caller.client {
+                        return Err(BadCertificate::UnknownName.into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Neither a request without a credential, which is how clients find out what is asked for,
+    /// nor one with a token that was good until lately is a guess.
+    pub(super) fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
+        if !failure.kind.is_guess() {
             return failure;
         }
         match self.failures.load().record(peer) {
@@ -108,6 +274,21 @@ impl Authenticator {
             },
         }
     }
+}
+
+fn by_certificate(
+    mtls: &Mtls,
+    certificate: &Arc<ClientCertificate>,
+) -> Result<Evidence, BadCertificate> {
+    let identified = mtls.identify(certificate)?;
+    Ok(Evidence {
+        way: Way::Mtls,
+        client: identified.client,
+        key_id: Some(identified.fingerprint),
+        user: None,
+        scopes: None,
+        standing: Standing::Certificate(certificate.clone()),
+    })
 }
 
 /// Why nobody is calling.
@@ -123,12 +304,40 @@ pub struct AuthFailure {
 }
 
 impl AuthFailure {
-    fn new(kind: FailureKind, reason: &'static str) -> Self {
+    pub(super) fn new(kind: FailureKind, reason: &'static str) -> Self {
         Self {
             kind,
             reason,
             key_id: None,
         }
+    }
+}
+
+impl From<Unusable> for AuthFailure {
+    fn from(unusable: Unusable) -> Self {
+        match unusable {
+            Unusable::Conflict => Self::new(FailureKind::Conflict, "conflict"),
+            Unusable::Key => Self::new(FailureKind::Invalid, "malformed"),
+            Unusable::Token => Self::new(FailureKind::InvalidToken, BadToken::Malformed.reason()),
+        }
+    }
+}
+
+impl From<BadToken> for AuthFailure {
+    fn from(bad: BadToken) -> Self {
+        let kind = match bad {
+            BadToken::Expired => FailureKind::TokenExpired,
+            BadToken::ScopeMissing => FailureKind::ScopeMissing,
+            BadToken::KeysUnavailable => FailureKind::TokensUnavailable,
+            _ => FailureKind::InvalidToken,
+        };
+        Self::new(kind, bad.reason())
+    }
+}
+
+impl From<BadCertificate> for AuthFailure {
+    fn from(bad: BadCertificate) -> Self {
+        Self::new(FailureKind::InvalidCertificate, bad.reason())
     }
 }
 
@@ -139,8 +348,18 @@ pub enum FailureKind {
     NoCredential,
     /// A key that is not accepted, for whatever reason.
     Invalid,
-    /// A bearer token that is no key of ours.
+    /// A client certificate that is not accepted, for whatever reason.
+    InvalidCertificate,
+    /// A token that is not accepted, for whatever reason but one.
     InvalidToken,
+    /// A token that was good until lately.
+    TokenExpired,
+    /// A good token without a scope that its issuer's every token needs.
+    ScopeMissing,
+    /// Nobody can say whether the token is good.
+    TokensUnavailable,
+    /// What was presented is good, and this is asked for besides.
+    Missing(Way),
     /// Two credentials that disagree.
     Conflict,
     /// Not accepted either, and the address has failed too often.
@@ -152,138 +371,54 @@ pub enum FailureKind {
     },
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::auth::api_key::{KeyDocument, Status};
-    use http::HeaderValue;
-    use secrecy::{ExposeSecret as _, SecretString};
-
-    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
-    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-
-    struct Fixture {
-        authenticator: Authenticator,
-        document: KeyDocument,
-        key: SecretString,
-    }
-
-    fn fixture() -> Fixture {
-        let (key, record) = ApiKey::generate("live", "agent".into(), NOW, None).unwrap();
-        let document = KeyDocument::of(record);
-        let keys = Keys::new(document.clone().into());
-        let quota = Quota {
-            requests: 10.try_into().unwrap(),
-            per: "1h".parse().unwrap(),
-        };
-        let directory = Directory::from([("agent".into(), "reader".into())]);
-        Fixture {
-            authenticator: Authenticator::new(Arc::new(keys), directory, quota),
-            document,
-            key,
-        }
-    }
-
-    fn key_header(key: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-api-key", HeaderValue::from_str(key).unwrap());
-        headers
-    }
-
-    impl Fixture {
-        fn with_key(&self, key: &str) -> Result<Caller, AuthFailure> {
-            self.authenticator.authenticate(&key_header(key), PEER, NOW)
-        }
-    }
-
-    #[test]
-    fn a_good_key_names_client_role_and_key() {
-        let it = fixture();
-        let caller = it.with_key(it.key.expose_secret()).unwrap();
-        assert_eq!((&*caller.client, &*caller.role), ("agent", "reader"));
-        assert_eq!(caller.key_id.as_ref(), Some(&it.document.keys()[0].id));
-        assert_eq!(caller.user, None);
-    }
-
-    #[test]
-    fn the_tenth_failure_is_an_answer_and_the_eleventh_is_too_many() {
-        let it = fixture();
-        for _ in 0..10 {
-            assert_eq!(it.with_key("wrong").unwrap_err().kind, FailureKind::Invalid);
-        }
-        let first = |failure: AuthFailure| match failure.kind {
-            FailureKind::TooManyFailures { first, .. } => first,
-            other => panic!("{other:?}"),
-        };
-        assert!(first(it.with_key("wrong").unwrap_err()));
-        assert!(!first(it.with_key("wrong").unwrap_err()));
-        assert!(
-            it.with_key(it.key.expose_secret()).is_ok(),
-            "a good key passes"
-        );
-    }
-
-    #[test]
-    fn asking_without_a_credential_is_no_failure() {
-        let it = fixture();
-        for _ in 0..100 {
-            let failure = it
-                .authenticator
-                .authenticate(&HeaderMap::new(), PEER, NOW)
-                .unwrap_err();
-            assert_eq!(failure.kind, FailureKind::NoCredential);
-        }
-        assert_eq!(it.with_key("wrong").unwrap_err().kind, FailureKind::Invalid);
-    }
-
-    #[test]
-    fn a_bad_token_and_a_conflict_are_told_apart_from_a_bad_key() {
-        let it = fixture();
-        let mut headers = HeaderMap::new();
-        headers.insert("authorization", HeaderValue::from_static("Bearer ey.x.y"));
-        let failure = it
-            .authenticator
-            .authenticate(&headers, PEER, NOW)
-            .unwrap_err();
-        assert_eq!(failure.kind, FailureKind::InvalidToken);
-        headers.insert(
-            "x-api-key",
-            HeaderValue::from_str(it.key.expose_secret()).unwrap(),
-        );
-        let failure = it
-            .authenticator
-            .authenticate(&headers, PEER, NOW)
-            .unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Conflict);
-    }
-
-    #[test]
-    fn the_log_learns_the_reason_and_the_id_of_a_well_formed_key() {
-        let mut it = fixture();
-        let malformed = it.with_key("zmcp_live_x").unwrap_err();
-        assert_eq!((malformed.reason, malformed.key_id), ("malformed", None));
-        let id = Arc::clone(&it.document.keys()[0].id);
-        it.document.key_mut(&id).unwrap().status = Status::Revoked;
-        let revoked = it.document.to_json().unwrap();
-        it.authenticator.keys().replace(&revoked).unwrap();
-        let failure = it.with_key(it.key.expose_secret()).unwrap_err();
-        assert!(!format!("{failure} {failure:?}").contains(it.key.expose_secret()));
-        assert_eq!((failure.reason, failure.key_id), ("revoked", Some(id)));
-    }
-
-    #[test]
-    fn a_key_of_a_client_that_is_not_configured_is_refused_from_the_reload_on() {
-        let it = fixture();
-        let quota = it.authenticator.failures.load().quota();
-        it.authenticator.reload(Directory::new(), quota);
-        let failure = it.with_key(it.key.expose_secret()).unwrap_err();
-        assert_eq!(failure.reason, "unknown_client");
-        assert_eq!(failure.kind, FailureKind::Invalid);
-        let moved = Directory::from([("agent".into(), "writer".into())]);
-        it.authenticator.reload(moved, quota);
-        assert_eq!(
-            &*it.with_key(it.key.expose_secret()).unwrap().role,
-            "writer"
-        );
+impl FailureKind {
+    const fn is_guess(self) -> bool {
+        matches!(
+            self,
+            Self::Invalid
+                | Self::InvalidCertificate
+                | Self::InvalidToken
+                | Self::Missing(_)
+                | Self::Conflict
+        )
     }
 }
+
+/// Why a caller who was proven is not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Lapse {
+    #[error("the client is no longer configured")]
+    ClientRemoved,
+    #[error("the client has to prove more by now")]
+    CredentialsChanged,
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    #[error(transparent)]
+    Token(#[from] BadToken),
+    #[error(transparent)]
+    Certificate(#[from] BadCertificate),
+}
+
+impl Lapse {
+    /// As the audit log has it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::ClientRemoved => "client_removed",
+            Self::CredentialsChanged => "another_credential_needed",
+            Self::Key(bad) => match bad {
+                BadKey::Revoked => "key_revoked",
+                BadKey::Retired => "key_retired",
+                BadKey::Expired => "key_expired",
+                _ => "key_removed",
+            },
+            Self::Token(BadToken::Expired) => "token_expired",
+            Self::Token(BadToken::Issuer) => "token_issuer_removed",
+            Self::Token(_) => "token_key_removed",
+            Self::Certificate(bad) => bad.reason(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

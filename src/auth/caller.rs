@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::{evidence::Standing, proof::Proof, scopes::Scopes};
 use crate::audit::Event;
 
 /// Who is calling, and how that was proven.
@@ -17,6 +20,10 @@ pub struct Caller {
     pub proven_by: Proof,
     /// Which key proved it.
     pub key_id: Option<Arc<str>>,
+    /// What the token leaves of the role; without, the role stands as it is.
+    pub scopes: Option<Scopes>,
+    /// What has to stay true for the proof to hold.
+    pub standing: Arc<[Standing]>,
 }
 
 impl Caller {
@@ -31,6 +38,23 @@ impl Caller {
             ..event
         }
     }
+
+    /// When the tokens that proved the caller end.
+    pub fn token_ends(&self) -> Option<Timestamp> {
+        let ends = self.standing.iter().filter_map(|standing| match standing {
+            Standing::Token(token) => Some(token.expires()),
+            Standing::Key(_) | Standing::Certificate(_) => None,
+        });
+        ends.min()
+    }
+
+    /// Whether `other` may use what this caller opened: the same client and person, proven in all
+    /// the ways in which this one was.
+    pub fn shares_with(&self, other: &Self) -> bool {
+        self.client == other.client
+            && self.user == other.user
+            && other.proven_by.covers(self.proven_by)
+    }
 }
 
 /// A person: unique within the issuer that names them.
@@ -39,20 +63,4 @@ impl Caller {
 pub struct User {
     pub issuer: Arc<str>,
     pub subject: Arc<str>,
-}
-
-/// A way to prove who is calling.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the name says it")]
-pub enum Proof {
-    ApiKey,
-}
-
-impl Proof {
-    /// As the audit log has it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ApiKey => "api_key",
-        }
-    }
 }

@@ -10,13 +10,17 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use http::HeaderMap;
 use jiff::Timestamp;
 
-use super::{AuthFailure, Authenticator, Caller, FailureKind};
+use super::{
+    AuthFailure, Authenticator, Caller, FailureKind, Way, authenticator::Attempt,
+    discovery::Discovery, lease::Lease,
+};
 use crate::{
     audit::{Audit, Event, Kind},
     listen::Peer,
-    refusal::Refusal,
+    refusal::{InsufficientScope, Refusal, Unproven},
 };
 
 /// What the guard needs.
@@ -24,10 +28,12 @@ use crate::{
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Gate {
     pub authenticator: Arc<Authenticator>,
+    /// `[server] public_url`
+    pub public_url: Option<Arc<str>>,
     pub audit: Audit,
 }
 
-/// Sets the [`Caller`], once and for good.
+/// Sets the [`Caller`], once and for good, and the [`Lease`] by which streams ask after it.
 ///
 /// # Errors
 /// 401 for whoever cannot prove who they are, 429 for an address that tried too often.
@@ -41,25 +47,37 @@ pub async fn authenticate(
         .get::<Peer>()
         .ok_or(Refusal::Internal)?
         .clone();
-    let caller = match gate
-        .authenticator
-        .authenticate(request.headers(), peer.ip, Timestamp::now())
-    {
+    let attempt = Attempt {
+        headers: request.headers(),
+        certificate: peer.certificate.as_ref(),
+        ip: peer.ip,
+        now: Timestamp::now(),
+    };
+    let caller = match gate.authenticator.authenticate(&attempt).await {
         Ok(caller) => Arc::new(caller),
         Err(failure) => {
             gate.record(&failure, &peer).await;
-            return Err(failure.into());
+            return Err(gate.refuse(&failure, request.headers()));
         }
     };
     if peer.connection.is_new_credential(credential(&caller)) {
         let event = Event::new(Kind::AuthSuccess);
         gate.audit.record(caller.sign(peer.sign(event))).await;
     }
-    request.extensions_mut().insert(caller);
+    let extensions = request.extensions_mut();
+    extensions.insert(Lease::new(gate, caller.clone()));
+    extensions.insert(caller);
     Ok(next.run(request).await)
 }
 
 impl Gate {
+    pub(super) fn discovery(&self) -> Discovery<'_> {
+        Discovery {
+            tokens: self.authenticator.tokens(),
+            public_url: self.public_url.as_deref(),
+        }
+    }
+
     async fn record(&self, failure: &AuthFailure, peer: &Peer) {
         let event = match failure.kind {
             FailureKind::TooManyFailures { first: false, .. } => return,
@@ -68,10 +86,7 @@ impl Gate {
                 retry_after_seconds: Some(retry_after.as_secs() + 1),
                 ..Event::new(Kind::RateLimitExceeded)
             },
-            FailureKind::NoCredential
-            | FailureKind::Invalid
-            | FailureKind::InvalidToken
-            | FailureKind::Conflict => Event {
+            _ => Event {
                 key_id: failure.key_id.clone(),
                 reason: Some(failure.reason.into()),
                 ..Event::new(Kind::AuthFailed)
@@ -79,23 +94,47 @@ impl Gate {
         };
         self.audit.record(peer.sign(event)).await;
     }
-}
 
-impl From<AuthFailure> for Refusal {
-    fn from(failure: AuthFailure) -> Self {
-        match failure.kind {
-            FailureKind::NoCredential => Self::NoCredential,
-            FailureKind::Invalid => Self::InvalidKey,
-            FailureKind::InvalidToken => Self::InvalidToken,
-            FailureKind::Conflict => Self::CredentialsDisagree,
-            FailureKind::TooManyFailures { retry_after, .. } => Self::TooManyFailures {
-                retry_after_seconds: retry_after.as_secs() + 1,
-            },
-        }
+    fn refuse(&self, failure: &AuthFailure, headers: &HeaderMap) -> Refusal {
+        let required = |way| match way {
+            Way::ApiKey => Unproven::KeyRequired,
+            Way::Jwt => Unproven::TokenRequired,
+            Way::Mtls => Unproven::CertificateRequired,
+        };
+        let why = match failure.kind {
+            FailureKind::NoCredential => required(self.authenticator.asks_for()),
+            FailureKind::Missing(way) => required(way),
+            FailureKind::Invalid => Unproven::InvalidKey,
+            FailureKind::InvalidCertificate => Unproven::InvalidCertificate,
+            FailureKind::InvalidToken => Unproven::InvalidToken,
+            FailureKind::TokenExpired => Unproven::TokenExpired,
+            FailureKind::Conflict => Unproven::CredentialsDisagree,
+            FailureKind::TokensUnavailable => return Refusal::TokensUnavailable,
+            FailureKind::ScopeMissing => {
+                let discovery = self.discovery();
+                let scope = discovery.scopes().join(" ");
+                let challenge = discovery.scope_challenge(headers, &scope);
+                return InsufficientScope::of(None, &scope, challenge).into();
+            }
+            FailureKind::TooManyFailures { retry_after, .. } => {
+                return Refusal::TooManyFailures {
+                    retry_after_seconds: retry_after.as_secs() + 1,
+                };
+            }
+        };
+        let bad_token = matches!(why, Unproven::InvalidToken | Unproven::TokenExpired);
+        let challenge = self
+            .discovery()
+            .challenge(headers, bad_token.then(|| why.text()));
+        Refusal::Unauthenticated { why, challenge }
     }
 }
 
+/// A token that was refreshed is another credential than the one before.
 fn credential(caller: &Caller) -> u64 {
     let hasher = BuildHasherDefault::<DefaultHasher>::default();
-    hasher.hash_one((&caller.client, &caller.key_id)).max(1)
+    let whose = (&caller.client, &caller.user, &caller.key_id);
+    hasher
+        .hash_one((whose, caller.proven_by, caller.token_ends()))
+        .max(1)
 }

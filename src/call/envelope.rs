@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 
+use super::values::Readable;
 use crate::refusal::Refusal;
 
 /// What the guards need to know of a message.
@@ -28,7 +29,7 @@ impl Call {
     ///
     /// # Errors
     /// Anything but exactly one well-formed JSON-RPC 2.0 message in UTF-8: batches, duplicate keys,
-    /// trailing bytes, nesting beyond 32 levels.
+    /// trailing bytes, nesting beyond 32 levels, values that cannot be read.
     pub fn parse(body: &Bytes) -> Result<Self, Unreadable> {
         let text = std::str::from_utf8(body).map_err(|_| Unreadable::Encoding)?;
         check_depth(text.as_bytes())?;
@@ -43,6 +44,7 @@ impl Call {
                 Category::Io | Category::Syntax | Category::Eof => Unreadable::Json,
             })?;
         message.check()?;
+        serde_json::from_str::<Readable>(text).map_err(|_| Unreadable::Value)?;
         let params = message.params.unwrap_or_default();
         let is_call = message.method.as_deref() == Some(TOOLS_CALL);
         if is_call && params.name.is_none() {
@@ -89,6 +91,8 @@ pub enum Unreadable {
     Json,
     #[error("Parse error: the JSON is nested too deep")]
     Depth,
+    #[error("Parse error: a text or a number in the JSON has no value")]
+    Value,
     #[error("Invalid Request: batches are not supported, send one message a request")]
     Batch,
     #[error("Invalid Request: not a JSON-RPC 2.0 message, or a key appears twice")]
@@ -107,6 +111,10 @@ impl Unreadable {
             Self::Encoding => (-32700, "Parse error: the body is not valid UTF-8"),
             Self::Json => (-32700, "Parse error: the body is not one JSON object"),
             Self::Depth => (-32700, "Parse error: the JSON is nested too deep"),
+            Self::Value => (
+                -32700,
+                "Parse error: a text or a number in the JSON has no value",
+            ),
             Self::Batch => (
                 -32600,
                 "Invalid Request: batches are not supported, send one message a request",

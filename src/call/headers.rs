@@ -7,6 +7,29 @@ use rmcp::model::ProtocolVersion;
 
 use super::Call;
 
+/// Whether the revision that the header names is one that is spoken here. One that the body
+/// names as well is the protocol library's to answer.
+///
+/// # Errors
+/// The revision that was asked for.
+pub(super) fn check_version<'a>(headers: &'a HeaderMap, call: &Call) -> Result<(), &'a str> {
+    let version = headers
+        .get("mcp-protocol-version")
+        .map(|value| value.to_str());
+    match version {
+        Some(Ok(version))
+            if call.version.is_none()
+                && &*call.method != "initialize"
+                && !ProtocolVersion::KNOWN_VERSIONS
+                    .iter()
+                    .any(|known| known.as_str() == version) =>
+        {
+            Err(version)
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Checks `MCP-Protocol-Version`, `Mcp-Method` and `Mcp-Name` against the body.
 ///
 /// # Errors

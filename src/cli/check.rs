@@ -7,8 +7,10 @@ use anyhow::Context as _;
 use crate::{
     app::{App, Secrets},
     audit::Audit,
+    auth::Authenticator,
     cli::BadConfiguration,
     config::{Environment, Loaded},
+    setting::SecretRef,
 };
 
 #[derive(clap::Args)]
@@ -16,7 +18,7 @@ pub(super) struct Check {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Also reach Zoho and sign in there
+    /// Also read secrets in AWS, and sign in to Zoho
     #[arg(long)]
     online: bool,
 }
@@ -30,25 +32,58 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     for warning in &loaded.warnings {
         println!("warning  {warning}");
     }
+    let in_aws = |secret: &SecretRef| matches!(secret, SecretRef::Aws(_));
+    if !check.online && loaded.config.secrets().any(in_aws) {
+        println!(
+            "skipped  secrets: some are in AWS; add --online to read them, and sign in to zoho"
+        );
+        return Ok(());
+    }
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     println!("ok       secrets: found");
     Audit::check(&loaded.config.audit, &loaded.base)
         .map_err(|error| BadConfiguration(error.into()))?;
     println!("ok       audit log: can be written");
-    let audit = Audit::discarding(&loaded.config.audit);
+    let audit = Audit::discarding(loaded.config.audit.on_failure);
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
-    let usable = app.auth.authenticator.keys().usable(jiff::Timestamp::now());
-    println!(
-        "{}  API keys: {usable} usable",
-        if usable > 0 { "ok     " } else { "warning" }
-    );
+    say_who_can_call(&app.auth.authenticator);
+    for warning in app.tls.warnings() {
+        println!("warning  {warning}");
+    }
+    if app.tls.is_on() {
+        println!("ok       TLS: certificate and key belong together");
+    }
     if check.online {
+        reach_issuers(&app.auth.authenticator).await?;
         app.handler.0.zoho.sign_in().await.context(
             "zoho: could not sign in; check data_center, the credentials and the way out",
         )?;
         println!("ok       zoho: signed in");
     } else {
         println!("skipped  zoho: add --online to sign in there");
+    }
+    Ok(())
+}
+
+fn say_who_can_call(authenticator: &Authenticator) {
+    if authenticator.accepts_keys() {
+        let usable = authenticator.keys().usable(jiff::Timestamp::now());
+        println!(
+            "{}  API keys: {usable} usable",
+            if usable > 0 { "ok     " } else { "warning" }
+        );
+    }
+    for server in authenticator.tokens().authorization_servers() {
+        println!("ok       tokens: of {server}");
+    }
+}
+
+async fn reach_issuers(authenticator: &Authenticator) -> anyhow::Result<()> {
+    for (issuer, keys) in authenticator.tokens().reach().await {
+        let keys = keys.with_context(|| {
+            format!("auth.jwt: could not fetch the keys of {issuer}; check jwks and the way out")
+        })?;
+        println!("ok       tokens: {keys} keys of {issuer}");
     }
     Ok(())
 }

@@ -6,21 +6,23 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::watch,
+    sync::{mpsc, watch},
     time::{Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
     app::{App, Reload},
     audit::{Audit, Event, Kind},
+    auth::mtls,
     cli::ops::Ops,
-    listen::{self, Outcome},
+    listen::{self, Front, Outcome},
     router::router,
+    setting::Span,
 };
 
 /// Binds, with an error that says what to do.
-pub(super) async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
+pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listen::bind(address).with_context(|| {
         format!("could not listen on {address}; choose another address or port, 0 for a free one")
     })
 }
@@ -30,7 +32,7 @@ pub(super) async fn run(
     app: App,
     listener: TcpListener,
     ops: Option<Ops>,
-    reload: Option<Reload>,
+    mut reload: Option<Reload>,
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
@@ -38,14 +40,29 @@ pub(super) async fn run(
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
     let breaker = tokio::spawn(record_breaker(app.zoho().breaker(), app.audit().clone()));
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
-    let server = tokio::spawn(async move { listen::serve(listener, routes, &config, drain).await });
+    let (refused, to_record) = mpsc::channel(REFUSED);
+    let authenticator = app.auth.authenticator.clone();
+    tokio::spawn(mtls::record_refused(
+        authenticator,
+        app.audit().clone(),
+        to_record,
+    ));
+    let front = Front {
+        tls: app.tls.clone(),
+        refused,
+    };
+    let server =
+        tokio::spawn(async move { listen::serve(listener, routes, &config, front, drain).await });
     let ops = ops.map(|ops| ops.serve(&app));
     ready()?;
-    match reload {
+    match &mut reload {
         Some(reload) => reload_until_end(reload, &mut signals).await,
         None => signals.end().await,
     }
     let outcome = finish(&app, &mut signals).await;
+    if let Some(reload) = reload {
+        reload.end().await;
+    }
     watch.abort();
     breaker.abort();
     server.abort();
@@ -61,7 +78,7 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn reload_until_end(mut reload: Reload, signals: &mut Signals) {
+async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {
     loop {
         match signals.next().await {
             Wake::End => return,
@@ -90,14 +107,11 @@ async fn record_breaker(mut open: watch::Receiver<bool>, audit: Audit) {
 async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
-    let outcome = tokio::select! {
-        outcome = app.drain.finish(app.config.server.drain_timeout.duration()) => outcome,
-        // Asked twice, it ends at once.
-        () = signals.end() => {
-            app.drain.finish(Duration::ZERO).await;
-            Outcome::CutOff
-        }
-    };
+    let server = &app.config.server;
+    let delay = server.drain_delay.map(Span::duration).unwrap_or_default();
+    let deadline = server.drain_timeout.duration();
+    // Asked twice, it ends at once.
+    let outcome = app.drain.finish(delay, deadline, signals.end()).await;
     let reason = match outcome {
         Outcome::Clean => "clean",
         Outcome::CutOff => "cut_off",
@@ -151,5 +165,7 @@ impl Signals {
     }
 }
 
-/// How often the configuration and the keys are looked at: two `stat` calls.
+/// Refused certificates that may wait to be recorded; whoever refuses another waits as well.
+const REFUSED: usize = 64;
+/// How often the configuration and the certificates are looked at: a few `stat` calls.
 const LOOK: Duration = Duration::from_secs(2);

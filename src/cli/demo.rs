@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -15,6 +16,7 @@ use crate::{
     auth::api_key::{ApiKey, KeyDocument},
     cli::{Listen, banner, daemon, ops::Ops, ready::Ready},
     config::{self, Config, Environment, Loaded},
+    listen::Tls,
     sandbox::{Options, Sandbox},
     telemetry,
     zoho::Credentials,
@@ -30,15 +32,18 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     config.zoho.api_url = Some(sandbox.url().to_owned());
     let (keys, document) = fresh_keys(&config)?;
     let secrets = Secrets {
-        keys: document,
+        keys: Some(document.into()),
+        key_source: None,
+        issuers: Vec::new(),
         zoho: credentials(&sandbox),
         pseudonym_key: None,
         signing_key: None,
+        tls: Tls::off(),
     };
+    let listener = daemon::bind(config.server.listen)?;
+    let ops = Ops::bind(&config.server)?;
     let audit = Audit::start(&config.audit, Path::new(""), None)?;
-    let ops = Ops::bind(&config.server).await?;
     let app = App::new(config, secrets, audit)?;
-    let listener = daemon::bind(app.config.server.listen).await?;
     let url = format!("http://{}", listener.local_addr()?);
     let clients: BTreeMap<&str, &str> = keys
         .iter()
@@ -61,9 +66,9 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     Ok(())
 }
 
-type FreshKeys = (BTreeMap<Arc<str>, SecretString>, Vec<u8>);
+type FreshKeys = (BTreeMap<Arc<str>, SecretString>, KeyDocument);
 
-/// One key a client; the hashes go the way that a key file's would.
+/// One key a client.
 fn fresh_keys(config: &Config) -> anyhow::Result<FreshKeys> {
     let (mut keys, mut document) = (BTreeMap::new(), None::<KeyDocument>);
     for client in config.clients.keys() {
@@ -74,8 +79,7 @@ fn fresh_keys(config: &Config) -> anyhow::Result<FreshKeys> {
             None => document = Some(KeyDocument::of(record)),
         }
     }
-    let document = document.map(|document| document.to_json()).transpose()?;
-    Ok((keys, document.unwrap_or_default()))
+    Ok((keys, document.context("the demo has no client")?))
 }
 
 fn credentials(sandbox: &Sandbox) -> Credentials {

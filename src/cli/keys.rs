@@ -1,23 +1,29 @@
 //! `zoho-mcp keys`: the life of an API key. A key is printed once; the store holds hashes only.
 
+mod aws;
+mod list;
 mod store;
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     sync::Arc,
 };
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 
 use crate::{
-    auth::api_key::{ApiKey, KeyDocument, KeyRecord, Status},
+    auth::api_key::{ApiKey, CannotGenerate, KeyDocument, KeyRecord, Status, Usage, UsageFile},
+    config::Environment,
     setting::Span,
 };
 use store::Store;
 
-/// Make, list, rotate and retire API keys.
+/// Make, list, rotate and retire API keys. To change a key without a break: `rotate` makes a second
+/// one, the agent changes over, `list` shows when the old one was last used, `retire` ends it.
 #[derive(Debug, clap::Args)]
 pub(super) struct KeysCommand {
     #[command(subcommand)]
@@ -28,24 +34,36 @@ pub(super) struct KeysCommand {
 enum Action {
     /// Make a key for a client and print it, this once
     New(NewKey),
-    /// Show all keys: whose they are, since when, until when
+    /// Show all keys: whose they are, since when, until when, and when they were last used
     List {
         #[command(flatten)]
-        store: Store,
+        place: Place,
+        #[command(flatten)]
+        seen: Seen,
     },
     /// Make a second key for a client that has one, so that it can change over without a break
     Rotate(NewKey),
-    /// End a key
-    Retire {
-        /// The key's id, as `list` shows it; never the key itself
-        #[arg(long = "key", value_name = "ID")]
-        id: String,
-        /// Mark it as revoked, because it was lost or leaked
-        #[arg(long)]
-        revoked: bool,
-        #[command(flatten)]
-        store: Store,
-    },
+    /// End a key; refused while it is in use
+    Retire(Retire),
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The key document, as under [auth.api_keys] in the configuration: file:PATH (or just PATH), or
+    /// aws:NAME_OR_ARN in AWS Secrets Manager
+    #[arg(long, value_name = "STORE")]
+    store: Store,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Seen {
+    /// What tells when keys were last used: a usage file or an audit log of an instance; can be
+    /// given several times [default: the usage file beside a store that is a file]
+    #[arg(long, value_name = "FILE")]
+    usage: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -60,105 +78,215 @@ struct NewKey {
     #[arg(long, value_name = "SPAN")]
     expires: Option<Span>,
     #[command(flatten)]
-    store: Store,
+    place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+struct Retire {
+    /// The key's id, as `list` shows it; never the key itself
+    #[arg(long = "key", value_name = "ID")]
+    id: String,
+    /// Mark it as revoked, because it was lost or leaked: ends it even while it is in use
+    #[arg(long)]
+    revoked: bool,
+    /// End it even though it was used within the last 24 hours
+    #[arg(long)]
+    force: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    seen: Seen,
+}
+
+/// The command was used with arguments that cannot be meant.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BadArgument {
+    #[error(transparent)]
+    Environment(CannotGenerate),
+    #[error("--expires is too far away")]
+    Expires,
+    #[error("--key takes the id of a key, 10 characters, as `zoho-mcp keys list` shows it")]
+    KeyId,
+}
+
+/// Where and when a command is run.
+struct Scene<'a> {
+    environment: &'a Environment,
+    now: Timestamp,
 }
 
 /// Runs the command. A new key stands alone on its line of `out`; what there is to say about it
 /// goes to standard error.
-pub(super) fn run(command: KeysCommand, out: &mut impl Write) -> anyhow::Result<()> {
-    perform(command.action, Timestamp::now(), out, &mut io::stderr())
+pub(super) fn run(
+    command: KeysCommand,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let scene = Scene {
+        environment,
+        now: Timestamp::now(),
+    };
+    scene.perform(command.action, out, &mut io::stderr())
 }
 
-fn perform(
-    action: Action,
-    now: Timestamp,
-    out: &mut impl Write,
-    notes: &mut impl Write,
-) -> anyhow::Result<()> {
-    match action {
-        Action::New(args) => add(&args, now, out, notes, room_for_first),
-        Action::Rotate(args) => add(&args, now, out, notes, room_for_second),
-        Action::List { store } => list(&store, out),
-        Action::Retire { id, revoked, store } => {
-            let status = match revoked {
-                true => Status::Revoked,
-                false => Status::Retired,
-            };
-            retire(&store, &id, status, now, notes)
+impl Scene<'_> {
+    fn perform(
+        &self,
+        action: Action,
+        out: &mut impl Write,
+        notes: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        match action {
+            Action::New(args) => self.add(&args, out, notes, room_for_first),
+            Action::Rotate(args) => self.add(&args, out, notes, room_for_second),
+            Action::List { place, seen } => self.list(&place, &seen, out),
+            Action::Retire(args) => self.retire(&args, out, notes),
         }
     }
-}
 
-fn add(
-    args: &NewKey,
-    now: Timestamp,
-    out: &mut impl Write,
-    notes: &mut impl Write,
-    check: fn(Option<&KeyDocument>, &NewKey, Timestamp) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let _lock = args.store.lock()?;
-    let document = args.store.read()?;
-    check(document.as_ref(), args, now)?;
-    let (key, record) = generate(args, now)?;
-    let id = Arc::clone(&record.id);
-    let document = match document {
-        Some(mut document) => {
-            document.push(record);
-            document
-        }
-        None => KeyDocument::of(record),
-    };
-    args.store.write(&document)?;
-    writeln!(out, "{}", key.expose_secret())
-        .and_then(|()| out.flush())
-        .with_context(|| format!("the key {id} was stored but not printed: retire it"))?;
-    let (client, store) = (&args.client, args.store.path.display());
-    writeln!(
-        notes,
-        "Key {id} of {client} is in {store}. This is the only time it is shown."
-    )?;
-    for old in document.live(client, now).filter(|key| key.id != id) {
+    fn add(
+        &self,
+        args: &NewKey,
+        out: &mut impl Write,
+        notes: &mut impl Write,
+        check: fn(&NewKey, &[Arc<str>]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (key, record) = generate(args, self.now)?;
+        let (id, client, store) = (&record.id, &args.client, &args.place.store);
+        let document = store.update(self.environment, &|document| {
+            let is_there = |document: &KeyDocument| document.keys().contains(&record);
+            if let Some(document) = document.as_ref().filter(|document| is_there(document)) {
+                return Ok(document.clone());
+            }
+            check(args, &live(document.as_ref(), client, self.now))?;
+            Ok(match document {
+                Some(mut document) => {
+                    document.push(record.clone());
+                    document
+                }
+                None => KeyDocument::of(record.clone()),
+            })
+        })?;
+        let text = key.expose_secret();
+        let shown = match args.place.json {
+            false => text.to_owned(),
+            true => json!({ "id": id, "client": client, "key": text }).to_string(),
+        };
+        writeln!(out, "{shown}")
+            .and_then(|()| out.flush())
+            .with_context(|| format!("the key {id} was stored but not printed: retire it"))?;
         writeln!(
             notes,
-            "Once {client} uses it, end the old one: zoho-mcp keys retire --key {} --store {store}",
-            old.id
+            "Key {id} of {client} is in {store}. This is the only time it is shown."
         )?;
+        for old in document.live(client, self.now).filter(|key| key.id != *id) {
+            writeln!(
+                notes,
+                "Once {client} uses it, end the old one: zoho-mcp keys retire --key {} --store {store}",
+                old.id
+            )?;
+        }
+        Ok(())
     }
+
+    fn list(&self, place: &Place, seen: &Seen, out: &mut impl Write) -> anyhow::Result<()> {
+        let document = place.store.read(self.environment)?;
+        let document = document.with_context(|| place.store.none_yet())?;
+        let usage = seen.read(&place.store)?;
+        list::write(&document, usage.as_ref(), self.now, place.json, out)
+    }
+
+    fn retire(
+        &self,
+        args: &Retire,
+        out: &mut impl Write,
+        notes: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        // Whoever pastes a whole key here shall not read it again in an error.
+        ensure!(args.id.len() <= 10, BadArgument::KeyId);
+        let (id, store) = (&*args.id, &args.place.store);
+        let usage = args.seen.read(store)?;
+        let in_use = usage.as_ref().and_then(|usage| usage.of(id));
+        let in_use = in_use.filter(|used| self.now.duration_since(*used) < RECENT);
+        let document = store.update(self.environment, &|document| {
+            let mut document = document.with_context(|| store.none_yet())?;
+            let Some(key) = document.key_mut(id) else {
+                bail!("no key {id} is in {store}; `zoho-mcp keys list --store {store}` shows all");
+            };
+            if let (Some(used), false, Status::Active) = (in_use, args.force || args.revoked, key.status) {
+                bail!(
+                    "key {id} of {} was used at {used:.0}, within the last 24 hours; change the agent over first, or end it all the same with --force",
+                    key.client
+                );
+            }
+            // What is known to have leaked does not become harmless again.
+            key.status = match (key.status, args.revoked) {
+                (Status::Revoked, _) | (_, true) => Status::Revoked,
+                (_, false) => Status::Retired,
+            };
+            Ok(document)
+        })?;
+        let key = document.keys().iter().find(|key| &*key.id == id);
+        let key = key.context("the key is gone from the store")?;
+        let (client, status) = (&key.client, key.status.name());
+        let left = document.live(client, self.now).count();
+        if args.place.json {
+            let done =
+                json!({ "id": id, "client": client, "status": status, "liveKeysLeft": left });
+            writeln!(out, "{done}")?;
+        }
+        writeln!(notes, "Key {id} of {client} is {status}.")?;
+        if usage.is_none() && !args.revoked {
+            writeln!(
+                notes,
+                "When it was last used is not known; --usage FILE tells it."
+            )?;
+        }
+        if left == 0 {
+            writeln!(notes, "{client} has no live key left.")?;
+        }
+        Ok(())
+    }
+}
+
+impl Seen {
+    /// `None` when nothing tells it. A file that was not named may be the daemon's alone to read.
+    fn read(&self, store: &Store) -> anyhow::Result<Option<Usage>> {
+        match (&*self.usage, store) {
+            ([], Store::File(path)) => Ok(Usage::read(UsageFile::beside(path).path()).ok()),
+            ([], Store::Aws(_)) => Ok(None),
+            (named, _) => {
+                let mut known = Usage::default();
+                for path in named {
+                    known.merge(Usage::read(path)?);
+                }
+                Ok(Some(known))
+            }
+        }
+    }
+}
+
+fn room_for_first(args: &NewKey, live: &[Arc<str>]) -> anyhow::Result<()> {
+    ensure!(live.len() < MAX_LIVE, too_many(args, live));
     Ok(())
 }
 
-fn room_for_first(
-    document: Option<&KeyDocument>,
-    args: &NewKey,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    let live = live(document, args, now);
-    ensure!(live.len() < MAX_LIVE, too_many(args, &live));
-    Ok(())
-}
-
-fn room_for_second(
-    document: Option<&KeyDocument>,
-    args: &NewKey,
-    now: Timestamp,
-) -> anyhow::Result<()> {
-    let live = live(document, args, now);
+fn room_for_second(args: &NewKey, live: &[Arc<str>]) -> anyhow::Result<()> {
     ensure!(
         !live.is_empty(),
         "{client} has no live key in {store}; make one with: zoho-mcp keys new --client {client} --store {store}",
         client = args.client,
-        store = args.store.path.display(),
+        store = args.place.store,
     );
-    ensure!(live.len() < MAX_LIVE, too_many(args, &live));
+    ensure!(live.len() < MAX_LIVE, too_many(args, live));
     Ok(())
 }
 
-fn live(document: Option<&KeyDocument>, args: &NewKey, now: Timestamp) -> Vec<Arc<str>> {
-    document
+fn live(document: Option<&KeyDocument>, client: &str, now: Timestamp) -> Vec<Arc<str>> {
+    let live = document
         .into_iter()
-        .flat_map(|document| document.live(&args.client, now))
-        .map(|key| Arc::clone(&key.id))
-        .collect()
+        .flat_map(|document| document.live(client, now));
+    live.map(|key| Arc::clone(&key.id)).collect()
 }
 
 fn too_many(args: &NewKey, live: &[Arc<str>]) -> String {
@@ -167,7 +295,7 @@ fn too_many(args: &NewKey, live: &[Arc<str>]) -> String {
         args.client,
         live.len(),
         live.join(", "),
-        args.store.path.display(),
+        args.place.store,
     )
 }
 
@@ -175,84 +303,20 @@ fn generate(args: &NewKey, now: Timestamp) -> anyhow::Result<(SecretString, KeyR
     let not_after = match args.expires {
         None => None,
         Some(span) => {
-            let span = SignedDuration::try_from(span.duration());
-            let end = span.map(|span| now.checked_add(span));
-            Some(
-                end.ok()
-                    .and_then(Result::ok)
-                    .context("--expires is too far away")?,
-            )
+            let span = SignedDuration::try_from(span.duration()).ok();
+            let end = span.and_then(|span| now.checked_add(span).ok());
+            Some(end.ok_or(BadArgument::Expires)?)
         }
     };
-    Ok(ApiKey::generate(
-        &args.env,
-        Arc::clone(&args.client),
-        now,
-        not_after,
-    )?)
-}
-
-fn list(store: &Store, out: &mut impl Write) -> anyhow::Result<()> {
-    let document = store.read_existing()?;
-    let client = |key: &KeyRecord| key.client.chars().count();
-    let width = document.keys().iter().map(client).max().unwrap_or(0).max(6);
-    writeln!(
-        out,
-        "{:<10}  {:<width$}  {:<7}  {:<20}  EXPIRES",
-        "ID", "CLIENT", "STATUS", "CREATED"
-    )?;
-    for key in document.keys() {
-        let KeyRecord {
-            id,
-            client,
-            created,
-            ..
-        } = key;
-        let status = key.status.name();
-        let created = format!("{created:.0}");
-        let expires = key
-            .not_after
-            .map_or_else(|| "never".into(), |end| format!("{end:.0}"));
-        writeln!(
-            out,
-            "{id:<10}  {client:<width$}  {status:<7}  {created:<20}  {expires}"
-        )?;
+    match ApiKey::generate(&args.env, Arc::clone(&args.client), now, not_after) {
+        Err(bad @ CannotGenerate::Environment) => Err(BadArgument::Environment(bad).into()),
+        made => Ok(made?),
     }
-    Ok(())
-}
-
-fn retire(
-    store: &Store,
-    id: &str,
-    status: Status,
-    now: Timestamp,
-    notes: &mut impl Write,
-) -> anyhow::Result<()> {
-    // Whoever pastes a whole key here shall not read it again in an error.
-    ensure!(
-        id.len() <= 10,
-        "--key takes the id of a key, 10 characters, as `zoho-mcp keys list` shows it"
-    );
-    let _lock = store.lock()?;
-    let mut document = store.read_existing()?;
-    let shown = store.path.display();
-    let Some(key) = document.key_mut(id) else {
-        bail!("no key {id} is in {shown}; `zoho-mcp keys list --store {shown}` shows all");
-    };
-    // What is known to have leaked does not become harmless again.
-    if key.status != Status::Revoked {
-        key.status = status;
-    }
-    let (client, status) = (Arc::clone(&key.client), key.status.name());
-    store.write(&document)?;
-    writeln!(notes, "Key {id} of {client} is {status}.")?;
-    if document.live(&client, now).next().is_none() {
-        writeln!(notes, "{client} has no live key left.")?;
-    }
-    Ok(())
 }
 
 const MAX_LIVE: usize = 2;
+/// A key that was used this lately is still needed.
+const RECENT: SignedDuration = SignedDuration::from_hours(24);
 
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,14 @@
 //! The listener for operators: metrics and probes. It outlives the drain, so that the end can be
 //! watched as well.
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use std::sync::Arc;
+
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use crate::{
     app::App,
     cli::daemon,
-    listen::{self, Config, Drain},
+    listen::{self, Config, Drain, Front, Tls},
     router,
     telemetry::Metrics,
 };
@@ -19,11 +21,11 @@ pub(super) struct Ops {
 
 impl Ops {
     /// Binds and begins to count, if `[server] ops_listen` is set.
-    pub(super) async fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
+    pub(super) fn bind(config: &Config) -> anyhow::Result<Option<Self>> {
         let Some(address) = config.ops_listen else {
             return Ok(None);
         };
-        let listener = daemon::bind(address).await?;
+        let listener = daemon::bind(address)?;
         Ok(Some(Self {
             url: format!("http://{}", listener.local_addr()?),
             listener,
@@ -34,10 +36,19 @@ impl Ops {
     /// Serves until the task is aborted.
     pub(super) fn serve(self, app: &App) -> JoinHandle<()> {
         let routes = router::ops(app, self.metrics.clone());
-        let config = app.config.server.clone();
+        // Plain, and nobody stands in front of it.
+        let config = Config {
+            proxy_protocol: false,
+            ..app.config.server.clone()
+        };
+        let (refused, _) = mpsc::channel(1);
+        let front = Front {
+            tls: Arc::new(Tls::off()),
+            refused,
+        };
         tokio::spawn(async move {
             tokio::select! {
-                () = listen::serve(self.listener, routes, &config, Drain::default()) => {}
+                () = listen::serve(self.listener, routes, &config, front, Drain::default()) => {}
                 () = self.metrics.keep_up() => {}
             }
         })

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -19,7 +20,10 @@ pub(super) async fn run(listen: Listen) -> anyhow::Result<()> {
         listen: listen_on,
         ..Options::default()
     })
-    .await?;
+    .await
+    .with_context(|| {
+        format!("could not listen on {listen_on}; choose another address or port, 0 for a free one")
+    })?;
     let url = sandbox.url().to_owned();
     let zoho = sandbox.credentials();
     Ready {

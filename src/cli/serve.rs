@@ -1,9 +1,9 @@
 //! `zoho-mcp serve`: the daemon.
 
 use crate::{
-    app::{App, Reload, Secrets},
+    app::{App, Reload},
     audit::Audit,
-    cli::{BadConfiguration, Serve, daemon, ops::Ops, ready::Ready},
+    cli::{BadConfiguration, Serve, daemon, ops::Ops, ready::Ready, starting},
     config::{Environment, Loaded},
     telemetry,
 };
@@ -14,23 +14,27 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
-    let keys = secrets.keys.clone();
+    let listener = daemon::bind(loaded.config.server.listen)?;
+    let ops = Ops::bind(&loaded.config.server)?;
+    let mut secrets = starting::secrets(&loaded, &environment, &listener).await?;
+    let source = secrets.key_source.take();
     let audit = Audit::start(
         &loaded.config.audit,
         &loaded.base,
         secrets.signing_key.clone(),
     );
     let audit = audit.map_err(|error| BadConfiguration(error.into()))?;
-    let ops = Ops::bind(&loaded.config.server).await?;
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
-    let listener = daemon::bind(app.config.server.listen).await?;
-    let url = format!("http://{}", listener.local_addr()?);
+    for warning in app.tls.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let scheme = if app.tls.is_on() { "https" } else { "http" };
+    let url = format!("{scheme}://{}", listener.local_addr()?);
     tracing::info!(
         url,
         "listening; limits are kept in this process, so run one instance"
     );
-    let reload = Reload::new(&app, &serve.config, &loaded, environment, keys);
+    let reload = Reload::new(&app, &serve.config, &loaded, environment, source);
     let ready = Ready {
         url,
         ops: ops.as_ref().map(|ops| ops.url.clone()),

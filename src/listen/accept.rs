@@ -1,192 +1,150 @@
-//! The accept loop: connection caps, deadlines, `TCP_NODELAY`, and a graceful end.
+//! The accept loop: connection caps on the way in, and nobody left standing at the end.
 
 use std::{
-    collections::HashMap,
-    convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
-    pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use axum::{Router, body::Body};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
+use axum::Router;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    net::{TcpListener, TcpSocket, TcpStream},
+    sync::mpsc,
 };
-use tower::ServiceExt;
 
 use super::{
-    Config, Connection, Drain,
-    watch::{Guarded, Watch, Watched},
+    Config, Drain, Proxies, RefusedCertificate, Tls,
+    connection::Server,
+    places::{AddressPlace, Place, Places},
+    proxy,
 };
 
-/// Serves `router` on `listener` until the drain begins; open connections end with it.
-pub async fn serve(listener: TcpListener, router: Router, config: &Config, drain: Drain) {
-    let server = Arc::new(Server {
-        router,
-        drain: drain.clone(),
+/// Binds a listener whose connections hold a bounded amount of what their peers do not read.
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// What stands before the routes.
+pub struct Front {
+    /// The certificates of the moment.
+    pub tls: Arc<Tls>,
+    /// Told of every client certificate that is refused.
+    pub refused: mpsc::Sender<RefusedCertificate>,
+}
+
+/// Serves `router` on `listener` until the drain ends that; open connections end with it.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    config: &Config,
+    front: Front,
+    drain: Drain,
+) {
+    // Held so that the drain does not take an empty house for the end while guests still queue.
+    let _accepting = drain.connections().token();
+    let hall = Hall {
+        places: Places::new(config),
+        proxies: config.proxies(),
+        proxy_protocol: config.proxy_protocol,
         head: config.header_timeout.duration(),
-        idle: config.idle_timeout.duration(),
-        http: http(config),
-    });
-    let places = Places::new(config);
+        server: Arc::new(Server::new(router, config, front, drain.clone())),
+        drain: drain.clone(),
+    };
     loop {
         let accepted = tokio::select! {
-            () = drain.begun().cancelled() => return,
+            biased;
+            () = drain.accepting().cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, from)) => {
-                // Without a place the socket is closed at once, which is the cheapest answer there is.
-                if let Some(place) = places.take(from.ip()) {
-                    let server = server.clone();
-                    drain.connections().spawn(async move {
-                        server.connection(socket, from).await;
-                        drop(place);
-                    });
-                }
-            }
+            Ok((socket, from)) => hall.admit(socket, from),
             Err(error) => pause_after(&error).await,
         }
     }
+    if let Ok(listener) = listener.into_std() {
+        hall.admit_who_queues(&listener);
+    }
 }
 
-struct Server {
-    router: Router,
-    drain: Drain,
+struct Hall {
+    places: Places,
+    proxies: Proxies,
+    proxy_protocol: bool,
     head: Duration,
-    idle: Duration,
-    http: auto::Builder<TokioExecutor>,
+    server: Arc<Server>,
+    drain: Drain,
 }
 
-impl Server {
-    async fn connection(&self, socket: TcpStream, from: SocketAddr) {
-        // Without it an answer on a stream waits 40 ms for the peer's delayed acknowledgement.
-        if socket.set_nodelay(true).is_err() {
+impl Hall {
+    /// Without a place the socket is closed at once, which is the cheapest answer there is.
+    fn admit(&self, socket: TcpStream, from: SocketAddr) {
+        let Some(place) = self.places.take() else {
             return;
+        };
+        let ip = from.ip().to_canonical();
+        if self.proxy_protocol && self.proxies.trust(ip) {
+            self.admit_behind_proxy(socket, ip, place);
+        } else if self.proxies.trust(ip) {
+            // All of a load balancer's clients come from its few addresses.
+            self.spawn(socket, ip, (place, None));
+        } else if let Some(own) = self.places.take_for(ip) {
+            self.spawn(socket, ip, (place, Some(own)));
         }
-        let watch = Watch::new(self.head, self.idle);
-        let peer = Arc::new(Connection::new(from.ip(), None));
-        let service = service_fn(|request: Request<Incoming>| {
-            let in_request = watch.request();
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(peer.clone());
-            let router = self.router.clone();
-            async move {
-                let response = match router.oneshot(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                };
-                let guarded = |body| Guarded {
-                    body,
-                    _in_request: in_request,
-                };
-                Ok::<Response<Guarded<Body>>, Infallible>(response.map(guarded))
-            }
-        });
-        let io = TokioIo::new(Watched {
-            socket,
-            watch: watch.clone(),
-        });
-        let mut connection = pin!(self.http.serve_connection(io, service));
-        tokio::select! {
-            _ = connection.as_mut() => {}
-            () = watch.expired() => {}
-            () = self.drain.begun().cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                tokio::select! {
-                    _ = connection => {}
-                    () = watch.expired() => {}
+    }
+
+    fn admit_behind_proxy(&self, mut socket: TcpStream, proxy: IpAddr, place: Place) {
+        let (server, places, head) = (self.server.clone(), self.places.clone(), self.head);
+        self.drain.connections().spawn(async move {
+            let header = tokio::time::timeout(head, proxy::read(&mut socket)).await;
+            let ip = match header {
+                Ok(Ok(Some(ip))) => ip,
+                Ok(Ok(None)) => proxy,
+                Ok(Err(error)) => {
+                    tracing::warn!(%proxy, %error, "a trusted proxy sent no usable PROXY header");
+                    return;
                 }
-            }
-        }
-    }
-}
-
-fn http(config: &Config) -> auto::Builder<TokioExecutor> {
-    let mut http = auto::Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        // The watch's own deadline for a head is shorter; this one backs it up.
-        .header_read_timeout(config.idle_timeout.duration())
-        .max_buf_size(MAX_HEAD)
-        .max_headers(MAX_HEADERS);
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEAD as u32)
-        .max_pending_accept_reset_streams(Some(MAX_RESETS))
-        .keep_alive_interval(config.idle_timeout.duration());
-    http
-}
-
-/// Bytes of a request's head.
-const MAX_HEAD: usize = 16 << 10;
-const MAX_HEADERS: usize = 64;
-/// Concurrent requests of one HTTP/2 connection.
-const MAX_STREAMS: u32 = 128;
-const MAX_RESETS: usize = 32;
-
-/// Places for connections: in total, and for each address.
-struct Places {
-    total: Arc<Semaphore>,
-    each: usize,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-struct Place {
-    ip: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    _total: OwnedSemaphorePermit,
-}
-
-impl Places {
-    fn new(config: &Config) -> Self {
-        Self {
-            total: Arc::new(Semaphore::new(
-                config.max_connections.get().min(Semaphore::MAX_PERMITS),
-            )),
-            each: config.max_connections_per_address.get(),
-            by_address: Arc::default(),
-        }
+                Err(_) => return,
+            };
+            let own = if ip == proxy {
+                None
+            } else if let Some(own) = places.take_for(ip) {
+                Some(own)
+            } else {
+                return;
+            };
+            server.connection(socket, ip).await;
+            drop((place, own));
+        });
     }
 
-    fn take(&self, ip: IpAddr) -> Option<Place> {
-        let total = self.total.clone().try_acquire_owned().ok()?;
-        let mut counts = self
-            .by_address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(ip).or_default();
-        if *count >= self.each {
-            return None;
-        }
-        *count += 1;
-        Some(Place {
-            ip,
-            by_address: self.by_address.clone(),
-            _total: total,
-        })
+    fn spawn(&self, socket: TcpStream, ip: IpAddr, places: (Place, Option<AddressPlace>)) {
+        let server = self.server.clone();
+        self.drain.connections().spawn(async move {
+            server.connection(socket, ip).await;
+            drop(places);
+        });
     }
-}
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self
-            .by_address
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.ip);
+    /// The kernel has accepted connections for us that nobody has looked at yet; closing the
+    /// listener would reset them.
+    fn admit_who_queues(&self, listener: &std::net::TcpListener) {
+        while let Ok((socket, from)) = listener.accept() {
+            if socket.set_nonblocking(true).is_ok()
+                && let Ok(socket) = TcpStream::from_std(socket)
+            {
+                self.admit(socket, from);
             }
         }
     }
@@ -196,4 +154,47 @@ impl Drop for Place {
 async fn pause_after(error: &io::Error) {
     tracing::warn!(%error, "could not accept a connection");
     tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+const BACKLOG: u32 = 1024;
+/// Bytes. Answers are small; the kernel would grow this to megabytes for a peer that does not read.
+const SEND_BUFFER: u32 = 128 << 10;
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn config() -> Config {
+        let defaults: toml::Table = include_str!("../../config/default.toml").parse().unwrap();
+        defaults["server"].clone().try_into().unwrap()
+    }
+
+    #[tokio::test]
+    async fn whom_the_kernel_has_let_in_is_served_after_the_door_is_closed() {
+        let listener = bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        for _ in 0..20 {
+            queue.push(TcpStream::connect(address).await.unwrap());
+        }
+        let drain = Drain::default();
+        drain.begin();
+        drain.accepting().cancel();
+        let router = Router::new().route("/", get(|| async { "served" }));
+        let front = Front {
+            tls: Arc::new(Tls::off()),
+            refused: mpsc::channel(1).0,
+        };
+        serve(listener, router, &config(), front, drain.clone()).await;
+        for socket in &mut queue {
+            socket.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with("served"), "{answer}");
+        }
+        drain.connections().wait().await;
+    }
 }

@@ -1,8 +1,10 @@
-//! How the daemon ends without losing a call: readiness first, then no new connections, then the
-//! calls in flight, then the streams, then whatever is left.
+//! How the daemon ends without losing a call: readiness first, then no new connections, then a
+//! moment for requests that are already on their way, then the requests in flight, then the
+//! streams, then whatever is left.
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::{
     sync::CancellationToken,
     task::{TaskTracker, task_tracker::TaskTrackerToken},
@@ -12,8 +14,11 @@ use tokio_util::{
 #[derive(Clone, Debug, Default)]
 pub struct Drain {
     begun: CancellationToken,
-    cut: CancellationToken,
+    accepting: CancellationToken,
+    requests: CancellationToken,
     streams: CancellationToken,
+    cut: CancellationToken,
+    over: CancellationToken,
     calls: TaskTracker,
     connections: TaskTracker,
 }
@@ -27,20 +32,29 @@ pub enum Outcome {
     CutOff,
 }
 
+/// Marks a response that ends with the daemon only: the drain ends it instead of waiting for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Endless;
+
 impl Drain {
     /// Whether the end has begun.
     pub fn has_begun(&self) -> bool {
         self.begun.is_cancelled()
     }
 
-    /// Cancelled when no new work is taken.
+    /// Cancelled when this instance says that it is not ready any more. It still takes calls.
     pub fn begun(&self) -> &CancellationToken {
         &self.begun
     }
 
-    /// Cancelled when the calls that are left have to end.
+    /// Cancelled when calls have had all the time there is.
     pub fn cut(&self) -> &CancellationToken {
         &self.cut
+    }
+
+    /// Cancelled when those that were told to stop have had their last word.
+    pub fn over(&self) -> &CancellationToken {
+        &self.over
     }
 
     /// Cancelled when long streams have to end.
@@ -48,9 +62,24 @@ impl Drain {
         &self.streams
     }
 
-    /// Held while a call is answered.
+    /// Cancelled when no connection is accepted any more.
+    pub(super) fn accepting(&self) -> &CancellationToken {
+        &self.accepting
+    }
+
+    /// Cancelled when connections take no further request.
+    pub(super) fn requests(&self) -> &CancellationToken {
+        &self.requests
+    }
+
+    /// Held while a call is answered, until the last byte of the answer is handed over.
     pub fn call(&self) -> TaskTrackerToken {
         self.calls.token()
+    }
+
+    /// Does what has to be done before the process leaves, whoever else has left already.
+    pub fn see_off(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.connections.spawn(work);
     }
 
     /// Where connections are counted.
@@ -65,29 +94,101 @@ impl Drain {
         self.connections.close();
     }
 
-    /// Waits for the calls in flight and cuts off what is left of them, ends the streams, waits for
-    /// the connections.
-    pub async fn finish(&self, deadline: Duration) -> Outcome {
-        let calls = tokio::time::timeout(deadline, self.calls.wait()).await;
-        if calls.is_err() {
-            self.cut.cancel();
-            // What is cut off is still recorded and answered.
-            let _ = tokio::time::timeout(LAST_WORDS, self.calls.wait()).await;
+    /// Goes on accepting for `delay`, which load balancers need to notice; then takes what has
+    /// already come, waits for the calls in flight until `deadline`, ends the streams, and waits
+    /// for the connections. What is left then, or once `hurried` is ready, is told to stop.
+    pub async fn finish(
+        &self,
+        delay: Duration,
+        deadline: Duration,
+        hurried: impl Future<Output = ()>,
+    ) -> Outcome {
+        let ended = tokio::select! {
+            ended = self.wind_down(delay, deadline) => ended,
+            () = hurried => false,
+        };
+        if ended {
+            return Outcome::Clean;
         }
-        // A call has ended a moment before its answer is on the wire, and ending the streams would
-        // take the answer with it. Connections without a stream close once they have answered.
-        let _ = tokio::time::timeout(ON_THE_WIRE, self.connections.wait()).await;
+        self.accepting.cancel();
+        self.requests.cancel();
+        self.cut.cancel();
+        let _ = timeout(LAST_WORDS, self.calls.wait()).await;
         self.streams.cancel();
-        let connections = tokio::time::timeout(LAST_WORDS, self.connections.wait()).await;
-        if calls.is_ok() && connections.is_ok() {
-            Outcome::Clean
-        } else {
-            Outcome::CutOff
+        self.over.cancel();
+        let _ = timeout(LAST_WORDS, self.connections.wait()).await;
+        Outcome::CutOff
+    }
+
+    /// Whether everything ended by itself.
+    async fn wind_down(&self, delay: Duration, deadline: Duration) -> bool {
+        sleep(delay).await;
+        self.accepting.cancel();
+        // A client that has just been answered may have sent its next request before it could
+        // know: closing under it would lose that one.
+        let _ = timeout(LAST_REQUESTS, self.connections.wait()).await;
+        self.requests.cancel();
+        let until = Instant::now() + deadline;
+        if timeout_at(until, self.calls.wait()).await.is_err() {
+            return false;
         }
+        self.streams.cancel();
+        if timeout(LAST_WORDS, self.connections.wait()).await.is_ok() {
+            return true;
+        }
+        // A call that came in at the last moment, over HTTP/2 say, has what is left of the time.
+        timeout_at(until, self.calls.wait()).await.is_ok()
+            && timeout(LAST_WORDS, self.connections.wait()).await.is_ok()
     }
 }
 
-/// From the end of a call to the end of its answer.
-const ON_THE_WIRE: Duration = Duration::from_millis(300);
-/// For streams to say goodbye once they have been told to end.
+/// For requests that were sent before the connection could be closed.
+const LAST_REQUESTS: Duration = Duration::from_millis(300);
+/// For calls that were cut off to say so, and for streams to say goodbye.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(25);
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_clean_once_the_last_call_is_answered() {
+        let drain = Drain::default();
+        let call = drain.call();
+        let streams = drain.streams().clone();
+        drain.see_off(async move { streams.cancelled().await });
+        drain.begin();
+        tokio::spawn(async move {
+            tokio::time::sleep(LONG / 2).await;
+            drop(call);
+        });
+        assert_eq!(
+            drain.finish(Duration::ZERO, LONG, pending()).await,
+            Outcome::Clean
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_too_long_is_told_to_stop_and_waited_for() {
+        for hurried in [false, true] {
+            let drain = Drain::default();
+            let (call, cut) = (drain.call(), drain.cut().clone());
+            let stopped = tokio::spawn(async move {
+                cut.cancelled().await;
+                drop(call);
+            });
+            drain.begin();
+            let outcome = if hurried {
+                drain.finish(Duration::ZERO, LONG, ready(())).await
+            } else {
+                drain.finish(Duration::ZERO, LONG, pending()).await
+            };
+            assert_eq!(outcome, Outcome::CutOff);
+            assert!(stopped.is_finished(), "hurried: {hurried}");
+        }
+    }
+}

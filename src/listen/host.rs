@@ -86,6 +86,12 @@ impl Allowed {
             }
             origins.push(origin.to_lowercase().into());
         }
+        if config.trusted_proxies.is_empty() && config.proxy_protocol {
+            return Err(BadAddress::ProxyProtocol);
+        }
+        if config.trusted_proxies.is_empty() && config.tls.forwarded_client_cert {
+            return Err(BadAddress::ForwardedCertificate);
+        }
         Ok(Self(Arc::new(Lists { hosts, origins })))
     }
 

@@ -10,14 +10,15 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue},
+    http::HeaderValue,
     middleware::Next,
     response::Response,
 };
-use ipnet::IpNet;
 use rustls_pki_types::CertificateDer;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use super::forwarded::{self, Proxies};
 use crate::{audit::Event, refusal::Refusal};
 
 /// One TCP connection.
@@ -28,13 +29,38 @@ pub struct Connection {
     announced: AtomicU64,
 }
 
-/// The certificate that a client has proven to hold the key of.
-#[derive(Debug)]
+/// The certificate that a client has proven to hold the key of: to us in the handshake, or to a
+/// trusted proxy. Proof of a key is not trust; [`super::Trust`] decides that.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The leaf.
     pub leaf: CertificateDer<'static>,
+    /// What came with it, towards a CA.
+    pub intermediates: Vec<CertificateDer<'static>>,
     /// SHA-256 over the leaf: what a certificate-bound token names (RFC 8705, section 3.1).
     pub sha256: [u8; 32],
+}
+
+impl ClientCertificate {
+    /// The first of a chain is the leaf.
+    pub(super) fn new(chain: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let mut chain = chain.into_iter();
+        let leaf = chain.next()?;
+        Some(Self {
+            sha256: Sha256::digest(&leaf).into(),
+            leaf,
+            intermediates: chain.collect(),
+        })
+    }
+
+    /// One that nobody trusts, for what was sent as a certificate and is none.
+    pub(super) fn unreadable() -> Self {
+        Self {
+            leaf: CertificateDer::from(Vec::new()),
+            intermediates: Vec::new(),
+            sha256: Sha256::digest([]).into(),
+        }
+    }
 }
 
 impl Connection {
@@ -120,7 +146,7 @@ impl Peer {
 /// # Errors
 /// [`Refusal::Internal`] when the request did not come through the accept loop.
 pub async fn identify(
-    State(trusted): State<Arc<[IpNet]>>,
+    State(proxies): State<Proxies>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
@@ -129,11 +155,13 @@ pub async fn identify(
         .get::<Arc<Connection>>()
         .ok_or(Refusal::Internal)?
         .clone();
-    let ip = client_ip(connection.ip, request.headers(), &trusted);
+    let ip = proxies.client_ip(connection.ip, request.headers());
+    let forwarded = proxies.certificate(connection.ip, request.headers());
+    forwarded::strip(request.headers_mut());
     let (request_id, door) = (Uuid::now_v7(), Door::of(request.uri().path()));
     request.extensions_mut().insert(Peer {
         ip,
-        certificate: connection.certificate.clone(),
+        certificate: one_of(connection.certificate.clone(), forwarded),
         connection,
         request_id,
         door,
@@ -150,57 +178,15 @@ pub async fn identify(
     Ok(response)
 }
 
-/// The right-most address of `X-Forwarded-For` that is not a trusted proxy's own, if the peer is one.
-fn client_ip(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|net| net.contains(ip));
-    if !is_trusted(&peer) {
-        return peer;
-    }
-    let mut outermost = peer;
-    let values: Vec<&str> = headers
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    for hop in values
-        .iter()
-        .rev()
-        .flat_map(|value| value.rsplit(','))
-        .take(MAX_HOPS)
-    {
-        let Ok(ip) = hop.trim().parse::<IpAddr>() else {
-            break;
-        };
-        outermost = ip.to_canonical();
-        if !is_trusted(&outermost) {
-            break;
-        }
-    }
-    outermost
-}
-
-const MAX_HOPS: usize = 16;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ip(peer: &str, forwarded: &str) -> String {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", HeaderValue::from_str(forwarded).unwrap());
-        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap()];
-        client_ip(peer.parse().unwrap(), &headers, &trusted).to_string()
-    }
-
-    #[test]
-    fn only_a_trusted_proxy_is_believed() {
-        assert_eq!(ip("192.0.2.1", "198.51.100.7"), "192.0.2.1");
-        assert_eq!(ip("10.1.1.1", "198.51.100.7"), "198.51.100.7");
-        assert_eq!(
-            ip("10.1.1.1", "6.6.6.6, 198.51.100.7, 10.2.2.2"),
-            "198.51.100.7"
-        );
-        assert_eq!(ip("10.1.1.1", "nonsense"), "10.1.1.1");
-        assert_eq!(ip("10.1.1.1", ""), "10.1.1.1");
+/// A proxy that proves a certificate of its own and forwards another's leaves open whose request
+/// it is, so neither counts.
+fn one_of(
+    own: Option<Arc<ClientCertificate>>,
+    forwarded: Option<ClientCertificate>,
+) -> Option<Arc<ClientCertificate>> {
+    match (own, forwarded) {
+        (own, None) => own,
+        (None, Some(forwarded)) => Some(Arc::new(forwarded)),
+        (Some(_), Some(_)) => Some(Arc::new(ClientCertificate::unreadable())),
     }
 }

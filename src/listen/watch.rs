@@ -1,11 +1,12 @@
 //! How long a connection may sit: for its first byte and each request's head a short while,
-//! between requests a longer one, during a request as long as the request's own deadlines say.
+//! between requests a longer one, during a request as long as the request's own deadlines say;
+//! and how long it may leave what we write unread.
 
 use std::{
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
@@ -19,14 +20,23 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// One connection's clock.
 pub(super) struct Watch {
     began: Instant,
     head: Duration,
     idle: Duration,
+    write: Duration,
     /// Milliseconds after `began`; [`NEVER`] during a request.
     deadline: AtomicU64,
+    /// The same for a peer that reads nothing; [`NEVER`] while the socket takes what we write.
+    unread: AtomicU64,
+    /// HTTP/2: bytes between requests are not the head of one.
+    is_multiplexed: AtomicBool,
+    /// As `unread`, for each answer over HTTP/2: there a peer can read the connection and let a
+    /// single answer wait.
+    answers: Mutex<Vec<Arc<AtomicU64>>>,
     in_flight: AtomicUsize,
     /// Between requests, no byte of the next one seen yet.
     is_idle: AtomicBool,
@@ -35,12 +45,16 @@ pub(super) struct Watch {
 const NEVER: u64 = u64::MAX;
 
 impl Watch {
-    pub(super) fn new(head: Duration, idle: Duration) -> Arc<Self> {
+    pub(super) fn new(head: Duration, idle: Duration, write: Duration) -> Arc<Self> {
         let watch = Self {
             began: Instant::now(),
             head,
             idle,
+            write,
             deadline: AtomicU64::new(NEVER),
+            unread: AtomicU64::new(NEVER),
+            is_multiplexed: AtomicBool::new(false),
+            answers: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             is_idle: AtomicBool::new(false),
         };
@@ -51,7 +65,8 @@ impl Watch {
     /// Returns when a deadline has passed.
     pub(super) async fn expired(&self) {
         loop {
-            let left = match self.deadline.load(Ordering::Relaxed) {
+            let unread = self.unread.load(Ordering::Relaxed).min(self.answers());
+            let left = match self.deadline.load(Ordering::Relaxed).min(unread) {
                 NEVER => self.idle,
                 deadline => {
                     let at = self.began + Duration::from_millis(deadline);
@@ -61,39 +76,108 @@ impl Watch {
                     }
                 }
             };
-            // A deadline can only come nearer by the first byte of a head, so look that often.
-            tokio::time::sleep(left.min(self.head)).await;
+            // A deadline comes nearer by the first byte of a head or by a write that waits, so look
+            // that often.
+            tokio::time::sleep(left.min(self.head).min(self.write)).await;
         }
     }
 
-    /// A request's head has arrived whole; until the guard is dropped nothing expires here.
-    pub(super) fn request(self: &Arc<Self>) -> InRequest {
+    /// A request's head has arrived whole; until the guard is dropped only what the peer leaves
+    /// unread expires.
+    pub(super) fn request(self: &Arc<Self>, is_multiplexed: bool) -> InRequest {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.deadline.store(NEVER, Ordering::Relaxed);
-        InRequest(self.clone())
+        let unread = is_multiplexed.then(|| {
+            self.is_multiplexed.store(true, Ordering::Relaxed);
+            let unread = Arc::new(AtomicU64::new(NEVER));
+            self.lock().push(unread.clone());
+            unread
+        });
+        InRequest {
+            watch: self.clone(),
+            unread,
+        }
     }
 
+    /// Leaves a connection without a request no more than `span`. To be called before
+    /// [`Watch::expired`], which would notice a nearer deadline late.
+    pub(super) fn hurry(&self, span: Duration) {
+        if self.in_flight.load(Ordering::Relaxed) == 0 {
+            self.allow(span);
+        }
+    }
+
+    fn answers(&self) -> u64 {
+        let deadlines = self.lock();
+        let deadlines = deadlines.iter().map(|at| at.load(Ordering::Relaxed));
+        deadlines.min().unwrap_or(NEVER)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<AtomicU64>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A handshake has taken its own time; the first byte of a request gets all of its.
+    pub(super) fn restart(&self) {
+        self.allow(self.head);
+    }
+
+    /// Pings and window updates come between the requests of HTTP/2.
     fn bytes_came(&self) {
-        if self.is_idle.swap(false, Ordering::Relaxed) {
+        let multiplexed = self.is_multiplexed.load(Ordering::Relaxed);
+        if !multiplexed && self.is_idle.swap(false, Ordering::Relaxed) {
             self.allow(self.head);
         }
     }
 
+    fn wrote(&self, taken: bool) {
+        if taken {
+            self.unread.store(NEVER, Ordering::Relaxed);
+        } else if self.unread.load(Ordering::Relaxed) == NEVER {
+            self.unread.store(self.after(self.write), Ordering::Relaxed);
+        }
+    }
+
     fn allow(&self, span: Duration) {
+        self.deadline.store(self.after(span), Ordering::Relaxed);
+    }
+
+    fn after(&self, span: Duration) -> u64 {
         let at = (self.began.elapsed() + span).as_millis();
-        self.deadline
-            .store(u64::try_from(at).unwrap_or(NEVER), Ordering::Relaxed);
+        u64::try_from(at).unwrap_or(NEVER)
     }
 }
 
 /// A request being answered.
-pub(super) struct InRequest(Arc<Watch>);
+pub(super) struct InRequest {
+    watch: Arc<Watch>,
+    unread: Option<Arc<AtomicU64>>,
+}
+
+impl InRequest {
+    /// Something is there for the peer, or nothing at the moment.
+    fn offers(&self, something: bool) {
+        if let Some(unread) = &self.unread {
+            let at = if something {
+                self.watch.after(self.watch.write)
+            } else {
+                NEVER
+            };
+            unread.store(at, Ordering::Relaxed);
+        }
+    }
+}
 
 impl Drop for InRequest {
     fn drop(&mut self) {
-        if self.0.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.allow(self.0.idle);
-            self.0.is_idle.store(true, Ordering::Relaxed);
+        if let Some(unread) = &self.unread {
+            self.watch
+                .lock()
+                .retain(|other| !Arc::ptr_eq(other, unread));
+        }
+        if self.watch.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.watch.allow(self.watch.idle);
+            self.watch.is_idle.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -125,7 +209,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(cx, buf)
+        let polled = Pin::new(&mut self.socket).poll_write(cx, buf);
+        self.watch.wrote(polled.is_ready());
+        polled
     }
 
     fn poll_write_vectored(
@@ -133,7 +219,9 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(cx, bufs)
+        let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bufs);
+        self.watch.wrote(polled.is_ready());
+        polled
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -149,10 +237,23 @@ impl AsyncWrite for Watched {
     }
 }
 
-/// A response body that holds its request's guard until the last byte is handed over.
+/// A response body that holds its request's guards until the last byte is handed over.
 pub(super) struct Guarded<B> {
-    pub(super) body: B,
-    pub(super) _in_request: InRequest,
+    body: B,
+    in_request: InRequest,
+    _answering: Option<TaskTrackerToken>,
+}
+
+impl<B> Guarded<B> {
+    /// `answering` holds up the drain.
+    pub(super) fn new(body: B, in_request: InRequest, answering: Option<TaskTrackerToken>) -> Self {
+        in_request.offers(true);
+        Self {
+            body,
+            in_request,
+            _answering: answering,
+        }
+    }
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
@@ -163,7 +264,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        // Asked for more only when the peer has room for it.
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.in_request
+            .offers(matches!(polled, Poll::Ready(Some(_))));
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -172,5 +277,63 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(5);
+    const IDLE: Duration = Duration::from_secs(75);
+    const WRITE: Duration = Duration::from_secs(30);
+
+    async fn seconds_until_it_expires(watch: &Watch) -> u64 {
+        let began = Instant::now();
+        watch.expired().await;
+        began.elapsed().as_secs()
+    }
+
+    fn rested(is_multiplexed: bool) -> Arc<Watch> {
+        let watch = Watch::new(HEAD, IDLE, WRITE);
+        drop(watch.request(is_multiplexed));
+        watch
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_first_head_has_a_short_while_and_the_time_between_requests_is_longer() {
+        assert_eq!(
+            seconds_until_it_expires(&Watch::new(HEAD, IDLE, WRITE)).await,
+            5
+        );
+        assert_eq!(seconds_until_it_expires(&rested(false)).await, 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_byte_begins_the_next_head_and_a_frame_may_be_a_ping() {
+        for (is_multiplexed, seconds) in [(false, 5), (true, 75)] {
+            let watch = rested(is_multiplexed);
+            watch.bytes_came();
+            assert_eq!(
+                seconds_until_it_expires(&watch).await,
+                seconds,
+                "multiplexed: {is_multiplexed}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_expires_during_a_request_and_only_idle_connections_are_hurried() {
+        let watch = Watch::new(HEAD, IDLE, WRITE);
+        let request = watch.request(false);
+        watch.hurry(Duration::from_secs(1));
+        assert!(
+            tokio::time::timeout(IDLE * 9, watch.expired())
+                .await
+                .is_err()
+        );
+        drop(request);
+        watch.hurry(Duration::from_secs(1));
+        assert_eq!(seconds_until_it_expires(&watch).await, 1);
     }
 }

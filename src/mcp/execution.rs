@@ -49,14 +49,15 @@ impl<'a> Execution<'a> {
         }
         let mut record = Record::new(desk, ticket, row, room);
         let mut start = record.event(Kind::ToolCallStart);
-        start.args = Some(
-            desk.redactor
-                .redact(row.classes, ticket.call.raw_arguments()),
-        );
+        let arguments = ticket.call.raw_arguments();
+        let valid = (row.fits)(arguments);
+        start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
         let first = row.effect == Effect::Write || desk.audit.on_failure() == OnFailure::RefuseAll;
         if !record.begin(start, first).await && !lenient {
             // The line may be written yet, and a line that begins a call wants one that ends it.
-            record.finish(Kind::ToolCallError, "unrecorded", 0).await;
+            record
+                .finish(Kind::ToolCallError, "audit_unavailable", 0)
+                .await;
             return Err(Unrecorded);
         }
         // Zoho's answer has to leave time for ours.
@@ -97,9 +98,8 @@ impl<'a> Execution<'a> {
                 Ok(Err(_panic)) => End::Panicked,
                 Err(_) => End::TimedOut,
             },
-            () = cancelled.cancelled() => End::Cancelled,
-            // Later the log is closed, and nobody would know how the call ended.
             () = self.desk.drain.cut().cancelled() => End::CutOff,
+            () = cancelled.cancelled() => End::Cancelled,
         };
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
@@ -112,8 +112,8 @@ enum End {
     Failed(ToolError),
     Panicked,
     TimedOut,
-    Cancelled,
     CutOff,
+    Cancelled,
 }
 
 impl End {
@@ -124,16 +124,16 @@ impl End {
             Self::Failed(error) => (Kind::ToolCallError, error.kind(), 0),
             Self::Panicked => (Kind::ToolCallError, "panic", 0),
             Self::TimedOut => (Kind::ToolCallError, "timeout", 0),
-            Self::Cancelled => (Kind::ToolCallCancelled, "", 0),
-            Self::CutOff => (Kind::ToolCallError, "cut_off", 0),
+            Self::CutOff | Self::Cancelled => (Kind::ToolCallCancelled, "", 0),
         }
     }
 
     fn into_result(self, row: &Row) -> CallToolResult {
         match self {
             Self::Answered(answer) => {
-                let mut result = CallToolResult::structured(answer.output);
-                result.content = vec![ContentBlock::text(answer.text)];
+                // Not `structured`, which writes the output a second time, as a text.
+                let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+                result.structured_content = Some(answer.output);
                 result.meta = Some(untrusted());
                 result
             }
@@ -141,12 +141,15 @@ impl End {
             Self::Panicked => failed(
                 "The tool failed for a reason of its own. An operator can find it in the log.",
             ),
-            Self::TimedOut | Self::CutOff if row.effect == Effect::Write => failed(
-                "The call was not finished in time, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
+            Self::TimedOut if row.effect == Effect::Write => failed(
+                "The call took too long, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
             ),
             Self::TimedOut => failed("The call took too long. Ask for less, or try again later."),
+            Self::CutOff if row.effect == Effect::Write => failed(
+                "The service is going down. The change may or may not have happened: look before you repeat it, or repeat it with the same idempotency_key.",
+            ),
+            Self::CutOff => failed("The service is going down. Call again in a moment."),
             Self::Cancelled => failed("The call was cancelled."),
-            Self::CutOff => failed("The server is restarting. Try again in a minute."),
         }
     }
 }

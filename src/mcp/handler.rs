@@ -16,7 +16,7 @@ use rmcp::{
 
 use super::execution::Execution;
 use crate::{
-    audit::{Audit, Redactor},
+    audit::{Audit, Event, Kind, Redactor},
     auth::Caller,
     call::Call,
     limit::{Limiter, Refused},
@@ -63,9 +63,16 @@ impl ServerHandler for Handler {
 
     async fn list_tools(
         &self,
-        _request: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, McpError> {
+        // The list has one page, so no cursor was ever given out.
+        if request.is_some_and(|page| page.cursor.is_some()) {
+            return Err(McpError::invalid_params(
+                "Unknown cursor. Ask without one",
+                None,
+            ));
+        }
         let ticket = Ticket::of(&context)?;
         let policy = self.0.policy.load();
         let permitted = tools::table()
@@ -116,6 +123,7 @@ impl ServerHandler for Handler {
             .filter(|row| row.name == grant.tool())
             .ok_or_else(out_of_order)?;
         let Some(_place) = self.0.limiter.enter(&ticket.caller.client) else {
+            self.0.crowded(&ticket, row.name).await;
             return Ok(failed("Too many calls of this client are running. Wait for one to finish, then try again.").into());
         };
         let _draining = self.0.drain.call();
@@ -139,6 +147,19 @@ impl ServerHandler for Handler {
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
         tools::find(name).map(|row| row.definition.clone())
+    }
+}
+
+impl Desk {
+    /// Records a call that found no room beside those in flight.
+    async fn crowded(&self, ticket: &Ticket, tool: &'static str) {
+        let event = Event {
+            tool_name: Some(tool.into()),
+            policy: Some(format!("in_flight, {}", self.limiter.in_flight_limit()).into()),
+            ..Event::new(Kind::RateLimitExceeded)
+        };
+        let event = ticket.caller.sign(ticket.peer.sign(event));
+        self.audit.record(event).await;
     }
 }
 

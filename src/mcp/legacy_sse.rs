@@ -18,16 +18,16 @@ use axum::{
 };
 use rmcp::{
     ServiceExt,
-    model::{ClientJsonRpcMessage, GetExtensions, JsonRpcMessage},
+    model::{ClientJsonRpcMessage, ClientNotification, GetExtensions, JsonRpcMessage},
 };
 
 use self::{session::Session, transport::Channel};
 use super::Handler;
 use crate::{
     audit::{Event, Kind},
-    auth::Caller,
+    auth::{Caller, Lease},
     call::Call,
-    listen::Peer,
+    listen::{Endless, Peer},
     refusal::Refusal,
 };
 
@@ -40,6 +40,7 @@ pub use session::Sessions;
 pub async fn open(
     State((sessions, handler)): State<(Arc<Sessions>, Handler)>,
     Extension(caller): Extension<Arc<Caller>>,
+    Extension(lease): Extension<Lease>,
     Extension(mut peer): Extension<Peer>,
 ) -> Result<Response, Refusal> {
     let mut opened = sessions.open(&caller)?;
@@ -49,7 +50,9 @@ pub async fn open(
     let ended = opened.session.ended().clone();
     let channel = Channel::new(&mut opened);
     // Before anything is awaited: dropping the stream is what closes the session.
-    let events = stream::events(sessions, opened, audit.clone(), event.clone());
+    let drain = handler.0.drain.clone();
+    let record = (audit.clone(), event.clone());
+    let events = stream::events(sessions, opened, lease, record, drain);
     audit.record(event).await;
     tokio::spawn(async move {
         // Ends when the stream is dropped, since that cancels the session.
@@ -70,7 +73,7 @@ pub async fn open(
             HeaderValue::from_static("no"),
         ),
     ];
-    Ok((headers, body).into_response())
+    Ok((headers, Extension(Endless), body).into_response())
 }
 
 /// `?sessionId=…`; some clients spell it with an underscore.
@@ -105,14 +108,15 @@ pub async fn in_band(
     }
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
-    match response.extensions().get::<Refusal>() {
-        Some(Refusal::OverLimit(over)) => {
-            if over.id.is_some() {
-                session.tell(&over.rpc_error());
+    let refusal = response.extensions().get::<Refusal>();
+    match refusal.and_then(Refusal::in_band) {
+        Some(told) => {
+            if let Some(error) = told {
+                session.tell(&error);
             }
             Ok(accepted())
         }
-        _ => Ok(response),
+        None => Ok(response),
     }
 }
 
@@ -136,20 +140,24 @@ pub async fn post(
     match &mut message {
         JsonRpcMessage::Request(request) => {
             request.request.extensions_mut().insert(parts);
+            if let Err(not_taken) = session.begin_call(&request.id) {
+                session.tell(&not_taken.answer(call.id.as_deref()));
+                return Ok(accepted());
+            }
         }
         JsonRpcMessage::Notification(notification) => {
+            if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
+                && let Some(id) = &cancelled.params.request_id
+            {
+                // A call that is cancelled is never answered.
+                drop(session.end_call(id));
+            }
             notification.notification.extensions_mut().insert(parts);
         }
         JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
     }
-    if call.is_request() && !session.begin_call() {
-        session.tell(&session::busy(call.id.as_deref()));
-        return Ok(accepted());
-    }
-    match session.deliver(message) {
-        Ok(()) => Ok(accepted()),
-        Err(gone) => Err(gone),
-    }
+    session.deliver(message).await?;
+    Ok(accepted())
 }
 
 fn accepted() -> Response {

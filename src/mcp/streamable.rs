@@ -20,7 +20,7 @@ pub fn streamable(
         .with_json_response(true)
         .with_sse_keep_alive(Some(config.keep_alive.duration()))
         .with_max_request_body_bytes(config.max_body.bytes())
-        .with_cancellation_token(drain.streams().child_token())
+        .with_cancellation_token(drain.over().child_token())
         .disable_allowed_hosts()
         .disable_allowed_origins();
     StreamableHttpService::new(

@@ -67,4 +67,6 @@ pub enum Denial {
     NotInRole,
     #[error("the tool writes and the role may not write")]
     WriteNotAllowed,
+    #[error("the token's scope does not cover the tool")]
+    NotInScope,
 }

@@ -10,13 +10,13 @@ use axum::{
     response::Response,
 };
 
-use super::{Denial, Grant, Permission, Policy, decide};
+use super::{Denial, Effect, Grant, Permission, Policy, decide};
 use crate::{
     audit::{Audit, Event, Kind},
-    auth::Caller,
+    auth::{Caller, Lease},
     call::Call,
     listen::Peer,
-    refusal::Refusal,
+    refusal::{InsufficientScope, Refusal},
 };
 
 /// What the guard needs.
@@ -50,6 +50,7 @@ pub enum Decision {
 /// Decides, and carries the decision on.
 ///
 /// # Errors
+/// [`Refusal::InsufficientScope`] when the role permits the tool and the token's scopes do not,
 /// [`Refusal::Internal`] when the guards before it are missing.
 pub async fn permit(
     State(gate): State<Gate>,
@@ -65,14 +66,42 @@ pub async fn permit(
         return Err(Refusal::Internal);
     };
     let decision = gate.decide(caller, call);
+    let out_of_scope = gate.out_of_scope(&decision, &request);
     if let Some(event) = denied(&decision) {
         gate.audit.record(caller.sign(peer.sign(event))).await;
+    }
+    if let Some(refusal) = out_of_scope {
+        return Err(refusal);
     }
     request.extensions_mut().insert(Arc::new(decision));
     Ok(next.run(request).await)
 }
 
 impl Gate {
+    /// A client can get a token with more scope, so that it is told in a way that it can act on.
+    fn out_of_scope(&self, decision: &Decision, request: &Request) -> Option<Refusal> {
+        let Decision::Denied {
+            tool,
+            denial: Denial::NotInScope,
+        } = decision
+        else {
+            return None;
+        };
+        let known = self.tools.iter().find(|known| known.tool == *tool);
+        let writes = known.is_some_and(|known| known.effect == Effect::Write);
+        let extensions = request.extensions();
+        let (Some(caller), Some(call), Some(lease)) = (
+            extensions.get::<Arc<Caller>>(),
+            extensions.get::<Arc<Call>>(),
+            extensions.get::<Lease>(),
+        ) else {
+            return Some(Refusal::Internal);
+        };
+        let scope = caller.scopes.as_ref()?.needed(writes);
+        let challenge = lease.scope_challenge(request.headers(), scope);
+        Some(InsufficientScope::of(call.id.clone(), scope, challenge).into())
+    }
+
     fn decide(&self, caller: &Caller, call: &Call) -> Decision {
         let Some(tool) = call.tool() else {
             return Decision::NotACall;

@@ -1,7 +1,7 @@
 //! Roles and clients, as the configuration spells them.
 
 use super::{Effect, Permission};
-use crate::setting::Quota;
+use crate::{auth::Credentials, setting::Quota};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 /// `[roles.NAME]`
@@ -35,6 +35,24 @@ pub struct Client {
     pub visibility: Visibility,
     /// Instead of `[limits] client`.
     pub limits: Option<Quota>,
+    /// The name in its client certificate, as `[auth.mtls] identity` says which.
+    pub certificate: Option<Box<str>>,
+    /// How it has to prove itself.
+    #[serde(default)]
+    pub credentials: Credentials,
+}
+
+impl Client {
+    /// A client of which nothing is known but its role.
+    pub fn of_role(role: Arc<str>) -> Self {
+        Self {
+            role,
+            visibility: Visibility::default(),
+            limits: None,
+            certificate: None,
+            credentials: Credentials::ANY,
+        }
+    }
 }
 
 /// Which rows a client may see.

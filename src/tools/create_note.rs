@@ -73,7 +73,8 @@ impl Tool for CreateNote {
         ("module", Class::Public),
         ("title", Class::FreeText),
         ("content", Class::FreeText),
-        ("idempotency_key", Class::Id),
+        // Agents make keys out of what they write, names included.
+        ("idempotency_key", Class::Pii),
     ];
     type Input = Input;
     type Output = Output;

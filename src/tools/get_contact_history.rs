@@ -88,7 +88,8 @@ impl Tool for GetContactHistory {
         ("since", Class::Public),
         ("types", Class::Public),
         ("limit", Class::Public),
-        ("cursor", Class::Public),
+        // Any text may come as a cursor.
+        ("cursor", Class::Pii),
     ];
     type Input = Input;
     type Output = Output;

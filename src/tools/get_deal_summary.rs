@@ -117,7 +117,8 @@ impl Tool for GetDealSummary {
         // It has ids, but a stage is any text: so the log correlates it and does not show it.
         ("filters", Class::Pii),
         ("limit", Class::Public),
-        ("cursor", Class::Public),
+        // Any text may come as a cursor.
+        ("cursor", Class::Pii),
     ];
     type Input = Input;
     type Output = Output;

@@ -147,13 +147,14 @@ pub(super) fn instant(time: Option<&str>) -> Option<Timestamp> {
     time?.parse().ok()
 }
 
-/// Whole cents; never NaN or infinite, which JSON cannot say.
+/// Whole cents; never NaN or infinite, which JSON cannot say, and no minus before a zero.
 pub(super) fn cents(amount: f64) -> f64 {
     if amount.is_nan() {
         return 0.0;
     }
     let amount = amount.clamp(-MOST, MOST);
-    (amount * 100.0).round() / 100.0
+    // A sum of nothing is -0.0, and so is what rounds to it from below.
+    (amount * 100.0).round() / 100.0 + 0.0
 }
 
 /// `part` of `whole` in percent, one decimal; none of nothing.

@@ -65,7 +65,8 @@ impl Tool for SearchContacts {
         ("phone", Class::Pii),
         ("name", Class::Pii),
         ("limit", Class::Public),
-        ("cursor", Class::Public),
+        // Any text may come as a cursor.
+        ("cursor", Class::Pii),
     ];
     type Input = Input;
     type Output = Output;

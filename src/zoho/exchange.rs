@@ -166,11 +166,7 @@ impl Crm {
 
     async fn attempt(&self, ask: &Ask) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
-        let token = zoho
-            .tokens
-            .get(self.deadline)
-            .await
-            .map_err(Broke::Unsent)?;
+        let token = self.token().await.map_err(Broke::Unsent)?;
         let _query_seat = match ask.query {
             true => Some(self.seat(&zoho.query_seats).await?),
             false => None,
@@ -213,6 +209,16 @@ impl Crm {
             zoho.tokens.accept();
         }
         result
+    }
+
+    async fn token(&self) -> Result<Arc<Token>, ZohoError> {
+        let asked = Instant::now();
+        let token = self.zoho.tokens.get(self.deadline).await;
+        // Without a token no request tells of Zoho's health, so this has to.
+        if token.as_ref().is_err_and(is_silence) {
+            self.zoho.pulse.silent(asked.elapsed());
+        }
+        token
     }
 
     async fn seat<'a>(&self, seats: &'a Semaphore) -> Result<SemaphorePermit<'a>, Broke> {

@@ -137,3 +137,11 @@ fn no_secret_shows_in_debug() {
         "{shown}"
     );
 }
+
+#[tokio::test]
+async fn zoho_is_down_when_nobody_can_sign_in() {
+    let server = Scripted::with_tokens(|_, _| say(200, ONE), |_| Say::HangUp).await;
+    let zoho = server.zoho();
+    assert!(contact(&call(&zoho)).await.is_err());
+    assert_eq!(zoho.status().state, State::Down);
+}

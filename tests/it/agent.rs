@@ -1,5 +1,7 @@
 //! An agent: an MCP client of our own that shows what came back as it came.
 
+use std::time::Duration;
+
 use reqwest::{
     Method, StatusCode,
     header::{HeaderMap, HeaderName, HeaderValue},
@@ -13,6 +15,18 @@ pub(crate) struct Agent {
     url: String,
     headers: HeaderMap,
     http: reqwest::Client,
+}
+
+/// The newest revision.
+pub(crate) const MODERN: &str = "2026-07-28";
+
+/// What a request of the newest revision carries in its body.
+pub(crate) fn modern_meta() -> Value {
+    json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientInfo": { "name": "it", "version": "1" },
+        "io.modelcontextprotocol/clientCapabilities": {},
+    })
 }
 
 /// An answer as it came.
@@ -36,6 +50,42 @@ impl Agent {
         }
     }
 
+    /// The same agent from another of this machine's addresses.
+    pub(crate) fn from(mut self, address: [u8; 4]) -> Self {
+        self.http = reqwest::Client::builder()
+            .no_proxy()
+            .local_address(Some(address.into()))
+            .build()
+            .unwrap();
+        self
+    }
+
+    /// The same agent, speaking HTTP/2 from the first byte, with pings while nothing happens.
+    pub(crate) fn over_http2(mut self) -> Self {
+        self.http = reqwest::Client::builder()
+            .no_proxy()
+            .http2_prior_knowledge()
+            .http2_keep_alive_interval(Duration::from_millis(100))
+            .http2_keep_alive_while_idle(true)
+            .build()
+            .unwrap();
+        self
+    }
+
+    /// A request as revision 2026-07-28 sends it: everything with every request.
+    pub(crate) async fn ask_modern(&self, method: &str, mut params: Value) -> Answer {
+        let agent = self
+            .clone()
+            .with("mcp-protocol-version", MODERN)
+            .with("mcp-method", method);
+        let agent = match params["name"].as_str() {
+            Some(name) => agent.with("mcp-name", name),
+            None => agent,
+        };
+        params["_meta"] = modern_meta();
+        agent.ask(method, params).await
+    }
+
     /// The same agent with one more header.
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.append(
@@ -43,6 +93,11 @@ impl Agent {
             HeaderValue::from_str(value).unwrap(),
         );
         self
+    }
+
+    /// The same agent, whose connections are made by another client.
+    pub(crate) fn over(self, http: reqwest::Client) -> Self {
+        Self { http, ..self }
     }
 
     /// Calls a tool.
@@ -76,12 +131,29 @@ impl Agent {
         self.send(Method::POST, "/mcp", body).await
     }
 
+    /// The same as [`Agent::ask`], when there may be nobody to ask any more.
+    pub(crate) async fn try_ask(&self, method: &str, params: Value) -> Option<Answer> {
+        let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let sent = self.attempt(Method::POST, "/mcp", request.to_string());
+        sent.await.ok()
+    }
+
     pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
         body: impl Into<reqwest::Body>,
     ) -> Answer {
+        self.attempt(method, path, body).await.unwrap()
+    }
+
+    /// The same, where no answer may come.
+    pub(crate) async fn attempt(
+        &self,
+        method: Method,
+        path: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> reqwest::Result<Answer> {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.url))
@@ -89,12 +161,12 @@ impl Agent {
         if !self.headers.contains_key("content-type") {
             request = request.header("content-type", "application/json");
         }
-        let answer = request.headers(self.headers.clone()).send().await.unwrap();
-        Answer {
+        let answer = request.headers(self.headers.clone()).send().await?;
+        Ok(Answer {
             status: answer.status(),
             headers: answer.headers().clone(),
-            text: answer.text().await.unwrap(),
-        }
+            text: answer.text().await?,
+        })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -107,11 +179,7 @@ impl Agent {
             .http
             .get(format!("{}/sse", self.url))
             .headers(self.headers.clone());
-        Stream::open(
-            request.timeout(std::time::Duration::from_secs(120)),
-            self.clone(),
-        )
-        .await
+        Stream::open(request.timeout(Duration::from_secs(120)), self.clone()).await
     }
 }
 
@@ -151,6 +219,26 @@ impl Answer {
         let result = self.result();
         assert_eq!(result["isError"], true, "{}", self.text);
         result["content"][0]["text"].as_str().unwrap().to_owned()
+    }
+
+    /// What a limit has left after this answer, from its `RateLimit` header.
+    pub(crate) fn remaining(&self, policy: &str) -> u32 {
+        let limits = self.header("ratelimit");
+        let (_, rest) = limits
+            .split_once(&format!("\"{policy}\";r="))
+            .unwrap_or_else(|| panic!("no {policy} in {limits:?}"));
+        rest.split(';').next().unwrap().parse().unwrap()
+    }
+
+    /// The messages of an answer that came as a stream of events.
+    pub(crate) fn messages(&self) -> Vec<Value> {
+        assert_eq!(self.header("content-type"), "text/event-stream");
+        let data = self
+            .text
+            .lines()
+            .filter_map(|line| line.strip_prefix("data: "));
+        data.map(|data| serde_json::from_str(data).unwrap())
+            .collect()
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {

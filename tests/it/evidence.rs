@@ -200,7 +200,10 @@ async fn whoever_touches_the_file_is_found_out_and_the_place_is_named() {
         .concat()
         .join("\n");
     for (changed, says) in [
-        (text.replacen("\"k1\"", "\"k7\"", 1), "the line was changed"),
+        (
+            text.replacen("create_note", "create_nota", 1),
+            "the line was changed",
+        ),
         (without(6), ":7 (seq 8): lines with seq 7 to 7 are missing"),
         (without(0), ":1 (seq 2): the run does not begin here"),
         (
@@ -327,7 +330,7 @@ async fn who_knows_a_value_finds_it() {
         to_file(setup);
         let key = "0123456789abcdef0123456789abcdef";
         setup.set("audit.pseudonym_key", "file:pseudonyms");
-        setup.folder_file("pseudonyms", key);
+        setup.file("pseudonyms", key);
     })
     .await;
     let search = json!({ "email": "Anna@Example.org" });

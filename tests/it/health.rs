@@ -1,1 +1,160 @@
-//! Probes.
+//! What load balancers and orchestrators are told.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::{
+    house::{House, REPORTING, command},
+    wire::Wire,
+};
+
+fn keys(object: &Value) -> BTreeSet<&str> {
+    object
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_probe_is_told_how_the_daemon_is_and_costs_zoho_nothing() {
+    let house = House::start().await;
+    let prober = house.stranger(None);
+    let answer = prober.get("/health").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("content-type")),
+        (200, "application/json")
+    );
+    let report = answer.json();
+    assert_eq!(
+        keys(&report),
+        BTreeSet::from(["checks", "status", "uptime"])
+    );
+    assert_eq!(
+        keys(&report["checks"]),
+        BTreeSet::from(["redis", "zoho_api"])
+    );
+    assert_eq!(report["status"], "healthy");
+    assert_eq!(report["checks"]["zoho_api"]["status"], "ok");
+    assert!(report["checks"]["zoho_api"]["latencyMs"].is_u64());
+    assert!(report["uptime"].as_f64().unwrap() >= 0.0);
+    // The daemon's own first look at Zoho may still be on its way.
+    while house.zoho.journal().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let before = house.zoho.journal().await.len();
+    for path in ["/health", "/livez", "/readyz"].iter().cycle().take(60) {
+        assert_eq!(prober.get(path).await.status, 200, "{path}");
+    }
+    let after = house.zoho.journal().await.len();
+    assert!(after - before <= 1, "{before} and {after} requests");
+    house.agent(REPORTING).tools().await;
+    house.event("auth_success").await;
+    assert_eq!(house.audit().len(), 2, "probes are no events");
+}
+
+#[tokio::test]
+async fn without_zoho_an_instance_is_degraded_and_stays_in_service() {
+    let mut house = House::start().await;
+    house.stop_sandbox();
+    let agent = house.agent(REPORTING);
+    let failed = agent.call("get_deal_summary", json!({})).await;
+    assert!(!failed.failure().is_empty());
+    let prober = house.stranger(None);
+    let answer = prober.get("/health").await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["status"]),
+        (200, &"degraded".into())
+    );
+    assert_eq!(answer.json()["checks"]["zoho_api"]["status"], "down");
+    assert_eq!(prober.get("/readyz").await.status, 200);
+    let checked = command(&["healthcheck", "--url", &house.url]);
+    assert!(checked.status.success(), "degraded can still work");
+}
+
+#[tokio::test]
+async fn probes_come_by_address_and_agents_do_not() {
+    let house = House::start().await;
+    for path in ["/health", "/livez", "/readyz"] {
+        for host in ["10.1.2.3:3000", "[fd00::7]:3000", "localhost"] {
+            assert_eq!(
+                asked(house.wire().await, path, host).await,
+                200,
+                "{path} {host}"
+            );
+        }
+        assert_eq!(
+            asked(house.wire().await, path, "rebound.example").await,
+            403,
+            "{path}"
+        );
+    }
+    for path in ["/mcp", "/sse"] {
+        assert_eq!(
+            asked(house.wire().await, path, "10.1.2.3:3000").await,
+            403,
+            "{path}"
+        );
+    }
+}
+
+async fn asked(mut wire: Wire, path: &str, host: &str) -> u16 {
+    wire.send(format!(
+        "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    ))
+    .await;
+    let answer = wire.rest().await;
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_healthcheck_says_whether_the_daemon_works() {
+    let mut house = House::start().await;
+    let url = format!("{}/health", house.url);
+    for url in [&url, &house.url] {
+        let checked = command(&["healthcheck", "--url", url]);
+        assert!(
+            checked.status.success(),
+            "{}",
+            String::from_utf8_lossy(&checked.stderr)
+        );
+    }
+    let elsewhere = command(&["healthcheck", "--url", &format!("{}/nowhere", house.url)]);
+    assert_eq!(elsewhere.status.code(), Some(1));
+    house.signal("-TERM");
+    assert!(house.ended().await.success());
+    let nobody = command(&["healthcheck", "--url", &url]);
+    assert_eq!(nobody.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("no answer from"));
+    let wrong = command(&["healthcheck", "--url", "not a URL"]);
+    assert_eq!(wrong.status.code(), Some(64));
+}
+
+#[tokio::test]
+async fn without_a_usable_key_an_instance_is_not_ready() {
+    let house = House::start().await;
+    let store = house.file("keys.json");
+    for key in house.keys.values() {
+        let retired = command(&[
+            "keys",
+            "retire",
+            "--key",
+            &key[10..20],
+            "--store",
+            store.to_str().unwrap(),
+        ]);
+        assert!(retired.status.success());
+    }
+    house.signal("-HUP");
+    house.event("keys_reload").await;
+    let prober = house.stranger(None);
+    for path in ["/health", "/readyz"] {
+        assert_eq!(prober.get(path).await.status, 503, "{path}");
+    }
+    assert_eq!(prober.get("/health").await.json()["status"], "unhealthy");
+    assert_eq!(prober.get("/livez").await.status, 200);
+    let checked = command(&["healthcheck", "--url", &house.url]);
+    assert_eq!(checked.status.code(), Some(1));
+}

@@ -17,7 +17,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use crate::agent::Agent;
+use crate::{agent::Agent, wire::Wire};
 
 pub(crate) const SUPPORT: &str = "customer-service-agent";
 pub(crate) const REPORTING: &str = "reporting-agent";
@@ -28,9 +28,9 @@ pub(crate) struct House {
     pub(crate) keys: BTreeMap<String, String>,
     pub(crate) zoho: Zoho,
     daemon: Process,
+    environment: BTreeMap<String, String>,
     folder: Folder,
     sandbox: Option<Process>,
-    environment: BTreeMap<String, String>,
 }
 
 /// What a house starts with; a test changes what it is about.
@@ -38,21 +38,53 @@ pub(crate) struct House {
 pub(crate) struct Setup {
     environment: BTreeMap<String, String>,
     config: String,
-    files: BTreeMap<String, String>,
+    credentials: Option<TakeCredentials>,
+    shell: Option<String>,
+    files: Vec<(String, String)>,
 }
 
+type TakeCredentials = Box<dyn FnOnce(&Value)>;
+
 impl Setup {
+    /// Starts the daemon out of a shell script, where `"$@"` is the daemon's command.
+    pub(crate) fn through(&mut self, script: &str) -> &mut Self {
+        self.shell = Some(script.to_owned());
+        self
+    }
+
+    /// Gives the daemon an environment variable.
+    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Leaves a key to the configuration file.
+    pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
+        self.environment.remove(&variable(key));
+        self
+    }
+
     /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
     pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
-        let name = key.to_uppercase().replace('-', "_").replace('.', "__");
-        self.environment
-            .insert(format!("ZOHO_MCP__{name}"), value.to_owned());
+        self.environment.insert(variable(key), value.to_owned());
+        self
+    }
+
+    /// Adds to the environment of the daemon.
+    pub(crate) fn environment(&mut self, variables: BTreeMap<String, String>) -> &mut Self {
+        self.environment.extend(variables);
+        self
+    }
+
+    /// Hands what proves the daemon to Zoho to somebody, before the daemon starts.
+    pub(crate) fn credentials(&mut self, take: impl FnOnce(&Value) + 'static) -> &mut Self {
+        self.credentials = Some(Box::new(take));
         self
     }
 
     /// Puts a file beside the configuration.
-    pub(crate) fn folder_file(&mut self, name: &str, text: &str) -> &mut Self {
-        self.files.insert(name.to_owned(), text.to_owned());
+    pub(crate) fn file(&mut self, name: &str, text: &str) -> &mut Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -82,9 +114,9 @@ impl House {
             keys: serde_json::from_value(ready["clients"].clone()).unwrap(),
             zoho: Zoho::new(&ready["zoho"]),
             daemon,
+            environment: BTreeMap::new(),
             folder,
             sandbox: None,
-            environment: BTreeMap::new(),
         }
     }
 
@@ -108,10 +140,13 @@ impl House {
         let keys = [SUPPORT, REPORTING, DASHBOARD]
             .map(|client| (client.to_owned(), new_key(&folder, client)));
         let config = folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
+        folder.write("zoho.json", &zoho.daemon_credentials.to_string());
+        if let Some(take) = setup.credentials.take() {
+            take(&zoho.daemon_credentials);
+        }
         for (name, text) in &setup.files {
             folder.write(name, text);
         }
-        folder.write("zoho.json", &zoho.daemon_credentials.to_string());
         setup
             .set("zoho.accounts_url", &zoho.url)
             .set("zoho.api_url", &zoho.url);
@@ -123,7 +158,7 @@ impl House {
             "--ready-file",
             ready.to_str().unwrap(),
         ];
-        let daemon = Process::start(&arguments, &setup.environment);
+        let daemon = Process::start_in(setup.shell.as_deref(), &arguments, &setup.environment);
         let url = daemon.wait_for(&ready).await["url"]
             .as_str()
             .unwrap()
@@ -133,9 +168,9 @@ impl House {
             keys: keys.into(),
             zoho,
             daemon,
+            environment: setup.environment,
             folder,
             sandbox: Some(sandbox),
-            environment: setup.environment,
         }
     }
 
@@ -155,14 +190,11 @@ impl House {
         self.url = ready["url"].as_str().unwrap().to_owned();
     }
 
-    /// What the ready file says.
-    pub(crate) fn ready(&self) -> Value {
-        serde_json::from_slice(&fs::read(self.file("daemon.json")).unwrap()).unwrap()
-    }
-
     /// A client of the listener for operators.
     pub(crate) fn operator(&self) -> Agent {
-        Agent::new(self.ready()["ops"].as_str().unwrap(), None)
+        let ready = fs::read(self.file("daemon.json")).unwrap();
+        let ready: Value = serde_json::from_slice(&ready).unwrap();
+        Agent::new(ready["ops"].as_str().unwrap(), None)
     }
 
     pub(crate) fn agent(&self, client: &str) -> Agent {
@@ -175,9 +207,42 @@ impl House {
 
     /// A bare connection, for what no client would send.
     pub(crate) async fn socket(&self) -> TcpStream {
-        TcpStream::connect(self.url.strip_prefix("http://").unwrap())
-            .await
-            .unwrap()
+        TcpStream::connect(self.address()).await.unwrap()
+    }
+
+    /// The same, for what goes back and forth on it.
+    pub(crate) async fn wire(&self) -> Wire {
+        Wire::new(self.socket().await)
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> &str {
+        self.url.split("://").last().unwrap()
+    }
+
+    /// Ends the daemon with SIGTERM and starts another in its place; how the first one ended.
+    pub(crate) async fn restart(&mut self) -> ExitStatus {
+        self.signal("-TERM");
+        let ended = self.ended().await;
+        let listen = "ZOHO_MCP__SERVER__LISTEN".to_owned();
+        self.environment.insert(listen, self.address().to_owned());
+        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("restarted.json"));
+        let arguments = [
+            "serve",
+            "--config",
+            config.to_str().unwrap(),
+            "--ready-file",
+        ];
+        let arguments = [&arguments[..], &[ready.to_str().unwrap()]].concat();
+        self.daemon = Process::start(&arguments, &self.environment);
+        self.daemon.wait_for(&ready).await;
+        ended
+    }
+
+    /// Puts a whole file in the place of another at once, as careful tools do.
+    pub(crate) fn replace(&self, name: &str, text: &str) {
+        let unfinished = self.folder.write("unfinished", text);
+        fs::rename(unfinished, self.file(name)).unwrap();
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {
@@ -219,14 +284,13 @@ impl House {
 
     /// Sends a signal to the daemon.
     pub(crate) fn signal(&self, signal: &str) {
-        let pid = self.daemon.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.daemon.signal(signal);
+    }
+
+    /// Sends a signal to the sandbox.
+    pub(crate) fn signal_sandbox(&self, signal: &str) {
+        let sandbox = self.sandbox.as_ref().expect("a sandbox of its own");
+        sandbox.signal(signal);
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -247,9 +311,11 @@ impl House {
 
 /// The sandbox's controls.
 pub(crate) struct Zoho {
-    url: String,
-    daemon_credentials: Value,
-    http: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) daemon_credentials: Value,
+    pub(crate) http: reqwest::Client,
+    /// For asking the CRM directly: Zoho gives only so many.
+    pub(crate) token: tokio::sync::OnceCell<String>,
 }
 
 impl Zoho {
@@ -262,6 +328,7 @@ impl Zoho {
                 "refresh_token": ready["refresh_tokens"]["admin"],
             }),
             http: http(),
+            token: tokio::sync::OnceCell::new(),
         }
     }
 
@@ -307,57 +374,6 @@ impl Zoho {
         journal.iter().filter(matches).count()
     }
 
-    /// Lets time pass for Zoho only.
-    pub(crate) async fn later(&self, span: &str) {
-        let clock = self.http.post(format!("{}/__sim/clock", self.url));
-        let sent = clock
-            .json(&json!({ "advance": span }))
-            .send()
-            .await
-            .unwrap();
-        assert!(sent.status().is_success());
-    }
-
-    /// The contents of a contact's notes, as Zoho itself has them.
-    pub(crate) async fn notes_of(&self, contact: &str) -> Vec<String> {
-        let mut form = self.daemon_credentials.as_object().unwrap().clone();
-        form.insert("grant_type".into(), "refresh_token".into());
-        let minted = self.http.post(format!("{}/oauth/v2/token", self.url));
-        let token: Value = minted
-            .form(&form)
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap();
-        let token = format!(
-            "Zoho-oauthtoken {}",
-            token["access_token"].as_str().unwrap()
-        );
-        let list = format!("{}/crm/v8/Contacts/{contact}/Notes", self.url);
-        let list = format!("{list}?fields=Note_Content&per_page=200");
-        let (mut notes, mut more) = (Vec::new(), String::new());
-        loop {
-            let got = self.http.get(format!("{list}{more}"));
-            let got = got.header("authorization", &token).send().await.unwrap();
-            if got.status() == 204 {
-                break;
-            }
-            let listed: Value = got.json().await.unwrap();
-            let rows = listed["data"]
-                .as_array()
-                .unwrap_or_else(|| panic!("{listed}"));
-            let content = |row: &Value| row["Note_Content"].as_str().unwrap_or("").to_owned();
-            notes.extend(rows.iter().map(content));
-            let Some(next) = listed["info"]["next_page_token"].as_str() else {
-                break;
-            };
-            more = format!("&page_token={next}");
-        }
-        notes
-    }
-
     /// How many notes were written.
     pub(crate) async fn notes_written(&self) -> usize {
         let journal = self.journal().await;
@@ -371,9 +387,23 @@ impl Zoho {
     }
 }
 
+fn variable(key: &str) -> String {
+    let name = key.to_uppercase().replace('-', "_").replace('.', "__");
+    format!("ZOHO_MCP__{name}")
+}
+
 /// Runs a command of the binary to its end.
 pub(crate) fn command(arguments: &[&str]) -> std::process::Output {
-    Command::new(BINARY).args(arguments).output().unwrap()
+    command_with(arguments, &[])
+}
+
+/// The same with environment variables.
+pub(crate) fn command_with(arguments: &[&str], variables: &[(&str, &str)]) -> std::process::Output {
+    Command::new(BINARY)
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap()
 }
 
 /// Looks again and again for ten seconds.
@@ -393,6 +423,8 @@ pub(crate) fn http() -> reqwest::Client {
     reqwest::Client::builder()
         .no_proxy()
         .timeout(timeout)
+        // Everything is plain HTTP, and reading the system's authorities takes longer than a test.
+        .tls_certs_only([])
         .build()
         .unwrap()
 }
@@ -429,6 +461,13 @@ fn new_key(folder: &Folder, client: &str) -> String {
     String::from_utf8(made.stdout).unwrap().trim().to_owned()
 }
 
+/// A key, and a document of its own that holds its hash.
+pub(crate) fn key_document(client: &str) -> (String, String) {
+    let folder = Folder::new();
+    let key = new_key(&folder, client);
+    (key, fs::read_to_string(folder.path("keys.json")).unwrap())
+}
+
 const BINARY: &str = env!("CARGO_BIN_EXE_zoho-mcp");
 
 const CONFIG: &str = r#"
@@ -452,15 +491,31 @@ role = "reporting"
 role = "dashboard"
 "#;
 
-struct Process {
-    child: Child,
+pub(crate) struct Process {
+    pub(crate) child: Child,
     stdout: Arc<Mutex<Vec<String>>>,
-    stderr: Arc<Mutex<String>>,
+    pub(crate) stderr: Arc<Mutex<String>>,
 }
 
 impl Process {
-    fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
-        let mut child = Command::new(BINARY)
+    pub(crate) fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
+        Self::start_in(None, arguments, environment)
+    }
+
+    fn start_in(
+        shell: Option<&str>,
+        arguments: &[&str],
+        environment: &BTreeMap<String, String>,
+    ) -> Self {
+        let mut command = match shell {
+            None => Command::new(BINARY),
+            Some(script) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", script, "sh", BINARY]);
+                shell
+            }
+        };
+        let mut child = command
             .args(arguments)
             .envs(environment)
             .stdin(Stdio::null())
@@ -492,6 +547,12 @@ impl Process {
             stdout,
             stderr,
         }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status();
+        assert!(sent.unwrap().success());
     }
 
     async fn wait_for(&self, ready: &Path) -> Value {

@@ -18,7 +18,7 @@ pub(crate) async fn signed(change: impl FnOnce(&mut Setup)) -> House {
     let house = House::with(|setup| {
         to_file(setup);
         setup.set("audit.signing_key", "file:audit-key.pem");
-        setup.folder_file("audit-key.pem", &fs::read_to_string(&made).unwrap());
+        setup.file("audit-key.pem", &fs::read_to_string(&made).unwrap());
         change(setup);
     })
     .await;

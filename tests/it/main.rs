@@ -10,27 +10,42 @@
 )]
 
 mod agent;
+mod bad_tokens;
+mod crm;
 mod house;
 mod insights;
+mod issuer;
 mod log;
+mod moto;
+mod pki;
 mod stream;
+mod traffic;
+mod wire;
 
 mod api_keys;
 mod audit;
 mod cli;
 mod clients;
 mod cloudwatch;
+mod composition;
 mod demo;
 mod drain;
 mod evidence;
 mod health;
 mod hostile;
+mod jwt;
+mod keys;
 mod legacy_sse;
 mod limits;
+mod listener;
 mod mcp;
 mod metrics;
+mod mtls;
+mod oauth;
 mod outage;
 mod permissions;
 mod record;
+mod secrets;
+mod tls;
 mod tools;
 mod zoho_faults;

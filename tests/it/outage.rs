@@ -29,7 +29,12 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_passes() {
         .call("search_contacts", json!({ "name": "Giulia" }))
         .await
         .content();
-    assert_eq!(house.stranger(None).get("/health").await.status, 503);
+    let sick = house.stranger(None).get("/health").await;
+    let checks = &sick.json()["checks"];
+    assert_eq!(
+        (sick.status.as_u16(), &checks["audit_log"]["status"]),
+        (503, &json!("down"))
+    );
     assert_eq!(house.stranger(None).get("/readyz").await.status, 503);
     fs::remove_file(&log).unwrap();
     fs::rename(&kept, &log).unwrap();
@@ -44,7 +49,9 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_passes() {
     assert_eq!(house.zoho.notes_written().await, 1);
     stop(&mut house).await;
     let lines = lines(&house);
-    let ends = lines.iter().filter(|line| line["error"] == "unrecorded");
+    let ends = lines
+        .iter()
+        .filter(|line| line["error"] == "audit_unavailable");
     assert_eq!(ends.count(), 1);
     let searches = lines
         .iter()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, future};
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use crate::agent::{Agent, Answer};
 
@@ -12,6 +12,8 @@ pub(crate) struct Stream {
     pub(crate) endpoint: String,
     events: mpsc::Receiver<(String, String)>,
     agent: Agent,
+    /// Ends with the stream, and the connection with it.
+    _reader: JoinSet<()>,
 }
 
 impl Stream {
@@ -20,7 +22,8 @@ impl Stream {
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.headers()["content-type"], "text/event-stream");
         let (tell, mut events) = mpsc::channel(64);
-        tokio::spawn(async move {
+        let mut reader = JoinSet::new();
+        reader.spawn(async move {
             let mut text = String::new();
             let mut bytes = answer
                 .bytes_stream()
@@ -50,6 +53,7 @@ impl Stream {
             endpoint,
             events,
             agent,
+            _reader: reader,
         }
     }
 

@@ -1,1 +1,59 @@
-//! The six tools.
+//! The six tools against the sandbox, checked against what the sandbox itself says.
+
+mod arguments;
+mod deals;
+mod figures;
+mod history;
+mod notes;
+mod search;
+
+use serde_json::Value;
+
+use crate::{
+    agent::Agent,
+    house::{House, SUPPORT, Setup},
+};
+
+/// A house where one agent may call every tool and have as many rows as Zoho gives.
+async fn open_house() -> (House, Agent) {
+    let house = House::with(everything_allowed).await;
+    let agent = house.agent(SUPPORT);
+    (house, agent)
+}
+
+fn everything_allowed(setup: &mut Setup) {
+    setup.set(
+        "roles.customer-service.tools",
+        r#"["search_contacts", "get_contact_history", "create_note", "get_deal_summary",
+            "get_revenue_report", "get_dashboard_metrics"]"#,
+    );
+    setup.set("roles.customer-service.max_records_per_query", "200");
+}
+
+fn ids(content: &Value) -> Vec<String> {
+    let items = content["items"].as_array().unwrap();
+    items
+        .iter()
+        .map(|item| item["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// All pages of a list, until there is no cursor.
+async fn all_pages(agent: &Agent, tool: &str, arguments: &Value) -> Vec<Value> {
+    let (mut items, mut arguments) = (Vec::new(), arguments.clone());
+    for _ in 0..100 {
+        let page = agent.call(tool, arguments.clone()).await.content();
+        items.extend(page["items"].as_array().unwrap().clone());
+        assert_eq!(page["more"] == true, page["cursor"].is_string(), "{page}");
+        if page["cursor"].is_null() {
+            return items;
+        }
+        arguments["cursor"] = page["cursor"].clone();
+    }
+    panic!("{tool} has no end");
+}
+
+fn assert_close(ours: &Value, theirs: f64, what: &str) {
+    let ours = ours.as_f64().unwrap_or_else(|| panic!("{what}: {ours}"));
+    assert!((ours - theirs).abs() < 0.01, "{what}: {ours} {theirs}");
+}

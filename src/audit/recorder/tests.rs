@@ -49,7 +49,10 @@ fn scripted_and_signed(
         batch: 512,
     };
     let config = crate::audit::verify::tests::config();
-    (Audit::write_to(&config, opened, "one", key), written)
+    (
+        Audit::write_to((config.on_failure, config.checkpoint), opened, "one", key),
+        written,
+    )
 }
 
 fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {

@@ -49,7 +49,9 @@ fn log(key: Option<&SigningKey>, calls: usize) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().build().unwrap();
     runtime.block_on(async {
-        let audit = Audit::write_to(&config(), opened, "one", key.cloned());
+        let config = config();
+        let manner = (config.on_failure, config.checkpoint);
+        let audit = Audit::write_to(manner, opened, "one", key.cloned());
         for n in 0..calls {
             let event = Event {
                 duration_ms: Some(n as u64),

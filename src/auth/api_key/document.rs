@@ -361,5 +361,18 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(0_u8.., 0..200)) {
             proptest::prop_assert!(KeyDocument::parse(&bytes).is_err());
         }
+
+        #[test]
+        fn a_damaged_document_is_refused_or_means_what_it_says(at: proptest::sample::Index, byte: u8) {
+            let document = json!({"version": 1, "keys": [key("AAAAAAAAA0"), key("AAAAAAAAA1")]});
+            let mut bytes = document.to_string().into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            if let Ok(document) = KeyDocument::parse(&bytes) {
+                let again = KeyDocument::parse(&document.to_json().unwrap()).unwrap();
+                proptest::prop_assert_eq!(again.keys(), document.keys());
+                proptest::prop_assert_eq!(document.keys().len(), 2);
+            }
+        }
     }
 }

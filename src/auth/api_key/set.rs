@@ -1,6 +1,12 @@
 //! The keys that are accepted right now.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
@@ -9,12 +15,20 @@ use super::{
     BadKey, Verified,
     document::{BadDocument, KeyDocument, KeyHash, KeyRecord, Status},
     format::ApiKey,
+    published::Published,
 };
 
-/// All keys of one document, by id.
+/// All keys that a store publishes, by id.
 #[derive(Debug, Default)]
 pub struct KeySet {
-    keys: HashMap<Arc<str>, KeyRecord>,
+    keys: HashMap<Arc<str>, Key>,
+}
+
+#[derive(Debug)]
+struct Key {
+    record: KeyRecord,
+    /// The minute in which it was last used, since 1970; outlives the document.
+    used: Arc<AtomicI64>,
 }
 
 impl KeySet {
@@ -28,33 +42,92 @@ impl KeySet {
         self.verify(&ApiKey::parse(presented)?, now)
     }
 
-    /// Whose key it is. An unknown id costs what a wrong secret costs, and status and dates are
-    /// looked at only once the secret is known to be right: time tells nothing about a key.
+    /// Whose key it is. The work is the same whatever is wrong with it.
     pub fn verify(&self, key: &ApiKey<'_>, now: Timestamp) -> Result<Verified, BadKey> {
-        let hash = key.hash();
-        let record = self.keys.get(key.id());
-        let same = record.map_or(&KeyHash::NONE, |record| &record.sha256) == &hash;
-        match record {
-            None => Err(BadKey::Unknown),
-            Some(_) if !same => Err(BadKey::WrongSecret),
-            Some(record) => standing(record, now).map(|()| Verified {
-                client: Arc::clone(&record.client),
-                key_id: Arc::clone(&record.id),
-            }),
+        let presented = key.hash();
+        let found = self.keys.get(key.id());
+        let verified = judge(found.map(|key| &key.record), presented, now)?;
+        if let Some(key) = found {
+            key.note_use(now);
         }
+        Ok(verified)
     }
 
     /// How many keys could be used at that moment.
     pub fn usable(&self, now: Timestamp) -> usize {
-        self.keys.values().filter(|key| key.is_usable(now)).count()
+        let usable = |key: &&Key| key.record.is_usable(now);
+        self.keys.values().filter(usable).count()
+    }
+
+    /// Whether the key that proved a client still would.
+    pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
+        let key = self.keys.get(id).map(|key| &key.record);
+        let record = key.filter(|record| *record.client == *client);
+        standing(record.ok_or(BadKey::Unknown)?, now)
+    }
+
+    /// Keeps what is known of the use of keys that stay.
+    fn remembering(mut self, old: &Self) -> Self {
+        for (id, key) in &mut self.keys {
+            if let Some(old) = old.keys.get(id) {
+                key.used = Arc::clone(&old.used);
+            }
+        }
+        self
+    }
+}
+
+impl Key {
+    /// Written once a minute at most: calls at the same time do not fight for the memory.
+    fn note_use(&self, now: Timestamp) {
+        let minute = now.as_second() / 60;
+        if self.used.load(Ordering::Relaxed) < minute {
+            self.used.store(minute, Ordering::Relaxed);
+        }
+    }
+
+    fn last_used(&self) -> Option<Timestamp> {
+        match self.used.load(Ordering::Relaxed) {
+            0 => None,
+            minute => Timestamp::from_second(minute * 60).ok(),
+        }
+    }
+}
+
+/// Whether what was presented opens what is stored. An unknown id is compared like a known one,
+/// and status and dates are looked at only once the secret is known to be right: neither the
+/// answer nor its time tells anything about a key to someone who has not its secret.
+fn judge(
+    stored: Option<&KeyRecord>,
+    presented: KeyHash,
+    now: Timestamp,
+) -> Result<Verified, BadKey> {
+    let same = stored.map_or(&KeyHash::NONE, |record| &record.sha256) == &presented;
+    match stored {
+        None => Err(BadKey::Unknown),
+        Some(_) if !same => Err(BadKey::WrongSecret),
+        Some(record) => standing(record, now).map(|()| Verified {
+            client: Arc::clone(&record.client),
+            key_id: Arc::clone(&record.id),
+        }),
     }
 }
 
 impl From<KeyDocument> for KeySet {
     fn from(document: KeyDocument) -> Self {
-        let keys = document.into_keys().into_iter();
+        Self::from(Published::from(document))
+    }
+}
+
+impl From<Published> for KeySet {
+    fn from(published: Published) -> Self {
+        let keys = published.into_keys().into_iter().map(|record| {
+            let id = Arc::clone(&record.id);
+            let used = Arc::default();
+            (id, Key { record, used })
+        });
         Self {
-            keys: keys.map(|key| (Arc::clone(&key.id), key)).collect(),
+            keys: keys.collect(),
         }
     }
 }
@@ -75,14 +148,34 @@ impl Keys {
 
     /// Takes the keys of a document from now on. An unusable document changes nothing.
     pub fn replace(&self, document: &[u8]) -> Result<(), BadDocument> {
-        let set = KeySet::from_document(document)?;
-        self.set.store(Arc::new(set));
+        self.publish(Published::parse(document)?);
         Ok(())
+    }
+
+    /// Takes these keys from now on.
+    pub fn publish(&self, published: Published) {
+        let set = KeySet::from(published).remembering(&self.set.load());
+        self.set.store(Arc::new(set));
     }
 
     /// [`KeySet::verify`] with the live set.
     pub fn verify(&self, key: &ApiKey<'_>, now: Timestamp) -> Result<Verified, BadKey> {
         self.set.load().verify(key, now)
+    }
+
+    /// [`KeySet::still_good`] with the live set. Cheap: for what lasts longer than a request.
+    pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
+        self.set.load().still_good(id, client, now)
+    }
+
+    /// When each key was last used, to the minute, as far as this process has seen it.
+    pub fn last_used(&self) -> Vec<(Arc<str>, Timestamp)> {
+        let set = self.set.load();
+        let used = set
+            .keys
+            .iter()
+            .filter_map(|(id, key)| Some((Arc::clone(id), key.last_used()?)));
+        used.collect()
     }
 
     /// How many keys can be used now. With none, every caller is refused.
@@ -102,119 +195,4 @@ fn standing(record: &KeyRecord, now: Timestamp) -> Result<(), BadKey> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::ToSpan as _;
-    use secrecy::{ExposeSecret as _, SecretString};
-
-    const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
-
-    fn key(change: impl FnOnce(&mut KeyRecord)) -> (SecretString, KeyRecord) {
-        let end = NOW.checked_add(1.hour()).unwrap();
-        let (text, mut record) = ApiKey::generate("live", "agent".into(), NOW, Some(end)).unwrap();
-        change(&mut record);
-        (text, record)
-    }
-
-    fn check(change: impl FnOnce(&mut KeyRecord), now: Timestamp) -> Result<Verified, BadKey> {
-        let (text, record) = key(change);
-        KeySet::from(KeyDocument::of(record)).check(text.expose_secret(), now)
-    }
-
-    #[test]
-    fn a_key_is_accepted_within_its_dates_only() {
-        let at = |seconds: i64| NOW.checked_add(seconds.seconds()).unwrap();
-        assert_eq!(check(|_| (), at(-1)), Err(BadKey::NotYetValid));
-        assert_eq!(&*check(|_| (), NOW).unwrap().client, "agent");
-        assert!(check(|_| (), at(3599)).is_ok());
-        assert_eq!(check(|_| (), at(3600)), Err(BadKey::Expired));
-        assert!(check(|key| key.not_after = None, at(1_000_000_000)).is_ok());
-    }
-
-    #[test]
-    fn a_key_that_was_ended_is_refused() {
-        assert_eq!(
-            check(|key| key.status = Status::Revoked, NOW),
-            Err(BadKey::Revoked)
-        );
-        assert_eq!(
-            check(|key| key.status = Status::Retired, NOW),
-            Err(BadKey::Retired)
-        );
-    }
-
-    #[test]
-    fn the_status_of_a_key_is_kept_from_those_who_have_not_its_secret() {
-        let (text, mut record) = key(|key| key.status = Status::Revoked);
-        record.sha256 = KeyHash::of("another");
-        let set = KeySet::from(KeyDocument::of(record));
-        assert_eq!(
-            set.check(text.expose_secret(), NOW),
-            Err(BadKey::WrongSecret)
-        );
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused() {
-        let (stranger, _) = key(|_| ());
-        let set = KeySet::from(KeyDocument::of(key(|_| ()).1));
-        assert_eq!(
-            set.check(stranger.expose_secret(), NOW),
-            Err(BadKey::Unknown)
-        );
-        assert_eq!(set.check("hello", NOW), Err(BadKey::Malformed));
-    }
-
-    #[test]
-    fn a_bad_document_leaves_the_old_keys_in_place() {
-        let (text, record) = key(|_| ());
-        let keys = Keys::new(KeySet::from(KeyDocument::of(record)));
-        for bad in [
-            &b""[..],
-            b"{",
-            br#"{"version":1,"keys":[]}"#,
-            &[b' '; 2 << 20],
-        ] {
-            assert!(keys.replace(bad).is_err());
-            assert!(
-                keys.verify(&ApiKey::parse(text.expose_secret()).unwrap(), NOW)
-                    .is_ok()
-            );
-        }
-        let (other, record) = key(|_| ());
-        keys.replace(&KeyDocument::of(record).to_json().unwrap())
-            .unwrap();
-        assert!(
-            keys.verify(&ApiKey::parse(text.expose_secret()).unwrap(), NOW)
-                .is_err()
-        );
-        assert!(
-            keys.verify(&ApiKey::parse(other.expose_secret()).unwrap(), NOW)
-                .is_ok()
-        );
-    }
-
-    #[test]
-    fn only_keys_that_can_be_used_are_counted() {
-        let mut document = KeyDocument::of(key(|_| ()).1);
-        document.push(key(|key| key.status = Status::Revoked).1);
-        document.push(key(|key| key.not_after = Some(NOW)).1);
-        assert_eq!(KeySet::from(document).usable(NOW), 1);
-        assert_eq!(Keys::default().usable(NOW), 0);
-    }
-
-    #[test]
-    fn revoking_the_last_key_is_not_a_bad_document() {
-        let (text, record) = key(|_| ());
-        let keys = Keys::new(KeySet::from(KeyDocument::of(record.clone())));
-        let revoked = KeyRecord {
-            status: Status::Revoked,
-            ..record
-        };
-        keys.replace(&KeyDocument::of(revoked).to_json().unwrap())
-            .unwrap();
-        let key = ApiKey::parse(text.expose_secret()).unwrap();
-        assert_eq!(keys.verify(&key, NOW), Err(BadKey::Revoked));
-        assert_eq!(keys.usable(NOW), 0);
-    }
-}
+mod tests;

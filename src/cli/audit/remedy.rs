@@ -105,7 +105,7 @@ fn failed(line: &Value) -> Remedy {
             "`zoho-mcp check --online` says what Zoho does not accept",
             setting("zoho", "credentials"),
         ),
-        "unrecorded" => (
+        "audit_unavailable" => (
             "mend the audit log; until then calls are refused as configured",
             setting("audit", "on_failure"),
         ),

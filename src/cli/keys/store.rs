@@ -1,121 +1,144 @@
-//! The file that holds the key document, changed by one command at a time and never by halves.
+//! Where the key document is kept: in a file, or in AWS Secrets Manager. It is changed by one
+//! command at a time and never by halves.
 
 use std::{
-    fs::{self, File, Metadata, OpenOptions, Permissions},
-    io::{self, Read as _, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
+    fmt,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-use crate::auth::api_key::KeyDocument;
+use super::aws;
+use crate::{
+    auth::api_key::KeyDocument,
+    config::Environment,
+    secrets::{self, file},
+    setting::{AwsRef, BadSetting},
+};
 
 /// Where the key document is.
-#[derive(Debug, clap::Args)]
-pub(super) struct Store {
-    /// The key document, as under [auth.api_keys] in the configuration
-    #[arg(long = "store", value_name = "FILE")]
-    pub(super) path: PathBuf,
+#[derive(Clone, Debug)]
+pub(super) enum Store {
+    File(PathBuf),
+    Aws(AwsRef),
 }
+
+/// How a command changes the document; asked again when somebody else changed it meanwhile, who may
+/// have kept this change already.
+pub(super) type Change<'a> =
+    &'a (dyn Fn(Option<KeyDocument>) -> anyhow::Result<KeyDocument> + Sync);
 
 impl Store {
-    /// Held while the document is read, changed and written. The document itself cannot carry the
-    /// lock, since each change puts another file in its place.
-    pub(super) fn lock(&self) -> anyhow::Result<File> {
-        let path = self.beside("lock")?;
-        let locked = private(OpenOptions::new().write(true).create(true).truncate(false))
-            .open(&path)
-            .and_then(|file| file.lock().map(|()| file));
-        locked.with_context(|| format!("cannot lock {}; is its folder there?", path.display()))
-    }
-
-    pub(super) fn read_existing(&self) -> anyhow::Result<KeyDocument> {
-        self.read()?.with_context(|| {
-            let store = self.path.display();
-            format!("no keys are in {store} yet; make one with: zoho-mcp keys new --client NAME --store {store}")
-        })
-    }
-
     /// `None` when there is no document, or nothing in it.
-    pub(super) fn read(&self) -> anyhow::Result<Option<KeyDocument>> {
-        let mut bytes = Vec::new();
-        let read =
-            File::open(&self.path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
-        match read {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other.with_context(|| format!("cannot read {}", self.path.display()))?,
-        };
-        if bytes.trim_ascii().is_empty() {
-            return Ok(None);
+    pub(super) fn read(&self, environment: &Environment) -> anyhow::Result<Option<KeyDocument>> {
+        match self {
+            Self::File(path) => read(path),
+            Self::Aws(reference) => aws::read(reference, region(environment)),
         }
-        KeyDocument::parse(&bytes).map(Some).with_context(|| {
-            format!(
-                "{} was left as it is; mend it or restore a copy",
-                self.path.display()
-            )
-        })
     }
 
-    /// Puts the whole document in place at once: a reader finds the old one or the new one.
-    pub(super) fn write(&self, document: &KeyDocument) -> anyhow::Result<()> {
-        let bytes = document
-            .to_json()
-            .context("nothing was changed; delete keys that were ended from the document first")?;
-        let target = self.target();
-        let temporary = self.beside("tmp")?;
-        replace(&target, &temporary, &bytes)
-            .with_context(|| format!("cannot write {}; nothing was changed", target.display()))
+    /// Changes the document, and gives it as it is then.
+    pub(super) fn update(
+        &self,
+        environment: &Environment,
+        change: Change<'_>,
+    ) -> anyhow::Result<KeyDocument> {
+        match self {
+            Self::File(path) => update(path, change),
+            Self::Aws(reference) => aws::update(reference, region(environment), change),
+        }
     }
 
-    /// Where the document really is, so that a link to it stays a link.
-    fn target(&self) -> PathBuf {
-        fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone())
-    }
-
-    fn beside(&self, suffix: &str) -> anyhow::Result<PathBuf> {
-        let target = self.target();
-        let name = target
-            .file_name()
-            .context("--store needs the name of a file")?;
-        let name = format!(".{}.{suffix}", name.to_string_lossy());
-        Ok(target.with_file_name(name))
+    pub(super) fn none_yet(&self) -> String {
+        format!(
+            "no keys are in {self} yet; make one with: zoho-mcp keys new --client NAME --store {self}"
+        )
     }
 }
 
-fn replace(target: &Path, temporary: &Path, bytes: &[u8]) -> io::Result<()> {
-    // One that is there was left by a crash: nobody else writes while the lock is held.
-    let left = fs::remove_file(temporary);
-    left.or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(()),
-        _ => Err(error),
-    })?;
-    let mut file = private(OpenOptions::new().write(true).create_new(true)).open(temporary)?;
-    if let Ok(old) = fs::metadata(target) {
-        keep_access(&file, &old)?;
-    }
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(temporary, target)?;
-    match target.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
+/// As it can be given to `--store` again.
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Aws(reference) => reference.fmt(f),
+        }
     }
 }
 
-/// The daemon often runs as somebody else than the operator: whoever could read the document, as
-/// its owner or through its group, still can.
-fn keep_access(file: &File, old: &Metadata) -> io::Result<()> {
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) != (old.uid(), old.gid()) {
-        fchown(file, Some(old.uid()), Some(old.gid()))?;
+impl FromStr for Store {
+    type Err = BadStore;
+
+    fn from_str(text: &str) -> Result<Self, BadStore> {
+        match text.split_once(':') {
+            Some(("aws", reference)) => match reference.parse::<AwsRef>()? {
+                AwsRef { field: Some(_), .. } => Err(BadStore::Field),
+                reference => Ok(Self::Aws(reference)),
+            },
+            Some(("env", _)) => Err(BadStore::Environment),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
+            Some(("file", _)) => Err(BadStore::Nothing),
+            _ if text.is_empty() => Err(BadStore::Nothing),
+            _ => Ok(Self::File(text.into())),
+        }
     }
-    file.set_permissions(Permissions::from_mode(0o600 | (old.mode() & 0o040)))
 }
 
-fn private(options: &mut OpenOptions) -> &mut OpenOptions {
-    options.mode(0o600)
+/// A place that keys cannot be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadStore {
+    #[error("name a file, or a secret as aws:NAME_OR_ARN")]
+    Nothing,
+    #[error("the environment cannot be written to; keep the document in a file and copy it there")]
+    Environment,
+    #[error("a field of a secret cannot be written to; give the keys a secret of their own")]
+    Field,
+    #[error(transparent)]
+    Reference(#[from] BadSetting),
 }
 
+fn region(environment: &Environment) -> Option<String> {
+    secrets::aws::region(&|name| environment.get(name).cloned())
+}
+
+fn read(path: &Path) -> anyhow::Result<Option<KeyDocument>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    parse(&bytes, &path.display())
+}
+
+/// A document that somebody else wrote, or damaged.
+pub(super) fn parse(bytes: &[u8], place: &dyn fmt::Display) -> anyhow::Result<Option<KeyDocument>> {
+    if matches!(bytes.trim_ascii(), b"" | b"{}") {
+        return Ok(None);
+    }
+    KeyDocument::parse(bytes)
+        .map(Some)
+        .with_context(|| format!("{place} was left as it is; mend it or restore a copy"))
+}
+
+fn update(path: &Path, change: Change<'_>) -> anyhow::Result<KeyDocument> {
+    if path.file_name().is_none() {
+        bail!("--store needs the name of a file");
+    }
+    let shown = path.display();
+    let _lock = file::lock(path)
+        .with_context(|| format!("cannot lock {shown}; is its folder there, and writable?"))?;
+    let document = change(read(path)?)?;
+    let bytes = document.to_json().context(FULL)?;
+    file::replace(path, &bytes)
+        .with_context(|| format!("cannot write {shown}; nothing was changed"))?;
+    Ok(document)
+}
+
+pub(super) const FULL: &str =
+    "nothing was changed; delete keys that were ended from the document first";
 /// One byte more than a document may have.
 const MAX_BYTES: u64 = (1 << 20) + 1;

@@ -25,12 +25,18 @@ impl Folder {
 
     /// What the command prints on standard output and on standard error.
     fn keys(&self, line: &str) -> anyhow::Result<(String, String)> {
+        self.keys_at(line, NOW)
+    }
+
+    fn keys_at(&self, line: &str, now: Timestamp) -> anyhow::Result<(String, String)> {
         let store = self.store();
         let words = ["keys"].into_iter().chain(line.split(' '));
         let words = words.chain(["--store", store.to_str().unwrap()]);
         let (mut out, mut notes) = (Vec::new(), Vec::new());
         let line = Line::try_parse_from(words)?;
-        perform(line.keys.action, NOW, &mut out, &mut notes)?;
+        let environment = Environment::new();
+        let environment = &environment;
+        Scene { environment, now }.perform(line.keys.action, &mut out, &mut notes)?;
         Ok((
             String::from_utf8(out).unwrap(),
             String::from_utf8(notes).unwrap(),
@@ -39,6 +45,15 @@ impl Folder {
 
     fn error(&self, line: &str) -> String {
         format!("{:#}", self.keys(line).unwrap_err())
+    }
+
+    /// What an instance that shares the folder has seen.
+    fn used(&self, key: &str, hours_ago: i64) {
+        let at = NOW
+            .checked_sub(SignedDuration::from_hours(hours_ago))
+            .unwrap();
+        let file = UsageFile::beside(&self.store());
+        file.add(vec![(id(key).into(), at)]).unwrap();
     }
 
     fn works(&self, key: &str) -> bool {
@@ -120,17 +135,118 @@ fn retiring_the_last_key_is_said() {
 fn the_list_shows_all_but_hashes() {
     let folder = Folder::new();
     let (key, _) = folder.keys("new --client agent").unwrap();
-    folder.keys("new --client dashboard --expires 1d").unwrap();
+    let (short, _) = folder.keys("new --client dashboard --expires 1d").unwrap();
     let (list, _) = folder.keys("list").unwrap();
     let lines: Vec<&str> = list.lines().collect();
     assert_eq!(lines.len(), 3);
-    assert_eq!(
-        lines[0],
-        "ID          CLIENT     STATUS   CREATED               EXPIRES"
+    let made = "2027-01-15T08:00:00Z";
+    let head = "CREATED               VALID FROM            EXPIRES               LAST USED";
+    assert_eq!(lines[0], format!("ID          CLIENT     STATUS   {head}"));
+    let row = format!("agent      active   {made}  {made}  never                 unknown");
+    assert_eq!(lines[1], format!("{}  {row}", id(&key)));
+    assert!(lines[2].ends_with(&format!(
+        "active   {made}  {made}  2027-01-16T08:00:00Z  unknown"
+    )));
+    folder.used(&key, 30);
+    let later = NOW.checked_add(SignedDuration::from_hours(25)).unwrap();
+    let (list, _) = folder.keys_at("list", later).unwrap();
+    assert!(
+        list.contains("never                 2027-01-14T02:00:00Z"),
+        "{list}"
     );
-    let expected = "agent      active   2027-01-15T08:00:00Z  never";
-    assert_eq!(lines[1], format!("{}  {expected}", id(&key)));
-    assert!(lines[2].ends_with("active   2027-01-15T08:00:00Z  2027-01-16T08:00:00Z"));
+    assert!(
+        list.contains("expired") && list.ends_with("  never\n"),
+        "{list}"
+    );
+    let (json, _) = folder.keys("list --json").unwrap();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["usageKnown"], true);
+    assert_eq!(json["keys"][0]["lastUsed"], "2027-01-14T02:00:00Z");
+    assert_eq!(json["keys"][1]["id"], id(&short));
+    assert_eq!(json["keys"][1]["notAfter"], "2027-01-16T08:00:00Z");
+    assert!(!json.to_string().contains("sha256"));
+}
+
+#[test]
+fn a_key_in_use_is_not_retired_by_mistake() {
+    let folder = Folder::new();
+    let (old, _) = folder.keys("new --client agent").unwrap();
+    let (new, _) = folder.keys("rotate --client agent").unwrap();
+    folder.used(&old, 23);
+    let retire = format!("retire --key {}", id(&old));
+    let refused = folder.error(&retire);
+    assert!(
+        refused.contains("last 24 hours") && refused.contains("--force"),
+        "{refused}"
+    );
+    assert!(folder.works(&old));
+    let tomorrow = NOW.checked_add(SignedDuration::from_hours(2)).unwrap();
+    folder.keys_at(&retire, tomorrow).unwrap();
+    assert!(!folder.works(&old) && folder.works(&new));
+    folder.used(&new, 0);
+    let (done, _) = folder
+        .keys(&format!("retire --revoked --json --key {}", id(&new)))
+        .unwrap();
+    let done: serde_json::Value = serde_json::from_str(&done).unwrap();
+    assert_eq!(done["status"], "revoked", "a leaked key ends at once");
+    assert_eq!(done["liveKeysLeft"], 0);
+    let (third, _) = folder.keys("new --client agent").unwrap();
+    folder.used(&third, 0);
+    folder
+        .keys(&format!("retire --force --key {}", id(&third)))
+        .unwrap();
+}
+
+#[test]
+fn when_a_key_was_used_may_come_from_several_instances() {
+    let folder = Folder::new();
+    let (key, _) = folder.keys("new --client agent").unwrap();
+    let log = folder.0.join("audit.jsonl");
+    let line = format!(
+        r#"{{"timestamp":"2027-01-15T07:00:00.000Z","clientId":"agent","keyId":"{}"}}"#,
+        id(&key)
+    );
+    fs::write(&log, line).unwrap();
+    folder.used(&key, 48);
+    let beside = UsageFile::beside(&folder.store());
+    let (log, beside) = (log.display(), beside.path().display());
+    let (list, _) = folder
+        .keys(&format!("list --usage {beside} --usage {log}"))
+        .unwrap();
+    assert!(list.contains("2027-01-15T07:00:00Z"), "{list}");
+    fs::write(UsageFile::beside(&folder.store()).path(), "garbage").unwrap();
+    let (list, _) = folder.keys("list").unwrap();
+    assert!(
+        list.trim_end().ends_with("unknown"),
+        "nobody named that file: {list}"
+    );
+    let nowhere = folder.error("list --usage /nowhere");
+    assert!(nowhere.contains("/nowhere"), "{nowhere}");
+}
+
+#[test]
+fn a_new_key_can_be_printed_as_json() {
+    let folder = Folder::new();
+    let (made, _) = folder.keys("new --client agent --json").unwrap();
+    let made: serde_json::Value = serde_json::from_str(&made).unwrap();
+    let key = made["key"].as_str().unwrap();
+    assert!(folder.works(key));
+    assert_eq!(
+        (&made["id"], &made["client"]),
+        (&json!(id(key)), &json!("agent"))
+    );
+}
+
+#[test]
+fn a_store_is_a_file_or_a_secret_in_aws() {
+    let store = |text: &str| text.parse::<Store>().map(|store| store.to_string());
+    assert_eq!(store("keys.json").unwrap(), "keys.json");
+    assert_eq!(store("file:a:b.json").unwrap(), "a:b.json");
+    assert_eq!(store("a:b.json").unwrap(), "a:b.json");
+    assert_eq!(store("aws:prod/keys").unwrap(), "aws:prod/keys");
+    for bad in ["", "file:", "env:KEYS", "aws:", "aws:keys#field"] {
+        assert!(store(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -160,10 +276,9 @@ fn errors_say_what_to_do() {
     );
     let pasted = folder.error(&format!("retire --key {}", key.trim_end()));
     assert!(pasted.contains("10 characters") && !pasted.contains(key.trim_end()));
-    let missing = Store {
-        path: folder.0.join("no/keys.json"),
-    };
-    assert!(format!("{:#}", missing.lock().unwrap_err()).contains("is its folder there"));
+    let missing = Store::File(folder.0.join("no/keys.json"));
+    let refused = missing.update(&Environment::new(), &|document| Ok(document.unwrap()));
+    assert!(format!("{:#}", refused.unwrap_err()).contains("is its folder there"));
 }
 
 #[test]

@@ -2,20 +2,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use axum::body::Bytes;
-use rmcp::model::ClientJsonRpcMessage;
+use rmcp::model::{ClientJsonRpcMessage, RequestId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use crate::{auth::Caller, listen::Drain, mcp::Config, refusal::Refusal};
 
@@ -32,9 +29,17 @@ pub struct Session {
     owner: Arc<Caller>,
     inbound: mpsc::Sender<ClientJsonRpcMessage>,
     outbound: mpsc::Sender<Bytes>,
-    unanswered: AtomicUsize,
+    unanswered: Mutex<Vec<Unanswered>>,
     max_unanswered: usize,
+    drain: Drain,
+    until: Instant,
     ended: CancellationToken,
+}
+
+/// A request whose answer is not on the stream yet; the drain waits for it.
+pub(super) struct Unanswered {
+    id: RequestId,
+    _awaited: TaskTrackerToken,
 }
 
 /// A session and the ends of its channels that its stream and its service take.
@@ -74,8 +79,10 @@ impl Sessions {
             owner: caller.clone(),
             inbound: to_service,
             outbound: to_stream,
-            unanswered: AtomicUsize::new(0),
+            unanswered: Mutex::default(),
             max_unanswered: self.config.max_calls_per_stream.get(),
+            drain: self.drain.clone(),
+            until: Instant::now() + self.config.max_stream_age.duration(),
             ended: self.drain.streams().child_token(),
         });
         open.insert(id, session.clone());
@@ -88,21 +95,18 @@ impl Sessions {
 
     pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
         let session = self.lock().get(id)?.clone();
-        let same = session.owner.client == caller.client && session.owner.user == caller.user;
-        (same && !session.ended.is_cancelled()).then_some(session)
+        let open = !session.ended.is_cancelled() && Instant::now() < session.until;
+        (session.owner.shares_with(caller) && open).then_some(session)
     }
 
     pub(super) fn close(&self, session: &Session) {
         session.ended.cancel();
+        session.unanswered().clear();
         self.lock().remove(&session.id);
     }
 
     pub(super) fn keep_alive(&self) -> Duration {
         self.config.keep_alive.duration()
-    }
-
-    pub(super) fn max_age(&self) -> Duration {
-        self.config.max_stream_age.duration()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Session>>> {
@@ -126,25 +130,50 @@ impl Session {
         &self.ended
     }
 
-    /// Counts a call in, unless too many are unanswered.
-    pub(super) fn begin_call(&self) -> bool {
-        let room = |unanswered| (unanswered < self.max_unanswered).then_some(unanswered + 1);
+    /// When it takes no more messages, and ends once those that it took are answered.
+    pub(super) const fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// Whether every answer that is owed is on the stream.
+    pub(super) fn owes_nothing(&self) -> bool {
+        self.unanswered().is_empty()
+    }
+
+    /// Counts a call in, until [`Session::end_call`].
+    pub(super) fn begin_call(&self, id: &RequestId) -> Result<(), NotTaken> {
+        let mut unanswered = self.unanswered();
+        // Of two calls with one id rmcp answers one.
+        if unanswered.iter().any(|call| call.id == *id) {
+            return Err(NotTaken::IdInUse);
+        }
+        if unanswered.len() >= self.max_unanswered {
+            return Err(NotTaken::TooMany);
+        }
+        unanswered.push(Unanswered {
+            id: id.clone(),
+            _awaited: self.drain.call(),
+        });
+        Ok(())
+    }
+
+    /// The call is answered, or will never be.
+    pub(super) fn end_call(&self, id: &RequestId) -> Option<Unanswered> {
+        take(&mut self.unanswered(), id)
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, Vec<Unanswered>> {
         self.unanswered
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, room)
-            .is_ok()
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn end_call(&self) {
-        let less = |unanswered: usize| unanswered.checked_sub(1);
-        let _ = self
-            .unanswered
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-    }
-
-    pub(super) fn deliver(&self, message: ClientJsonRpcMessage) -> Result<(), Refusal> {
-        self.inbound.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Refusal::TooManyOpen,
-            mpsc::error::TrySendError::Closed(_) => Refusal::NoSession,
+    /// Hands a message to the service.
+    pub(super) async fn deliver(&self, message: ClientJsonRpcMessage) -> Result<(), Refusal> {
+        let delivered = self.inbound.send_timeout(message, STALLED).await;
+        delivered.map_err(|_| {
+            self.ended.cancel();
+            Refusal::NoSession
         })
     }
 
@@ -156,14 +185,24 @@ impl Session {
         }
     }
 
-    /// Sends an answer, waiting for a slow reader for a bounded while.
-    pub(super) async fn send(&self, message: &impl Serialize) -> Result<(), Gone> {
+    /// Sends a message, the answer to `answered` perhaps, waiting for a slow reader for a bounded
+    /// while.
+    pub(super) async fn send(
+        &self,
+        message: &impl Serialize,
+        answered: Option<&RequestId>,
+    ) -> Result<(), Gone> {
         let event = event("message", message).ok_or(Gone)?;
-        let sent = self.outbound.send_timeout(event, STALLED).await;
-        sent.map_err(|_| {
+        let Ok(Ok(room)) = tokio::time::timeout(STALLED, self.outbound.reserve()).await else {
             self.ended.cancel();
-            Gone
-        })
+            return Err(Gone);
+        };
+        // A client that has its answer may ask again at once, so the call has to be over by then;
+        // and the stream may not end between the two.
+        let mut unanswered = self.unanswered();
+        let _awaited = answered.and_then(|id| take(&mut unanswered, id));
+        room.send(event);
+        Ok(())
     }
 }
 
@@ -172,26 +211,47 @@ impl Session {
 #[error("the stream has ended")]
 pub(super) struct Gone;
 
-/// What a client with too many unanswered calls is told on its stream.
-pub(super) fn busy(id: Option<&RawValue>) -> impl Serialize {
-    #[derive(Serialize)]
-    struct Busy<'a> {
-        jsonrpc: &'static str,
-        id: Option<&'a RawValue>,
-        error: Error,
+/// Why a stream takes no further call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotTaken {
+    #[error("Too many calls on this stream are unanswered. Wait for one to finish, then try again")]
+    TooMany,
+    #[error("Invalid Request: a call with this id is still unanswered. Give every call its own id")]
+    IdInUse,
+}
+
+impl NotTaken {
+    /// What the client is told on its stream.
+    pub(super) fn answer(self, id: Option<&RawValue>) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            jsonrpc: &'static str,
+            id: Option<&'a RawValue>,
+            error: Error,
+        }
+        #[derive(Serialize)]
+        struct Error {
+            code: i32,
+            message: String,
+        }
+        let code = match self {
+            Self::TooMany => 429,
+            Self::IdInUse => -32600,
+        };
+        Answer {
+            jsonrpc: "2.0",
+            id,
+            error: Error {
+                code,
+                message: self.to_string(),
+            },
+        }
     }
-    #[derive(Serialize)]
-    struct Error {
-        code: i32,
-        message: &'static str,
-    }
-    let message =
-        "Too many calls on this stream are unanswered. Wait for one to finish, then try again";
-    Busy {
-        jsonrpc: "2.0",
-        id,
-        error: Error { code: 429, message },
-    }
+}
+
+fn take(unanswered: &mut Vec<Unanswered>, id: &RequestId) -> Option<Unanswered> {
+    let place = unanswered.iter().position(|call| call.id == *id)?;
+    Some(unanswered.swap_remove(place))
 }
 
 fn event(name: &str, message: &impl Serialize) -> Option<Bytes> {

@@ -1,29 +1,36 @@
 //! The stream of a session: where to post to, then messages, and comments while nothing happens.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 
 use axum::body::Bytes;
 use futures_util::{Stream, stream};
 use tokio::time::{Instant, timeout_at};
 
 use super::session::{Opened, Sessions};
-use crate::audit::{Audit, Event, Kind};
+use crate::{
+    audit::{Audit, Event, Kind},
+    auth::{Lapse, Lease},
+    listen::Drain,
+};
 
-/// The events, until the session ends, grows too old, or the client goes away.
+/// The events, until the session ends, grows too old, the caller's credential lapses, or the
+/// client goes away.
 pub(super) fn events(
     sessions: Arc<Sessions>,
     opened: Opened,
-    audit: Audit,
-    signed: Event,
+    lease: Lease,
+    (audit, signed): (Audit, Event),
+    drain: Drain,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
-    let until = Instant::now() + sessions.max_age();
     let open = Open {
         sessions,
         opened,
         audit,
         signed,
-        until,
+        lapsed: Box::pin(lease.lapsed()),
+        drain,
         greeted: false,
+        reason: "disconnected",
     };
     stream::unfold(open, |mut open| async move {
         let event = open.next().await?;
@@ -36,8 +43,11 @@ struct Open {
     opened: Opened,
     audit: Audit,
     signed: Event,
-    until: Instant,
+    lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
+    drain: Drain,
     greeted: bool,
+    /// Why it ends, for the log.
+    reason: &'static str,
 }
 
 impl Open {
@@ -48,18 +58,34 @@ impl Open {
             let id = self.opened.session.id();
             return Some(format!("event: endpoint\ndata: /messages?sessionId={id}\n\n").into());
         }
-        let quiet = (Instant::now() + self.sessions.keep_alive()).min(self.until);
-        let ended = self.opened.session.ended().clone();
-        let message = tokio::select! {
-            biased;
-            message = timeout_at(quiet, self.opened.outbound.recv()) => message,
-            () = ended.cancelled() => return None,
-        };
-        match message {
-            Ok(message) => message,
-            Err(_) if Instant::now() >= self.until => None,
-            Err(_) => Some(Bytes::from_static(b": keep-alive\n\n")),
+        let session = self.opened.session.clone();
+        loop {
+            let now = Instant::now();
+            let old = now >= session.until();
+            if old && session.owes_nothing() && self.opened.outbound.is_empty() {
+                return self.end("too_old");
+            }
+            let quiet = match old {
+                true => now + SETTLING,
+                false => (now + self.sessions.keep_alive()).min(session.until()),
+            };
+            let message = tokio::select! {
+                biased;
+                lapse = &mut self.lapsed => return self.end(lapse.reason()),
+                message = timeout_at(quiet, self.opened.outbound.recv()) => message,
+                () = session.ended().cancelled() => return self.end("ended"),
+            };
+            match message {
+                Ok(message) => return message,
+                Err(_) if Instant::now() >= session.until() => {}
+                Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
+            }
         }
+    }
+
+    fn end(&mut self, reason: &'static str) -> Option<Bytes> {
+        self.reason = reason;
+        None
     }
 }
 
@@ -69,8 +95,13 @@ impl Drop for Open {
         self.sessions.close(&self.opened.session);
         let event = Event {
             kind: Kind::SessionClose,
+            reason: Some(self.reason.into()),
             ..self.signed.clone()
         };
-        self.audit.record_now(event);
+        let audit = self.audit.clone();
+        self.drain.see_off(async move { audit.record(event).await });
     }
 }
+
+/// How often an old stream looks whether its last calls are answered.
+const SETTLING: Duration = Duration::from_millis(100);

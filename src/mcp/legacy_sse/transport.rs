@@ -35,15 +35,12 @@ impl Transport<RoleServer> for Channel {
     ) -> impl Future<Output = Result<(), Gone>> + Send + 'static {
         let session = self.session.clone();
         async move {
-            let answers = matches!(
-                message,
-                JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_)
-            );
-            let sent = session.send(&message).await;
-            if answers {
-                session.end_call();
-            }
-            sent
+            let answered = match &message {
+                JsonRpcMessage::Response(answer) => Some(&answer.id),
+                JsonRpcMessage::Error(answer) => answer.id.as_ref(),
+                JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => None,
+            };
+            session.send(&message, answered).await
         }
     }
 

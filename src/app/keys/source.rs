@@ -1,0 +1,216 @@
+//! The place that a key document comes from, and what is known of it already.
+
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    app::stamp::Stamp,
+    auth::api_key::{BadDocument, KeyDocument, Published},
+    config::{Environment, Loaded},
+    secrets::{self, AwsSecret, Secret, SecretError, aws::Version},
+    setting::{AwsRef, SecretRef},
+};
+
+/// The place that a key document comes from.
+pub struct KeySource {
+    reference: SecretRef,
+    base: PathBuf,
+    environment: Environment,
+    overlap: SignedDuration,
+    /// Opened at the first look.
+    aws: Option<AwsSecret>,
+    last: Option<Last>,
+}
+
+/// What the last good look found.
+struct Last {
+    /// As it was found in a file or in the environment.
+    bytes: Vec<u8>,
+    document: KeyDocument,
+    aws: Option<AwsVersion>,
+}
+
+/// A version in AWS, and the document before it.
+struct AwsVersion {
+    id: String,
+    previous: Option<KeyDocument>,
+    /// How long that counts.
+    until: Timestamp,
+    /// Whether there is nothing more to find out about it.
+    is_settled: bool,
+}
+
+/// Why there are no new keys.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BadKeys {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("{place}: {problem}")]
+    Document {
+        place: String,
+        problem: BadDocument,
+        /// Whether somebody may mend it while the daemon waits.
+        may_pass: bool,
+    },
+}
+
+impl BadKeys {
+    /// Whether waiting can help at the start.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Secret(SecretError::Aws(error)) => error.may_pass(),
+            Self::Secret(_) => false,
+            Self::Document { may_pass, .. } => *may_pass,
+        }
+    }
+}
+
+impl KeySource {
+    /// The one that the configuration names.
+    pub fn new(loaded: &Loaded, environment: &Environment) -> Self {
+        let config = &loaded.config.auth.api_keys;
+        let overlap = config.previous_overlap.duration();
+        Self {
+            reference: config.source.clone(),
+            base: loaded.base.clone(),
+            environment: environment.clone(),
+            overlap: SignedDuration::try_from(overlap).unwrap_or(SignedDuration::MAX),
+            aws: None,
+            last: None,
+        }
+    }
+
+    /// Reads the keys; `None` when they are as they were at the last good look.
+    ///
+    /// # Errors
+    /// What is wrong with the place or with the document.
+    pub async fn look(&mut self, now: Timestamp) -> Result<Option<Published>, BadKeys> {
+        match self.reference.clone() {
+            SecretRef::Aws(reference) => {
+                let aws = self.open(&reference).await?;
+                self.look_into_aws(&aws, now).await
+            }
+            reference => self.look_here(&reference),
+        }
+    }
+
+    /// The same place, to be looked at from another runtime.
+    pub fn moved(self) -> Self {
+        Self { aws: None, ..self }
+    }
+
+    /// What tells cheaply that a file has changed; `None` for what is no file.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        match &self.reference {
+            SecretRef::File(path) => Stamp::of(&self.base.join(path)),
+            SecretRef::Env(_) | SecretRef::Aws(_) => None,
+        }
+    }
+
+    async fn open(&mut self, reference: &AwsRef) -> Result<AwsSecret, SecretError> {
+        if let Some(aws) = &self.aws {
+            return Ok(aws.clone());
+        }
+        let region = secrets::aws::region(&|name| self.environment.get(name).cloned());
+        let aws = AwsSecret::open(reference, region).await?;
+        self.aws = Some(aws.clone());
+        Ok(aws)
+    }
+
+    fn look_here(&mut self, reference: &SecretRef) -> Result<Option<Published>, BadKeys> {
+        let env = |name: &str| self.environment.get(name).cloned();
+        let secret = secrets::read(reference, &self.base, &env)?;
+        let known = self.last.as_ref();
+        if known.is_some_and(|last| last.bytes == secret.bytes()) {
+            return Ok(None);
+        }
+        if let Some(warning) = &secret.warning {
+            tracing::warn!("auth.api_keys.source: {warning}");
+        }
+        let document = self.parse(&secret)?;
+        self.last = Some(Last {
+            bytes: secret.bytes().to_vec(),
+            document: document.clone(),
+            aws: None,
+        });
+        Ok(Some(document.into()))
+    }
+
+    async fn look_into_aws(
+        &mut self,
+        aws: &AwsSecret,
+        now: Timestamp,
+    ) -> Result<Option<Published>, BadKeys> {
+        let current = aws.current().await?;
+        let known = self.last.as_ref().and_then(|last| last.aws.as_ref());
+        let known = known.filter(|known| known.id == current.id);
+        if known.is_some_and(|known| known.is_settled || known.until <= now) {
+            return Ok(None);
+        }
+        let document = self.parse(&current.secret)?;
+        let until = known.map_or_else(|| self.overlap_end(&current, now), |known| known.until);
+        let (previous, is_settled) = match until > now {
+            true => self.previous(aws, &current.id).await,
+            false => (None, true),
+        };
+        if known.is_some() && !is_settled {
+            return Ok(None);
+        }
+        let published = Published {
+            current: document.clone(),
+            previous: previous.clone().map(|previous| (previous, until)),
+        };
+        self.last = Some(Last {
+            bytes: Vec::new(),
+            document,
+            aws: Some(AwsVersion {
+                id: current.id,
+                previous,
+                until,
+                is_settled,
+            }),
+        });
+        Ok(Some(published))
+    }
+
+    /// A change that was seen happened now; before that, only the version's age is known.
+    fn overlap_end(&self, current: &Version, now: Timestamp) -> Timestamp {
+        let since = match &self.last {
+            Some(_) => now,
+            None => current.created.unwrap_or(now).min(now),
+        };
+        since.saturating_add(self.overlap).unwrap_or(now)
+    }
+
+    /// What the version before holds. Where that is unreadable, what served until now stands in.
+    async fn previous(&self, aws: &AwsSecret, current: &str) -> (Option<KeyDocument>, bool) {
+        let served = || match self.last.as_ref()? {
+            Last {
+                aws: Some(version), ..
+            } if version.id == current => version.previous.clone(),
+            Last { document, .. } => Some(document.clone()),
+        };
+        match aws.previous().await {
+            Ok(None) => (None, true),
+            Ok(Some(version)) => {
+                let document = KeyDocument::parse(version.secret.bytes()).ok();
+                (document.or_else(served), true)
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                tracing::warn!(problem, "the keys of the version before are not known");
+                (served(), false)
+            }
+        }
+    }
+
+    fn parse(&self, secret: &Secret) -> Result<KeyDocument, BadKeys> {
+        KeyDocument::parse(secret.bytes()).map_err(|problem| BadKeys::Document {
+            place: self.reference.to_string(),
+            problem,
+            may_pass: matches!(self.reference, SecretRef::Aws(_)),
+        })
+    }
+}

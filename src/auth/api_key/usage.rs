@@ -1,0 +1,255 @@
+//! When keys were last used: what an operator looks at before ending one.
+//!
+//! Each instance adds what it saw to a small file, which several instances may share. The audit log
+//! tells the same of all of them, and is understood as well.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufRead as _, BufReader, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::secrets::file;
+
+/// When each key was last used, as far as is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage(BTreeMap<Arc<str>, Timestamp>);
+
+impl Usage {
+    /// Reads a usage file, or an audit log.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is neither.
+    pub fn read(path: &Path) -> Result<Self, BadUsage> {
+        let failed = |source| BadUsage::File {
+            path: path.to_path_buf(),
+            source,
+        };
+        match Document::read(path).map_err(failed)? {
+            Some(document) => Ok(Self(document.last_used)),
+            None => Self::from_audit_log(path)
+                .map_err(failed)?
+                .ok_or_else(|| BadUsage::Neither {
+                    path: path.to_path_buf(),
+                }),
+        }
+    }
+
+    /// Adds what another place knows.
+    pub fn merge(&mut self, other: impl IntoIterator<Item = (Arc<str>, Timestamp)>) {
+        for (id, used) in other {
+            let known = self.0.entry(id).or_insert(used);
+            *known = used.max(*known);
+        }
+    }
+
+    /// When a key was last used.
+    pub fn of(&self, id: &str) -> Option<Timestamp> {
+        self.0.get(id).copied()
+    }
+
+    /// `None` when not one line is an audit log's.
+    fn from_audit_log(path: &Path) -> io::Result<Option<Self>> {
+        let (mut usage, mut is_log) = (Self::default(), false);
+        for line in BufReader::new(File::open(path)?).split(b'\n') {
+            let line = line?;
+            let Ok(line) = serde_json::from_slice::<Line<'_>>(&line) else {
+                continue;
+            };
+            is_log = true;
+            // A key that was refused is named too, but no client.
+            if let (Some(id), Some(_)) = (line.key_id, line.client_id) {
+                usage.merge([(id.into(), line.timestamp)]);
+            }
+        }
+        Ok(is_log.then_some(usage))
+    }
+}
+
+impl IntoIterator for Usage {
+    type Item = (Arc<str>, Timestamp);
+    type IntoIter = std::collections::btree_map::IntoIter<Arc<str>, Timestamp>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// The file that instances add to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageFile(PathBuf);
+
+impl UsageFile {
+    /// A file of that name.
+    pub const fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The one that belongs to a key document in a file: `keys.json` has `keys.usage.json`.
+    pub fn beside(store: &Path) -> Self {
+        Self(store.with_extension("usage.json"))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Adds what was seen. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn add(&self, seen: Vec<(Arc<str>, Timestamp)>) -> Result<(), BadUsage> {
+        let add = || {
+            let _lock = file::lock(&self.0)?;
+            let known = match Document::read(&self.0) {
+                Ok(document) => document.unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Document::default(),
+                Err(error) => return Err(error),
+            };
+            let mut usage = Usage(known.last_used);
+            usage.merge(seen);
+            let document = Document {
+                version: VERSION,
+                last_used: latest(usage.0),
+            };
+            let bytes = serde_json::to_vec_pretty(&document)?;
+            file::replace(&self.0, &bytes)
+        };
+        add().map_err(|source| BadUsage::File {
+            path: self.0.clone(),
+            source,
+        })
+    }
+}
+
+/// Why it is not known when keys were last used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BadUsage {
+    #[error("cannot read or write when keys were last used in {}", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{} is neither a usage file nor an audit log", path.display())]
+    Neither { path: PathBuf },
+}
+
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Document {
+    version: u32,
+    last_used: BTreeMap<Arc<str>, Timestamp>,
+}
+
+impl Document {
+    /// `None` when the file holds something else.
+    fn read(path: &Path) -> io::Result<Option<Self>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
+        let document: Option<Self> = serde_json::from_slice(&bytes).ok();
+        Ok(document.filter(|document| document.version == VERSION))
+    }
+}
+
+/// What is looked at in a line of the audit log.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    timestamp: Timestamp,
+    #[serde(borrow)]
+    key_id: Option<&'a str>,
+    #[serde(borrow)]
+    client_id: Option<std::borrow::Cow<'a, str>>,
+}
+
+/// The file stays small: what was used longest ago goes first.
+fn latest(mut used: BTreeMap<Arc<str>, Timestamp>) -> BTreeMap<Arc<str>, Timestamp> {
+    if used.len() > MAX_KEYS {
+        let mut moments: Vec<Timestamp> = used.values().copied().collect();
+        moments.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(&oldest) = moments.get(MAX_KEYS) {
+            used.retain(|_, at| *at > oldest);
+        }
+    }
+    used
+}
+
+const VERSION: u32 = 1;
+const MAX_KEYS: usize = 20_000;
+const MAX_BYTES: u64 = 2 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let path = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
+            fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    #[test]
+    fn instances_that_share_a_file_forget_nothing() {
+        let folder = Folder::new();
+        let file = UsageFile::beside(&folder.0.join("keys.json"));
+        assert!(file.path().ends_with("keys.usage.json"));
+        file.add(vec![("A".into(), at(60)), ("B".into(), at(0))])
+            .unwrap();
+        file.add(vec![("B".into(), at(120)), ("A".into(), at(0))])
+            .unwrap();
+        let usage = Usage::read(file.path()).unwrap();
+        assert_eq!(usage.of("A"), Some(at(60)));
+        assert_eq!(usage.of("B"), Some(at(120)));
+        assert_eq!(usage.of("C"), None);
+    }
+
+    #[test]
+    fn the_audit_log_tells_it_as_well_and_failed_logins_do_not_count() {
+        let folder = Folder::new();
+        let log = folder.0.join("audit.jsonl");
+        let text = concat!(
+            r#"{"timestamp":"2027-01-15T08:00:00.000Z","event":"auth_success","clientId":"a","keyId":"A"}"#,
+            "\n",
+            r#"{"timestamp":"2027-01-15T08:02:00.000Z","event":"tool_call_start","clientId":"a","keyId":"A","args":{"x":[1]}}"#,
+            "\n",
+            r#"{"timestamp":"2027-01-15T08:03:00.000Z","event":"auth_failed","keyId":"A","reason":"wrong_secret"}"#,
+            "\nnot a line of it\n",
+        );
+        fs::write(&log, text).unwrap();
+        assert_eq!(Usage::read(&log).unwrap().of("A"), Some(at(120)));
+        fs::write(&log, "hello\n").unwrap();
+        assert!(matches!(Usage::read(&log), Err(BadUsage::Neither { .. })));
+    }
+
+    #[test]
+    fn the_file_stays_small_and_keeps_what_is_recent() {
+        let many = 0..i64::try_from(MAX_KEYS).unwrap() + 10;
+        let used = many.map(|n| (Arc::from(n.to_string()), at(n))).collect();
+        let kept = latest(used);
+        assert_eq!(kept.len(), MAX_KEYS);
+        assert!(!kept.contains_key("9") && kept.contains_key("10"));
+    }
+}

@@ -1,0 +1,301 @@
+//! Bearer tokens: JWTs of the issuers that the configuration trusts.
+
+mod bad;
+mod claims;
+mod compact;
+pub mod config;
+mod jwks;
+mod key;
+mod source;
+mod strict;
+mod verified;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use self::{
+    claims::{Claims, Expected},
+    config::{Issuer, ScopesCount},
+    source::Source,
+    verified::Verified,
+};
+use super::{caller::User, scopes::Scopes};
+use crate::{audit::Audit, secrets::Secret};
+
+pub use bad::BadToken;
+pub use compact::Compact;
+pub use jwks::FetchFailed;
+pub use key::UnusableKey;
+pub use source::UnusableIssuer;
+
+/// The issuers, and the tokens of theirs that were verified.
+#[derive(Default)]
+pub struct Tokens {
+    issuers: Vec<Arc<Trusted>>,
+    verified: Verified,
+}
+
+/// An issuer and its keys.
+struct Trusted {
+    config: Issuer,
+    types: Vec<String>,
+    keys: Source,
+}
+
+/// A token that was found good.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The name under `[clients]`.
+    pub client: Arc<str>,
+    /// Whom it stands for.
+    pub user: User,
+    /// What it leaves of the role.
+    pub scopes: Option<Scopes>,
+    /// The id of the key that signed it.
+    pub key_id: Option<Arc<str>>,
+    /// SHA-256 of the certificate that its holder has to prove.
+    pub certificate: Option<[u8; 32]>,
+    /// What has to stay true.
+    pub standing: TokenStanding,
+    generation: u64,
+    last_second: i64,
+}
+
+/// What has to stay true for a token to be good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenStanding {
+    issuer: Arc<str>,
+    key: [u8; 32],
+    expires: Timestamp,
+}
+
+impl TokenStanding {
+    /// When the token ends by itself.
+    pub fn expires(&self) -> Timestamp {
+        self.expires
+    }
+}
+
+impl Tokens {
+    /// Trusts the issuers of a configuration. `secrets` are what they refer to, in their order.
+    /// Keys that `before` has fetched are taken over. Fetches keys in the background, so it has to
+    /// be called within a runtime where an issuer has a JWKS.
+    ///
+    /// # Errors
+    /// The issuer whose key cannot be used.
+    pub fn new(
+        issuers: &[Issuer],
+        secrets: Vec<Option<Secret>>,
+        before: Option<&Self>,
+        audit: &Audit,
+    ) -> Result<Self, UnusableIssuer> {
+        // Said here rather than left to the features that dependencies turn on: with two providers
+        // to choose from, the library panics at the first token. A second time changes nothing.
+        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let mut trusted = Vec::with_capacity(issuers.len());
+        for (issuer, secret) in issuers.iter().zip(secrets) {
+            let kept = before.and_then(|before| before.issuer(&issuer.issuer));
+            let kept = kept.map(|trusted| &trusted.keys);
+            let keys = Source::of(issuer, secret, kept, audit)?;
+            trusted.push(Arc::new(Trusted {
+                types: issuer
+                    .types
+                    .iter()
+                    .map(|kind| compact::kind(kind))
+                    .collect(),
+                config: issuer.clone(),
+                keys,
+            }));
+        }
+        Ok(Self {
+            issuers: trusted,
+            verified: Verified::default(),
+        })
+    }
+
+    /// Whether any issuer is configured.
+    pub fn are_accepted(&self) -> bool {
+        !self.issuers.is_empty()
+    }
+
+    /// The issuers that clients can find a login at.
+    pub fn authorization_servers(&self) -> Vec<Arc<str>> {
+        let issuers = self.issuers.iter().map(|trusted| &trusted.config.issuer);
+        issuers
+            .filter(|issuer| issuer.starts_with("https://") || issuer.starts_with("http://"))
+            .cloned()
+            .collect()
+    }
+
+    /// Whether scopes say anything to any issuer's tokens.
+    pub fn have_scopes(&self) -> bool {
+        let mut issuers = self.issuers.iter();
+        issuers.any(|trusted| trusted.config.scopes != ScopesCount::Never)
+    }
+
+    /// Scopes that an issuer asks of every token.
+    pub fn required_scopes(&self) -> Vec<Box<str>> {
+        let issuers = self.issuers.iter();
+        let mut scopes: Vec<_> = issuers
+            .flat_map(|trusted| trusted.config.required_scopes.iter().cloned())
+            .collect();
+        scopes.sort();
+        scopes.dedup();
+        scopes
+    }
+
+    /// Has all key sets fetched again soon.
+    pub fn refresh(&self) {
+        for trusted in &self.issuers {
+            if let Some(jwks) = trusted.keys.fetched() {
+                jwks.refresh();
+            }
+        }
+    }
+
+    /// Fetches each key set once and says how many keys it has, by issuer.
+    pub async fn reach(&self) -> Vec<(Arc<str>, Result<usize, FetchFailed>)> {
+        let mut reached = Vec::new();
+        for trusted in &self.issuers {
+            if let Some(jwks) = trusted.keys.fetched() {
+                reached.push((trusted.config.issuer.clone(), jwks.reach().await));
+            }
+        }
+        reached
+    }
+
+    /// Whose token it is.
+    ///
+    /// # Errors
+    /// Whatever is wrong with it.
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Token>, BadToken> {
+        if !self.are_accepted() {
+            return Err(BadToken::NotConfigured);
+        }
+        let print = Sha256::digest(token.as_bytes()).into();
+        if let Some(token) = self.verified.get(&print)
+            && self.is_current(&token, now)
+        {
+            return Ok(token);
+        }
+        let compact = Compact::parse(token)?;
+        let issuer = claims::text(&compact.claims, "iss").ok_or(BadToken::Issuer)?;
+        let trusted = self.issuer(issuer).ok_or(BadToken::Issuer)?;
+        let token = Arc::new(trusted.verify(&compact, now).await?);
+        self.verified.put(print, token.clone());
+        Ok(token)
+    }
+
+    /// Whether what was true of a token still is.
+    ///
+    /// # Errors
+    /// What has changed.
+    pub fn still_good(&self, token: &TokenStanding, now: Timestamp) -> Result<(), BadToken> {
+        if now >= token.expires {
+            return Err(BadToken::Expired);
+        }
+        let trusted = self.issuer(&token.issuer).ok_or(BadToken::Issuer)?;
+        match trusted.keys.holds(&token.key) {
+            true => Ok(()),
+            false => Err(BadToken::UnknownKey),
+        }
+    }
+
+    fn is_current(&self, token: &Token, now: Timestamp) -> bool {
+        let issuer = self.issuer(&token.standing.issuer);
+        let generation = issuer.and_then(|trusted| trusted.keys.generation());
+        generation == Some(token.generation) && now.as_second() < token.last_second
+    }
+
+    fn issuer(&self, name: &str) -> Option<&Arc<Trusted>> {
+        let mut issuers = self.issuers.iter();
+        issuers.find(|trusted| *trusted.config.issuer == *name)
+    }
+}
+
+impl Trusted {
+    async fn verify(&self, token: &Compact<'_>, now: Timestamp) -> Result<Token, BadToken> {
+        let config = &self.config;
+        if !config.algorithms().contains(&token.algorithm) {
+            return Err(BadToken::Algorithm);
+        }
+        if !self.types.contains(&token.kind) {
+            return Err(BadToken::Type);
+        }
+        let (key, generation) = self.keys.find(token).await?;
+        if !key.signed(token.signed, token.signature, token.algorithm) {
+            return Err(BadToken::Signature);
+        }
+        let expected = Expected {
+            audiences: config.audience.list(),
+            leeway: config.leeway.duration(),
+            max_lifetime: config.max_lifetime.duration(),
+        };
+        let claims = claims::read(&token.claims, &expected, now.as_second())?;
+        let expires = Timestamp::from_second(claims.expires).map_err(|_| BadToken::Expiry)?;
+        let leeway = i64::try_from(expected.leeway.as_secs()).unwrap_or(0);
+        Ok(Token {
+            client: self.client(&claims)?,
+            scopes: self.scopes(&claims)?,
+            user: User {
+                issuer: config.issuer.clone(),
+                subject: claims.subject,
+            },
+            key_id: key.id.clone(),
+            certificate: claims.certificate,
+            standing: TokenStanding {
+                issuer: config.issuer.clone(),
+                key: key.print,
+                expires,
+            },
+            generation,
+            last_second: claims.expires + leeway,
+        })
+    }
+
+    fn client(&self, claims: &Claims<'_>) -> Result<Arc<str>, BadToken> {
+        let mapped = claims.client.and_then(|id| self.config.clients.get(id));
+        let client = mapped.cloned().or_else(|| self.config.default_client());
+        client.ok_or(BadToken::UnknownClient)
+    }
+
+    fn scopes(&self, claims: &Claims<'_>) -> Result<Option<Scopes>, BadToken> {
+        let words = claims.scopes.as_deref();
+        let has = |wanted: &str| words.is_some_and(|words| words.contains(&wanted));
+        if !self.config.required_scopes.iter().all(|scope| has(scope)) {
+            return Err(BadToken::ScopeMissing);
+        }
+        let ours = || Scopes::of(words.unwrap_or_default().iter().copied());
+        Ok(match (self.config.scopes, words) {
+            (ScopesCount::Never, _) | (ScopesCount::WhenPresent, None) => None,
+            (ScopesCount::Always, _) | (ScopesCount::WhenPresent, Some(_)) => Some(ours()),
+        })
+    }
+}
+
+#[cfg(test)]
+impl Token {
+    /// Any token.
+    pub(crate) fn sample() -> Self {
+        let issuer: Arc<str> = "https://login.example.com/".into();
+        Self {
+            client: "agent".into(),
+            user: User {
+                issuer: issuer.clone(),
+                subject: "u".into(),
+            },
+            scopes: None,
+            key_id: None,
+            certificate: None,
+            standing: TokenStanding {
+                issuer,
+                key: [0; 32],
+                expires: Timestamp::MAX,
+            },
+            generation: 0,
+            last_second: i64::MAX,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What a token says, once its signature is known to be right.
+
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+
+use super::BadToken;
+
+/// What is asked of the claims of one issuer.
+pub(super) struct Expected<'a> {
+    pub(super) audiences: &'a [Box<str>],
+    pub(super) leeway: Duration,
+    pub(super) max_lifetime: Duration,
+}
+
+/// The claims that count.
+#[derive(Debug)]
+pub(super) struct Claims<'a> {
+    pub(super) subject: Arc<str>,
+    /// Seconds since the epoch.
+    pub(super) expires: i64,
+    /// `client_id` (RFC 9068), or else `azp`.
+    pub(super) client: Option<&'a str>,
+    /// The words of `scope`, `scp` and `permissions` together; none without any of them.
+    pub(super) scopes: Option<Vec<&'a str>>,
+    /// SHA-256 of the certificate that the token is bound to (RFC 8705, section 3.1).
+    pub(super) certificate: Option<[u8; 32]>,
+}
+
+/// Reads and checks the claims at `now`, in seconds since the epoch. That the token has expired is
+/// said only of one that would be good otherwise.
+pub(super) fn read<'a>(
+    claims: &'a Map<String, Value>,
+    expected: &Expected<'_>,
+    now: i64,
+) -> Result<Claims<'a>, BadToken> {
+    let leeway = seconds(expected.leeway);
+    let expires = date(claims, "exp")
+        .and_then(|at| at.ok_or(()))
+        .map_err(|()| BadToken::Expiry)?;
+    let issued = date(claims, "iat")
+        .and_then(|at| at.ok_or(()))
+        .map_err(|()| BadToken::IssuedAt)?;
+    let from = date(claims, "nbf").map_err(|()| BadToken::NotYetValid)?;
+    let subject = subject(claims)?;
+    if !audience(claims, expected.audiences) {
+        return Err(BadToken::Audience);
+    }
+    if issued > now + leeway {
+        return Err(BadToken::IssuedInFuture);
+    }
+    if from.is_some_and(|from| from > now + leeway) {
+        return Err(BadToken::NotYetValid);
+    }
+    if expires <= issued || expires - issued > seconds(expected.max_lifetime) {
+        return Err(BadToken::Lifetime);
+    }
+    let read = Claims {
+        subject,
+        expires,
+        client: text(claims, "client_id").or_else(|| text(claims, "azp")),
+        scopes: scopes(claims)?,
+        certificate: certificate(claims)?,
+    };
+    if now >= expires + leeway {
+        return Err(BadToken::Expired);
+    }
+    Ok(read)
+}
+
+pub(super) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    claims.get(name)?.as_str()
+}
+
+/// Whole seconds within the calendar; a text or a fraction is no date.
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, ()> {
+    match claims.get(name) {
+        None => Ok(None),
+        Some(value) => match value.as_i64() {
+            Some(at @ 0..=END_OF_CALENDAR) => Ok(Some(at)),
+            _ => Err(()),
+        },
+    }
+}
+
+fn subject(claims: &Map<String, Value>) -> Result<Arc<str>, BadToken> {
+    let subject = text(claims, "sub").ok_or(BadToken::Subject)?;
+    let sound = !subject.is_empty()
+        && subject.len() <= MAX_SUBJECT
+        && !subject.chars().any(char::is_control);
+    if sound {
+        Ok(subject.into())
+    } else {
+        Err(BadToken::Subject)
+    }
+}
+
+fn audience(claims: &Map<String, Value>, expected: &[Box<str>]) -> bool {
+    let ours = |value: &Value| {
+        let audience = value.as_str();
+        audience.is_some_and(|audience| expected.iter().any(|ours| **ours == *audience))
+    };
+    match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().all(Value::is_string) && list.iter().any(ours),
+        Some(value) => ours(value),
+        None => false,
+    }
+}
+
+/// Words in one text, or in a list: issuers differ.
+fn scopes(claims: &Map<String, Value>) -> Result<Option<Vec<&str>>, BadToken> {
+    let mut found = None::<Vec<&str>>;
+    for name in ["scope", "scp", "permissions"] {
+        let words = match claims.get(name) {
+            None => continue,
+            Some(Value::String(text)) => text.split(' ').filter(|word| !word.is_empty()).collect(),
+            Some(Value::Array(list)) => {
+                let words: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+                words.ok_or(BadToken::Scope)?
+            }
+            Some(_) => return Err(BadToken::Scope),
+        };
+        found.get_or_insert_default().extend(words);
+    }
+    Ok(found)
+}
+
+/// A token that is bound to something which cannot be checked here is not a bearer token.
+fn certificate(claims: &Map<String, Value>) -> Result<Option<[u8; 32]>, BadToken> {
+    let Some(confirmation) = claims.get("cnf") else {
+        return Ok(None);
+    };
+    let members = confirmation.as_object().ok_or(BadToken::Binding)?;
+    let thumbprint = members.get("x5t#S256").and_then(Value::as_str);
+    let bytes = thumbprint.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let bytes = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    match (members.len(), bytes) {
+        (1, Some(bytes)) => Ok(Some(bytes)),
+        _ => Err(BadToken::Binding),
+    }
+}
+
+fn seconds(span: Duration) -> i64 {
+    i64::try_from(span.as_secs()).unwrap_or(END_OF_CALENDAR)
+}
+
+/// The last second of the year 9999.
+const END_OF_CALENDAR: i64 = 253_402_300_799;
+/// Characters of a subject (OpenID Connect Core, section 2).
+const MAX_SUBJECT: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const NOW: i64 = 1_800_000_000;
+
+    fn check(change: Value) -> Result<(i64, Option<usize>), BadToken> {
+        let mut claims = json!({
+            "iss": "i", "sub": "s", "aud": "a", "iat": NOW - 10, "exp": NOW + 600,
+        });
+        for (name, value) in change.as_object().unwrap() {
+            match value {
+                Value::Null => claims.as_object_mut().unwrap().remove(name),
+                value => claims
+                    .as_object_mut()
+                    .unwrap()
+                    .insert(name.clone(), value.clone()),
+            };
+        }
+        let expected = Expected {
+            audiences: &["a".into(), "b".into()],
+            leeway: Duration::from_secs(30),
+            max_lifetime: Duration::from_secs(3600),
+        };
+        let claims = claims.as_object().unwrap().clone();
+        let read = read(&claims, &expected, NOW)?;
+        Ok((read.expires, read.scopes.map(|words| words.len())))
+    }
+
+    #[test]
+    fn a_good_token_is_read() {
+        assert_eq!(check(json!({})), Ok((NOW + 600, None)));
+        assert_eq!(check(json!({ "aud": ["x", "b"] })), Ok((NOW + 600, None)));
+        assert_eq!(
+            check(json!({ "scope": " crm:read  x ", "permissions": ["y"] })),
+            Ok((NOW + 600, Some(3)))
+        );
+        assert!(check(json!({ "scope": "" })).is_ok_and(|(_, words)| words == Some(0)));
+    }
+
+    #[test]
+    fn dates_are_whole_seconds_within_bounds() {
+        for (claim, value, bad) in [
+            ("exp", json!(null), BadToken::Expiry),
+            ("exp", json!("1800000600"), BadToken::Expiry),
+            ("exp", json!(1_800_000_600.5), BadToken::Expiry),
+            ("exp", json!(-1), BadToken::Expiry),
+            ("exp", json!(u64::MAX), BadToken::Expiry),
+            ("exp", json!(true), BadToken::Expiry),
+            ("iat", json!(null), BadToken::IssuedAt),
+            ("iat", json!("now"), BadToken::IssuedAt),
+            ("nbf", json!("now"), BadToken::NotYetValid),
+            ("nbf", json!(NOW + 31), BadToken::NotYetValid),
+            ("iat", json!(NOW + 31), BadToken::IssuedInFuture),
+            ("exp", json!(NOW + 3600), BadToken::Lifetime),
+            ("exp", json!(NOW - 10), BadToken::Lifetime),
+        ] {
+            assert_eq!(
+                check(json!({ claim: value })).unwrap_err(),
+                bad,
+                "{claim} {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_leeway_holds_on_both_sides() {
+        assert!(check(json!({ "iat": NOW + 30, "nbf": NOW + 30 })).is_ok());
+        let expired = |ago: i64| check(json!({ "iat": NOW - 100, "exp": NOW - ago }));
+        assert!(expired(29).is_ok());
+        assert_eq!(expired(30), Err(BadToken::Expired));
+    }
+
+    #[test]
+    fn what_is_for_somebody_else_is_refused() {
+        for (claims, bad) in [
+            (json!({ "aud": null }), BadToken::Audience),
+            (json!({ "aud": "A" }), BadToken::Audience),
+            (json!({ "aud": [] }), BadToken::Audience),
+            (json!({ "aud": ["a", 1] }), BadToken::Audience),
+            (json!({ "sub": null }), BadToken::Subject),
+            (json!({ "sub": "" }), BadToken::Subject),
+            (json!({ "sub": 7 }), BadToken::Subject),
+            (json!({ "sub": "a\nb" }), BadToken::Subject),
+            (json!({ "scope": 1 }), BadToken::Scope),
+            (json!({ "permissions": [1] }), BadToken::Scope),
+            (json!({ "cnf": { "jkt": "x" } }), BadToken::Binding),
+            (json!({ "cnf": { "x5t#S256": "x" } }), BadToken::Binding),
+            (json!({ "cnf": "x" }), BadToken::Binding),
+        ] {
+            assert_eq!(check(claims.clone()).unwrap_err(), bad, "{claims}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! For how long a caller is believed: a stream is as trusted as the credential that opened it.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+
+use super::{Caller, Gate, authenticator::Lapse};
+
+/// A caller, and who can say whether it still is one.
+#[derive(Clone)]
+pub struct Lease {
+    gate: Gate,
+    caller: Arc<Caller>,
+}
+
+impl Lease {
+    pub(super) fn new(gate: Gate, caller: Arc<Caller>) -> Self {
+        Self { gate, caller }
+    }
+
+    /// Waits until what proved the caller no longer does, and says why.
+    pub async fn lapsed(self) -> Lapse {
+        loop {
+            let now = Timestamp::now();
+            if let Err(lapse) = self.gate.authenticator.still_good(&self.caller, now) {
+                return lapse;
+            }
+            tokio::time::sleep(self.next_look(now)).await;
+        }
+    }
+
+    /// The challenge of a token whose scopes do not reach.
+    pub fn scope_challenge(&self, headers: &HeaderMap, scope: &str) -> HeaderValue {
+        self.gate.discovery().scope_challenge(headers, scope)
+    }
+
+    fn next_look(&self, now: Timestamp) -> Duration {
+        let left = self.caller.token_ends().map(|end| end.duration_since(now));
+        let left = left.and_then(|left| Duration::try_from(left).ok());
+        left.map_or(LOOK, |left| left.min(LOOK))
+    }
+}
+
+/// How often it is asked. What a reload changed counts on open streams within this.
+const LOOK: Duration = Duration::from_secs(1);

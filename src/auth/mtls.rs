@@ -1,0 +1,297 @@
+//! Client certificates: who it is that one names, and whether it is still to be trusted.
+
+mod names;
+mod refused;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use serde::Deserialize;
+
+use crate::listen::{ClientCertificate, Trust, Untrusted};
+
+use names::Names;
+pub use refused::record_refused;
+
+/// `[auth.mtls]`
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What of a certificate names the client.
+    pub identity: Identity,
+}
+
+/// What of a certificate names the client. Never both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Its one URI among the subject alternative names, such as `spiffe://example.com/agent`.
+    UriSan,
+    /// Its one common name; a certificate that has a URI as well is refused.
+    Cn,
+}
+
+/// Which client each name belongs to: `[clients.NAME] certificate`.
+pub type CertificateNames = HashMap<Box<str>, Arc<str>>;
+
+/// Tells clients by their certificates.
+pub struct Mtls {
+    trust: Arc<Trust>,
+    identity: Identity,
+    clients: ArcSwap<CertificateNames>,
+    vetted: Mutex<HashMap<[u8; 32], Vetted>>,
+}
+
+/// A certificate that was trusted a moment ago.
+#[derive(Clone)]
+struct Vetted {
+    generation: u64,
+    at: Instant,
+    names: Arc<Names>,
+}
+
+/// Whom a certificate names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identified {
+    /// The name under `[clients]`.
+    pub client: Arc<str>,
+    /// The beginning of the certificate's SHA-256: which one it was, for the log.
+    pub fingerprint: Arc<str>,
+}
+
+/// Why a certificate is not accepted. For logs only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BadCertificate {
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    #[error("the certificate's key is not for signing")]
+    KeyUsage,
+    #[error("the certificate names nobody in the way that is configured")]
+    NoName,
+    #[error("the certificate names more than one")]
+    SeveralNames,
+    #[error("the certificate's two names disagree")]
+    NamesDisagree,
+    #[error("no client has this certificate's name")]
+    UnknownName,
+}
+
+impl BadCertificate {
+    /// As the audit log has it.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Untrusted(why) => why.reason(),
+            Self::KeyUsage => "wrong_key_usage",
+            Self::NoName => "no_certificate_name",
+            Self::SeveralNames => "several_certificate_names",
+            Self::NamesDisagree => "certificate_names_disagree",
+            Self::UnknownName => "unknown_certificate_name",
+        }
+    }
+}
+
+impl Mtls {
+    /// Trust is shared with the handshakes.
+    pub fn new(trust: Arc<Trust>, config: Config, clients: CertificateNames) -> Self {
+        Self {
+            trust,
+            identity: config.identity,
+            clients: ArcSwap::from_pointee(clients),
+            vetted: Mutex::default(),
+        }
+    }
+
+    /// Takes other clients from now on.
+    pub fn reload(&self, clients: CertificateNames) {
+        self.clients.store(Arc::new(clients));
+    }
+
+    /// Whose certificate it is. It is verified against the CA and the revocation lists of this
+    /// moment, whatever the handshake found: the connection may be older than they are.
+    ///
+    /// # Errors
+    /// Why it names nobody who may come in.
+    pub fn identify(&self, certificate: &ClientCertificate) -> Result<Identified, BadCertificate> {
+        let names = self.vetted(certificate)?;
+        let name = names.one(self.identity)?;
+        let clients = self.clients.load();
+        let client = clients.get(name).ok_or(BadCertificate::UnknownName)?;
+        if names.contradict(client, &clients) {
+            return Err(BadCertificate::NamesDisagree);
+        }
+        Ok(Identified {
+            client: client.clone(),
+            fingerprint: fingerprint(&certificate.sha256),
+        })
+    }
+
+    /// Whether the certificate would be accepted now, for streams that outlive their request.
+    pub fn still_good(&self, certificate: &ClientCertificate) -> bool {
+        self.identify(certificate).is_ok()
+    }
+
+    fn vetted(&self, certificate: &ClientCertificate) -> Result<Arc<Names>, BadCertificate> {
+        let generation = self.trust.generation();
+        let fresh =
+            |seen: &&Vetted| seen.generation == generation && seen.at.elapsed() < TRUSTED_FOR;
+        if let Some(seen) = self.lock().get(&certificate.sha256).filter(fresh) {
+            return Ok(seen.names.clone());
+        }
+        self.trust.verify(certificate)?;
+        let names = Arc::new(Names::of(&certificate.leaf)?);
+        let mut vetted = self.lock();
+        if vetted.len() >= MAX_VETTED {
+            vetted.clear();
+        }
+        let seen = Vetted {
+            generation,
+            at: Instant::now(),
+            names: names.clone(),
+        };
+        vetted.insert(certificate.sha256, seen);
+        Ok(names)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Vetted>> {
+        self.vetted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn fingerprint(sha256: &[u8; 32]) -> Arc<str> {
+    let hex: String = sha256.iter().take(8).map(|b| format!("{b:02x}")).collect();
+    hex.into()
+}
+
+/// For this long an unchanged trust need not be asked again; certificates and lists expire in the
+/// meantime at most this much too late.
+const TRUSTED_FOR: Duration = Duration::from_secs(3);
+/// Certificates that are remembered.
+const MAX_VETTED: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use jiff::Timestamp;
+    use rcgen::{
+        BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
+        IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    };
+    use sha2::{Digest as _, Sha256};
+
+    use super::*;
+    use crate::listen::{Tls, tls};
+
+    const URI: &str = "spiffe://example.com/agent";
+
+    struct Fixture {
+        folder: PathBuf,
+        ca: CertifiedIssuer<'static, KeyPair>,
+        tls: Tls,
+        mtls: Mtls,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
+            fs::create_dir(&folder).unwrap();
+            let mut params = CertificateParams::default();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+            fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
+            fs::write(folder.join("crl.pem"), crl(&ca, &[])).unwrap();
+            let config: tls::Config = toml::from_str(
+                "client_ca = 'ca.pem'\nclient_crl = 'crl.pem'\nclient_auth = 'off'\n\
+                 forwarded_client_cert = true\nhandshake_timeout = '5s'",
+            )
+            .unwrap();
+            let tls = Tls::load(&config, &folder, Timestamp::now()).unwrap();
+            let config = Config {
+                identity: Identity::UriSan,
+            };
+            let clients = CertificateNames::from([(URI.into(), "agent".into())]);
+            let mtls = Mtls::new(tls.trust().unwrap().clone(), config, clients);
+            Self {
+                folder,
+                ca,
+                tls,
+                mtls,
+            }
+        }
+
+        fn certificate(&self, serial: u64) -> ClientCertificate {
+            let mut params = CertificateParams::default();
+            params.serial_number = Some(SerialNumber::from(serial));
+            params.subject_alt_names = vec![SanType::URI(URI.try_into().unwrap())];
+            let key = KeyPair::generate().unwrap();
+            let leaf = params.signed_by(&key, &self.ca).unwrap().der().clone();
+            ClientCertificate {
+                sha256: Sha256::digest(&leaf).into(),
+                leaf,
+                intermediates: Vec::new(),
+            }
+        }
+    }
+
+    impl Drop for Fixture {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.folder);
+        }
+    }
+
+    fn crl(ca: &CertifiedIssuer<'static, KeyPair>, revoked: &[u64]) -> String {
+        let revoked_certs = revoked.iter().map(|&serial| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2021, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(2090, 1, 1),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked_certs.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(ca).unwrap().pem().unwrap()
+    }
+
+    #[test]
+    fn a_certificate_that_was_good_is_so_no_longer_once_it_is_revoked() {
+        let it = Fixture::new();
+        let (one, other) = (it.certificate(7), it.certificate(8));
+        let identified = it.mtls.identify(&one).unwrap();
+        assert_eq!(&*identified.client, "agent");
+        assert!(it.mtls.still_good(&one) && it.mtls.still_good(&other));
+        fs::write(it.folder.join("crl.pem"), crl(&it.ca, &[7])).unwrap();
+        assert!(it.tls.reload(Timestamp::now()).unwrap().is_ok());
+        assert_eq!(
+            it.mtls.identify(&one),
+            Err(BadCertificate::Untrusted(Untrusted::Revoked))
+        );
+        assert!(!it.mtls.still_good(&one) && it.mtls.still_good(&other));
+        // A list that cannot be read takes nothing back and clears nobody.
+        fs::write(it.folder.join("crl.pem"), "nonsense").unwrap();
+        assert!(it.tls.reload(Timestamp::now()).unwrap().is_err());
+        assert!(it.tls.reload(Timestamp::now()).is_none(), "told once");
+        assert!(!it.mtls.still_good(&one) && it.mtls.still_good(&other));
+    }
+
+    #[test]
+    fn a_client_that_is_taken_out_is_out_at_once() {
+        let it = Fixture::new();
+        let certificate = it.certificate(7);
+        assert!(it.mtls.still_good(&certificate));
+        it.mtls.reload(CertificateNames::new());
+        assert_eq!(
+            it.mtls.identify(&certificate),
+            Err(BadCertificate::UnknownName)
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! Certificates that the listener refuses never become a request; they are counted and recorded
+//! like any other failed login.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::super::{AuthFailure, Authenticator, FailureKind};
+use crate::{
+    audit::{Audit, Event, Kind},
+    listen::RefusedCertificate,
+};
+
+/// Records until nobody is left who could refuse one.
+pub async fn record_refused(
+    authenticator: Arc<Authenticator>,
+    audit: Audit,
+    mut refused: mpsc::Receiver<RefusedCertificate>,
+) {
+    while let Some(RefusedCertificate { ip, why }) = refused.recv().await {
+        let failure = AuthFailure::new(FailureKind::InvalidCertificate, why.reason());
+        let failure = authenticator.count(failure, ip);
+        let event = match failure.kind {
+            FailureKind::TooManyFailures { first: false, .. } => continue,
+            FailureKind::TooManyFailures { retry_after, .. } => Event {
+                policy: Some("failed_logins".into()),
+                retry_after_seconds: Some(retry_after.as_secs() + 1),
+                ..Event::new(Kind::RateLimitExceeded)
+            },
+            _ => Event {
+                reason: Some(failure.reason.into()),
+                ..Event::new(Kind::AuthFailed)
+            },
+        };
+        let event = Event {
+            ip: Some(ip),
+            auth_method: Some("mtls"),
+            ..event
+        };
+        audit.record(event).await;
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether every value of a message can be read. A text can be well-formed JSON and still hold what
+//! has no value: half of a surrogate pair, or a number beyond all bounds.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, MapAccess, SeqAccess, Visitor},
+};
+
+/// A value that was read to its end and not kept.
+pub(super) struct Readable;
+
+impl<'de> Deserialize<'de> for Readable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Readable {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
+        while entries.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_readable(text: &str) -> bool {
+        serde_json::from_str::<Readable>(text).is_ok()
+    }
+
+    #[test]
+    fn what_has_no_value_is_not_readable() {
+        for text in [
+            r#"{"a":"\ud83d"}"#,
+            r#"{"\udc00":1}"#,
+            "[1e999]",
+            "[-1e999]",
+        ] {
+            assert!(!is_readable(text), "{text}");
+        }
+        assert!(is_readable(
+            r#"{"a":["\ud83d\ude00",1e-999,null,true,-1,{}]}"#
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn it_reads_what_the_protocol_library_can_read(text in r#"[\[{"a\\ud80-9e:,.\]}]{1,40}"#) {
+            let theirs = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+            prop_assert_eq!(is_readable(&text), theirs);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One connection: its handshake, its requests, and how it ends.
+
+use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use http::{HeaderValue, Version, header};
+use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::mpsc,
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
+
+use super::{
+    ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
+    tls::TrustChanges,
+    watch::{Guarded, Watch, Watched},
+};
+
+/// A client certificate that was refused in the handshake, or later, when it was not trusted any
+/// more.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedCertificate {
+    /// The connection's address.
+    pub ip: IpAddr,
+    /// Why.
+    pub why: Untrusted,
+}
+
+pub(super) struct Server {
+    router: Router,
+    drain: Drain,
+    head: Duration,
+    idle: Duration,
+    write: Duration,
+    handshake: Duration,
+    tls: Arc<Tls>,
+    refused: mpsc::Sender<RefusedCertificate>,
+    http: auto::Builder<TokioExecutor>,
+}
+
+impl Server {
+    pub(super) fn new(router: Router, config: &Config, front: Front, drain: Drain) -> Self {
+        Self {
+            router,
+            drain,
+            head: config.header_timeout.duration(),
+            idle: config.idle_timeout.duration(),
+            write: config.write_timeout.duration(),
+            handshake: config.tls.handshake_timeout.duration(),
+            tls: front.tls,
+            refused: front.refused,
+            http: http(config),
+        }
+    }
+
+    pub(super) async fn connection(&self, socket: TcpStream, ip: IpAddr) {
+        // Without it an answer on a stream waits 40 ms for the peer's delayed acknowledgement.
+        if socket.set_nodelay(true).is_err() {
+            return;
+        }
+        let watch = Watch::new(self.head, self.idle, self.write);
+        let watched = Watched {
+            socket,
+            watch: watch.clone(),
+        };
+        let Some(server) = self.tls.server() else {
+            let peer = Connection::new(ip, None);
+            return self.requests(watched, &watch, peer).await;
+        };
+        // Asked for before the handshake, so that no change falls between the two.
+        let changes = self.tls.trust().map(|trust| trust.changes());
+        let handshake = TlsAcceptor::from(server).accept(watched);
+        let stream = match tokio::time::timeout(self.handshake, handshake).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return self.handshake_failed(&error, ip).await,
+            Err(_) => return tracing::debug!(%ip, "a TLS handshake took too long"),
+        };
+        watch.restart();
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        let chain = chain
+            .iter()
+            .map(|certificate| certificate.clone().into_owned());
+        let certificate = ClientCertificate::new(chain.collect()).map(Arc::new);
+        let peer = Connection::new(ip, certificate.clone());
+        tokio::select! {
+            () = self.requests(stream, &watch, peer) => {}
+            why = distrusted(certificate, changes) => self.refuse(why, ip).await,
+        }
+    }
+
+    async fn handshake_failed(&self, error: &std::io::Error, ip: IpAddr) {
+        tracing::debug!(%ip, %error, "a TLS handshake failed");
+        if let Some(why) = Untrusted::of_handshake(error) {
+            self.refuse(why, ip).await;
+        }
+    }
+
+    async fn refuse(&self, why: Untrusted, ip: IpAddr) {
+        // Gone only when nobody records any more: at the very end.
+        let _ = self.refused.send(RefusedCertificate { ip, why }).await;
+    }
+
+    async fn requests<IO>(&self, io: IO, watch: &Arc<Watch>, peer: Connection)
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = Arc::new(peer);
+        let service = service_fn(|request: Request<Incoming>| {
+            let version = request.version();
+            let in_request = watch.request(version == Version::HTTP_2);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer.clone());
+            let (router, drain) = (self.router.clone(), self.drain.clone());
+            async move {
+                let answering = drain.call();
+                let mut response = match router.oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                // HTTP/2 says it with GOAWAY.
+                if drain.has_begun() && version < Version::HTTP_2 {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                let endless = response.extensions().get::<Endless>().is_some();
+                let answering = (!endless).then_some(answering);
+                let guarded = response.map(|body| Guarded::new(body, in_request, answering));
+                Ok::<Response<Guarded<Body>>, Infallible>(guarded)
+            }
+        });
+        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            () = watch.expired() => {}
+            () = self.drain.requests().cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                watch.hurry(LAST_HEAD);
+                tokio::select! {
+                    _ = connection => {}
+                    () = watch.expired() => {}
+                }
+            }
+        }
+    }
+}
+
+/// Returns when the CA or the revocation lists have changed and the certificate is not trusted any
+/// more: an open connection gets no further than a new one.
+async fn distrusted(
+    certificate: Option<Arc<ClientCertificate>>,
+    changes: Option<TrustChanges>,
+) -> Untrusted {
+    let (Some(certificate), Some(mut changes)) = (certificate, changes) else {
+        return std::future::pending().await;
+    };
+    loop {
+        let trust = changes.next().await;
+        if let Err(why) = trust.verify(&certificate) {
+            return why;
+        }
+    }
+}
+
+fn http(config: &Config) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        // The watch's own deadline for a head is shorter; this one backs it up.
+        .header_read_timeout(config.idle_timeout.duration())
+        .max_buf_size(MAX_HEAD)
+        .max_headers(MAX_HEADERS);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
+        .max_pending_accept_reset_streams(Some(MAX_RESETS))
+        .max_local_error_reset_streams(Some(MAX_RESETS))
+        .keep_alive_interval(config.idle_timeout.duration());
+    http
+}
+
+/// For the head of a request that has begun to come in when no more are taken.
+const LAST_HEAD: Duration = Duration::from_secs(1);
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 << 10;
+const MAX_HEADERS: usize = 64;
+/// Concurrent requests of one HTTP/2 connection.
+const MAX_STREAMS: u32 = 128;
+/// Streams that a peer opens and resets, or makes us reset, before its connection ends.
+const MAX_RESETS: usize = 32;

@@ -1,0 +1,193 @@
+//! What a load balancer says about the client behind it. Believed from trusted proxies only, and
+//! removed from every request once it is read, so that nobody further in can believe it.
+
+use std::{net::IpAddr, sync::Arc};
+
+use http::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+use percent_encoding::percent_decode;
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::ClientCertificate;
+
+/// Whose word is believed, and about what.
+#[derive(Clone, Debug)]
+pub struct Proxies {
+    trusted: Arc<[IpNet]>,
+    certificates: bool,
+}
+
+impl Proxies {
+    pub(super) fn new(trusted: Vec<IpNet>, certificates: bool) -> Self {
+        Self {
+            trusted: trusted.into(),
+            certificates,
+        }
+    }
+
+    /// Whether `ip` is one of them.
+    pub(super) fn trust(&self, ip: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&ip))
+    }
+
+    /// The right-most address of `X-Forwarded-For` that is not a trusted proxy's own, if the peer
+    /// is one.
+    pub(super) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        if !self.trust(peer) {
+            return peer;
+        }
+        let mut outermost = peer;
+        let values: Vec<&str> = headers
+            .get_all(FORWARDED_FOR)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        let hops = values.iter().rev().flat_map(|value| value.rsplit(','));
+        for hop in hops.take(MAX_HOPS) {
+            let Ok(ip) = hop.trim().parse::<IpAddr>() else {
+                break;
+            };
+            outermost = ip.to_canonical();
+            if !self.trust(outermost) {
+                break;
+            }
+        }
+        outermost
+    }
+
+    /// The certificate that a trusted proxy has seen. Whether to trust it is decided elsewhere, as
+    /// for one that came by our own handshake. What cannot be read, or comes more than once,
+    /// becomes a certificate that nobody trusts.
+    pub(super) fn certificate(
+        &self,
+        peer: IpAddr,
+        headers: &HeaderMap,
+    ) -> Option<ClientCertificate> {
+        if !self.certificates || !self.trust(peer) {
+            return None;
+        }
+        let mut values = CERTIFICATE.iter().flat_map(|name| headers.get_all(*name));
+        let value = values.next()?;
+        let chain = values.next().is_none().then(|| chain(value.as_bytes()));
+        Some(
+            chain
+                .flatten()
+                .and_then(ClientCertificate::new)
+                .unwrap_or_else(ClientCertificate::unreadable),
+        )
+    }
+}
+
+/// Removes everything that a proxy, or somebody who poses as one, says about the client.
+pub(super) fn strip(headers: &mut HeaderMap) {
+    let said: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let name = name.as_str();
+            name == "forwarded" || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        })
+        .cloned()
+        .collect();
+    for name in said {
+        headers.remove(name);
+    }
+}
+
+/// URL-encoded PEM, the leaf first. A plus sign stands for itself.
+fn chain(value: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    let pem: Vec<u8> = percent_decode(value).collect();
+    let chain = CertificateDer::pem_slice_iter(&pem)
+        .take(MAX_CHAIN + 1)
+        .collect::<Result<Vec<_>, _>>()
+        .ok()?;
+    (1..=MAX_CHAIN).contains(&chain.len()).then_some(chain)
+}
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
+/// The whole chain, where the load balancer passes it through; the leaf, where it verifies.
+const CERTIFICATE: [&str; 2] = ["x-amzn-mtls-clientcert", "x-amzn-mtls-clientcert-leaf"];
+const PREFIXES: [&str; 2] = ["x-forwarded-", "x-amzn-mtls-"];
+const MAX_HOPS: usize = 16;
+const MAX_CHAIN: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PROXY: &str = "10.1.1.1";
+    const STRANGER: &str = "192.0.2.1";
+
+    fn proxies() -> Proxies {
+        Proxies::new(vec!["10.0.0.0/8".parse().unwrap()], true)
+    }
+
+    fn ip(peer: &str, forwarded: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", HeaderValue::from_str(forwarded).unwrap());
+        proxies()
+            .client_ip(peer.parse().unwrap(), &headers)
+            .to_string()
+    }
+
+    fn certificate(peer: &str, headers: &HeaderMap) -> Option<ClientCertificate> {
+        proxies().certificate(peer.parse().unwrap(), headers)
+    }
+
+    fn with(name: &'static str, value: &[u8]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_bytes(value).unwrap());
+        headers
+    }
+
+    const PEM: &[u8] =
+        b"-----BEGIN%20CERTIFICATE-----%0AMAoCAQE+/w==%0A-----END%20CERTIFICATE-----%0A";
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        assert_eq!(ip(STRANGER, "198.51.100.7"), "192.0.2.1");
+        assert_eq!(ip(PROXY, "198.51.100.7"), "198.51.100.7");
+        assert_eq!(ip(PROXY, "6.6.6.6, 198.51.100.7, 10.2.2.2"), "198.51.100.7");
+        assert_eq!(ip(PROXY, "nonsense"), "10.1.1.1");
+        assert_eq!(ip(PROXY, ""), "10.1.1.1");
+        let headers = with("x-amzn-mtls-clientcert", PEM);
+        assert!(certificate(STRANGER, &headers).is_none());
+        assert!(!certificate(PROXY, &headers).unwrap().leaf.is_empty());
+    }
+
+    #[test]
+    fn a_certificate_that_cannot_be_read_or_comes_twice_is_trusted_by_nobody() {
+        let mut twice = with("x-amzn-mtls-clientcert", PEM);
+        twice.append(
+            "x-amzn-mtls-clientcert-leaf",
+            HeaderValue::from_bytes(PEM).unwrap(),
+        );
+        let nine = with("x-amzn-mtls-clientcert", &PEM.repeat(9));
+        let garbage = with("x-amzn-mtls-clientcert-leaf", b"%%%");
+        for headers in [twice, nine, garbage] {
+            assert!(certificate(PROXY, &headers).unwrap().leaf.is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_of_it_goes_further_in() {
+        let mut headers = with("x-amzn-mtls-clientcert-subject", b"CN=x");
+        for name in ["x-forwarded-for", "x-forwarded-host", "forwarded", "accept"] {
+            headers.insert(name, HeaderValue::from_static("x"));
+        }
+        strip(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["accept"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic(value in "[ -~]{0,200}", pem in "[%+/=A-Za-z0-9]{0,120}") {
+            let _ = certificate(PROXY, &with("x-amzn-mtls-clientcert", value.as_bytes()));
+            let dressed = format!("-----BEGIN CERTIFICATE-----%0A{pem}%0A-----END CERTIFICATE-----");
+            let _ = certificate(PROXY, &with("x-amzn-mtls-clientcert", dressed.as_bytes()));
+            let _ = ip(PROXY, &value);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! TLS: the certificate that this daemon shows, and whose certificates it asks for. Files are read
+//! again when they change; a bad one changes nothing.
+
+mod load;
+mod problem;
+mod trust;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use rustls::ServerConfig;
+use serde::Deserialize;
+
+use crate::setting::Span;
+
+use load::{Files, Stamps};
+pub use problem::BadTls;
+pub use trust::{Trust, TrustChanges, Untrusted};
+
+/// `[server.tls]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config/default.toml describes every key")]
+pub struct Config {
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+    pub client_ca: Option<PathBuf>,
+    pub client_crl: Option<PathBuf>,
+    pub client_auth: ClientAuth,
+    pub forwarded_client_cert: bool,
+    pub handshake_timeout: Span,
+}
+
+/// Whether a client has to show a certificate in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// None is asked for.
+    Off,
+    /// One is asked for, and has to be good when it is shown.
+    Optional,
+    /// No connection without one.
+    Required,
+}
+
+/// The certificates of the moment, shared by everyone who needs them.
+pub struct Tls {
+    files: Option<Files>,
+    server: Option<ArcSwap<ServerConfig>>,
+    trust: Option<Arc<Trust>>,
+    warnings: Vec<String>,
+    seen: Mutex<Seen>,
+}
+
+/// What the files looked like when they were last read.
+#[derive(Default)]
+struct Seen {
+    stamps: Stamps,
+    digest: [u8; 32],
+}
+
+impl Config {
+    /// Checks that the keys fit together.
+    ///
+    /// # Errors
+    /// The first key that needs another.
+    pub fn check(&self) -> Result<(), BadTls> {
+        let needs = |key, other| Err(BadTls::Incomplete { key, other });
+        match (&self.cert, &self.key, &self.client_ca) {
+            (Some(_), None, _) => return needs("server.tls.cert", "server.tls.key"),
+            (None, Some(_), _) => return needs("server.tls.key", "server.tls.cert"),
+            (None, None, _) if self.client_auth != ClientAuth::Off => {
+                return needs("server.tls.client_auth", "server.tls.cert");
+            }
+            (_, _, None) if self.client_auth != ClientAuth::Off => {
+                return needs("server.tls.client_auth", "server.tls.client_ca");
+            }
+            (_, _, None) if self.client_crl.is_some() => {
+                return needs("server.tls.client_crl", "server.tls.client_ca");
+            }
+            (_, _, None) if self.forwarded_client_cert => {
+                return needs("server.tls.forwarded_client_cert", "server.tls.client_ca");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Tls {
+    /// No TLS, and no certificate is believed.
+    pub fn off() -> Self {
+        Self {
+            files: None,
+            server: None,
+            trust: None,
+            warnings: Vec::new(),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Reads the files that the configuration names; paths are relative to `base`. Blocks on the
+    /// disk.
+    ///
+    /// # Errors
+    /// Which file of which key cannot be used, and what to do.
+    pub fn load(config: &Config, base: &Path, now: Timestamp) -> Result<Self, BadTls> {
+        config.check()?;
+        let Some(files) = Files::of(config, base) else {
+            return Ok(Self::off());
+        };
+        let stamps = files.stamps();
+        let read = files.read()?;
+        let loaded = files.load(&read, now)?;
+        Ok(Self {
+            server: loaded.server.map(ArcSwap::from),
+            trust: loaded
+                .verifier
+                .map(|verifier| Arc::new(Trust::new(verifier))),
+            warnings: loaded.warnings,
+            seen: Mutex::new(Seen {
+                stamps,
+                digest: read.digest(),
+            }),
+            files: Some(files),
+        })
+    }
+
+    /// Whether clients are met with TLS.
+    pub fn is_on(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// Whom client certificates come from, where a CA is configured.
+    pub fn trust(&self) -> Option<&Arc<Trust>> {
+        self.trust.as_ref()
+    }
+
+    /// What was legal at the start and yet needs an operator soon.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// For the next handshake.
+    pub(super) fn server(&self) -> Option<Arc<ServerConfig>> {
+        self.server.as_ref().map(ArcSwap::load_full)
+    }
+
+    /// Reads the files again if they look different; `None` when there is nothing new.
+    pub fn reload_if_changed(&self, now: Timestamp) -> Option<Result<Vec<String>, BadTls>> {
+        let stamps = self.files.as_ref()?.stamps();
+        let unchanged = self.seen().stamps == stamps;
+        if unchanged { None } else { self.reload(now) }
+    }
+
+    /// Reads the files again. Everything is checked before any of it counts: handshakes from now
+    /// on see the new certificates, and no session of before can be resumed. Returns warnings, or
+    /// `None` when there is nothing new.
+    pub fn reload(&self, now: Timestamp) -> Option<Result<Vec<String>, BadTls>> {
+        let files = self.files.as_ref()?;
+        let stamps = files.stamps();
+        let read = files.read();
+        let digest = read.as_ref().map_or([0; 32], load::Read::digest);
+        {
+            let mut seen = self.seen();
+            seen.stamps = stamps;
+            if seen.digest == digest {
+                return None;
+            }
+            seen.digest = digest;
+        }
+        let loaded = match read.and_then(|read| files.load(&read, now)) {
+            Ok(loaded) => loaded,
+            Err(bad) => return Some(Err(bad)),
+        };
+        if let (Some(current), Some(server)) = (&self.server, loaded.server) {
+            current.store(server);
+        }
+        // After the other, so that whoever is cut off by this meets the new one.
+        if let (Some(trust), Some(verifier)) = (&self.trust, loaded.verifier) {
+            trust.replace(verifier);
+        }
+        Some(Ok(loaded.warnings))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

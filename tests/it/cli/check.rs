@@ -1,0 +1,346 @@
+//! `zoho-mcp check`
+
+use super::{Ended, run, run_with};
+use crate::house::{Folder, House};
+
+/// A configuration in a folder of its own, with all that it refers to.
+struct Desk(Folder);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(Folder::new());
+        let keys = desk.0.path("keys.json");
+        let store = keys.to_str().unwrap();
+        let made = run(&["keys", "new", "--client", "c", "--store", store]);
+        assert_eq!(made.code, 0, "{}", made.err);
+        let zoho = r#"{"client_id":"i","client_secret":"s","refresh_token":"r"}"#;
+        desk.0.write("zoho.json", zoho);
+        desk
+    }
+
+    fn check(&self, config: &str) -> Ended {
+        self.check_with(config, &[])
+    }
+
+    fn check_with(&self, config: &str, variables: &[(&str, &str)]) -> Ended {
+        let path = self.0.write("mine.toml", config);
+        run_with(&["check", "--config", path.to_str().unwrap()], variables)
+    }
+}
+
+const GOOD: &str = r#"
+[roles.r]
+tools = ["search_contacts"]
+max_records_per_query = 10
+[clients.c]
+role = "r"
+"#;
+
+#[test]
+fn a_good_file_is_ok_and_says_what_was_looked_at() {
+    let ended = Desk::new().check(GOOD);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    for line in [
+        "every key understood",
+        "secrets: found",
+        "API keys: 1 usable",
+        "add --online",
+    ] {
+        assert!(ended.out.contains(line), "{line}: {}", ended.out);
+    }
+}
+
+#[test]
+fn each_mistake_is_told_with_file_key_and_remedy() {
+    let desk = Desk::new();
+    for (mistake, key, problem) in MISTAKES {
+        let ended = desk.check(&format!("{mistake}\n{GOOD}"));
+        let told = &ended.err;
+        assert_eq!((ended.code, &*ended.out), (64, ""), "{mistake}: {told}");
+        assert!(
+            told.contains("mine.toml") && told.contains("remedy: "),
+            "{mistake}: {told}"
+        );
+        assert!(
+            told.contains(*key) && told.contains(*problem),
+            "{mistake}: {told}"
+        );
+        assert!(
+            !told.contains("hunter2") && !told.contains("zmcp_live_x"),
+            "{told}"
+        );
+    }
+}
+
+/// What stands in the file, the key that is named, and a part of what is said.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("[server]\nlitsen = \"x\"", "server.litsen", "unknown field"),
+    (
+        "[servre]\nlisten = \"127.0.0.1:1\"",
+        "servre",
+        "unknown field",
+    ),
+    ("[server]\nlisten = 3000", "server.listen", "invalid type"),
+    (
+        "[server]\nlisten = \"localhost\"",
+        "server.listen",
+        "invalid socket address",
+    ),
+    (
+        "[server]\nhosts = [\"a b\"]",
+        "server.hosts",
+        "a host is a name",
+    ),
+    (
+        "[server]\norigins = [\"https://x.example/path\"]",
+        "server.origins",
+        "without a path",
+    ),
+    (
+        "[server]\npublic_url = \"mcp.example.com\"",
+        "server.public_url",
+        "http",
+    ),
+    (
+        "[server]\ntrusted_proxies = [\"10.0.0.0/99\"]",
+        "server.trusted_proxies",
+        "invalid",
+    ),
+    (
+        "[server]\nmax_connections = 0",
+        "server.max_connections",
+        "zero",
+    ),
+    (
+        "[mcp]\ntool_timeout = \"soon\"",
+        "mcp.tool_timeout",
+        "a span of time",
+    ),
+    (
+        "[mcp]\nmax_body = \"256 potatoes\"",
+        "mcp.max_body",
+        "a size",
+    ),
+    ("[mcp]\nlegacy_sse = \"yes\"", "mcp.legacy_sse", "a boolean"),
+    (
+        "[roles.x]\ntools = [\"drop_tables\"]\nmax_records_per_query = 1",
+        "roles.x.tools",
+        "no tool is named",
+    ),
+    (
+        "[roles.x]\ntools = []\nmax_records_per_query = 0",
+        "roles.x.max_records_per_query",
+        "zero",
+    ),
+    (
+        "[roles.x]\ntools = []",
+        "roles.x",
+        "missing field `max_records_per_query`",
+    ),
+    (
+        "[clients.x]\nrole = \"nobody\"",
+        "clients.x.role",
+        "no role is named",
+    ),
+    ("[clients.x]", "clients.x", "missing field `role`"),
+    (
+        "[limits]\nclient = { requests = 0, per = \"1m\" }",
+        "limits.client.requests",
+        "zero",
+    ),
+    (
+        "[limits]\nclient = { requests = 5, per = \"30h\" }",
+        "limits.client.per",
+        "longer than 24h",
+    ),
+    (
+        "[limits]\nanswer = \"shout\"",
+        "limits.answer",
+        "unknown variant",
+    ),
+    (
+        "[limits.tools]\nnope = { requests = 1, per = \"1m\" }",
+        "limits.tools.nope",
+        "no tool has this name",
+    ),
+    (
+        "[zoho]\ndata_center = \"mars\"",
+        "zoho.data_center",
+        "unknown variant",
+    ),
+    (
+        "[zoho]\napi_url = \"ftp://x\"",
+        "zoho.api_url",
+        "https://HOST",
+    ),
+    (
+        "[zoho]\ncredentials = \"1000.abcdef\"",
+        "zoho.credentials",
+        "a reference to a secret",
+    ),
+    (
+        "[auth.api_keys]\nsource = \"zmcp_live_x\"",
+        "auth.api_keys.source",
+        "a reference to a secret",
+    ),
+    (
+        "[audit]\non_failure = \"panic\"",
+        "audit.on_failure",
+        "unknown variant",
+    ),
+    (
+        "[audit]\npseudonym_key = \"hunter2hunter2\"",
+        "audit.pseudonym_key",
+        "a reference to a secret",
+    ),
+    ("[log]\nformat = \"xml\"", "log.format", "unknown variant"),
+    ("x = [", "mine.toml:", ""),
+    (
+        "[server]\nlisten = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"",
+        "mine.toml:",
+        "duplicate key",
+    ),
+];
+
+#[test]
+fn all_mistakes_of_a_document_are_told_at_once() {
+    let text = "[server]\nlitsen = \"x\"\nhosts = 7\n[mcp]\ntool_timeout = \"soon\"\n\
+        [roles.x]\ntools = [\"drop_tables\"]\nmax_records_per_query = 1\n\
+        [clients.x]\nrole = \"nobody\"\n[limits]\nanswer = \"shout\"\n";
+    let ended = Desk::new().check(&format!("{text}{GOOD}"));
+    for key in [
+        "server.litsen",
+        "server.hosts",
+        "mcp.tool_timeout",
+        "roles.x.tools",
+        "clients.x.role",
+        "limits.answer",
+    ] {
+        assert!(ended.err.contains(key), "{key}: {}", ended.err);
+    }
+    assert_eq!(ended.err.matches("remedy: ").count(), 6, "{}", ended.err);
+}
+
+#[test]
+fn a_secret_that_is_missing_or_unusable_is_named_and_not_shown() {
+    let desk = Desk::new();
+    for (section, told) in [
+        (
+            "[zoho]\ncredentials = \"file:gone.json\"",
+            &["zoho.credentials", "gone.json"],
+        ),
+        (
+            "[zoho]\ncredentials = \"env:NO_SUCH_VARIABLE\"",
+            &["zoho.credentials", "NO_SUCH_VARIABLE"],
+        ),
+        (
+            "[zoho]\ncredentials = \"file:mine.toml\"",
+            &["zoho.credentials", "client_id"],
+        ),
+        (
+            "[auth.api_keys]\nsource = \"file:gone.json\"",
+            &["auth.api_keys.source", "keys new"],
+        ),
+        (
+            "[auth.api_keys]\nsource = \"file:mine.toml\"",
+            &["auth.api_keys", "document"],
+        ),
+        (
+            "[audit]\npseudonym_key = \"env:SHORT\"",
+            &["audit.pseudonym_key", "32 bytes"],
+        ),
+    ] {
+        let ended = desk.check_with(&format!("{section}\n{GOOD}"), &[("SHORT", "hunter2")]);
+        assert_eq!(ended.code, 64, "{section}: {}", ended.err);
+        for part in told {
+            assert!(ended.err.contains(part), "{section}: {}", ended.err);
+        }
+        assert!(!ended.err.contains("hunter2"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_said_not_to_be() {
+    let ended = run(&["check", "--config", "/nonexistent/mine.toml"]);
+    assert_eq!(ended.code, 64);
+    assert!(
+        ended.err.contains("/nonexistent/mine.toml"),
+        "{}",
+        ended.err
+    );
+    assert!(
+        ended.err.contains("remedy: name a readable TOML file"),
+        "{}",
+        ended.err
+    );
+}
+
+#[test]
+fn what_is_legal_and_probably_not_meant_is_a_warning() {
+    let text = "[roles.x]\ntools = [\"create_note\"]\nmax_records_per_query = 1\n";
+    let ended = Desk::new().check(&format!("{text}{GOOD}"));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(
+        ended.out.contains("warning  roles.x: create_note writes"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
+fn the_environment_overrides_every_kind_of_value_and_is_named_when_it_is_wrong() {
+    let desk = Desk::new();
+    let good = desk.check_with(
+        &format!("[mcp]\ntool_timeout = \"soon\"\n{GOOD}"),
+        &[
+            ("ZOHO_MCP__MCP__TOOL_TIMEOUT", "20s"),
+            ("ZOHO_MCP__MCP__LEGACY_SSE", "false"),
+            ("ZOHO_MCP__SERVER__HOSTS", "[\"a.example\"]"),
+            ("ZOHO_MCP__LIMITS__CLIENT", "{ requests = 7, per = \"1m\" }"),
+            ("ZOHO_MCP__ROLES__R__MAX_RECORDS_PER_QUERY", "20"),
+        ],
+    );
+    assert_eq!(good.code, 0, "{}", good.err);
+    for (variable, value, key) in [
+        ("ZOHO_MCP__SERVER__LITSEN", "x", "server.litsen"),
+        ("ZOHO_MCP__MCP__TOOL_TIMEOUT", "soon", "mcp.tool_timeout"),
+        ("ZOHO_MCP__SERVER__", "x", "ZOHO_MCP__SERVER__"),
+        (
+            "ZOHO_MCP__SERVER__LISTEN__PORT",
+            "1",
+            "ZOHO_MCP__SERVER__LISTEN__PORT",
+        ),
+    ] {
+        let ended = desk.check_with(GOOD, &[(variable, value)]);
+        assert_eq!(ended.code, 64, "{variable}");
+        assert!(ended.err.contains(key), "{variable}: {}", ended.err);
+    }
+}
+
+#[tokio::test]
+async fn online_it_signs_in_and_says_when_it_cannot() {
+    let house = House::start().await;
+    let config = house.file("zoho-mcp.toml");
+    let config = config.to_str().unwrap();
+    let at = [
+        ("ZOHO_MCP__ZOHO__ACCOUNTS_URL", house.zoho.url.as_str()),
+        ("ZOHO_MCP__ZOHO__API_URL", house.zoho.url.as_str()),
+    ];
+    let ended = run_with(&["check", "--online", "--config", config], &at);
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    assert!(
+        ended.out.contains("ok       zoho: signed in"),
+        "{}",
+        ended.out
+    );
+    let refused = serde_json::json!({ "fault": "status", "status": 400, "path": "/oauth",
+        "body": { "error": "invalid_client" } });
+    house.zoho.fault(refused).await;
+    let ended = run_with(&["check", "--online", "--config", config], &at);
+    assert_eq!(ended.code, 1);
+    assert!(
+        ended.err.contains("could not sign in; check data_center"),
+        "{}",
+        ended.err
+    );
+}

@@ -1,0 +1,449 @@
+//! Bearer tokens: whose are accepted, what they allow, and how clients find out where to get one.
+
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+
+use crate::{
+    agent::Agent,
+    bad_tokens,
+    house::{House, SUPPORT, command, eventually},
+    issuer::{AUDIENCE, Issuer, Key, now},
+};
+
+const SECRET: &str = "a secret of thirty-two bytes or more";
+const AS_SUPPORT: &str = "client = \"customer-service-agent\"";
+
+impl House {
+    fn bearer(&self, token: &str) -> Agent {
+        let value = format!("Bearer {token}");
+        self.stranger(None).with("authorization", &value)
+    }
+
+    async fn status(&self, token: &str) -> u16 {
+        let answer = self.bearer(token).ask("tools/list", json!({})).await;
+        answer.status.as_u16()
+    }
+
+    async fn behind(issuer: &Issuer) -> Self {
+        Self::with(|setup| {
+            setup.config(&issuer.config(AS_SUPPORT));
+            setup.set(
+                "limits.failed_logins",
+                "{ requests = 100000, per = \"1m\" }",
+            );
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_token_of_each_algorithm_names_client_user_and_key() {
+    use Algorithm::{ES256, ES384, EdDSA, PS256, RS256};
+    let algorithms = [RS256, PS256, ES256, ES384, EdDSA];
+    let keys = algorithms.map(|algorithm| Key::new(&format!("{algorithm:?}"), algorithm));
+    let issuer = Issuer::start(&keys.each_ref()).await;
+    let listed = "algorithms = [\"RS256\", \"PS256\", \"ES256\", \"ES384\", \"EdDSA\"]";
+    let secret = Key::secret(SECRET);
+    let house = House::with(|setup| {
+        setup.variable("ISSUER_SECRET", SECRET);
+        setup.config(&issuer.config(&format!("{AS_SUPPORT}\n{listed}")));
+        setup.config(&format!(
+            "[[auth.jwt]]\nissuer = \"ours\"\naudience = \"{AUDIENCE}\"\nrole = \"dashboard\"\nhs256_secret = \"env:ISSUER_SECRET\"\n"
+        ));
+    })
+    .await;
+    for (key, algorithm) in keys.iter().zip(algorithms) {
+        let token = issuer.token(key, json!({ "sub": format!("ada-{algorithm:?}") }));
+        assert_eq!(house.status(&token).await, 200, "{algorithm:?}");
+        let told = house
+            .recorded("auth_success", |line| {
+                line["userId"] == format!("ada-{algorithm:?}")
+            })
+            .await;
+        assert_eq!(
+            (&told["clientId"], &told["authMethod"], &told["keyId"]),
+            (
+                &json!(SUPPORT),
+                &json!("jwt"),
+                &json!(format!("{algorithm:?}"))
+            )
+        );
+    }
+    let shared = issuer.token(&secret, json!({ "iss": "ours" }));
+    let tools = house.bearer(&shared).tools().await;
+    assert_eq!(tools, ["get_dashboard_metrics"]);
+}
+
+#[tokio::test]
+async fn no_bad_token_gets_in_and_the_log_says_why() {
+    let own = Key::new("own", Algorithm::RS256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
+    let forge = bad_tokens::Forge::new(&issuer, &own);
+    let cases = bad_tokens::corpus();
+    assert!(cases.len() >= 60, "{}", cases.len());
+    for (place, case) in cases.iter().enumerate() {
+        let name = case["name"].as_str().unwrap();
+        let mut agent = house.stranger(None);
+        for value in forge.authorization(case) {
+            agent = agent.with("authorization", &value);
+        }
+        let answer = agent.ask("tools/list", json!({})).await;
+        let reason = case["reason"].as_str().unwrap();
+        assert_eq!(answer.status, 401, "{name}: {}", answer.text);
+        let challenge = answer.header("www-authenticate");
+        assert!(challenge.starts_with("Bearer"), "{name}");
+        let text = match reason {
+            "token_expired" => "Token expired",
+            "conflict" => "The credentials that were sent disagree. Send exactly one",
+            _ => "Invalid token",
+        };
+        assert_eq!(answer.json()["error"], text, "{name}");
+        assert_eq!(
+            challenge.contains("invalid_token"),
+            reason != "conflict",
+            "{name}"
+        );
+        let failures = eventually(name, || {
+            let failures = house.events("auth_failed");
+            (failures.len() > place).then_some(failures)
+        })
+        .await;
+        assert_eq!(failures.len(), place + 1, "{name}");
+        assert_eq!(failures[place]["reason"], reason, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn made_up_key_ids_cost_the_issuer_one_fetch() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
+    let before = issuer.fetches();
+    let made_up = (0..300).map(|n| own.with(&format!("k{n}"), Algorithm::ES256));
+    let tokens: Vec<String> = made_up.map(|key| issuer.token(&key, json!({}))).collect();
+    let guesser = house.stranger(None);
+    for some in tokens.chunks(50) {
+        let tried = some.iter().map(async |token| {
+            let guess = guesser
+                .clone()
+                .with("authorization", &format!("Bearer {token}"));
+            guess.ask("tools/list", json!({})).await.status
+        });
+        let statuses = futures_util::future::join_all(tried).await;
+        assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
+    }
+    assert!(issuer.fetches() <= before + 1, "{}", issuer.fetches());
+    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
+}
+
+#[tokio::test]
+async fn a_rotated_key_counts_from_its_first_token_on_and_a_withdrawn_one_no_longer() {
+    let [old, new] = ["old", "new"].map(|id| Key::new(id, Algorithm::EdDSA));
+    let issuer = Issuer::start(&[&old]).await;
+    let house = House::behind(&issuer).await;
+    let of_old = issuer.token(&old, json!({}));
+    assert_eq!(house.status(&of_old).await, 200);
+    let mut stream = house.bearer(&of_old).stream().await;
+    issuer.publish(&[&new]);
+    assert_eq!(house.status(&issuer.token(&new, json!({}))).await, 200);
+    // It was verified before, and that counts no longer either.
+    assert_eq!(house.status(&of_old).await, 401);
+    assert_eq!(stream.next().await, None);
+    let closed = house.event("session_close").await;
+    assert_eq!(closed["reason"], "token_key_removed");
+}
+
+#[tokio::test]
+async fn known_keys_go_on_while_the_issuer_is_down() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
+    let told = async |word: &str| {
+        let told = |line: &Value| {
+            let reason = line["reason"].as_str().unwrap_or_default();
+            line["event"] == "keys_reload" && reason.starts_with(word)
+        };
+        house.recorded(word, told).await;
+    };
+    issuer.down(true);
+    house.signal("-HUP");
+    told("jwks_unavailable_last_good_keeps_serving").await;
+    assert_eq!(
+        house
+            .status(&issuer.token(&own, json!({ "sub": "b" })))
+            .await,
+        200
+    );
+    let fetches = issuer.fetches();
+    house.signal("-HUP");
+    eventually("another try", || (issuer.fetches() > fetches).then_some(())).await;
+    issuer.down(false);
+    house.signal("-HUP");
+    told("jwks_available").await;
+    let events = house.events("keys_reload");
+    assert_eq!(events.len(), 2, "one for each change: {events:?}");
+}
+
+#[tokio::test]
+async fn without_any_key_a_token_is_neither_good_nor_bad() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    issuer.down(true);
+    let house = House::behind(&issuer).await;
+    let token = issuer.token(&own, json!({}));
+    let answer = house.bearer(&token).ask("tools/list", json!({})).await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+    issuer.down(false);
+    house.signal("-HUP");
+    house
+        .recorded("the keys", |line| {
+            line["reason"]
+                .as_str()
+                .unwrap_or_default()
+                .starts_with("jwks_available")
+        })
+        .await;
+    assert_eq!(house.status(&token).await, 200);
+}
+
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let expires = now() + 3;
+    let token = issuer.token(&own, json!({ "exp": expires }));
+    let mut stream = house.bearer(&token).stream().await;
+    stream.initialize().await;
+    assert_eq!(stream.next().await, None);
+    assert!(
+        (expires..expires + 5).contains(&now()),
+        "{}",
+        now() - expires
+    );
+    let closed = house.event("session_close").await;
+    assert_eq!(closed["reason"], "token_expired");
+    assert_eq!(house.events("session_close").len(), 1);
+}
+
+#[tokio::test]
+async fn scopes_narrow_the_role_and_a_challenge_says_which_are_missing() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let all = ["create_note", "get_contact_history", "search_contacts"];
+    let cases = [
+        (json!({}), &all[..]),
+        (json!({ "scope": "crm:read" }), &all[1..]),
+        (json!({ "scp": ["crm:read", "crm:write"] }), &all),
+        (json!({ "permissions": ["tool:create_note"] }), &all[..1]),
+        (json!({ "scope": "get_revenue_report openid" }), &[]),
+    ];
+    for (claims, tools) in cases {
+        let token = issuer.token(&own, claims.clone());
+        assert_eq!(house.bearer(&token).tools().await, tools, "{claims}");
+    }
+    let reader = house.bearer(&issuer.token(&own, json!({ "scope": "crm:read" })));
+    let note = json!({ "record_id": "1", "content": "x" });
+    let refused = reader.call("create_note", note.clone()).await;
+    assert_eq!((refused.status.as_u16(), refused.code()), (403, 403));
+    assert_eq!(refused.json()["id"], 1);
+    let challenge = refused.header("www-authenticate");
+    for part in [
+        "Bearer ",
+        "error=\"insufficient_scope\"",
+        "scope=\"crm:read crm:write\"",
+        "/.well-known/oauth-protected-resource/mcp\"",
+    ] {
+        assert!(challenge.contains(part), "{challenge}");
+    }
+    let mut stream = reader.stream().await;
+    stream.initialize().await;
+    let told = stream.call(7, "create_note", note).await;
+    assert_eq!(told["error"]["code"], 403, "{told}");
+    assert_eq!(house.zoho.notes_written().await, 0);
+    house.event("tool_access_denied").await;
+}
+
+#[tokio::test]
+async fn a_client_without_a_token_finds_out_where_to_get_one() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config(AS_SUPPORT));
+        setup.set("server.public_url", "https://mcp.example.com");
+        setup.set("auth.api_keys.enabled", "false");
+    })
+    .await;
+    let nobody = house.stranger(None).ask("tools/list", json!({})).await;
+    assert_eq!(nobody.status, 401);
+    assert_eq!(nobody.json()["error"], "Bearer token required");
+    let metadata = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
+    assert_eq!(
+        nobody.header("www-authenticate"),
+        format!(
+            "Bearer realm=\"zoho-mcp\", resource_metadata=\"{metadata}\", scope=\"crm:read crm:write\""
+        )
+    );
+    for path in ["/mcp", ""] {
+        let path = format!("/.well-known/oauth-protected-resource{path}");
+        let found = house.stranger(None).get(&path).await.json();
+        assert_eq!(found["resource"], "https://mcp.example.com/mcp");
+        assert_eq!(found["authorization_servers"], json!([issuer.url]));
+        assert_eq!(found["scopes_supported"], json!(["crm:read", "crm:write"]));
+        assert_eq!(found["bearer_methods_supported"], json!(["header"]));
+    }
+    let key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+    assert_eq!(key.json()["error"], "Invalid API key");
+}
+
+#[tokio::test]
+async fn without_an_issuer_there_is_nothing_to_find() {
+    let house = House::start().await;
+    let stranger = house.stranger(None);
+    let answer = stranger.get("/.well-known/oauth-protected-resource").await;
+    assert_eq!(answer.status, 404);
+    let nobody = stranger.ask("tools/list", json!({})).await;
+    assert_eq!(
+        nobody.header("www-authenticate"),
+        "Bearer realm=\"zoho-mcp\""
+    );
+}
+
+#[tokio::test]
+async fn a_token_stops_here() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let token = issuer.token(&own, json!({}));
+    let search = json!({ "name": "a", "limit": 1 });
+    house
+        .bearer(&token)
+        .call("search_contacts", search)
+        .await
+        .content();
+    let journal = house.zoho.journal().await;
+    let asked = journal
+        .iter()
+        .find(|entry| entry["path"] == "/crm/v8/Contacts/search");
+    assert_eq!(asked.unwrap()["status"], 200);
+    let written = format!(
+        "{journal:?}{:?}{}",
+        house.audit_text(),
+        house.operational_log()
+    );
+    for part in token.split('.') {
+        assert!(!written.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn an_issuer_comes_and_goes_with_the_configuration() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::start().await;
+    let token = issuer.token(&own, json!({}));
+    assert_eq!(house.status(&token).await, 401);
+    let file = house.file("zoho-mcp.toml");
+    let without = std::fs::read_to_string(&file).unwrap();
+    let with = issuer.config(AS_SUPPORT) + &without;
+    std::fs::write(&file, with).unwrap();
+    house.signal("-HUP");
+    house.event("config_reload").await;
+    assert_eq!(house.status(&token).await, 200);
+    let mut stream = house.bearer(&token).stream().await;
+    std::fs::write(&file, without).unwrap();
+    house.signal("-HUP");
+    assert_eq!(stream.next().await, None);
+    assert_eq!(
+        house.event("session_close").await["reason"],
+        "token_issuer_removed"
+    );
+    assert_eq!(house.status(&token).await, 401);
+}
+
+#[tokio::test]
+async fn a_long_answer_ends_with_its_token() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config("role = \"dashboard\""));
+    })
+    .await;
+    house
+        .zoho
+        .fault(json!({ "fault": "latency", "path": "/crm/v8/coql", "delay": "9s" }))
+        .await;
+    let expires = now() + 3;
+    let agent = house.bearer(&issuer.token(&own, json!({ "exp": expires })));
+    let call = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {
+            "name": "get_dashboard_metrics", "arguments": {}, "_meta": { "progressToken": "p" },
+        },
+    });
+    let answer = agent.post(call.to_string()).await;
+    assert_eq!(answer.header("content-type"), "text/event-stream");
+    assert!(
+        answer.text.contains("notifications/progress"),
+        "{}",
+        answer.text
+    );
+    assert!(!answer.text.contains("\"result\""), "{}", answer.text);
+    assert!(
+        (expires..expires + 5).contains(&now()),
+        "{}",
+        now() - expires
+    );
+    house.event("tool_call_cancelled").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_says_whether_the_keys_can_be_fetched() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let file = house.file("zoho-mcp.toml");
+    let check = || {
+        let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
+        String::from_utf8_lossy(&checked.stdout).into_owned()
+            + &String::from_utf8_lossy(&checked.stderr)
+    };
+    let said = check();
+    assert!(
+        said.contains(&format!("tokens: 1 keys of {}", issuer.url)),
+        "{said}"
+    );
+    issuer.down(true);
+    let said = check();
+    assert!(
+        said.contains("could not fetch the keys") && said.contains("503"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_set_that_is_none_is_told_apart() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let file = house.file("zoho-mcp.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    for (path, says) in [
+        ("/redirect", "the answer was 307"),
+        ("/huge", "larger than 64 KiB"),
+        ("/html", "not a JSON object"),
+        ("/twice", "not a JSON object"),
+        ("/secret", "none of the keys can be used"),
+    ] {
+        std::fs::write(&file, good.replace("/jwks", path)).unwrap();
+        let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(said.contains(says), "{path}: {said}");
+    }
+}

@@ -1,0 +1,389 @@
+//! Clients that prove themselves by certificate, and all those that must not.
+
+use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose, date_time_ymd};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::{
+    house::{REPORTING, SUPPORT, Setup, eventually},
+    pki::{Ca, Identity, TlsHouse, by_uri},
+};
+
+const URI: &str = "spiffe://example.com/support";
+const OTHER: &str = "spiffe://example.com/reporting";
+
+fn named(setup: &mut Setup) {
+    setup.set("clients.customer-service-agent.certificate", URI);
+    setup.set("clients.reporting-agent.certificate", OTHER);
+}
+
+/// A house that asks for certificates of `clients`, and knows what was taken back.
+async fn house(clients: &Ca, how: &str, crl: Option<&str>) -> TlsHouse {
+    TlsHouse::with(|setup| {
+        TlsHouse::ask(setup, how, clients);
+        named(setup);
+        if let Some(crl) = crl {
+            setup.file("clients.crl", crl);
+            setup.set("server.tls.client_crl", "clients.crl");
+        }
+    })
+    .await
+}
+
+fn list() -> String {
+    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }).to_string()
+}
+
+/// The status, or none when there was not even an answer.
+async fn answer(tls: &TlsHouse, identity: Option<&Identity>) -> Option<u16> {
+    let agent = tls.agent(identity);
+    let answer = agent.attempt(Method::POST, "/mcp", list()).await.ok()?;
+    Some(answer.status.as_u16())
+}
+
+#[tokio::test]
+async fn a_certificate_alone_names_its_client() {
+    let clients = Ca::root("clients");
+    let tls = house(&clients, "required", None).await;
+    let identity = clients.client(URI);
+    let agent = tls.agent(Some(&identity));
+    assert!(agent.tools().await.contains(&"create_note".to_owned()));
+    let told = tls.house.event("auth_success").await;
+    assert_eq!(
+        (&told["clientId"], &told["authMethod"]),
+        (&json!(SUPPORT), &json!("mtls"))
+    );
+    assert_eq!(told["keyId"].as_str().unwrap().len(), 16);
+    let other = tls.agent(Some(&clients.client(OTHER)));
+    assert!(!other.tools().await.contains(&"create_note".to_owned()));
+}
+
+#[tokio::test]
+async fn a_certificate_and_a_key_may_not_disagree() {
+    let clients = Ca::root("clients");
+    let tls = house(&clients, "optional", None).await;
+    let with_key = |identity, client| {
+        let agent = tls.agent(identity);
+        agent.with("x-api-key", &tls.house.keys[client])
+    };
+    let identity = clients.client(URI);
+    let status = async |identity, client| {
+        let agent = with_key(identity, client);
+        agent.ask("tools/list", json!({})).await.status.as_u16()
+    };
+    assert_eq!(status(None, SUPPORT).await, 200);
+    assert_eq!(status(Some(&identity), SUPPORT).await, 200);
+    assert_eq!(status(Some(&identity), REPORTING).await, 401);
+    assert_eq!(answer(&tls, None).await, Some(401));
+}
+
+type Bad = (&'static str, Option<Identity>);
+
+/// One of `ca` for the right client, except for what is changed.
+fn leaf(ca: &Ca, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<Identity> {
+    Some(ca.leaf(|params| {
+        params.subject_alt_names = vec![by_uri(URI)];
+        change(params);
+    }))
+}
+
+/// Every kind of certificate that the CA does not stand for, with the reason that the log has.
+fn untrusted(good: &Ca, revoked_ca: &Ca, too_deep: &Ca) -> Vec<Bad> {
+    let unlisted = good.below("unlisted", BasicConstraints::Constrained(1));
+    let past = |leaf: &mut rcgen::CertificateParams| leaf.not_after = date_time_ymd(2021, 1, 1);
+    let future = |leaf: &mut rcgen::CertificateParams| leaf.not_before = date_time_ymd(2089, 1, 1);
+    let server = |leaf: &mut rcgen::CertificateParams| {
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    };
+    let is_ca = |leaf: &mut rcgen::CertificateParams| {
+        leaf.is_ca = rcgen::IsCa::Ca(BasicConstraints::Unconstrained);
+    };
+    let uri = |ca: &Ca| leaf(ca, |_| ());
+    vec![
+        ("no_certificate", None),
+        ("certificate_expired", leaf(good, past)),
+        ("certificate_not_yet_valid", leaf(good, future)),
+        ("unknown_issuer", uri(&Ca::root("another"))),
+        // The right name, the wrong key.
+        ("unknown_issuer|bad_signature", uri(&Ca::root("clients"))),
+        ("unknown_issuer", Some(Identity::self_signed(URI))),
+        ("wrong_purpose", leaf(good, server)),
+        ("certificate_revoked", uri(revoked_ca)),
+        ("revocation_unknown", uri(&unlisted)),
+        ("untrusted_chain", uri(too_deep)),
+        ("untrusted_chain", leaf(good, is_ca)),
+        ("weak_signature", Some(good.weak_client(URI))),
+    ]
+}
+
+/// Every kind that the CA stands for and that names no client all the same.
+fn misnamed(good: &Ca) -> Vec<Bad> {
+    let encipher = |leaf: &mut rcgen::CertificateParams| {
+        leaf.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
+    };
+    let other_name = |leaf: &mut rcgen::CertificateParams| {
+        leaf.distinguished_name.push(DnType::CommonName, REPORTING);
+    };
+    // A common name is no URI, whatever it says.
+    let uri_as_name = |leaf: &mut rcgen::CertificateParams| {
+        leaf.subject_alt_names.clear();
+        leaf.distinguished_name.push(DnType::CommonName, URI);
+    };
+    vec![
+        ("wrong_key_usage", leaf(good, encipher)),
+        (
+            "no_certificate_name",
+            leaf(good, |leaf| leaf.subject_alt_names.clear()),
+        ),
+        ("no_certificate_name", leaf(good, uri_as_name)),
+        (
+            "several_certificate_names",
+            leaf(good, |leaf| leaf.subject_alt_names.push(by_uri(OTHER))),
+        ),
+        ("certificate_names_disagree", leaf(good, other_name)),
+        (
+            "unknown_certificate_name",
+            Some(good.client("spiffe://example.com/nobody")),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn every_bad_certificate_is_refused_and_told_once() {
+    let root = Ca::root("clients");
+    let good = root.below("good", BasicConstraints::Unconstrained);
+    let revoked_ca = root.below("revoked", BasicConstraints::Unconstrained);
+    let narrow = good.below("narrow", BasicConstraints::Constrained(0));
+    let too_deep = narrow.below("too deep", BasicConstraints::Constrained(0));
+    let revoked = good.client(URI);
+    let lists = [
+        root.crl(&[revoked_ca.serial()], 2090),
+        good.crl(&[revoked.serial()], 2090),
+        revoked_ca.crl(&[], 2090),
+        too_deep.crl(&[], 2090),
+    ];
+    let tls = house(&root, "required", Some(&lists.concat())).await;
+    assert_eq!(answer(&tls, Some(&good.client(URI))).await, Some(200));
+    let mut bad = untrusted(&good, &revoked_ca, &too_deep);
+    bad.extend(misnamed(&good));
+    bad.push(("certificate_revoked", Some(revoked)));
+    for (n, (reason, identity)) in bad.iter().enumerate() {
+        let answer = answer(&tls, identity.as_ref()).await;
+        assert!(matches!(answer, None | Some(401)), "{reason}: {answer:?}");
+        let told = eventually(reason, || tls.house.events("auth_failed").get(n).cloned()).await;
+        let told = told["reason"].as_str().unwrap();
+        assert!(
+            reason.split('|').any(|reason| reason == told),
+            "{reason}: {told}"
+        );
+    }
+    assert_eq!(tls.house.events("auth_failed").len(), bad.len());
+    assert!(!tls.house.operational_log().contains("panicked"));
+    assert_eq!(answer(&tls, Some(&good.client(URI))).await, Some(200));
+}
+
+#[tokio::test]
+async fn nobody_is_cleared_by_an_expired_list() {
+    let clients = Ca::root("clients");
+    let tls = house(&clients, "required", Some(&clients.crl(&[], 2021))).await;
+    assert_eq!(answer(&tls, Some(&clients.client(URI))).await, None);
+    assert_eq!(
+        tls.house.event("auth_failed").await["reason"],
+        "crl_expired"
+    );
+    assert!(tls.house.operational_log().contains("is expired"));
+}
+
+const REQUEST: &str = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: ";
+
+/// Asks on a connection that is there; the status, or none when the connection is gone.
+async fn ask(
+    stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
+) -> Option<u16> {
+    let body = list();
+    let request = format!("{REQUEST}{}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.ok()?;
+    let mut rest = vec![0; 64 << 10];
+    let _ = stream.read(&mut rest).await;
+    std::str::from_utf8(&head[9..]).unwrap().parse().ok()
+}
+
+#[tokio::test]
+async fn revocation_reaches_new_resumed_and_open_connections() {
+    let clients = Ca::root("clients");
+    let tls = house(&clients, "required", Some(&clients.crl(&[], 2090))).await;
+    let identity = clients.client(URI);
+    let client = tls.client(Some(&identity));
+    let mut first = tls.connect(&client).await;
+    assert_eq!(ask(&mut first).await, Some(200));
+    let mut stream = tls.agent(Some(&identity)).stream().await;
+    let mut open = tls.connect(&client).await;
+    assert_eq!(ask(&mut open).await, Some(200));
+    assert_eq!(
+        open.get_ref().1.handshake_kind(),
+        Some(rustls::HandshakeKind::Resumed)
+    );
+    let mut idle = tls.connect(&client).await;
+    assert_eq!(ask(&mut idle).await, Some(200));
+    tls.house
+        .replace("clients.crl", &clients.crl(&[identity.serial()], 2090));
+    assert_eq!(stream.next().await, None);
+    // Without a word from either side.
+    let mut nothing = Vec::new();
+    let _ = tokio::time::timeout(
+        std::time::Duration::from_secs(15),
+        idle.read_to_end(&mut nothing),
+    )
+    .await
+    .expect("an open connection ends by itself");
+    // Its cut may still be on its way; a request is refused at once.
+    assert!(matches!(ask(&mut open).await, None | Some(401)));
+    // With the session of before, and without.
+    let agent = tls.agent(Some(&identity));
+    assert!(agent.attempt(Method::POST, "/mcp", list()).await.is_err());
+    let mut resumed = tls.connect(&client).await;
+    assert_eq!(ask(&mut resumed).await, None);
+    let revoked = |event: &Value| event["reason"] == "certificate_revoked";
+    tls.house.recorded("the revocation", revoked).await;
+    assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
+}
+
+#[tokio::test]
+async fn another_ca_cuts_off_those_of_the_first() {
+    let (clients, others) = (Ca::root("clients"), Ca::root("others"));
+    let tls = house(&clients, "required", None).await;
+    let mut open = tls.connect(&tls.client(Some(&clients.client(URI)))).await;
+    assert_eq!(ask(&mut open).await, Some(200));
+    tls.house.replace("clients.pem", &others.pem());
+    tls.house
+        .recorded("the new CA", |event| event["policy"] == "server.tls")
+        .await;
+    eventually("the cut", || {
+        let told = tls.house.events("auth_failed");
+        told.iter()
+            .any(|event| event["reason"] == "unknown_issuer")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(ask(&mut open).await, None);
+    assert_eq!(answer(&tls, Some(&others.client(URI))).await, Some(200));
+}
+
+#[tokio::test]
+async fn a_common_name_counts_only_where_it_is_asked_for() {
+    let clients = Ca::root("clients");
+    let tls = TlsHouse::with(|setup| {
+        TlsHouse::ask(setup, "required", &clients);
+        setup.set("auth.mtls.identity", "cn");
+        setup.set(
+            "clients.reporting-agent.certificate",
+            "reporter.example.com",
+        );
+    })
+    .await;
+    let by_name = |uris: Vec<rcgen::SanType>| {
+        clients.leaf(|leaf| {
+            leaf.subject_alt_names = uris;
+            leaf.distinguished_name
+                .push(DnType::CommonName, "reporter.example.com");
+        })
+    };
+    assert_eq!(answer(&tls, Some(&by_name(vec![]))).await, Some(200));
+    assert_eq!(tls.house.event("auth_success").await["clientId"], REPORTING);
+    assert_eq!(
+        answer(&tls, Some(&by_name(vec![by_uri(OTHER)]))).await,
+        Some(401)
+    );
+}
+
+#[tokio::test]
+async fn what_a_stranger_says_a_load_balancer_said_has_no_effect() {
+    let clients = Ca::root("clients");
+    let tls = house(&clients, "optional", None).await;
+    let stranger = tls
+        .agent(None)
+        .with("x-forwarded-for", "203.0.113.9")
+        .with("x-amzn-mtls-clientcert", &clients.client(URI).header())
+        .with("x-amzn-mtls-clientcert-leaf", &clients.client(URI).header());
+    assert_eq!(stranger.ask("tools/list", json!({})).await.status, 401);
+    let told = tls.house.event("auth_failed").await;
+    assert_eq!(
+        (&told["reason"], &told["ip"]),
+        (&json!("no_credential"), &json!("127.0.0.1"))
+    );
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
+    let clients = Ca::root("clients");
+    let revoked = clients.client(URI);
+    let house = crate::house::House::with(|setup| {
+        named(setup);
+        setup.file("clients.pem", &clients.pem());
+        setup.file("clients.crl", &clients.crl(&[revoked.serial()], 2090));
+        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
+        setup.set("server.tls.client_ca", "clients.pem");
+        setup.set("server.tls.client_crl", "clients.crl");
+        setup.set("server.tls.forwarded_client_cert", "true");
+        setup.set("limits.failed_logins", "{ requests = 1000, per = \"1m\" }");
+    })
+    .await;
+    let with = |header: &str| {
+        let agent = house.stranger(None).with("x-forwarded-for", "203.0.113.9");
+        agent.with("x-amzn-mtls-clientcert", header)
+    };
+    let identity = clients.client(URI);
+    let good = identity.header();
+    assert_eq!(with(&good).ask("tools/list", json!({})).await.status, 200);
+    let told = house.event("auth_success").await;
+    assert_eq!(
+        (&told["clientId"], &told["ip"]),
+        (&json!(SUPPORT), &json!("203.0.113.9"))
+    );
+    let twice = with(&good).with("x-amzn-mtls-clientcert-leaf", &good);
+    let bad = [
+        ("certificate_revoked", with(&revoked.header())),
+        ("unknown_issuer", with(&Identity::self_signed(URI).header())),
+        ("malformed_certificate", with("garbage")),
+        ("malformed_certificate", twice),
+    ];
+    for (n, (reason, agent)) in bad.into_iter().enumerate() {
+        let answer = agent.ask("tools/list", json!({})).await;
+        assert_eq!(answer.text, r#"{"error":"Invalid client certificate"}"#);
+        let told = eventually(reason, || house.events("auth_failed").get(n).cloned()).await;
+        assert_eq!(told["reason"], reason);
+    }
+    let key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+    assert_eq!(key.status, 200);
+    // What is taken back later is refused as soon as the file has been read.
+    house.replace(
+        "clients.crl",
+        &clients.crl(&[revoked.serial(), identity.serial()], 2090),
+    );
+    let reloaded = |event: &Value| event["policy"] == "server.tls";
+    house.recorded("the new list", reloaded).await;
+    assert_eq!(with(&good).ask("tools/list", json!({})).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_flood_of_bad_certificates_does_not_flood_the_log() {
+    let clients = Ca::root("clients");
+    let tls = TlsHouse::with(|setup| {
+        TlsHouse::ask(setup, "required", &clients);
+        named(setup);
+        setup.set("limits.failed_logins", "{ requests = 5, per = \"10m\" }");
+    })
+    .await;
+    let stranger = Identity::self_signed(URI);
+    for _ in 0..20 {
+        assert_eq!(answer(&tls, Some(&stranger)).await, None);
+    }
+    let told = tls.house.event("rate_limit_exceeded").await;
+    assert_eq!(told["policy"], "failed_logins");
+    assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
+    assert_eq!(tls.house.events("auth_failed").len(), 5);
+    assert_eq!(tls.house.events("rate_limit_exceeded").len(), 1);
+}

@@ -1,0 +1,329 @@
+//! Certificates: CAs, what they sign and what they take back, and clients that show it.
+
+use std::{
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
+};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use crate::{
+    agent::Agent,
+    house::{Folder, House, Setup},
+};
+
+/// A CA, and the chain from it up to below the root.
+pub(crate) struct Ca {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    serial: u64,
+    chain: String,
+}
+
+/// A certificate with its chain, and its key.
+pub(crate) struct Identity {
+    pub(crate) chain: String,
+    pub(crate) key: String,
+    serial: u64,
+}
+
+impl Ca {
+    pub(crate) fn root(name: &str) -> Self {
+        let (params, serial) = ca_params(name, BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self {
+            issuer,
+            serial,
+            chain: String::new(),
+        }
+    }
+
+    pub(crate) fn below(&self, name: &str, constraints: BasicConstraints) -> Self {
+        let (params, serial) = ca_params(name, constraints);
+        let key = KeyPair::generate().unwrap();
+        let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
+        Self {
+            chain: issuer.pem() + &self.chain,
+            issuer,
+            serial,
+        }
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// For the daemon, by the names that tests call it.
+    pub(crate) fn server(&self) -> Identity {
+        self.server_with(&KeyPair::generate().unwrap())
+    }
+
+    /// The same with an RSA key, for which there are other ciphers.
+    pub(crate) fn rsa_server(&self) -> Identity {
+        self.server_with(&KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap())
+    }
+
+    fn server_with(&self, key: &KeyPair) -> Identity {
+        self.leaf_with(key, |params| {
+            let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+            params.subject_alt_names = CertificateParams::new(names).unwrap().subject_alt_names;
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        })
+    }
+
+    /// For a client by that URI.
+    pub(crate) fn client(&self, uri: &str) -> Identity {
+        self.leaf(|params| params.subject_alt_names = vec![by_uri(uri)])
+    }
+
+    /// A client's, except for what is changed.
+    pub(crate) fn leaf(&self, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        self.leaf_with(&KeyPair::generate().unwrap(), change)
+    }
+
+    fn leaf_with(&self, key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let (params, serial) = leaf_params(change);
+        let leaf = params.signed_by(key, &self.issuer).unwrap();
+        Identity {
+            chain: leaf.pem() + &self.chain,
+            key: key.serialize_pem(),
+            serial,
+        }
+    }
+
+    /// The list of what is taken back, good until the end of a year.
+    pub(crate) fn crl(&self, revoked: &[u64], until: i32) -> String {
+        let revoked_certs = revoked.iter().map(|&serial| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: date_time_ymd(2021, 1, 1),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let list = CertificateRevocationListParams {
+            this_update: date_time_ymd(2020, 1, 1),
+            next_update: date_time_ymd(until, 12, 31),
+            crl_number: SerialNumber::from(next_serial()),
+            issuing_distribution_point: None,
+            revoked_certs: revoked_certs.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// A leaf that is signed with SHA-1, which takes another tool.
+    pub(crate) fn weak_client(&self, uri: &str) -> Identity {
+        let folder = Folder::new();
+        let ca = folder.write("ca.pem", &self.pem());
+        let ca_key = folder.write("ca.key", &self.issuer.key().serialize_pem());
+        let extensions = folder.write("extensions", &format!("subjectAltName=URI:{uri}\n"));
+        let [key, request, cert] =
+            ["leaf.key", "leaf.csr", "leaf.pem"].map(|name| folder.path(name));
+        openssl(&[
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=weak",
+            "-keyout",
+            text(&key),
+            "-out",
+            text(&request),
+        ]);
+        openssl(&[
+            "x509",
+            "-req",
+            "-sha1",
+            "-days",
+            "30",
+            "-set_serial",
+            "4711",
+            "-in",
+            text(&request),
+            "-CA",
+            text(&ca),
+            "-CAkey",
+            text(&ca_key),
+            "-extfile",
+            text(&extensions),
+            "-out",
+            text(&cert),
+        ]);
+        Identity {
+            chain: std::fs::read_to_string(cert).unwrap() + &self.chain,
+            key: std::fs::read_to_string(key).unwrap(),
+            serial: 4711,
+        }
+    }
+}
+
+impl Identity {
+    pub(crate) fn self_signed(uri: &str) -> Self {
+        let (params, serial) = leaf_params(|params| params.subject_alt_names = vec![by_uri(uri)]);
+        let key = KeyPair::generate().unwrap();
+        Self {
+            chain: params.self_signed(&key).unwrap().pem(),
+            key: key.serialize_pem(),
+            serial,
+        }
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Certificate and key in one file, so that both are replaced at once.
+    pub(crate) fn bundle(&self) -> String {
+        format!("{}{}", self.chain, self.key)
+    }
+
+    /// As a load balancer writes it into a header.
+    pub(crate) fn header(&self) -> String {
+        percent_encoding::utf8_percent_encode(&self.chain, percent_encoding::CONTROLS)
+            .to_string()
+            .replace(' ', "%20")
+    }
+}
+
+/// A house behind TLS, and whom its clients trust.
+pub(crate) struct TlsHouse {
+    pub(crate) house: House,
+    pub(crate) servers: Ca,
+}
+
+impl TlsHouse {
+    pub(crate) async fn with(change: impl FnOnce(&mut Setup)) -> Self {
+        let servers = Ca::root("servers");
+        let bundle = servers.server().bundle();
+        let house = House::with(|setup| {
+            setup.file("server.pem", &bundle);
+            setup.set("server.tls.cert", "server.pem");
+            setup.set("server.tls.key", "server.pem");
+            setup.set("limits.failed_logins", "{ requests = 1000, per = \"1m\" }");
+            change(setup);
+        })
+        .await;
+        Self { house, servers }
+    }
+
+    /// Asks clients for certificates of a CA.
+    pub(crate) fn ask(setup: &mut Setup, how: &str, ca: &Ca) {
+        setup.file("clients.pem", &ca.pem());
+        setup.set("server.tls.client_ca", "clients.pem");
+        setup.set("server.tls.client_auth", how);
+    }
+
+    /// An agent that shows a certificate.
+    pub(crate) fn agent(&self, identity: Option<&Identity>) -> Agent {
+        self.house.stranger(None).over(self.http(identity))
+    }
+
+    pub(crate) fn http(&self, identity: Option<&Identity>) -> reqwest::Client {
+        let root = reqwest::Certificate::from_pem(self.servers.pem().as_bytes()).unwrap();
+        let mut http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(std::time::Duration::from_secs(40))
+            .tls_certs_only([root]);
+        if let Some(identity) = identity {
+            let identity = reqwest::Identity::from_pem(identity.bundle().as_bytes()).unwrap();
+            http = http.identity(identity);
+        }
+        http.build().unwrap()
+    }
+
+    /// What a client of rustls does, which remembers sessions.
+    pub(crate) fn client(&self, identity: Option<&Identity>) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(self.servers.pem().as_bytes()).unwrap();
+        roots.add(root).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let chain = CertificateDer::pem_slice_iter(identity.chain.as_bytes());
+                let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+                let chain = chain.collect::<Result<_, _>>().unwrap();
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Arc::new(config)
+    }
+
+    pub(crate) async fn connect(&self, client: &Arc<ClientConfig>) -> TlsStream<TcpStream> {
+        TlsConnector::from(client.clone())
+            .connect("localhost".try_into().unwrap(), self.house.socket().await)
+            .await
+            .unwrap()
+    }
+}
+
+pub(crate) fn by_uri(uri: &str) -> SanType {
+    SanType::URI(uri.try_into().unwrap())
+}
+
+/// Runs the openssl command; its output, and whether it was content.
+pub(crate) fn openssl(arguments: &[&str]) -> (bool, String) {
+    let mut command = Command::new("openssl");
+    let command = command.args(arguments).stdin(std::process::Stdio::null());
+    let output = command.output().expect("the openssl command");
+    let text = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&text).into_owned(),
+    )
+}
+
+fn ca_params(name: &str, constraints: BasicConstraints) -> (CertificateParams, u64) {
+    let serial = next_serial();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serial_number = Some(SerialNumber::from(serial));
+    params.is_ca = IsCa::Ca(constraints);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params, serial)
+}
+
+fn leaf_params(change: impl FnOnce(&mut CertificateParams)) -> (CertificateParams, u64) {
+    let serial = next_serial();
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "leaf");
+    params.serial_number = Some(SerialNumber::from(serial));
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2090, 1, 1);
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    change(&mut params);
+    (params, serial)
+}
+
+fn next_serial() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1000);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}

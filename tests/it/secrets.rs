@@ -1,0 +1,398 @@
+//! Secrets in AWS: rotation, outages, what is wrong with a document, a start without them.
+
+use serde_json::{Value, json};
+
+use crate::{
+    agent::Agent,
+    house::{House, REPORTING, SUPPORT, eventually, key_document},
+    moto::{Early, Moto, Stub, command_in, environment},
+    traffic::Traffic,
+};
+
+const REFUSED: &str = "refused_last_good_keeps_serving";
+
+impl House {
+    /// Waits until the keys were reloaded with that outcome for the `nth` time.
+    async fn keys_were(&self, outcome: &str, nth: usize) {
+        self.recorded(&format!("{outcome} {nth}"), |_| self.times(outcome) >= nth)
+            .await;
+        assert_eq!(self.times(outcome), nth, "one event for each change");
+    }
+
+    fn times(&self, outcome: &str) -> usize {
+        let events = self.events("keys_reload");
+        events
+            .iter()
+            .filter(|event| event["reason"] == outcome)
+            .count()
+    }
+}
+
+async fn status(agent: &Agent) -> u16 {
+    agent.ask("tools/list", json!({})).await.status.as_u16()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_and_an_outage_of_secrets_manager_lose_no_call() {
+    let mut moto = Moto::start().await;
+    let old = moto.new_key("keys", SUPPORT);
+    let house = House::with(|setup| {
+        moto.serves(setup);
+        setup.set("auth.api_keys.source", "aws:keys");
+        setup.set("auth.api_keys.refresh", "1s");
+    })
+    .await;
+    let before = house.stranger(Some(&old));
+    let calls = Traffic::of(&before);
+    let made = moto.keys("keys", &["rotate", "--client", SUPPORT]);
+    let new = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    house.keys_were("applied", 1).await;
+    let more_calls = Traffic::of(&house.stranger(Some(&new)));
+    more_calls.goes_on().await;
+    moto.signal("-STOP");
+    house.keys_were(REFUSED, 1).await;
+    assert!(
+        house
+            .operational_log()
+            .contains("cannot read the secret aws:keys: no answer in time")
+    );
+    more_calls.goes_on().await;
+    moto.signal("-CONT");
+    house.keys_were("recovered", 1).await;
+    let document = moto.current("keys").await;
+    moto.kill();
+    house.keys_were(REFUSED, 2).await;
+    more_calls.goes_on().await;
+    moto.restart().await;
+    moto.ask(
+        "CreateSecret",
+        json!({ "Name": "keys", "SecretString": document }),
+    )
+    .await;
+    house.keys_were("applied", 2).await;
+    calls.ends_well().await;
+    let ended = moto.keys("keys", &["retire", "--key", &old[10..20]]);
+    assert!(ended.status.success());
+    house.keys_were("applied", 3).await;
+    assert_eq!(
+        status(&before).await,
+        401,
+        "also on a connection that stayed open"
+    );
+    more_calls.ends_well().await;
+}
+
+#[tokio::test]
+async fn keys_of_the_version_before_work_for_the_overlap_and_pending_ones_never() {
+    let moto = Moto::start().await;
+    let (old, leaked) = (
+        moto.new_key("keys", SUPPORT),
+        moto.new_key("keys", REPORTING),
+    );
+    let pending = moto.new_key("pending", SUPPORT);
+    let house = House::with(|setup| {
+        moto.serves(setup);
+        setup.set("auth.api_keys.source", "aws:keys");
+        setup.set("auth.api_keys.refresh", "1s");
+        setup.set("auth.api_keys.previous_overlap", "10s");
+    })
+    .await;
+    let [by_old, by_leaked, by_pending] =
+        [&old, &leaked, &pending].map(|key| house.stranger(Some(key)));
+    moto.put("keys", &moto.current("pending").await, "AWSPENDING")
+        .await;
+    let mut next: Value = serde_json::from_str(&moto.current("keys").await).unwrap();
+    next["keys"][1]["status"] = json!("revoked");
+    next["keys"].as_array_mut().unwrap().remove(0);
+    moto.put("keys", &next.to_string(), "AWSCURRENT").await;
+    house.keys_were("applied", 1).await;
+    assert_eq!(status(&by_old).await, 200, "only the version before has it");
+    assert_eq!(status(&by_leaked).await, 401, "a revocation does not wait");
+    assert_eq!(status(&by_pending).await, 401);
+    let end = async {
+        while status(&by_old).await == 200 {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    let deadline = std::time::Duration::from_secs(30);
+    tokio::time::timeout(deadline, end)
+        .await
+        .expect("the overlap ends");
+    let failed = house.recorded("the end of the overlap", |line| {
+        line["event"] == "auth_failed" && line["reason"] == "expired"
+    });
+    assert_eq!(failed.await["keyId"], old[10..20]);
+}
+
+#[tokio::test]
+async fn what_served_stands_in_for_a_version_before_that_cannot_be_read() {
+    let stub = Stub::start().await;
+    let (old, document) = key_document(SUPPORT);
+    let (new, next) = key_document(SUPPORT);
+    stub.hold("keys", &document);
+    stub.fail_previous(400, "DecryptionFailure");
+    let house = House::with(|setup| {
+        stub.serves(setup);
+        setup.set("auth.api_keys.source", "aws:keys");
+        setup.set("auth.api_keys.refresh", "1s");
+    })
+    .await;
+    stub.hold("keys", &next);
+    house.keys_were("applied", 1).await;
+    let asked = stub.asked().len();
+    eventually("more looks", || {
+        (stub.asked().len() > asked + 4).then_some(())
+    })
+    .await;
+    for key in [&old, &new] {
+        assert_eq!(status(&house.stranger(Some(key))).await, 200);
+    }
+    assert_eq!(house.events("keys_reload").len(), 1);
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_the_secret_the_old_keys_serve_and_one_event_says_so() {
+    let stub = Stub::start().await;
+    let (key, document) = key_document(SUPPORT);
+    stub.hold("keys", &document);
+    let house = House::with(|setup| {
+        stub.serves(setup);
+        setup.set("auth.api_keys.source", "aws:keys");
+        setup.set("auth.api_keys.refresh", "1s");
+    })
+    .await;
+    let agent = house.stranger(Some(&key));
+    let says = async |text: &str| {
+        eventually(text, || {
+            house.operational_log().contains(text).then_some(())
+        })
+        .await;
+        assert_eq!(status(&agent).await, 200, "{text}");
+    };
+    for (text, said) in [
+        (
+            "{\"version\":1,",
+            "aws:keys: the key document is not as expected",
+        ),
+        ("", "the secret in aws:keys is empty"),
+        (
+            "{\"version\":1,\"keys\":[]}",
+            "the key document holds no key",
+        ),
+        ("{\"version\":2,\"keys\":[]}", "version is not 1"),
+        (&"x".repeat(70_000), "aws:keys is larger than 64 KiB"),
+    ] {
+        stub.hold("keys", text);
+        says(said).await;
+    }
+    for (status, code, said) in [
+        (
+            400,
+            "AccessDeniedException",
+            "allow secretsmanager:GetSecretValue",
+        ),
+        (400, "ResourceNotFoundException", "no such secret"),
+        (400, "DecryptionFailure", "kms:Decrypt allowed on it"),
+        (400, "ThrottlingException", "too many requests"),
+        (500, "InternalServiceError", "Secrets Manager fails"),
+    ] {
+        stub.fail("keys", status, code);
+        says(said).await;
+    }
+    house.keys_were(REFUSED, 1).await;
+    stub.hold("keys", &document);
+    house.keys_were("applied", 1).await;
+    assert_eq!(house.events("keys_reload").len(), 2);
+    let stages = stub.asked();
+    assert!(
+        stages
+            .iter()
+            .all(|stage| ["AWSCURRENT", "AWSPREVIOUS"].contains(&&**stage))
+    );
+}
+
+#[tokio::test]
+async fn whatever_is_wrong_with_a_key_file_the_old_keys_serve_until_it_is_mended() {
+    let house = House::start().await;
+    let file = house.file("keys.json");
+    let good = std::fs::read(&file).unwrap();
+    let agent = house.agent(SUPPORT);
+    for (bytes, said) in [
+        (&b"{\"version\":1,"[..], "not as expected at line 1"),
+        (b"", "keys.json is empty"),
+        (b"{\"version\":1,\"keys\":[]}", "holds no key"),
+        (b"[]", "not as expected at line 1, column 2"),
+        (
+            &vec![b' '; (1 << 20) + 1],
+            "keys.json is larger than 1024 KiB",
+        ),
+    ] {
+        std::fs::write(&file, bytes).unwrap();
+        house.signal("-HUP");
+        eventually(said, || {
+            house.operational_log().contains(said).then_some(())
+        })
+        .await;
+        assert_eq!(status(&agent).await, 200, "{said}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    house.signal("-HUP");
+    let said = "cannot read the secret in file";
+    eventually(said, || {
+        house.operational_log().contains(said).then_some(())
+    })
+    .await;
+    house.keys_were(REFUSED, 1).await;
+    std::fs::write(&file, good).unwrap();
+    house.keys_were("recovered", 1).await;
+    assert_eq!(
+        (status(&agent).await, house.events("keys_reload").len()),
+        (200, 2)
+    );
+}
+
+#[tokio::test]
+async fn a_signal_reads_the_keys_at_once() {
+    let stub = Stub::start().await;
+    let (first, document) = key_document(SUPPORT);
+    stub.hold("keys", &document);
+    let house = House::with(|setup| {
+        stub.serves(setup);
+        setup.set("auth.api_keys.source", "aws:keys");
+        setup.set("auth.api_keys.refresh", "1h");
+    })
+    .await;
+    assert_eq!(status(&house.stranger(Some(&first))).await, 200);
+    stub.hold("keys", &document.replace("\"active\"", "\"revoked\""));
+    house.signal("-HUP");
+    house.keys_were("applied", 1).await;
+    assert_eq!(status(&house.stranger(Some(&first))).await, 401);
+}
+
+#[tokio::test]
+async fn zoho_and_the_audit_log_take_their_secrets_from_fields_of_one_secret() {
+    let stub = Stub::start().await;
+    let house = House::with(|setup| {
+        stub.serves(setup);
+        let stub = stub.clone();
+        setup.credentials(move |zoho| {
+            let secret = json!({ "zoho": zoho, "pseudonyms": "canary-".repeat(5) });
+            stub.hold("app", &secret.to_string());
+        });
+        setup.set("zoho.credentials", "aws:app#zoho");
+        setup.set("audit.pseudonym_key", "aws:app#pseudonyms");
+    })
+    .await;
+    let agent = house.agent(SUPPORT);
+    let found = agent
+        .call("search_contacts", json!({ "name": "Giulia" }))
+        .await;
+    assert!(found.content().is_object());
+    let everything = house.audit_text().concat() + &house.operational_log();
+    assert!(!everything.contains("canary-"));
+}
+
+#[tokio::test]
+async fn a_start_waits_for_keys_in_aws_alive_but_not_ready() {
+    let stub = Stub::start().await;
+    let early = Early::start(
+        "source = \"aws:keys\"\nrefresh = \"1s\"",
+        &stub.environment(),
+    );
+    let anybody = Agent::new(&early.url, None);
+    let said = "not ready: waiting for secrets";
+    eventually(said, || early.log().contains(said).then_some(())).await;
+    eventually("the first answer", || {
+        let address = early.url.strip_prefix("http://").unwrap();
+        std::net::TcpStream::connect(address).ok()
+    })
+    .await;
+    assert_eq!(anybody.get("/livez").await.status, 200);
+    assert_eq!(anybody.get("/readyz").await.status, 503);
+    let health = anybody.get("/health").await;
+    assert_eq!(
+        (health.status.as_u16(), &health.json()["status"]),
+        (503, &json!("unhealthy"))
+    );
+    let call = anybody.ask("tools/list", json!({})).await;
+    assert_eq!(
+        (call.status.as_u16(), call.header("retry-after")),
+        (503, "1")
+    );
+    assert!(!early.is_ready());
+    let (key, document) = key_document(SUPPORT);
+    stub.hold("keys", &document);
+    eventually("the daemon to be ready", || early.is_ready().then_some(())).await;
+    assert_eq!(anybody.get("/readyz").await.status, 200);
+    assert_eq!(status(&Agent::new(&early.url, Some(&key))).await, 200);
+}
+
+#[tokio::test]
+async fn a_start_that_waited_long_enough_ends_and_says_why() {
+    let waits = "source = \"aws:prod/keys\"\nrefresh = \"1s\"\nstart_deadline = \"2s\"";
+    let stub = Stub::start().await;
+    stub.fail("prod/keys", 400, "AccessDeniedException");
+    let (code, said) = Early::start(waits, &stub.environment()).ended().await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("no usable secrets within 2s"), "{said}");
+    assert!(said.contains("aws:prod/keys: access denied; allow secretsmanager:GetSecretValue"));
+    let unreachable = environment("http://127.0.0.1:9");
+    let (code, said) = Early::start(waits, &unreachable).ended().await;
+    assert!(
+        code == Some(1) && said.contains("AWS_ENDPOINT_URL"),
+        "{said}"
+    );
+    let mut nobody = stub.environment();
+    nobody.retain(|name, _| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SECRET"));
+    let (code, said) = Early::start(waits, &nobody).ended().await;
+    assert!(
+        code == Some(1) && said.contains("no AWS credentials were found"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_waiting_cannot_help_ends_at_once() {
+    let stub = Stub::start().await;
+    let mut nowhere = stub.environment();
+    nowhere.remove("AWS_REGION");
+    for (auth, says) in [
+        ("source = \"file:missing.json\"", "missing.json"),
+        (
+            "source = \"env:MISSING_KEYS\"",
+            "MISSING_KEYS for a secret is not set",
+        ),
+        (
+            "source = \"aws:keys\"",
+            "name the secret by its ARN, or set AWS_REGION",
+        ),
+        ("source = \"aws:keys with spaces\"", "auth.api_keys.source"),
+    ] {
+        let (code, said) = Early::start(auth, &nowhere).ended().await;
+        assert!(code == Some(64) && said.contains(says), "{code:?} {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_asks_aws_only_when_it_may_go_online() {
+    let stub = Stub::start().await;
+    stub.fail("keys", 400, "DecryptionFailure");
+    let house = House::start().await;
+    let config = house.file("zoho-mcp.toml");
+    let mut environment = stub.environment();
+    let name = "ZOHO_MCP__AUTH__API_KEYS__SOURCE".to_owned();
+    environment.insert(name, "aws:keys".to_owned());
+    let offline = ["check", "--config", config.to_str().unwrap()];
+    let skipped = command_in(&environment, &offline);
+    assert!(skipped.status.success());
+    assert!(String::from_utf8_lossy(&skipped.stdout).contains("skipped  secrets"));
+    assert!(stub.asked().is_empty());
+    let online = [&offline[..], &["--online"]].concat();
+    let failed = command_in(&environment, &online);
+    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(64));
+    assert!(
+        said.contains("auth.api_keys.source") && said.contains("kms:Decrypt"),
+        "{said}"
+    );
+}

@@ -1,0 +1,119 @@
+//! Writes: never sent twice, and never said to have failed when they may have happened.
+
+use serde_json::{Value, json};
+
+use super::{contact, failure, hasty_house};
+use crate::house::{House, SUPPORT};
+
+async fn write(house: &House, note: &Value) -> crate::agent::Answer {
+    house.agent(SUPPORT).call("create_note", note.clone()).await
+}
+
+async fn fault(house: &House, mut fault: Value) {
+    fault["path"] = json!("/crm/v8/Notes");
+    fault["times"] = json!(1);
+    house.zoho.fault(fault).await;
+}
+
+#[tokio::test]
+async fn a_write_is_sent_once_whatever_comes_back() {
+    let house = hasty_house().await;
+    let id = contact(&house).await;
+    let unknown = |fault: Value, written| {
+        (
+            fault,
+            "ambiguous_write",
+            "may or may not have happened",
+            written,
+        )
+    };
+    let too_many = json!({ "fault": "status", "status": 429 });
+    for (kind, error, told, written) in [
+        unknown(json!({ "fault": "status", "status": 500 }), 0),
+        unknown(json!({ "fault": "status", "status": 503 }), 0),
+        (too_many, "zoho_busy", "Zoho CRM is busy", 0),
+        unknown(json!({ "fault": "reset_before" }), 0),
+        unknown(json!({ "fault": "reset_after_commit" }), 1),
+        unknown(json!({ "fault": "truncate" }), 1),
+        unknown(json!({ "fault": "html" }), 0),
+        unknown(json!({ "fault": "latency", "delay": "2s" }), 1),
+    ] {
+        let sent = house.zoho.seen("POST", "/crm/v8/Notes").await;
+        let notes = house.zoho.notes_written().await;
+        fault(&house, kind.clone()).await;
+        let note = json!({ "record_id": id, "content": format!("with {kind}") });
+        let answer = write(&house, &note).await;
+        assert!(answer.failure().contains(told), "{kind}: {}", answer.text);
+        let line = failure(&house, error).await;
+        assert_eq!(line["toolName"], "create_note");
+        assert_eq!(
+            house.zoho.seen("POST", "/crm/v8/Notes").await - sent,
+            1,
+            "{kind}"
+        );
+        let new = house.zoho.notes_written().await - notes;
+        // What a page for people stands for, nobody knows.
+        assert!(
+            new == written || kind["fault"] == "html",
+            "{kind}: {new} notes"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_fate_is_cleared_up_by_the_same_key() {
+    let house = hasty_house().await;
+    let id = contact(&house).await;
+    for (kind, outcome) in [
+        ("reset_after_commit", "found"),
+        ("truncate", "found"),
+        ("reset_before", "created"),
+    ] {
+        let before = house.zoho.notes_written().await;
+        fault(&house, json!({ "fault": kind })).await;
+        let note = json!({ "record_id": id, "title": "T", "content": format!("<{kind}> & more"),
+            "idempotency_key": kind });
+        let told = write(&house, &note).await.failure();
+        assert!(told.contains("repeat the call with the same key"), "{told}");
+        let made = write(&house, &note).await.content();
+        assert_eq!(made["outcome"], outcome, "{kind}");
+        let again = write(&house, &note).await.content();
+        assert_eq!(
+            (&again["outcome"], &again["noteId"]),
+            (&json!("replayed"), &made["noteId"])
+        );
+        assert_eq!(house.zoho.notes_written().await - before, 1, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_goes_away_during_a_write_can_come_back_for_it() {
+    let house = House::start().await;
+    let id = contact(&house).await;
+    fault(&house, json!({ "fault": "latency", "delay": "3s" })).await;
+    let note = json!({ "record_id": id, "content": "gone", "idempotency_key": "gone" });
+    let agent = house.agent(SUPPORT);
+    let call = tokio::spawn({
+        let note = note.clone();
+        async move { agent.call("create_note", note).await }
+    });
+    // The note is in the CRM, its answer is not here yet.
+    while house.zoho.notes_written().await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    call.abort();
+    house.event("tool_call_cancelled").await;
+    let made = write(&house, &note).await.content();
+    assert_eq!(made["outcome"], "found");
+    assert_eq!(house.zoho.notes_written().await, 1);
+}
+
+#[tokio::test]
+async fn a_token_refused_before_a_write_costs_no_second_note() {
+    let house = hasty_house().await;
+    let id = contact(&house).await;
+    fault(&house, json!({ "fault": "revoke_tokens" })).await;
+    let note = json!({ "record_id": id, "content": "after a new token" });
+    assert_eq!(write(&house, &note).await.content()["outcome"], "created");
+    assert_eq!(house.zoho.notes_written().await, 1);
+}
