@@ -163,6 +163,7 @@ impl App {
             auth: auth::Gate {
                 authenticator: held.authenticator,
                 public_url: config.server.public_url.as_deref().map(Into::into),
+                scheme: held.tls.scheme(),
                 audit: held.audit.clone(),
             },
             limit: limit::Gate {

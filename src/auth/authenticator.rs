@@ -1,19 +1,19 @@
 //! From the credentials of a request to its [`Caller`].
 
-use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
 use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{
-    Caller,
-    api_key::{ApiKey, BadKey, Keys},
+    AuthFailure, Caller, FailureKind, Lapse,
+    api_key::{ApiKey, Keys},
     evidence::{Disagree, Evidence, Standing, compose},
     failures::{Blocked, Failures},
     jwt::{BadToken, Tokens},
     mtls::{BadCertificate, Mtls},
-    presented::{Unusable, presented},
+    presented::presented,
     proof::{Credentials, Way},
 };
 use crate::{listen::ClientCertificate, setting::Quota};
@@ -119,7 +119,7 @@ impl Authenticator {
 
     /// Whether anybody could prove who they are at that moment.
     pub fn can_admit(&self, now: Timestamp) -> bool {
-        self.keys.usable(now) > 0 || self.tokens.load().are_accepted() || self.mtls.is_some()
+        self.keys.usable(now) > 0 || self.tokens.load().can_be_verified() || self.mtls.is_some()
     }
 
     /// The way that a caller without any credential is pointed to.
@@ -289,135 +289,6 @@ fn by_certificate(
         scopes: None,
         standing: Standing::Certificate(certificate.clone()),
     })
-}
-
-/// Why nobody is calling.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not authenticated: {reason}")]
-pub struct AuthFailure {
-    /// What the caller may hear.
-    pub kind: FailureKind,
-    /// For the audit log only.
-    pub reason: &'static str,
-    /// The public part of the key, where the key was of the right form.
-    pub key_id: Option<Arc<str>>,
-}
-
-impl AuthFailure {
-    pub(super) fn new(kind: FailureKind, reason: &'static str) -> Self {
-        Self {
-            kind,
-            reason,
-            key_id: None,
-        }
-    }
-}
-
-impl From<Unusable> for AuthFailure {
-    fn from(unusable: Unusable) -> Self {
-        match unusable {
-            Unusable::Conflict => Self::new(FailureKind::Conflict, "conflict"),
-            Unusable::Key => Self::new(FailureKind::Invalid, "malformed"),
-            Unusable::Token => Self::new(FailureKind::InvalidToken, BadToken::Malformed.reason()),
-        }
-    }
-}
-
-impl From<BadToken> for AuthFailure {
-    fn from(bad: BadToken) -> Self {
-        let kind = match bad {
-            BadToken::Expired => FailureKind::TokenExpired,
-            BadToken::ScopeMissing => FailureKind::ScopeMissing,
-            BadToken::KeysUnavailable => FailureKind::TokensUnavailable,
-            _ => FailureKind::InvalidToken,
-        };
-        Self::new(kind, bad.reason())
-    }
-}
-
-impl From<BadCertificate> for AuthFailure {
-    fn from(bad: BadCertificate) -> Self {
-        Self::new(FailureKind::InvalidCertificate, bad.reason())
-    }
-}
-
-/// The kinds of failure that are answered differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    /// Nothing was presented.
-    NoCredential,
-    /// A key that is not accepted, for whatever reason.
-    Invalid,
-    /// A client certificate that is not accepted, for whatever reason.
-    InvalidCertificate,
-    /// A token that is not accepted, for whatever reason but one.
-    InvalidToken,
-    /// A token that was good until lately.
-    TokenExpired,
-    /// A good token without a scope that its issuer's every token needs.
-    ScopeMissing,
-    /// Nobody can say whether the token is good.
-    TokensUnavailable,
-    /// What was presented is good, and this is asked for besides.
-    Missing(Way),
-    /// Two credentials that disagree.
-    Conflict,
-    /// Not accepted either, and the address has failed too often.
-    TooManyFailures {
-        /// When another failure would be answered as one.
-        retry_after: Duration,
-        /// The one to write into the audit log; the others are not worth a line.
-        first: bool,
-    },
-}
-
-impl FailureKind {
-    const fn is_guess(self) -> bool {
-        matches!(
-            self,
-            Self::Invalid
-                | Self::InvalidCertificate
-                | Self::InvalidToken
-                | Self::Missing(_)
-                | Self::Conflict
-        )
-    }
-}
-
-/// Why a caller who was proven is not any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum Lapse {
-    #[error("the client is no longer configured")]
-    ClientRemoved,
-    #[error("the client has to prove more by now")]
-    CredentialsChanged,
-    #[error(transparent)]
-    Key(#[from] BadKey),
-    #[error(transparent)]
-    Token(#[from] BadToken),
-    #[error(transparent)]
-    Certificate(#[from] BadCertificate),
-}
-
-impl Lapse {
-    /// As the audit log has it.
-    pub const fn reason(self) -> &'static str {
-        match self {
-            Self::ClientRemoved => "client_removed",
-            Self::CredentialsChanged => "another_credential_needed",
-            Self::Key(bad) => match bad {
-                BadKey::Revoked => "key_revoked",
-                BadKey::Retired => "key_retired",
-                BadKey::Expired => "key_expired",
-                _ => "key_removed",
-            },
-            Self::Token(BadToken::Expired) => "token_expired",
-            Self::Token(BadToken::Issuer) => "token_issuer_removed",
-            Self::Token(_) => "token_key_removed",
-            Self::Certificate(bad) => bad.reason(),
-        }
-    }
 }
 
 #[cfg(test)]

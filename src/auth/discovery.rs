@@ -17,6 +17,7 @@ use super::{Gate, jwt::Tokens, scopes};
 pub(super) struct Discovery<'a> {
     pub(super) tokens: Arc<Tokens>,
     pub(super) public_url: Option<&'a str>,
+    pub(super) scheme: &'static str,
 }
 
 /// `GET /.well-known/oauth-protected-resource` and `…/mcp`: for anybody.
@@ -107,7 +108,7 @@ impl Discovery<'_> {
         let host = headers
             .get(header::HOST)
             .and_then(|host| host.to_str().ok());
-        Some(format!("http://{}", target.or(host)?))
+        Some(format!("{}://{}", self.scheme, target.or(host)?))
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Gate {
     pub authenticator: Arc<Authenticator>,
     /// `[server] public_url`
     pub public_url: Option<Arc<str>>,
+    /// `http` or `https`, as the listener speaks it.
+    pub scheme: &'static str,
     pub audit: Audit,
 }
 
@@ -75,6 +77,7 @@ impl Gate {
         Discovery {
             tokens: self.authenticator.tokens(),
             public_url: self.public_url.as_deref(),
+            scheme: self.scheme,
         }
     }
 

@@ -120,6 +120,12 @@ impl Tokens {
         !self.issuers.is_empty()
     }
 
+    /// Whether there are keys to verify anybody's token with.
+    pub fn can_be_verified(&self) -> bool {
+        let mut issuers = self.issuers.iter();
+        issuers.any(|trusted| trusted.keys.generation().is_some())
+    }
+
     /// The issuers that clients can find a login at.
     pub fn authorization_servers(&self) -> Vec<Arc<str>> {
         let issuers = self.issuers.iter().map(|trusted| &trusted.config.issuer);

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
-use super::{Caller, Gate, authenticator::Lapse};
+use super::{Caller, Gate, Lapse};
 
 /// A caller, and who can say whether it still is one.
 #[derive(Clone)]

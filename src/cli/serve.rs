@@ -28,8 +28,7 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     for warning in app.tls.warnings() {
         tracing::warn!("{warning}");
     }
-    let scheme = if app.tls.is_on() { "https" } else { "http" };
-    let url = format!("{scheme}://{}", listener.local_addr()?);
+    let url = format!("{}://{}", app.tls.scheme(), listener.local_addr()?);
     tracing::info!(
         url,
         "listening; limits are kept in this process, so run one instance"

@@ -45,7 +45,10 @@ fn impossible(config: &Config, client: &Arc<str>, way: Way) -> Option<Problem> {
             "set auth.api_keys.enabled = true",
         ),
         Way::Jwt => (!config.auth.jwt.is_empty(), "add [[auth.jwt]]"),
-        Way::Mtls => return None,
+        Way::Mtls => (
+            config.server.tls.client_ca.is_some(),
+            "set server.tls.client_ca",
+        ),
     };
     let text = format!(
         "clients.{client}.credentials: {:?} is asked for and not accepted here",

@@ -135,6 +135,11 @@ impl Tls {
         self.server.is_some()
     }
 
+    /// `https`, or `http` without a certificate.
+    pub fn scheme(&self) -> &'static str {
+        if self.is_on() { "https" } else { "http" }
+    }
+
     /// Whom client certificates come from, where a CA is configured.
     pub fn trust(&self) -> Option<&Arc<Trust>> {
         self.trust.as_ref()

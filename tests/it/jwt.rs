@@ -1,12 +1,14 @@
 //! Bearer tokens: whose are accepted, what they allow, and how clients find out where to get one.
 
+mod keys;
+
 use jsonwebtoken::Algorithm;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     agent::Agent,
     bad_tokens,
-    house::{House, SUPPORT, command, eventually},
+    house::{House, SUPPORT, eventually},
     issuer::{AUDIENCE, Issuer, Key, now},
 };
 
@@ -113,102 +115,6 @@ async fn no_bad_token_gets_in_and_the_log_says_why() {
         assert_eq!(failures.len(), place + 1, "{name}");
         assert_eq!(failures[place]["reason"], reason, "{name}");
     }
-}
-
-#[tokio::test]
-async fn made_up_key_ids_cost_the_issuer_one_fetch() {
-    let own = Key::new("own", Algorithm::ES256);
-    let issuer = Issuer::start(&[&own]).await;
-    let house = House::behind(&issuer).await;
-    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
-    let before = issuer.fetches();
-    let made_up = (0..300).map(|n| own.with(&format!("k{n}"), Algorithm::ES256));
-    let tokens: Vec<String> = made_up.map(|key| issuer.token(&key, json!({}))).collect();
-    let guesser = house.stranger(None);
-    for some in tokens.chunks(50) {
-        let tried = some.iter().map(async |token| {
-            let guess = guesser
-                .clone()
-                .with("authorization", &format!("Bearer {token}"));
-            guess.ask("tools/list", json!({})).await.status
-        });
-        let statuses = futures_util::future::join_all(tried).await;
-        assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
-    }
-    assert!(issuer.fetches() <= before + 1, "{}", issuer.fetches());
-    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
-}
-
-#[tokio::test]
-async fn a_rotated_key_counts_from_its_first_token_on_and_a_withdrawn_one_no_longer() {
-    let [old, new] = ["old", "new"].map(|id| Key::new(id, Algorithm::EdDSA));
-    let issuer = Issuer::start(&[&old]).await;
-    let house = House::behind(&issuer).await;
-    let of_old = issuer.token(&old, json!({}));
-    assert_eq!(house.status(&of_old).await, 200);
-    let mut stream = house.bearer(&of_old).stream().await;
-    issuer.publish(&[&new]);
-    assert_eq!(house.status(&issuer.token(&new, json!({}))).await, 200);
-    // It was verified before, and that counts no longer either.
-    assert_eq!(house.status(&of_old).await, 401);
-    assert_eq!(stream.next().await, None);
-    let closed = house.event("session_close").await;
-    assert_eq!(closed["reason"], "token_key_removed");
-}
-
-#[tokio::test]
-async fn known_keys_go_on_while_the_issuer_is_down() {
-    let own = Key::new("own", Algorithm::ES256);
-    let issuer = Issuer::start(&[&own]).await;
-    let house = House::behind(&issuer).await;
-    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
-    let told = async |word: &str| {
-        let told = |line: &Value| {
-            let reason = line["reason"].as_str().unwrap_or_default();
-            line["event"] == "keys_reload" && reason.starts_with(word)
-        };
-        house.recorded(word, told).await;
-    };
-    issuer.down(true);
-    house.signal("-HUP");
-    told("jwks_unavailable_last_good_keeps_serving").await;
-    assert_eq!(
-        house
-            .status(&issuer.token(&own, json!({ "sub": "b" })))
-            .await,
-        200
-    );
-    let fetches = issuer.fetches();
-    house.signal("-HUP");
-    eventually("another try", || (issuer.fetches() > fetches).then_some(())).await;
-    issuer.down(false);
-    house.signal("-HUP");
-    told("jwks_available").await;
-    let events = house.events("keys_reload");
-    assert_eq!(events.len(), 2, "one for each change: {events:?}");
-}
-
-#[tokio::test]
-async fn without_any_key_a_token_is_neither_good_nor_bad() {
-    let own = Key::new("own", Algorithm::ES256);
-    let issuer = Issuer::start(&[&own]).await;
-    issuer.down(true);
-    let house = House::behind(&issuer).await;
-    let token = issuer.token(&own, json!({}));
-    let answer = house.bearer(&token).ask("tools/list", json!({})).await;
-    assert_eq!(answer.status, 503);
-    assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
-    issuer.down(false);
-    house.signal("-HUP");
-    house
-        .recorded("the keys", |line| {
-            line["reason"]
-                .as_str()
-                .unwrap_or_default()
-                .starts_with("jwks_available")
-        })
-        .await;
-    assert_eq!(house.status(&token).await, 200);
 }
 
 #[tokio::test]
@@ -401,49 +307,4 @@ async fn a_long_answer_ends_with_its_token() {
         now() - expires
     );
     house.event("tool_call_cancelled").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_check_says_whether_the_keys_can_be_fetched() {
-    let own = Key::new("own", Algorithm::ES256);
-    let issuer = Issuer::start(&[&own]).await;
-    let house = House::behind(&issuer).await;
-    let file = house.file("zoho-mcp.toml");
-    let check = || {
-        let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
-        String::from_utf8_lossy(&checked.stdout).into_owned()
-            + &String::from_utf8_lossy(&checked.stderr)
-    };
-    let said = check();
-    assert!(
-        said.contains(&format!("tokens: 1 keys of {}", issuer.url)),
-        "{said}"
-    );
-    issuer.down(true);
-    let said = check();
-    assert!(
-        said.contains("could not fetch the keys") && said.contains("503"),
-        "{said}"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_set_that_is_none_is_told_apart() {
-    let own = Key::new("own", Algorithm::ES256);
-    let issuer = Issuer::start(&[&own]).await;
-    let house = House::behind(&issuer).await;
-    let file = house.file("zoho-mcp.toml");
-    let good = std::fs::read_to_string(&file).unwrap();
-    for (path, says) in [
-        ("/redirect", "the answer was 307"),
-        ("/huge", "larger than 64 KiB"),
-        ("/html", "not a JSON object"),
-        ("/twice", "not a JSON object"),
-        ("/secret", "none of the keys can be used"),
-    ] {
-        std::fs::write(&file, good.replace("/jwks", path)).unwrap();
-        let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
-        let said = String::from_utf8_lossy(&checked.stderr);
-        assert!(said.contains(says), "{path}: {said}");
-    }
 }

@@ -60,6 +60,38 @@ async fn a_certificate_alone_names_its_client() {
 }
 
 #[tokio::test]
+async fn a_client_may_have_to_show_a_certificate_and_a_key() {
+    let clients = Ca::root("clients");
+    let tls = TlsHouse::with(|setup| {
+        TlsHouse::ask(setup, "optional", &clients);
+        named(setup);
+        setup.set(
+            "clients.customer-service-agent.credentials",
+            "[\"mtls\", \"api_key\"]",
+        );
+    })
+    .await;
+    let identity = clients.client(URI);
+    let ask = async |identity, key: Option<&str>| {
+        let agent = tls.agent(identity);
+        let agent = key
+            .iter()
+            .fold(agent, |agent, key| agent.with("x-api-key", key));
+        let answer = agent.ask("tools/list", json!({})).await;
+        (answer.status.as_u16(), answer.text)
+    };
+    let key = tls.house.keys[SUPPORT].as_str();
+    let required = |what| (401, format!(r#"{{"error":"{what} required"}}"#));
+    assert_eq!(ask(None, Some(key)).await, required("Client certificate"));
+    assert_eq!(ask(Some(&identity), None).await, required("API key"));
+    assert_eq!(ask(Some(&identity), Some(key)).await.0, 200);
+    let told = tls.house.event("auth_success").await;
+    assert_eq!(told["authMethod"], "mtls+api_key");
+    let (fingerprint, key_id) = told["keyId"].as_str().unwrap().split_once('+').unwrap();
+    assert_eq!((fingerprint.len(), key_id), (16, &key[10..20]));
+}
+
+#[tokio::test]
 async fn a_certificate_and_a_key_may_not_disagree() {
     let clients = Ca::root("clients");
     let tls = house(&clients, "optional", None).await;
