@@ -13,7 +13,7 @@ use secrecy::SecretSlice;
 use tokio::time::Instant;
 
 use crate::{
-    audit::{Audit, Redactor},
+    audit::{Audit, Redactor, SigningKey},
     auth::{
         self, Authenticator, Keys, Mtls, Tokens,
         api_key::{KeySet, Published},
@@ -70,6 +70,8 @@ pub struct Secrets {
     pub redis: store::Passwords,
     /// The folder that relative paths start from.
     pub base: PathBuf,
+    /// What checkpoints of the audit log are signed with.
+    pub signing_key: Option<SigningKey>,
     /// The certificates that connections begin with.
     pub tls: Tls,
 }
@@ -99,6 +101,7 @@ impl Secrets {
             "zoho.credentials: expected a JSON object with client_id, client_secret and refresh_token",
         )?;
         let pseudonym_key = pseudonym_key(loaded, environment)?;
+        let signing_key = signing_key(loaded, environment)?;
         let tls = read_tls(loaded)?;
         Ok(Self {
             keys,
@@ -108,6 +111,7 @@ impl Secrets {
             pseudonym_key,
             redis: redis_passwords(loaded, environment)?,
             base: loaded.base.clone(),
+            signing_key,
             tls,
         })
     }
@@ -174,6 +178,11 @@ impl App {
             tls: held.tls,
             config,
         })
+    }
+
+    /// The connection to Zoho.
+    pub fn zoho(&self) -> &Zoho {
+        &self.handler.0.zoho
     }
 
     /// The audit log that everything records to.
@@ -354,6 +363,16 @@ pub fn pseudonym_key(
         "audit.pseudonym_key: the key is shorter than 32 bytes"
     );
     Ok(Some(key.to_vec().into()))
+}
+
+fn signing_key(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Option<SigningKey>> {
+    let Some(reference) = &loaded.config.audit.signing_key else {
+        return Ok(None);
+    };
+    let secret = read(loaded, environment, "audit.signing_key", reference)?;
+    let key = SigningKey::parse(secret.bytes())
+        .context("audit.signing_key: `zoho-mcp audit keygen` makes one")?;
+    Ok(Some(key))
 }
 
 fn read(

@@ -1,12 +1,24 @@
 //! What happened: one JSON object a line, in order, chained, never lost in silence.
 
-pub mod chain;
+mod chain;
+mod config;
 pub mod event;
+mod lifecycle;
+mod line;
+mod meter;
+mod recorder;
 pub mod redact;
-pub mod sink;
-pub mod stdout;
+mod sign;
+mod sink;
+mod stdout;
+mod upstream;
+pub mod verify;
+mod writer;
 
+pub use config::{BadConfig, Config, OnFailure};
 pub use event::{Event, Kind};
+pub use recorder::{Audit, Room, SinkUnavailable};
 pub use redact::{Class, Classes, Redacted, Redactor};
-pub use sink::{Audit, Config, OnFailure, SinkUnavailable};
-pub use stdout::stdout;
+pub use sign::{BadKey, PublicKey, SigningKey};
+pub use sink::CannotOpen;
+pub use upstream::Requests;

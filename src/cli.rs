@@ -1,5 +1,6 @@
 //! The commands; one file each.
 
+mod audit;
 mod banner;
 mod check;
 mod daemon;
@@ -7,6 +8,7 @@ mod demo;
 mod healthcheck;
 mod keys;
 mod limits;
+mod ops;
 mod ready;
 mod sandbox;
 mod serve;
@@ -43,6 +45,8 @@ enum Command {
     Keys(keys::KeysCommand),
     /// See how much of each limit is used
     Limits(limits::LimitsCommand),
+    /// Prove an audit log complete and unaltered, and retell what happened from it
+    Audit(audit::AuditCommand),
     /// Run the CRM sandbox alone
     Sandbox(Listen),
 }
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(healthcheck) => block_on(healthcheck::run(healthcheck)),
         Command::Keys(command) => keys::run(command, &environment, &mut std::io::stdout().lock()),
         Command::Limits(command) => block_on(limits::run(command, environment)),
+        Command::Audit(command) => audit::run(command, &environment),
         Command::Sandbox(listen) => block_on(sandbox::run(listen)),
     };
     match ended {
@@ -93,7 +98,8 @@ pub fn main() -> ExitCode {
             // As sysexits.h has it: the command was used with a bad configuration.
             let misused = error.is::<Refused>()
                 || error.is::<BadConfiguration>()
-                || error.is::<keys::BadArgument>();
+                || error.is::<keys::BadArgument>()
+                || error.is::<audit::BadArguments>();
             if misused {
                 ExitCode::from(USAGE)
             } else {

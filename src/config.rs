@@ -194,6 +194,9 @@ impl Config {
         if let Err(bad) = self.redis.check() {
             problems.push(Problem::new(format!("redis.{bad}"), bad.remedy()));
         }
+        if let Err(bad) = self.audit.check() {
+            problems.push(Problem::new(bad, bad.remedy()));
+        }
         if let Err(bad) = self.server.tls.check() {
             problems.push(Problem::new(&bad, bad.remedy()));
         }

@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
+use metrics::gauge;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -68,6 +69,14 @@ impl Health {
         }
     }
 
+    /// Sets the metrics that are looked up, not counted.
+    pub fn measure(&self) {
+        let up = self.zoho.status().state == ZohoState::Ok;
+        gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
+        gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
+        gauge!("zoho_mcp_audit_queue_lines").set(self.audit.waiting() as f64);
+    }
+
     fn report(&self) -> Report {
         let zoho = self.zoho.status();
         let zoho_api = Check {
@@ -86,7 +95,14 @@ impl Health {
                 (true, true) => Status::Degraded,
                 (true, false) => Status::Healthy,
             },
-            checks: Checks { zoho_api, redis },
+            checks: Checks {
+                zoho_api,
+                audit_log: (!self.audit.is_writable()).then_some(Check {
+                    status: DOWN,
+                    latency_ms: None,
+                }),
+                redis,
+            },
             uptime: (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
         }
     }
@@ -133,6 +149,9 @@ enum Status {
 #[derive(Serialize)]
 struct Checks {
     zoho_api: Check,
+    /// Only while it takes no lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit_log: Option<Check>,
     redis: Check,
 }
 

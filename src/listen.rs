@@ -32,6 +32,8 @@ pub use tls::{BadTls, Tls, Trust, Untrusted};
 #[expect(missing_docs, reason = "config/default.toml describes every key")]
 pub struct Config {
     pub listen: SocketAddr,
+    pub ops_listen: Option<SocketAddr>,
+    pub ops_anywhere: bool,
     pub public_url: Option<String>,
     pub hosts: Vec<String>,
     pub origins: Vec<String>,
@@ -53,6 +55,12 @@ impl Config {
     /// # Errors
     /// The key that holds no host or origin.
     pub fn check(&self) -> Result<Allowed, BadAddress> {
+        match self.ops_listen {
+            Some(ops) if !ops.ip().is_loopback() && !self.ops_anywhere => {
+                return Err(BadAddress::OpsListen);
+            }
+            _ => {}
+        }
         Allowed::new(self)
     }
 
@@ -75,6 +83,8 @@ pub enum BadAddress {
     Host,
     #[error("an origin is a scheme, a host and perhaps a port, without a path")]
     Origin,
+    #[error("reachable from other machines, and there is no credential on it")]
+    OpsListen,
     #[error("nobody is trusted to say where a connection comes from")]
     ProxyProtocol,
     #[error("nobody is trusted to forward a certificate")]
@@ -88,6 +98,7 @@ impl BadAddress {
             Self::PublicUrl => "server.public_url",
             Self::Host => "server.hosts",
             Self::Origin => "server.origins",
+            Self::OpsListen => "server.ops_listen",
             Self::ProxyProtocol => "server.proxy_protocol",
             Self::ForwardedCertificate => "server.tls.forwarded_client_cert",
         }
@@ -99,6 +110,9 @@ impl BadAddress {
             Self::PublicUrl => "write it as https://mcp.example.com",
             Self::Host => "write it as mcp.internal or mcp.internal:3000",
             Self::Origin => "write it as https://app.example.com",
+            Self::OpsListen => {
+                "listen on 127.0.0.1, or say ops_anywhere = true where a firewall keeps others out"
+            }
             Self::ProxyProtocol | Self::ForwardedCertificate => {
                 "name the load balancer's network in server.trusted_proxies"
             }

@@ -11,7 +11,9 @@ use axum::{
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::{app::App, auth, call, health, limit, listen, mcp, permit, refusal::Refusal};
+use crate::{
+    app::App, auth, call, health, limit, listen, mcp, permit, refusal::Refusal, telemetry::Metrics,
+};
 
 /// Every route behind its guards.
 pub fn router(app: &App) -> Router {
@@ -84,6 +86,29 @@ fn probes(app: &App) -> Router {
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .with_state(app.health.clone())
+}
+
+/// The listener for operators, behind no credential and on no public address.
+pub fn ops(app: &App, metrics: Metrics) -> Router {
+    let text = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    let health = app.health.clone();
+    let read = move || async move {
+        health.measure();
+        (text, metrics.render())
+    };
+    let routes = Router::new()
+        .route("/metrics", get(read))
+        .merge(probes(app))
+        .layer(CatchPanicLayer::custom(panicked));
+    // On this machine only a browser that was lured here would name another host. Whoever scrapes
+    // from elsewhere names addresses that nobody can list beforehand.
+    match app.config.server.ops_listen {
+        Some(address) if address.ip().is_loopback() => routes.layer(from_fn_with_state(
+            app.allowed.clone(),
+            listen::host_and_origin,
+        )),
+        _ => routes,
+    }
 }
 
 async fn only_post() -> Response {

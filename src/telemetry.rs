@@ -1,9 +1,13 @@
-//! The operational log on standard error. The audit log is not here, and arguments never are.
+//! The operational log on standard error, and metrics. The audit log is not here, and arguments never are.
+
+mod metrics;
 
 use serde::Deserialize;
 use tracing_subscriber::{
     EnvFilter, filter::Directive, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
+
+pub use metrics::{CannotInstall, Metrics, limiter_mode};
 
 /// `[log]`
 #[derive(Clone, Debug, Deserialize)]

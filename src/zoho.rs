@@ -26,6 +26,7 @@ mod row;
 mod scripted;
 #[cfg(test)]
 mod signing_in;
+mod tally;
 pub mod text;
 mod token;
 mod totals;
@@ -39,6 +40,7 @@ pub use client::{
 pub use error::{Code, Problem, ZohoError};
 pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
+pub use tally::Tally;
 pub use text::CrmText;
 
 /// A lookup to another record, or a user.

@@ -1,9 +1,12 @@
 //! The hash chain: every line names the hash of the line before it, so that none can be changed,
-//! moved, added or taken out without breaking what follows.
+//! moved, added or taken out without breaking what follows. Some lines are signed as well, and
+//! with them everything before them.
 
 use std::io::Write as _;
 
 use sha2::{Digest as _, Sha256};
+
+use super::sign::SigningKey;
 
 /// Where the chain stands: the place and the hash of its last line.
 #[derive(Clone)]
@@ -21,24 +24,41 @@ impl Chain {
         }
     }
 
-    /// Closes a line that [`super::Event::open_line`] opened: its place, the hash before it, and
-    /// its own, which is the SHA-256 of the line as it would be without `,"hash":"…"`.
-    pub(super) fn close(&mut self, line: &mut Vec<u8>) {
+    /// Closes a line that [`super::Event::open_line`] opened: its place, the hash before it, a
+    /// signature if there is a key to sign with, and its own hash. The signature is over the line
+    /// as it would be without `signature` and `hash`, the hash over the line without `hash`.
+    pub(super) fn close(&mut self, line: &mut Vec<u8>, key: Option<&SigningKey>) {
         self.seq += 1;
         let _ = write!(line, ",\"seq\":{},\"prevHash\":\"", self.seq);
         line.extend_from_slice(&self.hash);
         line.push(b'"');
-        let mut hasher = Sha256::new();
-        hasher.update(&line);
-        hasher.update(b"}");
-        self.hash = hex(&hasher.finalize());
+        if let Some(key) = key {
+            line.push(b'}');
+            let signature = key.sign(line);
+            line.pop();
+            let _ = write!(line, ",\"signature\":\"{signature}\"");
+        }
+        self.hash = hash(line);
         line.extend_from_slice(b",\"hash\":\"");
         line.extend_from_slice(&self.hash);
         line.extend_from_slice(b"\"}\n");
     }
+
+    /// The place of the last line.
+    pub(super) const fn seq(&self) -> u64 {
+        self.seq
+    }
 }
 
-fn hex(digest: &[u8]) -> [u8; 64] {
+/// The hash of a line, given without its closing brace.
+pub(super) fn hash(open: &[u8]) -> [u8; 64] {
+    let mut hasher = Sha256::new();
+    hasher.update(open);
+    hasher.update(b"}");
+    hex(&hasher.finalize())
+}
+
+pub(super) fn hex(digest: &[u8]) -> [u8; 64] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
     let mut hex = [0; 64];

@@ -5,12 +5,13 @@ use std::{borrow::Cow, io::Write as _, net::IpAddr, sync::Arc};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::redact::Redacted;
+use super::{redact::Redacted, upstream::Requests};
 
 /// What an event says happened. The name in the log is the variant's in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "docs/audit.md says what each means")]
 pub enum Kind {
+    LogOpen,
     AuthSuccess,
     AuthFailed,
     ToolAccessDenied,
@@ -24,9 +25,13 @@ pub enum Kind {
     ConfigReload,
     KeysReload,
     LimiterMode,
+    BreakerState,
     LinesLost,
     DrainBegin,
     DrainEnd,
+    Checkpoint,
+    LogHealed,
+    LogClose,
 }
 
 /// One event before it gets its place in the chain. Absent fields are left out of the line.
@@ -36,6 +41,7 @@ pub struct Event {
     pub kind: Kind,
     pub execution_id: Option<Uuid>,
     pub request_id: Option<Uuid>,
+    pub session_id: Option<Arc<str>>,
     pub client_id: Option<Arc<str>>,
     pub user_id: Option<Arc<str>>,
     pub role: Option<Arc<str>>,
@@ -50,6 +56,8 @@ pub struct Event {
     pub duration_ms: Option<u64>,
     pub records_returned: Option<u64>,
     pub credits: Option<u32>,
+    /// What Zoho was asked on the way.
+    pub zoho: Requests,
     pub retry_after_seconds: Option<u64>,
     pub policy: Option<Cow<'static, str>>,
     pub reason: Option<Cow<'static, str>>,
@@ -63,6 +71,7 @@ impl Event {
             kind,
             execution_id: None,
             request_id: None,
+            session_id: None,
             client_id: None,
             user_id: None,
             role: None,
@@ -76,6 +85,7 @@ impl Event {
             duration_ms: None,
             records_returned: None,
             credits: None,
+            zoho: Requests::NONE,
             retry_after_seconds: None,
             policy: None,
             reason: None,
@@ -94,6 +104,7 @@ impl Event {
         );
         line.id("executionId", self.execution_id);
         line.id("requestId", self.request_id);
+        line.text("sessionId", self.session_id.as_deref());
         line.text("clientId", self.client_id.as_deref());
         line.text("userId", self.user_id.as_deref());
         line.text("role", self.role.as_deref());
@@ -112,6 +123,7 @@ impl Event {
         line.number("durationMs", self.duration_ms);
         line.number("recordsReturned", self.records_returned);
         line.number("credits", self.credits.map(u64::from));
+        self.zoho.write(&mut line.0);
         line.number("retryAfterSeconds", self.retry_after_seconds);
         line.text("policy", self.policy.as_deref());
         line.text("reason", self.reason.as_deref());
@@ -121,8 +133,14 @@ impl Event {
 }
 
 impl Kind {
+    /// As the log has it.
+    pub const fn name(self) -> &'static str {
+        self.name_and_level().0
+    }
+
     const fn name_and_level(self) -> (&'static str, &'static str) {
         match self {
+            Self::LogOpen => ("log_open", "info"),
             Self::AuthSuccess => ("auth_success", "info"),
             Self::AuthFailed => ("auth_failed", "warn"),
             Self::ToolAccessDenied => ("tool_access_denied", "warn"),
@@ -136,9 +154,13 @@ impl Kind {
             Self::ConfigReload => ("config_reload", "info"),
             Self::KeysReload => ("keys_reload", "info"),
             Self::LimiterMode => ("limiter_mode", "warn"),
+            Self::BreakerState => ("breaker_state", "warn"),
             Self::LinesLost => ("lines_lost", "error"),
             Self::DrainBegin => ("drain_begin", "info"),
             Self::DrainEnd => ("drain_end", "info"),
+            Self::Checkpoint => ("checkpoint", "info"),
+            Self::LogHealed => ("log_healed", "warn"),
+            Self::LogClose => ("log_close", "info"),
         }
     }
 }

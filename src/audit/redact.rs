@@ -138,6 +138,13 @@ impl Redactor {
         out.push(b']');
     }
 
+    /// The pseudonym of a value that somebody knows, to look for it in a log.
+    pub fn pseudonym_of(&self, value: &str) -> String {
+        let mut quoted = Vec::new();
+        self.pseudonym(&mut quoted, &value.trim().to_lowercase());
+        String::from_utf8_lossy(&quoted).replace('"', "")
+    }
+
     fn pseudonym(&self, out: &mut Vec<u8>, text: &str) {
         let mut hmac = self.hmac.clone();
         hmac.update(text.as_bytes());

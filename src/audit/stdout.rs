@@ -11,6 +11,6 @@ use std::{
 ///
 /// # Errors
 /// When the process may not have another file descriptor.
-pub fn stdout() -> io::Result<impl Write + Send + 'static> {
+pub(super) fn stdout() -> io::Result<impl Write + Send + 'static> {
     io::stdout().as_fd().try_clone_to_owned().map(File::from)
 }

@@ -41,7 +41,10 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     }
     let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
     println!("ok       secrets: found");
-    let audit = Audit::start(&loaded.config.audit, Box::new(std::io::sink()));
+    Audit::check(&loaded.config.audit, &loaded.base)
+        .map_err(|error| BadConfiguration(error.into()))?;
+    println!("ok       audit log: can be written");
+    let audit = Audit::discarding(loaded.config.audit.on_failure);
     let mut app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     say_who_can_call(&app.auth.authenticator);
     for warning in app.tls.warnings() {

@@ -6,15 +6,16 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
     app::{App, Reload},
-    audit::{Event, Kind},
+    audit::{Audit, Event, Kind},
     auth::mtls,
+    cli::ops::Ops,
     listen::{self, Front, Outcome},
     router::router,
     setting::Span,
@@ -32,6 +33,7 @@ pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(super) async fn run(
     mut app: App,
     listener: TcpListener,
+    ops: Option<Ops>,
     mut reload: Option<Reload>,
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -39,6 +41,7 @@ pub(super) async fn run(
     let routes = router(&app);
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
     let shared = share_limits(&mut app).await?;
+    let breaker = tokio::spawn(record_breaker(app.zoho().breaker(), app.audit().clone()));
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
     let (refused, to_record) = mpsc::channel(REFUSED);
     let authenticator = app.auth.authenticator.clone();
@@ -53,6 +56,7 @@ pub(super) async fn run(
     };
     let server =
         tokio::spawn(async move { listen::serve(listener, routes, &config, front, drain).await });
+    let ops = ops.map(|ops| ops.serve(&app));
     ready()?;
     match &mut reload {
         Some(reload) => reload_until_end(reload, &mut signals).await,
@@ -64,8 +68,13 @@ pub(super) async fn run(
     }
     watch.abort();
     drop(shared);
+    breaker.abort();
     server.abort();
-    app.audit().close().await;
+    let recorded = app.audit().close().await;
+    if let Some(ops) = ops {
+        ops.abort();
+    }
+    recorded.context("at the end: standard output or the log file did not take its last lines")?;
     anyhow::ensure!(
         outcome == Outcome::Clean,
         "some calls were cut off at the end of the drain"
@@ -105,6 +114,22 @@ async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {
             Wake::HangUp => reload.everything().await,
             Wake::Tick => reload.changed().await,
         }
+    }
+}
+
+/// One line each time that Zoho is given up or found again.
+async fn record_breaker(mut open: watch::Receiver<bool>, audit: Audit) {
+    while open.changed().await.is_ok() {
+        let state = if *open.borrow_and_update() {
+            "open"
+        } else {
+            "closed"
+        };
+        let event = Event {
+            reason: Some(state.into()),
+            ..Event::new(Kind::BreakerState)
+        };
+        audit.record(event).await;
     }
 }
 

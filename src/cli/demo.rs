@@ -1,6 +1,10 @@
 //! `zoho-mcp demo`: everything in one process, with data and keys that were made a moment ago.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -8,9 +12,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     app::{App, Secrets},
-    audit::{self, Audit},
+    audit::Audit,
     auth::api_key::{ApiKey, KeyDocument},
-    cli::{Listen, banner, daemon, ready::Ready},
+    cli::{Listen, banner, daemon, ops::Ops, ready::Ready},
     config::{self, Config, Environment, Loaded},
     listen::Tls,
     sandbox::{Options, Sandbox},
@@ -40,11 +44,13 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         pseudonym_key: None,
         redis,
         base: PathBuf::new(),
+        signing_key: None,
         tls: Tls::off(),
     };
-    let audit = Audit::start(&config.audit, Box::new(audit::stdout()?));
+    let listener = daemon::bind(config.server.listen)?;
+    let ops = Ops::bind(&config.server)?;
+    let audit = Audit::start(&config.audit, Path::new(""), None)?;
     let app = App::new(config, secrets, audit)?;
-    let listener = daemon::bind(app.config.server.listen)?;
     let url = format!("http://{}", listener.local_addr()?);
     let clients: BTreeMap<&str, &str> = keys
         .iter()
@@ -52,11 +58,12 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         .collect();
     let ready = Ready {
         url: url.clone(),
+        ops: ops.as_ref().map(|ops| ops.url.clone()),
         sandbox: Some(sandbox.url()),
         clients: clients.clone(),
         zoho: Some(sandbox.credentials()),
     };
-    daemon::run(app, listener, None, || {
+    daemon::run(app, listener, ops, None, || {
         ready.write(listen.ready_file.as_deref())?;
         banner::print(&url, sandbox.url(), &clients);
         Ok(())

@@ -14,6 +14,8 @@ use crate::sandbox;
 pub(super) struct Ready<'a> {
     pub(super) url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ops: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sandbox: Option<&'a str>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) clients: BTreeMap<&'a str, &'a str>,

@@ -2,8 +2,8 @@
 
 use crate::{
     app::{App, Reload},
-    audit::{self, Audit},
-    cli::{BadConfiguration, Serve, daemon, ready::Ready, starting},
+    audit::Audit,
+    cli::{BadConfiguration, Serve, daemon, ops::Ops, ready::Ready, starting},
     config::{Environment, Loaded},
     telemetry,
 };
@@ -15,9 +15,15 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
         tracing::warn!("{warning}");
     }
     let listener = daemon::bind(loaded.config.server.listen)?;
+    let ops = Ops::bind(&loaded.config.server)?;
     let mut secrets = starting::secrets(&loaded, &environment, &listener).await?;
     let source = secrets.key_source.take();
-    let audit = Audit::start(&loaded.config.audit, Box::new(audit::stdout()?));
+    let audit = Audit::start(
+        &loaded.config.audit,
+        &loaded.base,
+        secrets.signing_key.clone(),
+    );
+    let audit = audit.map_err(|error| BadConfiguration(error.into()))?;
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     for warning in app.tls.warnings() {
         tracing::warn!("{warning}");
@@ -33,9 +39,10 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     let reload = Reload::new(&app, &serve.config, &loaded, environment, source);
     let ready = Ready {
         url,
+        ops: ops.as_ref().map(|ops| ops.url.clone()),
         ..Ready::default()
     };
-    daemon::run(app, listener, Some(reload), || {
+    daemon::run(app, listener, ops, Some(reload), || {
         ready.write(serve.ready_file.as_deref())
     })
     .await

@@ -91,6 +91,8 @@ pub struct Peer {
     pub request_id: Uuid,
     /// The door that it came through.
     pub door: Door,
+    /// The session it belongs to, as the log names it: not the id, which opens it.
+    pub session: Option<Arc<str>>,
 }
 
 /// The doors that agents come through.
@@ -130,6 +132,7 @@ impl Peer {
         let (path, transport) = self.door.names();
         Event {
             request_id: Some(self.request_id),
+            session_id: self.session.clone(),
             ip: Some(self.ip),
             path,
             transport,
@@ -162,6 +165,7 @@ pub async fn identify(
         connection,
         request_id,
         door,
+        session: None,
     });
     let mut response = next.run(request).await;
     if let Ok(id) = HeaderValue::from_str(

@@ -11,11 +11,10 @@ use uuid::Uuid;
 
 use super::handler::{Desk, Ticket, failed};
 use crate::{
-    audit::{Audit, Event, Kind, OnFailure},
-    listen::Drain,
+    audit::{Audit, Event, Kind, OnFailure, Requests, Room},
     permit::{Effect, Grant},
     tools::{Answer, Context, Progress, Row, ToolError},
-    zoho::Crm,
+    zoho::{Crm, Tally},
 };
 
 /// A call that the audit log knows of.
@@ -43,31 +42,27 @@ impl<'a> Execution<'a> {
         grant: &'a Grant,
     ) -> Result<Self, Unrecorded> {
         let deadline = Instant::now() + desk.tool_timeout.duration();
-        let record = Record::new(desk, ticket, row);
+        let lenient = desk.audit.on_failure() == OnFailure::Continue;
+        let room = desk.audit.reserve().await.ok();
+        if room.is_none() && !lenient {
+            return Err(Unrecorded);
+        }
+        let mut record = Record::new(desk, ticket, row, room);
         let mut start = record.event(Kind::ToolCallStart);
         let arguments = ticket.call.raw_arguments();
         let valid = (row.fits)(arguments);
         start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
-        let recorded = match (row.effect, desk.audit.on_failure()) {
-            (_, OnFailure::RefuseAll) | (Effect::Write, OnFailure::RefuseWrites) => {
-                desk.audit.accept(start).await.is_ok()
-            }
-            (Effect::Write, OnFailure::Continue) if desk.audit.is_writable() => {
-                let _ = desk.audit.accept(start).await;
-                true
-            }
-            // Its line waits for the log, and the call does not.
-            (Effect::Read, _) | (Effect::Write, OnFailure::Continue) => {
-                desk.audit.record(start).await;
-                true
-            }
-        };
-        if !recorded {
-            record.refused();
+        let first = row.effect == Effect::Write || desk.audit.on_failure() == OnFailure::RefuseAll;
+        if !record.begin(start, first).await && !lenient {
+            // The line may be written yet, and a line that begins a call wants one that ends it.
+            record
+                .finish(Kind::ToolCallError, "audit_unavailable", 0)
+                .await;
             return Err(Unrecorded);
         }
         // Zoho's answer has to leave time for ours.
         let crm = desk.zoho.view(grant.scope(), deadline - MARGIN);
+        record.tally = Some(crm.tally());
         Ok(Self {
             desk,
             ticket,
@@ -86,7 +81,6 @@ impl<'a> Execution<'a> {
         progress: Progress,
         cancelled: &CancellationToken,
     ) -> CallToolResult {
-        self.record.ends_as_cancelled();
         let context = Context {
             grant: self.grant,
             crm: &self.crm,
@@ -107,8 +101,8 @@ impl<'a> Execution<'a> {
             () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
         };
-        self.record.credits = self.crm.credits();
-        self.record.finish(&end).await;
+        let (kind, error, records) = end.told();
+        self.record.finish(kind, error, records).await;
         end.into_result(self.row)
     }
 }
@@ -123,6 +117,17 @@ enum End {
 }
 
 impl End {
+    /// The event, the word for what went wrong, and the records in the answer.
+    fn told(&self) -> (Kind, &'static str, u64) {
+        match self {
+            Self::Answered(answer) => (Kind::ToolCallSuccess, "", answer.records),
+            Self::Failed(error) => (Kind::ToolCallError, error.kind(), 0),
+            Self::Panicked => (Kind::ToolCallError, "panic", 0),
+            Self::TimedOut => (Kind::ToolCallError, "timeout", 0),
+            Self::CutOff | Self::Cancelled => (Kind::ToolCallCancelled, "", 0),
+        }
+    }
+
     fn into_result(self, row: &Row) -> CallToolResult {
         match self {
             Self::Answered(answer) => {
@@ -152,15 +157,16 @@ impl End {
 /// The audit lines of one call. Dropped without an end, it records a cancellation.
 struct Record {
     audit: Audit,
-    drain: Drain,
+    /// For two lines; none when the log is full and calls go on without it.
+    room: Option<Room>,
     base: Event,
     began: Instant,
-    credits: u32,
+    tally: Option<Tally>,
     pending: bool,
 }
 
 impl Record {
-    fn new(desk: &Desk, ticket: &Ticket, row: &Row) -> Self {
+    fn new(desk: &Desk, ticket: &Ticket, row: &Row, room: Option<Room>) -> Self {
         let mut base = ticket
             .caller
             .sign(ticket.peer.sign(Event::new(Kind::ToolCallStart)));
@@ -168,10 +174,10 @@ impl Record {
         base.tool_name = Some(row.name.into());
         Self {
             audit: desk.audit.clone(),
-            drain: desk.drain.clone(),
+            room,
             base,
             began: Instant::now(),
-            credits: 0,
+            tally: None,
             pending: false,
         }
     }
@@ -183,45 +189,41 @@ impl Record {
         }
     }
 
-    /// The start may still come into the log once it takes lines again, and then needs an end. Not
-    /// waited for: the log is what the caller has just waited for.
-    fn refused(&self) {
-        let (audit, event) = (self.audit.clone(), self.error("audit_unavailable"));
-        tokio::spawn(async move { audit.record(event).await });
-    }
-
-    /// From here on, being dropped means that the call was cut off.
-    fn ends_as_cancelled(&mut self) {
+    /// Records the start; if `first`, the call waits until the log has taken it. From here on,
+    /// being dropped means that the call was cut off.
+    async fn begin(&mut self, start: Event, first: bool) -> bool {
         self.pending = true;
+        match &mut self.room {
+            Some(room) if first => self.audit.accept_in(room, start).await.is_ok(),
+            Some(room) => {
+                self.audit.record_in(room, start);
+                true
+            }
+            None => {
+                self.audit.record(start).await;
+                false
+            }
+        }
     }
 
-    async fn finish(&mut self, end: &End) {
-        let event = match end {
-            End::Answered(answer) => Event {
-                records_returned: Some(answer.records),
-                ..self.ended(Kind::ToolCallSuccess)
-            },
-            End::Failed(error) => self.error(error.kind()),
-            End::Panicked => self.error("panic"),
-            End::TimedOut => self.error("timeout"),
-            End::CutOff | End::Cancelled => self.ended(Kind::ToolCallCancelled),
-        };
-        self.audit.record(event).await;
+    async fn finish(&mut self, kind: Kind, error: &'static str, records: u64) {
+        let mut event = self.ended(kind);
+        event.error = (!error.is_empty()).then(|| error.into());
+        event.records_returned = (kind == Kind::ToolCallSuccess).then_some(records);
         self.pending = false;
-    }
-
-    fn error(&self, kind: &'static str) -> Event {
-        Event {
-            error: Some(kind.into()),
-            ..self.ended(Kind::ToolCallError)
+        match &mut self.room {
+            Some(room) => self.audit.record_in(room, event),
+            None => self.audit.record(event).await,
         }
     }
 
     fn ended(&self, kind: Kind) -> Event {
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let tally = self.tally.as_ref();
         Event {
             duration_ms: Some(elapsed),
-            credits: Some(self.credits),
+            credits: Some(tally.map_or(0, Tally::credits)),
+            zoho: tally.map_or(Requests::NONE, Tally::requests),
             ..self.event(kind)
         }
     }
@@ -229,9 +231,13 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.pending {
-            let (audit, event) = (self.audit.clone(), self.ended(Kind::ToolCallCancelled));
-            self.drain.see_off(async move { audit.record(event).await });
+        if !self.pending {
+            return;
+        }
+        let (audit, event) = (self.audit.clone(), self.ended(Kind::ToolCallCancelled));
+        match &mut self.room {
+            Some(room) => audit.record_in(room, event),
+            None => audit.record_now(event),
         }
     }
 }

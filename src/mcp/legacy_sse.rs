@@ -41,9 +41,10 @@ pub async fn open(
     State((sessions, handler)): State<(Arc<Sessions>, Handler)>,
     Extension(caller): Extension<Arc<Caller>>,
     Extension(lease): Extension<Lease>,
-    Extension(peer): Extension<Peer>,
+    Extension(mut peer): Extension<Peer>,
 ) -> Result<Response, Refusal> {
     let mut opened = sessions.open(&caller)?;
+    peer.session = Some(opened.session.label());
     let event = caller.sign(peer.sign(Event::new(Kind::SessionOpen)));
     let audit = handler.0.audit.clone();
     let ended = opened.session.ended().clone();
@@ -102,6 +103,9 @@ pub async fn in_band(
     let session = sessions
         .find(&query.session_id, caller)
         .ok_or(Refusal::NoSession)?;
+    if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
+        peer.session = Some(session.label());
+    }
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
     let refusal = response.extensions().get::<Refusal>();

@@ -1,18 +1,11 @@
 //! The connection to one Zoho organisation, and the view of it that a call works through.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::{Instant, timeout},
 };
 
@@ -25,6 +18,7 @@ use super::{
     org::Org,
     pulse::Pulse,
     retry::Budget,
+    tally::Tally,
     token::Tokens,
 };
 use crate::setting::{SecretRef, Span};
@@ -107,6 +101,8 @@ pub(super) struct Inner {
     pub(super) breaker: Breaker,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
+    /// Whether requests are refused because Zoho does not answer.
+    open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
     pub(super) users: Kept<HashMap<RecordId, CrmText>>,
     pub(super) request_timeout: Duration,
@@ -116,7 +112,7 @@ pub(super) struct Inner {
 pub struct Crm {
     pub(super) zoho: Arc<Inner>,
     pub(super) deadline: Instant,
-    pub(super) credits: AtomicU32,
+    pub(super) tally: Tally,
     scope: Scope,
 }
 
@@ -173,6 +169,7 @@ impl Zoho {
                 breaker: Breaker::default(),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
+                open: watch::Sender::new(false),
                 org: Kept::new(now),
                 users: Kept::new(now),
                 request_timeout,
@@ -185,7 +182,7 @@ impl Zoho {
         Crm {
             zoho: Arc::clone(&self.inner),
             deadline,
-            credits: AtomicU32::new(0),
+            tally: Tally::default(),
             scope: scope.clone(),
         }
     }
@@ -193,6 +190,11 @@ impl Zoho {
     /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
         self.inner.pulse.status(self.inner.tokens.refused())
+    }
+
+    /// Whether requests are refused because Zoho does not answer, and each change of that.
+    pub fn breaker(&self) -> watch::Receiver<bool> {
+        self.inner.open.subscribe()
     }
 
     /// Asks Zoho for an answer without a token, which costs no credits, unless real traffic
@@ -235,6 +237,8 @@ impl Inner {
     pub(super) fn answered(&self, latency: Duration) {
         self.pulse.answered(latency, Instant::now());
         if self.breaker.success() == super::breaker::Change::Closed {
+            metrics::gauge!("zoho_mcp_zoho_breaker_open").set(0);
+            self.open.send_replace(false);
             tracing::info!("zoho answers again");
         }
     }
@@ -243,6 +247,8 @@ impl Inner {
     pub(super) fn silent(&self, latency: Duration) {
         self.pulse.silent(latency);
         if self.breaker.failure(Instant::now()) == super::breaker::Change::Opened {
+            metrics::gauge!("zoho_mcp_zoho_breaker_open").set(1);
+            self.open.send_replace(true);
             tracing::warn!("zoho does not answer: requests are refused until it does");
         }
     }
@@ -251,7 +257,12 @@ impl Inner {
 impl Crm {
     /// Credits spent so far.
     pub fn credits(&self) -> u32 {
-        self.credits.load(Ordering::Relaxed)
+        self.tally.credits()
+    }
+
+    /// What was asked of Zoho, as it goes on.
+    pub fn tally(&self) -> Tally {
+        self.tally.clone()
     }
 
     /// Which rows are visible through it.

@@ -1,7 +1,7 @@
 //! One request to Zoho, with everything that may have to happen around it: a seat, a token, another
 //! try.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, header};
@@ -180,10 +180,11 @@ impl Crm {
             let problem = Problem::CircuitOpen;
             return Err(Broke::Unsent(ZohoError::Unavailable { problem }));
         }
-        self.credits.fetch_add(ask.credits, Ordering::Relaxed);
+        let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
         let limit = self.deadline.min(began + zoho.request_timeout);
         let answer = timeout_at(limit, exchange(self.request(ask, &token), LARGEST_BODY)).await;
         let latency = began.elapsed();
+        self.tally.ended(&sent, outcome(&answer));
         let result = match answer {
             Ok(Ok(reply)) => match judge(ask.effect, &reply) {
                 Ok(()) => Ok(reply),
@@ -242,6 +243,15 @@ impl Crm {
                 .body(body.clone()),
             None => request,
         }
+    }
+}
+
+/// What came of a request, for the record of the call.
+fn outcome<E>(answer: &Result<Result<Reply, Problem>, E>) -> Result<u16, Problem> {
+    match answer {
+        Ok(Ok(reply)) => Ok(reply.status.as_u16()),
+        Ok(Err(problem)) => Err(*problem),
+        Err(_) => Err(Problem::Timeout),
     }
 }
 

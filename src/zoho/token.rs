@@ -220,6 +220,7 @@ impl Mint {
         let mut state = lock(&self.state);
         match result {
             Ok(token) => {
+                metrics::counter!("zoho_mcp_zoho_tokens_minted_total").increment(1);
                 state.token = Some(Arc::new(token));
                 state.stop = None;
                 state.failures = 0;

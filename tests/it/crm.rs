@@ -43,6 +43,41 @@ impl Zoho {
         assert_eq!(answer["data"][0]["status"], "success", "{answer}");
     }
 
+    /// Lets time pass for Zoho only.
+    pub(crate) async fn later(&self, span: &str) {
+        let clock = self.http.post(format!("{}/__sim/clock", self.url));
+        let sent = clock
+            .json(&json!({ "advance": span }))
+            .send()
+            .await
+            .unwrap();
+        assert!(sent.status().is_success());
+    }
+
+    /// The contents of a contact's notes, all of them.
+    pub(crate) async fn notes_of(&self, contact: &str) -> Vec<String> {
+        let token = self.mint().await;
+        let list = format!("{}/crm/v8/Contacts/{contact}/Notes", self.url);
+        let list = format!("{list}?fields=Note_Content&per_page=200");
+        let (mut notes, mut more) = (Vec::new(), String::new());
+        loop {
+            let got = self.http.get(format!("{list}{more}"));
+            let got = got.header("authorization", &token).send().await.unwrap();
+            if got.status() == 204 {
+                return notes;
+            }
+            let listed: Value = got.json().await.unwrap();
+            let rows = listed["data"].as_array();
+            let rows = rows.unwrap_or_else(|| panic!("{listed}"));
+            let content = |row: &Value| row["Note_Content"].as_str().unwrap_or("").to_owned();
+            notes.extend(rows.iter().map(content));
+            let Some(next) = listed["info"]["next_page_token"].as_str() else {
+                return notes;
+            };
+            more = format!("&page_token={next}");
+        }
+    }
+
     /// What the daemon asked of the CRM, apart from tokens and from probes, which show no token.
     pub(crate) async fn asked(&self) -> Vec<Value> {
         let journal = self.journal().await;

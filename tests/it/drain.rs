@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::{net::TcpStream, task::JoinHandle};
 
 use crate::{
@@ -30,16 +30,19 @@ async fn refuses_connections(house: &House) {
     }
 }
 
-fn last_event(house: &House) -> Value {
-    house.audit().pop().unwrap()
-}
-
-/// Waits for the end; the log's last line says how it was.
+/// Waits for the end; the log's last line but one says how it was.
 async fn ended(house: &mut House, reason: &str) -> i32 {
     let status = house.ended().await;
-    let told = house.event("drain_end").await;
-    assert_eq!(told["reason"], reason);
-    assert_eq!(last_event(house)["event"], "drain_end");
+    house.event("log_close").await;
+    let log = house.audit();
+    let [.., told, last] = &log[..] else {
+        panic!("{log:?}");
+    };
+    assert_eq!(
+        (&told["event"], &told["reason"]),
+        (&json!("drain_end"), &json!(reason))
+    );
+    assert_eq!(last["event"], "log_close");
     status.code().expect("an exit, not a signal")
 }
 

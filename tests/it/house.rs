@@ -230,6 +230,29 @@ impl House {
         self.daemon.child.wait().unwrap();
     }
 
+    /// Starts the daemon again after it has ended, in the same folder and beside the same sandbox.
+    pub(crate) async fn start_again(&mut self) {
+        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("daemon.json"));
+        let _ = fs::remove_file(&ready);
+        let arguments = [
+            "serve",
+            "--config",
+            config.to_str().unwrap(),
+            "--ready-file",
+            ready.to_str().unwrap(),
+        ];
+        self.daemon = Process::start(&arguments, &self.environment);
+        let ready = self.daemon.wait_for(&ready).await;
+        self.url = ready["url"].as_str().unwrap().to_owned();
+    }
+
+    /// A client of the listener for operators.
+    pub(crate) fn operator(&self) -> Agent {
+        let ready = fs::read(self.file("daemon.json")).unwrap();
+        let ready: Value = serde_json::from_slice(&ready).unwrap();
+        Agent::new(ready["ops"].as_str().unwrap(), None)
+    }
+
     pub(crate) fn agent(&self, client: &str) -> Agent {
         Agent::new(&self.url, Some(&self.keys[client]))
     }

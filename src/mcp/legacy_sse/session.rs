@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use rmcp::model::{ClientJsonRpcMessage, RequestId};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
@@ -116,6 +117,13 @@ impl Sessions {
 impl Session {
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// What the log calls it: the id itself would let a reader of the log post to it.
+    pub(super) fn label(&self) -> Arc<str> {
+        let digest = Sha256::digest(self.id.as_bytes());
+        let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+        hex.collect::<String>().into()
     }
 
     pub(super) const fn ended(&self) -> &CancellationToken {

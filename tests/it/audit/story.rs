@@ -23,7 +23,7 @@ async fn a_small_story_is_told_in_order_with_its_fields() {
     agent.call("get_deal_summary", json!({})).await.failure();
     house.stranger(None).ask("tools/list", json!({})).await;
     house.event("auth_failed").await;
-    let log = house.audit();
+    let log = house.audit().split_off(1);
     let told: Vec<&str> = log
         .iter()
         .map(|line| line["event"].as_str().unwrap())

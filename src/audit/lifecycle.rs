@@ -1,0 +1,111 @@
+//! The lines that the log writes about itself: where it begins, how far it has come, where it
+//! ends, and what it had to leave out or mend.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    Event, Kind,
+    config::Pace,
+    event::string,
+    sign::SigningKey,
+    sink::{Previous, Tail},
+};
+
+/// Who writes: a process (`boot`) of an instance. Every line names both, so that several
+/// instances can share a file or a stream.
+pub(super) struct Writer {
+    /// `,"instance":"…","boot":"…"`
+    fields: Vec<u8>,
+}
+
+impl Writer {
+    pub(super) fn new(instance: &str) -> Self {
+        let boot = Uuid::new_v4().simple().to_string();
+        let mut fields = b",\"instance\":".to_vec();
+        string(&mut fields, instance, 64);
+        fields.extend_from_slice(b",\"boot\":\"");
+        fields.extend(boot.bytes().take(BOOT));
+        fields.push(b'"');
+        Self { fields }
+    }
+
+    pub(super) fn sign(&self, open: &mut Vec<u8>) {
+        open.extend_from_slice(&self.fields);
+    }
+}
+
+/// The first line: what wrote the log, who signs it and how often, and where the last run of the
+/// same instance ended.
+pub(super) fn opening(previous: &Previous, pace: Pace, key: Option<&SigningKey>) -> Vec<u8> {
+    let mut more = format!(",\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    let (lines, every) = (pace.lines, pace.every.duration().as_secs());
+    // Writing into a string cannot fail.
+    if let Some(key) = key {
+        let id = key.public().id();
+        let _ = write!(
+            more,
+            ",\"signer\":\"{id}\",\"checkpointLines\":{lines},\"checkpointSeconds\":{every}"
+        );
+    }
+    match previous {
+        Previous::Named(Tail {
+            boot, seq, hash, ..
+        }) => {
+            let (boot, hash) = (quoted(boot), quoted(hash));
+            let _ = write!(
+                more,
+                ",\"previous\":\"named\",\"previousBoot\":{boot},\"previousSeq\":{seq},\"previousHash\":{hash}"
+            );
+        }
+        Previous::None => more.push_str(",\"previous\":\"none\""),
+        Previous::Unknown => more.push_str(",\"previous\":\"unknown\""),
+    }
+    line(&Event::new(Kind::LogOpen), &more)
+}
+
+/// How far the log has come.
+pub(super) fn checkpoint() -> Vec<u8> {
+    line(&Event::new(Kind::Checkpoint), "")
+}
+
+/// The last line of a clean end.
+pub(super) fn closing() -> Vec<u8> {
+    line(&Event::new(Kind::LogClose), "")
+}
+
+/// What was left unfinished by somebody who was killed, and is now removed.
+pub(super) fn healed(bytes: u64) -> Vec<u8> {
+    let reason = format!("{bytes} bytes of an unfinished line were removed");
+    let event = Event {
+        reason: Some(reason.into()),
+        ..Event::new(Kind::LogHealed)
+    };
+    line(&event, "")
+}
+
+/// What found no room.
+pub(super) fn lost(lost: &super::writer::Lost) -> Vec<u8> {
+    let event = Event {
+        reason: Some(lost.to_string().into()),
+        ..Event::new(Kind::LinesLost)
+    };
+    line(&event, "")
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = Vec::new();
+    string(&mut quoted, text, 64);
+    String::from_utf8_lossy(&quoted).into_owned()
+}
+
+fn line(event: &Event, more: &str) -> Vec<u8> {
+    let mut open = event.open_line(Timestamp::now());
+    open.extend_from_slice(more.as_bytes());
+    open
+}
+
+/// Hex digits that tell one run of a process from another.
+const BOOT: usize = 16;

@@ -1,0 +1,79 @@
+//! A line of the log as it is read again: what places it in its chain, and the texts that its hash
+//! and its signature are over.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::{chain::hash, sign::PublicKey};
+
+/// What a line says about its place.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Line<'a> {
+    #[serde(borrow)]
+    pub(super) timestamp: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) event: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) instance: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) boot: Cow<'a, str>,
+    pub(super) seq: u64,
+    #[serde(borrow)]
+    pub(super) prev_hash: Cow<'a, str>,
+    #[serde(borrow)]
+    signature: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) hash: Cow<'a, str>,
+    /// Of a first line: who signs the log, and after how many lines at most.
+    #[serde(borrow)]
+    pub(super) signer: Option<Cow<'a, str>>,
+    pub(super) checkpoint_lines: Option<u64>,
+    #[serde(borrow)]
+    pub(super) previous: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) previous_boot: Option<Cow<'a, str>>,
+    pub(super) previous_seq: Option<u64>,
+    #[serde(borrow)]
+    pub(super) previous_hash: Option<Cow<'a, str>>,
+    #[serde(skip)]
+    text: &'a str,
+}
+
+impl<'a> Line<'a> {
+    /// `None` for what is no line of this log.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let line: Self = serde_json::from_str(text).ok()?;
+        Some(Self { text, ..line })
+    }
+
+    /// Whether the hash is the one of this text.
+    pub(super) fn is_unaltered(&self) -> bool {
+        let end = format!(",\"hash\":\"{}\"}}", self.hash);
+        let body = self.text.strip_suffix(&end);
+        body.is_some_and(|open| hash(open.as_bytes()).as_slice() == self.hash.as_bytes())
+    }
+
+    /// Whether it claims to be signed.
+    pub(super) const fn has_signature(&self) -> bool {
+        self.signature.is_some()
+    }
+
+    /// Whether one of the keys has signed this text.
+    pub(super) fn is_signed_by(&self, keys: &[PublicKey]) -> bool {
+        let Some(signature) = &self.signature else {
+            return false;
+        };
+        let end = format!(
+            ",\"signature\":\"{signature}\",\"hash\":\"{}\"}}",
+            self.hash
+        );
+        let Some(open) = self.text.strip_suffix(&end) else {
+            return false;
+        };
+        let message = format!("{open}}}");
+        keys.iter()
+            .any(|key| key.verifies(message.as_bytes(), signature))
+    }
+}

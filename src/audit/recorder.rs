@@ -1,0 +1,284 @@
+//! The handle that every room records through: bounded room, back-pressure instead of loss.
+
+use std::{
+    num::NonZeroU64,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+use super::{
+    Config, Event, OnFailure,
+    config::Pace,
+    lifecycle, meter,
+    sign::SigningKey,
+    sink::{self, CannotOpen, Opened},
+    writer::{Job, State, Writer},
+};
+use crate::setting::Span;
+
+/// The log. Cheap to clone.
+#[derive(Clone)]
+pub struct Audit(Arc<Shared>);
+
+struct Shared {
+    jobs: mpsc::UnboundedSender<Job>,
+    /// One for each line that may wait.
+    room: Arc<Semaphore>,
+    on_failure: OnFailure,
+    state: Arc<State>,
+    writer: Mutex<Option<thread::JoinHandle<bool>>>,
+}
+
+/// Room for the lines of one call, held from before it begins: a call that was let in can always
+/// be recorded to its end.
+pub struct Room(OwnedSemaphorePermit);
+
+/// The log cannot take a line now.
+#[derive(Debug, thiserror::Error)]
+#[error("the audit log cannot take a line")]
+pub struct SinkUnavailable;
+
+impl Audit {
+    /// Opens the sinks and starts the writer. File names are relative to `base`.
+    ///
+    /// # Errors
+    /// The file that cannot be written.
+    pub fn start(
+        config: &Config,
+        base: &Path,
+        key: Option<SigningKey>,
+    ) -> Result<Self, CannotOpen> {
+        let instance = config.instance.clone().unwrap_or_else(host_name);
+        let opened = sink::open(config, base, &instance)?;
+        let manner = (config.on_failure, config.checkpoint);
+        Ok(Self::write_to(manner, opened, &instance, key))
+    }
+
+    /// Whether the files could be written, without writing any.
+    ///
+    /// # Errors
+    /// The file whose folder is missing or cannot be written.
+    pub fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
+        sink::check(config, base)
+    }
+
+    /// A log that nobody reads, for checks.
+    pub fn discarding(on_failure: OnFailure) -> Self {
+        let opened = Opened {
+            sinks: vec![Box::new(sink::Stream::new(std::io::sink()))],
+            previous: sink::Previous::Unknown,
+            batch: sink::MOST_LINES,
+        };
+        let pace = Pace {
+            lines: NonZeroU64::MAX,
+            every: Span::millis(u64::MAX),
+        };
+        Self::write_to((on_failure, pace), opened, "check", None)
+    }
+
+    pub(super) fn write_to(
+        (on_failure, pace): (OnFailure, Pace),
+        opened: Opened,
+        instance: &str,
+        key: Option<SigningKey>,
+    ) -> Self {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let state = Arc::new(State::new());
+        let who = lifecycle::Writer::new(instance);
+        let opening = lifecycle::opening(&opened.previous, pace, key.as_ref());
+        let is_signed = key.is_some();
+        let vouching = (key, pace);
+        let writer = Writer::new(opened, who, vouching, state.clone(), queue);
+        let writer = thread::spawn(move || writer.run(opening));
+        if is_signed {
+            let tick = pace.every.duration() / 2;
+            tokio::spawn(remind(jobs.downgrade(), tick));
+        }
+        Self(Arc::new(Shared {
+            jobs,
+            room: Arc::new(Semaphore::new(ROOM)),
+            on_failure,
+            state,
+            writer: Mutex::new(Some(writer)),
+        }))
+    }
+
+    /// Records an event; waits for room when there is none. What finds none within five seconds
+    /// is counted, and the log says what it misses once it takes lines again.
+    pub async fn record(&self, event: Event) {
+        match self.room(1).await {
+            Ok(room) => self.send(&event, room, None),
+            Err(SinkUnavailable) => self.lose(&event),
+        }
+    }
+
+    /// Records an event from where nothing can be awaited.
+    pub fn record_now(&self, event: Event) {
+        match self.0.room.clone().try_acquire_owned() {
+            Ok(room) => self.send(&event, room, None),
+            Err(_) => {
+                let audit = self.clone();
+                tokio::spawn(async move { audit.record(event).await });
+            }
+        }
+    }
+
+    /// Room for the first and the last line of a call.
+    ///
+    /// # Errors
+    /// When there is none within five seconds.
+    pub async fn reserve(&self) -> Result<Room, SinkUnavailable> {
+        self.room(2).await.map(Room)
+    }
+
+    /// Records an event that has its room.
+    pub fn record_in(&self, room: &mut Room, event: Event) {
+        match room.0.split(1) {
+            Some(room) => self.send(&event, room, None),
+            None => self.lose(&event),
+        }
+    }
+
+    /// Records an event that has its room, and returns once every sink has taken its line.
+    ///
+    /// # Errors
+    /// When that has not happened within five seconds, or while the log is known not to take lines
+    /// a short while; the line may still be written later.
+    pub async fn accept_in(&self, room: &mut Room, event: Event) -> Result<(), SinkUnavailable> {
+        let patience = self.patience();
+        let (written, taken) = oneshot::channel();
+        let room = room.0.split(1).ok_or(SinkUnavailable)?;
+        self.send(&event, room, Some(written));
+        match timeout(patience, taken).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(SinkUnavailable),
+        }
+    }
+
+    /// Whether lines go through.
+    pub fn is_writable(&self) -> bool {
+        self.0.state.is_writable()
+    }
+
+    /// What calls may go on while they do not.
+    pub fn on_failure(&self) -> OnFailure {
+        self.0.on_failure
+    }
+
+    /// Lines that wait, and lines for which a call in flight holds room.
+    pub fn waiting(&self) -> usize {
+        ROOM - self.0.room.available_permits()
+    }
+
+    /// Writes what is queued and the closing line, and ends the writer. What comes later is lost.
+    ///
+    /// # Errors
+    /// When the sinks have not taken all of it within five seconds.
+    pub async fn close(&self) -> Result<(), SinkUnavailable> {
+        let _ = self.0.jobs.send(Job::Close);
+        let writer = self
+            .0
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(writer) = writer else { return Ok(()) };
+        let joined = tokio::task::spawn_blocking(move || writer.join());
+        match timeout(PATIENCE, joined).await {
+            Ok(Ok(Ok(true))) => Ok(()),
+            _ => Err(SinkUnavailable),
+        }
+    }
+
+    async fn room(&self, lines: u32) -> Result<OwnedSemaphorePermit, SinkUnavailable> {
+        match timeout(
+            self.patience(),
+            self.0.room.clone().acquire_many_owned(lines),
+        )
+        .await
+        {
+            Ok(Ok(room)) => Ok(room),
+            _ => Err(SinkUnavailable),
+        }
+    }
+
+    /// While the sink is known to be stuck, waiting long would only pile up requests.
+    fn patience(&self) -> Duration {
+        if self.is_writable() { PATIENCE } else { SHORT }
+    }
+
+    fn send(
+        &self,
+        event: &Event,
+        room: OwnedSemaphorePermit,
+        written: Option<oneshot::Sender<()>>,
+    ) {
+        meter::count(event);
+        let open = event.open_line(Timestamp::now());
+        let sent = self.0.jobs.send(Job::Line {
+            open,
+            room,
+            written,
+        });
+        if sent.is_err() {
+            tracing::error!(
+                event = event.kind.name(),
+                "recorded after the audit log was closed"
+            );
+        }
+    }
+
+    fn lose(&self, event: &Event) {
+        meter::count(event);
+        meter::lost();
+        let name = event.kind.name();
+        tracing::error!(event = name, "the audit log has no room for a line");
+        let mut lost = self
+            .0
+            .state
+            .lost
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *lost.0.entry(name).or_default() += 1;
+    }
+}
+
+/// Wakes the writer when a checkpoint may be due, for as long as somebody records.
+async fn remind(jobs: mpsc::WeakUnboundedSender<Job>, every: Duration) {
+    let mut tick = interval(every.max(SHORT));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(jobs) = jobs.upgrade() else { return };
+        if jobs.send(Job::Tick).is_err() {
+            return;
+        }
+    }
+}
+
+/// The name of the machine or the container, which a restart keeps.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if super::config::is_name(name) {
+        name.into()
+    } else {
+        "zoho-mcp".into()
+    }
+}
+
+/// Lines that may wait, or be reserved: usually some 8 MiB, and never more than 128.
+const ROOM: usize = 8192;
+const PATIENCE: Duration = Duration::from_secs(5);
+const SHORT: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests;

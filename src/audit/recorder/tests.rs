@@ -1,0 +1,185 @@
+use std::{
+    io::{self, Write},
+    sync::mpsc::{Receiver, Sender, channel},
+};
+
+use super::*;
+use crate::audit::{
+    Kind, PublicKey,
+    sink::{Opened, Previous, Stream},
+    verify::{Expectations, Place, Verdict, Verifier},
+};
+
+/// A stream that does with each write what its script says, and then takes everything.
+struct Scripted {
+    script: Receiver<io::Result<usize>>,
+    taken: Sender<Vec<u8>>,
+}
+
+impl Write for Scripted {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let length = self
+            .script
+            .try_recv()
+            .unwrap_or(Ok(usize::MAX))?
+            .min(buf.len());
+        self.taken.send(buf[..length].to_vec()).unwrap();
+        Ok(length)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn scripted(steps: Vec<io::Result<usize>>) -> (Audit, Receiver<Vec<u8>>) {
+    scripted_and_signed(steps, None)
+}
+
+fn scripted_and_signed(
+    steps: Vec<io::Result<usize>>,
+    key: Option<SigningKey>,
+) -> (Audit, Receiver<Vec<u8>>) {
+    let (step, script) = channel();
+    steps.into_iter().for_each(|it| step.send(it).unwrap());
+    let (taken, written) = channel();
+    let opened = Opened {
+        sinks: vec![Box::new(Stream::new(Scripted { script, taken }))],
+        previous: Previous::Unknown,
+        batch: 512,
+    };
+    let config = crate::audit::verify::tests::config();
+    (
+        Audit::write_to((config.on_failure, config.checkpoint), opened, "one", key),
+        written,
+    )
+}
+
+fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {
+    let bytes: Vec<u8> = written.try_iter().flatten().collect();
+    let text = String::from_utf8(bytes).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn verify(lines: &[String]) -> Verdict {
+    verify_signed(lines, Vec::new())
+}
+
+fn verify_signed(lines: &[String], keys: Vec<PublicKey>) -> Verdict {
+    let mut verifier = Verifier::new(Expectations {
+        keys,
+        ..Expectations::default()
+    });
+    for (n, line) in lines.iter().enumerate() {
+        let at = Place {
+            file: 0,
+            line: n as u64,
+        };
+        verifier.line(at, line.as_bytes());
+    }
+    verifier.finish()
+}
+
+fn count(lines: &[String], event: &str) -> usize {
+    let event = format!("\"event\":\"{event}\"");
+    lines.iter().filter(|line| line.contains(&event)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_recorders_make_one_chain_without_gaps() {
+    let (audit, written) = scripted(vec![]);
+    let recorders = (0..20).map(|_| {
+        let audit = audit.clone();
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                audit.record(Event::new(Kind::ToolCallStart)).await;
+            }
+        })
+    });
+    for recorder in recorders.collect::<Vec<_>>() {
+        recorder.await.unwrap();
+    }
+    audit.close().await.unwrap();
+    let lines = lines(&written);
+    assert_eq!(lines.len(), 2002);
+    assert!(verify(&lines).is_good());
+}
+
+#[tokio::test]
+async fn a_sink_that_fails_and_recovers_loses_nothing() {
+    let full = || Err(io::ErrorKind::StorageFull.into());
+    let (audit, written) = scripted(vec![Ok(10), full(), Ok(3), full(), full()]);
+    audit.record(Event::new(Kind::DrainBegin)).await;
+    let mut room = audit.reserve().await.unwrap();
+    let _ = audit.accept_in(&mut room, Event::new(Kind::DrainEnd)).await;
+    audit.close().await.unwrap();
+    let lines = lines(&written);
+    assert_eq!(lines.len(), 4);
+    assert!(verify(&lines).is_good() && audit.is_writable());
+}
+
+#[tokio::test]
+async fn a_line_that_cannot_be_written_is_not_accepted() {
+    let broken = || Err(io::ErrorKind::BrokenPipe.into());
+    let (audit, _written) = scripted((0..2000).map(|_| broken()).collect());
+    tokio::time::pause();
+    let mut room = audit.reserve().await.unwrap();
+    let start = Event::new(Kind::ToolCallStart);
+    assert!(audit.accept_in(&mut room, start).await.is_err());
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
+    let broken = || Err(io::ErrorKind::BrokenPipe.into());
+    let key = SigningKey::parse(&[7; 32]).unwrap();
+    let script = (0..30).map(|_| broken()).collect();
+    let (audit, written) = scripted_and_signed(script, Some(key.clone()));
+    let mut calls = Vec::new();
+    while audit.waiting() < ROOM {
+        calls.push(audit.reserve().await.unwrap());
+    }
+    tokio::time::pause();
+    audit.record(Event::new(Kind::AuthFailed)).await;
+    audit.record(Event::new(Kind::AuthFailed)).await;
+    assert!(audit.reserve().await.is_err());
+    tokio::time::resume();
+    for room in &mut calls {
+        audit.record_in(room, Event::new(Kind::ToolCallStart));
+        audit.record_in(room, Event::new(Kind::ToolCallSuccess));
+    }
+    audit.close().await.unwrap();
+    let lines = lines(&written);
+    let verdict = verify_signed(&lines, vec![key.public()]);
+    assert!(verdict.is_good(), "{:?}", verdict.findings);
+    assert_eq!(count(&lines, "tool_call_success"), ROOM / 2);
+    assert_eq!(count(&lines, "lines_lost"), 1);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("found no room: auth_failed 2"))
+    );
+}
+
+#[tokio::test]
+async fn texts_that_try_to_break_the_line_stay_inside_it() {
+    let (audit, written) = scripted(vec![]);
+    for text in [
+        "a\r\n{\"event\":\"x\"}",
+        "\u{2028}\u{1b}[2J\0\"",
+        &"x".repeat(1 << 20),
+    ] {
+        let text = text.to_owned();
+        audit
+            .record(Event {
+                reason: Some(text.clone().into()),
+                client_id: Some(text.into()),
+                ..Event::new(Kind::AuthFailed)
+            })
+            .await;
+    }
+    audit.close().await.unwrap();
+    let lines = lines(&written);
+    assert_eq!(lines.len(), 5);
+    assert!(lines.iter().all(|line| line.len() < 16 << 10));
+    assert!(verify(&lines).is_good());
+}

@@ -1,0 +1,146 @@
+//! Where the last run of this instance ended, as its file shows it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+/// What is known of the run before this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::audit) enum Previous {
+    /// Its last line.
+    Named(Tail),
+    /// There was none in the file.
+    None,
+    /// Standard output keeps nothing, or too much was written since to be looked through.
+    Unknown,
+}
+
+/// The last line of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(in crate::audit) struct Tail {
+    instance: String,
+    pub(in crate::audit) boot: String,
+    pub(in crate::audit) seq: u64,
+    pub(in crate::audit) hash: String,
+}
+
+/// Looks for the last line of `instance` in the file, and in the one that was put aside last.
+pub(super) fn previous(path: &Path, instance: &str) -> Previous {
+    let mut put_aside = put_aside(path);
+    put_aside.sort();
+    let (last, older) = match put_aside.split_last() {
+        Some((last, older)) => (Some(last), !older.is_empty()),
+        None => (None, false),
+    };
+    let mut whole = !older;
+    for path in [Some(&path.to_path_buf()), last].into_iter().flatten() {
+        match last_line(path, instance) {
+            Ok(Look::Found(tail)) => return Previous::Named(tail),
+            Ok(Look::Nothing) => {}
+            Ok(Look::TooLong) | Err(_) => whole = false,
+        }
+    }
+    if whole {
+        Previous::None
+    } else {
+        Previous::Unknown
+    }
+}
+
+fn put_aside(path: &Path) -> Vec<PathBuf> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+        return Vec::new();
+    };
+    let prefix = format!("{name}.");
+    let names = fs::read_dir(folder.unwrap_or(Path::new(".")));
+    let siblings = names.into_iter().flatten().filter_map(|entry| {
+        let entry = entry.ok()?;
+        let is_ours = entry.file_name().to_str()?.starts_with(&prefix);
+        is_ours.then(|| entry.path())
+    });
+    siblings.collect()
+}
+
+/// What a look at the end of a file showed.
+enum Look {
+    Found(Tail),
+    /// The whole file has no line of the instance.
+    Nothing,
+    /// The file was too long to be read whole, or is none.
+    TooLong,
+}
+
+fn last_line(path: &Path, instance: &str) -> io::Result<Look> {
+    let mut file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(Look::TooLong);
+    }
+    let length = file.metadata()?.len();
+    let mut window = FIRST_LOOK;
+    loop {
+        let start = length.saturating_sub(window);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        (&file).take(window).read_to_end(&mut bytes)?;
+        // The first line of a window may lack its beginning; it is then no JSON.
+        let lines = bytes.rsplit(|&byte| byte == b'\n');
+        let mut tails = lines.filter_map(|line| serde_json::from_slice::<Tail>(line).ok());
+        if let Some(tail) = tails.find(|tail| tail.instance == instance) {
+            return Ok(Look::Found(tail));
+        }
+        if start == 0 {
+            return Ok(Look::Nothing);
+        }
+        if window >= LAST_LOOK {
+            return Ok(Look::TooLong);
+        }
+        window *= 16;
+    }
+}
+
+const FIRST_LOOK: u64 = 64 << 10;
+const LAST_LOOK: u64 = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(instance: &str, seq: u64) -> String {
+        format!("{{\"instance\":\"{instance}\",\"boot\":\"b\",\"seq\":{seq},\"hash\":\"h\"}}\n")
+    }
+
+    #[test]
+    fn the_last_line_of_an_instance_is_found_wherever_it_is() {
+        let folder = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&folder).unwrap();
+        let log = folder.join("audit.jsonl");
+        let put_aside = |time: &str| folder.join(format!("audit.jsonl.{time}"));
+        let found = |instance: &str| match previous(&log, instance) {
+            Previous::Named(tail) => Some(tail.seq),
+            Previous::None => Some(0),
+            Previous::Unknown => None,
+        };
+        fs::write(&log, "").unwrap();
+        assert_eq!(found("a"), Some(0));
+        let many = line("b", 9).repeat(3000);
+        fs::write(&log, line("a", 1) + &line("a", 2) + &many).unwrap();
+        assert_eq!(
+            (found("a"), found("b"), found("c")),
+            (Some(2), Some(9), Some(0))
+        );
+        fs::rename(&log, put_aside("20260102T")).unwrap();
+        fs::write(&log, line("c", 5)).unwrap();
+        assert_eq!(
+            (found("a"), found("c"), found("d")),
+            (Some(2), Some(5), Some(0))
+        );
+        fs::write(put_aside("20260101T"), line("d", 7)).unwrap();
+        assert_eq!((found("a"), found("d")), (Some(2), None));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

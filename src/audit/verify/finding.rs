@@ -1,0 +1,57 @@
+//! What can be wrong with a log, and where.
+
+/// A line of a file: both counted as they were given, lines from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Place {
+    pub file: usize,
+    pub line: u64,
+}
+
+/// Something is wrong at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Finding {
+    pub at: Place,
+    /// What the line says of its place in the chain.
+    pub seq: Option<u64>,
+    pub what: Wrong,
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum Wrong {
+    #[error("this is no line of the log: it was changed, or added")]
+    NoLine,
+    #[error("the line was changed: its hash does not fit its text")]
+    Altered,
+    #[error("lines with seq {} to {} are missing before this one", seq.0, seq.1)]
+    Missing { seq: (u64, u64) },
+    #[error("the line is out of place: it follows seq {after}, so it was moved, repeated or added")]
+    OutOfPlace { after: u64 },
+    #[error("the line does not follow the one before it (line {}): one of the two was changed or exchanged", before.line)]
+    Broken { before: Place },
+    #[error("the line comes after the closing line")]
+    AfterEnd,
+    #[error(
+        "the run does not begin here: what was before is missing (--partial, if older files were deleted on purpose)"
+    )]
+    NoBeginning,
+    #[error(
+        "the run before this one, up to its seq {seq}, is missing (--partial, if older files were deleted on purpose)"
+    )]
+    NoRun { seq: u64 },
+    #[error(
+        "the run has no closing line: its end was cut off, or it is still written to (then --open)"
+    )]
+    NoEnd,
+    #[error(
+        "the signature is not one of the given keys': lines since the last good one may have been written anew"
+    )]
+    BadSignature,
+    #[error("the run is not signed at all")]
+    NotSigned,
+    #[error("{lines} lines without a checkpoint, which is more than there ever are")]
+    Unsigned { lines: u64 },
+}

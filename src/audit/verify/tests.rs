@@ -1,0 +1,310 @@
+use std::sync::mpsc::channel;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::audit::{
+    Audit, Config, Event, Kind, OnFailure, SigningKey,
+    config::{FileConfig, Fsync, Pace},
+    sink::{Opened, Previous, Sink},
+};
+
+/// A sink that keeps what it takes.
+struct Kept(std::sync::mpsc::Sender<Vec<u8>>);
+
+impl Sink for Kept {
+    fn take(&mut self, lines: &[u8]) -> std::io::Result<()> {
+        let _ = self.0.send(lines.to_vec());
+        Ok(())
+    }
+}
+
+pub(in crate::audit) fn config() -> Config {
+    Config {
+        sinks: Vec::new(),
+        on_failure: OnFailure::RefuseWrites,
+        instance: None,
+        pseudonym_key: None,
+        signing_key: None,
+        checkpoint: Pace {
+            lines: 5.try_into().unwrap(),
+            every: "1h".parse().unwrap(),
+        },
+        file: FileConfig {
+            max_size: "1MiB".parse().unwrap(),
+            daily: false,
+            fsync: Fsync::Never,
+        },
+    }
+}
+
+/// A real log of a run, with as many calls.
+fn log(key: Option<&SigningKey>, calls: usize) -> Vec<String> {
+    let (sender, taken) = channel();
+    let opened = Opened {
+        sinks: vec![Box::new(Kept(sender))],
+        previous: Previous::None,
+        batch: 1,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_time().build().unwrap();
+    runtime.block_on(async {
+        let config = config();
+        let manner = (config.on_failure, config.checkpoint);
+        let audit = Audit::write_to(manner, opened, "one", key.cloned());
+        for n in 0..calls {
+            let event = Event {
+                duration_ms: Some(n as u64),
+                ..Event::new(Kind::ToolCallSuccess)
+            };
+            audit.record(event).await;
+        }
+        audit.close().await.unwrap();
+    });
+    let text: Vec<u8> = taken.try_iter().flatten().collect();
+    let text = String::from_utf8(text).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+fn verify(lines: &[String], expected: Expectations) -> Verdict {
+    let mut verifier = Verifier::new(expected);
+    for (n, line) in lines.iter().enumerate() {
+        let at = Place {
+            file: 0,
+            line: n as u64 + 1,
+        };
+        verifier.line(at, line.as_bytes());
+    }
+    verifier.finish()
+}
+
+fn key() -> SigningKey {
+    SigningKey::parse(&[7; 32]).unwrap()
+}
+
+fn signed() -> Expectations {
+    Expectations {
+        keys: vec![key().public()],
+        ..Expectations::default()
+    }
+}
+
+/// The lines that the findings point to.
+fn places(verdict: &Verdict) -> Vec<u64> {
+    verdict
+        .findings
+        .iter()
+        .map(|finding| finding.at.line)
+        .collect()
+}
+
+/// Computes anew what anyone can: places and hashes from the line at `from` on.
+fn rehash(lines: &mut [String], from: usize) {
+    for n in from..lines.len() {
+        let line = &lines[n];
+        let previous = match n {
+            0 => "0".repeat(64),
+            _ => serde_json::from_str::<serde_json::Value>(&lines[n - 1]).unwrap()["hash"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        };
+        let json: serde_json::Value = serde_json::from_str(line).unwrap();
+        let (cut, _) = line.split_at(line.find(",\"seq\":").unwrap());
+        let mut open = format!("{cut},\"seq\":{},\"prevHash\":\"{previous}\"", n + 1);
+        if let Some(signature) = json["signature"].as_str() {
+            open.push_str(&format!(",\"signature\":\"{signature}\""));
+        }
+        let hash = String::from_utf8(crate::audit::chain::hash(open.as_bytes()).to_vec()).unwrap();
+        lines[n] = format!("{open},\"hash\":\"{hash}\"}}");
+    }
+}
+
+#[test]
+fn a_log_as_it_was_written_passes() {
+    for (key, expected) in [
+        (None, Expectations::default()),
+        (Some(key()), Expectations::default()),
+        (Some(key()), signed()),
+    ] {
+        let lines = log(key.as_ref(), 23);
+        let verdict = verify(&lines, expected);
+        assert!(verdict.is_good(), "{:?}", verdict.findings);
+        let run = verdict.runs.values().next().unwrap();
+        assert_eq!((run.lines, run.end), (lines.len() as u64, End::Closed));
+    }
+}
+
+#[test]
+fn an_end_that_was_cut_off_is_missed_unless_the_log_is_open() {
+    let lines = log(Some(&key()), 12);
+    for kept in 1..lines.len() {
+        let cut = &lines[..kept];
+        let verdict = verify(cut, signed());
+        assert_eq!(places(&verdict), [kept as u64]);
+        assert_eq!(verdict.findings[0].what, Wrong::NoEnd);
+        let open = Expectations {
+            open: true,
+            ..signed()
+        };
+        assert!(verify(cut, open).is_good());
+    }
+}
+
+#[test]
+fn a_chain_that_was_written_anew_fails_at_the_next_signature() {
+    let mut lines = log(Some(&key()), 12);
+    lines[3] = lines[3].replace("\"durationMs\":2", "\"durationMs\":9");
+    rehash(&mut lines, 3);
+    assert!(verify(&lines, Expectations::default()).is_good());
+    let verdict = verify(&lines, signed());
+    let checkpoint = lines
+        .iter()
+        .skip(3)
+        .position(|line| line.contains("\"checkpoint\""));
+    assert_eq!(places(&verdict)[0], checkpoint.unwrap() as u64 + 4);
+    assert_eq!(verdict.findings[0].what, Wrong::BadSignature);
+}
+
+#[test]
+fn signatures_that_were_taken_out_are_missed() {
+    let mut lines = log(Some(&key()), 3000);
+    lines.retain(|line| !line.contains("\"checkpoint\""));
+    rehash(&mut lines, 1);
+    let last = lines.len() - 1;
+    lines.truncate(last);
+    let open = Expectations {
+        open: true,
+        ..signed()
+    };
+    let verdict = verify(&lines, open);
+    assert!(matches!(
+        verdict.findings[0].what,
+        Wrong::Unsigned { lines: 3000 }
+    ));
+    let unsigned = log(None, 3);
+    assert_eq!(
+        verify(&unsigned, signed()).findings[0].what,
+        Wrong::NotSigned
+    );
+    let other = SigningKey::parse(&[8; 32]).unwrap();
+    assert_eq!(
+        verify(&log(Some(&other), 3), signed()).findings[0].what,
+        Wrong::BadSignature
+    );
+}
+
+#[test]
+fn a_run_whose_beginning_is_gone_needs_a_signature_as_well() {
+    let partial = Expectations {
+        partial: true,
+        ..signed()
+    };
+    let lines = log(Some(&key()), 12);
+    assert_eq!(places(&verify(&lines[3..], signed())), [1]);
+    assert!(verify(&lines[3..], partial.clone()).is_good());
+    let unsigned = log(None, 12);
+    let verdict = verify(&unsigned[3..], partial);
+    assert!(
+        verdict
+            .findings
+            .iter()
+            .any(|it| it.what == Wrong::NotSigned || it.what == Wrong::BadSignature)
+    );
+}
+
+#[test]
+fn several_instances_in_one_file_are_told_apart() {
+    let (one, other) = (log(Some(&key()), 9), log(Some(&key()), 9));
+    let mut lines: Vec<_> = one
+        .into_iter()
+        .zip(other)
+        .flat_map(|(a, b)| [a, b])
+        .collect();
+    assert!(verify(&lines, signed()).is_good());
+    lines.remove(7);
+    assert_eq!(places(&verify(&lines, signed())), [9]);
+}
+
+#[test]
+fn one_line_does_not_stand_for_another() {
+    let lines = log(None, 4);
+    let text = format!("{},\"seq\":1{}", "{\"event\":\"x\"", &lines[1][1..]);
+    let verdict = verify(
+        &[lines[0].clone(), text],
+        Expectations {
+            open: true,
+            ..Expectations::default()
+        },
+    );
+    assert_eq!(places(&verdict), [2]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_is_done_to_a_line_is_found_there(
+        which in any::<prop::sample::Index>(),
+        byte in any::<prop::sample::Index>(),
+        other in any::<prop::sample::Index>(),
+        bit in 0_u8..7,
+    ) {
+        let lines = log(Some(&key()), 17);
+        let n = which.index(lines.len());
+        let near = |verdict: &Verdict, n: usize| {
+            let line = n as u64 + 1;
+            places(verdict).first().is_some_and(|&at| at == line || at == line + 1)
+        };
+
+        let mut changed = lines.clone();
+        let mut bytes = changed[n].clone().into_bytes();
+        let at = byte.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let mut verifier = Verifier::new(signed());
+        changed[n].clear();
+        for (n, line) in changed.iter().enumerate() {
+            let text = if line.is_empty() { &bytes } else { line.as_bytes() };
+            verifier.line(Place { file: 0, line: n as u64 + 1 }, text);
+        }
+        let verdict = verifier.finish();
+        prop_assert!(near(&verdict, n), "changed {n} at {at}: {:?}", verdict.findings);
+
+        let mut deleted = lines.clone();
+        deleted.remove(n);
+        let verdict = verify(&deleted, signed());
+        let missed = if n == lines.len() - 1 { n - 1 } else { n };
+        prop_assert!(near(&verdict, missed), "deleted {n}: {:?}", verdict.findings);
+
+        let mut repeated = lines.clone();
+        let to = other.index(lines.len() + 1).max(n + 1);
+        repeated.insert(to, lines[n].clone());
+        let verdict = verify(&repeated, signed());
+        prop_assert!(near(&verdict, to), "{n} again at {to}: {:?}", verdict.findings);
+
+        let mut moved = lines.clone();
+        let to = other.index(lines.len());
+        let line = moved.remove(n);
+        moved.insert(to, line);
+        let verdict = verify(&moved, signed());
+        prop_assert!(n == to || near(&verdict, n.min(to)), "{n} to {to}: {:?}", verdict.findings);
+    }
+
+    #[test]
+    fn nothing_that_is_read_can_stop_the_reader(lines in proptest::collection::vec(
+        prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..40),
+            (any::<u64>(), "[ab]", "(log_open|checkpoint|x)").prop_map(|(seq, boot, event)| {
+                let seq = if seq % 2 == 0 { u64::MAX - seq % 3 } else { seq % 4 };
+                format!("{{\"timestamp\":\"t\",\"event\":\"{event}\",\"instance\":\"i\",\"boot\":\"{boot}\",\"seq\":{seq},\"prevHash\":\"\",\"previousBoot\":\"{boot}\",\"previousSeq\":{seq},\"signature\":\"AA\",\"hash\":\"h\"}}").into_bytes()
+            }),
+        ],
+        1..12,
+    )) {
+        let mut verifier = Verifier::new(signed());
+        for line in &lines {
+            verifier.line(Place { file: 0, line: 1 }, line);
+        }
+        prop_assert!(!verifier.finish().is_good());
+    }
+}

@@ -1,0 +1,57 @@
+//! `zoho-mcp audit`: what an audit log proves and what it tells, from its files alone.
+
+mod explain;
+mod files;
+mod keygen;
+mod remedy;
+mod search;
+mod story;
+mod telling;
+mod verify;
+
+use std::io::{self, Write};
+
+use clap::Subcommand;
+
+use crate::config::Environment;
+
+#[derive(clap::Args)]
+pub(super) struct AuditCommand {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Prove that a log is complete and unaltered, or say where it is not
+    Verify(verify::Verify),
+    /// Retell in plain words what was asked, decided and done
+    Story(story::Story),
+    /// Say why a call was refused or failed, and which line of the configuration would change it
+    Explain(explain::Explain),
+    /// Find the lines that are about a value, by its pseudonym
+    Search(search::Search),
+    /// Make a key that signs the log
+    Keygen(keygen::Keygen),
+}
+
+/// The command was used with something that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:#}")]
+pub(super) struct BadArguments(anyhow::Error);
+
+pub(super) fn run(command: AuditCommand, environment: &Environment) -> anyhow::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let ended = match command.action {
+        Action::Verify(verify) => verify::run(&verify, &mut out),
+        Action::Story(story) => story::run(&story, &mut out),
+        Action::Explain(explain) => explain::run(&explain, &mut out),
+        Action::Search(search) => search::run(&search, environment, &mut out),
+        Action::Keygen(keygen) => keygen::run(&keygen, &mut out),
+    };
+    match out.flush() {
+        // Whoever reads has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ended,
+        flushed => ended.and(flushed.map_err(Into::into)),
+    }
+}

@@ -1,0 +1,50 @@
+//! `zoho-mcp audit search`: an investigator who knows a value finds it, a reader of the log cannot.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use super::{BadArguments, files::Files};
+use crate::{audit::Redactor, config::Environment, secrets, setting::SecretRef};
+
+#[derive(clap::Args)]
+pub(super) struct Search {
+    /// The value, such as an e-mail address, as an agent would have given it
+    #[arg(long, value_name = "TEXT")]
+    value: String,
+    /// The key that [audit] pseudonym_key refers to: file:PATH or env:NAME
+    #[arg(long, value_name = "REF")]
+    pseudonym_key: SecretRef,
+    /// The files of the log, in any order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+/// Prints the lines as they are; where they stand goes to standard error.
+pub(super) fn run(
+    search: &Search,
+    environment: &Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let env = |name: &str| environment.get(name).cloned();
+    let key = secrets::read(&search.pseudonym_key, Path::new(""), &env)
+        .context("--pseudonym-key")
+        .map_err(BadArguments)?;
+    let key = key.bytes().trim_ascii_end().to_vec().into();
+    let pseudonym = Redactor::new(&key).pseudonym_of(&search.value);
+    let files = Files::new(&search.files)?;
+    let (mut found, mut written) = (0_u64, Ok(()));
+    files.lines(|_, text| {
+        let text = String::from_utf8_lossy(text);
+        if text.contains(&pseudonym) && written.is_ok() {
+            found += 1;
+            written = writeln!(out, "{text}");
+        }
+    })?;
+    written?;
+    eprintln!("{found} lines with {pseudonym}");
+    Ok(())
+}

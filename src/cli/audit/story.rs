@@ -1,0 +1,132 @@
+//! `zoho-mcp audit story`: retells from the log alone who asked what, what was decided, what Zoho
+//! was asked, what came back, and what it cost.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io::Write,
+    path::PathBuf,
+};
+
+use serde_json::Value;
+
+use super::{files::Files, telling};
+
+#[derive(clap::Args)]
+pub(super) struct Story {
+    #[command(flatten)]
+    about: About,
+    /// Only of this day in UTC, such as 2026-03-31
+    #[arg(long, value_name = "DAY")]
+    day: Option<String>,
+    /// The files of the log, in any order
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct About {
+    /// One call of one tool
+    #[arg(long, value_name = "ID")]
+    execution: Option<String>,
+    /// Everything of a client
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Everything of one stream of /sse
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+}
+
+pub(super) fn run(story: &Story, out: &mut impl Write) -> anyhow::Result<()> {
+    let files = Files::new(&story.files)?;
+    let mut teller = Teller::default();
+    let mut told = Ok(());
+    files.lines(|_, text| {
+        let Ok(line) = serde_json::from_slice::<Value>(text) else {
+            return;
+        };
+        if story.is_about(&line) && told.is_ok() {
+            teller.take(line);
+            told = teller.tell(out);
+        }
+    })?;
+    told?;
+    let total = teller.finish(out)?;
+    anyhow::ensure!(total > 0, "nothing of that is in the log");
+    Ok(())
+}
+
+impl Story {
+    fn is_about(&self, line: &Value) -> bool {
+        let has = |name: &str, wanted: &Option<String>| {
+            wanted.as_ref().is_none_or(|wanted| line[name] == **wanted)
+        };
+        let day = self.day.as_deref().unwrap_or_default();
+        has("executionId", &self.about.execution)
+            && has("clientId", &self.about.client)
+            && has("sessionId", &self.about.session)
+            && line["timestamp"]
+                .as_str()
+                .is_some_and(|at| at.starts_with(day))
+    }
+}
+
+/// Tells in the order in which things began; what has begun waits for its end.
+#[derive(Default)]
+struct Teller {
+    next: u64,
+    /// By the order of their beginnings. Without an end yet, a call is not told.
+    waiting: BTreeMap<u64, (Value, Option<Value>, bool)>,
+    calls: HashMap<String, u64>,
+}
+
+impl Teller {
+    fn take(&mut self, line: Value) {
+        let event = telling::text(&line, "event").unwrap_or_default();
+        let execution = telling::text(&line, "executionId");
+        let execution = execution.unwrap_or_default().to_owned();
+        let ends = matches!(
+            event,
+            "tool_call_success" | "tool_call_error" | "tool_call_cancelled"
+        );
+        let place = self.calls.get(&execution).copied().filter(|_| ends);
+        let begun = place.and_then(|place| self.waiting.get_mut(&place));
+        if let Some((_, end, done)) = begun {
+            self.calls.remove(&execution);
+            *end = Some(line);
+            *done = true;
+            return;
+        }
+        let begins = event == "tool_call_start";
+        if begins {
+            self.calls.insert(execution, self.next);
+        }
+        self.waiting.insert(self.next, (line, None, !begins));
+        self.next += 1;
+    }
+
+    fn tell(&mut self, out: &mut impl Write) -> std::io::Result<()> {
+        loop {
+            // A call that never ends, since the daemon was killed, may not keep the rest waiting.
+            let patient = self.waiting.len() < MOST;
+            let Some(first) = self.waiting.first_entry() else {
+                return Ok(());
+            };
+            if !first.get().2 && patient {
+                return Ok(());
+            }
+            let (line, end, _) = first.remove();
+            telling::tell(&line, end.as_ref(), out)?;
+        }
+    }
+
+    fn finish(mut self, out: &mut impl Write) -> std::io::Result<u64> {
+        for (line, end, _) in std::mem::take(&mut self.waiting).into_values() {
+            telling::tell(&line, end.as_ref(), out)?;
+        }
+        Ok(self.next)
+    }
+}
+
+/// What waits for the end of an earlier call, at most.
+const MOST: usize = 10_000;

@@ -1,0 +1,128 @@
+//! Lines of the log in plain words.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+/// Tells one thing that happened: a line by itself, or the first and the last line of a call.
+pub(super) fn tell(line: &Value, end: Option<&Value>, out: &mut impl Write) -> io::Result<()> {
+    let client = text(line, "clientId").unwrap_or("somebody unknown");
+    let tool = text(line, "toolName").unwrap_or("a tool that does not exist");
+    let at = text(line, "timestamp").unwrap_or("at an unknown time");
+    let what = match text(line, "event").unwrap_or_default() {
+        "tool_call_start" => format!("{client} called {tool}"),
+        "auth_success" => format!("{client} proved who it is"),
+        "auth_failed" => "a login was refused".into(),
+        "tool_access_denied" => format!("{client} was not permitted to call {tool}"),
+        "rate_limit_exceeded" => format!("{client} was over a limit"),
+        "session_open" => format!("{client} opened a stream"),
+        "session_close" => format!("the stream of {client} ended"),
+        event => event.replace('_', " "),
+    };
+    writeln!(out, "{at}  {what}")?;
+    who(line, out)?;
+    if line["event"] == "tool_call_start" {
+        call(line, end, out)?;
+    } else {
+        refusal(line, out)?;
+    }
+    writeln!(out)
+}
+
+fn who(line: &Value, out: &mut impl Write) -> io::Result<()> {
+    let mut parts = Vec::new();
+    let named = [
+        ("user ", "userId"),
+        ("role ", "role"),
+        ("proven by ", "authMethod"),
+        ("key ", "keyId"),
+        ("from ", "ip"),
+        ("at ", "path"),
+        ("session ", "sessionId"),
+    ];
+    for (word, name) in named {
+        parts.extend(text(line, name).map(|value| format!("{word}{value}")));
+    }
+    if !parts.is_empty() {
+        writeln!(out, "  who      {}", parts.join(", "))?;
+    }
+    let ids = [("execution", "executionId"), ("request", "requestId")];
+    let ids = ids.map(|(word, name)| text(line, name).map(|id| format!("{word} {id}")));
+    let ids: Vec<_> = ids.into_iter().flatten().collect();
+    if !ids.is_empty() {
+        writeln!(out, "  ids      {}", ids.join(", "))?;
+    }
+    Ok(())
+}
+
+fn call(start: &Value, end: Option<&Value>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "  asked    {}", arguments(&start["args"]))?;
+    let role = text(start, "role").unwrap_or("?");
+    writeln!(out, "  allowed  by role {role}, within its limits")?;
+    let Some(end) = end else {
+        return writeln!(out, "  result   unknown: the log does not say how it ended");
+    };
+    for request in end["zoho"].as_array().into_iter().flatten() {
+        let (method, route) = (text(request, "method"), text(request, "route"));
+        let came = match (&request["status"], text(request, "problem")) {
+            (Value::Number(status), _) => format!("answered {status}"),
+            (_, Some("no_answer")) => "was not waited for".into(),
+            (_, problem) => format!("failed: {}", problem.unwrap_or("?")),
+        };
+        let (ms, credits) = (&request["ms"], &request["credits"]);
+        let (method, route) = (method.unwrap_or("?"), route.unwrap_or("?"));
+        writeln!(
+            out,
+            "  zoho     {method} {route} {came} in {ms} ms, {credits} credits"
+        )?;
+    }
+    let shown = end["zoho"].as_array().map_or(0, Vec::len) as u64;
+    let asked = end["zohoRequests"].as_u64().unwrap_or(0);
+    if asked == 0 {
+        writeln!(out, "  zoho     was not asked")?;
+    } else if asked > shown {
+        writeln!(out, "  zoho     and {} more requests", asked - shown)?;
+    }
+    let outcome = match text(end, "event").unwrap_or_default() {
+        "tool_call_success" => format!("{} records", end["recordsReturned"]),
+        "tool_call_cancelled" => "cancelled by the client".into(),
+        _ => format!("failed: {}", text(end, "error").unwrap_or("?")),
+    };
+    let (ms, credits) = (&end["durationMs"], &end["credits"]);
+    writeln!(
+        out,
+        "  result   {outcome}, after {ms} ms, for {credits} credits"
+    )
+}
+
+fn refusal(line: &Value, out: &mut impl Write) -> io::Result<()> {
+    if let Some(policy) = text(line, "policy") {
+        writeln!(out, "  refused  by the limit {policy}")?;
+    }
+    if let Some(seconds) = line["retryAfterSeconds"].as_u64() {
+        writeln!(out, "  told     to come back after {seconds} seconds")?;
+    }
+    match text(line, "reason") {
+        Some(reason) => writeln!(out, "  because  {}", reason.replace('_', " ")),
+        None => Ok(()),
+    }
+}
+
+fn arguments(args: &Value) -> String {
+    let Some(args) = args.as_object().filter(|args| !args.is_empty()) else {
+        return "without arguments".into();
+    };
+    let shown = args.iter().map(|(name, value)| match value {
+        Value::String(text) if text.starts_with("hmac:") => format!("{name} (personal: {text})"),
+        Value::String(text) => format!("{name} {text}"),
+        Value::Object(of) if of.contains_key("chars") => {
+            format!("{name} ({} characters)", of["chars"])
+        }
+        value => format!("{name} {value}"),
+    });
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn text<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
+    line[name].as_str()
+}

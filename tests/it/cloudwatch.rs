@@ -1,0 +1,219 @@
+//! What CloudWatch makes of the log: the queries give right answers on real lines, and everything
+//! that is named anywhere exists.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::{
+    house::{DASHBOARD, House, REPORTING, SUPPORT},
+    insights::{Query, Row},
+};
+
+fn folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/cloudwatch")
+}
+
+fn text(name: &str) -> String {
+    fs::read_to_string(folder().join(name)).unwrap()
+}
+
+/// Two calls that succeed, one that fails, three kinds of refusal, and a clean end.
+async fn a_day() -> Vec<Value> {
+    let mut house = House::with(|setup| {
+        setup.set(
+            "limits.tools.get_dashboard_metrics",
+            "{ requests = 1, per = \"1h\" }",
+        );
+    })
+    .await;
+    let support = house.agent(SUPPORT);
+    let found = support
+        .call("search_contacts", json!({ "name": "Giulia" }))
+        .await
+        .content();
+    let note = json!({ "record_id": found["items"][0]["id"], "content": "x" });
+    support.call("create_note", note).await.content();
+    support
+        .call("get_contact_history", json!({ "contact_id": "1" }))
+        .await
+        .failure();
+    support
+        .call("get_revenue_report", json!({}))
+        .await
+        .failure();
+    let dashboard = house.agent(DASHBOARD);
+    dashboard
+        .call("get_dashboard_metrics", json!({}))
+        .await
+        .content();
+    for _ in 0..2 {
+        assert_eq!(
+            dashboard
+                .call("get_dashboard_metrics", json!({}))
+                .await
+                .status,
+            429
+        );
+        house.stranger(None).call("x", json!({})).await;
+    }
+    house
+        .agent(REPORTING)
+        .call("get_deal_summary", json!({}))
+        .await
+        .content();
+    house.signal("-TERM");
+    house.ended().await;
+    house.event("log_close").await;
+    house.audit()
+}
+
+fn number(row: &Row, name: &str) -> f64 {
+    row.get(name)
+        .and_then(Value::as_f64)
+        .unwrap_or_else(|| panic!("{name} in {row:?}"))
+}
+
+fn named(text: &str, name: &str, lines: &[Value]) -> Vec<Row> {
+    let query = text.replace("00000000-0000-0000-0000-000000000000", name);
+    Query::parse(&query).run(lines)
+}
+
+#[tokio::test]
+async fn the_queries_about_calls_are_right() {
+    let lines = a_day().await;
+    let run = |name: &str| Query::parse(&text(name)).run(&lines);
+    let today: Vec<_> = run("client-today.query")
+        .iter()
+        .map(|row| row["event"].clone())
+        .collect();
+    let events = [
+        "tool_call_success",
+        "tool_call_success",
+        "tool_call_error",
+        "tool_access_denied",
+    ];
+    assert_eq!(today, events);
+    let slowest = run("slowest-tools.query");
+    assert_eq!(slowest.len(), 5);
+    assert!(slowest.is_sorted_by(|a, b| number(a, "p95Ms") >= number(b, "p95Ms")));
+    assert!(
+        slowest
+            .iter()
+            .all(|row| number(row, "maxMs") >= number(row, "meanMs"))
+    );
+    let failures = run("failures.query");
+    assert_eq!(
+        (failures.len(), &failures[0]["error"]),
+        (1, &json!("not_found"))
+    );
+    let by_error = run("failures-by-error.query");
+    assert_eq!(number(&by_error[0], "failures"), 1.0);
+    let note = lines
+        .iter()
+        .find(|line| line["toolName"] == "create_note")
+        .unwrap();
+    let id = note["executionId"].as_str().unwrap();
+    let call = named(&text("execution.query"), id, &lines);
+    let events: Vec<_> = call.iter().map(|row| row["event"].clone()).collect();
+    assert_eq!(events, ["tool_call_start", "tool_call_success"]);
+    assert!(number(&call[1], "zohoRequests") >= 1.0);
+}
+
+#[tokio::test]
+async fn the_queries_about_refusals_credits_and_the_log_are_right() {
+    let lines = a_day().await;
+    let run = |name: &str| Query::parse(&text(name)).run(&lines);
+    let refusals = run("refusals.query");
+    assert_eq!(refusals.len(), 3);
+    let limited = refusals
+        .iter()
+        .find(|row| row["event"] == "rate_limit_exceeded")
+        .unwrap();
+    assert_eq!(number(limited, "refusals"), 2.0);
+    assert!(number(limited, "longestWait") > 3000.0);
+    let credits: f64 = run("credits.query")
+        .iter()
+        .map(|row| number(row, "spent"))
+        .sum();
+    let spent: f64 = lines
+        .iter()
+        .filter_map(|line| line["credits"].as_f64())
+        .sum();
+    assert!(credits > 3.0 && credits == spent, "{credits} {spent}");
+    let callers = run("unusual-callers.query");
+    let failed = callers
+        .iter()
+        .find(|row| row["event"] == "auth_failed")
+        .unwrap();
+    assert_eq!(
+        (number(failed, "logins"), number(failed, "clients")),
+        (2.0, 0.0)
+    );
+    let trust: Vec<_> = run("log-trust.query")
+        .iter()
+        .map(|row| row["event"].clone())
+        .collect();
+    assert_eq!(trust.len(), 4);
+    assert!(trust.contains(&json!("log_open")) && trust.contains(&json!("log_close")));
+}
+
+#[tokio::test]
+async fn every_field_that_is_named_anywhere_exists() {
+    let lines = a_day().await;
+    let mut there: BTreeSet<String> = BTreeSet::new();
+    for line in &lines {
+        there.extend(line.as_object().unwrap().keys().cloned());
+    }
+    let documented = include_str!("../../docs/audit.md");
+    let silent: Vec<_> = there
+        .iter()
+        .filter(|name| !documented.contains(&format!("`{name}`")))
+        .collect();
+    assert!(
+        silent.is_empty(),
+        "docs/audit.md does not say what {silent:?} are"
+    );
+    // Of a run after another, and of a signed one.
+    there.extend(["previousBoot", "previousSeq", "signer"].map(str::to_owned));
+    for entry in fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".query") {
+            let fields = Query::parse(&text(&name)).fields();
+            let unknown: Vec<_> = fields.difference(&there).collect();
+            assert!(unknown.is_empty(), "{name}: {unknown:?}");
+        }
+    }
+    let template = text("observability.yaml");
+    for part in template.split("$.").skip(1) {
+        let field = part.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+        assert!(there.contains(field), "observability.yaml: {field}");
+    }
+    let events = include_str!("../../docs/audit.md");
+    for part in template.split("$.event = \"").skip(1) {
+        let event = part.split('"').next().unwrap();
+        assert!(
+            events.contains(&format!("`{event}`")),
+            "observability.yaml: {event}"
+        );
+    }
+}
+
+#[test]
+fn the_template_saves_the_queries_as_they_are() {
+    let template = text("observability.yaml");
+    let plain = template.replace("        ", "");
+    for entry in fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".query") {
+            assert!(plain.contains(text(&name).trim_end()), "{name}");
+        }
+    }
+    for metric in template.split("\"${Namespace}\",").skip(1) {
+        let name = metric.split('"').nth(1).unwrap();
+        assert!(
+            template.contains(&format!("MetricName: {name}\n")),
+            "{name}"
+        );
+    }
+}
