@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::time::Instant;
 
 use crate::{
@@ -49,6 +49,8 @@ pub struct Secrets {
     pub keys: Vec<u8>,
     /// What proves this daemon to Zoho.
     pub zoho: Credentials,
+    /// The credentials of people, where some client works for them.
+    pub people: Option<SecretSlice<u8>>,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
 }
@@ -81,6 +83,15 @@ impl Secrets {
         let zoho = serde_json::from_slice(zoho.bytes()).ok().context(
             "zoho.credentials: expected a JSON object with client_id, client_secret and refresh_token",
         )?;
+        let people = match &config.zoho.user_credentials {
+            Some(reference) => Some(
+                read("zoho.user_credentials", reference)?
+                    .bytes()
+                    .to_vec()
+                    .into(),
+            ),
+            None => None,
+        };
         let pseudonym_key = match &config.audit.pseudonym_key {
             Some(reference) => Some(pseudonym_key(
                 read("audit.pseudonym_key", reference)?.bytes(),
@@ -90,6 +101,7 @@ impl Secrets {
         Ok(Self {
             keys: keys.bytes().to_vec(),
             zoho,
+            people,
             pseudonym_key,
         })
     }
@@ -153,6 +165,10 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
+        if let Some(people) = &secrets.people {
+            zoho.replace_people(people.expose_secret())
+                .context("zoho.user_credentials")?;
+        }
         let keys = KeySet::from_document(&secrets.keys).context("auth.api_keys.source")?;
         let authenticator = Authenticator::new(
             Arc::new(Keys::new(keys)),

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::{
     audit, auth, limit, listen, mcp,
-    permit::{Client, Policy, Role},
+    permit::{Client, Policy, Role, Visibility},
     telemetry, tools, zoho,
 };
 
@@ -135,7 +135,17 @@ impl Config {
             ));
         }
         let policy = self.policy().check(&permissions).err().unwrap_or_default();
-        problems.extend(policy.iter().map(|bad| Problem::new(bad, known())));
+        problems.extend(policy.iter().map(|bad| {
+            let remedy = bad.remedy().map_or_else(known, str::to_owned);
+            Problem::new(bad, remedy)
+        }));
+        let personal = |client: &Client| client.visibility == Visibility::UserToken;
+        if self.zoho.user_credentials.is_none() && self.clients.values().any(personal) {
+            problems.push(Problem::new(
+                "zoho.user_credentials: it is not set, and a client has visibility = \"user_token\"",
+                "set user_credentials = \"file:users.json\" under [zoho]",
+            ));
+        }
         let limits = self.limits.check(&names).err().unwrap_or_default();
         problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();

@@ -19,9 +19,11 @@ mod kept;
 mod mints;
 pub mod notes;
 pub mod org;
+mod people;
 mod pulse;
 mod retry;
 mod row;
+mod scope;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
@@ -34,11 +36,13 @@ mod users;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use client::{
-    BadConfig, Config, Credentials, Crm, DataCenter, Listed, Page, Scope, State, Status, Zoho,
+    BadConfig, Config, Credentials, Crm, DataCenter, Listed, Page, State, Status, Zoho,
 };
-pub use error::{Code, Problem, ZohoError};
+pub use error::{Code, Problem, UserProblem, ZohoError};
 pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
+pub use people::BadPeople;
+pub use scope::Scope;
 pub use text::CrmText;
 
 /// A lookup to another record, or a user.

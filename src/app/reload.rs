@@ -1,4 +1,4 @@
-//! Changes without a restart: keys, roles, clients and limits. A document is checked whole before
+//! Changes without a restart: keys, people's credentials, roles, clients and limits. A document is checked whole before
 //! any of it counts; while it is bad the last good one keeps serving, and one event says so.
 
 use std::{
@@ -17,6 +17,7 @@ use crate::{
     permit::Gate as PermitGate,
     secrets,
     setting::SecretRef,
+    zoho::Zoho,
 };
 
 /// Watches the configuration and the keys of a running daemon.
@@ -29,6 +30,8 @@ pub struct Reload {
     auth: AuthGate,
     limit: LimitGate,
     permit: PermitGate,
+    zoho: Zoho,
+    people: Option<SecretRef>,
     seen: Seen,
 }
 
@@ -36,6 +39,7 @@ pub struct Reload {
 struct Seen {
     config: Option<Stamp>,
     keys: Option<Stamp>,
+    people: Option<Stamp>,
     keys_at: Instant,
     /// The last document that was looked at, good or bad.
     document: Vec<u8>,
@@ -66,15 +70,19 @@ impl Reload {
             auth: app.auth.clone(),
             limit: app.limit.clone(),
             permit: app.permit.clone(),
+            zoho: app.handler.0.zoho.clone(),
+            people: app.config.zoho.user_credentials.clone(),
             seen: Seen {
                 config: None,
                 keys: None,
+                people: None,
                 keys_at: Instant::now(),
                 document: keys,
             },
         };
         reload.seen.config = stamp(&reload.file);
-        reload.seen.keys = reload.keys_stamp();
+        reload.seen.keys = reload.stamp_of(&reload.source);
+        reload.seen.people = reload.people_stamp();
         reload
     }
 
@@ -83,8 +91,13 @@ impl Reload {
         if stamp(&self.file) != self.seen.config {
             self.config().await;
         }
-        if self.keys_stamp() != self.seen.keys || self.seen.keys_at.elapsed() >= self.refresh {
+        if self.stamp_of(&self.source) != self.seen.keys
+            || self.seen.keys_at.elapsed() >= self.refresh
+        {
             self.keys().await;
+        }
+        if self.people_stamp() != self.seen.people {
+            self.people().await;
         }
     }
 
@@ -92,6 +105,9 @@ impl Reload {
     pub async fn everything(&mut self) {
         self.config().await;
         self.keys().await;
+        if self.people.is_some() {
+            self.people().await;
+        }
     }
 
     async fn config(&mut self) {
@@ -118,7 +134,7 @@ impl Reload {
     }
 
     async fn keys(&mut self) {
-        self.seen.keys = self.keys_stamp();
+        self.seen.keys = self.stamp_of(&self.source);
         self.seen.keys_at = Instant::now();
         let found = secrets::read(&self.source, &self.base, &|name| {
             self.environment.get(name).cloned()
@@ -139,6 +155,21 @@ impl Reload {
                 Some(error.to_string())
             }
         };
+        self.tell(Kind::KeysReload, problem).await;
+    }
+
+    /// Who was in the document before and is in it still stays signed in.
+    async fn people(&mut self) {
+        self.seen.people = self.people_stamp();
+        let Some(source) = &self.people else { return };
+        let found = secrets::read(source, &self.base, &|name| {
+            self.environment.get(name).cloned()
+        });
+        let problem = match found {
+            Ok(secret) => self.zoho.replace_people(secret.bytes()).err(),
+            Err(error) => return self.tell(Kind::KeysReload, Some(error.to_string())).await,
+        };
+        let problem = problem.map(|bad| format!("zoho.user_credentials: {bad}"));
         self.tell(Kind::KeysReload, problem).await;
     }
 
@@ -163,8 +194,12 @@ impl Reload {
         self.auth.audit.record(event).await;
     }
 
-    fn keys_stamp(&self) -> Option<Stamp> {
-        match &self.source {
+    fn people_stamp(&self) -> Option<Stamp> {
+        self.stamp_of(self.people.as_ref()?)
+    }
+
+    fn stamp_of(&self, source: &SecretRef) -> Option<Stamp> {
+        match source {
             SecretRef::File(path) => stamp(&self.base.join(path)),
             SecretRef::Env(_) => None,
         }

@@ -28,6 +28,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     let secrets = Secrets {
         keys: document,
         zoho: credentials(&sandbox),
+        people: None,
         pseudonym_key: None,
     };
     let audit = Audit::start(&config.audit, Box::new(audit::stdout()?));

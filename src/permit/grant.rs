@@ -67,4 +67,8 @@ pub enum Denial {
     NotInRole,
     #[error("the tool writes and the role may not write")]
     WriteNotAllowed,
+    #[error("the client works for people and the caller names none")]
+    NoUser,
+    #[error("the client's owners do not list the user")]
+    NoOwner,
 }

@@ -1,9 +1,9 @@
 //! The connection to one Zoho organisation, and the view of it that a call works through.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -17,15 +17,18 @@ use tokio::{
 };
 
 use super::{
-    CrmText, RecordId, ZohoError,
+    RecordId, ZohoError,
     breaker::Breaker,
     data_center::Servers,
     http::{HttpSetup, exchange, http_client},
     kept::Kept,
     org::Org,
+    people::People,
     pulse::Pulse,
     retry::Budget,
+    scope::Scope,
     token::Tokens,
+    users::User,
 };
 use crate::setting::{SecretRef, Span};
 
@@ -37,6 +40,8 @@ pub struct Config {
     pub data_center: DataCenter,
     /// Client id, client secret and refresh token, as a JSON object.
     pub credentials: Option<SecretRef>,
+    /// Refresh tokens of people, as a JSON object, for clients with `visibility = "user_token"`.
+    pub user_credentials: Option<SecretRef>,
     /// Requests in flight, at most.
     pub concurrency: std::num::NonZeroU32,
     /// Instead of the data centre's own: for a sandbox.
@@ -83,13 +88,6 @@ pub struct Credentials {
     pub refresh_token: SecretString,
 }
 
-/// Which rows a caller may see. Carried by [`Crm`], so that no query can be built without it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All that the daemon's own Zoho user may see.
-    Org,
-}
-
 /// The connection to one organisation. Cheap to clone.
 #[derive(Clone)]
 pub struct Zoho {
@@ -108,7 +106,8 @@ pub(super) struct Inner {
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
     pub(super) org: Kept<Org>,
-    pub(super) users: Kept<HashMap<RecordId, CrmText>>,
+    pub(super) users: Kept<Vec<User>>,
+    pub(super) people: People,
     pub(super) request_timeout: Duration,
 }
 
@@ -117,6 +116,8 @@ pub struct Crm {
     pub(super) zoho: Arc<Inner>,
     pub(super) deadline: Instant,
     pub(super) credits: AtomicU32,
+    /// Records that this call was shown to see, by module.
+    pub(super) seen: Mutex<HashSet<(&'static str, RecordId)>>,
     scope: Scope,
 }
 
@@ -173,8 +174,9 @@ impl Zoho {
                 breaker: Breaker::default(),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
-                org: Kept::new(now),
-                users: Kept::new(now),
+                org: Kept::new(now, ORG_AGE),
+                users: Kept::new(now, USERS_AGE),
+                people: People::default(),
                 request_timeout,
             }),
         })
@@ -186,6 +188,7 @@ impl Zoho {
             zoho: Arc::clone(&self.inner),
             deadline,
             credits: AtomicU32::new(0),
+            seen: Mutex::default(),
             scope: scope.clone(),
         }
     }
@@ -272,3 +275,6 @@ pub enum BadConfig {
 /// More than any edition of Zoho allows.
 const MOST_SEATS: u32 = 256;
 const LARGEST_KNOCK: usize = 256 * 1024;
+const ORG_AGE: Duration = Duration::from_secs(3600);
+/// Who moves to another manager sees other records within this time.
+const USERS_AGE: Duration = Duration::from_secs(600);

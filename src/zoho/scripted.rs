@@ -87,6 +87,7 @@ impl Scripted {
         Config {
             data_center: DataCenter::Us,
             credentials: None,
+            user_credentials: None,
             concurrency: std::num::NonZeroU32::new(8).unwrap(),
             accounts_url: Some(self.url.clone()),
             api_url: Some(self.url.clone()),

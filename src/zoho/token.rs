@@ -95,6 +95,22 @@ impl Tokens {
         }))
     }
 
+    /// What it was made with.
+    pub(super) fn credentials(&self) -> &Credentials {
+        &self.0.credentials
+    }
+
+    /// The same for somebody else.
+    pub(super) fn of(&self, credentials: Credentials) -> Self {
+        let mint = &self.0;
+        Self::new(
+            mint.http.clone(),
+            Arc::clone(&mint.servers),
+            credentials,
+            mint.timeout,
+        )
+    }
+
     /// A token that serves now. Waits for a refresh at most until `deadline`; the refresh itself
     /// goes on for whoever comes next.
     pub(super) async fn get(&self, deadline: Instant) -> Result<Arc<Token>, ZohoError> {
