@@ -32,6 +32,8 @@ pub mod text;
 mod token;
 mod totals;
 mod users;
+#[cfg(test)]
+mod visibility;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -67,11 +67,19 @@ impl Scripted {
         script: impl Fn(&Seen, usize) -> Say + Send + Sync + 'static,
         tokens: impl Fn(usize) -> Say + Send + Sync + 'static,
     ) -> Self {
+        Self::with_minted(script, move |_, n| tokens(n)).await
+    }
+
+    /// The same, where tokens differ by who asks for them.
+    pub(super) async fn with_minted(
+        script: impl Fn(&Seen, usize) -> Say + Send + Sync + 'static,
+        tokens: impl Fn(&Seen, usize) -> Say + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let journal = Arc::<Mutex<Vec<Seen>>>::default();
         let script: Script = Arc::new(move |seen, n| match seen.is_mint() {
-            true => tokens(n),
+            true => tokens(seen, n),
             false => script(seen, n),
         });
         let seen = Arc::clone(&journal);

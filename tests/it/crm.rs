@@ -53,7 +53,7 @@ impl Zoho {
     }
 
     /// Posts to the CRM; none where it has nothing to say.
-    async fn crm(&self, path: &str, body: &Value) -> Option<Value> {
+    pub(crate) async fn crm(&self, path: &str, body: &Value) -> Option<Value> {
         let token = self.token.get_or_init(|| self.mint()).await;
         let asked = self.http.post(format!("{}/crm/v8/{path}", self.url));
         let answer = asked.header("authorization", token).json(body).send().await;

@@ -28,4 +28,5 @@ mod limits;
 mod mcp;
 mod permissions;
 mod tools;
+mod visibility;
 mod zoho_faults;
