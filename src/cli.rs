@@ -37,7 +37,7 @@ enum Command {
     /// Issue, list, rotate and retire API keys
     Keys(keys::KeysCommand),
     /// Run the CRM sandbox alone
-    Sandbox(Listen),
+    Sandbox(sandbox::Alone),
 }
 
 #[derive(clap::Args)]

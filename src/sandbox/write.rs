@@ -5,15 +5,16 @@ mod check;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use self::check::{has_note_text, missing, wrong_type};
+use self::check::{has_note_text, missing, not_allowed, wrong_type};
 use super::{
     answer::Answer,
     cell::{Cell, Id},
     clock::moment,
     crm::{Change, Crm, Happening, Record},
-    org::{Sight, User},
+    org::User,
     problem::{BAD_ID, Problem},
     schema::Module,
+    sight::Sight,
 };
 
 /// What a write needs to know of the request it answers.
@@ -21,6 +22,7 @@ pub(super) struct Writer<'a> {
     pub(super) crm: &'a mut Crm,
     pub(super) user: Id,
     pub(super) sight: Sight,
+    pub(super) unique_email: bool,
     pub(super) now: Timestamp,
     pub(super) unmodified_since: Option<Timestamp>,
 }
@@ -100,6 +102,7 @@ impl Writer<'_> {
         for (field, cell) in self.cells(module, row, at)? {
             record.set(field.name, cell);
         }
+        self.is_unique(module, &record, at)?;
         match above {
             Some((_, id)) => record.set("Parent_Id", Cell::Ref(id)),
             None if module == Module::Notes => self.has_parent(&record, row, at)?,
@@ -147,6 +150,9 @@ impl Writer<'_> {
             .get(module, id)
             .filter(|record| self.sight.sees(self.crm, module, record));
         let mut record = known.cloned().ok_or_else(bad_id)?;
+        if !self.sight.changes(self.crm, module, &record) {
+            return Err(not_allowed(module));
+        }
         self.is_unmodified(&record, at)?;
         let mut changes = Vec::new();
         for (field, new) in self.cells(module, row, at)? {

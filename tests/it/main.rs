@@ -27,6 +27,7 @@ mod legacy_sse;
 mod limits;
 mod mcp;
 mod permissions;
+mod sources;
 mod tools;
 mod visibility;
 mod zoho_faults;
