@@ -28,6 +28,7 @@ mod scope;
 mod scripted;
 #[cfg(test)]
 mod signing_in;
+mod spent;
 pub mod text;
 mod token;
 mod totals;

@@ -27,6 +27,7 @@ use super::{
     pulse::Pulse,
     retry::Budget,
     scope::Scope,
+    spent::Spent,
     token::Tokens,
     users::User,
 };
@@ -103,6 +104,7 @@ pub(super) struct Inner {
     /// The same for queries, of which Zoho runs fewer at once.
     pub(super) query_seats: Semaphore,
     pub(super) breaker: Breaker,
+    pub(super) spent: Spent,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
     pub(super) org: Kept<Org>,
@@ -172,6 +174,7 @@ impl Zoho {
                 seats: Semaphore::new(concurrency),
                 query_seats: Semaphore::new(concurrency.min(10).saturating_sub(2).max(1)),
                 breaker: Breaker::default(),
+                spent: Spent::default(),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
                 org: Kept::new(now, ORG_AGE),

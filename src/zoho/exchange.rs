@@ -161,6 +161,9 @@ impl Crm {
             let problem = Problem::CircuitOpen;
             return Err(Broke::Unsent(ZohoError::Unavailable { problem }));
         }
+        if let Some(error) = zoho.spent.refuses(began) {
+            return Err(Broke::Unsent(error));
+        }
         self.credits.fetch_add(ask.credits, Ordering::Relaxed);
         let limit = self.deadline.min(began + zoho.request_timeout);
         let answer = timeout_at(limit, exchange(self.request(ask, &token), LARGEST_BODY)).await;
@@ -185,8 +188,14 @@ impl Crm {
             Err(Broke::Failed(error)) if is_silence(error) => zoho.silent(latency),
             _ => zoho.answered(latency),
         }
-        if result.is_ok() {
-            tokens.accept();
+        let now = Instant::now();
+        match &result {
+            Ok(_) => {
+                tokens.accept();
+                zoho.spent.heard(None, now);
+            }
+            Err(Broke::Failed(error)) => zoho.spent.heard(Some(error), now),
+            Err(Broke::Token(_) | Broke::Unsent(_)) => {}
         }
         result
     }

@@ -31,6 +31,8 @@ pub(super) enum Say {
     Flood,
     /// These bytes, then nothing.
     Stall(&'static str),
+    /// One byte after each pause, without an end.
+    Drip(Duration),
     /// The connection ends without an answer.
     HangUp,
     /// A good answer after a while.
@@ -181,6 +183,7 @@ async fn serve(mut stream: TcpStream, script: Script, journal: Arc<Mutex<Vec<See
                 let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
                 (head + &chunk.repeat(144), Duration::ZERO, false)
             }
+            Say::Drip(pause) => return drip(&mut stream, pause).await,
             Say::Stall(bytes) => {
                 let _ = stream.write_all(bytes.as_bytes()).await;
                 return std::future::pending().await;
@@ -190,6 +193,15 @@ async fn serve(mut stream: TcpStream, script: Script, journal: Arc<Mutex<Vec<See
         if stream.write_all(answer.as_bytes()).await.is_err() || !goes_on {
             return;
         }
+    }
+}
+
+async fn drip(stream: &mut TcpStream, pause: Duration) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{";
+    let mut sent = stream.write_all(head.as_bytes()).await;
+    while sent.is_ok() {
+        tokio::time::sleep(pause).await;
+        sent = stream.write_all(b" ").await;
     }
 }
 
