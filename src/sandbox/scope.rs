@@ -54,7 +54,7 @@ fn covers(granted: &str, needed: &str) -> bool {
             (Some("ALL"), Some(_)) if granted.clone().next().is_none() => return true,
             // `ZohoCRM.modules.READ` is the right to read every module.
             (Some(right @ ("READ" | "CREATE" | "UPDATE" | "DELETE")), Some(at)) => {
-                return granted.next().is_none() && needed.clone().last().unwrap_or(at) == right;
+                return granted.next().is_none() && needed.next_back().unwrap_or(at) == right;
             }
             (Some("ALL"), Some(_)) => {}
             (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => {}

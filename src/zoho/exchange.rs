@@ -51,6 +51,11 @@ impl Ask {
         }
     }
 
+    /// Whether it changes nothing.
+    pub(super) fn is_read(&self) -> bool {
+        self.effect == Effect::Read
+    }
+
     /// A `POST` that changes the CRM.
     pub(super) fn write(route: &'static str, body: &impl Serialize) -> Result<Self, ZohoError> {
         Ok(Self {

@@ -85,7 +85,7 @@ impl Crm {
         let body = Body::new(parent, id, note)?;
         let write = self.write_on("Notes", (parent.module(), id), &body).await?;
         let reply = self.send(&write).await?;
-        created(&reply)
+        created(&reply).map_err(|error| write.telling(error))
     }
 }
 

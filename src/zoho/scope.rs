@@ -33,6 +33,8 @@ pub(super) struct Scoped {
     pub(super) tokens: Tokens,
     /// The token is a person's, and not the daemon's.
     personal: bool,
+    /// Somebody sees only some records: what they may not do tells of the record.
+    scoped: bool,
     /// Rows of other owners are dropped; all are seen where there is none.
     owners: Option<Owners>,
     /// Zoho cannot leave those rows out itself, so a page is made of what is left of several.
@@ -64,6 +66,7 @@ impl Scoped {
             ask,
             tokens: sight.tokens,
             personal: sight.personal,
+            scoped: sight.personal || sight.owners.is_some(),
             owners: sight.owners,
             sifted: false,
             about: None,
@@ -109,8 +112,8 @@ impl Scoped {
                 ZohoError::User(UserProblem::CredentialsRefused)
             }
             ZohoError::Forbidden { code }
-                if (self.personal || self.owners.is_some())
-                    && self.about.is_some()
+                if self.about.is_some()
+                    && (self.scoped || self.ask.is_read())
                     && matches!(code.as_str(), "NO_PERMISSION" | "AUTHORIZATION_FAILED") =>
             {
                 ZohoError::NotFound
@@ -135,6 +138,7 @@ impl Scoped {
             ask: self.ask.clone().page(page)?,
             tokens: self.tokens.clone(),
             personal: self.personal,
+            scoped: self.scoped,
             owners: self.owners.clone(),
             sifted: self.sifted,
             about: self.about.clone(),
@@ -245,7 +249,7 @@ impl Crm {
         R: for<'de> Deserialize<'de> + Into<T>,
     {
         let reply = self.send(scoped).await?;
-        let listed = rows::<R>(&reply)?;
+        let listed = rows::<R>(&reply).map_err(|error| scoped.telling(error))?;
         let seen: Option<Vec<bool>> = match &scoped.owners {
             None => None,
             Some(owners) => {

@@ -310,11 +310,19 @@ async fn a_credential_of_somebody_else_or_a_revoked_one_is_not_used() {
 async fn what_zoho_forbids_a_person_does_not_exist_for_them() {
     for body in [
         r#"{"code":"NO_PERMISSION","details":{},"message":"permission denied","status":"error"}"#,
+        r#"{"data":[{"code":"NO_PERMISSION","details":{},"message":"permission denied","status":"error"}]}"#,
         r#"{"code":"INVALID_DATA","details":{"resource_path_index":1},"message":"the id given seems to be invalid","status":"error"}"#,
     ] {
         let server = Scripted::start(move |seen, _| match seen.target.contains("CurrentUser") {
             true => say(200, BO),
-            false => say(if body.contains("NO_P") { 403 } else { 400 }, body),
+            false => say(
+                if body.starts_with(r#"{"code":"NO_P"#) {
+                    403
+                } else {
+                    400
+                },
+                body,
+            ),
         })
         .await;
         let zoho = server.zoho();
@@ -323,6 +331,8 @@ async fn what_zoho_forbids_a_person_does_not_exist_for_them() {
         let crm = as_user(&zoho, Scope::User("b".into()));
         assert!(matches!(contact(&crm).await, Err(ZohoError::NotFound)));
         assert!(matches!(note(&crm).await, Err(ZohoError::NotFound)));
+        let daemon = as_user(&zoho, Scope::Org);
+        assert!(matches!(contact(&daemon).await, Err(ZohoError::NotFound)));
         let tasks = crm.tasks_of_contact(&id(), TEN).await;
         assert!(matches!(tasks, Err(ZohoError::NotFound)));
     }

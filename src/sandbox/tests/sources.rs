@@ -107,7 +107,7 @@ async fn a_search_may_lag_behind_what_was_written_and_a_query_does_not() {
 #[tokio::test]
 async fn searches_and_queries_have_either_size_and_quotes_either_escape() {
     let client = Client::new().await;
-    let many = vec!["(Last_Name:starts_with:A)"; 12].join("or");
+    let many = ["(Last_Name:starts_with:A)"; 12].join("or");
     let search = format!("/crm/v8/Contacts/search?criteria={many}");
     assert_eq!(client.get(&search).await.0, 200);
     client.set(json!({"search_criteria": 10})).await;
