@@ -95,6 +95,14 @@ impl Desk {
             Route::Update(module, id) => {
                 self.write(asked, |writer| writer.update(*module, *id, asked.body))
             }
+            Route::Upsert(module) => self.write(asked, |writer| writer.upsert(*module, asked.body)),
+            Route::Delete(module, id) => self.write(asked, |writer| {
+                writer.delete(*module, *id, asked.query.get("ids"))
+            }),
+            Route::Lock(module, id) => self.write(asked, |writer| writer.lock(*module, *id, true)),
+            Route::Unlock(module, id) => {
+                self.write(asked, |writer| writer.lock(*module, *id, false))
+            }
             read => self.read(read, asked, &settings),
         });
         answered.unwrap_or_else(|problem| match settings.wraps(route.is_write()) {
@@ -189,9 +197,7 @@ impl Desk {
                     serde_json::from_slice(asked.body).map_err(|_| Problem::bad_body())?;
                 coql::answer(&reader.painter(), &reader.sight, settings, &body)
             }
-            Route::Insert(_) | Route::InsertNote(..) | Route::Update(..) => {
-                Err(Problem::wrong_method())
-            }
+            _ => Err(Problem::wrong_method()),
         }
     }
 }

@@ -41,6 +41,9 @@ fn needed(route: &Route) -> Vec<String> {
         Route::Insert(module) => vec![on(module, "CREATE")],
         Route::InsertNote(module, _) => vec![on(module, "READ"), on(&Module::Notes, "CREATE")],
         Route::Update(module, _) => vec![on(module, "UPDATE")],
+        Route::Upsert(module) => vec![on(module, "CREATE"), on(module, "UPDATE")],
+        Route::Delete(module, _) => vec![on(module, "DELETE")],
+        Route::Lock(module, _) | Route::Unlock(module, _) => vec![on(module, "UPDATE")],
     }
 }
 

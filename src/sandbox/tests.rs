@@ -2,6 +2,7 @@ mod crm;
 mod faults;
 mod rights;
 mod sources;
+mod writes;
 
 use std::time::Duration;
 

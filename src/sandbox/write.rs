@@ -1,11 +1,16 @@
 //! Writes: records are added and changed one by one, and each says how it went.
 
 mod check;
+mod remove;
+mod upsert;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use self::check::{has_note_text, missing, not_allowed, wrong_type};
+use self::{
+    check::{has_note_text, locked, missing, not_allowed, wrong_type},
+    upsert::Upserted,
+};
 use super::{
     answer::Answer,
     cell::{Cell, Id},
@@ -153,6 +158,9 @@ impl Writer<'_> {
         if !self.sight.changes(self.crm, module, &record) {
             return Err(not_allowed(module));
         }
+        if record.get("Locked__s") == Some(&Cell::Flag(true)) {
+            return Err(locked(at));
+        }
         self.is_unmodified(&record, at)?;
         let mut changes = Vec::new();
         for (field, new) in self.cells(module, row, at)? {
@@ -217,6 +225,7 @@ impl Writer<'_> {
             id,
             details: self.details(module, id),
             message,
+            upserted: None,
         })
     }
 
@@ -270,6 +279,23 @@ struct Done {
     id: Id,
     details: Value,
     message: &'static str,
+    upserted: Option<Upserted>,
+}
+
+impl Done {
+    fn body(&self) -> Value {
+        let mut body = json!({
+            "code": "SUCCESS",
+            "details": self.details,
+            "message": self.message,
+            "status": "success",
+        });
+        if let (Some(upserted), Some(body)) = (&self.upserted, body.as_object_mut()) {
+            body.insert("action".to_owned(), json!(upserted.action));
+            body.insert("duplicate_field".to_owned(), json!(upserted.field));
+        }
+        body
+    }
 }
 
 /// One answer for all rows: the status of success, 207 for a mix, or the first problem's.
@@ -289,9 +315,7 @@ fn summary(module: Module, results: Vec<Result<Done, Problem>>, success: u16) ->
     let data: Vec<Value> = results
         .iter()
         .map(|result| match result {
-            Ok(done) => {
-                json!({"code": "SUCCESS", "details": done.details, "message": done.message, "status": "success"})
-            }
+            Ok(done) => done.body(),
             Err(problem) => problem.body(),
         })
         .collect();

@@ -175,6 +175,13 @@ pub(super) fn not_allowed(module: Module) -> Problem {
     }
 }
 
+/// A record that somebody locked.
+pub(super) fn locked(at: usize) -> Problem {
+    let path = format!("$.data[{at}].id");
+    let details = json!({"api_name": "id", "json_path": path, "action": "record_locking"});
+    Problem::bad("RECORD_LOCKED", details, "record is locked")
+}
+
 /// A note says something, in its title or below it.
 pub(super) fn has_note_text(row: &Object, at: usize) -> Result<(), Problem> {
     let given = |name: &str| {
