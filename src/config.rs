@@ -292,6 +292,14 @@ mod tests {
                 "[limits.tools]\nnope = { requests = 1, per = \"1m\" }",
                 "test.toml: limits.tools.nope",
             ),
+            (
+                "[clients.x]\nrole = \"r\"\nvisibility = \"owner\"",
+                "test.toml: clients.x.visibility",
+            ),
+            (
+                "[clients.x]\nrole = \"r\"\nvisibility = \"user_token\"",
+                "test.toml: zoho.user_credentials",
+            ),
             ("[server]\nlisten = 3000", "test.toml: server.listen"),
             ("x = [", "test.toml"),
         ] {

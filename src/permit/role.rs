@@ -45,7 +45,10 @@ pub struct Client {
 
 impl Client {
     /// Which rows it may see for a user; a person is never taken for anybody but themselves.
-    pub(super) fn scope(&self, user: Option<&User>) -> Result<Scope, Denial> {
+    ///
+    /// # Errors
+    /// It is not known whose rows they are.
+    pub fn scope(&self, user: Option<&User>) -> Result<Scope, Denial> {
         let name = user.map(|user| format!("{} {}", user.issuer, user.subject));
         match (self.visibility, name, &self.owner) {
             (Visibility::Org, _, _) => Ok(Scope::Org),

@@ -320,6 +320,14 @@ impl Crm {
         })
     }
 
+    /// Whether it is known what may be seen; says why not (`check --online`).
+    ///
+    /// # Errors
+    /// What is wrong with the CRM user behind the scope, or with Zoho.
+    pub async fn try_scope(&self) -> Result<(), ZohoError> {
+        self.sight().await.map(drop)
+    }
+
     /// Whose token and whose rows, once it is known who asks.
     async fn sight(&self) -> Result<Sight, ZohoError> {
         let own = |owners| Sight {

@@ -339,6 +339,22 @@ async fn what_zoho_forbids_a_person_does_not_exist_for_them() {
 }
 
 #[tokio::test]
+async fn a_duplicate_of_somebody_elses_record_is_told_without_it() {
+    let duplicate = r#"{"data":[{"code":"DUPLICATE_DATA","details":{"api_name":"Note_Title","json_path":"$.data[0].Note_Title","duplicate_record":{"Owner":{"name":"Cy","id":"10","zuid":"7"},"module":{"api_name":"Contacts","id":"3"},"id":"424242"}},"message":"duplicate data","status":"error"}]}"#;
+    for status in [200, 207, 400] {
+        let server = Scripted::start(move |_, _| say(status, duplicate)).await;
+        let error = note(&as_user(&server.zoho(), Scope::Org))
+            .await
+            .unwrap_err();
+        let shown = format!("{error:?} {error}");
+        assert!(matches!(error, ZohoError::Input { .. }), "{shown}");
+        for secret in ["Cy", "10", "424242", "zuid"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_persons_token_that_is_taken_back_is_renewed_once() {
     let server = Scripted::start(|seen, _| match seen.authorization.as_deref() {
         Some("Zoho-oauthtoken t1") if !seen.target.contains("CurrentUser") => {

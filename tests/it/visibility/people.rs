@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{house_of, works_for};
 use crate::{
-    house::{House, MANAGER, REP, SUPPORT},
+    house::{House, MANAGER, REP, SUPPORT, command},
     tools::everything_allowed,
 };
 
@@ -82,6 +82,30 @@ async fn a_user_who_is_not_in_the_crm_sees_nothing() {
     }
     assert_eq!(house.zoho.seen("POST", "/crm/v8/coql").await, 0);
     assert_eq!(house.zoho.seen("GET", "/crm/v8/Contacts").await, 0);
+}
+
+#[tokio::test]
+async fn a_check_finds_the_crm_users_that_clients_work_for() {
+    let (house, _) = house_of(REP, "org").await;
+    let zoho = &house.zoho.url;
+    for (way, owner, known) in [
+        ("owner", MANAGER, true),
+        ("owner", "nobody@tallowmere.example", false),
+        ("user_token", REP, true),
+        ("user_token", "nobody@tallowmere.example", false),
+    ] {
+        let config = format!(
+            "[zoho]\naccounts_url = '{zoho}'\napi_url = '{zoho}'\nuser_credentials = 'file:users.json'\n\
+             [roles.r]\ntools = ['search_contacts']\nmax_records_per_query = 1\n\
+             [clients.c]\nrole = 'r'\nvisibility = '{way}'\nowner = '{owner}'\n"
+        );
+        let file = house.file("check.toml");
+        std::fs::write(&file, config).unwrap();
+        let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert_eq!(checked.status.success(), known, "{way} {owner}: {said}");
+        assert_eq!(said.contains("clients.c.owner"), !known, "{said}");
+    }
 }
 
 #[tokio::test]
