@@ -13,6 +13,7 @@ pub mod error;
 mod exchange;
 #[cfg(test)]
 mod exchanges;
+mod flights;
 mod http;
 pub mod id;
 mod kept;

@@ -255,4 +255,13 @@ mod tests {
         }
         assert!(Settings::default().with(json!([])).is_err());
     }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let page = include_str!("../../docs/sandbox.md");
+        let all = serde_json::to_value(Settings::default()).unwrap();
+        for name in all.as_object().unwrap().keys() {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ use super::{
     RecordId, ZohoError,
     breaker::Breaker,
     data_center::Servers,
+    flights::Flights,
     http::{HttpSetup, exchange, http_client},
     kept::Kept,
     org::Org,
@@ -43,6 +44,8 @@ pub struct Config {
     pub credentials: Option<SecretRef>,
     /// Refresh tokens of people, as a JSON object, for clients with `visibility = "user_token"`.
     pub user_credentials: Option<SecretRef>,
+    /// Whether identical reads at the same time are one request.
+    pub coalesce: bool,
     /// Requests in flight, at most.
     pub concurrency: std::num::NonZeroU32,
     /// Instead of the data centre's own: for a sandbox.
@@ -105,6 +108,7 @@ pub(super) struct Inner {
     pub(super) query_seats: Semaphore,
     pub(super) breaker: Breaker,
     pub(super) spent: Spent,
+    pub(super) flights: Flights,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
     pub(super) org: Kept<Org>,
@@ -175,6 +179,7 @@ impl Zoho {
                 query_seats: Semaphore::new(concurrency.min(10).saturating_sub(2).max(1)),
                 breaker: Breaker::default(),
                 spent: Spent::default(),
+                flights: Flights::new(config.coalesce),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
                 org: Kept::new(now, ORG_AGE),

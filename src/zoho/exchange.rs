@@ -51,6 +51,12 @@ impl Ask {
         }
     }
 
+    /// All that Zoho hears of it.
+    pub(super) fn question(&self) -> Box<[u8]> {
+        let body = self.body.as_deref().unwrap_or_default();
+        [self.target.as_bytes(), b"\n", body].concat().into()
+    }
+
     /// Whether it changes nothing.
     pub(super) fn is_read(&self) -> bool {
         self.effect == Effect::Read

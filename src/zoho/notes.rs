@@ -84,7 +84,7 @@ impl Crm {
     ) -> Result<Created, ZohoError> {
         let body = Body::new(parent, id, note)?;
         let write = self.write_on("Notes", (parent.module(), id), &body).await?;
-        let reply = self.send(&write).await?;
+        let reply = self.write(&write).await?;
         created(&reply).map_err(|error| write.telling(error))
     }
 }

@@ -248,7 +248,7 @@ impl Crm {
     where
         R: for<'de> Deserialize<'de> + Into<T>,
     {
-        let reply = self.send(scoped).await?;
+        let reply = self.read(scoped).await?;
         let listed = rows::<R>(&reply).map_err(|error| scoped.telling(error))?;
         let seen: Option<Vec<bool>> = match &scoped.owners {
             None => None,

@@ -95,6 +95,11 @@ impl Tokens {
         }))
     }
 
+    /// The same for clones, different for others.
+    pub(super) fn identity(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// What it was made with.
     pub(super) fn credentials(&self) -> &Credentials {
         &self.0.credentials

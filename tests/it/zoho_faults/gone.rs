@@ -57,8 +57,8 @@ async fn a_stream_that_ends_takes_its_calls_with_it() {
     let house = slow_house().await;
     let mut stream = house.agent(SUPPORT).stream().await;
     stream.initialize().await;
-    let params = json!({ "name": "search_contacts", "arguments": { "name": "Popper" } });
-    for id in [1, 2] {
+    for (id, name) in [(1, "Popper"), (2, "Giulia")] {
+        let params = json!({ "name": "search_contacts", "arguments": { "name": name } });
         let call = json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params });
         assert_eq!(stream.post(&call).await.status, 202);
     }
