@@ -48,7 +48,7 @@ enum Command {
     /// Prove an audit log complete and unaltered, and retell what happened from it
     Audit(audit::AuditCommand),
     /// Run the CRM sandbox alone
-    Sandbox(Listen),
+    Sandbox(sandbox::Alone),
 }
 
 #[derive(clap::Args)]

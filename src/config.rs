@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use crate::{
     audit, auth, limit, listen, mcp,
-    permit::{Client, Policy, Role},
+    permit::{Client, Policy, Role, Visibility},
     setting::SecretRef,
     store, telemetry, tools, zoho,
 };
@@ -157,8 +157,11 @@ impl Config {
     pub fn secrets(&self) -> impl Iterator<Item = &SecretRef> {
         [&self.auth.api_keys.source]
             .into_iter()
+            .chain(self.auth.jwt.iter().filter_map(auth::Issuer::secret))
             .chain(&self.zoho.credentials)
+            .chain(&self.zoho.user_credentials)
             .chain(&self.audit.pseudonym_key)
+            .chain(&self.audit.signing_key)
             .chain(&self.redis.password)
             .chain(&self.redis.sentinel_password)
     }
@@ -179,7 +182,17 @@ impl Config {
             ));
         }
         let policy = self.policy().check(&permissions).err().unwrap_or_default();
-        problems.extend(policy.iter().map(|bad| Problem::new(bad, known())));
+        problems.extend(policy.iter().map(|bad| {
+            let remedy = bad.remedy().map_or_else(known, str::to_owned);
+            Problem::new(bad, remedy)
+        }));
+        let personal = |client: &Client| client.visibility == Visibility::UserToken;
+        if self.zoho.user_credentials.is_none() && self.clients.values().any(personal) {
+            problems.push(Problem::new(
+                "zoho.user_credentials: it is not set, and a client has visibility = \"user_token\"",
+                "set user_credentials = \"file:users.json\" under [zoho]",
+            ));
+        }
         let limits = self.limits.check(&names).err().unwrap_or_default();
         problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();
@@ -349,6 +362,14 @@ mod tests {
             (
                 "[limits.tools]\nnope = { requests = 1, per = \"1m\" }",
                 "test.toml: limits.tools.nope",
+            ),
+            (
+                "[clients.x]\nrole = \"r\"\nvisibility = \"owner\"",
+                "test.toml: clients.x.visibility",
+            ),
+            (
+                "[clients.x]\nrole = \"r\"\nvisibility = \"user_token\"",
+                "test.toml: zoho.user_credentials",
             ),
             ("[server]\nlisten = 3000", "test.toml: server.listen"),
             ("x = [", "test.toml"),

@@ -7,9 +7,9 @@ pub mod role;
 
 pub use grant::{Denial, Effect, Grant, Permission};
 pub use guard::{Decision, Gate, permit};
-pub use role::{BadPolicy, Client, Policy, PolicyWarning, Role, Visibility};
+pub use role::{BadPolicy, Client, Misfit, Policy, PolicyWarning, Role, Visibility};
 
-use crate::{auth::Caller, zoho::Scope};
+use crate::auth::Caller;
 
 /// Whether a caller may use a tool now. The role is the one that the policy gives to the client
 /// at this moment, so that a change of policy also holds for connections that are open.
@@ -30,9 +30,7 @@ pub fn decide(policy: &Policy, caller: &Caller, permission: Permission) -> Resul
     if scopes.is_some_and(|scopes| !scopes.cover(permission.tool, writes)) {
         return Err(Denial::NotInScope);
     }
-    let scope = match client.visibility {
-        Visibility::Org => Scope::Org,
-    };
+    let scope = client.scope(caller.user.as_ref())?;
     Ok(Grant::new(permission, role.max_records_per_query, scope))
 }
 
@@ -101,6 +99,8 @@ mod tests {
             let client = |&role: &usize| Client {
                 role: name("role", role),
                 visibility: Visibility::Org,
+                owner: None,
+                owners: Default::default(),
                 limits: None,
                 credentials: Credentials::ANY,
                 certificate: None,

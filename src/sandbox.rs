@@ -26,8 +26,11 @@ mod render;
 mod reply;
 mod route;
 mod schema;
+mod scope;
 mod seed;
 mod serve;
+pub mod settings;
+mod sight;
 mod token;
 mod words;
 mod write;
@@ -47,7 +50,8 @@ use tokio_util::{
 };
 
 use self::{
-    clock::Clock, crm::Crm, cursor::Cursors, desk::Desk, ledger::Ledger, seed::staff, token::Tokens,
+    clock::Clock, crm::Crm, cursor::Cursors, desk::Desk, seed::staff, settings::Settings,
+    token::Tokens,
 };
 
 /// How a sandbox starts.
@@ -58,21 +62,18 @@ pub struct Options {
     /// What its clock reads at the start, and so the day that the data is told from; the real time
     /// if none is given.
     pub now: Option<Timestamp>,
-    /// Credits in a rolling day.
-    pub daily_credits: u64,
-    /// Requests that may be in flight at the same time.
-    pub concurrency: usize,
+    /// What differs between organisations and between sources.
+    pub settings: Settings,
 }
 
 impl Default for Options {
-    /// An Enterprise edition with ten users, on any free port.
+    /// On any free port.
     fn default() -> Self {
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Self {
             listen,
             now: None,
-            daily_credits: 60_000,
-            concurrency: 20,
+            settings: Settings::default(),
         }
     }
 }
@@ -122,15 +123,11 @@ impl Sandbox {
         let crm = seed::sow(today);
         let mut key = [0; 32];
         token::fill(&mut key)?;
-        let limits = ledger::Limits {
-            credits: options.daily_credits,
-            concurrency: options.concurrency,
-        };
         let tokens = tokens(&credentials, &crm);
         let desk = Desk::new(
             url,
             clock,
-            Ledger::new(limits),
+            options.settings,
             tokens,
             Cursors::new(key),
             crm,

@@ -13,33 +13,41 @@ pub mod error;
 mod exchange;
 #[cfg(test)]
 mod exchanges;
+mod flights;
 mod http;
 pub mod id;
 mod kept;
 mod mints;
 pub mod notes;
 pub mod org;
+mod people;
 mod pulse;
 mod retry;
 mod row;
+mod scope;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod signing_in;
+mod spent;
 mod tally;
 pub mod text;
 mod token;
 mod totals;
 mod users;
+#[cfg(test)]
+mod visibility;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use client::{
-    BadConfig, Config, Credentials, Crm, DataCenter, Listed, Page, Scope, State, Status, Zoho,
+    BadConfig, Config, Credentials, Crm, DataCenter, Listed, Page, State, Status, Zoho,
 };
-pub use error::{Code, Problem, ZohoError};
+pub use error::{Code, Problem, UserProblem, ZohoError};
 pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
+pub use people::BadPeople;
+pub use scope::Scope;
 pub use tally::Tally;
 pub use text::CrmText;
 

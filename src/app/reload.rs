@@ -1,6 +1,6 @@
-//! Changes without a restart: roles, clients and limits, and through [`super::keys`] the keys. A
-//! document is checked whole before any of it counts; while it is bad the last good one keeps
-//! serving, and one event says so.
+//! Changes without a restart: people's credentials, roles, clients and limits, and through
+//! [`super::keys`] the keys. A document is checked whole before any of it counts; while it is bad the
+//! last good one keeps serving, and one event says so.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,17 +10,20 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    App, Environment, Loaded, Secrets, chain,
+    App, Secrets, chain,
     keys::{KeySource, KeyWatch},
     stamp::Stamp,
 };
 use crate::{
     audit::{Event, Kind},
     auth::{Gate as AuthGate, Tokens, api_key::UsageFile},
+    config::{Environment, Loaded},
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
     permit::Gate as PermitGate,
+    secrets,
     setting::SecretRef,
+    zoho::Zoho,
 };
 
 /// Watches the configuration and the keys of a running daemon.
@@ -31,8 +34,17 @@ pub struct Reload {
     limit: LimitGate,
     permit: PermitGate,
     tls: Arc<Tls>,
+    zoho: Zoho,
+    people: Option<People>,
     keys: Option<KeyWatch>,
     /// What the file looked like when it was last read.
+    seen: Option<Stamp>,
+}
+
+/// The document with people's credentials.
+struct People {
+    source: SecretRef,
+    base: PathBuf,
     seen: Option<Stamp>,
 }
 
@@ -61,6 +73,8 @@ impl Reload {
             limit: app.limit.clone(),
             permit: app.permit.clone(),
             tls: app.tls.clone(),
+            zoho: app.zoho().clone(),
+            people: People::of(loaded),
             keys: source.map(watch),
             seen: Stamp::of(file),
         }
@@ -73,6 +87,9 @@ impl Reload {
         }
         let certificates = self.tls.reload_if_changed(Timestamp::now());
         self.certificates(certificates).await;
+        if self.people.as_ref().is_some_and(People::has_changed) {
+            self.people().await;
+        }
     }
 
     /// Reads everything again.
@@ -84,6 +101,7 @@ impl Reload {
         self.auth.authenticator.tokens().refresh();
         let certificates = self.tls.reload(Timestamp::now());
         self.certificates(certificates).await;
+        self.people().await;
     }
 
     /// Ends the watch.
@@ -149,6 +167,23 @@ impl Reload {
         )?)
     }
 
+    /// Who was in the document before and is in it still stays signed in.
+    async fn people(&mut self) {
+        let Some(people) = &mut self.people else {
+            return;
+        };
+        people.seen = people.stamp();
+        let found = secrets::read(&people.source, &people.base, &|name| {
+            self.environment.get(name).cloned()
+        });
+        let problem = match found {
+            Ok(secret) => (self.zoho.replace_people(secret.bytes()).err())
+                .map(|bad| format!("zoho.user_credentials: {bad}")),
+            Err(error) => Some(format!("zoho.user_credentials: {error}")),
+        };
+        self.tell(Some("zoho.user_credentials"), problem).await;
+    }
+
     /// The audit log says that it happened, the operational log what is wrong.
     async fn tell(&self, part: Option<&'static str>, problem: Option<String>) {
         let outcome = match &problem {
@@ -167,6 +202,29 @@ impl Reload {
             ..Event::new(Kind::ConfigReload)
         };
         self.auth.audit.record(event).await;
+    }
+}
+
+impl People {
+    fn of(loaded: &Loaded) -> Option<Self> {
+        let mut people = Self {
+            source: loaded.config.zoho.user_credentials.clone()?,
+            base: loaded.base.clone(),
+            seen: None,
+        };
+        people.seen = people.stamp();
+        Some(people)
+    }
+
+    fn has_changed(&self) -> bool {
+        self.stamp() != self.seen
+    }
+
+    fn stamp(&self) -> Option<Stamp> {
+        match &self.source {
+            SecretRef::File(path) => Stamp::of(&self.base.join(path)),
+            SecretRef::Env(_) | SecretRef::Aws(_) => None,
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use tokio::time::Instant;
 
 use crate::{
     app::{App, Secrets},
@@ -60,6 +61,7 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
             "zoho: could not sign in; check data_center, the credentials and the way out",
         )?;
         println!("ok       zoho: signed in");
+        try_owners(&app).await?;
     } else {
         println!("skipped  zoho: add --online to sign in there");
     }
@@ -98,6 +100,22 @@ async fn reach_issuers(authenticator: &Authenticator) -> anyhow::Result<()> {
             format!("auth.jwt: could not fetch the keys of {issuer}; check jwks and the way out")
         })?;
         println!("ok       tokens: {keys} keys of {issuer}");
+    }
+    Ok(())
+}
+
+/// Looks for the CRM users that clients work for.
+async fn try_owners(app: &App) -> anyhow::Result<()> {
+    for (name, client) in app.config.clients.iter().filter(|(_, c)| c.owner.is_some()) {
+        let Ok(scope) = client.scope(None) else {
+            continue;
+        };
+        let deadline = Instant::now() + app.config.zoho.request_timeout.duration();
+        let view = app.handler.0.zoho.view(&scope, deadline);
+        view.try_scope()
+            .await
+            .with_context(|| format!("clients.{name}.owner: this CRM user cannot be worked for"))?;
+        println!("ok       clients.{name}: its CRM user is known to zoho");
     }
     Ok(())
 }

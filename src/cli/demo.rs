@@ -41,6 +41,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         key_source: None,
         issuers: Vec::new(),
         zoho: credentials(&sandbox),
+        people: None,
         pseudonym_key: None,
         redis,
         base: PathBuf::new(),

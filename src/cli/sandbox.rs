@@ -6,11 +6,29 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{Listen, ready::Ready},
-    sandbox::{Options, Sandbox},
+    cli::{BadConfiguration, Listen, ready::Ready},
+    sandbox::{Options, Sandbox, settings::Settings},
 };
 
-pub(super) async fn run(listen: Listen) -> anyhow::Result<()> {
+#[derive(clap::Args)]
+pub(super) struct Alone {
+    #[command(flatten)]
+    listen: Listen,
+    /// Change what Zoho's sources differ in, such as unknown_id_status=400; may be repeated.
+    /// `GET /__sim/settings` shows them all
+    #[arg(long, value_name = "NAME=VALUE")]
+    set: Vec<String>,
+}
+
+pub(super) async fn run(Alone { listen, set }: Alone) -> anyhow::Result<()> {
+    let settings = set
+        .iter()
+        .try_fold(Settings::default(), |settings, text| {
+            settings
+                .set(text)
+                .with_context(|| format!("--set {text}: see GET /__sim/settings for what there is"))
+        })
+        .map_err(BadConfiguration)?;
     let listen_on = listen.listen.unwrap_or(DEFAULT);
     anyhow::ensure!(
         listen_on.ip().is_loopback(),
@@ -18,6 +36,7 @@ pub(super) async fn run(listen: Listen) -> anyhow::Result<()> {
     );
     let sandbox = Sandbox::start(Options {
         listen: listen_on,
+        settings,
         ..Options::default()
     })
     .await

@@ -69,4 +69,8 @@ pub enum Denial {
     WriteNotAllowed,
     #[error("the token's scope does not cover the tool")]
     NotInScope,
+    #[error("the client works for people and the caller names none")]
+    NoUser,
+    #[error("the client's owners do not list the user")]
+    NoOwner,
 }

@@ -1,7 +1,11 @@
 //! Roles and clients, as the configuration spells them.
 
-use super::{Effect, Permission};
-use crate::{auth::Credentials, setting::Limit};
+use super::{Denial, Effect, Permission};
+use crate::{
+    auth::{Credentials, User},
+    setting::Limit,
+    zoho::Scope,
+};
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 /// `[roles.NAME]`
@@ -33,6 +37,12 @@ pub struct Client {
     /// Which rows it may see.
     #[serde(default)]
     pub visibility: Visibility,
+    /// The CRM user it works for, by id or e-mail address: whose records it sees, or the name of
+    /// the credential that it uses when its caller names no person.
+    pub owner: Option<Arc<str>>,
+    /// The CRM user of each person behind it, by `ISSUER SUBJECT`. Who is not listed is refused.
+    #[serde(default)]
+    pub owners: BTreeMap<Box<str>, Arc<str>>,
     /// Instead of `[limits] client`.
     pub limits: Option<Limit>,
     /// The name in its client certificate, as `[auth.mtls] identity` says which.
@@ -48,11 +58,55 @@ impl Client {
         Self {
             role,
             visibility: Visibility::default(),
+            owner: None,
+            owners: BTreeMap::new(),
             limits: None,
             certificate: None,
             credentials: Credentials::ANY,
         }
     }
+
+    /// Which rows it may see for a user; a person is never taken for anybody but themselves.
+    ///
+    /// # Errors
+    /// It is not known whose rows they are.
+    pub fn scope(&self, user: Option<&User>) -> Result<Scope, Denial> {
+        let name = user.map(|user| format!("{} {}", user.issuer, user.subject));
+        match (self.visibility, name, &self.owner) {
+            (Visibility::Org, _, _) => Ok(Scope::Org),
+            (Visibility::Owner, _, Some(owner)) => Ok(Scope::Owner(owner.clone())),
+            (Visibility::Owner, Some(name), None) => {
+                let owner = self.owners.get(name.as_str());
+                owner.cloned().map(Scope::Owner).ok_or(Denial::NoOwner)
+            }
+            (Visibility::UserToken, Some(name), _) => Ok(Scope::User(name.into())),
+            (Visibility::UserToken, None, Some(owner)) => Ok(Scope::User(owner.clone())),
+            (Visibility::Owner | Visibility::UserToken, None, None) => Err(Denial::NoUser),
+        }
+    }
+
+    /// What of `owner` and `owners` does not go with the visibility.
+    fn misfit(&self) -> Option<Misfit> {
+        let (one, many) = (self.owner.is_some(), !self.owners.is_empty());
+        // A space parts issuer and subject, so that no owner is taken for a person.
+        let names = self.owner.iter().chain(self.owners.values());
+        if names.into_iter().any(|name| !is_user(name)) {
+            return Some(Misfit::NotAUser);
+        }
+        match self.visibility {
+            Visibility::Org if one || many => Some(Misfit::NoUse),
+            Visibility::Owner if one == many => Some(Misfit::OneOrMany),
+            Visibility::UserToken if many => Some(Misfit::NoUse),
+            Visibility::Org | Visibility::Owner | Visibility::UserToken => None,
+        }
+    }
+}
+
+/// An id, or something like an e-mail address.
+fn is_user(name: &str) -> bool {
+    let id = (1..=20).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_digit());
+    let address = name.contains('@') && name.len() <= 254;
+    id || (address && !name.chars().any(|c| c.is_whitespace() || c.is_control()))
 }
 
 /// Which rows a client may see.
@@ -62,6 +116,10 @@ pub enum Visibility {
     /// All that the daemon's own Zoho user may see.
     #[default]
     Org,
+    /// Those of one CRM user and of all who report to them, asked for with the daemon's user.
+    Owner,
+    /// All that the caller's own Zoho user may see, asked for with that user's token.
+    UserToken,
 }
 
 /// Roles and clients together. [`Policy::check`] says whether they fit.
@@ -95,6 +153,10 @@ impl Policy {
             }
         }
         for (name, client) in &self.clients {
+            bad.extend(client.misfit().map(|misfit| BadPolicy::Owner {
+                client: Arc::clone(name),
+                misfit,
+            }));
             if !self.roles.contains_key(&client.role) {
                 bad.push(BadPolicy::UnknownRole {
                     client: Arc::clone(name),
@@ -117,6 +179,36 @@ pub enum BadPolicy {
     UnknownTool { role: Arc<str>, tool: Box<str> },
     #[error("clients.{client}.role: no role is named {role:?}; add [roles.{role}]")]
     UnknownRole { client: Arc<str>, role: Arc<str> },
+    #[error("clients.{client}.{misfit}")]
+    Owner { client: Arc<str>, misfit: Misfit },
+}
+
+/// How a client's owners do not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Misfit {
+    #[error("owner: a CRM user is named by id or e-mail address")]
+    NotAUser,
+    #[error("owner: this visibility has no use for it")]
+    NoUse,
+    #[error("visibility: \"owner\" needs either owner or owners")]
+    OneOrMany,
+}
+
+impl BadPolicy {
+    /// What mends it, where that is not another name.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownTool { .. } | Self::UnknownRole { .. } => None,
+            Self::Owner { misfit, .. } => Some(match misfit {
+                Misfit::NotAUser => "write owner = \"ann@example.com\" or the user's id",
+                Misfit::NoUse => "set visibility = \"owner\", or leave it out",
+                Misfit::OneOrMany => {
+                    "write owner = \"CRM user\", or owners = { \"ISSUER SUBJECT\" = \"CRM user\" }"
+                }
+            }),
+        }
+    }
 }
 
 /// A tool in a role's list that the role may not call all the same.
@@ -192,5 +284,66 @@ mod tests {
             warnings[0].to_string(),
             "roles.r: create writes, and without allow_write = true it is denied"
         );
+    }
+
+    fn client(text: &str) -> Client {
+        toml::from_str(&format!("role = 'r'\n{text}")).unwrap()
+    }
+
+    #[test]
+    fn each_visibility_has_its_scope_and_a_person_is_only_themselves() {
+        let user = User {
+            issuer: "https://id.example".into(),
+            subject: "ann".into(),
+        };
+        let scope = |text, user| client(text).scope(user);
+        let owner = |name: &str| Ok(Scope::Owner(name.into()));
+        let person = || Ok(Scope::User("https://id.example ann".into()));
+        assert_eq!(scope("", Some(&user)), Ok(Scope::Org));
+        let one = "visibility = 'owner'\nowner = '7'";
+        assert_eq!(scope(one, None), owner("7"));
+        assert_eq!(scope(one, Some(&user)), owner("7"));
+        let many = "visibility = 'owner'\nowners = { 'https://id.example ann' = 'a@b.c' }";
+        assert_eq!(scope(many, Some(&user)), owner("a@b.c"));
+        assert_eq!(scope(many, None), Err(Denial::NoUser));
+        let other = User {
+            subject: "bo".into(),
+            ..user.clone()
+        };
+        assert_eq!(scope(many, Some(&other)), Err(Denial::NoOwner));
+        let own = "visibility = 'user_token'";
+        assert_eq!(scope(own, Some(&user)), person());
+        assert_eq!(scope(own, None), Err(Denial::NoUser));
+        let fixed = "visibility = 'user_token'\nowner = 'a@b.c'";
+        assert_eq!(scope(fixed, None), Ok(Scope::User("a@b.c".into())));
+        assert_eq!(scope(fixed, Some(&user)), person());
+    }
+
+    #[test]
+    fn owners_that_do_not_fit_the_visibility_are_told() {
+        for (text, misfit) in [
+            ("owner = '7'", Some(Misfit::NoUse)),
+            ("visibility = 'owner'", Some(Misfit::OneOrMany)),
+            (
+                "visibility = 'owner'\nowner = '7'\nowners = { 'i s' = '8' }",
+                Some(Misfit::OneOrMany),
+            ),
+            (
+                "visibility = 'user_token'\nowners = { 'i s' = '8' }",
+                Some(Misfit::NoUse),
+            ),
+            (
+                "visibility = 'user_token'\nowner = 'https://i a@b.c'",
+                Some(Misfit::NotAUser),
+            ),
+            (
+                "visibility = 'owner'\nowner = 'Ann'",
+                Some(Misfit::NotAUser),
+            ),
+            ("visibility = 'owner'\nowner = 'a@b.c'", None),
+            ("visibility = 'user_token'", None),
+        ] {
+            assert_eq!(client(text).misfit(), misfit, "{text}");
+        }
     }
 }

@@ -29,16 +29,19 @@ pub(super) fn answer(desk: &Desk, method: &str, path: &str, body: &[u8]) -> (u16
             desk.reset();
             (200, json!({"status": "success"}))
         }
+        ("GET", "/__sim/settings") => (200, settings(desk)),
+        ("POST", "/__sim/settings") => change_settings(desk, body),
         (
             _,
-            "/__sim/faults" | "/__sim/journal" | "/__sim/state" | "/__sim/clock" | "/__sim/reset",
+            "/__sim/faults" | "/__sim/journal" | "/__sim/state" | "/__sim/settings"
+            | "/__sim/clock" | "/__sim/reset",
         ) => (
             405,
             json!({"error": "this control does not know that method"}),
         ),
         _ => (
             404,
-            json!({"error": "there are /__sim/faults, journal, state, clock and reset"}),
+            json!({"error": "there are /__sim/faults, journal, state, settings, clock and reset"}),
         ),
     }
 }
@@ -53,6 +56,24 @@ fn add_fault(desk: &Desk, body: &[u8]) -> (u16, Value) {
         Ok(()) => (201, json!({"faults": faults.list()})),
         Err(refused) => (400, json!({"error": refused.to_string()})),
     }
+}
+
+fn change_settings(desk: &Desk, body: &[u8]) -> (u16, Value) {
+    let changes: Value = match read(body) {
+        Ok(changes) => changes,
+        Err(refusal) => return refusal,
+    };
+    match desk.settings().with(changes) {
+        Ok(changed) => {
+            desk.set(changed);
+            (200, settings(desk))
+        }
+        Err(refused) => (400, json!({"error": refused.to_string()})),
+    }
+}
+
+fn settings(desk: &Desk) -> Value {
+    json!({"settings": *desk.settings()})
 }
 
 fn advance(desk: &Desk, body: &[u8]) -> (u16, Value) {

@@ -12,18 +12,20 @@ pub(super) use run::compare;
 use super::{
     answer::Answer,
     crm::Crm,
-    org::Sight,
     problem::Problem,
     render::{Painter, field_id},
+    settings::Settings,
+    sight::Sight,
 };
 
 /// Answers a query, or says what is wrong with it.
 pub(super) fn answer(
-    crm: &Crm,
-    sight: &Sight,
     painter: &Painter<'_>,
+    sight: &Sight,
+    settings: &Settings,
     body: &Value,
 ) -> Result<Answer, Problem> {
+    let crm = painter.crm;
     let text = body.get("select_query").ok_or_else(|| {
         Problem::bad(
             "MANDATORY_NOT_FOUND",
@@ -37,7 +39,12 @@ pub(super) fn answer(
         Problem::bad("INVALID_DATA", details, "invalid data")
     })?;
     let meta = wants_meta(body)?;
-    let query = bind::bind(&parse::parse(text)?)?;
+    let written = parse::parse(text, settings.coql_backslash)?;
+    bind::within(written.columns.len(), settings.coql_columns)?;
+    let query = bind::bind(&written)?;
+    if let Some(name) = sight.hidden_in(query.module, query.paths().into_iter()) {
+        return Err(bind::invalid(name));
+    }
     let credits = match query.limit {
         ..=200 => 1,
         201..=1000 => 2,

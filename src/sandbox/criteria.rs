@@ -32,6 +32,33 @@ pub(super) fn parse(module: Module, text: &str) -> Result<Filter, Problem> {
     }
 }
 
+impl super::read::Reader<'_> {
+    /// Refuses conditions on fields that are not shown, and more conditions than are taken.
+    pub(super) fn readable(&self, module: Module, filter: Filter) -> Result<Filter, Problem> {
+        let paths = filter.paths();
+        if paths.len() > self.settings.search_criteria {
+            return Err(too_many(self.settings.search_criteria));
+        }
+        match self.sight.hidden_in(module, paths.into_iter()) {
+            Some(name) => Err(not_searched(name)),
+            None => Ok(filter),
+        }
+    }
+}
+
+fn too_many(most: usize) -> Problem {
+    let details = json!({"limit": most});
+    Problem::bad(
+        "CRITERIA_LIMIT_EXCEEDED",
+        details,
+        "criteria limit exceeded",
+    )
+}
+
+fn not_searched(name: &str) -> Problem {
+    malformed(json!({"reason": "the field is not available for search", "api_name": name}))
+}
+
 struct Reader<'a> {
     module: Module,
     rest: &'a str,
@@ -93,11 +120,7 @@ impl Reader<'_> {
     fn criterion(&mut self) -> Result<Filter, Problem> {
         self.criteria += 1;
         if self.criteria > MOST {
-            return Err(Problem::bad(
-                "CRITERIA_LIMIT_EXCEEDED",
-                json!({"limit": MOST}),
-                "criteria limit exceeded",
-            ));
+            return Err(too_many(MOST));
         }
         let mut head = self.rest.splitn(3, ':');
         let (Some(name), Some(operator), Some(rest)) = (head.next(), head.next(), head.next())
@@ -109,9 +132,7 @@ impl Reader<'_> {
             .field(name)
             .filter(|field| field.kind != Kind::Nested);
         let Some(field) = field else {
-            return Err(malformed(
-                json!({"reason": "the field is not available for search", "api_name": name}),
-            ));
+            return Err(not_searched(name));
         };
         let wrong =
             |reason: &str| json!({"reason": reason, "api_name": name, "operator": operator});

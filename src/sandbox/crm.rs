@@ -174,6 +174,18 @@ impl Crm {
         self.tables.values().map(BTreeMap::len).sum()
     }
 
+    /// Takes a record away; its line stays in the timelines above it.
+    pub(super) fn remove(&mut self, module: Module, id: Id, line: Happening) {
+        let table = self.tables.get_mut(&module);
+        let Some(record) = table.and_then(|table| table.remove(&id)) else {
+            return;
+        };
+        self.timelines.remove(&id);
+        if let Some(parent) = record.points_at("Parent_Id") {
+            self.timelines.entry(parent).or_default().push(line);
+        }
+    }
+
     /// Adds or replaces a record and writes its line into the timeline.
     pub(super) fn put(
         &mut self,

@@ -1,5 +1,6 @@
 //! All state of a running sandbox, and the one place where a request meets it.
 
+use arc_swap::ArcSwap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use jiff::{Timestamp, civil::Date};
@@ -7,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     answer::Answer, cell::Id, clock::Clock, coql, crm::Crm, cursor::Cursors, fault::Faults,
-    journal::Journal, ledger::Ledger, org::Sight, problem::Problem, query::Query, read::Reader,
-    route::Route, schema::Module, seed, token::Tokens, write::Writer,
+    journal::Journal, ledger::Ledger, problem::Problem, query::Query, read::Reader, route::Route,
+    schema::Module, scope, seed, settings::Settings, sight::Sight, token::Tokens, write::Writer,
 };
 
 /// The state. No lock is held over an await, for nothing here is async.
@@ -19,6 +20,8 @@ pub(super) struct Desk {
     pub(super) cursors: Cursors,
     pub(super) today: Date,
     pub(super) start_offset_ms: i64,
+    start_settings: Settings,
+    settings: ArcSwap<Settings>,
     crm: RwLock<Crm>,
     tokens: Mutex<Tokens>,
     faults: Mutex<Faults>,
@@ -41,29 +44,48 @@ impl Desk {
     pub(super) fn new(
         url: String,
         clock: Clock,
-        ledger: Ledger,
+        settings: Settings,
         tokens: Tokens,
         cursors: Cursors,
         crm: Crm,
         today: Date,
     ) -> Self {
-        Self {
+        let desk = Self {
             url,
             start_offset_ms: clock.offset_ms(),
             clock,
-            ledger: Arc::new(ledger),
+            ledger: Arc::default(),
+            start_settings: settings.clone(),
+            settings: ArcSwap::default(),
             cursors,
             today,
             crm: RwLock::new(crm),
             tokens: Mutex::new(tokens),
             faults: Mutex::new(Faults::new()),
             journal: Mutex::default(),
-        }
+        };
+        desk.set(settings);
+        desk
+    }
+
+    /// The settings in force.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.load_full()
+    }
+
+    /// Puts settings into force, for what comes after.
+    pub(super) fn set(&self, settings: Settings) {
+        self.ledger
+            .limit(settings.daily_credits, settings.concurrency);
+        self.tokens()
+            .rule(settings.token_error_status, settings.live_tokens);
+        self.settings.store(Arc::new(settings));
     }
 
     /// Answers a request of the CRM.
     pub(super) fn answer(&self, route: &Route, asked: &Asked<'_>) -> Answer {
-        let answered = match route {
+        let settings = self.settings();
+        let answered = scope::check(route, &settings.scopes).and_then(|()| match route {
             Route::Insert(module) => {
                 self.write(asked, |writer| writer.insert(*module, None, asked.body))
             }
@@ -73,18 +95,27 @@ impl Desk {
             Route::Update(module, id) => {
                 self.write(asked, |writer| writer.update(*module, *id, asked.body))
             }
-            read => self.read(read, asked),
-        };
-        answered.unwrap_or_else(|problem| match route.is_write() {
+            Route::Upsert(module) => self.write(asked, |writer| writer.upsert(*module, asked.body)),
+            Route::Delete(module, id) => self.write(asked, |writer| {
+                writer.delete(*module, *id, asked.query.get("ids"))
+            }),
+            Route::Lock(module, id) => self.write(asked, |writer| writer.lock(*module, *id, true)),
+            Route::Unlock(module, id) => {
+                self.write(asked, |writer| writer.lock(*module, *id, false))
+            }
+            read => self.read(read, asked, &settings),
+        });
+        answered.unwrap_or_else(|problem| match settings.wraps(route.is_write()) {
             true => Answer::wrapped(&problem),
             false => Answer::bare(&problem),
         })
     }
 
-    /// Everything as at the start: data, clock, tokens, credits, faults, journal.
+    /// Everything as at the start: data, clock, settings, tokens, credits, faults, journal.
     pub(super) fn reset(&self) {
         *self.crm.write().unwrap_or_else(PoisonError::into_inner) = seed::sow(self.today);
         self.clock.set_offset_ms(self.start_offset_ms);
+        self.set(self.start_settings.clone());
         self.tokens().reset();
         self.ledger.reset();
         self.faults().clear();
@@ -112,27 +143,35 @@ impl Desk {
         asked: &Asked<'_>,
         write: impl FnOnce(&mut Writer<'_>) -> Result<Answer, Problem>,
     ) -> Result<Answer, Problem> {
+        let settings = self.settings();
         let mut crm = self.crm.write().unwrap_or_else(PoisonError::into_inner);
         let sight = crm
             .user(asked.user)
-            .map(|user| Sight::of(&crm, user))
+            .map(|user| Sight::of(&crm, user, &settings))
             .ok_or_else(Problem::invalid_token)?;
         write(&mut Writer {
             crm: &mut crm,
             user: asked.user,
             sight,
+            unique_email: settings.unique_email,
             now: asked.now,
             unmodified_since: asked.unmodified_since,
         })
     }
 
-    fn read(&self, route: &Route, asked: &Asked<'_>) -> Result<Answer, Problem> {
+    fn read(
+        &self,
+        route: &Route,
+        asked: &Asked<'_>,
+        settings: &Settings,
+    ) -> Result<Answer, Problem> {
         let crm = self.crm();
         let user = crm.user(asked.user).ok_or_else(Problem::invalid_token)?;
         let reader = Reader {
             crm: &crm,
             user,
-            sight: Sight::of(&crm, user),
+            sight: Sight::of(&crm, user, settings),
+            settings,
             query: &asked.query,
             path: asked.path,
             cursors: &self.cursors,
@@ -156,11 +195,9 @@ impl Desk {
             Route::Coql => {
                 let body: Value =
                     serde_json::from_slice(asked.body).map_err(|_| Problem::bad_body())?;
-                coql::answer(&crm, &reader.sight, &reader.painter(), &body)
+                coql::answer(&reader.painter(), &reader.sight, settings, &body)
             }
-            Route::Insert(_) | Route::InsertNote(..) | Route::Update(..) => {
-                Err(Problem::wrong_method())
-            }
+            _ => Err(Problem::wrong_method()),
         }
     }
 }

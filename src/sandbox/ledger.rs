@@ -11,20 +11,21 @@ use serde_json::{Value, json};
 use super::problem::Problem;
 
 /// The limits of the org's edition.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) credits: u64,
-    pub(super) concurrency: usize,
+#[derive(Clone, Copy, Debug, Default)]
+struct Limits {
+    credits: u64,
+    concurrency: usize,
 }
 
-/// The counters.
+/// The counters, and what they may reach.
+#[derive(Default)]
 pub(super) struct Ledger {
-    limits: Limits,
     counts: Mutex<Counts>,
 }
 
 #[derive(Default)]
 struct Counts {
+    limits: Limits,
     /// Credits by the minute in which they were spent: a day has no more than 1441 entries.
     spent: VecDeque<(i64, u64)>,
     used: u64,
@@ -47,12 +48,12 @@ pub(super) struct InFlight {
 }
 
 impl Ledger {
-    /// Nothing spent, nothing running.
-    pub(super) fn new(limits: Limits) -> Self {
-        Self {
-            limits,
-            counts: Mutex::default(),
-        }
+    /// Sets the limits; what is running goes on.
+    pub(super) fn limit(&self, credits: u64, concurrency: usize) {
+        self.counts().limits = Limits {
+            credits,
+            concurrency,
+        };
     }
 
     /// Lets a request in, unless too many are being answered; `heavy` ones have a limit of their own.
@@ -64,9 +65,9 @@ impl Ledger {
         let mut counts = self.counts();
         counts.requests += 1;
         counts.forget(now);
-        let crowded = counts.running.all >= self.limits.concurrency
+        let crowded = counts.running.all >= counts.limits.concurrency
             || (heavy && counts.running.heavy >= MOST_HEAVY);
-        if crowded || counts.used >= self.limits.credits {
+        if crowded || counts.used >= counts.limits.credits {
             counts.refused += 1;
             return Err(if crowded {
                 Problem::too_many_at_once()
@@ -94,15 +95,16 @@ impl Ledger {
             _ => counts.spent.push_back((minute, u64::from(credits))),
         }
         counts.used += u64::from(credits);
-        (counts.used >= self.limits.credits / 2)
-            .then(|| self.limits.credits.saturating_sub(counts.used))
+        (counts.used >= counts.limits.credits / 2)
+            .then(|| counts.limits.credits.saturating_sub(counts.used))
     }
 
     /// Nothing spent; what is running goes on.
     pub(super) fn reset(&self) {
         let mut counts = self.counts();
-        let running = counts.running;
+        let (limits, running) = (counts.limits, counts.running);
         *counts = Counts {
+            limits,
             running,
             most: running,
             ..Counts::default()
@@ -113,8 +115,9 @@ impl Ledger {
     pub(super) fn credits(&self, now: Timestamp) -> Value {
         let mut counts = self.counts();
         counts.forget(now);
-        let remaining = self.limits.credits.saturating_sub(counts.used);
-        json!({"used": counts.used, "limit": self.limits.credits, "remaining": remaining})
+        let limit = counts.limits.credits;
+        let remaining = limit.saturating_sub(counts.used);
+        json!({"used": counts.used, "limit": limit, "remaining": remaining})
     }
 
     /// The requests: all, refused, and those in flight with their maximum.
@@ -170,10 +173,8 @@ mod tests {
 
     #[test]
     fn credits_come_back_after_a_day() {
-        let ledger = Arc::new(Ledger::new(Limits {
-            credits: 10,
-            concurrency: 5,
-        }));
+        let ledger = Arc::new(Ledger::default());
+        ledger.limit(10, 5);
         assert_eq!(ledger.spend(4, at(0)), None);
         assert_eq!(
             ledger.spend(1, at(60)),
@@ -191,10 +192,8 @@ mod tests {
 
     #[test]
     fn too_many_at_once_are_refused_and_the_maximum_is_kept() {
-        let ledger = Arc::new(Ledger::new(Limits {
-            credits: 1_000,
-            concurrency: 12,
-        }));
+        let ledger = Arc::new(Ledger::default());
+        ledger.limit(1_000, 12);
         let heavy: Vec<_> = (0..10)
             .map(|_| ledger.enter(true, at(0)).unwrap())
             .collect();

@@ -1,6 +1,4 @@
-//! The company that the sandbox's CRM belongs to, its users, and what each of them may see.
-
-use std::collections::HashSet;
+//! The company that the sandbox's CRM belongs to, and its users.
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
@@ -9,7 +7,6 @@ use super::{
     cell::{Cell, Id},
     clock::moment,
     crm::{Crm, Record},
-    schema::Module,
 };
 
 /// The company.
@@ -41,12 +38,6 @@ pub(super) struct User {
 pub(super) struct Role {
     pub(super) id: Id,
     pub(super) name: &'static str,
-}
-
-/// Which records a user sees: an administrator all, others their own and those of the people who
-/// report to them, which is Zoho's default (private) sharing.
-pub(super) struct Sight {
-    owners: Option<HashSet<Id>>,
 }
 
 impl User {
@@ -161,48 +152,5 @@ impl Org {
                 "trial_action": null,
             },
         }]})
-    }
-}
-
-impl Sight {
-    /// What that user sees.
-    pub(super) fn of(crm: &Crm, user: &User) -> Self {
-        if user.administrator {
-            return Self { owners: None };
-        }
-        let mut owners = HashSet::from([user.id]);
-        // Each round adds one level of the tree, so it ends after as many rounds as there are levels.
-        loop {
-            let below = |u: &&User| {
-                u.reports_to.is_some_and(|to| owners.contains(&to)) && !owners.contains(&u.id)
-            };
-            let found: Vec<Id> = crm.users.iter().filter(below).map(|u| u.id).collect();
-            if found.is_empty() {
-                return Self {
-                    owners: Some(owners),
-                };
-            }
-            owners.extend(found);
-        }
-    }
-
-    /// Whether that record is among it. A note is seen with the record it stands below.
-    pub(super) fn sees(&self, crm: &Crm, module: Module, record: &Record) -> bool {
-        let Some(owners) = &self.owners else {
-            return true;
-        };
-        let mine = |record: &Record| {
-            record
-                .points_at("Owner")
-                .is_some_and(|owner| owners.contains(&owner))
-        };
-        match module {
-            Module::Users => true,
-            Module::Notes => {
-                let parent = record.points_at("Parent_Id").and_then(|id| crm.find(id));
-                parent.map_or_else(|| mine(record), |(_, parent)| mine(parent))
-            }
-            _ => mine(record),
-        }
     }
 }

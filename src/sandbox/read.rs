@@ -1,8 +1,11 @@
 //! Reads of one module: search, list, count, and one record by its id.
 
+mod wanted;
+
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Value, json};
 
+use self::wanted::Wanted;
 use super::{
     answer::Answer,
     cell::{Cell, Id, fold},
@@ -11,12 +14,13 @@ use super::{
     criteria,
     crm::{Crm, Record},
     cursor::Cursors,
-    filter::Filter,
-    org::{Sight, User},
+    org::User,
     problem::Problem,
     query::Query,
     render::Painter,
-    schema::{Field, Kind, Module},
+    schema::{Field, Module},
+    settings::Settings,
+    sight::Sight,
 };
 
 /// What a read needs to know of the request it answers.
@@ -24,6 +28,7 @@ pub(super) struct Reader<'a> {
     pub(super) crm: &'a Crm,
     pub(super) user: &'a User,
     pub(super) sight: Sight,
+    pub(super) settings: &'a Settings,
     pub(super) query: &'a Query,
     pub(super) path: &'a str,
     pub(super) cursors: &'a Cursors,
@@ -60,7 +65,7 @@ impl<'a> Reader<'a> {
         let fields = self.fields(module)?;
         let mut found: Vec<&Record> = self
             .visible(module)
-            .filter(|record| wanted.accepts(self.crm, module, record))
+            .filter(|record| self.is_indexed(record) && wanted.accepts(self, module, record))
             .collect();
         found.truncate(MOST_SEARCHED);
         self.sort(module, &mut found, false)?;
@@ -92,7 +97,7 @@ impl<'a> Reader<'a> {
         let accepted = |record: &&Record| {
             wanted
                 .as_ref()
-                .is_none_or(|w| w.accepts(self.crm, module, record))
+                .is_none_or(|w| w.accepts(self, module, record))
         };
         Ok(Answer::ok(
             json!({"count": self.visible(module).filter(accepted).count()}),
@@ -103,7 +108,7 @@ impl<'a> Reader<'a> {
     pub(super) fn one(&self, module: Module, id: Id) -> Result<Answer, Problem> {
         let fields = self.fields(module)?;
         let Some(record) = self.record(module, id) else {
-            return Ok(Answer::empty());
+            return self.unknown();
         };
         if self.is_older(record) {
             return Ok(Answer::not_modified());
@@ -196,6 +201,11 @@ impl<'a> Reader<'a> {
         Ok(Answer::ok(json!({"data": rows, "info": info})))
     }
 
+    /// The answer for a record that is not there, or not seen.
+    pub(super) fn unknown(&self) -> Result<Answer, Problem> {
+        self.settings.unknown_id().map_or(Ok(Answer::empty()), Err)
+    }
+
     /// A record that this user sees.
     pub(super) fn record(&self, module: Module, id: Id) -> Option<&'a Record> {
         self.crm
@@ -212,10 +222,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Shows records in the user's time zone.
-    pub(super) fn painter(&self) -> Painter<'a> {
+    pub(super) fn painter(&self) -> Painter<'_> {
         Painter {
             crm: self.crm,
             zone: &self.user.zone,
+            sight: Some(&self.sight),
         }
     }
 
@@ -257,7 +268,7 @@ impl<'a> Reader<'a> {
     fn wanted(&self, module: Module) -> Result<Option<Wanted>, Problem> {
         let asked = |name| self.query.get(name);
         Ok(Some(if let Some(text) = asked("criteria") {
-            Wanted::Criteria(criteria::parse(module, text)?)
+            Wanted::Criteria(self.readable(module, criteria::parse(module, text)?)?)
         } else if let Some(email) = asked("email") {
             Wanted::Email(fold(email))
         } else if let Some(phone) = asked("phone") {
@@ -282,6 +293,17 @@ impl<'a> Reader<'a> {
         } else {
             return Ok(None);
         }))
+    }
+
+    /// Whether a search knows of what was last written to the record.
+    fn is_indexed(&self, record: &Record) -> bool {
+        let lag = i64::from(self.settings.search_index_delay_ms);
+        match record.get("Modified_Time") {
+            Some(Cell::Moment(at)) if lag > 0 => {
+                self.now.as_millisecond() - at.as_millisecond() >= lag
+            }
+            _ => true,
+        }
     }
 
     fn is_older(&self, record: &Record) -> bool {
@@ -332,49 +354,6 @@ impl<'a> Reader<'a> {
             .map(|record| painter.record(module, record, fields))
             .collect()
     }
-}
-
-/// What a search looks for.
-enum Wanted {
-    Criteria(Filter),
-    Email(String),
-    Phone(String),
-    Words(Vec<String>),
-}
-
-impl Wanted {
-    fn accepts(&self, crm: &Crm, module: Module, record: &Record) -> bool {
-        let texts = |fits: fn(Kind) -> bool| {
-            module
-                .fields()
-                .filter(move |field| fits(field.kind))
-                .filter_map(|field| record.text(field.name))
-        };
-        match self {
-            Self::Criteria(filter) => filter.accepts(crm, module, record),
-            Self::Email(part) => {
-                texts(|kind| kind == Kind::Email).any(|email| fold(email).contains(part))
-            }
-            Self::Phone(digits) => texts(|kind| kind == Kind::Phone).any(|phone| {
-                phone
-                    .chars()
-                    .filter(char::is_ascii_digit)
-                    .collect::<String>()
-                    .contains(digits)
-            }),
-            // Each word has to begin a word of the record, in whatever field.
-            Self::Words(words) => words
-                .iter()
-                .all(|word| texts(Kind::is_textual).any(|text| begins_a_word(&fold(text), word))),
-        }
-    }
-}
-
-fn begins_a_word(text: &str, word: &str) -> bool {
-    text.match_indices(word).any(|(at, _)| {
-        let before = text.get(..at).and_then(|before| before.chars().next_back());
-        before.is_none_or(|letter| !letter.is_alphanumeric())
-    })
 }
 
 const MOST_SEARCHED: usize = 2_000;

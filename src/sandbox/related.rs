@@ -20,7 +20,7 @@ impl Reader<'_> {
     pub(super) fn related(&self, module: Module, id: Id, list: &str) -> Result<Answer, Problem> {
         let (child, link) = link(module, list).ok_or_else(Problem::unknown_relation)?;
         let Some(parent) = self.record(module, id) else {
-            return Ok(Answer::empty());
+            return self.unknown();
         };
         let Some(child) = child else {
             return self.emails(module, parent);
@@ -43,14 +43,14 @@ impl Reader<'_> {
 
     /// `GET /{module}/{id}/__timeline`.
     pub(super) fn timeline(&self, module: Module, id: Id) -> Result<Answer, Problem> {
-        let size = self.number("per_page", 25, 200)?;
+        let size = self.number("per_page", self.settings.timeline_per_page, 200)?;
         let bound = format!("{} {}", self.path, self.query.without("page_token"));
         let start = match self.query.get("page_token") {
             Some(token) => self.cursors.open(token, self.user.id, &bound, self.now)?,
             None => 0,
         };
         if self.record(module, id).is_none() {
-            return Ok(Answer::empty());
+            return self.unknown();
         }
         let mut lines: Vec<_> = self.crm.timeline(id).iter().collect();
         lines.sort_by_key(|line| (line.at, line.id));

@@ -9,12 +9,15 @@ use super::{
     crm::{Crm, Happening, Record},
     org::User,
     schema::{Field, Kind, Module},
+    sight::Sight,
 };
 
 /// Shows records to one reader.
 pub(super) struct Painter<'a> {
     pub(super) crm: &'a Crm,
     pub(super) zone: &'a TimeZone,
+    /// Whose rights decide which fields show; all do where there is none.
+    pub(super) sight: Option<&'a Sight>,
 }
 
 impl Painter<'_> {
@@ -28,13 +31,13 @@ impl Painter<'_> {
         let mut shown = Map::new();
         match fields {
             Some(fields) => {
-                for field in fields {
+                for field in fields.iter().filter(|field| self.shows(module, field)) {
                     shown.insert(field.name.to_owned(), self.cell(field, record));
                 }
                 shown.insert("id".to_owned(), json!(record.id.to_string()));
             }
             None => {
-                for field in module.fields() {
+                for field in module.fields().filter(|field| self.shows(module, field)) {
                     shown.insert(field.name.to_owned(), self.cell(field, record));
                 }
                 self.dollars(module, record, &mut shown);
@@ -49,6 +52,11 @@ impl Painter<'_> {
             );
         }
         Value::Object(shown)
+    }
+
+    fn shows(&self, module: Module, field: &Field) -> bool {
+        let sight = self.sight;
+        sight.is_none_or(|sight| !sight.hides(module, field.name))
     }
 
     /// A field as a record shows it.
@@ -105,6 +113,7 @@ impl Painter<'_> {
         let history: Vec<Value> = line
             .changes
             .iter()
+            .filter(|change| self.shows(line.module, change.field))
             .map(|change| {
                 let side = |cell: &Option<Cell>| {
                     cell.as_ref().map_or(Value::Null, |cell| self.plain(cell))

@@ -22,6 +22,11 @@ pub(super) enum Route {
     Insert(Module),
     InsertNote(Module, Id),
     Update(Module, Option<Id>),
+    Upsert(Module),
+    /// Of the ids in the query, or of one.
+    Delete(Module, Option<Id>),
+    Lock(Module, Id),
+    Unlock(Module, Id),
 }
 
 /// The route of a method and a path.
@@ -64,10 +69,15 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("GET", []) => Ok(Route::List(module)),
         ("POST", []) => Ok(Route::Insert(module)),
         ("PUT", []) => Ok(Route::Update(module, None)),
+        ("POST", ["upsert"]) => Ok(Route::Upsert(module)),
+        ("DELETE", []) => Ok(Route::Delete(module, None)),
         ("GET", ["search"]) => Ok(Route::Search(module)),
         ("GET", ["actions", "count"]) => Ok(Route::Count(module)),
         ("GET", [id]) => Ok(Route::One(module, record(id)?)),
         ("PUT", [id]) => Ok(Route::Update(module, Some(record(id)?))),
+        ("DELETE", [id]) => Ok(Route::Delete(module, Some(record(id)?))),
+        ("POST", [id, "Locking_Information__s"]) => Ok(Route::Lock(module, record(id)?)),
+        ("DELETE", [id, "Locking_Information__s"]) => Ok(Route::Unlock(module, record(id)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
         (_, ["actions", _] | [_, "actions"]) => Err(Problem::unknown_route()),
         ("GET", [id, list]) => Ok(Route::Related(module, record(id)?, (*list).to_owned())),
@@ -83,7 +93,13 @@ impl Route {
     pub(super) const fn is_write(&self) -> bool {
         matches!(
             self,
-            Self::Insert(_) | Self::InsertNote(..) | Self::Update(..)
+            Self::Insert(_)
+                | Self::InsertNote(..)
+                | Self::Update(..)
+                | Self::Upsert(_)
+                | Self::Delete(..)
+                | Self::Lock(..)
+                | Self::Unlock(..)
         )
     }
 }
@@ -117,7 +133,7 @@ mod tests {
             "the id given seems to be invalid"
         );
         assert_eq!(
-            at("DELETE", "Contacts").unwrap_err().code,
+            at("PATCH", "Contacts").unwrap_err().code,
             "INVALID_REQUEST_METHOD"
         );
         assert_eq!(

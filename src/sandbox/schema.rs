@@ -209,6 +209,14 @@ impl Field {
         self
     }
 
+    /// The module that a lookup of this field leads to, where it is always the same.
+    pub(super) const fn target(&self) -> Option<Module> {
+        match self.kind {
+            Kind::Lookup(module) => Some(module),
+            _ => None,
+        }
+    }
+
     /// The name as a form would show it.
     pub(super) fn label(&self) -> String {
         self.name.trim_end_matches("__s").replace('_', " ")

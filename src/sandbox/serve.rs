@@ -244,13 +244,14 @@ fn answer(
     caller: &Option<Result<Admitted, Problem>>,
     body: &[u8],
 ) -> Reply {
-    let refusal = |problem: &Problem| Reply::json(problem.status, Some(&problem.body()));
     match caller {
         None => oauth(desk, head, body),
-        Some(Err(problem)) => refusal(problem),
+        Some(Err(problem)) => desk.settings().refusal(problem),
         Some(Ok(caller)) => {
             let answer = crm(desk, head, caller, body);
-            let remaining = desk.ledger.spend(answer.credits, head.now);
+            let free = answer.status >= 400 && !desk.settings().failed_calls_cost;
+            let credits = if free { 0 } else { answer.credits };
+            let remaining = desk.ledger.spend(credits, head.now);
             let committed: Vec<_> = answer
                 .committed
                 .iter()
@@ -260,7 +261,7 @@ fn answer(
                 })
                 .collect();
             desk.journal().amend(head.seq, |entry| {
-                entry.credits = answer.credits;
+                entry.credits = credits;
                 entry.committed = committed;
             });
             let reset = moment(caller.live.expires, &caller.zone);

@@ -1,5 +1,8 @@
 mod crm;
 mod faults;
+mod rights;
+mod sources;
+mod writes;
 
 use std::time::Duration;
 
@@ -84,6 +87,17 @@ impl Client {
             .get(&format!("/crm/v8/{module}?fields=id&per_page=1"))
             .await;
         found["data"][0]["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The same sandbox, asked as another user from now on.
+    async fn become_user(&mut self, refresh: &str) {
+        let minted = self.mint(refresh).await;
+        self.token = minted["access_token"].as_str().unwrap().to_owned();
+    }
+
+    async fn set(&self, settings: Value) {
+        let (status, body) = self.send("POST", "/__sim/settings", &settings).await;
+        assert_eq!(status, 200, "{body}");
     }
 
     async fn fault(&self, fault: Value) {

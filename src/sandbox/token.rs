@@ -15,6 +15,8 @@ pub(super) struct Tokens {
     live: HashMap<String, Live>,
     minted: u64,
     refused: u64,
+    error_status: u16,
+    most_live: usize,
 }
 
 /// What a refresh token stands for.
@@ -57,7 +59,14 @@ impl Tokens {
             live: HashMap::new(),
             minted: 0,
             refused: 0,
+            error_status: 200,
+            most_live: MOST_LIVE,
         }
+    }
+
+    /// The status of refusals, and how many access tokens of one refresh token work.
+    pub(super) fn rule(&mut self, error_status: u16, most_live: usize) {
+        (self.error_status, self.most_live) = (error_status, most_live);
     }
 
     /// `POST /oauth/v2/token`; `fresh` becomes the token if one is due.
@@ -68,7 +77,8 @@ impl Tokens {
         api: &str,
         now: Timestamp,
     ) -> (u16, Value) {
-        let refuse = |error: &str| (200, json!({"error": error}));
+        let error_status = self.error_status;
+        let refuse = |error: &str| (error_status, json!({"error": error}));
         if form.get("client_id") != Some(&self.client_id) {
             return refuse("invalid_client");
         }
@@ -93,7 +103,7 @@ impl Tokens {
                 json!({"error_description": THROTTLED, "error": "Access Denied", "status": "failure"}),
             );
         }
-        if grant.tokens.len() >= MOST_LIVE
+        while grant.tokens.len() >= self.most_live.max(1)
             && let Some(oldest) = grant.tokens.pop_front()
         {
             self.live.remove(&oldest);

@@ -1,19 +1,25 @@
 //! Writes: records are added and changed one by one, and each says how it went.
 
 mod check;
+mod remove;
+mod upsert;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use self::check::{has_note_text, missing, wrong_type};
+use self::{
+    check::{has_note_text, locked, missing, not_allowed, wrong_type},
+    upsert::Upserted,
+};
 use super::{
     answer::Answer,
     cell::{Cell, Id},
     clock::moment,
     crm::{Change, Crm, Happening, Record},
-    org::{Sight, User},
+    org::User,
     problem::{BAD_ID, Problem},
     schema::Module,
+    sight::Sight,
 };
 
 /// What a write needs to know of the request it answers.
@@ -21,6 +27,7 @@ pub(super) struct Writer<'a> {
     pub(super) crm: &'a mut Crm,
     pub(super) user: Id,
     pub(super) sight: Sight,
+    pub(super) unique_email: bool,
     pub(super) now: Timestamp,
     pub(super) unmodified_since: Option<Timestamp>,
 }
@@ -100,6 +107,7 @@ impl Writer<'_> {
         for (field, cell) in self.cells(module, row, at)? {
             record.set(field.name, cell);
         }
+        self.is_unique(module, &record, at)?;
         match above {
             Some((_, id)) => record.set("Parent_Id", Cell::Ref(id)),
             None if module == Module::Notes => self.has_parent(&record, row, at)?,
@@ -147,6 +155,12 @@ impl Writer<'_> {
             .get(module, id)
             .filter(|record| self.sight.sees(self.crm, module, record));
         let mut record = known.cloned().ok_or_else(bad_id)?;
+        if !self.sight.changes(self.crm, module, &record) {
+            return Err(not_allowed(module));
+        }
+        if record.get("Locked__s") == Some(&Cell::Flag(true)) {
+            return Err(locked(at));
+        }
         self.is_unmodified(&record, at)?;
         let mut changes = Vec::new();
         for (field, new) in self.cells(module, row, at)? {
@@ -211,6 +225,7 @@ impl Writer<'_> {
             id,
             details: self.details(module, id),
             message,
+            upserted: None,
         })
     }
 
@@ -264,6 +279,23 @@ struct Done {
     id: Id,
     details: Value,
     message: &'static str,
+    upserted: Option<Upserted>,
+}
+
+impl Done {
+    fn body(&self) -> Value {
+        let mut body = json!({
+            "code": "SUCCESS",
+            "details": self.details,
+            "message": self.message,
+            "status": "success",
+        });
+        if let (Some(upserted), Some(body)) = (&self.upserted, body.as_object_mut()) {
+            body.insert("action".to_owned(), json!(upserted.action));
+            body.insert("duplicate_field".to_owned(), json!(upserted.field));
+        }
+        body
+    }
 }
 
 /// One answer for all rows: the status of success, 207 for a mix, or the first problem's.
@@ -283,9 +315,7 @@ fn summary(module: Module, results: Vec<Result<Done, Problem>>, success: u16) ->
     let data: Vec<Value> = results
         .iter()
         .map(|result| match result {
-            Ok(done) => {
-                json!({"code": "SUCCESS", "details": done.details, "message": done.message, "status": "success"})
-            }
+            Ok(done) => done.body(),
             Err(problem) => problem.body(),
         })
         .collect();

@@ -151,7 +151,13 @@ impl Draft {
     async fn write_once(&self, call: &Context<'_>, key: &Key) -> Result<Output, ToolError> {
         let memory = call.idempotency;
         match memory
-            .begin(call.client, CreateNote::NAME, key, self.arguments, call.now)
+            .begin(
+                (call.client, call.crm.scope()),
+                CreateNote::NAME,
+                key,
+                self.arguments,
+                call.now,
+            )
             .await?
         {
             Begun::New(claim) => self.write(call, claim, false).await,

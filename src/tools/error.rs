@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::zoho::ZohoError;
+use crate::zoho::{UserProblem, ZohoError};
 
 /// Why a call failed. Its texts are ours: they hold no value that a caller or Zoho sent.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,8 @@ impl ToolError {
                 ZohoError::Credentials { .. } => "zoho_credentials",
                 ZohoError::Unavailable { .. } => "zoho_unavailable",
                 ZohoError::Ambiguous { .. } => "ambiguous_write",
+                ZohoError::User(_) => "zoho_user",
+                ZohoError::TooManyMatches => "too_many_matches",
                 ZohoError::DeadlineExceeded => "deadline_exceeded",
             },
         }
@@ -129,10 +131,42 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             arguments. Without one, look first (get_contact_history) and repeat only if it is \
             not there."
             .into(),
+        ZohoError::User(problem) => user_advice(*problem).into(),
+        ZohoError::TooManyMatches => "More records match than can be looked through. Search for \
+            something more precise: an e-mail address, or more words."
+            .into(),
         ZohoError::DeadlineExceeded => "The call took too long and was stopped. Ask for less \
             (a smaller limit, fewer types, a shorter period) or try again in 30 seconds. A write \
             may have happened: look before you repeat it without an idempotency_key."
             .into(),
+    }
+}
+
+/// Who has to do what before a call for this user can succeed; retrying does not help.
+fn user_advice(problem: UserProblem) -> &'static str {
+    match problem {
+        UserProblem::NoCredentials => {
+            "This user has not connected their Zoho CRM account to this server, so nothing can be \
+             read or written for them. Tell the user to have an operator store their Zoho \
+             refresh token; do not retry before."
+        }
+        UserProblem::CredentialsRefused => {
+            "Zoho CRM no longer accepts this user's consent. Tell the user to grant it again and \
+             to have an operator store the new refresh token; do not retry before."
+        }
+        UserProblem::NotTheirs => {
+            "The Zoho credential stored for this user belongs to somebody else, so it is not \
+             used. Tell the user to have an operator store the right one; do not retry before."
+        }
+        UserProblem::Unknown => {
+            "The CRM user that this client works for does not exist or is not active. Tell the \
+             user to ask an operator; do not retry before."
+        }
+        UserProblem::TooManyReports => {
+            "More than 100 people report to the CRM user that this client works for, which is \
+             more than one query can name. Tell the user to ask an operator for another \
+             visibility; do not retry before."
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
 
 use super::{ToolError, cursor::digest, input::inline_schema};
+use crate::zoho::Scope;
 
 /// Remembers writes for 24 hours, in this process. Cheap to clone; clones share the memory.
 #[derive(Clone, Default)]
@@ -45,13 +46,14 @@ impl Idempotency {
     /// Records the key, before anything is written.
     pub async fn begin(
         &self,
-        client: &str,
+        (client, scope): (&str, &Scope),
         tool: &str,
         key: &Key,
         arguments: [u8; 32],
         now: Timestamp,
     ) -> Result<Begun, ToolError> {
-        let name = digest(&(client, tool, &key.0));
+        // Two people behind one client do not share their keys.
+        let name = digest(&(client, scope, tool, &key.0));
         let mut memory = lock(&self.memory);
         memory.forget_old(now);
         let claim = || Claim {
@@ -99,7 +101,7 @@ impl Drop for Claim {
     }
 }
 
-/// A digest of client, tool and key: of one size, whatever the key.
+/// A digest of client, scope, tool and key: of one size, whatever the key.
 type Name = [u8; 32];
 
 #[derive(Debug, Default)]
@@ -224,7 +226,7 @@ mod tests {
     ) -> Result<Begun, ToolError> {
         memory
             .begin(
-                "client",
+                ("client", &Scope::Org),
                 "create_note",
                 &key(name),
                 [arguments; 32],
@@ -286,12 +288,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_key_belongs_to_its_client_and_its_tool() {
+    async fn a_key_belongs_to_its_client_its_user_and_its_tool() {
         let memory = Idempotency::default();
         new(&memory, "k", 0).await.finish(json!(1)).await;
-        for (client, tool) in [("other", "create_note"), ("client", "create_task")] {
+        let user = Scope::User("ann".into());
+        for (client, scope, tool) in [
+            ("other", &Scope::Org, "create_note"),
+            ("client", &user, "create_note"),
+            ("client", &Scope::Org, "create_task"),
+        ] {
             let begun = memory
-                .begin(client, tool, &key("k"), [1; 32], at(0))
+                .begin((client, scope), tool, &key("k"), [1; 32], at(0))
                 .await
                 .unwrap();
             assert!(matches!(begun, Begun::New(_)), "{client} {tool}");

@@ -7,8 +7,8 @@ use super::{
     Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
     coql::{Comparison, Condition, Literal},
     deals::{self, Deal},
-    exchange::Ask,
     row::{lookup, moment, number},
+    scope::Scoped,
 };
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -70,8 +70,10 @@ impl Crm {
         id: &RecordId,
         page: Page,
     ) -> Result<Listed<Task>, ZohoError> {
-        let ask = related("Contacts/{id}/Tasks", id, "Tasks", TASK_FIELDS).page(page)?;
-        self.list::<TaskRow, Task>(&ask).await
+        let list = self
+            .of_contact("Contacts/{id}/Tasks", id, "Tasks", Some(TASK_FIELDS))
+            .await?;
+        self.page::<TaskRow, Task>(&list, page).await
     }
 
     /// Calls of a contact.
@@ -80,8 +82,10 @@ impl Crm {
         id: &RecordId,
         page: Page,
     ) -> Result<Listed<Call>, ZohoError> {
-        let ask = related("Contacts/{id}/Calls", id, "Calls", CALL_FIELDS).page(page)?;
-        self.list::<CallRow, Call>(&ask).await
+        let list = self
+            .of_contact("Contacts/{id}/Calls", id, "Calls", Some(CALL_FIELDS))
+            .await?;
+        self.page::<CallRow, Call>(&list, page).await
     }
 
     /// Meetings of a contact.
@@ -90,8 +94,10 @@ impl Crm {
         id: &RecordId,
         page: Page,
     ) -> Result<Listed<Event>, ZohoError> {
-        let ask = related("Contacts/{id}/Events", id, "Events", EVENT_FIELDS).page(page)?;
-        self.list::<EventRow, Event>(&ask).await
+        let list = self
+            .of_contact("Contacts/{id}/Events", id, "Events", Some(EVENT_FIELDS))
+            .await?;
+        self.page::<EventRow, Event>(&list, page).await
     }
 
     /// Deals of a contact.
@@ -100,14 +106,18 @@ impl Crm {
         id: &RecordId,
         page: Page,
     ) -> Result<Listed<Deal>, ZohoError> {
-        let ask = related("Contacts/{id}/Deals", id, "Deals", deals::FIELDS).page(page)?;
-        self.list::<deals::Row, Deal>(&ask).await
+        let list = self
+            .of_contact("Contacts/{id}/Deals", id, "Deals", Some(deals::FIELDS))
+            .await?;
+        self.page::<deals::Row, Deal>(&list, page).await
     }
 
     /// The last e-mails of a contact (Zoho gives ten at a time), without bodies.
     pub async fn emails_of_contact(&self, id: &RecordId) -> Result<Listed<Email>, ZohoError> {
-        let ask = Ask::get("Contacts/{id}/Emails", &format!("Contacts/{id}/Emails"));
-        self.list::<EmailRow, Email>(&ask).await
+        let list = self
+            .of_contact("Contacts/{id}/Emails", id, "Emails", None)
+            .await?;
+        self.list::<EmailRow, Email>(&list).await
     }
 
     /// Tasks that are not completed and were due before `today`.
@@ -119,10 +129,16 @@ impl Crm {
         ];
         self.count("Tasks", filter).await
     }
-}
 
-fn related(route: &'static str, id: &RecordId, list: &str, fields: &str) -> Ask {
-    Ask::get(route, &format!("Contacts/{id}/{list}")).with("fields", fields)
+    async fn of_contact(
+        &self,
+        route: &'static str,
+        id: &RecordId,
+        list: &'static str,
+        fields: Option<&str>,
+    ) -> Result<Scoped, ZohoError> {
+        self.related(route, ("Contacts", id), list, fields).await
+    }
 }
 
 #[derive(Deserialize)]

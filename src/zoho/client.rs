@@ -1,6 +1,10 @@
 //! The connection to one Zoho organisation, and the view of it that a call works through.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use reqwest::Client;
 use secrecy::SecretString;
@@ -10,16 +14,21 @@ use tokio::{
 };
 
 use super::{
-    CrmText, RecordId, ZohoError,
+    RecordId, ZohoError,
     breaker::Breaker,
     data_center::Servers,
+    flights::Flights,
     http::{HttpSetup, exchange, http_client},
     kept::Kept,
     org::Org,
+    people::People,
     pulse::Pulse,
     retry::Budget,
+    scope::Scope,
+    spent::Spent,
     tally::Tally,
     token::Tokens,
+    users::User,
 };
 use crate::setting::{SecretRef, Span};
 
@@ -31,6 +40,10 @@ pub struct Config {
     pub data_center: DataCenter,
     /// Client id, client secret and refresh token, as a JSON object.
     pub credentials: Option<SecretRef>,
+    /// Refresh tokens of people, as a JSON object, for clients with `visibility = "user_token"`.
+    pub user_credentials: Option<SecretRef>,
+    /// Whether identical reads at the same time are one request.
+    pub coalesce: bool,
     /// Requests in flight, at most.
     pub concurrency: std::num::NonZeroU32,
     /// Instead of the data centre's own: for a sandbox.
@@ -77,13 +90,6 @@ pub struct Credentials {
     pub refresh_token: SecretString,
 }
 
-/// Which rows a caller may see. Carried by [`Crm`], so that no query can be built without it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// All that the daemon's own Zoho user may see.
-    Org,
-}
-
 /// The connection to one organisation. Cheap to clone.
 #[derive(Clone)]
 pub struct Zoho {
@@ -99,12 +105,15 @@ pub(super) struct Inner {
     /// The same for queries, of which Zoho runs fewer at once.
     pub(super) query_seats: Semaphore,
     pub(super) breaker: Breaker,
+    pub(super) spent: Spent,
+    pub(super) flights: Flights,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
     /// Whether requests are refused because Zoho does not answer.
     open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
-    pub(super) users: Kept<HashMap<RecordId, CrmText>>,
+    pub(super) users: Kept<Vec<User>>,
+    pub(super) people: People,
     pub(super) request_timeout: Duration,
 }
 
@@ -113,6 +122,8 @@ pub struct Crm {
     pub(super) zoho: Arc<Inner>,
     pub(super) deadline: Instant,
     pub(super) tally: Tally,
+    /// Records that this call was shown to see, by module.
+    pub(super) seen: Mutex<HashSet<(&'static str, RecordId)>>,
     scope: Scope,
 }
 
@@ -167,11 +178,14 @@ impl Zoho {
                 seats: Semaphore::new(concurrency),
                 query_seats: Semaphore::new(concurrency.min(10).saturating_sub(2).max(1)),
                 breaker: Breaker::default(),
+                spent: Spent::default(),
+                flights: Flights::new(config.coalesce),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
                 open: watch::Sender::new(false),
-                org: Kept::new(now),
-                users: Kept::new(now),
+                org: Kept::new(now, ORG_AGE),
+                users: Kept::new(now, USERS_AGE),
+                people: People::default(),
                 request_timeout,
             }),
         })
@@ -183,6 +197,7 @@ impl Zoho {
             zoho: Arc::clone(&self.inner),
             deadline,
             tally: Tally::default(),
+            seen: Mutex::default(),
             scope: scope.clone(),
         }
     }
@@ -283,3 +298,6 @@ pub enum BadConfig {
 /// More than any edition of Zoho allows.
 const MOST_SEATS: u32 = 256;
 const LARGEST_KNOCK: usize = 256 * 1024;
+const ORG_AGE: Duration = Duration::from_secs(3600);
+/// Who moves to another manager sees other records within this time.
+const USERS_AGE: Duration = Duration::from_secs(600);

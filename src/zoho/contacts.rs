@@ -7,9 +7,9 @@ use super::{
     Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
     coql::{Column, Condition, Literal, Select},
     criteria::{Criteria, Field, Operator},
-    exchange::Ask,
     refused,
     row::{count, lookup, moment},
+    scope::Wanted,
 };
 
 /// A contact, with the fields that the tools show.
@@ -51,18 +51,14 @@ impl Crm {
         by: &ContactSearch,
         page: Page,
     ) -> Result<Listed<Contact>, ZohoError> {
-        let (parameter, value) = by.parameter()?;
-        let ask = Ask::get("Contacts/search", "Contacts/search")
-            .with(parameter, &value)
-            .with("fields", FIELDS)
-            .page(page)?;
-        self.list::<Row, Contact>(&ask).await
+        let search = self.search("Contacts/search", by.wanted()?, FIELDS).await?;
+        self.page::<Row, Contact>(&search, page).await
     }
 
     /// One contact.
     pub async fn contact(&self, id: &RecordId) -> Result<Contact, ZohoError> {
-        let ask = Ask::get("Contacts/{id}", &format!("Contacts/{id}")).with("fields", FIELDS);
-        self.one::<Row, Contact>(&ask).await
+        let record = self.record("Contacts/{id}", "Contacts", id, FIELDS).await?;
+        self.one::<Row, Contact>(&record).await
     }
 
     /// Contacts created in `[from, to)`, both days of the organisation's time zone.
@@ -108,7 +104,7 @@ impl Crm {
             #[serde(alias = "COUNT(id)", default, deserialize_with = "count")]
             total: u64,
         }
-        let ask = Ask::coql(&Select {
+        let query = Select {
             columns: vec![Column::Count { alias: "total" }],
             from,
             filter,
@@ -116,15 +112,16 @@ impl Crm {
             order: None,
             offset: 0,
             limit: 1,
-        })?;
-        let listed = self.list::<Total, Total>(&ask).await?;
+        };
+        let asked = self.query(query).await?;
+        let listed = self.list::<Total, Total>(&asked).await?;
         Ok(listed.rows.first().map_or(0, |row| row.total))
     }
 }
 
 impl ContactSearch {
-    /// The parameter of a search; what Zoho would refuse is refused here.
-    fn parameter(&self) -> Result<(&'static str, String), ZohoError> {
+    /// What is asked of Zoho; what it would refuse is refused here.
+    fn wanted(&self) -> Result<Wanted, ZohoError> {
         let (parameter, value, least) = match self {
             Self::Word(word) => ("word", word, 2),
             Self::Email(email) => ("email", email, 1),
@@ -138,8 +135,8 @@ impl ContactSearch {
         }
         match self {
             Self::Phone(_) if !is_phone(value) => Err(refused(parameter)),
-            Self::Name(_) => Ok((parameter, by_name(value).render()?)),
-            _ => Ok((parameter, value.to_owned())),
+            Self::Name(_) => Ok(Wanted::Criteria(by_name(value))),
+            _ => Ok(Wanted::Parameter(parameter, value.to_owned())),
         }
     }
 }
@@ -223,7 +220,10 @@ mod tests {
 
     #[test]
     fn a_name_is_looked_for_in_both_its_parts() {
-        let by = |name: &str| ContactSearch::Name(name.into()).parameter().unwrap().1;
+        let by = |name: &str| match ContactSearch::Name(name.into()).wanted().unwrap() {
+            Wanted::Criteria(criteria) => criteria.render().unwrap(),
+            Wanted::Parameter(..) => panic!("no criteria"),
+        };
         assert_eq!(
             by(" Ann "),
             "((First_Name:starts_with:Ann)or(Last_Name:starts_with:Ann))"
@@ -246,7 +246,7 @@ mod tests {
             ContactSearch::Name("\t".into()),
             ContactSearch::Word("x".repeat(201)),
         ] {
-            let result = by.parameter();
+            let result = by.wanted();
             assert!(
                 matches!(result, Err(ZohoError::Input { field: Some(_), .. })),
                 "{by:?}"
@@ -254,7 +254,7 @@ mod tests {
         }
         assert!(
             ContactSearch::Phone("+49 (0)30-1.2".into())
-                .parameter()
+                .wanted()
                 .is_ok()
         );
     }

@@ -1,12 +1,14 @@
 //! Search criteria, built from types: no text is ever interpolated.
 
-use super::{ZohoError, refused};
+use super::{RecordId, ZohoError, refused};
 
 /// A condition that records are searched by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Criteria {
     /// One field compared with one value.
     Is(Field, Operator, String),
+    /// The record belongs to one of these users.
+    OwnedBy(Vec<RecordId>),
     /// Both hold.
     Both(Box<Criteria>, Box<Criteria>),
     /// One holds.
@@ -67,6 +69,10 @@ impl Criteria {
                 escape(value, text)?;
                 1
             }
+            Self::OwnedBy(users) => {
+                write_owners(users, text)?;
+                1
+            }
             Self::Both(left, right) => pair(left, "and", right, text)?,
             Self::Either(left, right) => pair(left, "or", right, text)?,
         };
@@ -84,6 +90,20 @@ fn pair(
     let before = left.write(text)?;
     text.push_str(word);
     Ok(before + right.write(text)?)
+}
+
+/// An empty list would be every record, or none: Zoho does not say.
+fn write_owners(users: &[RecordId], text: &mut String) -> Result<(), ZohoError> {
+    if users.is_empty() || users.len() > MOST_OWNERS {
+        return Err(refused("criteria"));
+    }
+    let ids: Vec<&str> = users.iter().map(RecordId::as_str).collect();
+    let operator = if ids.len() == 1 { "equals" } else { "in" };
+    text.push_str("Owner:");
+    text.push_str(operator);
+    text.push(':');
+    text.push_str(&ids.join(","));
+    Ok(())
 }
 
 fn escape(value: &str, text: &mut String) -> Result<(), ZohoError> {
@@ -119,6 +139,7 @@ impl Operator {
 
 const MOST_CONDITIONS: usize = 10;
 const LONGEST: usize = 3000;
+const MOST_OWNERS: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -168,6 +189,29 @@ mod tests {
             criteria.render().unwrap(),
             r"((Last_Name:equals:Burns\,B)and(First_Name:starts_with:M))"
         );
+    }
+
+    #[test]
+    fn owners_are_one_or_a_list_and_never_none() {
+        let ids = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect();
+        let owned = |owners| last_name("a").and(Criteria::OwnedBy(owners)).render();
+        assert_eq!(
+            owned(ids(&["7"])).unwrap(),
+            "((Last_Name:equals:a)and(Owner:equals:7))"
+        );
+        assert_eq!(
+            owned(ids(&["7", "8"])).unwrap(),
+            "((Last_Name:equals:a)and(Owner:in:7,8))"
+        );
+        assert!(owned(vec![]).is_err());
+        let crowd: Vec<String> = (0..101).map(|id| id.to_string()).collect();
+        let crowd: Vec<&str> = crowd.iter().map(String::as_str).collect();
+        assert!(owned(ids(&crowd)).is_err());
+        let most: Vec<String> = (0..100)
+            .map(|id| format!("68402170000006{id:05}"))
+            .collect();
+        let most: Vec<&str> = most.iter().map(String::as_str).collect();
+        assert!(owned(ids(&most)).is_ok());
     }
 
     #[test]

@@ -129,6 +129,8 @@ mod tests {
         Config {
             data_center: DataCenter::Eu,
             credentials: None,
+            user_credentials: None,
+            coalesce: false,
             concurrency: std::num::NonZeroU32::MIN,
             accounts_url: accounts.map(str::to_owned),
             api_url: api.map(str::to_owned),

@@ -7,7 +7,6 @@ pub use super::totals::{DealGroup, DealTotal};
 use super::{
     Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
     coql::{Column, Comparison, Condition, Direction, Literal, Select},
-    exchange::Ask,
     refused,
     row::{lookup, moment, number},
 };
@@ -75,8 +74,8 @@ pub enum DealOrder {
 impl Crm {
     /// One deal.
     pub async fn deal(&self, id: &RecordId) -> Result<Deal, ZohoError> {
-        let ask = Ask::get("Deals/{id}", &format!("Deals/{id}")).with("fields", FIELDS);
-        self.one::<Row, Deal>(&ask).await
+        let record = self.record("Deals/{id}", "Deals", id, FIELDS).await?;
+        self.one::<Row, Deal>(&record).await
     }
 
     /// Deals by filter.
@@ -89,7 +88,7 @@ impl Crm {
         if page.number == 0 || page.size > MOST_ROWS {
             return Err(refused("page"));
         }
-        let ask = Ask::coql(&Select {
+        let query = Select {
             columns: COLUMNS.map(Column::Field).to_vec(),
             from: "Deals",
             filter: self.conditions(filter).await?,
@@ -100,8 +99,9 @@ impl Crm {
             }),
             offset: (page.number - 1).saturating_mul(page.size),
             limit: page.size,
-        })?;
-        let mut listed = self.list::<Row, Deal>(&ask).await?;
+        };
+        let asked = self.query(query).await?;
+        let mut listed = self.list::<Row, Deal>(&asked).await?;
         let owners = listed
             .rows
             .iter_mut()

@@ -30,9 +30,30 @@ pub enum ZohoError {
     /// The connection broke after a write was sent: it may or may not have happened.
     #[error("a write may or may not have happened ({problem})")]
     Ambiguous { problem: Problem },
+    /// The caller cannot be seen as a CRM user, so it is not known what they may see.
+    #[error("no crm user to ask as ({0})")]
+    User(UserProblem),
+    /// So many records match that those which may be seen cannot all be found.
+    #[error("too many records match")]
+    TooManyMatches,
     /// The deadline of the call passed.
     #[error("the deadline passed")]
     DeadlineExceeded,
+}
+
+/// What is wrong with the CRM user behind a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserProblem {
+    #[error("no credentials")]
+    NoCredentials,
+    #[error("credentials refused")]
+    CredentialsRefused,
+    #[error("credentials of another user")]
+    NotTheirs,
+    #[error("unknown or not active")]
+    Unknown,
+    #[error("more than 100 users report to them")]
+    TooManyReports,
 }
 
 /// How an exchange broke.

@@ -6,23 +6,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{Method, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Duration, Instant, sleep, timeout_at},
 };
 
 use super::{
-    Crm, Listed, Page, Problem, ZohoError,
-    answer::{Fault, broken, judge, rows},
+    Crm, Page, Problem, ZohoError,
+    answer::{Fault, broken, judge},
     coql::Select,
     http::{Reply, exchange},
     refused,
     retry::{Effect, passes, pause},
-    token::Token,
+    scope::Scoped,
+    token::{Token, Tokens},
 };
 
 /// A request, apart from who asks and when.
+#[derive(Clone)]
 pub(super) struct Ask {
     method: Method,
     /// For the log: the path without ids.
@@ -47,6 +49,17 @@ impl Ask {
             effect: Effect::Read,
             query: false,
         }
+    }
+
+    /// All that Zoho hears of it.
+    pub(super) fn question(&self) -> Box<[u8]> {
+        let body = self.body.as_deref().unwrap_or_default();
+        [self.target.as_bytes(), b"\n", body].concat().into()
+    }
+
+    /// Whether it changes nothing.
+    pub(super) fn is_read(&self) -> bool {
+        self.effect == Effect::Read
     }
 
     /// A `POST` that changes the CRM.
@@ -106,42 +119,21 @@ fn json(body: &impl Serialize) -> Result<Bytes, ZohoError> {
 }
 
 impl Crm {
-    /// Asks for a list and turns each row into what it is to us.
-    pub(super) async fn list<R, T>(&self, ask: &Ask) -> Result<Listed<T>, ZohoError>
-    where
-        R: for<'de> Deserialize<'de> + Into<T>,
-    {
-        let reply = self.send(ask).await?;
-        let listed = rows::<R>(&reply)?;
-        Ok(Listed {
-            rows: listed.rows.into_iter().map(Into::into).collect(),
-            more: listed.more,
-        })
-    }
-
-    /// Asks for one record; a list without rows is a record that does not exist.
-    pub(super) async fn one<R, T>(&self, ask: &Ask) -> Result<T, ZohoError>
-    where
-        R: for<'de> Deserialize<'de> + Into<T>,
-    {
-        let listed = self.list::<R, T>(ask).await?;
-        listed.rows.into_iter().next().ok_or(ZohoError::NotFound)
-    }
-
     /// Sends a request, again if that is safe and of use, and answers what came back.
-    pub(super) async fn send(&self, ask: &Ask) -> Result<Reply, ZohoError> {
+    pub(super) async fn send(&self, scoped: &Scoped) -> Result<Reply, ZohoError> {
+        let (ask, tokens) = (&scoped.ask, &scoped.tokens);
         self.zoho.budget.earn();
         let (mut retries, mut renewed) = (0, false);
         loop {
-            let (error, sent) = match self.attempt(ask).await {
+            let (error, sent) = match self.attempt(ask, tokens).await {
                 Ok(reply) => return Ok(reply),
                 // The request was not executed, so this is safe for writes too.
                 Err(Broke::Token(token)) if !renewed => {
                     renewed = true;
-                    self.zoho.tokens.forget(&token);
+                    tokens.forget(&token);
                     continue;
                 }
-                Err(Broke::Token(token)) => (self.zoho.tokens.refuse(&token), true),
+                Err(Broke::Token(token)) => (tokens.refuse(&token), true),
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),
             };
@@ -149,7 +141,7 @@ impl Crm {
                 if sent {
                     report(ask, &error, retries);
                 }
-                return Err(telling(error));
+                return Err(scoped.telling(telling(error)));
             };
             sleep(wait).await;
             retries += 1;
@@ -164,9 +156,9 @@ impl Crm {
         (now + wait < self.deadline && self.zoho.budget.spend(now)).then_some(wait)
     }
 
-    async fn attempt(&self, ask: &Ask) -> Result<Reply, Broke> {
+    async fn attempt(&self, ask: &Ask, tokens: &Tokens) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
-        let token = self.token().await.map_err(Broke::Unsent)?;
+        let token = self.token(tokens).await.map_err(Broke::Unsent)?;
         let _query_seat = match ask.query {
             true => Some(self.seat(&zoho.query_seats).await?),
             false => None,
@@ -179,6 +171,9 @@ impl Crm {
         if !zoho.breaker.admits(began) {
             let problem = Problem::CircuitOpen;
             return Err(Broke::Unsent(ZohoError::Unavailable { problem }));
+        }
+        if let Some(error) = zoho.spent.refuses(began) {
+            return Err(Broke::Unsent(error));
         }
         let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
         let limit = self.deadline.min(began + zoho.request_timeout);
@@ -205,15 +200,21 @@ impl Crm {
             Err(Broke::Failed(error)) if is_silence(error) => zoho.silent(latency),
             _ => zoho.answered(latency),
         }
-        if result.is_ok() {
-            zoho.tokens.accept();
+        let now = Instant::now();
+        match &result {
+            Ok(_) => {
+                tokens.accept();
+                zoho.spent.heard(None, now);
+            }
+            Err(Broke::Failed(error)) => zoho.spent.heard(Some(error), now),
+            Err(Broke::Token(_) | Broke::Unsent(_)) => {}
         }
         result
     }
 
-    async fn token(&self) -> Result<Arc<Token>, ZohoError> {
+    async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
         let asked = Instant::now();
-        let token = self.zoho.tokens.get(self.deadline).await;
+        let token = tokens.get(self.deadline).await;
         // Without a token no request tells of Zoho's health, so this has to.
         if token.as_ref().is_err_and(is_silence) {
             self.zoho.pulse.silent(asked.elapsed());

@@ -163,6 +163,33 @@ async fn a_slow_body_ends_in_time() {
 }
 
 #[tokio::test]
+async fn a_body_that_drips_ends_at_the_timeout_of_the_request_not_of_a_read() {
+    let server = Scripted::start(|_, _| Say::Drip(Duration::from_millis(40))).await;
+    let (zoho, began) = (hurried(&server, 200), Instant::now());
+    let crm = zoho.view(&Scope::Org, began + Duration::from_millis(700));
+    let result = contact(&crm).await;
+    assert!(result.is_err(), "{result:?}");
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let result = note(&call(&zoho)).await;
+    assert_eq!(problem(result), Problem::Timeout);
+}
+
+#[tokio::test]
+async fn many_failures_at_once_are_not_all_tried_again() {
+    let server = Scripted::start(|_, n| match n % 9 {
+        // An answer now and then keeps the breaker closed.
+        0 => say(200, ONE),
+        _ => say(503, r#"{"code":"SERVICE_UNAVAILABLE","status":"error"}"#),
+    })
+    .await;
+    let zoho = server.zoho();
+    join_all((0..200).map(|_| async { contact(&call(&zoho)).await.map(drop) })).await;
+    let asked = server.asked().len();
+    // A tenth of the calls, a purse of ten, and two for each second that it took.
+    assert!((200..=300).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
 async fn nothing_found_is_empty_and_a_missing_record_is_missing() {
     let server = Scripted::start(|_, _| say(204, "")).await;
     let zoho = server.zoho();

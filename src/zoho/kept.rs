@@ -1,4 +1,4 @@
-//! Something of Zoho's that is kept for an hour and fetched once, however many ask for it.
+//! Something of Zoho's that is kept for a while and fetched once, however many ask for it.
 
 use std::{
     future::Future,
@@ -14,7 +14,10 @@ use tokio::{
 use super::{ZohoError, lock};
 
 /// One value, renewed when it is asked for and too old.
-pub(super) struct Kept<T>(Mutex<Slot<T>>);
+pub(super) struct Kept<T> {
+    slot: Mutex<Slot<T>>,
+    age: Duration,
+}
 
 struct Slot<T> {
     cell: Arc<OnceCell<Arc<T>>>,
@@ -22,11 +25,11 @@ struct Slot<T> {
 }
 
 impl<T> Kept<T> {
-    pub(super) fn new(now: Instant) -> Self {
-        Self(Mutex::new(Slot {
-            cell: Arc::default(),
-            since: now,
-        }))
+    /// Nothing yet; what is fetched is kept for `age`.
+    pub(super) fn new(now: Instant, age: Duration) -> Self {
+        let cell = Arc::default();
+        let slot = Mutex::new(Slot { cell, since: now });
+        Self { slot, age }
     }
 
     /// The value, or what `fetch` makes of it. Who waits for another caller's fetch waits until its
@@ -45,8 +48,8 @@ impl<T> Kept<T> {
     }
 
     fn cell(&self, now: Instant) -> Arc<OnceCell<Arc<T>>> {
-        let mut slot = lock(&self.0);
-        if now >= slot.since + AGE {
+        let mut slot = lock(&self.slot);
+        if now >= slot.since + self.age {
             *slot = Slot {
                 cell: Arc::default(),
                 since: now,
@@ -56,15 +59,15 @@ impl<T> Kept<T> {
     }
 }
 
-const AGE: Duration = Duration::from_secs(3600);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AGE: Duration = Duration::from_secs(3600);
+
     #[tokio::test]
     async fn it_is_fetched_once_and_a_failure_is_not_kept() {
-        let kept = Kept::new(Instant::now());
+        let kept = Kept::new(Instant::now(), AGE);
         let deadline = Instant::now() + AGE;
         let failed = kept.get(deadline, async { Err(ZohoError::NotFound) }).await;
         assert!(failed.is_err());
@@ -73,9 +76,9 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_later_it_is_fetched_anew() {
+    fn when_it_is_old_it_is_fetched_anew() {
         let now = Instant::now();
-        let kept = Kept::<u8>::new(now);
+        let kept = Kept::<u8>::new(now, AGE);
         let first = kept.cell(now);
         assert!(Arc::ptr_eq(&first, &kept.cell(now + AGE / 2)));
         assert!(!Arc::ptr_eq(&first, &kept.cell(now + AGE)));
@@ -83,7 +86,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_slow_fetch_ends_at_the_deadline() {
-        let kept = Kept::<u8>::new(Instant::now());
+        let kept = Kept::<u8>::new(Instant::now(), AGE);
         let deadline = Instant::now() + Duration::from_millis(20);
         let result = kept.get(deadline, std::future::pending()).await;
         assert!(matches!(result, Err(ZohoError::DeadlineExceeded)));

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use super::{
     Crm, CrmText, Listed, Page, Problem, RecordId, Reference, ZohoError,
     answer::unreadable,
-    exchange::Ask,
     http::Reply,
     refused,
     retry::Effect,
@@ -72,13 +71,8 @@ impl Crm {
         id: &RecordId,
         page: Page,
     ) -> Result<Listed<Note>, ZohoError> {
-        let path = format!("{}/{id}/Notes", parent.module());
-        let ask = Ask::get("{module}/{id}/Notes", &path)
-            .with("fields", FIELDS)
-            .with("sort_by", "Created_Time")
-            .with("sort_order", "desc")
-            .page(page)?;
-        self.list::<Row, Note>(&ask).await
+        let list = self.notes_on((parent.module(), id), FIELDS).await?;
+        self.page::<Row, Note>(&list, page).await
     }
 
     /// Writes a note, once: never retried. A broken connection is [`ZohoError::Ambiguous`].
@@ -89,8 +83,9 @@ impl Crm {
         note: &NewNote,
     ) -> Result<Created, ZohoError> {
         let body = Body::new(parent, id, note)?;
-        let reply = self.send(&Ask::write("Notes", &body)?).await?;
-        created(&reply)
+        let write = self.write_on("Notes", (parent.module(), id), &body).await?;
+        let reply = self.write(&write).await?;
+        created(&reply).map_err(|error| write.telling(error))
     }
 }
 

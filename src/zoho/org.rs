@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
-use super::{Crm, ZohoError, exchange::Ask};
+use super::{Crm, ZohoError, scope::Scoped};
 
 /// What reports need to know of the organisation.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Org {
 impl Crm {
     /// The organisation's settings, from a cache of an hour.
     pub async fn org(&self) -> Result<Arc<Org>, ZohoError> {
-        let fetch = async { self.one::<Row, Org>(&Ask::get("org", "org")).await };
+        let fetch = async { self.one::<Row, Org>(&Scoped::org(self)).await };
         self.zoho.org.get(self.deadline, fetch).await
     }
 }

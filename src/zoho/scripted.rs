@@ -31,6 +31,8 @@ pub(super) enum Say {
     Flood,
     /// These bytes, then nothing.
     Stall(&'static str),
+    /// One byte after each pause, without an end.
+    Drip(Duration),
     /// The connection ends without an answer.
     HangUp,
     /// A good answer after a while.
@@ -67,11 +69,19 @@ impl Scripted {
         script: impl Fn(&Seen, usize) -> Say + Send + Sync + 'static,
         tokens: impl Fn(usize) -> Say + Send + Sync + 'static,
     ) -> Self {
+        Self::with_minted(script, move |_, n| tokens(n)).await
+    }
+
+    /// The same, where tokens differ by who asks for them.
+    pub(super) async fn with_minted(
+        script: impl Fn(&Seen, usize) -> Say + Send + Sync + 'static,
+        tokens: impl Fn(&Seen, usize) -> Say + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let journal = Arc::<Mutex<Vec<Seen>>>::default();
         let script: Script = Arc::new(move |seen, n| match seen.is_mint() {
-            true => tokens(n),
+            true => tokens(seen, n),
             false => script(seen, n),
         });
         let seen = Arc::clone(&journal);
@@ -87,6 +97,8 @@ impl Scripted {
         Config {
             data_center: DataCenter::Us,
             credentials: None,
+            user_credentials: None,
+            coalesce: false,
             concurrency: std::num::NonZeroU32::new(8).unwrap(),
             accounts_url: Some(self.url.clone()),
             api_url: Some(self.url.clone()),
@@ -172,6 +184,7 @@ async fn serve(mut stream: TcpStream, script: Script, journal: Arc<Mutex<Vec<See
                 let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
                 (head + &chunk.repeat(144), Duration::ZERO, false)
             }
+            Say::Drip(pause) => return drip(&mut stream, pause).await,
             Say::Stall(bytes) => {
                 let _ = stream.write_all(bytes.as_bytes()).await;
                 return std::future::pending().await;
@@ -181,6 +194,15 @@ async fn serve(mut stream: TcpStream, script: Script, journal: Arc<Mutex<Vec<See
         if stream.write_all(answer.as_bytes()).await.is_err() || !goes_on {
             return;
         }
+    }
+}
+
+async fn drip(stream: &mut TcpStream, pause: Duration) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n{";
+    let mut sent = stream.write_all(head.as_bytes()).await;
+    while sent.is_ok() {
+        tokio::time::sleep(pause).await;
+        sent = stream.write_all(b" ").await;
     }
 }
 

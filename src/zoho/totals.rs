@@ -6,7 +6,6 @@ use super::{
     Crm, CrmText, RecordId, Reference, ZohoError,
     coql::{Column, Condition, Direction, Literal, Select},
     deals::DealFilter,
-    exchange::Ask,
     row::{count, lookup, number},
 };
 
@@ -38,8 +37,9 @@ pub struct DealTotal {
 impl Crm {
     /// Sum and number of all deals that pass the filter.
     pub async fn deal_total(&self, filter: &DealFilter) -> Result<DealTotal, ZohoError> {
-        let ask = Ask::coql(&totals(self.conditions(filter).await?, None))?;
-        let listed = self.list::<TotalRow, TotalRow>(&ask).await?;
+        let query = totals(self.conditions(filter).await?, None);
+        let asked = self.query(query).await?;
+        let listed = self.list::<TotalRow, TotalRow>(&asked).await?;
         let row = listed.rows.into_iter().next().unwrap_or_default();
         Ok(row.total(None))
     }
@@ -50,8 +50,9 @@ impl Crm {
         filter: &DealFilter,
         group: DealGroup,
     ) -> Result<Vec<DealTotal>, ZohoError> {
-        let ask = Ask::coql(&totals(self.conditions(filter).await?, Some(group)))?;
-        let mut rows = self.list::<TotalRow, TotalRow>(&ask).await?.rows;
+        let query = totals(self.conditions(filter).await?, Some(group));
+        let asked = self.query(query).await?;
+        let mut rows = self.list::<TotalRow, TotalRow>(&asked).await?.rows;
         match group {
             DealGroup::Owner => {
                 self.name_owners(rows.iter_mut().filter_map(|row| row.owner.as_mut()))
@@ -89,8 +90,10 @@ impl Crm {
                 offset: 0,
                 limit: MOST_ROWS,
             };
-            let Ok(ask) = Ask::coql(&names) else { return };
-            let Ok(found) = self.list::<Account, Account>(&ask).await else {
+            let Ok(asked) = self.query(names).await else {
+                return;
+            };
+            let Ok(found) = self.list::<Account, Account>(&asked).await else {
                 return;
             };
             for account in some {

@@ -67,6 +67,8 @@ fn bad_arguments_end_with_64_and_go_to_standard_error() {
         &["demo", "--listen", "nowhere"],
         &["demo", "--listen", "127.0.0.1:99999"],
         &["keys"],
+        &["sandbox", "--set", "unknown_id_status=404"],
+        &["sandbox", "--set", "no_such_setting=1"],
         &["keys", "new"],
         &["keys", "retire", "--store", "x"],
         &["serve", "--config", "x", "--no-such-option"],

@@ -5,6 +5,19 @@ use serde_json::{Value, json};
 use crate::house::{House, Zoho};
 
 impl Zoho {
+    /// Changes settings of the sandbox.
+    pub(crate) async fn set(&self, settings: Value) {
+        let sent = self.http.post(format!("{}/__sim/settings", self.url));
+        let answer = sent.json(&settings).send().await.unwrap();
+        assert!(answer.status().is_success(), "{settings}");
+    }
+
+    /// Everything in the sandbox as at the start.
+    pub(crate) async fn reset(&self) {
+        let sent = self.http.post(format!("{}/__sim/reset", self.url));
+        assert!(sent.send().await.unwrap().status().is_success());
+    }
+
     /// The rows of a query, asked with the daemon's own rights but not through it.
     pub(crate) async fn coql(&self, query: &str) -> Vec<Value> {
         let answer = self
@@ -88,7 +101,7 @@ impl Zoho {
     }
 
     /// Posts to the CRM; none where it has nothing to say.
-    async fn crm(&self, path: &str, body: &Value) -> Option<Value> {
+    pub(crate) async fn crm(&self, path: &str, body: &Value) -> Option<Value> {
         let token = self.token.get_or_init(|| self.mint()).await;
         let asked = self.http.post(format!("{}/crm/v8/{path}", self.url));
         let answer = asked.header("authorization", token).json(body).send().await;

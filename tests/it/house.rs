@@ -23,6 +23,10 @@ pub(crate) const SUPPORT: &str = "customer-service-agent";
 pub(crate) const REPORTING: &str = "reporting-agent";
 pub(crate) const DASHBOARD: &str = "readonly-dashboard";
 
+/// CRM users with a credential of their own: a representative and their manager.
+pub(crate) const REP: &str = "yuki@tallowmere.example";
+pub(crate) const MANAGER: &str = "priya@tallowmere.example";
+
 pub(crate) struct House {
     pub(crate) url: String,
     pub(crate) keys: BTreeMap<String, String>,
@@ -41,6 +45,7 @@ pub(crate) struct Setup {
     credentials: Option<TakeCredentials>,
     shell: Option<String>,
     files: Vec<(String, String)>,
+    zoho_user: Option<String>,
 }
 
 type TakeCredentials = Box<dyn FnOnce(&Value)>;
@@ -49,6 +54,12 @@ impl Setup {
     /// Starts the daemon out of a shell script, where `"$@"` is the daemon's command.
     pub(crate) fn through(&mut self, script: &str) -> &mut Self {
         self.shell = Some(script.to_owned());
+        self
+    }
+
+    /// The CRM user whose credentials the daemon has: `admin`, `manager` or `rep-1`.
+    pub(crate) fn zoho_user(&mut self, user: &str) -> &mut Self {
+        self.zoho_user = Some(user.to_owned());
         self
     }
 
@@ -140,7 +151,12 @@ impl House {
         let keys = [SUPPORT, REPORTING, DASHBOARD]
             .map(|client| (client.to_owned(), new_key(&folder, client)));
         folder.write("zoho-mcp.toml", &format!("{}{CONFIG}", setup.config));
-        folder.write("zoho.json", &zoho.daemon_credentials.to_string());
+        let mut credentials = zoho.daemon_credentials.clone();
+        if let Some(user) = &setup.zoho_user {
+            credentials["refresh_token"] = zoho.refresh_tokens[user].clone();
+        }
+        folder.write("zoho.json", &credentials.to_string());
+        folder.write("users.json", &zoho.people().to_string());
         if let Some(take) = setup.credentials.take() {
             take(&zoho.daemon_credentials);
         }
@@ -370,6 +386,7 @@ impl House {
 pub(crate) struct Zoho {
     pub(crate) url: String,
     pub(crate) daemon_credentials: Value,
+    pub(crate) refresh_tokens: Value,
     pub(crate) http: reqwest::Client,
     /// For asking the CRM directly: Zoho gives only so many.
     pub(crate) token: tokio::sync::OnceCell<String>,
@@ -384,9 +401,24 @@ impl Zoho {
                 "client_secret": ready["client_secret"],
                 "refresh_token": ready["refresh_tokens"]["admin"],
             }),
+            refresh_tokens: ready["refresh_tokens"].clone(),
             http: http(),
             token: tokio::sync::OnceCell::new(),
         }
+    }
+
+    /// The credentials of people, by e-mail address.
+    pub(crate) fn people(&self) -> Value {
+        let person = |email: &str, token: &str| {
+            let token = &self.refresh_tokens[token];
+            (
+                email.to_owned(),
+                json!({ "refresh_token": token, "user": email }),
+            )
+        };
+        [person(MANAGER, "manager"), person(REP, "rep-1")]
+            .into_iter()
+            .collect()
     }
 
     pub(crate) async fn fault(&self, fault: Value) {

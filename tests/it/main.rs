@@ -52,6 +52,8 @@ mod redis_kinds;
 mod redis_outages;
 mod secrets;
 mod shared_limits;
+mod sources;
 mod tls;
 mod tools;
+mod visibility;
 mod zoho_faults;

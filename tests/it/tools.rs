@@ -21,7 +21,7 @@ async fn open_house() -> (House, Agent) {
     (house, agent)
 }
 
-fn everything_allowed(setup: &mut Setup) {
+pub(crate) fn everything_allowed(setup: &mut Setup) {
     setup.set(
         "roles.customer-service.tools",
         r#"["search_contacts", "get_contact_history", "create_note", "get_deal_summary",
@@ -30,7 +30,7 @@ fn everything_allowed(setup: &mut Setup) {
     setup.set("roles.customer-service.max_records_per_query", "200");
 }
 
-fn ids(content: &Value) -> Vec<String> {
+pub(crate) fn ids(content: &Value) -> Vec<String> {
     let items = content["items"].as_array().unwrap();
     items
         .iter()
@@ -39,7 +39,7 @@ fn ids(content: &Value) -> Vec<String> {
 }
 
 /// All pages of a list, until there is no cursor.
-async fn all_pages(agent: &Agent, tool: &str, arguments: &Value) -> Vec<Value> {
+pub(crate) async fn all_pages(agent: &Agent, tool: &str, arguments: &Value) -> Vec<Value> {
     let (mut items, mut arguments) = (Vec::new(), arguments.clone());
     for _ in 0..100 {
         let page = agent.call(tool, arguments.clone()).await.content();
@@ -53,7 +53,7 @@ async fn all_pages(agent: &Agent, tool: &str, arguments: &Value) -> Vec<Value> {
     panic!("{tool} has no end");
 }
 
-fn assert_close(ours: &Value, theirs: f64, what: &str) {
+pub(crate) fn assert_close(ours: &Value, theirs: f64, what: &str) {
     let ours = ours.as_f64().unwrap_or_else(|| panic!("{what}: {ours}"));
     assert!((ours - theirs).abs() < 0.01, "{what}: {ours} {theirs}");
 }

@@ -1,5 +1,6 @@
 //! Zoho misbehaves: what the agent hears, what the log says, and what Zoho sees of it.
 
+mod gone;
 mod reads;
 mod writes;
 

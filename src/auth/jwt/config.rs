@@ -103,6 +103,11 @@ impl Issuer {
         Some((self.default_client()?, self.role.clone()?))
     }
 
+    /// Where its secret or its public key is, unless the keys come from a JWKS.
+    pub fn secret(&self) -> Option<&SecretRef> {
+        self.hs256_secret.as_ref().or(self.public_key.as_ref())
+    }
+
     /// Every client that callers can be.
     pub fn named_clients(&self) -> impl Iterator<Item = Arc<str>> {
         self.clients.values().cloned().chain(self.default_client())

@@ -42,11 +42,12 @@ impl Token {
 }
 
 /// All tokens of a text.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, Problem> {
+pub(super) fn tokens(text: &str, backslash: bool) -> Result<Vec<Token>, Problem> {
     let mut lexer = Lexer {
         rest: text,
         line: 1,
         column: 1,
+        backslash,
     };
     let mut tokens = Vec::new();
     while let Some(token) = lexer.next()? {
@@ -59,6 +60,8 @@ struct Lexer<'a> {
     rest: &'a str,
     line: usize,
     column: usize,
+    /// Whether it escapes.
+    backslash: bool,
 }
 
 impl Lexer<'_> {
@@ -86,7 +89,7 @@ impl Lexer<'_> {
         }))
     }
 
-    /// A text in quotes: the quote doubled, or after a backslash, stands for itself.
+    /// A text in quotes: the quote doubled, or after a backslash that escapes, stands for itself.
     fn quoted(&mut self, quote: char) -> Result<String, Problem> {
         let opening = Token {
             kind: Kind::Quoted,
@@ -98,7 +101,7 @@ impl Lexer<'_> {
         let mut chars = self.rest.char_indices().skip(1).peekable();
         while let Some((at, letter)) = chars.next() {
             match letter {
-                '\\' => text.extend(chars.next().map(|(_, next)| next)),
+                '\\' if self.backslash => text.extend(chars.next().map(|(_, next)| next)),
                 _ if letter == quote => {
                     if chars.next_if(|(_, next)| *next == quote).is_none() {
                         self.take(at + quote.len_utf8());
@@ -170,7 +173,7 @@ mod tests {
     #[test]
     fn quotes_double_and_escape() {
         let texts = |text| {
-            tokens(text)
+            tokens(text, true)
                 .unwrap()
                 .into_iter()
                 .map(|t| t.text)
@@ -185,10 +188,10 @@ mod tests {
 
     #[test]
     fn tokens_know_their_place() {
-        let all = tokens("select id\n  FROM Deals").unwrap();
+        let all = tokens("select id\n  FROM Deals", true).unwrap();
         assert_eq!((all[2].line, all[2].column), (2, 3));
         assert!(all[2].is("from"));
-        assert_eq!(tokens("'open").unwrap_err().code, "SYNTAX_ERROR");
-        assert_eq!(tokens("a ~ b").unwrap_err().details["near"], "~");
+        assert_eq!(tokens("'open", true).unwrap_err().code, "SYNTAX_ERROR");
+        assert_eq!(tokens("a ~ b", true).unwrap_err().details["near"], "~");
     }
 }

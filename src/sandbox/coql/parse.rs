@@ -38,9 +38,9 @@ pub(super) enum Tree {
 }
 
 /// Reads a query.
-pub(super) fn parse(text: &str) -> Result<Written, Problem> {
+pub(super) fn parse(text: &str, backslash: bool) -> Result<Written, Problem> {
     let mut parser = Parser {
-        tokens: tokens(text)?.into_iter().peekable(),
+        tokens: tokens(text, backslash)?.into_iter().peekable(),
         depth: 0,
         leaves: 0,
         last: String::new(),

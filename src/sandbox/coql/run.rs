@@ -9,8 +9,8 @@ use crate::sandbox::{
     cell::Cell,
     crm::{Crm, Record},
     filter::Path,
-    org::Sight,
     render::{Painter, number},
+    sight::Sight,
 };
 
 /// Rows, and whether there are more behind them.
@@ -41,6 +41,21 @@ pub(super) fn run(query: &Query, crm: &Crm, sight: &Sight, painter: &Painter<'_>
             .map(|group| row(query, crm, group, painter))
             .collect(),
         more,
+    }
+}
+
+impl Query {
+    /// Every field that it looks at.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let columns = self.columns.iter().map(|column| &column.what);
+        let order = self.order.iter().map(|(what, _)| what);
+        let shown = columns.chain(order).map(|what| match what {
+            What::Field(path) | What::Total(_, path) => path,
+        });
+        shown
+            .chain(&self.group)
+            .chain(self.filter.paths())
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::sandbox::{org::User, seed};
+use crate::sandbox::{crm::Crm, org::User, seed};
 
 struct Room {
     crm: Crm,
@@ -23,11 +23,13 @@ impl Room {
         let painter = Painter {
             crm: &self.crm,
             zone: &user.zone,
+            sight: None,
         };
+        let settings = Settings::default();
         answer(
-            &self.crm,
-            &Sight::of(&self.crm, user),
             &painter,
+            &Sight::of(&self.crm, user, &settings),
+            &settings,
             &json!({"select_query": query}),
         )
     }
@@ -315,12 +317,14 @@ fn the_body_must_hold_a_query() {
     let painter = Painter {
         crm: &room.crm,
         zone: &room.user(0).zone,
+        sight: None,
     };
+    let settings = Settings::default();
     let ask = |body: Value| {
         answer(
-            &room.crm,
-            &Sight::of(&room.crm, room.user(0)),
             &painter,
+            &Sight::of(&room.crm, room.user(0), &settings),
+            &settings,
             &body,
         )
         .unwrap_err()
@@ -336,9 +340,9 @@ fn the_body_must_hold_a_query() {
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(select|from|where|and|or|not|in|is|null|like|between|group|order|by|limit|id|Deals|SUM|'|\"|\\(|\\)|,|=|\\*| |\\\\|[0-9]|é){0,40}|\\PC{0,60}") {
-        let _ = parse::parse(&text).and_then(|written| bind::bind(&written));
-        let _ = parse::parse(&format!("select {text}")).and_then(|written| bind::bind(&written));
-        let _ = parse::parse(&format!("select id from Deals where {text}")).and_then(|written| bind::bind(&written));
+        let _ = parse::parse(&text, true).and_then(|written| bind::bind(&written));
+        let _ = parse::parse(&format!("select {text}"), true).and_then(|written| bind::bind(&written));
+        let _ = parse::parse(&format!("select id from Deals where {text}"), false).and_then(|written| bind::bind(&written));
     }
 }
 

@@ -259,15 +259,11 @@ async fn hostile_requests_get_an_error_answer() {
 static DESK: std::sync::LazyLock<Desk> = std::sync::LazyLock::new(|| {
     let today = jiff::civil::date(2026, 5, 14);
     let crm = seed::sow(today);
-    let ledger = Ledger::new(ledger::Limits {
-        credits: 1_000,
-        concurrency: 5,
-    });
     let tokens = Tokens::new(String::new(), String::new(), []);
     Desk::new(
         String::new(),
         Clock::default(),
-        ledger,
+        Settings::default(),
         tokens,
         Cursors::new([0; 32]),
         crm,

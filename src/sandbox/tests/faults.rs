@@ -107,7 +107,10 @@ async fn an_answer_can_be_late_and_a_token_end_at_once() {
 #[tokio::test]
 async fn credits_run_out_and_the_header_warns_before() {
     let client = Client::with(Options {
-        daily_credits: 4,
+        settings: Settings {
+            daily_credits: 4,
+            ..Settings::default()
+        },
         ..Options::default()
     })
     .await;
@@ -138,7 +141,10 @@ async fn credits_run_out_and_the_header_warns_before() {
 #[tokio::test]
 async fn too_many_requests_at_once_are_refused() {
     let client = Client::with(Options {
-        concurrency: 3,
+        settings: Settings {
+            concurrency: 3,
+            ..Settings::default()
+        },
         ..Options::default()
     })
     .await;

@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Object, Writer};
 use crate::sandbox::{
-    cell::{Cell, Id},
+    cell::{Cell, Id, fold},
     crm::Record,
+    org::User,
     problem::{BAD_ID, Problem},
     schema::{Field, Kind, Module},
 };
@@ -20,17 +21,53 @@ impl Writer<'_> {
     ) -> Result<Vec<(&'static Field, Option<Cell>)>, Problem> {
         let writable = module.fields().filter(|field| !field.read_only);
         let given = writable.filter_map(|field| Some((field, row.get(field.name)?)));
-        given
-            .map(|(field, value)| {
-                let path = format!("$.data[{at}].{}", field.name);
-                let cell = if value.is_null() {
-                    None
-                } else {
-                    Some(self.cell(field, value, &path)?)
-                };
-                Ok((field, cell))
-            })
-            .collect()
+        let (mut cells, mut problems) = (Vec::new(), Vec::new());
+        for (field, value) in given {
+            let path = format!("$.data[{at}].{}", field.name);
+            if value.is_null() {
+                cells.push((field, None));
+                continue;
+            }
+            match self.cell(field, value, &path) {
+                Ok(cell) => cells.push((field, Some(cell))),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        // All types are checked before any length, all lengths before any choice, and so on.
+        match problems.into_iter().min_by_key(rank) {
+            Some(problem) => Err(problem),
+            None => Ok(cells),
+        }
+    }
+
+    /// Zoho names the record that is there already, to whoever asks.
+    pub(super) fn is_unique(
+        &self,
+        module: Module,
+        record: &Record,
+        at: usize,
+    ) -> Result<(), Problem> {
+        let email = record.text("Email").map(fold);
+        if !self.unique_email || !matches!(module, Module::Contacts | Module::Leads) {
+            return Ok(());
+        }
+        let same = |other: &&Record| other.text("Email").map(fold) == email;
+        let known = email
+            .as_ref()
+            .and(self.crm.table(module).values().find(same));
+        let Some(known) = known else { return Ok(()) };
+        let owner = known.points_at("Owner").and_then(|id| self.crm.user(id));
+        let details = json!({
+            "api_name": "Email",
+            "json_path": format!("$.data[{at}].Email"),
+            "duplicate_record": {
+                "id": known.id.to_string(),
+                "Owner": owner.map(User::short),
+                "module": {"api_name": module.name()},
+            },
+            "more_records": false,
+        });
+        Err(Problem::bad("DUPLICATE_DATA", details, "duplicate data"))
     }
 
     fn cell(&self, field: &Field, value: &Value, path: &str) -> Result<Cell, Problem> {
@@ -117,6 +154,32 @@ impl Writer<'_> {
             Err(Problem::bad("INVALID_DATA", details, BAD_ID))
         }
     }
+}
+
+/// Which of several mistakes is told: the kind that Zoho looks for first.
+fn rank(problem: &Problem) -> u8 {
+    let has = |name: &str| problem.details.get(name).is_some();
+    match problem.code {
+        _ if has("expected_data_type") => 0,
+        _ if has("maximum_length") => 1,
+        "INVALID_DATA" if problem.message == BAD_ID => 3,
+        _ => 2,
+    }
+}
+
+/// A record that is seen and may not be changed.
+pub(super) fn not_allowed(module: Module) -> Problem {
+    Problem {
+        details: json!({"permissions": [format!("Crm_Implied_Edit_{}", module.name())]}),
+        ..Problem::with_status(403)
+    }
+}
+
+/// A record that somebody locked.
+pub(super) fn locked(at: usize) -> Problem {
+    let path = format!("$.data[{at}].id");
+    let details = json!({"api_name": "id", "json_path": path, "action": "record_locking"});
+    Problem::bad("RECORD_LOCKED", details, "record is locked")
 }
 
 /// A note says something, in its title or below it.

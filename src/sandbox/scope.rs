@@ -1,0 +1,110 @@
+//! OAuth scopes: what a request needs, and whether that was granted.
+
+use super::{problem::Problem, route::Route, schema::Module};
+
+/// Refuses a request whose scopes were not granted.
+pub(super) fn check(route: &Route, granted: &str) -> Result<(), Problem> {
+    let all = needed(route).iter().all(|needed| {
+        granted
+            .split_whitespace()
+            .any(|scope| covers(scope, needed))
+    });
+    if all {
+        Ok(())
+    } else {
+        Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized"))
+    }
+}
+
+fn needed(route: &Route) -> Vec<String> {
+    let on = |module: &Module, what: &str| format!("ZohoCRM.modules.{}.{what}", module.name());
+    let other = |name: &str| vec![format!("ZohoCRM.{name}")];
+    match route {
+        Route::Search(module) | Route::Count(module) => vec![
+            on(module, "READ"),
+            "ZohoSearch.securesearch.READ".to_owned(),
+        ],
+        Route::List(module) | Route::One(module, _) | Route::Timeline(module, _) => {
+            vec![on(module, "READ")]
+        }
+        Route::Related(module, _, list) => {
+            let below = format!("ZohoCRM.modules.{list}.READ");
+            vec![on(module, "READ"), below]
+        }
+        Route::Users | Route::User(_) => other("users.READ"),
+        Route::Org => other("org.READ"),
+        Route::Pipeline => other("settings.pipeline.READ"),
+        Route::Layouts => other("settings.layouts.READ"),
+        Route::Modules => other("settings.modules.READ"),
+        Route::Fields => other("settings.fields.READ"),
+        Route::Coql => other("coql.READ"),
+        Route::Insert(module) => vec![on(module, "CREATE")],
+        Route::InsertNote(module, _) => vec![on(module, "READ"), on(&Module::Notes, "CREATE")],
+        Route::Update(module, _) => vec![on(module, "UPDATE")],
+        Route::Upsert(module) => vec![on(module, "CREATE"), on(module, "UPDATE")],
+        Route::Delete(module, _) => vec![on(module, "DELETE")],
+        Route::Lock(module, _) | Route::Unlock(module, _) => vec![on(module, "UPDATE")],
+    }
+}
+
+/// `ALL` stands for everything at its place, and at the end for everything below; the names of
+/// modules are written in either case.
+fn covers(granted: &str, needed: &str) -> bool {
+    let (mut granted, mut needed) = (granted.split('.'), needed.split('.'));
+    loop {
+        match (granted.next(), needed.next()) {
+            (None, None) => return true,
+            (Some("ALL"), Some(_)) if granted.clone().next().is_none() => return true,
+            // `ZohoCRM.modules.READ` is the right to read every module.
+            (Some(right @ ("READ" | "CREATE" | "UPDATE" | "DELETE")), Some(at)) => {
+                return granted.next().is_none() && needed.next_back().unwrap_or(at) == right;
+            }
+            (Some("ALL"), Some(_)) => {}
+            (Some(a), Some(b)) if a.eq_ignore_ascii_case(b) => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_covers_what_it_says() {
+        for (granted, needed, expected) in [
+            ("ZohoCRM.modules.ALL", "ZohoCRM.modules.Notes.CREATE", true),
+            ("ZohoCRM.modules.READ", "ZohoCRM.modules.Deals.READ", true),
+            (
+                "ZohoCRM.modules.READ",
+                "ZohoCRM.modules.Deals.UPDATE",
+                false,
+            ),
+            (
+                "ZohoCRM.modules.deals.READ",
+                "ZohoCRM.modules.Deals.READ",
+                true,
+            ),
+            (
+                "ZohoCRM.modules.deals.READ",
+                "ZohoCRM.modules.Notes.READ",
+                false,
+            ),
+            (
+                "ZohoCRM.modules.deals.ALL",
+                "ZohoCRM.modules.Deals.UPDATE",
+                true,
+            ),
+            ("ZohoCRM.modules.ALL", "ZohoCRM.users.READ", false),
+            ("ZohoCRM.settings.ALL", "ZohoCRM.settings.fields.READ", true),
+            (
+                "ZohoCRM.modules.notes.CREATE",
+                "ZohoCRM.modules.Notes.READ",
+                false,
+            ),
+            ("ZohoCRM", "ZohoCRM.users.READ", false),
+        ] {
+            assert_eq!(covers(granted, needed), expected, "{granted} {needed}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Remembers that the organisation's credits are spent: asking again would bring nothing back.
+
+use std::{sync::Mutex, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{ZohoError, lock};
+
+/// Until when nobody asks, and when Zoho said to come back.
+#[derive(Default)]
+pub(super) struct Spent(Mutex<Option<Pause>>);
+
+#[derive(Clone, Copy)]
+struct Pause {
+    ask: Instant,
+    back: Instant,
+}
+
+impl Spent {
+    /// Why a request may not be sent now. Once a minute one may, since credits of a rolling day
+    /// come back bit by bit.
+    pub(super) fn refuses(&self, now: Instant) -> Option<ZohoError> {
+        let mut pause = lock(&self.0);
+        let held = pause.as_mut()?;
+        if now >= held.ask {
+            held.ask = now + PAUSE;
+            return None;
+        }
+        let retry_after = held.back.saturating_duration_since(now);
+        Some(ZohoError::CreditsSpent {
+            retry_after: retry_after.max(held.ask - now),
+        })
+    }
+
+    /// What Zoho answered: that credits are spent, or anything else, which shows that some are left.
+    pub(super) fn heard(&self, error: Option<&ZohoError>, now: Instant) {
+        let mut pause = lock(&self.0);
+        match error {
+            Some(ZohoError::CreditsSpent { retry_after }) => {
+                *pause = Some(Pause {
+                    ask: now + PAUSE.min(*retry_after),
+                    back: now + *retry_after,
+                });
+            }
+            None => *pause = None,
+            Some(_) => {}
+        }
+    }
+}
+
+const PAUSE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn waits(spent: &Spent, now: Instant) -> Option<Duration> {
+        match spent.refuses(now) {
+            Some(ZohoError::CreditsSpent { retry_after }) => Some(retry_after),
+            Some(other) => panic!("{other:?}"),
+            None => None,
+        }
+    }
+
+    #[test]
+    fn spent_credits_hold_everybody_back_but_one_a_minute() {
+        let (spent, now) = (Spent::default(), Instant::now());
+        assert_eq!(waits(&spent, now), None);
+        let error = ZohoError::CreditsSpent { retry_after: HOUR };
+        spent.heard(Some(&error), now);
+        assert_eq!(waits(&spent, now), Some(HOUR));
+        assert_eq!(waits(&spent, now + PAUSE / 2), Some(HOUR - PAUSE / 2));
+        assert_eq!(waits(&spent, now + PAUSE), None);
+        assert!(waits(&spent, now + PAUSE).is_some());
+        spent.heard(Some(&ZohoError::NotFound), now + PAUSE);
+        assert!(waits(&spent, now + PAUSE).is_some());
+        spent.heard(None, now + PAUSE);
+        assert_eq!(waits(&spent, now + PAUSE), None);
+    }
+
+    #[test]
+    fn what_zoho_says_itself_is_honoured() {
+        let (spent, now) = (Spent::default(), Instant::now());
+        let soon = Duration::from_secs(5);
+        let error = ZohoError::CreditsSpent { retry_after: soon };
+        spent.heard(Some(&error), now);
+        assert_eq!(waits(&spent, now), Some(soon));
+        assert_eq!(waits(&spent, now + soon), None);
+    }
+}
