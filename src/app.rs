@@ -1,5 +1,6 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
+mod access;
 mod keys;
 mod reload;
 mod stamp;
@@ -27,11 +28,12 @@ use crate::{
     permit,
     secrets::{self, Secret},
     setting::SecretRef,
-    store::{self, Store},
+    store,
     tools::{self, Idempotency},
     zoho::{Credentials, Zoho},
 };
 
+pub use access::redis_passwords;
 pub use keys::{BadKeys, KeySource};
 pub use reload::Reload;
 
@@ -206,7 +208,7 @@ struct Held {
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
-        let (store, redis) = store(config, &secrets)?.unzip();
+        let (store, redis) = access::store(config, &secrets)?.unzip();
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
         let mtls = mtls(config, &secrets.tls)?;
         let authenticator =
@@ -309,40 +311,6 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// The connection to Redis for all rooms, and what keeps it, where there is a Redis.
-fn store(config: &Config, secrets: &Secrets) -> anyhow::Result<Option<(Store, store::Keeper)>> {
-    if !config.redis.is_configured() {
-        return Ok(None);
-    }
-    let store = Store::new(&config.redis, &secrets.base, &secrets.redis).context("redis")?;
-    Ok(Some(store))
-}
-
-/// The passwords that `[redis]` refers to.
-///
-/// # Errors
-/// Which key refers to a secret that is missing or unusable.
-pub fn redis_passwords(
-    loaded: &Loaded,
-    environment: &Environment,
-) -> anyhow::Result<store::Passwords> {
-    let redis = &loaded.config.redis;
-    let read = |key: &str, reference: &Option<SecretRef>| {
-        let Some(reference) = reference.as_ref().filter(|_| redis.is_configured()) else {
-            return anyhow::Ok(None);
-        };
-        let secret = read(loaded, environment, key, reference)?;
-        let text = secret.text();
-        Ok(Some(
-            text.with_context(|| format!("{key}: not a text in UTF-8"))?,
-        ))
-    };
-    Ok(store::Passwords {
-        redis: read("redis.password", &redis.password)?,
-        sentinel: read("redis.sentinel_password", &redis.sentinel_password)?,
-    })
 }
 
 /// What pseudonyms are made with.

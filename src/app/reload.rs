@@ -10,7 +10,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    App, Environment, Loaded, Secrets, chain,
+    App, Environment, Loaded, Secrets,
+    access::AccessWatch,
+    chain,
     keys::{KeySource, KeyWatch},
     stamp::Stamp,
 };
@@ -21,6 +23,7 @@ use crate::{
     listen::{BadTls, Tls},
     permit::Gate as PermitGate,
     setting::SecretRef,
+    store::Keeper,
 };
 
 /// Watches the configuration and the keys of a running daemon.
@@ -32,6 +35,7 @@ pub struct Reload {
     permit: PermitGate,
     tls: Arc<Tls>,
     keys: Option<KeyWatch>,
+    redis: Option<AccessWatch>,
     /// What the file looked like when it was last read.
     seen: Option<Stamp>,
 }
@@ -45,10 +49,15 @@ impl Reload {
         environment: Environment,
         source: Option<KeySource>,
     ) -> Self {
+        let refresh = app.config.auth.api_keys.refresh.duration();
+        let store = app.redis.as_ref().map(Keeper::store);
+        let redis = store.map(|store| {
+            AccessWatch::start(store, loaded, &environment, refresh, app.audit().clone())
+        });
         let watch = |source| {
             KeyWatch::start(
                 source,
-                app.config.auth.api_keys.refresh.duration(),
+                refresh,
                 app.auth.authenticator.keys().clone(),
                 usage_file(loaded),
                 app.audit().clone(),
@@ -62,6 +71,7 @@ impl Reload {
             permit: app.permit.clone(),
             tls: app.tls.clone(),
             keys: source.map(watch),
+            redis,
             seen: Stamp::of(file),
         }
     }
@@ -79,6 +89,9 @@ impl Reload {
     pub async fn everything(&mut self) {
         if let Some(keys) = &self.keys {
             keys.hurry();
+        }
+        if let Some(redis) = &self.redis {
+            redis.hurry();
         }
         self.config().await;
         self.auth.authenticator.tokens().refresh();
@@ -131,6 +144,9 @@ impl Reload {
         self.auth
             .authenticator
             .reload(config.directory(), tokens, config.limits.failed_logins);
+        if let Some(redis) = &self.redis {
+            redis.reload(&config.redis);
+        }
         self.limit.limiter.reload(rules);
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use metrics::histogram;
 use redis::{RedisError, RedisResult};
 use tokio::{
     sync::{Mutex, Notify, mpsc, watch},
@@ -34,6 +35,8 @@ struct Shared {
     patience: Patience,
     state: watch::Sender<State>,
     doubt: Notify,
+    /// Redis has refused the password, and had not just before.
+    refused: Notify,
     /// Of the last probe, in microseconds.
     latency: AtomicU64,
     /// What the connection was made with; held while another is tried.
@@ -71,6 +74,7 @@ impl Store {
             patience: Patience::new(config.timeout.duration()),
             state: watch::Sender::new(State::Down(Cause::NotYetAsked)),
             doubt: Notify::new(),
+            refused: Notify::new(),
             latency: AtomicU64::new(0),
             access: Mutex::new(access),
             renewed: sender,
@@ -106,6 +110,21 @@ impl Store {
     /// Without waiting while Redis is known to be gone; within the timeout otherwise, or a few times
     /// that while Redis answers others.
     pub async fn run<T, F>(&self, question: impl Fn(Link) -> F) -> Result<T, Unavailable>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let asked = Instant::now();
+        let answer = self.run_twice(question).await;
+        let outcome = answer.as_ref().map_or_else(|no| no.0.name(), |_| "ok");
+        // The breaker's own answer is no round trip.
+        if answer.is_ok() || self.down().is_none() {
+            histogram!("zoho_mcp_redis_request_duration_seconds", "outcome" => outcome)
+                .record(asked.elapsed().as_secs_f64());
+        }
+        answer
+    }
+
+    async fn run_twice<T, F>(&self, question: impl Fn(Link) -> F) -> Result<T, Unavailable>
     where
         F: Future<Output = RedisResult<T>>,
     {
@@ -146,6 +165,16 @@ impl Store {
         self.down().map_or(Ok(()), |cause| Err(Unavailable(cause)))
     }
 
+    /// Whether Redis refuses the password.
+    pub fn is_refused(&self) -> bool {
+        self.down() == Some(Cause::Password)
+    }
+
+    /// Waits until Redis has begun to refuse the password. For one who waits only.
+    pub async fn refused(&self) {
+        self.0.refused.notified().await;
+    }
+
     /// Waits for the next change: it came up, broke, or went down.
     pub async fn changed(&self) {
         let _ = self.0.state.subscribe().changed().await;
@@ -169,7 +198,11 @@ impl Store {
     }
 
     pub(super) fn publish(&self, state: State) {
+        let was = self.down();
         self.0.state.send_replace(state);
+        if self.is_refused() && was != Some(Cause::Password) {
+            self.0.refused.notify_one();
+        }
     }
 
     pub(super) fn note(&self, took: Duration) {
@@ -233,7 +266,7 @@ pub enum Unrenewed {
     #[error(transparent)]
     Bad(#[from] BadStore),
     /// Redis does not answer to them.
-    #[error(transparent)]
+    #[error("{}", .0.advice())]
     Unavailable(#[from] Unavailable),
 }
 

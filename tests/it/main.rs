@@ -48,6 +48,7 @@ mod oauth;
 mod outage;
 mod permissions;
 mod record;
+mod redis_access;
 mod redis_kinds;
 mod redis_outages;
 mod secrets;
