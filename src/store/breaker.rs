@@ -114,10 +114,11 @@ impl Store {
         F: Future<Output = RedisResult<T>>,
     {
         let asked = Instant::now();
+        // Where the breaker itself says no there is no round trip.
+        let is_asked = self.down().is_none();
         let answer = self.run_twice(question).await;
-        let outcome = answer.as_ref().map_or_else(|no| no.0.name(), |_| "ok");
-        // The breaker's own answer is no round trip.
-        if answer.is_ok() || self.down().is_none() {
+        if is_asked {
+            let outcome = answer.as_ref().map_or_else(|no| no.0.name(), |_| "ok");
             histogram!("zoho_mcp_redis_request_duration_seconds", "outcome" => outcome)
                 .record(asked.elapsed().as_secs_f64());
         }

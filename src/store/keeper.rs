@@ -80,7 +80,12 @@ impl Keeper {
     }
 
     async fn connect(&mut self) -> Result<Link, Cause> {
-        let (link, took) = self.store.dial(&mut self.dialer).await?;
+        let (link, mut took) = self.store.dial(&mut self.dialer).await?;
+        // Connecting may take longer than a call waits. A Redis that is always that slow is of no
+        // use, and would be found unusable again by the first call.
+        if self.store.patience().is_too_long(took) {
+            took = self.look(&link).await?;
+        }
         self.store.note(took);
         Ok(link)
     }

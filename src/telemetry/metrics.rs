@@ -145,7 +145,7 @@ const TABLE: &[(Kind, &str, &str)] = &[
     (
         Kind::Count,
         "zoho_mcp_limit_decisions_total",
-        "Requests that were counted or refused, by where that was decided: shared in Redis, local, or known to be blocked; and outcome",
+        "Requests that limits admitted or refused, by outcome and where it was decided: shared in Redis, local in this instance, or remembered from a refusal",
     ),
     (
         Kind::Gauge,

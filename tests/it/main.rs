@@ -15,6 +15,7 @@ mod crm;
 mod house;
 mod insights;
 mod issuer;
+mod lag;
 mod log;
 mod moto;
 mod pair;
