@@ -1,5 +1,6 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
+mod access;
 mod keys;
 mod references;
 mod reload;
@@ -26,13 +27,14 @@ use crate::{
     mcp::{Desk, Handler, Sessions},
     permit,
     secrets::Secret,
-    store::{self, Store},
+    store,
     tools::{self, Idempotency},
     zoho::Zoho,
 };
 
+pub use access::redis_passwords;
 pub use keys::{BadKeys, KeySource};
-pub use references::{Secrets, pseudonym_key, read_tls, redis_passwords};
+pub use references::{Secrets, pseudonym_key, read_tls};
 pub use reload::Reload;
 
 /// The daemon, before it listens.
@@ -122,7 +124,7 @@ struct Held {
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
-        let (store, redis) = store(config, &secrets)?.unzip();
+        let (store, redis) = access::store(config, &secrets)?.unzip();
         let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
         if let Some(people) = &secrets.people {
             zoho.replace_people(people.expose_secret())
@@ -212,13 +214,4 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
-}
-
-/// The connection to Redis for all rooms, and what keeps it, where there is a Redis.
-fn store(config: &Config, secrets: &Secrets) -> anyhow::Result<Option<(Store, store::Keeper)>> {
-    if !config.redis.is_configured() {
-        return Ok(None);
-    }
-    let store = Store::new(&config.redis, &secrets.base, &secrets.redis).context("redis")?;
-    Ok(Some(store))
 }

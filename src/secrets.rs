@@ -60,18 +60,29 @@ impl Secret {
 pub fn read(
     reference: &SecretRef,
     base: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
+    env: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Secret, SecretError> {
+    match reference {
+        SecretRef::Aws(_) => {
+            aws::block_on(fetch(reference, base, env)).map_err(SecretError::NoThread)?
+        }
+        SecretRef::File(path) => file::read(base.join(path)),
+        SecretRef::Env(name) => env::read(name, env),
+    }
+}
+
+/// The same for a task: only the disk is blocked on, and a reader that is dropped has stopped.
+pub async fn fetch(
+    reference: &SecretRef,
+    base: &Path,
+    env: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<Secret, SecretError> {
     match reference {
         SecretRef::File(path) => file::read(base.join(path)),
         SecretRef::Env(name) => env::read(name, env),
         SecretRef::Aws(reference) => {
-            let region = aws::region(env);
-            aws::block_on(async {
-                let secret = AwsSecret::open(reference, region).await?;
-                Ok(secret.current().await?.secret)
-            })
-            .map_err(SecretError::NoThread)?
+            let secret = AwsSecret::open(reference, aws::region(env)).await?;
+            Ok(secret.current().await?.secret)
         }
     }
 }

@@ -2,15 +2,19 @@
 //! one breaker: they ask through [`Store::run`], which answers within `[redis] timeout` or says
 //! why not.
 
+mod access;
 mod breaker;
 mod cause;
 mod config;
+mod keeper;
 mod link;
 mod patience;
 mod script;
 
-pub use breaker::{Keeper, Store};
+pub use access::Access;
+pub use breaker::{Store, Unrenewed};
 pub use cause::{Cause, Unavailable};
 pub use config::{AtStart, BadStore, Config, Kind, Passwords, Url};
+pub use keeper::Keeper;
 pub use link::Link;
 pub use script::Script;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use secrecy::SecretSlice;
 
-use super::{KeySource, chain};
+use super::{KeySource, access::redis_passwords, chain};
 use crate::{
     audit::SigningKey,
     auth::api_key::Published,
@@ -123,31 +123,6 @@ pub fn read_tls(loaded: &Loaded) -> anyhow::Result<Tls> {
         .map_err(|bad| anyhow::anyhow!("{}\n  remedy: {}", chain(&bad), bad.remedy()))
 }
 
-/// The passwords that `[redis]` refers to.
-///
-/// # Errors
-/// Which key refers to a secret that is missing or unusable.
-pub fn redis_passwords(
-    loaded: &Loaded,
-    environment: &Environment,
-) -> anyhow::Result<store::Passwords> {
-    let redis = &loaded.config.redis;
-    let read = |key: &str, reference: &Option<SecretRef>| {
-        let Some(reference) = reference.as_ref().filter(|_| redis.is_configured()) else {
-            return anyhow::Ok(None);
-        };
-        let secret = read(loaded, environment, key, reference)?;
-        let text = secret.text();
-        Ok(Some(
-            text.with_context(|| format!("{key}: not a text in UTF-8"))?,
-        ))
-    };
-    Ok(store::Passwords {
-        redis: read("redis.password", &redis.password)?,
-        sentinel: read("redis.sentinel_password", &redis.sentinel_password)?,
-    })
-}
-
 /// What pseudonyms are made with.
 ///
 /// # Errors
@@ -186,7 +161,7 @@ fn signing_key(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Opt
     Ok(Some(key))
 }
 
-fn read(
+pub(super) fn read(
     loaded: &Loaded,
     environment: &Environment,
     key: &str,

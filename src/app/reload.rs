@@ -10,7 +10,9 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    App, Secrets, chain,
+    App, Secrets,
+    access::AccessWatch,
+    chain,
     keys::{KeySource, KeyWatch},
     stamp::Stamp,
 };
@@ -23,6 +25,7 @@ use crate::{
     permit::Gate as PermitGate,
     secrets,
     setting::SecretRef,
+    store::Keeper,
     zoho::Zoho,
 };
 
@@ -37,6 +40,7 @@ pub struct Reload {
     zoho: Zoho,
     people: Option<People>,
     keys: Option<KeyWatch>,
+    redis: Option<AccessWatch>,
     /// What the file looked like when it was last read.
     seen: Option<Stamp>,
 }
@@ -57,10 +61,15 @@ impl Reload {
         environment: Environment,
         source: Option<KeySource>,
     ) -> Self {
+        let refresh = app.config.auth.api_keys.refresh.duration();
+        let store = app.redis.as_ref().map(Keeper::store);
+        let redis = store.map(|store| {
+            AccessWatch::start(store, loaded, &environment, refresh, app.audit().clone())
+        });
         let watch = |source| {
             KeyWatch::start(
                 source,
-                app.config.auth.api_keys.refresh.duration(),
+                refresh,
                 app.auth.authenticator.keys().clone(),
                 usage_file(loaded),
                 app.audit().clone(),
@@ -76,6 +85,7 @@ impl Reload {
             zoho: app.zoho().clone(),
             people: People::of(loaded),
             keys: source.map(watch),
+            redis,
             seen: Stamp::of(file),
         }
     }
@@ -96,6 +106,9 @@ impl Reload {
     pub async fn everything(&mut self) {
         if let Some(keys) = &self.keys {
             keys.hurry();
+        }
+        if let Some(redis) = &self.redis {
+            redis.hurry();
         }
         self.config().await;
         self.auth.authenticator.tokens().refresh();
@@ -149,6 +162,9 @@ impl Reload {
         self.auth
             .authenticator
             .reload(config.directory(), tokens, config.limits.failed_logins);
+        if let Some(redis) = &self.redis {
+            redis.reload(&config.redis);
+        }
         self.limit.limiter.reload(rules);
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));

@@ -7,6 +7,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use metrics::counter;
 
 use super::{
     claim::{Claim, claims, millis, verdict},
@@ -90,6 +91,7 @@ impl Limiter {
         if let Some((shared, Mode::Together(_))) = &mode
             && let Some(refusal) = shared.blocked().refusal(now, &claims)
         {
+            count("remembered", &refusal);
             return Admission::refused(refusal);
         }
         let (alone, room) = match &mode {
@@ -103,7 +105,11 @@ impl Limiter {
         let entered = subject.tool.map(|_| self.calls.enter(subject.client, room));
         let mut in_flight = match entered.transpose() {
             Ok(in_flight) => in_flight,
-            Err(busy) => return Admission::refused(Verdict::busy(busy)),
+            Err(busy) => {
+                let verdict = Verdict::busy(busy);
+                count("local", &verdict);
+                return Admission::refused(verdict);
+            }
         };
         let verdict = match mode {
             Some((shared, Mode::Together(epoch))) => {
@@ -150,7 +156,10 @@ impl Limiter {
         subject: &Subject<'_>,
         alone: Alone,
     ) -> Verdict {
-        self.windows().admit(now, claims, subject.request_id, alone)
+        let id = subject.request_id;
+        let verdict = self.windows().admit(now, claims, id, alone);
+        count("local", &verdict);
+        verdict
     }
 
     async fn ask(
@@ -205,6 +214,7 @@ impl Limiter {
                 return self.admit_alone(now, claims, subject, alone);
             }
         };
+        count("shared", &verdict);
         self.calls.gave_back(subject.client, &free);
         if let (Some(in_flight), false) = (in_flight, verdict.is_admitted()) {
             in_flight.has_none();
@@ -235,6 +245,16 @@ fn share(shared: &Shared, rules: &Rules) -> Alone {
         replicas: shared.replicas(),
         on_store_error: rules.on_store_error,
     }
+}
+
+/// Counts a decision by where it was taken.
+fn count(by: &'static str, verdict: &Verdict) {
+    let outcome = match (verdict.is_admitted(), verdict.is_busy()) {
+        (true, _) => "admitted",
+        (false, true) => "busy",
+        (false, false) => "refused",
+    };
+    counter!("zoho_mcp_limit_decisions_total", "by" => by, "outcome" => outcome).increment(1);
 }
 
 #[cfg(test)]

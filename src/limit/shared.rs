@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use metrics::gauge;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -197,6 +198,7 @@ impl Shared {
                 self.live_replicas.fetch_max(live, Ordering::Relaxed);
             }
         }
+        gauge!("zoho_mcp_limiter_replicas").set(self.replicas());
     }
 
     /// Tells Redis of calls that it may not know of: each with its age in milliseconds.

@@ -1,5 +1,5 @@
-//! One connection for everybody, kept by one task, and the breaker around it: while Redis is known
-//! to be gone nobody waits for it.
+//! One connection for everybody, and the breaker around it: while Redis is known to be gone nobody
+//! waits for it.
 
 use std::{
     path::Path,
@@ -10,15 +10,18 @@ use std::{
     time::Duration,
 };
 
-use redis::{RedisError, RedisResult, cmd};
+use metrics::histogram;
+use redis::{RedisError, RedisResult};
 use tokio::{
-    sync::{Notify, watch},
-    time::{Instant, sleep, timeout, timeout_at},
+    sync::{Mutex, Notify, mpsc, watch},
+    time::{Instant, timeout_at},
 };
 
 use super::{
+    access::Access,
     cause::{Cause, Unavailable},
     config::{BadStore, Config, Passwords},
+    keeper::{Keeper, Renewed},
     link::{Dialer, Link},
     patience::Patience,
 };
@@ -28,16 +31,21 @@ use super::{
 pub struct Store(Arc<Shared>);
 
 struct Shared {
-    timeout: Duration,
+    config: Config,
     patience: Patience,
     state: watch::Sender<State>,
     doubt: Notify,
+    /// Redis has refused the password, and had not just before.
+    refused: Notify,
     /// Of the last probe, in microseconds.
     latency: AtomicU64,
+    /// What the connection was made with; held while another is tried.
+    access: Mutex<Access>,
+    renewed: mpsc::Sender<Renewed>,
 }
 
 #[derive(Clone)]
-enum State {
+pub(super) enum State {
     Up {
         link: Link,
         /// Which connection it is, so that only the first who finds it broken says so.
@@ -46,13 +54,6 @@ enum State {
     /// The connection broke a moment ago; a new one is being made.
     Joining,
     Down(Cause),
-}
-
-/// Makes the connection and keeps it.
-pub struct Keeper {
-    store: Store,
-    dialer: Dialer,
-    generation: u64,
 }
 
 impl Store {
@@ -65,20 +66,41 @@ impl Store {
         base: &Path,
         passwords: &Passwords,
     ) -> Result<(Self, Keeper), BadStore> {
-        let timeout = config.timeout.duration();
+        let access = Access::new(config, base, passwords)?;
+        let connect_within = connect_within(config);
+        let dialer = Dialer::new(config, &access, connect_within)?;
+        let (sender, renewed) = mpsc::channel(1);
         let store = Self(Arc::new(Shared {
-            timeout,
-            patience: Patience::new(timeout),
+            patience: Patience::new(config.timeout.duration()),
             state: watch::Sender::new(State::Down(Cause::NotYetAsked)),
             doubt: Notify::new(),
+            refused: Notify::new(),
             latency: AtomicU64::new(0),
+            access: Mutex::new(access),
+            renewed: sender,
+            config: config.clone(),
         }));
-        let keeper = Keeper {
-            store: store.clone(),
-            dialer: Dialer::new(config, base, passwords, CONNECT.max(timeout * 4))?,
-            generation: 0,
-        };
+        let keeper = Keeper::new(store.clone(), dialer, renewed);
         Ok((store, keeper))
+    }
+
+    /// Changes over to another user, password or authority, once a connection with them works;
+    /// until then the one that is there serves on. Says whether they are others than before.
+    ///
+    /// # Errors
+    /// Why they cannot be used.
+    pub async fn renew(&self, access: Access) -> Result<bool, Unrenewed> {
+        let mut used = self.0.access.lock().await;
+        if *used == access {
+            return Ok(false);
+        }
+        let mut dialer = Dialer::new(&self.0.config, &access, self.connect_within())?;
+        let (link, _) = self.dial(&mut dialer).await.map_err(Unavailable)?;
+        let renewed = Renewed { dialer, link };
+        let taken = self.0.renewed.send(renewed).await;
+        taken.map_err(|_| Unavailable(Cause::NotYetAsked))?;
+        *used = access;
+        Ok(true)
     }
 
     /// Asks Redis. A connection that turns out to be broken is replaced and the question asked
@@ -88,6 +110,22 @@ impl Store {
     /// Without waiting while Redis is known to be gone; within the timeout otherwise, or a few times
     /// that while Redis answers others.
     pub async fn run<T, F>(&self, question: impl Fn(Link) -> F) -> Result<T, Unavailable>
+    where
+        F: Future<Output = RedisResult<T>>,
+    {
+        let asked = Instant::now();
+        // Where the breaker itself says no there is no round trip.
+        let is_asked = self.down().is_none();
+        let answer = self.run_twice(question).await;
+        if is_asked {
+            let outcome = answer.as_ref().map_or_else(|no| no.0.name(), |_| "ok");
+            histogram!("zoho_mcp_redis_request_duration_seconds", "outcome" => outcome)
+                .record(asked.elapsed().as_secs_f64());
+        }
+        answer
+    }
+
+    async fn run_twice<T, F>(&self, question: impl Fn(Link) -> F) -> Result<T, Unavailable>
     where
         F: Future<Output = RedisResult<T>>,
     {
@@ -128,9 +166,49 @@ impl Store {
         self.down().map_or(Ok(()), |cause| Err(Unavailable(cause)))
     }
 
+    /// Whether Redis refuses the password.
+    pub fn is_refused(&self) -> bool {
+        self.down() == Some(Cause::Password)
+    }
+
+    /// Waits until Redis has begun to refuse the password. For one who waits only.
+    pub async fn refused(&self) {
+        self.0.refused.notified().await;
+    }
+
     /// Waits for the next change: it came up, broke, or went down.
     pub async fn changed(&self) {
         let _ = self.0.state.subscribe().changed().await;
+    }
+
+    pub(super) fn connect_within(&self) -> Duration {
+        connect_within(&self.0.config)
+    }
+
+    pub(super) fn patience(&self) -> &Patience {
+        &self.0.patience
+    }
+
+    /// Told when an answer was missing or wrong.
+    pub(super) fn doubt(&self) -> &Notify {
+        &self.0.doubt
+    }
+
+    pub(super) fn is_joining(&self) -> bool {
+        matches!(&*self.0.state.borrow(), State::Joining)
+    }
+
+    pub(super) fn publish(&self, state: State) {
+        let was = self.down();
+        self.0.state.send_replace(state);
+        if self.is_refused() && was != Some(Cause::Password) {
+            self.0.refused.notify_one();
+        }
+    }
+
+    pub(super) fn note(&self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.0.latency.store(micros, Ordering::Relaxed);
     }
 
     async fn link(&self, deadline: Instant) -> Result<(Link, u64), Unavailable> {
@@ -182,6 +260,17 @@ impl Store {
     }
 }
 
+/// Why another user, password or authority is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrenewed {
+    /// The section cannot be used with them.
+    #[error(transparent)]
+    Bad(#[from] BadStore),
+    /// Redis does not answer to them.
+    #[error("{}", .0.advice())]
+    Unavailable(#[from] Unavailable),
+}
+
 enum Failure {
     Broken,
     Refused(Cause),
@@ -203,131 +292,9 @@ fn is_broken(error: &RedisError) -> bool {
         || Cause::from(error) == Cause::ReadOnly
 }
 
-impl Keeper {
-    /// Connects, looks after the connection, and connects again, until it is dropped.
-    pub async fn keep(mut self) {
-        loop {
-            match self.connect().await {
-                Ok(link) => {
-                    self.generation += 1;
-                    let generation = self.generation;
-                    self.publish(State::Up {
-                        link: link.clone(),
-                        generation,
-                    });
-                    let since = Instant::now();
-                    match self.attend(link).await {
-                        // One try at once: a restart behind a proxy is no outage. But a Redis that
-                        // cuts every connection is not called again and again.
-                        Cause::Lost => {
-                            self.publish(State::Joining);
-                            sleep(RETRY.saturating_sub(since.elapsed())).await;
-                        }
-                        cause => self.fall(cause).await,
-                    }
-                }
-                Err(cause) => self.fall(cause).await,
-            }
-        }
-    }
-
-    /// Connects once, for a command that needs one answer.
-    ///
-    /// # Errors
-    /// Why Redis cannot be used.
-    pub async fn connect_once(mut self) -> Result<Self, Unavailable> {
-        let link = self.connect().await.map_err(Unavailable)?;
-        self.publish(State::Up {
-            link,
-            generation: 0,
-        });
-        Ok(self)
-    }
-
-    async fn connect(&mut self) -> Result<Link, Cause> {
-        let within = CONNECT.max(self.store.0.timeout * 4);
-        let connecting = async {
-            let link = self.dialer.connect().await?;
-            let started = Instant::now();
-            probe(link.clone()).await?;
-            Ok((link, started.elapsed()))
-        };
-        let connected: RedisResult<_> = timeout(within, connecting)
-            .await
-            .map_err(|_| Cause::Timeout)?;
-        let (link, took) = connected.map_err(|error| Cause::from(&error))?;
-        self.store.note(took);
-        Ok(link)
-    }
-
-    /// Returns with what is wrong, once something is.
-    async fn attend(&self, link: Link) -> Cause {
-        loop {
-            tokio::select! {
-                () = sleep(PROBE_EVERY) => {}
-                () = self.store.0.doubt.notified() => {}
-            }
-            if matches!(&*self.store.0.state.borrow(), State::Joining) {
-                return Cause::Lost;
-            }
-            // One slow answer is no outage.
-            let mut found = self.look(&link).await;
-            if found == Err(Cause::Timeout) {
-                found = self.look(&link).await;
-            }
-            match found {
-                Ok(took) => self.store.note(took),
-                Err(Cause::Lost | Cause::ReadOnly) => return Cause::Lost,
-                Err(cause) => return cause,
-            }
-        }
-    }
-
-    async fn look(&self, link: &Link) -> Result<Duration, Cause> {
-        let started = Instant::now();
-        let patience = &self.store.0.patience;
-        match patience
-            .wait(patience.deadline(), probe(link.clone()))
-            .await
-        {
-            Some(Ok(())) => Ok(started.elapsed()),
-            Some(Err(error)) => Err(Cause::from(&error)),
-            None => Err(Cause::Timeout),
-        }
-    }
-
-    async fn fall(&self, cause: Cause) {
-        if self.store.down() != Some(cause) {
-            let (cause, remedy) = (cause.name(), cause.remedy());
-            tracing::error!(cause, remedy, "Redis cannot be used");
-        }
-        self.publish(State::Down(cause));
-        sleep(RETRY).await;
-    }
-
-    fn publish(&self, state: State) {
-        self.store.0.state.send_replace(state);
-    }
-}
-
-impl Store {
-    fn note(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.0.latency.store(micros, Ordering::Relaxed);
-    }
-}
-
-/// Writes, because a Redis that answers and takes no writes is of no use here: a replica, or one
-/// that is out of memory. The key shares its slot with the limits.
-async fn probe(mut link: Link) -> RedisResult<()> {
-    let mut set = cmd("SET");
-    set.arg("zm:{rl}:probe").arg(1).arg("PX").arg(60_000);
-    set.exec_async(&mut link).await
+fn connect_within(config: &Config) -> Duration {
+    CONNECT.max(config.timeout.duration() * 4)
 }
 
 /// For a new connection, TLS and password included.
 const CONNECT: Duration = Duration::from_millis(500);
-/// Between looks at a connection that nobody complains about.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// Between tries to reach a Redis that is gone.
-const RETRY: Duration = Duration::from_millis(200);

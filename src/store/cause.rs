@@ -68,7 +68,7 @@ impl Cause {
             }
             Self::Password => "check redis.username and redis.password",
             Self::Permission => {
-                "the user lacks a right; it needs ~zm:* and the commands that README.md names"
+                "the user lacks a right; it needs ~zm:* and the commands that docs/limits.md names"
             }
             Self::ReadOnly => "redis.url leads to a replica; name the primary, or use sentinels",
             Self::OutOfMemory => "Redis has reached maxmemory; give it more",

@@ -1,6 +1,6 @@
 //! One connection, to one Redis, to a cluster, or to the primary that sentinels name.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _,
@@ -10,9 +10,12 @@ use redis::{
     cluster_async::ClusterConnection,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
-use super::config::{BadStore, Config, Kind, Passwords, Url};
+use super::{
+    access::Access,
+    config::{BadStore, Config, Kind, Url},
+};
 
 /// A connection that many tasks may use at once. Cheap to clone.
 #[derive(Clone)]
@@ -64,32 +67,30 @@ enum Target {
 }
 
 impl Dialer {
-    /// `base` is the folder that relative paths start from. Connects to nothing yet.
+    /// Connects to nothing yet.
     pub(super) fn new(
         config: &Config,
-        base: &Path,
-        passwords: &Passwords,
+        access: &Access,
         connect_within: Duration,
     ) -> Result<Self, BadStore> {
         config.check()?;
         // What a caller waits for is bounded in one place, around this.
         let answer_within = connect_within.max(config.timeout.duration());
-        let certificates = certificates(config, base)?;
-        let access = Access {
-            username: config.username.as_deref(),
-            password: passwords.redis.as_ref(),
+        let certificates = TlsCertificates {
+            client_tls: None,
+            root_cert: access.authority.clone(),
         };
         let target = match config.kind {
             Kind::Single => config
                 .url
                 .first()
                 .ok_or(BadStore::Url)
-                .and_then(|url| node(url, &access, certificates))
+                .and_then(|url| node(url, access, certificates))
                 .map(Target::Node),
-            Kind::Cluster => cluster(config, &access, certificates, connect_within, answer_within)
+            Kind::Cluster => cluster(config, access, certificates, connect_within, answer_within)
                 .map(Target::Cluster)
                 .map_err(BadStore::Client),
-            Kind::Sentinel => sentinels(config, &access, passwords, certificates)
+            Kind::Sentinel => sentinels(config, access, certificates)
                 .map(Target::Sentinels)
                 .map_err(BadStore::Client),
         }?;
@@ -117,27 +118,7 @@ impl Dialer {
     }
 }
 
-struct Access<'a> {
-    username: Option<&'a str>,
-    password: Option<&'a SecretString>,
-}
-
-fn certificates(config: &Config, base: &Path) -> Result<TlsCertificates, BadStore> {
-    let root_cert = match &config.ca {
-        Some(path) => {
-            let path = base.join(path);
-            let read = std::fs::read(&path);
-            Some(read.map_err(|source| BadStore::Ca { path, source })?)
-        }
-        None => None,
-    };
-    Ok(TlsCertificates {
-        client_tls: None,
-        root_cert,
-    })
-}
-
-fn node(url: &Url, access: &Access<'_>, certificates: TlsCertificates) -> Result<Client, BadStore> {
+fn node(url: &Url, access: &Access, certificates: TlsCertificates) -> Result<Client, BadStore> {
     let info = info(url, access).map_err(BadStore::Client)?;
     let client = match url.tls {
         true => Client::build_with_tls(info, certificates),
@@ -148,7 +129,7 @@ fn node(url: &Url, access: &Access<'_>, certificates: TlsCertificates) -> Result
 
 fn cluster(
     config: &Config,
-    access: &Access<'_>,
+    access: &Access,
     certificates: TlsCertificates,
     connect_within: Duration,
     answer_within: Duration,
@@ -169,8 +150,7 @@ fn cluster(
 
 fn sentinels(
     config: &Config,
-    access: &Access<'_>,
-    passwords: &Passwords,
+    access: &Access,
     certificates: TlsCertificates,
 ) -> RedisResult<SentinelClient> {
     let master = config.master.as_deref().unwrap_or_default();
@@ -186,29 +166,29 @@ fn sentinels(
             .set_client_to_sentinel_tls_mode(TlsMode::Secure)
             .set_client_to_sentinel_certificates(certificates);
     }
-    if let Some(username) = access.username {
+    if let Some(username) = &access.username {
         builder = builder.set_client_to_redis_username(username);
     }
-    if let Some(password) = access.password {
+    if let Some(password) = &access.passwords.redis {
         builder = builder.set_client_to_redis_password(password.expose_secret());
     }
-    if let Some(password) = &passwords.sentinel {
+    if let Some(password) = &access.passwords.sentinel {
         builder = builder.set_client_to_sentinel_password(password.expose_secret());
     }
     builder.build()
 }
 
-fn info(url: &Url, access: &Access<'_>) -> RedisResult<ConnectionInfo> {
+fn info(url: &Url, access: &Access) -> RedisResult<ConnectionInfo> {
     let info = address(url).into_connection_info()?;
     let mut settings = info
         .redis_settings()
         .clone()
         .set_db(url.database)
         .set_lib_name(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
-    if let Some(username) = access.username {
+    if let Some(username) = &access.username {
         settings = settings.set_username(username);
     }
-    if let Some(password) = access.password {
+    if let Some(password) = &access.passwords.redis {
         settings = settings.set_password(password.expose_secret());
     }
     Ok(info.set_redis_settings(settings))

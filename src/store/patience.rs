@@ -30,6 +30,11 @@ impl Patience {
         Instant::now() + self.timeout
     }
 
+    /// Whether nobody would have waited for that.
+    pub(super) fn is_too_long(&self, took: Duration) -> bool {
+        took > self.timeout
+    }
+
     /// The answer, if it comes in time. A busy process is late to hear of an answer that is there,
     /// and to take that for an outage would admit too much: while Redis answers others, or the
     /// clock itself is late, the wait goes on for a few times as long.

@@ -27,12 +27,15 @@ impl Metrics {
     pub fn install() -> Result<Self, CannotInstall> {
         let mut builder = PrometheusBuilder::new();
         for (kind, name, _) in TABLE {
-            if matches!(kind, Kind::Seconds) {
-                let name = Matcher::Full((*name).into());
-                builder = builder
-                    .set_buckets_for_metric(name, &SECONDS)
-                    .map_err(|_| CannotInstall)?;
-            }
+            let buckets = match kind {
+                Kind::Count | Kind::Gauge => continue,
+                Kind::Seconds => &SECONDS[..],
+                Kind::ShortSeconds => &SHORT_SECONDS,
+            };
+            let name = Matcher::Full((*name).into());
+            builder = builder
+                .set_buckets_for_metric(name, buckets)
+                .map_err(|_| CannotInstall)?;
         }
         let recorder = builder.build_recorder();
         let prometheus = recorder.handle();
@@ -78,6 +81,8 @@ enum Kind {
     Gauge,
     /// A histogram of seconds.
     Seconds,
+    /// A histogram of what takes a millisecond.
+    ShortSeconds,
 }
 
 /// Every metric that is counted through the facade, with what it counts.
@@ -136,6 +141,21 @@ const TABLE: &[(Kind, &str, &str)] = &[
         Kind::Gauge,
         "zoho_mcp_limiter_mode",
         "1 for the way in which limits are kept now",
+    ),
+    (
+        Kind::Count,
+        "zoho_mcp_limit_decisions_total",
+        "Requests that limits admitted or refused, by outcome and where it was decided: shared in Redis, local in this instance, or remembered from a refusal",
+    ),
+    (
+        Kind::Gauge,
+        "zoho_mcp_limiter_replicas",
+        "Instances that share the limits, as far as this one knows",
+    ),
+    (
+        Kind::ShortSeconds,
+        "zoho_mcp_redis_request_duration_seconds",
+        "How long a question to Redis took, by outcome",
     ),
     (
         Kind::Gauge,
@@ -212,7 +232,7 @@ fn describe() {
         match kind {
             Kind::Count => describe_counter!(name, help),
             Kind::Gauge => describe_gauge!(name, help),
-            Kind::Seconds => describe_histogram!(name, Unit::Seconds, help),
+            Kind::Seconds | Kind::ShortSeconds => describe_histogram!(name, Unit::Seconds, help),
         }
     }
     gauge!("zoho_mcp_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
@@ -232,6 +252,7 @@ fn describe() {
         counter!(name).absolute(0);
     }
     limiter_mode("local");
+    gauge!("zoho_mcp_limiter_replicas").set(1);
 }
 
 /// What Linux says about this process; nothing elsewhere.
@@ -270,6 +291,9 @@ const UPKEEP: Duration = Duration::from_secs(30);
 /// Upper bounds of buckets, in seconds.
 const SECONDS: [f64; 13] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0,
+];
+const SHORT_SECONDS: [f64; 11] = [
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
 ];
 
 #[cfg(test)]

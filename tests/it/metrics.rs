@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::house::{DASHBOARD, House, REPORTING, SUPPORT, Setup, command};
+use crate::{
+    house::{DASHBOARD, House, REPORTING, SUPPORT, Setup, command},
+    pair::mode,
+    redis::Redis,
+};
 
 fn watched(setup: &mut Setup) {
     setup.set("server.ops_listen", "127.0.0.1:0");
@@ -46,14 +50,19 @@ async fn a_busy_minute(house: &House) {
 
 #[tokio::test]
 async fn everything_that_happens_is_counted_with_help_and_type() {
+    let redis = Redis::start();
     let house = House::with(|setup| {
         watched(setup);
+        setup
+            .set("redis.url", &redis.url())
+            .set("redis.timeout", "2s");
         setup.set(
             "limits.tools.get_dashboard_metrics",
             "{ requests = 2, per = \"1h\" }",
         );
     })
     .await;
+    mode(&house, "shared").await;
     a_busy_minute(&house).await;
     let scrape = house.operator().get("/metrics").await;
     assert_eq!(scrape.status, 200);
@@ -74,7 +83,11 @@ async fn everything_that_happens_is_counted_with_help_and_type() {
         "zoho_mcp_calls_in_flight 0",
         "zoho_mcp_audit_writable 1",
         "zoho_mcp_zoho_up 1",
-        r#"zoho_mcp_limiter_mode{mode="local"} 1"#,
+        r#"zoho_mcp_limiter_mode{mode="shared"} 1"#,
+        r#"zoho_mcp_limit_decisions_total{by="shared",outcome="admitted"}"#,
+        r#"zoho_mcp_limit_decisions_total{by="shared",outcome="refused"} 1"#,
+        r#"zoho_mcp_redis_request_duration_seconds_count{outcome="ok"}"#,
+        "zoho_mcp_limiter_replicas 1",
     ] {
         assert!(text.contains(wanted), "{wanted} in\n{text}");
     }
@@ -91,14 +104,19 @@ async fn everything_that_happens_is_counted_with_help_and_type() {
 
 #[tokio::test]
 async fn the_dashboard_and_the_alerts_show_what_there_is() {
+    let redis = Redis::start();
     let house = House::with(|setup| {
         watched(setup);
+        setup
+            .set("redis.url", &redis.url())
+            .set("redis.timeout", "2s");
         setup.set(
             "limits.tools.get_dashboard_metrics",
             "{ requests = 2, per = \"1h\" }",
         );
     })
     .await;
+    mode(&house, "shared").await;
     a_busy_minute(&house).await;
     let there = names(&house.operator().get("/metrics").await.text);
     let dashboard: Value =

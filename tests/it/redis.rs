@@ -125,6 +125,23 @@ impl Redis {
             .unwrap()
     }
 
+    /// Gives the user `zoho` one more password, and the rights that docs/limits.md names.
+    pub(crate) fn allow(&self, password: &str, more: &[&str]) {
+        let password = format!(">{password}");
+        let user = ["ACL", "SETUSER", "zoho", "on", &password, "~zm:*"];
+        let rights = "+evalsha +eval +set +get +time +pexpire +zadd +zcard +zcount +zrangebyscore \
+                      +zrem +zremrangebyscore +zscore";
+        let rights = rights.split_whitespace().chain(more.iter().copied());
+        let _: String = self.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
+    }
+
+    /// Takes a password from the user `zoho`, and ends all connections.
+    pub(crate) fn forbid(&self, password: &str) {
+        let password = format!("<{password}");
+        let _: String = self.ask(&["ACL", "SETUSER", "zoho", &password]);
+        let _: u64 = self.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+
     pub(crate) fn keys(&self) -> Vec<String> {
         self.ask(&["KEYS", "*"])
     }

@@ -27,19 +27,10 @@ async fn redis_holds_digests_only_and_every_key_ends() {
     }
 }
 
-/// The rights that docs/limits.md names.
-fn allow(redis: &Redis, more: &[&str]) {
-    let user = ["ACL", "SETUSER", "zoho", "on", ">s3cret", "~zm:*"];
-    let rights = "+evalsha +eval +set +get +time +pexpire +zadd +zcard +zcount +zrangebyscore \
-                  +zrem +zremrangebyscore +zscore";
-    let rights = rights.split_whitespace().chain(more.iter().copied());
-    let _: String = redis.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
-}
-
 #[tokio::test]
 async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
     let redis = Redis::with(|options| options.tls());
-    allow(&redis, &[]);
+    redis.allow("s3cret", &[]);
     let house = House::with(|setup| {
         setup
             .set("redis.url", &redis.url())
@@ -73,7 +64,7 @@ async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
 #[tokio::test]
 async fn a_cluster_behind_tls_and_a_password_serves_as_well() {
     let redis = Redis::with(|options| options.tls().password("right").cluster());
-    allow(&redis, &["+cluster|slots", "+ping"]);
+    redis.allow("s3cret", &["+cluster|slots", "+ping"]);
     let houses = pair(&redis, |setup| {
         setup
             .set("redis.kind", "cluster")

@@ -1,0 +1,90 @@
+//! A long way to Redis: whatever it answers arrives later.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use crate::redis::Redis;
+
+pub(crate) struct Lag {
+    url: String,
+    way: Arc<Way>,
+}
+
+#[derive(Default)]
+struct Way {
+    /// In milliseconds.
+    delay: AtomicU64,
+    connections: AtomicUsize,
+}
+
+impl Lag {
+    /// A way that takes no time yet.
+    pub(crate) async fn before(redis: &Redis) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("redis://{}", listener.local_addr().unwrap());
+        let way = Arc::<Way>::default();
+        tokio::spawn(relay(listener, redis.port, way.clone()));
+        Self { url, way }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// From now on each answer is that much later.
+    pub(crate) fn takes(&self, delay: Duration) {
+        let millis = u64::try_from(delay.as_millis()).unwrap();
+        self.way.delay.store(millis, Ordering::Relaxed);
+    }
+
+    /// How many connections were made so far.
+    pub(crate) fn connections(&self) -> usize {
+        self.way.connections.load(Ordering::Relaxed)
+    }
+}
+
+async fn relay(listener: TcpListener, port: u16, way: Arc<Way>) {
+    while let Ok((near, _)) = listener.accept().await {
+        way.connections.fetch_add(1, Ordering::Relaxed);
+        let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else {
+            continue;
+        };
+        let (mut questions, answered) = near.into_split();
+        let (answers, mut asked) = far.into_split();
+        tokio::spawn(async move { copy(&mut questions, &mut asked).await });
+        tokio::spawn(late(answers, answered, way.clone()));
+    }
+}
+
+/// Many answers may be on their way at once: a delay takes from none of them.
+async fn late(mut answers: OwnedReadHalf, mut answered: OwnedWriteHalf, way: Arc<Way>) {
+    let (sender, mut arriving) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    tokio::spawn(async move {
+        while let Some((at, bytes)) = arriving.recv().await {
+            sleep_until(at).await;
+            if answered.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    });
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(read @ 1..) = answers.read(&mut bytes).await {
+        let delay = Duration::from_millis(way.delay.load(Ordering::Relaxed));
+        let _ = sender.send((Instant::now() + delay, bytes[..read].to_vec()));
+    }
+}
