@@ -125,11 +125,9 @@ impl Windows {
     fn take(&mut self, now: u64, claims: Vec<Claim>, outlooks: &[Outlook], id: Uuid) {
         for (claim, outlook) in claims.into_iter().zip(outlooks) {
             if Claim::is_taken(outlook) {
-                let span = claim.span();
-                self.by_key
-                    .entry(claim.key)
-                    .or_default()
-                    .record(now, span, id);
+                let (limit, span) = (claim.requests(), claim.span());
+                let window = self.by_key.entry(claim.key).or_default();
+                window.record(now, limit, span, id);
             }
         }
     }

@@ -63,11 +63,18 @@ impl Window {
         }
     }
 
-    /// Counts a call, once.
-    pub fn record(&mut self, now: u64, span: u64, id: Uuid) {
+    /// Counts a call, once. Never holds more than the limit, also where more are let pass: of those
+    /// only the latest matter to the calls that come.
+    pub fn record(&mut self, now: u64, limit: u32, span: u64, id: Uuid) {
         self.span = span;
+        self.forget(now);
         if self.ids.insert(id) {
             self.log.push_back((now, id));
+        }
+        while self.log.len() > limit as usize {
+            if let Some((_, oldest)) = self.log.pop_front() {
+                self.ids.remove(&oldest);
+            }
         }
     }
 
@@ -115,7 +122,7 @@ mod tests {
     fn take(window: &mut Window, now: u64, limit: u32, span: u64, id: Uuid) -> Result<(), u64> {
         match window.look(now, limit, span, &id).wait {
             0 => {
-                window.record(now, span, id);
+                window.record(now, limit, span, id);
                 Ok(())
             }
             wait => Err(wait),
@@ -157,9 +164,23 @@ mod tests {
     fn a_window_is_idle_once_its_last_call_has_left() {
         let mut window = Window::default();
         assert!(window.is_idle(0));
-        window.record(0, 1000, id(1));
+        window.record(0, 1, 1000, id(1));
         assert!(!window.is_idle(999));
         assert!(window.is_idle(1000));
+    }
+
+    #[test]
+    fn it_holds_no_more_than_one_span_and_one_limit_of_calls_though_nobody_looks() {
+        let mut window = Window::default();
+        for n in 0..10_000 {
+            window.record(n * 100, 1_000, 1_000, id(n));
+        }
+        assert_eq!((window.log.len(), window.ids.len()), (10, 10));
+        for n in 10_000..20_000 {
+            window.record(999_900, 50, 1_000, id(n));
+        }
+        assert_eq!((window.log.len(), window.ids.len()), (50, 50));
+        assert_eq!(window.ages(999_900).len(), 50);
     }
 
     #[derive(Default)]
@@ -198,7 +219,7 @@ mod tests {
                 let expected = naive.take(now, limit, span, id(n));
                 prop_assert_eq!(outlook.wait == 0, expected);
                 if expected {
-                    window.record(now, span, id(n));
+                    window.record(now, limit, span, id(n));
                 } else {
                     let later = now + outlook.wait;
                     prop_assert!(naive.count(later, span) < limit as usize);
