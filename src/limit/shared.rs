@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     blocked::Blocked,
-    claim::{Claim, Key},
+    claim::{Claim, Key, millis},
     in_flight::{KEEP, Place, Places, place},
     names::{ALL_PLACES, EPOCH, LIVE, Names},
     rules::Room,
@@ -279,10 +279,6 @@ fn number(number: u64) -> Vec<u8> {
 
 fn micros(span: Duration) -> u64 {
     u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
-}
-
-fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How long the data keeps its name while no instance lives.

@@ -60,7 +60,7 @@ impl Keeper {
                 None => self.connect().await,
             };
             replacement = match connected {
-                Ok(link) => self.use_up(link).await,
+                Ok(link) => self.serve(link).await,
                 Err(cause) => self.fall(cause).await,
             };
         }
@@ -92,7 +92,7 @@ impl Keeper {
 
     /// Lets everybody use a connection until it ends. Returns the one that takes its place, if it
     /// is there already.
-    async fn use_up(&mut self, link: Link) -> Option<Link> {
+    async fn serve(&mut self, link: Link) -> Option<Link> {
         self.generation += 1;
         let generation = self.generation;
         self.store.publish(State::Up {

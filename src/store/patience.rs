@@ -14,6 +14,8 @@ pub(super) struct Patience {
     started: Instant,
     /// In microseconds since the start.
     answered: AtomicU64,
+    /// The same of the last answer that came within the timeout.
+    in_time: AtomicU64,
 }
 
 impl Patience {
@@ -22,6 +24,7 @@ impl Patience {
             timeout,
             started: Instant::now(),
             answered: AtomicU64::new(0),
+            in_time: AtomicU64::new(0),
         }
     }
 
@@ -37,7 +40,8 @@ impl Patience {
 
     /// The answer, if it comes in time. A busy process is late to hear of an answer that is there,
     /// and to take that for an outage would admit too much: while Redis answers others, or the
-    /// clock itself is late, the wait goes on for a few times as long.
+    /// clock itself is late, the wait goes on for a few times as long. A Redis that has been in time
+    /// for nobody lately is not busy for a moment but too slow, and is not waited for.
     pub(super) async fn wait<T>(
         &self,
         mut deadline: Instant,
@@ -47,17 +51,31 @@ impl Patience {
         let mut question = pin!(question);
         for _ in 0..EXTENSIONS {
             if let Ok(answer) = timeout_at(deadline, &mut question).await {
-                self.answered
-                    .store(self.micros(Instant::now()), Ordering::Relaxed);
+                self.answered(asked);
                 return Some(answer);
             }
             let is_late = deadline.elapsed() > self.timeout / 5;
-            if !is_late && self.answered.load(Ordering::Relaxed) <= self.micros(asked) {
+            if !is_late && !self.is_busy(asked) {
                 return None;
             }
             deadline = self.deadline();
         }
         None
+    }
+
+    fn answered(&self, asked: Instant) {
+        let now = self.micros(Instant::now());
+        self.answered.store(now, Ordering::Relaxed);
+        if !self.is_too_long(asked.elapsed()) {
+            self.in_time.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it has answered somebody since, and still does so in time now and then.
+    fn is_busy(&self, asked: Instant) -> bool {
+        let in_time = Duration::from_micros(self.in_time.load(Ordering::Relaxed));
+        self.answered.load(Ordering::Relaxed) > self.micros(asked)
+            && self.started.elapsed().saturating_sub(in_time) <= LATELY
     }
 
     fn micros(&self, at: Instant) -> u64 {
@@ -67,6 +85,8 @@ impl Patience {
 }
 
 const EXTENSIONS: u32 = 8;
+/// As long as a burst of calls may last.
+const LATELY: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -103,5 +123,29 @@ mod tests {
         };
         assert!(late.0, "{late:?}");
         assert!(!never.0 && never.1 < 410 * MS, "{never:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_late_for_everybody_is_given_up_after_a_while() {
+        let patience = Patience::new(50 * MS);
+        ask(&patience, 10).await;
+        let begun = Instant::now();
+        let others = async {
+            loop {
+                let asked = Instant::now();
+                sleep(10 * MS).await;
+                patience.answered(asked - 80 * MS);
+            }
+        };
+        let given_up = async {
+            while ask(&patience, 90).await.0 {}
+            begun.elapsed()
+        };
+        let after = tokio::select! {
+            () = others => unreachable!("they never end"),
+            after = given_up => after,
+        };
+        assert!((1_900 * MS..2_300 * MS).contains(&after), "{after:?}");
+        assert!(!ask(&patience, 60).await.0);
     }
 }
