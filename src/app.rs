@@ -3,6 +3,7 @@
 mod keys;
 mod reload;
 mod stamp;
+mod traces;
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -28,6 +29,7 @@ use crate::{
     secrets::{self, Secret},
     setting::SecretRef,
     store::{self, Store},
+    telemetry::{self, Traces},
     tools::{self, Idempotency},
     zoho::{Credentials, Zoho},
 };
@@ -50,6 +52,7 @@ pub struct App {
     pub allowed: Allowed,
     pub trusted_proxies: Proxies,
     pub tls: Arc<Tls>,
+    pub traces: Traces,
     /// Makes and keeps the connection to Redis once it runs, where there is one.
     pub redis: Option<store::Keeper>,
 }
@@ -74,6 +77,8 @@ pub struct Secrets {
     pub signing_key: Option<SigningKey>,
     /// The certificates that connections begin with.
     pub tls: Tls,
+    /// What proves this daemon to the collector of traces.
+    pub trace_headers: telemetry::Headers,
 }
 
 impl Secrets {
@@ -113,6 +118,7 @@ impl Secrets {
             base: loaded.base.clone(),
             signing_key,
             tls,
+            trace_headers: traces::headers(loaded, environment)?,
         })
     }
 
@@ -143,7 +149,8 @@ impl App {
     ///
     /// # Errors
     /// What cannot be used, by its key in the configuration.
-    pub fn new(config: Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
+    pub fn new(config: Config, mut secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
+        let traces = traces::start(&config, &mut secrets)?;
         let held = Held::new(&config, secrets, audit)?;
         let tools: Arc<[permit::Permission]> = tools::permissions().into();
         Ok(Self {
@@ -176,6 +183,7 @@ impl App {
             allowed: config.server.check().context("server")?,
             trusted_proxies: config.server.proxies(),
             tls: held.tls,
+            traces,
             config,
         })
     }

@@ -21,7 +21,10 @@ use super::{
     tally::Tally,
     token::Tokens,
 };
-use crate::setting::{SecretRef, Span};
+use crate::{
+    setting::{SecretRef, Span},
+    telemetry::Trace,
+};
 
 /// `[zoho]`
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -113,6 +116,7 @@ pub struct Crm {
     pub(super) zoho: Arc<Inner>,
     pub(super) deadline: Instant,
     pub(super) tally: Tally,
+    pub(super) trace: Trace,
     scope: Scope,
 }
 
@@ -183,6 +187,7 @@ impl Zoho {
             zoho: Arc::clone(&self.inner),
             deadline,
             tally: Tally::default(),
+            trace: Trace::default(),
             scope: scope.clone(),
         }
     }
@@ -255,6 +260,13 @@ impl Inner {
 }
 
 impl Crm {
+    /// The same, with the trace that its requests are part of. Zoho is told nothing of it: the ids
+    /// of callers stay inside.
+    #[must_use]
+    pub fn within(self, trace: Trace) -> Self {
+        Self { trace, ..self }
+    }
+
     /// Credits spent so far.
     pub fn credits(&self) -> u32 {
         self.tally.credits()
