@@ -11,6 +11,7 @@
 
 mod agent;
 mod bad_tokens;
+mod collector;
 mod crm;
 mod house;
 mod insights;
@@ -54,4 +55,5 @@ mod secrets;
 mod shared_limits;
 mod tls;
 mod tools;
+mod traces;
 mod zoho_faults;
