@@ -5,6 +5,7 @@ mod keys;
 mod references;
 mod reload;
 mod stamp;
+mod traces;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use crate::{
     permit,
     secrets::Secret,
     store,
+    telemetry::Traces,
     tools::{self, Idempotency},
     zoho::Zoho,
 };
@@ -52,6 +54,7 @@ pub struct App {
     pub allowed: Allowed,
     pub trusted_proxies: Proxies,
     pub tls: Arc<Tls>,
+    pub traces: Traces,
     /// Makes and keeps the connection to Redis once it runs, where there is one.
     pub redis: Option<store::Keeper>,
 }
@@ -61,7 +64,8 @@ impl App {
     ///
     /// # Errors
     /// What cannot be used, by its key in the configuration.
-    pub fn new(config: Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
+    pub fn new(config: Config, mut secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
+        let traces = traces::start(&config, &mut secrets)?;
         let held = Held::new(&config, secrets, audit)?;
         let tools: Arc<[permit::Permission]> = tools::permissions().into();
         Ok(Self {
@@ -94,6 +98,7 @@ impl App {
             allowed: config.server.check().context("server")?,
             trusted_proxies: config.server.proxies(),
             tls: held.tls,
+            traces,
             config,
         })
     }

@@ -34,6 +34,8 @@ pub struct Config {
     pub zoho: zoho::Config,
     pub audit: audit::Config,
     pub log: telemetry::Config,
+    pub metrics: telemetry::MetricsConfig,
+    pub traces: telemetry::TracesConfig,
     #[serde(default)]
     pub roles: BTreeMap<Arc<str>, Role>,
     #[serde(default)]
@@ -164,6 +166,7 @@ impl Config {
             .chain(&self.audit.signing_key)
             .chain(&self.redis.password)
             .chain(&self.redis.sentinel_password)
+            .chain(&self.traces.headers)
     }
 
     fn problems(&self) -> Vec<Problem> {
@@ -336,6 +339,9 @@ mod tests {
         .unwrap();
         assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:2");
         assert!(!loaded.config.mcp.legacy_sse);
+        load(LEAST, &[("ZOHO_MCP__TRACES__SAMPLE", "0.25")]).unwrap();
+        let refused = load(LEAST, &[("ZOHO_MCP__TRACES__SAMPLE", "2.5")]).unwrap_err();
+        assert!(refused.contains("traces.sample"), "{refused}");
         assert_eq!(loaded.config.mcp.max_body.bytes(), 256 << 10);
     }
 

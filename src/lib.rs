@@ -19,7 +19,7 @@
 //! * [`store`]: the connection to Redis, and what happens when it is gone.
 //! * [`audit`]: what happened, one line each.
 //! * [`refusal`]: every way to say no, and the response each one becomes.
-//! * [`telemetry`]: the operational log, and metrics.
+//! * [`telemetry`]: the operational log, metrics and traces.
 //! * [`setting`]: the types a configuration value can have.
 
 pub mod app;

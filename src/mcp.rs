@@ -5,6 +5,7 @@ mod execution;
 mod handler;
 mod legacy_sse;
 mod streamable;
+mod trace;
 
 use std::num::NonZeroUsize;
 
@@ -16,6 +17,7 @@ pub use accept::guard as accept;
 pub use handler::{Desk, Handler};
 pub use legacy_sse::{Sessions, in_band, open, post};
 pub use streamable::streamable;
+pub use trace::guard as trace;
 
 /// `[mcp]`
 #[derive(Clone, Debug, Deserialize)]

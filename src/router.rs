@@ -41,9 +41,12 @@ pub fn router(app: &App) -> Router {
 
 /// `/mcp`: who, what, how much, whether; then rmcp.
 fn streamable(app: &App) -> Router {
+    // Without a collector the guard is not there at all, and costs nothing.
+    let traced = app.traces.are_on();
     let guards = ServiceBuilder::new()
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(app.body, call::read))
+        .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit))
         .layer(from_fn(mcp::accept));
@@ -54,11 +57,13 @@ fn streamable(app: &App) -> Router {
 
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream.
 fn legacy_sse(app: &App) -> Router {
+    let traced = app.traces.are_on();
     let who = || from_fn_with_state(app.auth.clone(), auth::authenticate);
     let guards = ServiceBuilder::new()
         .layer(who())
         .layer(from_fn_with_state(app.sessions.clone(), mcp::in_band))
         .layer(from_fn_with_state(app.body, call::read))
+        .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
     Router::new()

@@ -1,13 +1,22 @@
-//! The operational log on standard error, and metrics. The audit log is not here, and arguments never are.
+//! The operational log on standard error, metrics and traces. The audit log is not here, and arguments never are.
 
+mod collector;
+mod emf;
 mod metrics;
+mod remote;
+mod traces;
 
 use serde::Deserialize;
 use tracing_subscriber::{
     EnvFilter, filter::Directive, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
+pub use collector::{BadHeaders, CannotExport, Headers, headers};
+pub use emf::{Config as MetricsConfig, Embedded, Ended, ended};
 pub use metrics::{CannotInstall, Metrics, limiter_mode};
+pub use opentelemetry::trace::TraceId;
+pub use remote::Remote;
+pub use traces::{Config as TracesConfig, Trace, Traces, Upstream};
 
 /// `[log]`
 #[derive(Clone, Debug, Deserialize)]

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use secrecy::SecretSlice;
 
-use super::{KeySource, access::redis_passwords, chain};
+use super::{KeySource, access::redis_passwords, chain, traces};
 use crate::{
     audit::SigningKey,
     auth::api_key::Published,
@@ -14,7 +14,7 @@ use crate::{
     listen::Tls,
     secrets::{self, Secret},
     setting::SecretRef,
-    store,
+    store, telemetry,
     zoho::Credentials,
 };
 
@@ -40,6 +40,8 @@ pub struct Secrets {
     pub signing_key: Option<SigningKey>,
     /// The certificates that connections begin with.
     pub tls: Tls,
+    /// What proves this daemon to the collector of traces.
+    pub trace_headers: telemetry::Headers,
 }
 
 impl Secrets {
@@ -81,6 +83,7 @@ impl Secrets {
             base: loaded.base.clone(),
             signing_key,
             tls,
+            trace_headers: traces::headers(loaded, environment)?,
         })
     }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{redact::Redacted, upstream::Requests};
+use crate::telemetry::TraceId;
 
 /// What an event says happened. The name in the log is the variant's in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Event {
     pub kind: Kind,
     pub execution_id: Option<Uuid>,
     pub request_id: Option<Uuid>,
+    /// The trace that the request is part of, where traces are kept.
+    pub trace_id: Option<TraceId>,
     pub session_id: Option<Arc<str>>,
     pub client_id: Option<Arc<str>>,
     pub user_id: Option<Arc<str>>,
@@ -71,6 +74,7 @@ impl Event {
             kind,
             execution_id: None,
             request_id: None,
+            trace_id: None,
             session_id: None,
             client_id: None,
             user_id: None,
@@ -104,6 +108,9 @@ impl Event {
         );
         line.id("executionId", self.execution_id);
         line.id("requestId", self.request_id);
+        if let Some(trace) = self.trace_id {
+            let _ = write!(line.0, ",\"traceId\":\"{trace}\"");
+        }
         line.text("sessionId", self.session_id.as_deref());
         line.text("clientId", self.client_id.as_deref());
         line.text("userId", self.user_id.as_deref());

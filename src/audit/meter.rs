@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use metrics::{SharedString, counter, gauge, histogram};
 
 use super::{Event, Kind};
-use crate::telemetry::limiter_mode;
+use crate::telemetry::{self, limiter_mode};
 
 /// Counts an event.
 pub(super) fn count(event: &Event) {
@@ -64,6 +64,13 @@ pub(super) fn lost() {
 }
 
 fn ended(event: &Event, outcome: &'static str) {
+    telemetry::ended(telemetry::Ended {
+        tool: event.tool_name.as_deref().unwrap_or_default(),
+        outcome,
+        millis: event.duration_ms.unwrap_or(0),
+        records: event.records_returned.unwrap_or(0),
+        credits: event.credits.unwrap_or(0),
+    });
     let tool = tool(event);
     gauge!("zoho_mcp_calls_in_flight").decrement(1);
     counter!("zoho_mcp_tool_calls_total", "tool" => tool.clone(), "outcome" => outcome)

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{error::Category, value::RawValue};
 
 use super::values::Readable;
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, telemetry::Remote};
 
 /// What the guards need to know of a message.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct Call {
     pub arguments: Option<Bytes>,
     /// The revision that `params._meta` names.
     pub version: Option<Box<str>>,
+    /// The span of the caller's that `params._meta` names.
+    pub trace: Option<Remote>,
 }
 
 impl Call {
@@ -62,6 +64,7 @@ impl Call {
             method: message.method.unwrap_or_default().into(),
             name: params.name.or(params.uri).map(Into::into),
             arguments: arguments.map(|raw| body.slice_ref(raw.as_bytes())),
+            trace: params.meta.as_ref().and_then(Meta::trace),
             version: params.meta.and_then(|meta| meta.version).map(Into::into),
         })
     }
@@ -183,6 +186,19 @@ struct Params<'a> {
 struct Meta<'a> {
     #[serde(borrow, rename = "io.modelcontextprotocol/protocolVersion")]
     version: Option<Cow<'a, str>>,
+    /// Not read as texts: what is no trace is no mistake either.
+    #[serde(borrow)]
+    traceparent: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tracestate: Option<&'a RawValue>,
+}
+
+impl Meta<'_> {
+    fn trace(&self) -> Option<Remote> {
+        let text = |raw: &&RawValue| serde_json::from_str::<String>(raw.get()).ok();
+        let state = self.tracestate.as_ref().and_then(text);
+        Remote::read(&self.traceparent.as_ref().and_then(text)?, state.as_deref())
+    }
 }
 
 impl Envelope<'_> {

@@ -20,6 +20,7 @@ use crate::{
     router::router,
     setting::Span,
     store::{AtStart, Unavailable},
+    telemetry::Embedded,
 };
 
 /// Binds, with an error that says what to do.
@@ -57,6 +58,10 @@ pub(super) async fn run(
     let server =
         tokio::spawn(async move { listen::serve(listener, routes, &config, front, drain).await });
     let ops = ops.map(|ops| ops.serve(&app));
+    let embedded = Embedded::start(&app.config.metrics).map(Arc::new);
+    let writing = embedded
+        .clone()
+        .map(|embedded| tokio::spawn(async move { embedded.keep_writing().await }));
     ready()?;
     match &mut reload {
         Some(reload) => reload_until_end(reload, &mut signals).await,
@@ -70,7 +75,14 @@ pub(super) async fn run(
     drop(shared);
     breaker.abort();
     server.abort();
+    if let Some(writing) = writing {
+        writing.abort();
+    }
     let recorded = app.audit().close().await;
+    if let Some(embedded) = embedded {
+        embedded.write();
+    }
+    app.traces.finish(LAST_SPANS).await;
     if let Some(ops) = ops {
         ops.abort();
     }
@@ -194,6 +206,8 @@ impl Signals {
     }
 }
 
+/// For the spans that have not been sent yet.
+const LAST_SPANS: Duration = Duration::from_secs(2);
 /// Refused certificates that may wait to be recorded; whoever refuses another waits as well.
 const REFUSED: usize = 64;
 /// How often the configuration and the certificates are looked at: a few `stat` calls.

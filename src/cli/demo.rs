@@ -47,6 +47,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         base: PathBuf::new(),
         signing_key: None,
         tls: Tls::off(),
+        trace_headers: telemetry::Headers::new(),
     };
     let listener = daemon::bind(config.server.listen)?;
     let ops = Ops::bind(&config.server)?;

@@ -85,7 +85,11 @@ fn typed(text: &str) -> Value {
     let parsed = format!("v = {text}").parse::<Table>().ok();
     match parsed.and_then(|mut table| table.remove("v")) {
         Some(
-            value @ (Value::Boolean(_) | Value::Integer(_) | Value::Array(_) | Value::Table(_)),
+            value @ (Value::Boolean(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Array(_)
+            | Value::Table(_)),
         ) => value,
         _ => Value::String(text.to_owned()),
     }

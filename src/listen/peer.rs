@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::forwarded::{self, Proxies};
-use crate::{audit::Event, refusal::Refusal};
+use crate::{audit::Event, refusal::Refusal, telemetry::TraceId};
 
 /// One TCP connection.
 #[derive(Debug)]
@@ -89,6 +89,8 @@ pub struct Peer {
     pub connection: Arc<Connection>,
     /// The request's id in the log, in the limits and in `X-Request-Id`.
     pub request_id: Uuid,
+    /// The trace that it is part of, where traces are kept.
+    pub trace: Option<TraceId>,
     /// The door that it came through.
     pub door: Door,
     /// The session it belongs to, as the log names it: not the id, which opens it.
@@ -132,6 +134,7 @@ impl Peer {
         let (path, transport) = self.door.names();
         Event {
             request_id: Some(self.request_id),
+            trace_id: self.trace,
             session_id: self.session.clone(),
             ip: Some(self.ip),
             path,
@@ -164,6 +167,7 @@ pub async fn identify(
         certificate: one_of(connection.certificate.clone(), forwarded),
         connection,
         request_id,
+        trace: None,
         door,
         session: None,
     });

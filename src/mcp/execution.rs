@@ -13,6 +13,7 @@ use super::handler::{Desk, Ticket, failed};
 use crate::{
     audit::{Audit, Event, Kind, OnFailure, Requests, Room},
     permit::{Effect, Grant},
+    telemetry::Trace,
     tools::{Answer, Context, Progress, Row, ToolError},
     zoho::{Crm, Tally},
 };
@@ -62,6 +63,7 @@ impl<'a> Execution<'a> {
         }
         // Zoho's answer has to leave time for ours.
         let crm = desk.zoho.view(grant.scope(), deadline - MARGIN);
+        let crm = crm.within(ticket.trace.clone());
         record.tally = Some(crm.tally());
         Ok(Self {
             desk,
@@ -161,6 +163,7 @@ struct Record {
     room: Option<Room>,
     base: Event,
     began: Instant,
+    trace: Trace,
     tally: Option<Tally>,
     pending: bool,
 }
@@ -172,11 +175,16 @@ impl Record {
             .sign(ticket.peer.sign(Event::new(Kind::ToolCallStart)));
         base.execution_id = Some(Uuid::now_v7());
         base.tool_name = Some(row.name.into());
+        if ticket.trace.id().is_some() {
+            let id = base.execution_id.unwrap_or_default().to_string();
+            ticket.trace.note("zoho_mcp.execution_id", id);
+        }
         Self {
             audit: desk.audit.clone(),
             room,
             base,
             began: Instant::now(),
+            trace: ticket.trace.clone(),
             tally: None,
             pending: false,
         }
@@ -210,6 +218,9 @@ impl Record {
         let mut event = self.ended(kind);
         event.error = (!error.is_empty()).then(|| error.into());
         event.records_returned = (kind == Kind::ToolCallSuccess).then_some(records);
+        if !error.is_empty() {
+            self.trace.note("zoho_mcp.error", error);
+        }
         self.pending = false;
         match &mut self.room {
             Some(room) => self.audit.record_in(room, event),
@@ -234,6 +245,7 @@ impl Drop for Record {
         if !self.pending {
             return;
         }
+        self.trace.fail("cancelled", "nobody waits for the answer");
         let (audit, event) = (self.audit.clone(), self.ended(Kind::ToolCallCancelled));
         match &mut self.room {
             Some(room) => audit.record_in(room, event),

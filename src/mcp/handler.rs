@@ -23,6 +23,7 @@ use crate::{
     listen::{Drain, Peer},
     permit::{self, Decision, Policy},
     setting::Span,
+    telemetry::Trace,
     tools::{self, Idempotency, Progress},
     zoho::Zoho,
 };
@@ -48,6 +49,7 @@ pub(super) struct Ticket {
     pub(super) caller: Arc<Caller>,
     pub(super) peer: Peer,
     pub(super) call: Arc<Call>,
+    pub(super) trace: Trace,
 }
 
 impl ServerHandler for Handler {
@@ -94,9 +96,38 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, McpError> {
         let ticket = Ticket::of(&context)?;
-        let parts = parts(&context)?;
+        let outcome = self.answer(&ticket, request, &context).await;
+        match &outcome {
+            Ok(result) if result.is_error == Some(true) => {
+                ticket
+                    .trace
+                    .fail("tool_error", "the result says what to do");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let code = error.code.0.to_string();
+                ticket.trace.note("rpc.response.status_code", code.clone());
+                ticket.trace.fail(code, "refused");
+            }
+        }
+        Ok(outcome?.into())
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        tools::find(name).map(|row| row.definition.clone())
+    }
+}
+
+impl Handler {
+    async fn answer(
+        &self,
+        ticket: &Ticket,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, McpError> {
+        let parts = parts(context)?;
         if let Some(Refused(over)) = parts.extensions.get::<Refused>() {
-            return Ok(failed(over.message.clone()).into());
+            return Ok(failed(over.message.clone()));
         }
         let decision = parts
             .extensions
@@ -105,9 +136,9 @@ impl ServerHandler for Handler {
         let grant = match &**decision {
             Decision::Granted(grant) => grant,
             Decision::Denied { tool, .. } => {
-                return Ok(
-                    failed(format!("Tool '{tool}' is not permitted for this client")).into(),
-                );
+                return Ok(failed(format!(
+                    "Tool '{tool}' is not permitted for this client"
+                )));
             }
             Decision::UnknownTool => {
                 return Err(McpError::invalid_params(
@@ -123,7 +154,9 @@ impl ServerHandler for Handler {
             .ok_or_else(out_of_order)?;
         let seat = parts.extensions.get::<Seat>().ok_or_else(out_of_order)?;
         let Some(_in_flight) = seat.take() else {
-            return Ok(failed("Too many calls of this client are running. Wait for one to finish, then try again.").into());
+            return Ok(failed(
+                "Too many calls of this client are running. Wait for one to finish, then try again.",
+            ));
         };
         let _draining = self.0.drain.call();
         let progress = Progress::new(
@@ -132,20 +165,15 @@ impl ServerHandler for Handler {
                 .get_progress_token()
                 .map(|token| (context.peer.clone(), token)),
         );
-        let execution = Execution::begin(&self.0, &ticket, row, grant).await;
-        let outcome = match execution {
+        let execution = Execution::begin(&self.0, ticket, row, grant).await;
+        Ok(match execution {
             Ok(execution) => {
                 execution
                     .run(request.arguments, progress, &context.ct)
                     .await
             }
             Err(unavailable) => failed(unavailable.to_string()),
-        };
-        Ok(outcome.into())
-    }
-
-    fn get_tool(&self, name: &str) -> Option<Tool> {
-        tools::find(name).map(|row| row.definition.clone())
+        })
     }
 }
 
@@ -156,6 +184,7 @@ impl Ticket {
             caller: extensions.get().cloned().ok_or_else(out_of_order)?,
             peer: extensions.get().cloned().ok_or_else(out_of_order)?,
             call: extensions.get().cloned().ok_or_else(out_of_order)?,
+            trace: extensions.get().cloned().unwrap_or_default(),
         })
     }
 }

@@ -30,7 +30,10 @@ use super::{
     token::Tokens,
     users::User,
 };
-use crate::setting::{SecretRef, Span};
+use crate::{
+    setting::{SecretRef, Span},
+    telemetry::Trace,
+};
 
 /// `[zoho]`
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -124,6 +127,7 @@ pub struct Crm {
     pub(super) tally: Tally,
     /// Records that this call was shown to see, by module.
     pub(super) seen: Mutex<HashSet<(&'static str, RecordId)>>,
+    pub(super) trace: Trace,
     scope: Scope,
 }
 
@@ -198,6 +202,7 @@ impl Zoho {
             deadline,
             tally: Tally::default(),
             seen: Mutex::default(),
+            trace: Trace::default(),
             scope: scope.clone(),
         }
     }
@@ -270,6 +275,13 @@ impl Inner {
 }
 
 impl Crm {
+    /// The same, with the trace that its requests are part of. Zoho is told nothing of it: the ids
+    /// of callers stay inside.
+    #[must_use]
+    pub fn within(self, trace: Trace) -> Self {
+        Self { trace, ..self }
+    }
+
     /// Credits spent so far.
     pub fn credits(&self) -> u32 {
         self.tally.credits()

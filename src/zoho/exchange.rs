@@ -20,6 +20,7 @@ use super::{
     refused,
     retry::{Effect, passes, pause},
     scope::Scoped,
+    tally,
     token::{Token, Tokens},
 };
 
@@ -176,10 +177,12 @@ impl Crm {
             return Err(Broke::Unsent(error));
         }
         let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
+        let span = self.trace.upstream(tally::name(&ask.method), ask.route);
         let limit = self.deadline.min(began + zoho.request_timeout);
         let answer = timeout_at(limit, exchange(self.request(ask, &token), LARGEST_BODY)).await;
         let latency = began.elapsed();
         self.tally.ended(&sent, outcome(&answer));
+        span.end(outcome(&answer).map_err(tally::word));
         let result = match answer {
             Ok(Ok(reply)) => match judge(ask.effect, &reply) {
                 Ok(()) => Ok(reply),

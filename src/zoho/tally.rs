@@ -72,7 +72,8 @@ pub(super) struct Sent {
     at: Instant,
 }
 
-fn name(method: &Method) -> &'static str {
+/// For the log, the metrics and the traces.
+pub(super) const fn name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
         Method::POST => "POST",
@@ -83,8 +84,8 @@ fn name(method: &Method) -> &'static str {
     }
 }
 
-/// For the log and the metrics.
-const fn word(problem: Problem) -> &'static str {
+/// For the log, the metrics and the traces.
+pub(super) const fn word(problem: Problem) -> &'static str {
     match problem {
         Problem::Connect => "connect",
         Problem::Timeout => "timeout",

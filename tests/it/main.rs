@@ -11,6 +11,7 @@
 
 mod agent;
 mod bad_tokens;
+mod collector;
 mod crm;
 mod house;
 mod insights;
@@ -57,5 +58,6 @@ mod shared_limits;
 mod sources;
 mod tls;
 mod tools;
+mod traces;
 mod visibility;
 mod zoho_faults;
