@@ -135,7 +135,8 @@ async fn a_rotated_key_works_at_once_and_a_retired_one_no_longer() {
         );
     }
     let first = &house.keys[SUPPORT];
-    let retired = command(&["keys", "retire", "--key", &first[10..20], "--store", store]);
+    let id = &first[10..20];
+    let retired = command(&["keys", "retire", "--force", "--key", id, "--store", store]);
     assert!(retired.status.success());
     // Without a signal: the file is looked at every other second.
     house

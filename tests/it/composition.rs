@@ -119,7 +119,7 @@ async fn a_stream_ends_when_its_key_is_retired() {
     let store = store.to_str().unwrap();
     let id = &house.keys[SUPPORT][10..20];
     assert!(
-        command(&["keys", "retire", "--key", id, "--store", store])
+        command(&["keys", "retire", "--force", "--key", id, "--store", store])
             .status
             .success()
     );
