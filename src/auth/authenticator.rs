@@ -50,6 +50,8 @@ pub struct Authenticator {
     mtls: Option<Arc<Mtls>>,
     directory: ArcSwap<Directory>,
     failures: ArcSwap<Failures>,
+    /// Nobody guesses a certificate: these are counted apart, to bound their lines in the log.
+    bad_certificates: ArcSwap<Failures>,
 }
 
 impl Authenticator {
@@ -62,6 +64,7 @@ impl Authenticator {
             mtls: None,
             directory: ArcSwap::from_pointee(directory),
             failures: ArcSwap::from_pointee(Failures::new(failed_logins)),
+            bad_certificates: ArcSwap::from_pointee(Failures::new(failed_logins)),
         }
     }
 
@@ -94,6 +97,8 @@ impl Authenticator {
         self.directory.store(Arc::new(directory));
         if self.failures.load().quota() != failed_logins {
             self.failures.store(Arc::new(Failures::new(failed_logins)));
+            let bad_certificates = Failures::new(failed_logins);
+            self.bad_certificates.store(Arc::new(bad_certificates));
         }
     }
 
@@ -286,7 +291,11 @@ impl Authenticator {
         if !failure.kind.is_guess() {
             return failure;
         }
-        match self.failures.load().record(peer) {
+        let failures = match failure.kind {
+            FailureKind::InvalidCertificate => &self.bad_certificates,
+            _ => &self.failures,
+        };
+        match failures.load().record(peer) {
             Ok(()) => failure,
             Err(Blocked { retry_after, first }) => AuthFailure {
                 kind: FailureKind::TooManyFailures { retry_after, first },

@@ -138,6 +138,7 @@ impl Gate {
             FailureKind::TooManyFailures { retry_after, .. } => {
                 return Refusal::TooManyFailures {
                     retry_after_seconds: retry_after.as_secs() + 1,
+                    challenge: self.discovery().challenge(headers, None),
                 };
             }
         };

@@ -99,6 +99,7 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
         if answer.status == 429 {
             refused += 1;
             assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+            assert!(answer.header("www-authenticate").starts_with("Bearer"));
         }
     }
     assert!((10..=15).contains(&refused), "{refused}");
