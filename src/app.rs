@@ -77,6 +77,7 @@ impl App {
                 public_url: config.server.public_url.as_deref().map(Into::into),
                 scheme: held.tls.scheme(),
                 audit: held.audit.clone(),
+                redactor: held.redactor.clone(),
             },
             limit: limit::Gate {
                 limiter: held.limiter,

@@ -126,15 +126,10 @@ impl Config {
     /// # Errors
     /// The second client with the same name.
     pub fn certificates(&self) -> Result<auth::mtls::CertificateNames, Arc<str>> {
-        let mut names = auth::mtls::CertificateNames::new();
-        for (client, settings) in &self.clients {
-            if let Some(name) = &settings.certificate
-                && names.insert(name.clone(), client.clone()).is_some()
-            {
-                return Err(client.clone());
-            }
-        }
-        Ok(names)
+        let clients = self.clients.iter();
+        auth::mtls::CertificateNames::of(
+            clients.map(|(client, settings)| (client, settings.certificate.as_deref())),
+        )
     }
 
     /// Roles and clients, as `permit` takes them: those of `[clients]`, and those that a `role`

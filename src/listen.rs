@@ -1,6 +1,7 @@
 //! Sockets: who may connect, how long they may take, from where they come, and how it all ends.
 
 mod accept;
+mod address;
 mod connection;
 mod drain;
 mod forwarded;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use crate::setting::Span;
 
 pub use accept::{Front, bind, serve};
+pub use address::Address;
 pub use connection::RefusedCertificate;
 pub use drain::{Drain, Endless, Outcome};
 pub use forwarded::Proxies;

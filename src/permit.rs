@@ -122,6 +122,7 @@ mod tests {
                 client: name("client", self.caller),
                 role: name("role", self.caller_role),
                 user: None,
+                user_in_log: None,
                 proven_by: Proof::by(Way::ApiKey),
                 key_id: None,
                 scopes: self

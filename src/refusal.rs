@@ -36,6 +36,8 @@ pub enum Refusal {
     TooManyFailures {
         /// Until the next try counts.
         retry_after_seconds: u64,
+        /// `WWW-Authenticate`: clients find out by it where to get a token.
+        challenge: HeaderValue,
     },
     /// The body is not one JSON-RPC message.
     Unreadable {
@@ -227,7 +229,9 @@ impl Refusal {
 
     fn challenge(&self) -> Option<&HeaderValue> {
         match self {
-            Self::Unauthenticated { challenge, .. } => Some(challenge),
+            Self::Unauthenticated { challenge, .. } | Self::TooManyFailures { challenge, .. } => {
+                Some(challenge)
+            }
             Self::InsufficientScope(scope) => Some(&scope.challenge),
             _ => None,
         }
@@ -237,6 +241,7 @@ impl Refusal {
         match self {
             Self::TooManyFailures {
                 retry_after_seconds,
+                ..
             } => Some(*retry_after_seconds),
             Self::OverLimit(over) => Some(over.retry_after_seconds),
             Self::TooManyOpen

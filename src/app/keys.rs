@@ -45,7 +45,7 @@ impl KeyWatch {
             keys,
             usage: usage.map(|file| Notes {
                 file,
-                written: Vec::new(),
+                written: None,
                 is_failing: false,
             }),
             audit,
@@ -85,7 +85,8 @@ struct Watch {
 /// Where it is noted when keys were used.
 struct Notes {
     file: UsageFile,
-    written: Vec<(Arc<str>, Timestamp)>,
+    /// None before the first time, which begins the file.
+    written: Option<Vec<(Arc<str>, Timestamp)>>,
     is_failing: bool,
 }
 
@@ -94,12 +95,18 @@ impl Watch {
         let mut glance = interval(GLANCE);
         let mut note = interval_at(Instant::now() + NOTE, NOTE);
         let mut next = Instant::now() + self.pause();
+        self.note().await;
+        let keys = self.keys.clone();
         loop {
             tokio::select! {
                 () = end.cancelled() => break,
                 () = hurry.notified() => {}
                 () = sleep_until(next) => {}
                 _ = glance.tick() => if self.source.stamp() == self.seen { continue },
+                () = keys.first_used() => {
+                    self.note().await;
+                    continue;
+                }
                 _ = note.tick() => {
                     self.note().await;
                     continue;
@@ -177,13 +184,13 @@ impl Watch {
         let Some(notes) = &mut self.usage else { return };
         let mut used = self.keys.last_used();
         used.sort_unstable();
-        if used == notes.written {
+        if notes.written.as_ref() == Some(&used) {
             return;
         }
         let (file, seen) = (notes.file.clone(), used.clone());
-        let added = spawn_blocking(move || file.add(seen)).await;
+        let added = spawn_blocking(move || file.add(seen, Timestamp::now())).await;
         match added {
-            Ok(Ok(())) => (notes.written, notes.is_failing) = (used, false),
+            Ok(Ok(())) => (notes.written, notes.is_failing) = (Some(used), false),
             Ok(Err(bad)) if !notes.is_failing => {
                 notes.is_failing = true;
                 let problem = bad.to_string();
@@ -199,5 +206,5 @@ impl Watch {
 
 /// How often a file is looked at: one `stat` call.
 const GLANCE: Duration = Duration::from_secs(2);
-/// How often it is noted when keys were used.
+/// How often it is noted when keys were used; the first use after a pause is noted at once.
 const NOTE: Duration = Duration::from_secs(60);

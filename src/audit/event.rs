@@ -47,6 +47,7 @@ pub struct Event {
     pub session_id: Option<Arc<str>>,
     pub client_id: Option<Arc<str>>,
     pub user_id: Option<Arc<str>>,
+    pub issuer: Option<Arc<str>>,
     pub role: Option<Arc<str>>,
     pub auth_method: Option<&'static str>,
     pub key_id: Option<Arc<str>>,
@@ -78,6 +79,7 @@ impl Event {
             session_id: None,
             client_id: None,
             user_id: None,
+            issuer: None,
             role: None,
             auth_method: None,
             key_id: None,
@@ -114,6 +116,7 @@ impl Event {
         line.text("sessionId", self.session_id.as_deref());
         line.text("clientId", self.client_id.as_deref());
         line.text("userId", self.user_id.as_deref());
+        line.text("issuer", self.issuer.as_deref());
         line.text("role", self.role.as_deref());
         line.text("authMethod", self.auth_method);
         line.text("keyId", self.key_id.as_deref());

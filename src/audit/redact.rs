@@ -138,6 +138,15 @@ impl Redactor {
         out.push(b']');
     }
 
+    /// What logs call a person whom a token names: the name itself only if it is an identifier.
+    pub fn person(&self, subject: &str) -> String {
+        let is_opaque = |part: &str| part.is_empty() || is_id(part);
+        match subject.len() <= MAX_WORD && subject.split('|').all(is_opaque) {
+            true => subject.to_owned(),
+            false => self.pseudonym_of(subject),
+        }
+    }
+
     /// The pseudonym of a value that somebody knows, to look for it in a log.
     pub fn pseudonym_of(&self, value: &str) -> String {
         let mut quoted = Vec::new();

@@ -13,8 +13,8 @@ use super::{
     failures::{Blocked, Failures},
     jwt::{BadToken, Tokens},
     mtls::{BadCertificate, Mtls},
-    presented::presented,
-    proof::{Credentials, Way},
+    presented::{presented, ways},
+    proof::{Credentials, Proof, Way},
 };
 use crate::{listen::ClientCertificate, setting::Quota};
 
@@ -50,6 +50,8 @@ pub struct Authenticator {
     mtls: Option<Arc<Mtls>>,
     directory: ArcSwap<Directory>,
     failures: ArcSwap<Failures>,
+    /// Nobody guesses a certificate: these are counted apart, to bound their lines in the log.
+    bad_certificates: ArcSwap<Failures>,
 }
 
 impl Authenticator {
@@ -62,6 +64,7 @@ impl Authenticator {
             mtls: None,
             directory: ArcSwap::from_pointee(directory),
             failures: ArcSwap::from_pointee(Failures::new(failed_logins)),
+            bad_certificates: ArcSwap::from_pointee(Failures::new(failed_logins)),
         }
     }
 
@@ -94,6 +97,8 @@ impl Authenticator {
         self.directory.store(Arc::new(directory));
         if self.failures.load().quota() != failed_logins {
             self.failures.store(Arc::new(Failures::new(failed_logins)));
+            let bad_certificates = Failures::new(failed_logins);
+            self.bad_certificates.store(Arc::new(bad_certificates));
         }
     }
 
@@ -137,7 +142,19 @@ impl Authenticator {
     /// Why that is not proven. The failure is counted for the address.
     pub async fn authenticate(&self, attempt: &Attempt<'_>) -> Result<Caller, AuthFailure> {
         let identified = self.identify(attempt).await;
-        identified.map_err(|failure| self.count(failure, attempt.ip))
+        identified.map_err(|failure| {
+            let tried = self.tried(attempt);
+            self.count(AuthFailure { tried, ..failure }, attempt.ip)
+        })
+    }
+
+    /// The ways in which a request tried to prove something, whatever came of it.
+    fn tried(&self, attempt: &Attempt<'_>) -> Proof {
+        let by_headers = ways(attempt.headers);
+        match (&self.mtls, attempt.certificate) {
+            (Some(_), Some(_)) => by_headers.and(Way::Mtls),
+            _ => by_headers,
+        }
     }
 
     /// A bad credential beside a good one is refused: each one that came has to prove something,
@@ -184,18 +201,23 @@ impl Authenticator {
             key_id: Some(verified.key_id.clone()),
             user: None,
             scopes: None,
-            standing: Standing::Key(verified.key_id),
+            standing: vec![Standing::Key(verified.key_id)],
         })
     }
 
     async fn by_token(&self, text: &str, attempt: &Attempt<'_>) -> Result<Evidence, AuthFailure> {
         let token = self.tokens.load_full().verify(text, attempt.now).await?;
-        let holder = attempt.certificate.map(|certificate| certificate.sha256);
-        if token.certificate.is_some() && token.certificate != holder {
-            return Err(AuthFailure {
-                key_id: token.key_id.clone(),
-                ..BadToken::Binding.into()
-            });
+        let mut standing = vec![Standing::Token(token.standing.clone())];
+        if let Some(bound_to) = token.certificate {
+            let holder = attempt.certificate;
+            let holder = holder.filter(|certificate| certificate.sha256 == bound_to);
+            let Some(holder) = holder else {
+                return Err(AuthFailure {
+                    key_id: token.key_id.clone(),
+                    ..BadToken::Binding.into()
+                });
+            };
+            standing.push(Standing::Holder(holder.clone()));
         }
         Ok(Evidence {
             way: Way::Jwt,
@@ -203,7 +225,7 @@ impl Authenticator {
             key_id: token.key_id.clone(),
             user: Some(token.user.clone()),
             scopes: token.scopes.clone(),
-            standing: Standing::Token(token.standing.clone()),
+            standing,
         })
     }
 
@@ -254,6 +276,10 @@ impl Authenticator {
                         return Err(BadCertificate::UnknownName.into());
                     }
                 }
+                Standing::Holder(certificate) => {
+                    let mtls = self.mtls.as_ref().ok_or(BadCertificate::UnknownName)?;
+                    mtls.trusts(certificate)?;
+                }
             }
         }
         Ok(())
@@ -265,12 +291,16 @@ impl Authenticator {
         if !failure.kind.is_guess() {
             return failure;
         }
-        match self.failures.load().record(peer) {
+        let failures = match failure.kind {
+            FailureKind::InvalidCertificate => &self.bad_certificates,
+            _ => &self.failures,
+        };
+        match failures.load().record(peer) {
             Ok(()) => failure,
             Err(Blocked { retry_after, first }) => AuthFailure {
                 kind: FailureKind::TooManyFailures { retry_after, first },
                 reason: "too_many_failures",
-                key_id: failure.key_id,
+                ..failure
             },
         }
     }
@@ -287,7 +317,7 @@ fn by_certificate(
         key_id: Some(identified.fingerprint),
         user: None,
         scopes: None,
-        standing: Standing::Certificate(certificate.clone()),
+        standing: vec![Standing::Certificate(certificate.clone())],
     })
 }
 

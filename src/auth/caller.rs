@@ -16,6 +16,8 @@ pub struct Caller {
     pub role: Arc<str>,
     /// The person behind the client, where a token names one.
     pub user: Option<User>,
+    /// What logs call that person: never their address.
+    pub user_in_log: Option<Arc<str>>,
     /// What proved it.
     pub proven_by: Proof,
     /// Which key proved it.
@@ -31,7 +33,8 @@ impl Caller {
     pub fn sign(&self, event: Event) -> Event {
         Event {
             client_id: Some(self.client.clone()),
-            user_id: self.user.as_ref().map(|user| user.subject.clone()),
+            user_id: self.user_in_log.clone(),
+            issuer: self.user.as_ref().map(|user| user.issuer.clone()),
             role: Some(self.role.clone()),
             auth_method: Some(self.proven_by.name()),
             key_id: self.key_id.clone(),
@@ -43,7 +46,7 @@ impl Caller {
     pub fn token_ends(&self) -> Option<Timestamp> {
         let ends = self.standing.iter().filter_map(|standing| match standing {
             Standing::Token(token) => Some(token.expires()),
-            Standing::Key(_) | Standing::Certificate(_) => None,
+            Standing::Key(_) | Standing::Certificate(_) | Standing::Holder(_) => None,
         });
         ends.min()
     }

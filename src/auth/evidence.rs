@@ -21,7 +21,7 @@ pub(super) struct Evidence {
     pub(super) key_id: Option<Arc<str>>,
     pub(super) user: Option<User>,
     pub(super) scopes: Option<Scopes>,
-    pub(super) standing: Standing,
+    pub(super) standing: Vec<Standing>,
 }
 
 /// What has to stay true for a credential to be good, without the credential itself.
@@ -33,6 +33,8 @@ pub enum Standing {
     Token(TokenStanding),
     /// The certificate is trusted, and names the caller's client.
     Certificate(Arc<ClientCertificate>),
+    /// The certificate that the caller's token is bound to is trusted, whomever it names.
+    Holder(Arc<ClientCertificate>),
 }
 
 /// Credentials that are each good and name different clients.
@@ -44,12 +46,13 @@ pub(super) fn compose(found: Vec<Evidence>) -> Result<Option<Caller>, Disagree> 
     let mut composed = None::<Caller>;
     let mut standing = Vec::with_capacity(found.len());
     for evidence in found {
-        standing.push(evidence.standing);
+        standing.extend(evidence.standing);
         composed = Some(match composed {
             None => Caller {
                 client: evidence.client,
                 role: Arc::default(),
                 user: evidence.user,
+                user_in_log: None,
                 proven_by: Proof::by(evidence.way),
                 key_id: evidence.key_id,
                 scopes: evidence.scopes,
@@ -89,7 +92,7 @@ mod tests {
             key_id: Some(way.name().into()),
             user: None,
             scopes: None,
-            standing: Standing::Key(way.name().into()),
+            standing: vec![Standing::Key(way.name().into())],
         }
     }
 

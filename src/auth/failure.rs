@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    api_key::BadKey, jwt::BadToken, mtls::BadCertificate, presented::Unusable, proof::Way,
+    api_key::BadKey,
+    jwt::BadToken,
+    mtls::BadCertificate,
+    presented::Unusable,
+    proof::{Proof, Way},
 };
 
 /// Why nobody is calling.
@@ -16,6 +20,8 @@ pub struct AuthFailure {
     pub reason: &'static str,
     /// The public part of the key, where the key was of the right form.
     pub key_id: Option<Arc<str>>,
+    /// The ways that were tried.
+    pub tried: Proof,
 }
 
 impl AuthFailure {
@@ -24,6 +30,7 @@ impl AuthFailure {
             kind,
             reason,
             key_id: None,
+            tried: Proof::default(),
         }
     }
 }

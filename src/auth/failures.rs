@@ -12,7 +12,7 @@ use governor::{
     clock::{Clock as _, DefaultClock, QuantaInstant},
 };
 
-use crate::setting::Quota;
+use crate::{listen::Address, setting::Quota};
 
 /// Counts failed logins. Success is never counted and never refused: checking a key costs one
 /// SHA-256, so an address that fails cannot lock out a good key behind the same address.
@@ -92,22 +92,6 @@ impl Failures {
             *swept = Some(now);
         }
         due
-    }
-}
-
-/// Whom failures are counted for. One customer of a provider usually has a whole IPv6 /64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Address {
-    V4(u32),
-    V6(u64),
-}
-
-impl From<IpAddr> for Address {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
-        }
     }
 }
 

@@ -14,11 +14,11 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{
-    AuthFailure, Authenticator, Caller, FailureKind, Way, authenticator::Attempt,
+    AuthFailure, Authenticator, Caller, FailureKind, Proof, Way, authenticator::Attempt,
     discovery::Discovery, lease::Lease,
 };
 use crate::{
-    audit::{Audit, Event, Kind},
+    audit::{Audit, Event, Kind, Redactor},
     listen::Peer,
     refusal::{InsufficientScope, Refusal, Unproven},
 };
@@ -33,6 +33,8 @@ pub struct Gate {
     /// `http` or `https`, as the listener speaks it.
     pub scheme: &'static str,
     pub audit: Audit,
+    /// Makes the names of persons fit for logs.
+    pub redactor: Redactor,
 }
 
 /// Sets the [`Caller`], once and for good, and the [`Lease`] by which streams ask after it.
@@ -56,7 +58,7 @@ pub async fn authenticate(
         now: Timestamp::now(),
     };
     let caller = match gate.authenticator.authenticate(&attempt).await {
-        Ok(caller) => Arc::new(caller),
+        Ok(caller) => Arc::new(gate.call_in_log(caller)),
         Err(failure) => {
             gate.record(&failure, &peer).await;
             return Err(gate.refuse(&failure, request.headers()));
@@ -81,6 +83,16 @@ impl Gate {
         }
     }
 
+    /// A subject may be somebody's mail address.
+    fn call_in_log(&self, caller: Caller) -> Caller {
+        let user = caller.user.as_ref();
+        let user_in_log = user.map(|user| self.redactor.person(&user.subject).into());
+        Caller {
+            user_in_log,
+            ..caller
+        }
+    }
+
     async fn record(&self, failure: &AuthFailure, peer: &Peer) {
         let event = match failure.kind {
             FailureKind::TooManyFailures { first: false, .. } => return,
@@ -94,6 +106,10 @@ impl Gate {
                 reason: Some(failure.reason.into()),
                 ..Event::new(Kind::AuthFailed)
             },
+        };
+        let event = Event {
+            auth_method: (failure.tried != Proof::default()).then(|| failure.tried.name()),
+            ..event
         };
         self.audit.record(peer.sign(event)).await;
     }
@@ -122,6 +138,7 @@ impl Gate {
             FailureKind::TooManyFailures { retry_after, .. } => {
                 return Refusal::TooManyFailures {
                     retry_after_seconds: retry_after.as_secs() + 1,
+                    challenge: self.discovery().challenge(headers, None),
                 };
             }
         };

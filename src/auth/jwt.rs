@@ -249,7 +249,7 @@ impl Trusted {
                 issuer: config.issuer.clone(),
                 subject: claims.subject,
             },
-            key_id: key.id.clone(),
+            key_id: Some(key.name()),
             certificate: claims.certificate,
             standing: TokenStanding {
                 issuer: config.issuer.clone(),
@@ -268,15 +268,17 @@ impl Trusted {
     }
 
     fn scopes(&self, claims: &Claims<'_>) -> Result<Option<Scopes>, BadToken> {
-        let words = claims.scopes.as_deref();
-        let has = |wanted: &str| words.is_some_and(|words| words.contains(&wanted));
+        let words = claims.scopes.iter().flatten();
+        let has = |wanted: &str| words.clone().any(|word| *word == wanted);
         if !self.config.required_scopes.iter().all(|scope| has(scope)) {
             return Err(BadToken::ScopeMissing);
         }
-        let ours = || Scopes::of(words.unwrap_or_default().iter().copied());
-        Ok(match (self.config.scopes, words) {
-            (ScopesCount::Never, _) | (ScopesCount::WhenPresent, None) => None,
-            (ScopesCount::Always, _) | (ScopesCount::WhenPresent, Some(_)) => Some(ours()),
+        Ok(match (self.config.scopes, &*claims.scopes) {
+            (ScopesCount::Never, _) | (ScopesCount::WhenPresent, []) => None,
+            (ScopesCount::Always, []) => Some(Scopes::of([])),
+            (ScopesCount::Always | ScopesCount::WhenPresent, claims) => {
+                Some(Scopes::of_claims(claims))
+            }
         })
     }
 }

@@ -6,6 +6,10 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
 use super::{Caller, Gate, Lapse};
+use crate::{
+    audit::{Event, Kind},
+    listen::Peer,
+};
 
 /// A caller, and who can say whether it still is one.
 #[derive(Clone)]
@@ -33,6 +37,16 @@ impl Lease {
     /// The challenge of a token whose scopes do not reach.
     pub fn scope_challenge(&self, headers: &HeaderMap, scope: &str) -> HeaderValue {
         self.gate.discovery().scope_challenge(headers, scope)
+    }
+
+    /// Records that the caller, who is known, tried what is another's.
+    pub async fn record_failed(&self, peer: &Peer, reason: &'static str) {
+        let event = Event {
+            reason: Some(reason.into()),
+            ..Event::new(Kind::AuthFailed)
+        };
+        let event = self.caller.sign(peer.sign(event));
+        self.gate.audit.record(event).await;
     }
 
     fn next_look(&self, now: Timestamp) -> Duration {

@@ -4,7 +4,7 @@ mod names;
 mod refused;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -35,8 +35,49 @@ pub enum Identity {
     Cn,
 }
 
-/// Which client each name belongs to: `[clients.NAME] certificate`.
-pub type CertificateNames = HashMap<Box<str>, Arc<str>>;
+/// Which client each name in a certificate belongs to, and the names of all clients.
+#[derive(Clone, Debug, Default)]
+pub struct CertificateNames {
+    owners: HashMap<Box<str>, Arc<str>>,
+    clients: HashSet<Arc<str>>,
+}
+
+impl CertificateNames {
+    /// The names under `[clients]`, each with its `certificate`, where it has one.
+    ///
+    /// # Errors
+    /// The second client with the same certificate.
+    pub fn of<'a>(
+        clients: impl IntoIterator<Item = (&'a Arc<str>, Option<&'a str>)>,
+    ) -> Result<Self, Arc<str>> {
+        let mut names = Self::default();
+        for (client, certificate) in clients {
+            names.clients.insert(client.clone());
+            let Some(certificate) = certificate else {
+                continue;
+            };
+            if names
+                .owners
+                .insert(certificate.into(), client.clone())
+                .is_some()
+            {
+                return Err(client.clone());
+            }
+        }
+        Ok(names)
+    }
+
+    fn owner(&self, name: &str) -> Option<&Arc<str>> {
+        self.owners.get(name)
+    }
+
+    /// Whether the name stands for a client other than this one.
+    fn is_anothers(&self, name: &str, client: &str) -> bool {
+        let owner = self.owner(name);
+        owner.is_some_and(|owner| **owner != *client)
+            || (self.clients.contains(name) && name != client)
+    }
+}
 
 /// Tells clients by their certificates.
 pub struct Mtls {
@@ -120,7 +161,7 @@ impl Mtls {
         let names = self.vetted(certificate)?;
         let name = names.one(self.identity)?;
         let clients = self.clients.load();
-        let client = clients.get(name).ok_or(BadCertificate::UnknownName)?;
+        let client = clients.owner(name).ok_or(BadCertificate::UnknownName)?;
         if names.contradict(client, &clients) {
             return Err(BadCertificate::NamesDisagree);
         }
@@ -133,6 +174,14 @@ impl Mtls {
     /// Whether the certificate would be accepted now, for streams that outlive their request.
     pub fn still_good(&self, certificate: &ClientCertificate) -> bool {
         self.identify(certificate).is_ok()
+    }
+
+    /// Whether the certificate is trusted at this moment, whomever it names.
+    ///
+    /// # Errors
+    /// Why it is not.
+    pub fn trusts(&self, certificate: &ClientCertificate) -> Result<(), BadCertificate> {
+        self.vetted(certificate).map(drop)
     }
 
     fn vetted(&self, certificate: &ClientCertificate) -> Result<Arc<Names>, BadCertificate> {
@@ -214,7 +263,7 @@ mod tests {
             let config = Config {
                 identity: Identity::UriSan,
             };
-            let clients = CertificateNames::from([(URI.into(), "agent".into())]);
+            let clients = CertificateNames::of([(&"agent".into(), Some(URI))]).unwrap();
             let mtls = Mtls::new(tls.trust().unwrap().clone(), config, clients);
             Self {
                 folder,
@@ -288,7 +337,7 @@ mod tests {
         let it = Fixture::new();
         let certificate = it.certificate(7);
         assert!(it.mtls.still_good(&certificate));
-        it.mtls.reload(CertificateNames::new());
+        it.mtls.reload(CertificateNames::default());
         assert_eq!(
             it.mtls.identify(&certificate),
             Err(BadCertificate::UnknownName)

@@ -4,6 +4,8 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
+use super::proof::{Proof, Way};
+
 /// What a request presents: a key, a token, both or nothing.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Presented<'a> {
@@ -64,6 +66,17 @@ pub fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Unusable> {
     }
     let token = Some(readable(bearer).ok_or(Unusable::Token)?);
     Ok(Presented { key, token })
+}
+
+/// The ways that the headers try, also where what they present is unusable.
+pub(super) fn ways(headers: &HeaderMap) -> Proof {
+    let keys = headers.get_all(&API_KEY).iter().map(|_| Way::ApiKey);
+    let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(bearer);
+    let bearers = bearers.map(|bearer| match bearer.starts_with(b"zmcp_") {
+        true => Way::ApiKey,
+        false => Way::Jwt,
+    });
+    keys.chain(bearers).fold(Proof::default(), Proof::and)
 }
 
 fn only<'a>(
@@ -158,6 +171,19 @@ mod tests {
         ] {
             assert_eq!(from(&pairs), Err(Unusable::Conflict));
         }
+    }
+
+    #[test]
+    fn what_was_tried_is_known_of_headers_that_are_unusable_too() {
+        let tried = |pairs: &[(&'static str, &[u8])]| ways(&headers(pairs)).name();
+        assert_eq!(tried(&[("authorization", b"Basic eDp5")]), "none");
+        assert_eq!(tried(&[("authorization", b"Bearer zmcp_\xff")]), "api_key");
+        let both: [(&str, &[u8]); 3] = [
+            ("x-api-key", b"zmcp_a"),
+            ("authorization", b"Bearer a.b.c"),
+            ("authorization", b"Bearer a.b.c"),
+        ];
+        assert_eq!(tried(&both), "api_key+jwt");
     }
 
     #[test]

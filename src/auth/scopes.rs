@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
-/// Those scopes of a token that mean something here.
+/// Those scopes of a token that mean something here, claim by claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scopes(Arc<[Claim]>);
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes {
+struct Claim {
     read: bool,
     write: bool,
-    tools: Arc<[Box<str>]>,
+    tools: Vec<Box<str>>,
 }
 
 /// The scopes that the metadata names.
@@ -20,41 +23,56 @@ const READ: &str = "crm:read";
 const WRITE: &str = "crm:write";
 
 impl Scopes {
-    /// Reads the words of a token's scope claims. Words of others' are passed over.
+    /// Reads the words of a token's one scope claim. Words of others' are passed over.
     pub fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
-        let (mut scopes, mut tools) = (Self::default(), Vec::new());
-        for word in words {
-            match word {
-                READ => scopes.read = true,
-                WRITE => scopes.write = true,
-                _ => {
-                    let name = word.strip_prefix("tool:").unwrap_or(word);
-                    if is_tool_name(name) && tools.len() < MAX_TOOLS {
-                        tools.push(name.into());
-                    }
-                }
-            }
-        }
-        Self {
-            tools: tools.into(),
-            ..scopes
-        }
+        Self([Claim::of(words)].into())
     }
 
-    /// Whether they cover a tool that changes the CRM, or one that does not.
+    /// Reads the words of each scope claim that a token has. Without any claim nothing is narrowed.
+    pub fn of_claims(claims: &[Vec<&str>]) -> Self {
+        let claims = claims.iter().map(|words| Claim::of(words.iter().copied()));
+        Self(claims.collect())
+    }
+
+    /// Whether each claim covers a tool that changes the CRM, or one that does not.
     pub fn cover(&self, tool: &str, writes: bool) -> bool {
-        let class = if writes { self.write } else { self.read };
-        class || self.tools.iter().any(|name| **name == *tool)
+        self.0.iter().all(|claim| claim.covers(tool, writes))
     }
 
     /// What a token needs for that tool, what it has already included, so that asking for more
     /// loses nothing.
     pub fn needed(&self, writes: bool) -> &'static str {
-        match (self.read || !writes, self.write || writes) {
+        let read = self.0.iter().any(|claim| claim.read);
+        let write = self.0.iter().any(|claim| claim.write);
+        match (read || !writes, write || writes) {
             (true, true) => "crm:read crm:write",
             (false, true) => WRITE,
             (_, false) => READ,
         }
+    }
+}
+
+impl Claim {
+    fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut claim = Self::default();
+        for word in words {
+            match word {
+                READ => claim.read = true,
+                WRITE => claim.write = true,
+                _ => {
+                    let name = word.strip_prefix("tool:").unwrap_or(word);
+                    if is_tool_name(name) && claim.tools.len() < MAX_TOOLS {
+                        claim.tools.push(name.into());
+                    }
+                }
+            }
+        }
+        claim
+    }
+
+    fn covers(&self, tool: &str, writes: bool) -> bool {
+        let class = if writes { self.write } else { self.read };
+        class || self.tools.iter().any(|name| **name == *tool)
     }
 }
 
@@ -82,6 +100,19 @@ mod tests {
     }
 
     #[test]
+    fn no_claim_widens_another() {
+        let both = Scopes::of_claims(&[
+            vec!["crm:read", "crm:write"],
+            vec!["search_contacts", "tool:create_note"],
+        ]);
+        assert!(both.cover("search_contacts", false) && both.cover("create_note", true));
+        assert!(!both.cover("get_deal_summary", false));
+        let apart = Scopes::of_claims(&[vec!["crm:read"], vec!["create_note"]]);
+        assert!(!apart.cover("search_contacts", false) && !apart.cover("create_note", true));
+        assert!(!Scopes::of_claims(&[vec!["crm:read"], vec![]]).cover("search_contacts", false));
+    }
+
+    #[test]
     fn nothing_of_ours_covers_nothing() {
         let none = Scopes::of(["openid", "profile", "crm:*", "*", "tool:*", "CRM:READ"]);
         assert!(!none.cover("search_contacts", false) && !none.cover("create_note", true));
@@ -91,7 +122,7 @@ mod tests {
     fn a_challenge_asks_for_what_is_needed_and_keeps_what_is_there() {
         assert_eq!(Scopes::of(["crm:read"]).needed(true), "crm:read crm:write");
         assert_eq!(Scopes::of(["openid"]).needed(true), "crm:write");
-        assert_eq!(Scopes::default().needed(false), "crm:read");
+        assert_eq!(Scopes::of([]).needed(false), "crm:read");
         assert_eq!(
             Scopes::of(["crm:write"]).needed(false),
             "crm:read crm:write"

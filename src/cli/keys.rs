@@ -43,7 +43,7 @@ enum Action {
     },
     /// Make a second key for a client that has one, so that it can change over without a break
     Rotate(NewKey),
-    /// End a key; refused while it is in use
+    /// End a key; refused while it is in use, or may be
     Retire(Retire),
 }
 
@@ -89,7 +89,7 @@ struct Retire {
     /// Mark it as revoked, because it was lost or leaked: ends it even while it is in use
     #[arg(long)]
     revoked: bool,
-    /// End it even though it was used within the last 24 hours
+    /// End it even though it was used within the last 24 hours, or nobody knows whether it was
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -107,6 +107,23 @@ pub(super) enum BadArgument {
     Expires,
     #[error("--key takes the id of a key, 10 characters, as `zoho-mcp keys list` shows it")]
     KeyId,
+}
+
+/// A key that somebody may need.
+#[derive(Debug, thiserror::Error)]
+enum InUse {
+    #[error(
+        "key {id} of {client} was used at {used:.0}, within the last 24 hours; change the agent over first, or end it all the same with --force"
+    )]
+    Lately {
+        id: Arc<str>,
+        client: Arc<str>,
+        used: Timestamp,
+    },
+    #[error(
+        "it is not known whether key {id} of {client} was used within the last 24 hours; name what tells it with --usage FILE (a usage file that has been written for that long, or an audit log that covers it), or end the key all the same with --force"
+    )]
+    Unknown { id: Arc<str>, client: Arc<str> },
 }
 
 /// Where and when a command is run.
@@ -206,18 +223,13 @@ impl Scene<'_> {
         ensure!(args.id.len() <= 10, BadArgument::KeyId);
         let (id, store) = (&*args.id, &args.place.store);
         let usage = args.seen.read(store)?;
-        let in_use = usage.as_ref().and_then(|usage| usage.of(id));
-        let in_use = in_use.filter(|used| self.now.duration_since(*used) < RECENT);
         let document = store.update(self.environment, &|document| {
             let mut document = document.with_context(|| store.none_yet())?;
             let Some(key) = document.key_mut(id) else {
                 bail!("no key {id} is in {store}; `zoho-mcp keys list --store {store}` shows all");
             };
-            if let (Some(used), false, Status::Active) = (in_use, args.force || args.revoked, key.status) {
-                bail!(
-                    "key {id} of {} was used at {used:.0}, within the last 24 hours; change the agent over first, or end it all the same with --force",
-                    key.client
-                );
+            if !args.force && !args.revoked && key.is_usable(self.now) {
+                self.is_idle(key, usage.as_ref())?;
             }
             // What is known to have leaked does not become harmless again.
             key.status = match (key.status, args.revoked) {
@@ -236,16 +248,27 @@ impl Scene<'_> {
             writeln!(out, "{done}")?;
         }
         writeln!(notes, "Key {id} of {client} is {status}.")?;
-        if usage.is_none() && !args.revoked {
-            writeln!(
-                notes,
-                "When it was last used is not known; --usage FILE tells it."
-            )?;
-        }
         if left == 0 {
             writeln!(notes, "{client} has no live key left.")?;
         }
         Ok(())
+    }
+
+    /// Refuses a key that was used lately, and one of which that is not known.
+    fn is_idle(&self, key: &KeyRecord, usage: Option<&Usage>) -> Result<(), InUse> {
+        let (id, client) = (key.id.clone(), key.client.clone());
+        let used = usage.and_then(|usage| usage.of(&id));
+        if let Some(used) = used.filter(|used| self.now.duration_since(*used) < RECENT) {
+            return Err(InUse::Lately { id, client, used });
+        }
+        let recent = self.now.checked_sub(RECENT).unwrap_or(Timestamp::MIN);
+        // A log that is read while the daemon runs ends a moment ago at best.
+        let end = self.now.checked_sub(FRESH).unwrap_or(Timestamp::MIN);
+        let start = recent.max(key.created);
+        match usage.is_some_and(|usage| usage.covers(start, end)) {
+            true => Ok(()),
+            false => Err(InUse::Unknown { id, client }),
+        }
     }
 }
 
@@ -256,11 +279,15 @@ impl Seen {
             ([], Store::File(path)) => Ok(Usage::read(UsageFile::beside(path).path()).ok()),
             ([], Store::Aws(_)) => Ok(None),
             (named, _) => {
-                let mut known = Usage::default();
+                let mut known = None::<Usage>;
                 for path in named {
-                    known.merge(Usage::read(path)?);
+                    let usage = Usage::read(path)?;
+                    known = Some(match known {
+                        Some(known) => known.with(usage),
+                        None => usage,
+                    });
                 }
-                Ok(Some(known))
+                Ok(known)
             }
         }
     }
@@ -317,6 +344,8 @@ fn generate(args: &NewKey, now: Timestamp) -> anyhow::Result<(SecretString, KeyR
 const MAX_LIVE: usize = 2;
 /// A key that was used this lately is still needed.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
+/// An audit log that ends longer ago than this says nothing of the time since.
+const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
 #[cfg(test)]
 mod tests;

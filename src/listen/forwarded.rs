@@ -1,7 +1,10 @@
 //! What a load balancer says about the client behind it. Believed from trusted proxies only, and
 //! removed from every request once it is read, so that nobody further in can believe it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
@@ -37,14 +40,13 @@ impl Proxies {
             return peer;
         }
         let mut outermost = peer;
-        let values: Vec<&str> = headers
-            .get_all(FORWARDED_FOR)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .collect();
-        let hops = values.iter().rev().flat_map(|value| value.rsplit(','));
+        // Bytes, since what a client has written further left may be no text.
+        let values = headers.get_all(FORWARDED_FOR);
+        let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
+        let hops = values.iter().rev();
+        let hops = hops.flat_map(|value| value.rsplit(|byte| *byte == b','));
         for hop in hops.take(MAX_HOPS) {
-            let Ok(ip) = hop.trim().parse::<IpAddr>() else {
+            let Some(ip) = address(hop) else {
                 break;
             };
             outermost = ip.to_canonical();
@@ -93,6 +95,14 @@ pub(super) fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// An address as proxies write it: some add the port, and brackets to IPv6.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop).ok()?.trim();
+    let bare = hop.strip_prefix('[').and_then(|hop| hop.strip_suffix(']'));
+    let ip = bare.unwrap_or(hop).parse().ok();
+    ip.or_else(|| Some(hop.parse::<SocketAddr>().ok()?.ip()))
+}
+
 /// URL-encoded PEM, the leaf first. A plus sign stands for itself.
 fn chain(value: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let pem: Vec<u8> = percent_decode(value).collect();
@@ -125,8 +135,7 @@ mod tests {
     }
 
     fn ip(peer: &str, forwarded: &str) -> String {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", HeaderValue::from_str(forwarded).unwrap());
+        let headers = with("x-forwarded-for", forwarded.as_bytes());
         proxies()
             .client_ip(peer.parse().unwrap(), &headers)
             .to_string()
@@ -152,6 +161,16 @@ mod tests {
         assert_eq!(ip(PROXY, "6.6.6.6, 198.51.100.7, 10.2.2.2"), "198.51.100.7");
         assert_eq!(ip(PROXY, "nonsense"), "10.1.1.1");
         assert_eq!(ip(PROXY, ""), "10.1.1.1");
+        for hop in [
+            "198.51.100.7:4711",
+            "\u{e9}, 198.51.100.7",
+            "x y,198.51.100.7:1",
+        ] {
+            assert_eq!(ip(PROXY, hop), "198.51.100.7", "{hop}");
+        }
+        for hop in ["2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443"] {
+            assert_eq!(ip(PROXY, hop), "2001:db8::1", "{hop}");
+        }
         let headers = with("x-amzn-mtls-clientcert", PEM);
         assert!(certificate(STRANGER, &headers).is_none());
         assert!(!certificate(PROXY, &headers).unwrap().leaf.is_empty());

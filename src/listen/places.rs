@@ -8,13 +8,13 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Config;
+use super::{Address, Config};
 
 #[derive(Clone)]
 pub(super) struct Places {
     total: Arc<Semaphore>,
     each: usize,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    by_address: Arc<Mutex<HashMap<Address, usize>>>,
 }
 
 /// One of all the places.
@@ -24,8 +24,8 @@ pub(super) struct Place {
 
 /// One of an address's places.
 pub(super) struct AddressPlace {
-    ip: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    address: Address,
+    by_address: Arc<Mutex<HashMap<Address, usize>>>,
 }
 
 impl Places {
@@ -45,17 +45,18 @@ impl Places {
     }
 
     pub(super) fn take_for(&self, ip: IpAddr) -> Option<AddressPlace> {
+        let address = Address::from(ip);
         let mut counts = self
             .by_address
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(ip).or_default();
+        let count = counts.entry(address).or_default();
         if *count >= self.each {
             return None;
         }
         *count += 1;
         Some(AddressPlace {
-            ip,
+            address,
             by_address: self.by_address.clone(),
         })
     }
@@ -67,11 +68,31 @@ impl Drop for AddressPlace {
             .by_address
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.ip) {
+        if let Some(count) = counts.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                counts.remove(&self.ip);
+                counts.remove(&self.address);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv6_network_has_the_places_of_one_address() {
+        let places = Places {
+            total: Arc::new(Semaphore::new(10)),
+            each: 2,
+            by_address: Arc::default(),
+        };
+        let take = |ip: &str| places.take_for(ip.parse().unwrap());
+        let (first, second) = (take("2001:db8::1"), take("2001:db8::2"));
+        assert!(first.is_some() && second.is_some() && take("2001:db8::3").is_none());
+        assert!(take("2001:db8:0:1::1").is_some());
+        drop(first);
+        assert!(take("2001:db8::3").is_some());
     }
 }

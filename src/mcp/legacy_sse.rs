@@ -96,13 +96,20 @@ pub async fn in_band(
     let caller = request
         .extensions()
         .get::<Arc<Caller>>()
-        .ok_or(Refusal::Internal)?;
+        .ok_or(Refusal::Internal)?
+        .clone();
     let Ok(Query(query)) = query else {
         return Err(Refusal::NoSession);
     };
-    let session = sessions
-        .find(&query.session_id, caller)
-        .ok_or(Refusal::NoSession)?;
+    let Some(session) = sessions.find(&query.session_id, &caller) else {
+        if sessions.is_anothers(&query.session_id, &caller) {
+            let lease = request.extensions().get::<Lease>().cloned();
+            let peer = request.extensions().get::<Peer>().cloned();
+            let (lease, peer) = lease.zip(peer).ok_or(Refusal::Internal)?;
+            lease.record_failed(&peer, "foreign_session").await;
+        }
+        return Err(Refusal::NoSession);
+    };
     if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
         peer.session = Some(session.label());
     }

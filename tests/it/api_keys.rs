@@ -99,6 +99,7 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
         if answer.status == 429 {
             refused += 1;
             assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+            assert!(answer.header("www-authenticate").starts_with("Bearer"));
         }
     }
     assert!((10..=15).contains(&refused), "{refused}");
@@ -135,7 +136,8 @@ async fn a_rotated_key_works_at_once_and_a_retired_one_no_longer() {
         );
     }
     let first = &house.keys[SUPPORT];
-    let retired = command(&["keys", "retire", "--key", &first[10..20], "--store", store]);
+    let id = &first[10..20];
+    let retired = command(&["keys", "retire", "--force", "--key", id, "--store", store]);
     assert!(retired.status.success());
     // Without a signal: the file is looked at every other second.
     house

@@ -107,6 +107,14 @@ async fn a_session_is_its_openers_and_as_strongly_proven() {
             .await;
         assert_eq!(posted.status, status);
     }
+    let foreign = |event: &serde_json::Value| event["reason"] == "foreign_session";
+    house
+        .recorded("the last of them", |line| {
+            foreign(line) && line["clientId"] == REPORTING
+        })
+        .await;
+    let told = house.events("auth_failed");
+    assert_eq!(told.iter().filter(|event| foreign(event)).count(), 4);
 }
 
 #[tokio::test]
@@ -119,7 +127,7 @@ async fn a_stream_ends_when_its_key_is_retired() {
     let store = store.to_str().unwrap();
     let id = &house.keys[SUPPORT][10..20];
     assert!(
-        command(&["keys", "retire", "--key", id, "--store", store])
+        command(&["keys", "retire", "--force", "--key", id, "--store", store])
             .status
             .success()
     );

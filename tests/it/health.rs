@@ -140,6 +140,7 @@ async fn without_a_usable_key_an_instance_is_not_ready() {
         let retired = command(&[
             "keys",
             "retire",
+            "--force",
             "--key",
             &key[10..20],
             "--store",

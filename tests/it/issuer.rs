@@ -28,6 +28,7 @@ struct Served {
     keys: Mutex<Value>,
     fetches: AtomicUsize,
     down: AtomicBool,
+    hung: AtomicBool,
 }
 
 impl Issuer {
@@ -38,6 +39,7 @@ impl Issuer {
             keys: Mutex::new(key_set(keys)),
             fetches: AtomicUsize::new(0),
             down: AtomicBool::new(false),
+            hung: AtomicBool::new(false),
         });
         let app = Router::new()
             .route("/jwks", get(jwks))
@@ -65,6 +67,11 @@ impl Issuer {
     /// From now on it answers 503, or answers again.
     pub(crate) fn down(&self, down: bool) {
         self.served.down.store(down, Ordering::Relaxed);
+    }
+
+    /// From now on it takes requests for its keys and never answers.
+    pub(crate) fn hang(&self) {
+        self.served.hung.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn fetches(&self) -> usize {
@@ -96,6 +103,9 @@ impl Issuer {
 
 async fn jwks(State(served): State<Arc<Served>>) -> Result<Json<Value>, StatusCode> {
     served.fetches.fetch_add(1, Ordering::Relaxed);
+    if served.hung.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
     match served.down.load(Ordering::Relaxed) {
         true => Err(StatusCode::SERVICE_UNAVAILABLE),
         false => Ok(Json(served.keys.lock().unwrap().clone())),

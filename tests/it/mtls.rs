@@ -1,5 +1,6 @@
 //! Clients that prove themselves by certificate, and all those that must not.
 
+use jsonwebtoken::Algorithm;
 use rcgen::{BasicConstraints, DnType, ExtendedKeyUsagePurpose, KeyUsagePurpose, date_time_ymd};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -7,6 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
     house::{REPORTING, SUPPORT, Setup, eventually},
+    issuer::{Issuer, Key},
     pki::{Ca, Identity, TlsHouse, by_uri},
 };
 
@@ -157,6 +159,14 @@ fn misnamed(good: &Ca) -> Vec<Bad> {
     let other_name = |leaf: &mut rcgen::CertificateParams| {
         leaf.distinguished_name.push(DnType::CommonName, REPORTING);
     };
+    let other_string = |leaf: &mut rcgen::CertificateParams| {
+        leaf.distinguished_name.push(DnType::CommonName, OTHER);
+    };
+    // A client that has no certificate at all.
+    let keyed_name = |leaf: &mut rcgen::CertificateParams| {
+        leaf.distinguished_name
+            .push(DnType::CommonName, "readonly-dashboard");
+    };
     // A common name is no URI, whatever it says.
     let uri_as_name = |leaf: &mut rcgen::CertificateParams| {
         leaf.subject_alt_names.clear();
@@ -174,6 +184,8 @@ fn misnamed(good: &Ca) -> Vec<Bad> {
             leaf(good, |leaf| leaf.subject_alt_names.push(by_uri(OTHER))),
         ),
         ("certificate_names_disagree", leaf(good, other_name)),
+        ("certificate_names_disagree", leaf(good, other_string)),
+        ("certificate_names_disagree", leaf(good, keyed_name)),
         (
             "unknown_certificate_name",
             Some(good.client("spiffe://example.com/nobody")),
@@ -418,4 +430,44 @@ async fn a_flood_of_bad_certificates_does_not_flood_the_log() {
     assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
     assert_eq!(tls.house.events("auth_failed").len(), 5);
     assert_eq!(tls.house.events("rate_limit_exceeded").len(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_revoked() {
+    let (clients, key) = (Ca::root("clients"), Key::new("own", Algorithm::ES256));
+    let issuer = Issuer::start(&[&key]).await;
+    let house = crate::house::House::with(|setup| {
+        setup.file("clients.pem", &clients.pem());
+        setup.file("clients.crl", &clients.crl(&[], 2090));
+        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
+        setup.set("server.tls.client_ca", "clients.pem");
+        setup.set("server.tls.client_crl", "clients.crl");
+        setup.set("server.tls.forwarded_client_cert", "true");
+        setup.config(&issuer.config("client = \"customer-service-agent\""));
+    })
+    .await;
+    let (holder, other) = (
+        clients.client("spiffe://example.com/nobody"),
+        clients.client("spiffe://example.com/nobody-else"),
+    );
+    let bound = |identity: &Identity| {
+        let token = issuer.token(
+            &key,
+            json!({ "cnf": { "x5t#S256": identity.thumbprint() } }),
+        );
+        house
+            .stranger(None)
+            .with("x-forwarded-for", "203.0.113.9")
+            .with("x-amzn-mtls-clientcert", &identity.header())
+            .with("authorization", &format!("Bearer {token}"))
+    };
+    let (agent, bystander) = (bound(&holder), bound(&other));
+    let (mut stream, mut goes_on) = (agent.stream().await, bystander.stream().await);
+    stream.initialize().await;
+    house.replace("clients.crl", &clients.crl(&[holder.serial()], 2090));
+    assert_eq!(stream.next().await, None);
+    let closed = house.event("session_close").await;
+    assert_eq!(closed["reason"], "certificate_revoked");
+    assert_eq!(agent.ask("tools/list", json!({})).await.status, 401);
+    goes_on.initialize().await;
 }

@@ -194,6 +194,14 @@ impl Identity {
         format!("{}{}", self.chain, self.key)
     }
 
+    /// Its SHA-256, as a token that is bound to it has it.
+    pub(crate) fn thumbprint(&self) -> String {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        use sha2::{Digest as _, Sha256};
+        let leaf = CertificateDer::from_pem_slice(self.chain.as_bytes()).unwrap();
+        URL_SAFE_NO_PAD.encode(Sha256::digest(&leaf))
+    }
+
     /// As a load balancer writes it into a header.
     pub(crate) fn header(&self) -> String {
         percent_encoding::utf8_percent_encode(&self.chain, percent_encoding::CONTROLS)

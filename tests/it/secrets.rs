@@ -71,7 +71,7 @@ async fn a_rotation_and_an_outage_of_secrets_manager_lose_no_call() {
     .await;
     house.keys_were("applied", 2).await;
     calls.ends_well().await;
-    let ended = moto.keys("keys", &["retire", "--key", &old[10..20]]);
+    let ended = moto.keys("keys", &["retire", "--force", "--key", &old[10..20]]);
     assert!(ended.status.success());
     house.keys_were("applied", 3).await;
     assert_eq!(

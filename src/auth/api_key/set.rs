@@ -10,6 +10,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
 use super::{
     BadKey, Verified,
@@ -44,13 +45,19 @@ impl KeySet {
 
     /// Whose key it is. The work is the same whatever is wrong with it.
     pub fn verify(&self, key: &ApiKey<'_>, now: Timestamp) -> Result<Verified, BadKey> {
+        self.verify_and_note(key, now).map(|(verified, _)| verified)
+    }
+
+    /// Also whether the key had not been used for long.
+    fn verify_and_note(
+        &self,
+        key: &ApiKey<'_>,
+        now: Timestamp,
+    ) -> Result<(Verified, bool), BadKey> {
         let presented = key.hash();
         let found = self.keys.get(key.id());
         let verified = judge(found.map(|key| &key.record), presented, now)?;
-        if let Some(key) = found {
-            key.note_use(now);
-        }
-        Ok(verified)
+        Ok((verified, found.is_some_and(|key| key.note_use(now))))
     }
 
     /// How many keys could be used at that moment.
@@ -78,12 +85,15 @@ impl KeySet {
 }
 
 impl Key {
-    /// Written once a minute at most: calls at the same time do not fight for the memory.
-    fn note_use(&self, now: Timestamp) {
+    /// Written once a minute at most: calls at the same time do not fight for the memory. True for
+    /// the first use, and for one after a long pause.
+    fn note_use(&self, now: Timestamp) -> bool {
         let minute = now.as_second() / 60;
-        if self.used.load(Ordering::Relaxed) < minute {
+        let before = self.used.load(Ordering::Relaxed);
+        if before < minute {
             self.used.store(minute, Ordering::Relaxed);
         }
+        minute - before >= PAUSE_MINUTES
     }
 
     fn last_used(&self) -> Option<Timestamp> {
@@ -136,6 +146,7 @@ impl From<Published> for KeySet {
 #[derive(Debug, Default)]
 pub struct Keys {
     set: ArcSwap<KeySet>,
+    first_use: Notify,
 }
 
 impl Keys {
@@ -143,6 +154,7 @@ impl Keys {
     pub fn new(set: KeySet) -> Self {
         Self {
             set: ArcSwap::from_pointee(set),
+            first_use: Notify::new(),
         }
     }
 
@@ -160,7 +172,16 @@ impl Keys {
 
     /// [`KeySet::verify`] with the live set.
     pub fn verify(&self, key: &ApiKey<'_>, now: Timestamp) -> Result<Verified, BadKey> {
-        self.set.load().verify(key, now)
+        let (verified, is_news) = self.set.load().verify_and_note(key, now)?;
+        if is_news {
+            self.first_use.notify_one();
+        }
+        Ok(verified)
+    }
+
+    /// Waits until a key is used for the first time, or after a long pause.
+    pub async fn first_used(&self) {
+        self.first_use.notified().await;
     }
 
     /// [`KeySet::still_good`] with the live set. Cheap: for what lasts longer than a request.
@@ -193,6 +214,9 @@ fn standing(record: &KeyRecord, now: Timestamp) -> Result<(), BadKey> {
         Status::Active => Err(BadKey::Expired),
     }
 }
+
+/// A key that rested for so long looks unused to whoever wants to end it.
+const PAUSE_MINUTES: i64 = 60;
 
 #[cfg(test)]
 mod tests;

@@ -11,14 +11,28 @@ use std::{
     sync::Arc,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::secrets::file;
 
 /// When each key was last used, as far as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage(BTreeMap<Arc<str>, Timestamp>);
+pub struct Usage {
+    last_used: BTreeMap<Arc<str>, Timestamp>,
+    watched: Watched,
+}
+
+/// The time of which it is known that a key without an entry was not used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Watched {
+    #[default]
+    Never,
+    /// A usage file is added to for as long as keys are used.
+    Since(Timestamp),
+    /// A log says nothing of what came after its last line.
+    Within(Timestamp, Timestamp),
+}
 
 impl Usage {
     /// Reads a usage file, or an audit log.
@@ -31,7 +45,10 @@ impl Usage {
             source,
         };
         match Document::read(path).map_err(failed)? {
-            Some(document) => Ok(Self(document.last_used)),
+            Some(document) => Ok(Self {
+                last_used: document.last_used,
+                watched: document.since.map_or(Watched::Never, Watched::Since),
+            }),
             None => Self::from_audit_log(path)
                 .map_err(failed)?
                 .ok_or_else(|| BadUsage::Neither {
@@ -40,43 +57,69 @@ impl Usage {
         }
     }
 
-    /// Adds what another place knows.
-    pub fn merge(&mut self, other: impl IntoIterator<Item = (Arc<str>, Timestamp)>) {
-        for (id, used) in other {
-            let known = self.0.entry(id).or_insert(used);
+    /// What two places know together. Each may be of another instance, so only a time that both
+    /// have watched is watched.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.watched = self.watched.and(other.watched);
+        self.add(other.last_used);
+        self
+    }
+
+    fn add(&mut self, seen: impl IntoIterator<Item = (Arc<str>, Timestamp)>) {
+        for (id, used) in seen {
+            let known = self.last_used.entry(id).or_insert(used);
             *known = used.max(*known);
         }
     }
 
     /// When a key was last used.
     pub fn of(&self, id: &str) -> Option<Timestamp> {
-        self.0.get(id).copied()
+        self.last_used.get(id).copied()
+    }
+
+    /// Whether any use of any key from `start` to `end` would be known.
+    pub fn covers(&self, start: Timestamp, end: Timestamp) -> bool {
+        match self.watched {
+            Watched::Never => false,
+            Watched::Since(since) => since <= start,
+            Watched::Within(since, until) => since <= start && end <= until,
+        }
     }
 
     /// `None` when not one line is an audit log's.
     fn from_audit_log(path: &Path) -> io::Result<Option<Self>> {
-        let (mut usage, mut is_log) = (Self::default(), false);
+        let mut usage = Self::default();
         for line in BufReader::new(File::open(path)?).split(b'\n') {
             let line = line?;
             let Ok(line) = serde_json::from_slice::<Line<'_>>(&line) else {
                 continue;
             };
-            is_log = true;
+            let at = line.timestamp;
+            usage.watched = match usage.watched {
+                Watched::Within(since, until) => Watched::Within(since.min(at), until.max(at)),
+                Watched::Never | Watched::Since(_) => Watched::Within(at, at),
+            };
             // A key that was refused is named too, but no client.
             if let (Some(id), Some(_)) = (line.key_id, line.client_id) {
-                usage.merge([(id.into(), line.timestamp)]);
+                usage.add([(id.into(), at)]);
             }
         }
-        Ok(is_log.then_some(usage))
+        Ok((usage.watched != Watched::Never).then_some(usage))
     }
 }
 
-impl IntoIterator for Usage {
-    type Item = (Arc<str>, Timestamp);
-    type IntoIter = std::collections::btree_map::IntoIter<Arc<str>, Timestamp>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+impl Watched {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Never, _) | (_, Self::Never) => Self::Never,
+            (Self::Since(one), Self::Since(other)) => Self::Since(one.max(other)),
+            (Self::Since(one), Self::Within(other, until))
+            | (Self::Within(one, until), Self::Since(other)) => Self::Within(one.max(other), until),
+            (Self::Within(one, end), Self::Within(other, until)) => {
+                Self::Within(one.max(other), end.min(until))
+            }
+        }
     }
 }
 
@@ -100,11 +143,11 @@ impl UsageFile {
         &self.0
     }
 
-    /// Adds what was seen. Blocks on the disk.
+    /// Adds what was seen until `now`. A file that is new begins to watch then. Blocks on the disk.
     ///
     /// # Errors
     /// When it cannot be read or written.
-    pub fn add(&self, seen: Vec<(Arc<str>, Timestamp)>) -> Result<(), BadUsage> {
+    pub fn add(&self, seen: Vec<(Arc<str>, Timestamp)>, now: Timestamp) -> Result<(), BadUsage> {
         let add = || {
             let _lock = file::lock(&self.0)?;
             let known = match Document::read(&self.0) {
@@ -112,11 +155,18 @@ impl UsageFile {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Document::default(),
                 Err(error) => return Err(error),
             };
-            let mut usage = Usage(known.last_used);
-            usage.merge(seen);
+            let since = known.since.unwrap_or(now);
+            let mut usage = Usage {
+                last_used: known.last_used,
+                watched: Watched::Since(since),
+            };
+            usage.add(seen);
+            let (last_used, forgotten) = latest(usage.last_used);
             let document = Document {
                 version: VERSION,
-                last_used: latest(usage.0),
+                // What was forgotten looks as if it had never been used.
+                since: Some(forgotten.map_or(since, |at| since.max(at))),
+                last_used,
             };
             let bytes = serde_json::to_vec_pretty(&document)?;
             file::replace(&self.0, &bytes)
@@ -146,6 +196,9 @@ pub enum BadUsage {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Document {
     version: u32,
+    /// Since when uses have been added. Files of before that was noted have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<Timestamp>,
     last_used: BTreeMap<Arc<str>, Timestamp>,
 }
 
@@ -170,19 +223,22 @@ struct Line<'a> {
     client_id: Option<std::borrow::Cow<'a, str>>,
 }
 
-/// The file stays small: what was used longest ago goes first.
-fn latest(mut used: BTreeMap<Arc<str>, Timestamp>) -> BTreeMap<Arc<str>, Timestamp> {
-    if used.len() > MAX_KEYS {
-        let mut moments: Vec<Timestamp> = used.values().copied().collect();
-        moments.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(&oldest) = moments.get(MAX_KEYS) {
-            used.retain(|_, at| *at > oldest);
-        }
+/// The file stays small: what was used longest ago goes first. Also the moment after which nothing
+/// was forgotten: uses are noted to the minute.
+fn latest(
+    mut used: BTreeMap<Arc<str>, Timestamp>,
+) -> (BTreeMap<Arc<str>, Timestamp>, Option<Timestamp>) {
+    let mut moments: Vec<Timestamp> = used.values().copied().collect();
+    moments.sort_unstable_by(|a, b| b.cmp(a));
+    let oldest = moments.get(MAX_KEYS).copied();
+    if let Some(oldest) = oldest {
+        used.retain(|_, at| *at > oldest);
     }
-    used
+    (used, oldest.and_then(|at| at.checked_add(MINUTE).ok()))
 }
 
 const VERSION: u32 = 1;
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const MAX_KEYS: usize = 20_000;
 const MAX_BYTES: u64 = 2 << 20;
 
@@ -216,14 +272,40 @@ mod tests {
         let folder = Folder::new();
         let file = UsageFile::beside(&folder.0.join("keys.json"));
         assert!(file.path().ends_with("keys.usage.json"));
-        file.add(vec![("A".into(), at(60)), ("B".into(), at(0))])
+        file.add(vec![("A".into(), at(60)), ("B".into(), at(0))], at(60))
             .unwrap();
-        file.add(vec![("B".into(), at(120)), ("A".into(), at(0))])
+        file.add(vec![("B".into(), at(120)), ("A".into(), at(0))], at(120))
             .unwrap();
         let usage = Usage::read(file.path()).unwrap();
         assert_eq!(usage.of("A"), Some(at(60)));
         assert_eq!(usage.of("B"), Some(at(120)));
         assert_eq!(usage.of("C"), None);
+        assert!(usage.covers(at(60), at(9_999)) && !usage.covers(at(59), at(60)));
+    }
+
+    #[test]
+    fn only_what_every_place_has_watched_is_known() {
+        let folder = Folder::new();
+        let read = |name: &str, text: &str| {
+            let path = folder.0.join(name);
+            fs::write(&path, text).unwrap();
+            Usage::read(&path).unwrap()
+        };
+        let before = read("old.json", r#"{"version":1,"lastUsed":{}}"#);
+        assert!(!before.covers(at(0), at(0)), "it does not say since when");
+        let file = read(
+            "new.json",
+            r#"{"version":1,"since":"2027-01-15T08:01:00Z","lastUsed":{}}"#,
+        );
+        let log = read(
+            "audit.jsonl",
+            "{\"timestamp\":\"2027-01-15T08:00:00Z\"}\n{\"timestamp\":\"2027-01-15T08:02:00Z\"}",
+        );
+        assert!(log.covers(at(0), at(120)) && !log.covers(at(0), at(121)));
+        let both = file.clone().with(log);
+        assert!(both.covers(at(60), at(120)));
+        assert!(!both.covers(at(59), at(120)) && !both.covers(at(60), at(121)));
+        assert!(!file.with(before).covers(at(60), at(60)));
     }
 
     #[test]
@@ -248,7 +330,8 @@ mod tests {
     fn the_file_stays_small_and_keeps_what_is_recent() {
         let many = 0..i64::try_from(MAX_KEYS).unwrap() + 10;
         let used = many.map(|n| (Arc::from(n.to_string()), at(n))).collect();
-        let kept = latest(used);
+        let (kept, since) = latest(used);
+        assert_eq!(since, Some(at(9 + 60)));
         assert_eq!(kept.len(), MAX_KEYS);
         assert!(!kept.contains_key("9") && kept.contains_key("10"));
     }

@@ -295,3 +295,14 @@ fn a_key_of_a_client_that_is_not_configured_is_refused_from_the_reload_on() {
     let caller = it.with_key(it.key.expose_secret()).unwrap();
     assert_eq!(&*caller.role, "writer");
 }
+
+#[test]
+fn a_bad_certificate_is_no_guess_and_neither_hides_the_other() {
+    let it = fixture();
+    let count = |kind| it.authenticator.count(AuthFailure::new(kind, "bad"), PEER);
+    let is_told = |kind| count(kind).kind == kind;
+    assert!((0..10).all(|_| is_told(FailureKind::InvalidCertificate)));
+    assert!(!is_told(FailureKind::InvalidCertificate));
+    assert!((0..10).all(|_| is_told(FailureKind::Invalid)));
+    assert!(!is_told(FailureKind::Invalid));
+}

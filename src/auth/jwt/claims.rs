@@ -22,8 +22,8 @@ pub(super) struct Claims<'a> {
     pub(super) expires: i64,
     /// `client_id` (RFC 9068), or else `azp`.
     pub(super) client: Option<&'a str>,
-    /// The words of `scope`, `scp` and `permissions` together; none without any of them.
-    pub(super) scopes: Option<Vec<&'a str>>,
+    /// The words of each of `scope`, `scp` and `permissions` that the token has.
+    pub(super) scopes: Vec<Vec<&'a str>>,
     /// SHA-256 of the certificate that the token is bound to (RFC 8705, section 3.1).
     pub(super) certificate: Option<[u8; 32]>,
 }
@@ -108,9 +108,10 @@ fn audience(claims: &Map<String, Value>, expected: &[Box<str>]) -> bool {
     }
 }
 
-/// Words in one text, or in a list: issuers differ.
-fn scopes(claims: &Map<String, Value>) -> Result<Option<Vec<&str>>, BadToken> {
-    let mut found = None::<Vec<&str>>;
+/// Words in one text, or in a list: issuers differ. Each claim narrows by itself: what a user may
+/// do is not what the application was allowed.
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<Vec<&str>>, BadToken> {
+    let mut found = Vec::new();
     for name in ["scope", "scp", "permissions"] {
         let words = match claims.get(name) {
             None => continue,
@@ -121,7 +122,7 @@ fn scopes(claims: &Map<String, Value>) -> Result<Option<Vec<&str>>, BadToken> {
             }
             Some(_) => return Err(BadToken::Scope),
         };
-        found.get_or_insert_default().extend(words);
+        found.push(words);
     }
     Ok(found)
 }
@@ -157,7 +158,7 @@ mod tests {
 
     const NOW: i64 = 1_800_000_000;
 
-    fn check(change: Value) -> Result<(i64, Option<usize>), BadToken> {
+    fn check(change: Value) -> Result<(i64, Vec<usize>), BadToken> {
         let mut claims = json!({
             "iss": "i", "sub": "s", "aud": "a", "iat": NOW - 10, "exp": NOW + 600,
         });
@@ -177,18 +178,18 @@ mod tests {
         };
         let claims = claims.as_object().unwrap().clone();
         let read = read(&claims, &expected, NOW)?;
-        Ok((read.expires, read.scopes.map(|words| words.len())))
+        Ok((read.expires, read.scopes.iter().map(Vec::len).collect()))
     }
 
     #[test]
     fn a_good_token_is_read() {
-        assert_eq!(check(json!({})), Ok((NOW + 600, None)));
-        assert_eq!(check(json!({ "aud": ["x", "b"] })), Ok((NOW + 600, None)));
+        assert_eq!(check(json!({})), Ok((NOW + 600, vec![])));
+        assert_eq!(check(json!({ "aud": ["x", "b"] })), Ok((NOW + 600, vec![])));
         assert_eq!(
             check(json!({ "scope": " crm:read  x ", "permissions": ["y"] })),
-            Ok((NOW + 600, Some(3)))
+            Ok((NOW + 600, vec![2, 1]))
         );
-        assert!(check(json!({ "scope": "" })).is_ok_and(|(_, words)| words == Some(0)));
+        assert!(check(json!({ "scope": "" })).is_ok_and(|(_, words)| words == [0]));
     }
 
     #[test]

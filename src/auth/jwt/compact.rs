@@ -63,7 +63,15 @@ impl<'a> Compact<'a> {
 
 fn algorithm(header: &Map<String, Value>) -> Result<Algorithm, BadToken> {
     let name = text(header, "alg")?.ok_or(BadToken::Algorithm)?;
-    name.parse().map_err(|_| BadToken::Algorithm)
+    algorithm_named(&name).ok_or(BadToken::Algorithm)
+}
+
+/// `Ed25519` is the name by which RFC 9864 replaces `EdDSA`.
+pub(super) fn algorithm_named(name: &str) -> Option<Algorithm> {
+    match name {
+        "Ed25519" => Some(Algorithm::EdDSA),
+        name => name.parse().ok(),
+    }
 }
 
 /// As media types are compared: in any case, `application/` understood (RFC 7515, section 4.1.9).

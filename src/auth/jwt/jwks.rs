@@ -1,7 +1,13 @@
 //! An issuer's key set: fetched in the background, held for as long as it may be, and looked at
 //! again within a request when a token names a key that is not in it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use bytes::BytesMut;
@@ -26,6 +32,8 @@ pub(super) struct Jwks {
     held: ArcSwapOption<Held>,
     /// Whoever has the turn may fetch; so there is one fetch in flight.
     turn: Arc<Mutex<Turn>>,
+    /// Fetches that have ended: who waited for one shares what came of it.
+    ended: AtomicU64,
     wake: Notify,
 }
 
@@ -39,7 +47,7 @@ struct Held {
 /// What was tried, and when.
 #[derive(Default)]
 struct Turn {
-    /// The last fetch that a request asked for.
+    /// When the last fetch ended that a request asked for.
     asked: Option<Instant>,
     failing: bool,
 }
@@ -47,15 +55,10 @@ struct Turn {
 impl Turn {
     /// Whether a request may ask for a fetch now. Anybody can make up a key id, so asking is rare
     /// once there are keys.
-    fn may_ask(&mut self, now: Instant, have_keys: bool) -> bool {
+    fn may_ask(&self, now: Instant, have_keys: bool) -> bool {
         let pause = if have_keys { COOLDOWN } else { RETRY };
-        let may = self
-            .asked
-            .is_none_or(|last| now.duration_since(last) >= pause);
-        if may {
-            self.asked = Some(now);
-        }
-        may
+        self.asked
+            .is_none_or(|last| now.duration_since(last) >= pause)
     }
 }
 
@@ -68,6 +71,7 @@ impl Jwks {
             audit,
             held: ArcSwapOption::empty(),
             turn: Arc::default(),
+            ended: AtomicU64::default(),
             wake: Notify::new(),
         })
     }
@@ -81,22 +85,33 @@ impl Jwks {
         if let Some(found) = self.held_key(id, algorithm) {
             return Ok(found);
         }
+        let asking = timeout(PATIENCE, self.ask(id, algorithm));
+        asking.await.unwrap_or(Err(BadToken::KeysUnavailable))
+    }
+
+    /// Waits for the turn, and has the keys fetched unless somebody just did in vain.
+    async fn ask(
+        self: &Arc<Self>,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<(Arc<Key>, u64), BadToken> {
+        let before = self.ended.load(Ordering::Acquire);
         let mut turn = self.turn.clone().lock_owned().await;
         // Whoever had the turn before may have fetched what is missing.
         if let Some(found) = self.held_key(id, algorithm) {
             return Ok(found);
         }
-        let missing = match self.current() {
-            Some(_) => BadToken::UnknownKey,
-            None => BadToken::KeysUnavailable,
-        };
-        if !turn.may_ask(Instant::now(), missing == BadToken::UnknownKey) {
-            return Err(missing);
+        let shared = turn.failing && self.ended.load(Ordering::Acquire) != before;
+        let have_keys = self.current().is_some();
+        if !shared && turn.may_ask(Instant::now(), have_keys) {
+            // On its own, so that a caller who leaves cannot use up the question without its answer.
+            let jwks = self.clone();
+            let fetching = tokio::spawn(async move {
+                jwks.fetch(&mut turn).await;
+                turn.asked = Some(Instant::now());
+            });
+            let _ = fetching.await;
         }
-        // On its own, so that a caller who leaves cannot use up the question without its answer.
-        let jwks = self.clone();
-        let fetching = tokio::spawn(async move { jwks.fetch(&mut turn).await });
-        let _ = fetching.await;
         self.held_key(id, algorithm).ok_or(match self.current() {
             Some(_) => BadToken::UnknownKey,
             None => BadToken::KeysUnavailable,
@@ -165,6 +180,7 @@ impl Jwks {
                 })
             }
         };
+        self.ended.fetch_add(1, Ordering::Release);
         if let Some(told) = told {
             let event = Event {
                 reason: Some(format!("{told}: {}", self.issuer).into()),
@@ -266,6 +282,8 @@ async fn body(http: &Client, url: &Url) -> Result<BytesMut, FetchFailed> {
 
 /// For one fetch, everything included.
 const FETCH: Duration = Duration::from_secs(5);
+/// How long a request waits for keys, whoever fetches them.
+const PATIENCE: Duration = FETCH.saturating_add(Duration::from_millis(100));
 /// Between fetches while all is well.
 const REFRESH: Duration = Duration::from_secs(600);
 /// Between fetches for key ids that nobody knows, and while the issuer does not answer.
@@ -309,7 +327,11 @@ mod tests {
         let (start, mut turn) = (Instant::now(), Turn::default());
         let asks = (0..60_000).filter(|ms| {
             let now = start + Duration::from_millis(*ms);
-            turn.may_ask(now, true)
+            let may = turn.may_ask(now, true);
+            if may {
+                turn.asked = Some(now);
+            }
+            may
         });
         assert_eq!(asks.count(), 2);
     }

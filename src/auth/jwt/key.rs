@@ -90,7 +90,7 @@ impl Key {
         }
         let only = match jwk.get("alg") {
             None => None,
-            Some(algorithm) => Some(algorithm.as_str()?.parse().ok()?),
+            Some(algorithm) => Some(super::compact::algorithm_named(algorithm.as_str()?)?),
         };
         let key = match (text("kty")?, text("crv")) {
             ("RSA", _) => rsa_key(&bytes("n")?, &bytes("e")?)?,
@@ -126,6 +126,15 @@ impl Key {
             only: None,
             verifying,
         }
+    }
+
+    /// What logs call it: its id, else the beginning of its print.
+    pub(super) fn name(&self) -> Arc<str> {
+        let print = || {
+            let hex = self.print.iter().take(8).map(|byte| format!("{byte:02x}"));
+            hex.collect::<String>().into()
+        };
+        self.id.clone().unwrap_or_else(print)
     }
 
     /// Whether it may be used with that algorithm.
@@ -236,6 +245,22 @@ mod tests {
             UnusableKey::ShortSecret
         );
         assert!(Key::of_secret(&[7; 32]).unwrap().fits(Algorithm::HS256));
+    }
+
+    #[test]
+    fn an_ed25519_key_may_be_listed_under_either_name() {
+        for algorithm in ["EdDSA", "Ed25519"] {
+            let x = URL_SAFE_NO_PAD.encode([7; 32]);
+            let key = of(json!({ "kty": "OKP", "crv": "Ed25519", "x": x, "alg": algorithm }));
+            assert!(key.unwrap().fits(Algorithm::EdDSA), "{algorithm}");
+        }
+    }
+
+    #[test]
+    fn a_key_without_an_id_is_named_by_its_print() {
+        let key = Key::of_secret(&[7; 32]).unwrap();
+        assert!(key.name().len() == 16 && key.id.is_none());
+        assert_eq!(&*rsa(256, &[3], json!({})).unwrap().name(), "k");
     }
 
     #[test]

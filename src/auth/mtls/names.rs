@@ -1,7 +1,5 @@
 //! The names in a certificate, and which of them counts.
 
-use std::sync::Arc;
-
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _};
 
 use super::{BadCertificate, CertificateNames, Identity};
@@ -56,12 +54,10 @@ impl Names {
         }
     }
 
-    /// Whether a name beside the one that counts is another client's.
-    pub(super) fn contradict(&self, client: &Arc<str>, clients: &CertificateNames) -> bool {
-        self.common.iter().any(|name| {
-            let known = clients.values().any(|other| **other == **name);
-            known && **name != **client
-        })
+    /// Whether a name beside the one that counts stands for another client.
+    pub(super) fn contradict(&self, client: &str, clients: &CertificateNames) -> bool {
+        let mut common = self.common.iter();
+        common.any(|name| clients.is_anothers(name, client))
     }
 }
 
@@ -115,15 +111,22 @@ mod tests {
 
     #[test]
     fn the_common_name_of_another_client_contradicts() {
-        let clients = CertificateNames::from([
-            ("spiffe://x/a".into(), "agent".into()),
-            ("spiffe://x/b".into(), "other".into()),
-        ]);
+        let clients = CertificateNames::of([
+            (&"agent".into(), Some("spiffe://x/a")),
+            (&"other".into(), Some("spiffe://x/b")),
+            (&"keyed".into(), None),
+        ])
+        .unwrap();
         let contradicts = |common: &str| {
             let names = Names::of(&leaf(&[common], &["spiffe://x/a"])).unwrap();
-            names.contradict(&"agent".into(), &clients)
+            names.contradict("agent", &clients)
         };
-        assert!(contradicts("other"));
+        assert!(
+            ["other", "spiffe://x/b", "keyed"]
+                .iter()
+                .all(|name| contradicts(name))
+        );
+        assert!(!contradicts("spiffe://x/a"));
         assert!(!contradicts("agent") && !contradicts("Some Agent Ltd"));
     }
 

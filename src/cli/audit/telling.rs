@@ -33,6 +33,7 @@ fn who(line: &Value, out: &mut impl Write) -> io::Result<()> {
     let mut parts = Vec::new();
     let named = [
         ("user ", "userId"),
+        ("of ", "issuer"),
         ("role ", "role"),
         ("proven by ", "authMethod"),
         ("key ", "keyId"),

@@ -53,7 +53,7 @@ impl Folder {
             .checked_sub(SignedDuration::from_hours(hours_ago))
             .unwrap();
         let file = UsageFile::beside(&self.store());
-        file.add(vec![(id(key).into(), at)]).unwrap();
+        file.add(vec![(id(key).into(), at)], NOW).unwrap();
     }
 
     fn works(&self, key: &str) -> bool {
@@ -109,7 +109,9 @@ fn a_rotation_lets_both_keys_work_until_the_old_one_is_retired() {
             .error("new --client agent")
             .contains("2 live keys already")
     );
-    folder.keys(&format!("retire --key {}", id(&old))).unwrap();
+    folder
+        .keys(&format!("retire --force --key {}", id(&old)))
+        .unwrap();
     assert!(!folder.works(&old) && folder.works(&new));
     folder.keys("rotate --client agent").unwrap();
 }
@@ -195,6 +197,34 @@ fn a_key_in_use_is_not_retired_by_mistake() {
     folder
         .keys(&format!("retire --force --key {}", id(&third)))
         .unwrap();
+}
+
+#[test]
+fn a_key_of_which_nobody_knows_is_not_retired() {
+    let folder = Folder::new();
+    let (key, _) = folder.keys("new --client agent").unwrap();
+    let (other, _) = folder.keys("rotate --client agent").unwrap();
+    let retire = format!("retire --key {}", id(&key));
+    let refused = folder.error(&retire);
+    assert!(
+        refused.contains("not known") && refused.contains("--usage FILE"),
+        "{refused}"
+    );
+    let hours = |hours| NOW.checked_add(SignedDuration::from_hours(hours)).unwrap();
+    let file = UsageFile::beside(&folder.store());
+    file.add(Vec::new(), hours(1)).unwrap();
+    let early = folder.keys_at(&retire, hours(24));
+    assert!(
+        early.is_err(),
+        "it may have been used before it was watched"
+    );
+    // An old log knows nothing of today.
+    let log = folder.0.join("audit.jsonl");
+    fs::write(&log, "{\"timestamp\":\"2027-01-15T08:00:00Z\"}").unwrap();
+    let by_log = format!("{retire} --usage {}", log.display());
+    assert!(folder.keys_at(&by_log, hours(25)).is_err());
+    folder.keys_at(&retire, hours(25)).unwrap();
+    assert!(!folder.works(&key) && folder.works(&other));
 }
 
 #[test]

@@ -99,6 +99,13 @@ impl Sessions {
         (session.owner.shares_with(caller) && open).then_some(session)
     }
 
+    /// Whether there is such a session, and somebody else opened it.
+    pub(super) fn is_anothers(&self, id: &str, caller: &Caller) -> bool {
+        let sessions = self.lock();
+        let session = sessions.get(id);
+        session.is_some_and(|session| !session.owner.shares_with(caller))
+    }
+
     pub(super) fn close(&self, session: &Session) {
         session.ended.cancel();
         session.unanswered().clear();

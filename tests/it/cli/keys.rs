@@ -49,7 +49,14 @@ fn a_key_is_made_listed_rotated_and_retired() {
         third.err
     );
 
-    assert_eq!(store.keys("retire", &["--key", &first[10..20]]).code, 0);
+    let unknown = store.keys("retire", &["--key", &first[10..20]]);
+    assert!(
+        unknown.code == 1 && unknown.err.contains("--usage FILE"),
+        "{}",
+        unknown.err
+    );
+    let forced = store.keys("retire", &["--force", "--key", &first[10..20]]);
+    assert_eq!(forced.code, 0, "{}", forced.err);
     let gone = store.keys("retire", &["--key", &second[10..20], "--revoked"]);
     assert!(
         gone.err.contains("agent has no live key left"),

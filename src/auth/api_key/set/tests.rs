@@ -133,6 +133,19 @@ fn use_is_remembered_to_the_minute_and_over_a_new_document() {
     );
 }
 
+#[tokio::test]
+async fn the_first_use_is_told_at_once_and_so_is_one_after_a_pause() {
+    let (text, record) = key(|key| key.not_after = None);
+    let keys = Keys::new(KeySet::from(KeyDocument::of(record)));
+    let is_told = |now| {
+        keys.verify(&ApiKey::parse(text.expose_secret()).unwrap(), now)
+            .unwrap();
+        futures_util::FutureExt::now_or_never(keys.first_used()).is_some()
+    };
+    let told = [0, 1, 3000, 6599, 10_199].map(|second| is_told(at(second)));
+    assert_eq!(told, [true, false, false, false, true]);
+}
+
 #[test]
 fn an_unknown_key_is_refused() {
     let (stranger, _) = key(|_| ());

@@ -1,0 +1,88 @@
+//! What the log has of tokens: who, of which issuer, by which key; and never a mail address.
+
+use jsonwebtoken::Algorithm;
+use serde_json::json;
+
+use super::{AS_SUPPORT, SECRET};
+use crate::{
+    house::{House, eventually},
+    issuer::{AUDIENCE, Issuer, Key},
+};
+
+#[tokio::test]
+async fn a_person_is_named_by_issuer_and_never_by_address() {
+    let key = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&key]).await;
+    let house = House::behind(&issuer).await;
+    for (subject, logged) in [
+        ("auth0|7f3c", Some("auth0|7f3c")),
+        ("canary.ada@example.com", None),
+        ("Canary Lovelace", None),
+    ] {
+        let token = issuer.token(&key, json!({ "sub": subject }));
+        let seen = house.events("auth_success").len();
+        assert_eq!(house.status(&token).await, 200);
+        let told = eventually(subject, || house.events("auth_success").get(seen).cloned()).await;
+        let user = told["userId"].as_str().unwrap();
+        match logged {
+            Some(logged) => assert_eq!(user, logged),
+            None => assert!(user.starts_with("hmac:"), "{user}"),
+        }
+        assert_eq!(told["issuer"], issuer.url);
+    }
+    let everything = house.audit_text().concat() + &house.operational_log();
+    assert!(!everything.to_lowercase().contains("canary"));
+}
+
+#[tokio::test]
+async fn a_key_without_an_id_is_named_by_its_print_and_a_failure_by_what_was_tried() {
+    let own = Key::new("own", Algorithm::ES256);
+    let secret = Key::secret(SECRET);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::with(|setup| {
+        setup.variable("ISSUER_SECRET", SECRET);
+        setup.file("issuer.pem", &own.public_pem);
+        for (name, key) in [
+            ("pem", "public_key = \"file:issuer.pem\"\nalgorithms = [\"ES256\"]"),
+            ("ours", "hs256_secret = \"env:ISSUER_SECRET\""),
+        ] {
+            setup.config(&format!(
+                "[[auth.jwt]]\nissuer = \"{name}\"\naudience = \"{AUDIENCE}\"\n{AS_SUPPORT}\n{key}\n"
+            ));
+        }
+    })
+    .await;
+    let mut ids = Vec::new();
+    for (name, key) in [("pem", &own), ("ours", &secret)] {
+        assert_eq!(
+            house
+                .status(&issuer.token(key, json!({ "iss": name })))
+                .await,
+            200
+        );
+        let told = house.recorded(name, |line| line["issuer"] == name).await;
+        ids.push(told["keyId"].as_str().unwrap().to_owned());
+    }
+    assert!(
+        ids.iter().all(|id| id.len() == 16) && ids[0] != ids[1],
+        "{ids:?}"
+    );
+    assert_eq!(house.status("a.b.c").await, 401);
+    let failed = house.event("auth_failed").await;
+    assert_eq!(failed["authMethod"], "jwt");
+}
+
+#[tokio::test]
+async fn a_key_set_that_hangs_keeps_nobody_waiting_in_line() {
+    let key = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&key]).await;
+    issuer.hang();
+    let house = House::behind(&issuer).await;
+    let begun = std::time::Instant::now();
+    let tokens = (0..12).map(|n| issuer.token(&key, json!({ "sub": format!("user-{n}") })));
+    let tokens: Vec<String> = tokens.collect();
+    let answers = futures_util::future::join_all(tokens.iter().map(|token| house.status(token)));
+    assert_eq!(answers.await, [503; 12]);
+    // One after another they would wait for a minute.
+    assert!(begun.elapsed().as_secs() < 25, "{:?}", begun.elapsed());
+}
