@@ -118,6 +118,7 @@ struct Held {
     drain: Drain,
     redis: Option<store::Keeper>,
     tls: Arc<Tls>,
+    idempotency: Idempotency,
 }
 
 impl Held {
@@ -134,6 +135,14 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
+        let idempotency = match &store {
+            Some(store) => Idempotency::over(
+                store.clone(),
+                secrets.pseudonym_key.as_ref(),
+                config.mcp.tool_timeout.duration(),
+            ),
+            None => Idempotency::default(),
+        };
         let limiter = match store {
             Some(store) => {
                 let names = Names::new(secrets.pseudonym_key.as_ref());
@@ -154,6 +163,7 @@ impl Held {
             audit,
             drain: Drain::default(),
             tls: Arc::new(secrets.tls),
+            idempotency,
         })
     }
 
@@ -163,7 +173,7 @@ impl Held {
             audit: self.audit.clone(),
             redactor: self.redactor.clone(),
             policy: self.policy.clone(),
-            idempotency: Idempotency::default(),
+            idempotency: self.idempotency.clone(),
             tool_timeout: config.mcp.tool_timeout,
             drain: self.drain.clone(),
         })

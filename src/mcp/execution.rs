@@ -1,7 +1,7 @@
 //! One call of one tool: announced in the audit log, run within its deadline, and always ended
 //! there with a line, whether it succeeds, fails, panics or is cancelled.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::OnceLock, time::Duration};
 
 use futures_util::FutureExt;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
@@ -13,7 +13,7 @@ use super::handler::{Desk, Ticket, failed};
 use crate::{
     audit::{Audit, Event, Kind, OnFailure, Requests, Room},
     permit::{Effect, Grant},
-    tools::{Answer, Context, Progress, Row, ToolError},
+    tools::{Answer, Context, Progress, Row, ToolError, Written},
     zoho::{Crm, Tally},
 };
 
@@ -81,13 +81,15 @@ impl<'a> Execution<'a> {
         progress: Progress,
         cancelled: &CancellationToken,
     ) -> CallToolResult {
+        let written = OnceLock::new();
         let context = Context {
             grant: self.grant,
             crm: &self.crm,
             client: &self.ticket.caller.client,
-            now: jiff::Timestamp::now(),
+            now: whole_second(jiff::Timestamp::now()),
             progress: &progress,
             idempotency: &self.desk.idempotency,
+            written: &written,
         };
         let running = AssertUnwindSafe((self.row.run)(&context, arguments)).catch_unwind();
         let end = tokio::select! {
@@ -101,6 +103,7 @@ impl<'a> Execution<'a> {
             () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
         };
+        self.record.written = written.into_inner();
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
         end.into_result(self.row)
@@ -162,6 +165,7 @@ struct Record {
     base: Event,
     began: Instant,
     tally: Option<Tally>,
+    written: Option<Written>,
     pending: bool,
 }
 
@@ -178,6 +182,7 @@ impl Record {
             base,
             began: Instant::now(),
             tally: None,
+            written: None,
             pending: false,
         }
     }
@@ -224,6 +229,8 @@ impl Record {
             duration_ms: Some(elapsed),
             credits: Some(tally.map_or(0, Tally::credits)),
             zoho: tally.map_or(Requests::NONE, Tally::requests),
+            record_id: self.written.as_ref().map(|it| it.record.clone()),
+            outcome: self.written.as_ref().map(|it| it.outcome),
             ..self.event(kind)
         }
     }
@@ -240,6 +247,11 @@ impl Drop for Record {
             None => audit.record_now(event),
         }
     }
+}
+
+/// Answers carry it, and nobody needs it finer.
+fn whole_second(now: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// Marks every result as text that came out of the CRM.

@@ -125,7 +125,7 @@ impl<'de> Deserialize<'de> for Since {
         let text = String::deserialize(deserializer)?;
         let instant = || text.parse().ok().filter(|_| text.len() <= 35).map(Self::At);
         let since = input::day(&text).map(Self::Day).or_else(instant);
-        since.ok_or_else(|| D::Error::custom("not a time"))
+        since.ok_or_else(|| D::Error::custom(input::NO_DATE))
     }
 }
 
@@ -148,7 +148,14 @@ impl Input {
         Ok(match self.since {
             None => None,
             Some(Since::At(instant)) => Some(instant),
-            Some(since @ Since::Day(_)) => since.instant(&call.crm.org().await?.time_zone),
+            Some(since @ Since::Day(_)) => {
+                let zone = &call.crm.org().await?.time_zone;
+                // Without the filter everything would be told as if it were new.
+                Some(since.instant(zone).ok_or(ToolError::Argument {
+                    argument: "since",
+                    problem: "it reaches outside the calendar",
+                })?)
+            }
         })
     }
 

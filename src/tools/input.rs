@@ -19,9 +19,27 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(
 ) -> Result<T, ToolError> {
     let arguments = Value::Object(arguments.unwrap_or_default());
     serde_path_to_error::deserialize(&arguments).map_err(|error| {
-        ToolError::Arguments(explain(&schema::of_input::<T>(), &arguments, error.path()))
+        let schema = schema::of_input::<T>();
+        // Other errors of serde's hold values.
+        let told = error.inner().to_string();
+        let problem = PROBLEMS.iter().find(|problem| **problem == told);
+        ToolError::Arguments(explain(&schema, &arguments, error.path(), problem.copied()))
     })
 }
+
+/// What can be wrong with a value that meets its schema.
+const PROBLEMS: &[&str] = &[
+    NO_DATE,
+    NO_PERIOD,
+    OUT_OF_CALENDAR,
+    ENDS_BEFORE_IT_BEGINS,
+    TOO_LONG,
+];
+pub(super) const NO_DATE: &str = "names a date that does not exist";
+pub(super) const NO_PERIOD: &str = "names no period";
+pub(super) const OUT_OF_CALENDAR: &str = "reaches outside the years 2000 to 2100";
+pub(super) const ENDS_BEFORE_IT_BEGINS: &str = "ends before it begins";
+pub(super) const TOO_LONG: &str = "is longer than 5 years";
 
 /// One line of text, 1 to `MAX` characters, without control characters; trimmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -88,9 +106,10 @@ impl Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let rows = u32::deserialize(deserializer)?;
-        let fits = (1..=Self::MAX).contains(&rows);
-        fits.then_some(Self(rows))
+        // For JSON Schema 1.0 is an integer too.
+        let rows = f64::deserialize(deserializer)?;
+        let fits = rows.fract() == 0.0 && (1.0..=f64::from(Self::MAX)).contains(&rows);
+        fits.then_some(Self(rows as u32))
             .ok_or_else(|| D::Error::custom("not a limit"))
     }
 }
@@ -133,7 +152,7 @@ impl<'de> Deserialize<'de> for Day {
         let text = String::deserialize(deserializer)?;
         day(&text)
             .map(Self)
-            .ok_or_else(|| D::Error::custom("not a day"))
+            .ok_or_else(|| D::Error::custom(NO_DATE))
     }
 }
 
@@ -163,14 +182,14 @@ macro_rules! inline_schema {
 }
 pub(super) use inline_schema;
 
-inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "maxLength": MAX });
+inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "minLength": 1, "maxLength": MAX });
 inline_schema!([const MAX: usize] Prose<MAX>, "Prose", { "type": "string", "minLength": 1, "maxLength": MAX });
 inline_schema!([] Limit, "Limit", { "type": "integer", "minimum": 1, "maximum": Limit::MAX });
 inline_schema!([] Amount, "Amount", { "type": "number", "minimum": 0, "maximum": 1_000_000_000_000_u64 });
 inline_schema!([] Day, "Day", { "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$" });
 
 /// Says what is wrong at `path`, by the schema alone.
-fn explain(schema: &JsonObject, arguments: &Value, path: &Path) -> String {
+fn explain(schema: &JsonObject, arguments: &Value, path: &Path, problem: Option<&str>) -> String {
     let mut node = schema;
     let mut value = arguments;
     let mut name = String::new();
@@ -199,7 +218,10 @@ fn explain(schema: &JsonObject, arguments: &Value, path: &Path) -> String {
     }
     match (child(node, "properties"), value) {
         (Some(known), Value::Object(given)) => about_object(node, known, given, &name),
-        _ => format!("Argument `{name}` must be {}", remedy(node)),
+        _ => match problem {
+            Some(problem) => format!("Argument `{name}` {problem}{}", described(node)),
+            None => format!("Argument `{name}` must be {}", remedy(node)),
+        },
     }
 }
 
@@ -261,10 +283,16 @@ fn remedy(node: &JsonObject) -> String {
             _ => "an object".to_owned(),
         }
     };
-    if let Some(description) = node.get("description").and_then(Value::as_str) {
-        remedy.push_str(&format!(" ({})", description.trim_end_matches('.')));
-    }
+    remedy.push_str(&described(node));
     remedy
+}
+
+/// The argument's description, in brackets.
+fn described(node: &JsonObject) -> String {
+    let description = node.get("description").and_then(Value::as_str);
+    description.map_or(String::new(), |text| {
+        format!(" ({})", text.trim_end_matches('.'))
+    })
 }
 
 #[cfg(test)]
@@ -328,7 +356,7 @@ mod tests {
             ),
             (
                 json!({"name": "x", "nested": {"from": "2026-02-30"}}),
-                "Argument `nested.from` must be text of the form ^\\\\d{4}-\\\\d{2}-\\\\d{2}$",
+                "Argument `nested.from` names a date that does not exist",
             ),
             (
                 json!({"name": "x", "nested": {"least": -1}}),
@@ -380,5 +408,18 @@ mod tests {
         let read = read::<Sample>(sparse.as_object().cloned()).unwrap();
         assert_eq!(read.name.as_str(), "x");
         assert_eq!(read.limit, None);
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        let limit = |limit: Value| {
+            let arguments = json!({"name": "x", "limit": limit});
+            read::<Sample>(arguments.as_object().cloned()).map(|read| read.limit)
+        };
+        assert_eq!(limit(json!(1.0)).unwrap(), Some(Limit(1)));
+        assert_eq!(limit(json!(200)).unwrap(), Some(Limit(200)));
+        for wrong in [json!(1.5), json!(0.0), json!(201), json!(-1), json!(1e300)] {
+            assert!(limit(wrong.clone()).is_err(), "{wrong}");
+        }
     }
 }

@@ -182,46 +182,72 @@ impl FromStr for Period {
             "last_year" => Self::LastYear,
             "last_30_days" => Self::Last30Days,
             "last_90_days" => Self::Last90Days,
-            _ => return calendar(text).ok_or(NotAPeriod),
+            _ => return calendar(text),
         })
     }
 }
 
-fn calendar(text: &str) -> Option<Period> {
+fn calendar(text: &str) -> Result<Period, NotAPeriod> {
     if let Some((first, last)) = text.split_once("..") {
-        let (first, last) = (bounded(input::day(first)?)?, bounded(input::day(last)?)?);
-        let short = last < first.checked_add(MAX_YEARS.years()).ok()?;
-        return (first <= last && short).then_some(Period::Range(first, last));
+        let day = |text| bounded(input::day(text).ok_or(NotAPeriod::NoDate)?);
+        let (first, last) = (day(first)?, day(last)?);
+        if last < first {
+            return Err(NotAPeriod::Reversed);
+        }
+        return match first.checked_add(MAX_YEARS.years()) {
+            Ok(end) if last < end => Ok(Period::Range(first, last)),
+            _ => Err(NotAPeriod::TooLong),
+        };
     }
     let (year, part) = match text.split_once('-') {
         Some((year, part)) => (year, Some(part)),
         None => (text, None),
     };
     if year.len() != 4 || !year.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+        return Err(NotAPeriod::Unreadable);
     }
-    let year = bounded(Date::new(year.parse().ok()?, 1, 1).ok()?)?.year();
-    Some(match part.map(str::as_bytes) {
-        None => Period::Year(year),
+    let number = year.parse().map_err(|_| NotAPeriod::Unreadable)?;
+    let year = bounded(Date::new(number, 1, 1).map_err(|_| NotAPeriod::NoDate)?)?.year();
+    let digits = |tens: u8, ones: u8| i8::try_from((tens - b'0') * 10 + (ones - b'0'));
+    match part.map(str::as_bytes) {
+        None => Ok(Period::Year(year)),
         Some([b'Q' | b'q', quarter @ b'1'..=b'4']) => {
-            Period::Quarter(year, i8::try_from(quarter - b'1').ok()? * 3 + 1)
+            let quarter = digits(b'0', *quarter).map_err(|_| NotAPeriod::NoDate)?;
+            Ok(Period::Quarter(year, quarter * 3 - 2))
         }
-        Some([tens @ b'0'..=b'1', ones @ b'0'..=b'9']) => {
-            let month = i8::try_from((tens - b'0') * 10 + (ones - b'0')).ok()?;
-            Period::Month(year, Some(month).filter(|month| (1..=12).contains(month))?)
+        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => match digits(*tens, *ones) {
+            Ok(month @ 1..=12) => Ok(Period::Month(year, month)),
+            _ => Err(NotAPeriod::NoDate),
+        },
+        Some([b'0'..=b'9', b'0'..=b'9', b'-', b'0'..=b'9', b'0'..=b'9']) => {
+            input::day(text).ok_or(NotAPeriod::NoDate)?;
+            Err(NotAPeriod::Unreadable)
         }
-        Some(_) => return None,
-    })
+        Some(_) => Err(NotAPeriod::Unreadable),
+    }
 }
 
-fn bounded(date: Date) -> Option<Date> {
-    (2000..=2100).contains(&date.year()).then_some(date)
+fn bounded(date: Date) -> Result<Date, NotAPeriod> {
+    match (2000..=2100).contains(&date.year()) {
+        true => Ok(date),
+        false => Err(NotAPeriod::OutOfCalendar),
+    }
 }
 
-/// The text names no period.
+/// Why the text names no period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a period")]
-pub(super) struct NotAPeriod;
+pub(super) enum NotAPeriod {
+    #[error("{}", input::NO_PERIOD)]
+    Unreadable,
+    #[error("{}", input::NO_DATE)]
+    NoDate,
+    #[error("{}", input::OUT_OF_CALENDAR)]
+    OutOfCalendar,
+    #[error("{}", input::ENDS_BEFORE_IT_BEGINS)]
+    Reversed,
+    #[error("{}", input::TOO_LONG)]
+    TooLong,
+}
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -277,24 +303,28 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_period_is_refused() {
-        for text in [
-            "",
-            "today",
-            "24",
-            "2024-Q5",
-            "2024-00",
-            "2024-13",
-            "2024-1",
-            "2024-02-30..2024-03-01",
-            "2024-03-01..2024-02-01",
-            "2019-01-01..2024-01-01",
-            "1999",
-            "2101",
-            "+024",
-            "2024-Q1 ",
+    fn what_names_no_period_is_refused_and_told_why() {
+        use NotAPeriod::{NoDate, OutOfCalendar, Reversed, TooLong, Unreadable};
+        for (text, why) in [
+            ("", Unreadable),
+            ("today", Unreadable),
+            ("24", Unreadable),
+            ("2024-Q5", Unreadable),
+            ("2024-00", NoDate),
+            ("2024-13", NoDate),
+            ("2026-13-45", NoDate),
+            ("2026-12-24", Unreadable),
+            ("2024-1", Unreadable),
+            ("2024-02-30..2024-03-01", NoDate),
+            ("2024-03-01..2024-02-01", Reversed),
+            ("2019-01-01..2024-01-01", TooLong),
+            ("2000-01-01..2026-01-01", TooLong),
+            ("1999", OutOfCalendar),
+            ("2101", OutOfCalendar),
+            ("+024", Unreadable),
+            ("2024-Q1 ", Unreadable),
         ] {
-            assert_eq!(text.parse::<Period>(), Err(NotAPeriod), "{text}");
+            assert_eq!(text.parse::<Period>(), Err(why), "{text}");
         }
         assert!("2019-01-01..2023-12-31".parse::<Period>().is_ok());
     }

@@ -51,6 +51,7 @@ mod record;
 mod redis_kinds;
 mod redis_outages;
 mod secrets;
+mod shared_keys;
 mod shared_limits;
 mod sources;
 mod tls;
