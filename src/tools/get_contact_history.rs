@@ -245,6 +245,7 @@ fn answer(
         usize::try_from(slice.size).unwrap_or(usize::MAX),
     );
     let position = merge::write(&lanes);
+    let more = lanes.iter().any(Lane::has_more);
     let statuses = lanes.iter().map(|lane| Status {
         source: lane.kind().as_str(),
         status: if lane.has_failed() {
@@ -259,10 +260,10 @@ fn answer(
         contact_name: contact.full_name.clone(),
         count: items.len(),
         items,
-        more: lanes.iter().any(Lane::has_more),
+        more,
         cursor: (!position.is_empty()).then(|| binding.cursor(&position)),
         sources: statuses.collect(),
-        limited_to: slice.limited_to,
+        limited_to: slice.limited_to.filter(|_| more),
         as_of: now.to_string(),
         source: SOURCE,
     };

@@ -30,7 +30,7 @@ async fn redis_holds_digests_only_and_every_key_ends() {
 /// The rights that docs/limits.md names.
 fn allow(redis: &Redis, more: &[&str]) {
     let user = ["ACL", "SETUSER", "zoho", "on", ">s3cret", "~zm:*"];
-    let rights = "+evalsha +eval +set +get +time +pexpire +zadd +zcard +zcount +zrangebyscore \
+    let rights = "+evalsha +eval +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount +zrangebyscore \
                   +zrem +zremrangebyscore +zscore";
     let rights = rights.split_whitespace().chain(more.iter().copied());
     let _: String = redis.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
