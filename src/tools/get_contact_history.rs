@@ -125,7 +125,9 @@ impl<'de> Deserialize<'de> for Since {
         let text = String::deserialize(deserializer)?;
         let instant = || text.parse().ok().filter(|_| text.len() <= 35).map(Self::At);
         let since = input::day(&text).map(Self::Day).or_else(instant);
-        since.ok_or_else(|| D::Error::custom(input::NO_DATE))
+        let dated = text.starts_with(|c: char| c.is_ascii_digit());
+        let problem = if dated { input::NO_DATE } else { "not a time" };
+        since.ok_or_else(|| D::Error::custom(problem))
     }
 }
 

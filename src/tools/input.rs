@@ -150,9 +150,11 @@ impl Day {
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        let dated = text.len() == 10 && text.starts_with(|c: char| c.is_ascii_digit());
+        let problem = if dated { NO_DATE } else { "not a day" };
         day(&text)
             .map(Self)
-            .ok_or_else(|| D::Error::custom(NO_DATE))
+            .ok_or_else(|| D::Error::custom(problem))
     }
 }
 

@@ -148,7 +148,7 @@ async fn what_cannot_be_answered_says_what_to_change() {
         ),
         (
             json!({ "filters": { "closing_from": "2026-02-30" } }),
-            "`filters.closing_from` must be",
+            "`filters.closing_from` names a date that does not exist",
         ),
         (
             json!({ "filters": { "min_amount": -1 } }),
