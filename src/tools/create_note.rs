@@ -53,8 +53,8 @@ pub(super) struct Output {
     as_of: String,
 }
 
-/// replayed: an earlier call with the key wrote it. found: a note with this text is there that no
-/// other call is known to have written, so the earlier call with the key must have.
+/// replayed: an earlier call with the key wrote it. found: taken for that call's note, whose
+/// answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
