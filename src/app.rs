@@ -126,6 +126,7 @@ struct Held {
     drain: Drain,
     redis: Option<store::Keeper>,
     tls: Arc<Tls>,
+    idempotency: Idempotency,
 }
 
 impl Held {
@@ -142,6 +143,14 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
+        let idempotency = match &store {
+            Some(store) => Idempotency::over(
+                store.clone(),
+                secrets.pseudonym_key.as_ref(),
+                config.mcp.tool_timeout.duration(),
+            ),
+            None => Idempotency::default(),
+        };
         let limiter = match store {
             Some(store) => {
                 let names = Names::new(secrets.pseudonym_key.as_ref());
@@ -162,6 +171,7 @@ impl Held {
             audit,
             drain: Drain::default(),
             tls: Arc::new(secrets.tls),
+            idempotency,
         })
     }
 
@@ -171,7 +181,7 @@ impl Held {
             audit: self.audit.clone(),
             redactor: self.redactor.clone(),
             policy: self.policy.clone(),
-            idempotency: Idempotency::default(),
+            idempotency: self.idempotency.clone(),
             tool_timeout: config.mcp.tool_timeout,
             drain: self.drain.clone(),
         })

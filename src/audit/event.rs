@@ -60,6 +60,9 @@ pub struct Event {
     pub duration_ms: Option<u64>,
     pub records_returned: Option<u64>,
     pub credits: Option<u32>,
+    /// Of what a write made.
+    pub record_id: Option<Box<str>>,
+    pub outcome: Option<&'static str>,
     /// What Zoho was asked on the way.
     pub zoho: Requests,
     pub retry_after_seconds: Option<u64>,
@@ -91,6 +94,8 @@ impl Event {
             duration_ms: None,
             records_returned: None,
             credits: None,
+            record_id: None,
+            outcome: None,
             zoho: Requests::NONE,
             retry_after_seconds: None,
             policy: None,
@@ -133,6 +138,8 @@ impl Event {
         line.number("durationMs", self.duration_ms);
         line.number("recordsReturned", self.records_returned);
         line.number("credits", self.credits.map(u64::from));
+        line.text("recordId", self.record_id.as_deref());
+        line.text("outcome", self.outcome);
         self.zoho.write(&mut line.0);
         line.number("retryAfterSeconds", self.retry_after_seconds);
         line.text("policy", self.policy.as_deref());

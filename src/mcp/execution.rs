@@ -1,7 +1,7 @@
 //! One call of one tool: announced in the audit log, run within its deadline, and always ended
 //! there with a line, whether it succeeds, fails, panics or is cancelled.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::OnceLock, time::Duration};
 
 use futures_util::FutureExt;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
@@ -14,7 +14,7 @@ use crate::{
     audit::{Audit, Event, Kind, OnFailure, Requests, Room},
     permit::{Effect, Grant},
     telemetry::Trace,
-    tools::{Answer, Context, Progress, Row, ToolError},
+    tools::{Answer, Context, Progress, Row, ToolError, Written},
     zoho::{Crm, Tally},
 };
 
@@ -83,13 +83,15 @@ impl<'a> Execution<'a> {
         progress: Progress,
         cancelled: &CancellationToken,
     ) -> CallToolResult {
+        let written = OnceLock::new();
         let context = Context {
             grant: self.grant,
             crm: &self.crm,
             client: &self.ticket.caller.client,
-            now: jiff::Timestamp::now(),
+            now: whole_second(jiff::Timestamp::now()),
             progress: &progress,
             idempotency: &self.desk.idempotency,
+            written: &written,
         };
         let running = AssertUnwindSafe((self.row.run)(&context, arguments)).catch_unwind();
         let end = tokio::select! {
@@ -103,6 +105,7 @@ impl<'a> Execution<'a> {
             () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
         };
+        self.record.written = written.into_inner();
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
         end.into_result(self.row)
@@ -165,6 +168,7 @@ struct Record {
     began: Instant,
     trace: Trace,
     tally: Option<Tally>,
+    written: Option<Written>,
     pending: bool,
 }
 
@@ -186,6 +190,7 @@ impl Record {
             began: Instant::now(),
             trace: ticket.trace.clone(),
             tally: None,
+            written: None,
             pending: false,
         }
     }
@@ -235,6 +240,8 @@ impl Record {
             duration_ms: Some(elapsed),
             credits: Some(tally.map_or(0, Tally::credits)),
             zoho: tally.map_or(Requests::NONE, Tally::requests),
+            record_id: self.written.as_ref().map(|it| it.record.clone()),
+            outcome: self.written.as_ref().map(|it| it.outcome),
             ..self.event(kind)
         }
     }
@@ -252,6 +259,11 @@ impl Drop for Record {
             None => audit.record_now(event),
         }
     }
+}
+
+/// Answers carry it, and nobody needs it finer.
+fn whole_second(now: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// Marks every result as text that came out of the CRM.

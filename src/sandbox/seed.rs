@@ -4,6 +4,7 @@ mod activity;
 mod odd;
 mod sales;
 pub(super) mod staff;
+mod story;
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 
@@ -34,6 +35,7 @@ pub(super) fn sow(today: Date) -> Crm {
     sales::sow(&mut sower);
     activity::sow(&mut sower);
     odd::sow(&mut sower);
+    story::sow(&mut sower);
     sower.crm
 }
 

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Context, Tool, ToolError,
+    Answer, Context, Tool, ToolError, Written,
     cursor::digest,
     idempotency::{Begun, Claim, Key},
     input::{Line, Prose},
@@ -33,11 +33,12 @@ pub(super) struct Input {
     title: Option<Line<120>>,
     /// Plain text; markup and mentions are made harmless.
     content: Prose<32_000>,
-    /// Any unique text: a repeated call with the same key writes once (24 hours).
+    /// Any unique text: a repeated call with the same key writes once (24 hours; without Redis
+    /// until the server restarts).
     idempotency_key: Option<Key>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
     note_id: RecordId,
@@ -52,13 +53,25 @@ pub(super) struct Output {
     as_of: String,
 }
 
-/// replayed and found: an earlier call with the key wrote it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// replayed: an earlier call with the key wrote it. found: taken for that call's note, whose
+/// answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
     Created,
     Replayed,
     Found,
+}
+
+impl Outcome {
+    /// As the log and the answer have it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Replayed => "replayed",
+            Self::Found => "found",
+        }
+    }
 }
 
 impl Tool for CreateNote {
@@ -87,10 +100,16 @@ impl Tool for CreateNote {
                     .crm
                     .create_note(draft.module, &draft.record, &draft.note)
                     .await?;
+                call.idempotency.wrote(created.id.as_str(), call.now).await;
                 draft.output(created.id, created.created_time, Outcome::Created, call.now)
             }
             Some(key) => draft.write_once(call, key).await?,
         };
+        // A tool sets it once.
+        let _ = call.written.set(Written {
+            record: output.note_id.as_str().into(),
+            outcome: output.outcome.name(),
+        });
         Ok(Answer {
             text: tell(&output),
             output,
@@ -162,15 +181,12 @@ impl Draft {
         {
             Begun::New(claim) => self.write(call, claim, false).await,
             Begun::Done(result) => {
-                let first: Output =
+                let kept: Kept =
                     serde_json::from_value(result).map_err(|_| ToolError::Unwritable)?;
-                Ok(Output {
-                    outcome: Outcome::Replayed,
-                    ..first
-                })
+                Ok(self.output(kept.id, kept.created_time, Outcome::Replayed, call.now))
             }
             // A failed look-up drops the claim, and the fate of the write stays unknown.
-            Begun::Unknown(claim, since) => match self.look_up(call, since).await? {
+            Begun::Unknown(claim, since) => match self.look_up(call, &claim, since).await? {
                 Some(note) => {
                     let found = self.output(note.id, note.created_time, Outcome::Found, call.now);
                     finish(claim, &found).await?;
@@ -209,26 +225,29 @@ impl Draft {
         }
     }
 
+    /// The note that the earlier call wrote, if it did: never one that another call wrote.
     async fn look_up(
         &self,
         call: &Context<'_>,
-        since: Timestamp,
+        claim: &Claim,
+        begun: Timestamp,
     ) -> Result<Option<Note>, ToolError> {
         let newest = Page {
             number: 1,
             size: 200,
         };
         let notes = call.crm.notes_of(self.module, &self.record, newest).await?;
-        Ok(notes
-            .rows
-            .into_iter()
-            .find(|note| self.is_this(note, since)))
+        let since = earliest(begun, call.crm.clock_ahead());
+        for note in notes.rows {
+            if self.is_this(&note, since) && claim.take(note.id.as_str()).await? {
+                return Ok(Some(note));
+            }
+        }
+        Ok(None)
     }
 
     fn is_this(&self, note: &Note, since: Timestamp) -> bool {
-        // Zoho's clock is not ours.
-        let recent = instant(note.created_time.as_deref())
-            .is_none_or(|created| since.duration_since(created) < CLOCK_SKEW);
+        let recent = instant(note.created_time.as_deref()).is_some_and(|created| created >= since);
         let title = self.note.title.as_deref().unwrap_or_default();
         recent
             && same_text(title, note.title.as_ref())
@@ -254,10 +273,33 @@ impl Draft {
     }
 }
 
+/// What is remembered of a note: no word of it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: RecordId,
+    created_time: Option<String>,
+}
+
 async fn finish(claim: Claim, output: &Output) -> Result<(), ToolError> {
-    let result = serde_json::to_value(output).map_err(|_| ToolError::Unwritable)?;
-    claim.finish(result).await;
+    let kept = Kept {
+        id: output.note_id.clone(),
+        created_time: output.created_time.clone(),
+    };
+    let result = serde_json::to_value(kept).map_err(|_| ToolError::Unwritable)?;
+    claim.finish(output.note_id.as_str(), result).await;
     Ok(())
+}
+
+/// When a note of a call that began then can have been created, by Zoho's clock at the earliest.
+fn earliest(begun: Timestamp, ahead: Option<SignedDuration>) -> Timestamp {
+    let (ahead, margin) = match ahead {
+        Some(ahead) => (ahead, SECOND_HANDS),
+        None => (SignedDuration::ZERO, CLOCK_SKEW),
+    };
+    begun
+        .checked_add(ahead)
+        .and_then(|begun| begun.checked_sub(margin))
+        .unwrap_or(begun)
 }
 
 /// Whether a failed write surely wrote nothing.
@@ -307,9 +349,14 @@ fn tell(output: &Output) -> String {
     let module = output.module;
     let mut text = Text::new(match output.outcome {
         Outcome::Created => format!("Note {note} created on {module:?} {record}."),
-        Outcome::Replayed | Outcome::Found => format!(
+        Outcome::Replayed => format!(
             "Note {note} is on {module:?} {record} already: an earlier call with this \
              idempotency_key wrote it. Nothing was written now."
+        ),
+        Outcome::Found => format!(
+            "Note {note} with this text is on {module:?} {record}. No other call through this \
+             server wrote it, so it is taken for the note of the earlier call with this \
+             idempotency_key, whose answer was lost. Nothing was written now."
         ),
     });
     if output.neutralised {
@@ -321,6 +368,9 @@ fn tell(output: &Output) -> String {
 const MAX_TITLE: usize = 120;
 /// Zoho takes 65,535.
 const MAX_CONTENT: usize = 65_000;
+/// Zoho's times are cut to the second, both that of the note and that of its clock.
+const SECOND_HANDS: SignedDuration = SignedDuration::from_secs(2);
+/// While Zoho has not said what time it is.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 #[cfg(test)]

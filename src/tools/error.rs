@@ -22,9 +22,12 @@ pub enum ToolError {
     /// A call with this idempotency key is still running.
     #[error("a call with this idempotency_key is still running")]
     KeyInUse,
-    /// So many keyed writes are running that no more can be remembered.
-    #[error("too many writes with an idempotency_key are running")]
+    /// The client has used as many keys as are remembered.
+    #[error("this client has used too many idempotency keys")]
     KeysExhausted,
+    /// Redis, which may know of the key, cannot be asked.
+    #[error("it is not known whether this idempotency_key was used")]
+    KeysUnavailable,
     /// The answer has no form in JSON.
     #[error("the answer could not be written as json")]
     Unwritable,
@@ -52,8 +55,14 @@ impl ToolError {
                     .into()
             }
             Self::KeysExhausted => {
-                "Too many writes are running. Nothing was written. Try again in \
-                60 seconds."
+                "This client has used all the idempotency keys that are remembered for 24 hours. \
+                Nothing was written now. Do not retry with a new key; tell the user, or write \
+                without a key where a second copy does no harm."
+                    .into()
+            }
+            Self::KeysUnavailable => {
+                "It cannot be looked up at the moment whether this idempotency_key was used. \
+                Nothing was written now. Try again in 30 seconds with the same key and arguments."
                     .into()
             }
             Self::Unwritable => "The answer could not be written. This is a fault of the server: \
@@ -70,6 +79,7 @@ impl ToolError {
             Self::KeyReused => "idempotency_key_reused",
             Self::KeyInUse => "idempotency_key_in_use",
             Self::KeysExhausted => "idempotency_keys_exhausted",
+            Self::KeysUnavailable => "idempotency_keys_unavailable",
             Self::Unwritable => "internal",
             Self::Zoho(error) => match error {
                 ZohoError::NotFound => "not_found",
@@ -108,7 +118,8 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             .into(),
         ZohoError::Busy { retry_after } => {
             let seconds = whole_seconds(*retry_after);
-            format!("Zoho CRM is busy. Try again in {seconds} seconds.").into()
+            let unit = if seconds == 1 { "second" } else { "seconds" };
+            format!("Zoho CRM is busy. Try again in {seconds} {unit}.").into()
         }
         ZohoError::CreditsSpent { retry_after } => {
             let minutes = whole_seconds(*retry_after).div_ceil(60);
@@ -190,6 +201,10 @@ mod tests {
         });
         assert!(busy.advice().contains("in 2 seconds"), "{}", busy.advice());
         assert_eq!(busy.kind(), "zoho_busy");
+        let soon = ToolError::from(ZohoError::Busy {
+            retry_after: Duration::from_secs(1),
+        });
+        assert!(soon.advice().ends_with("in 1 second."), "{}", soon.advice());
     }
 
     #[test]

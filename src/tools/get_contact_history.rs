@@ -125,7 +125,9 @@ impl<'de> Deserialize<'de> for Since {
         let text = String::deserialize(deserializer)?;
         let instant = || text.parse().ok().filter(|_| text.len() <= 35).map(Self::At);
         let since = input::day(&text).map(Self::Day).or_else(instant);
-        since.ok_or_else(|| D::Error::custom("not a time"))
+        let dated = text.starts_with(|c: char| c.is_ascii_digit());
+        let problem = if dated { input::NO_DATE } else { "not a time" };
+        since.ok_or_else(|| D::Error::custom(problem))
     }
 }
 
@@ -148,7 +150,14 @@ impl Input {
         Ok(match self.since {
             None => None,
             Some(Since::At(instant)) => Some(instant),
-            Some(since @ Since::Day(_)) => since.instant(&call.crm.org().await?.time_zone),
+            Some(since @ Since::Day(_)) => {
+                let zone = &call.crm.org().await?.time_zone;
+                // Without the filter everything would be told as if it were new.
+                Some(since.instant(zone).ok_or(ToolError::Argument {
+                    argument: "since",
+                    problem: "it reaches outside the calendar",
+                })?)
+            }
         })
     }
 
@@ -238,6 +247,7 @@ fn answer(
         usize::try_from(slice.size).unwrap_or(usize::MAX),
     );
     let position = merge::write(&lanes);
+    let more = lanes.iter().any(Lane::has_more);
     let statuses = lanes.iter().map(|lane| Status {
         source: lane.kind().as_str(),
         status: if lane.has_failed() {
@@ -252,10 +262,10 @@ fn answer(
         contact_name: contact.full_name.clone(),
         count: items.len(),
         items,
-        more: lanes.iter().any(Lane::has_more),
+        more,
         cursor: (!position.is_empty()).then(|| binding.cursor(&position)),
         sources: statuses.collect(),
-        limited_to: slice.limited_to,
+        limited_to: slice.limited_to.filter(|_| more),
         as_of: now.to_string(),
         source: SOURCE,
     };

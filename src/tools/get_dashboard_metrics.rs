@@ -105,7 +105,7 @@ impl Tool for GetDashboardMetrics {
         call.progress.report(1, 9, "asking Zoho").await;
         let today = call.now.to_zoned(org.time_zone.clone()).date();
         let days = input.period.unwrap_or_default().days(today)?;
-        let before = input.compare_to.unwrap_or_default().days(days)?;
+        let before = input.compare_to.unwrap_or_default().days(days, today)?;
         let asked = questions(today, days, before)?;
         let (names, futures): (Vec<Name>, Vec<_>) = asked
             .into_iter()
@@ -222,7 +222,7 @@ impl Figures {
             .map(|(_, figure)| *figure)
     }
 
-    fn money(&self, now: Name, before: Name) -> Option<Money> {
+    fn money(&self, now: Name, before: Name, ahead: bool) -> Option<Money> {
         let figure = self.get(now)?;
         let previous = self.get(before);
         Some(Money {
@@ -231,7 +231,8 @@ impl Figures {
             previous_deals: previous.map(|previous| previous.count),
             previous_amount: previous.map(|previous| cents(previous.amount)),
             change_percent: previous
-                .and_then(|previous| percent(figure.amount - previous.amount, previous.amount)),
+                .and_then(|previous| percent(figure.amount - previous.amount, previous.amount))
+                .filter(|_| !ahead),
         })
     }
 
@@ -267,8 +268,8 @@ impl Figures {
             compared_with: before.map(Days::shown),
             currency: currency.to_owned(),
             open_pipeline: open,
-            won: self.money(Name::Won, Name::PreviousWon),
-            lost: self.money(Name::Lost, Name::PreviousLost),
+            won: self.money(Name::Won, Name::PreviousWon, days.is_ahead(today)),
+            lost: self.money(Name::Lost, Name::PreviousLost, days.is_ahead(today)),
             win_rate_percent: self.win_rate(Name::Won, Name::Lost),
             previous_win_rate_percent: self.win_rate(Name::PreviousWon, Name::PreviousLost),
             average_won_deal: self.average(Name::Won),

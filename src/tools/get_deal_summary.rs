@@ -12,7 +12,7 @@ use super::{
     input::{Amount, Day, Limit, Line},
     record::{Deal, SOURCE, cents},
     slice::Slice,
-    text::{Text, brief_or_dash, count, money},
+    text::{Text, brief, brief_or_dash, count, money},
 };
 use crate::{
     audit::{Class, Classes},
@@ -125,10 +125,12 @@ impl Tool for GetDealSummary {
 
     async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
         match &input.deal_id {
-            Some(_) if input.filters.is_some() || input.cursor.is_some() => {
+            Some(_)
+                if input.filters.is_some() || input.cursor.is_some() || input.limit.is_some() =>
+            {
                 Err(ToolError::Argument {
                     argument: "deal_id",
-                    problem: "it stands alone; leave out filters and cursor, or deal_id",
+                    problem: "it stands alone; leave out filters, limit and cursor, or deal_id",
                 })
             }
             Some(id) => deal::answer(call, id).await,
@@ -157,12 +159,33 @@ async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, Too
         stages,
         listed,
     };
+    let nothing = found.total.deals == 0;
     let output = found.shape(&binding, page, slice, &org.currency, call.now);
+    let stages = match nothing && filter.stage.is_some() {
+        true => Some(stages_in_use(call).await?),
+        false => None,
+    };
     Ok(Answer {
-        text: tell(&output),
+        text: tell(&output, stages.as_deref()),
         records: output.items.len() as u64,
         output,
     })
+}
+
+/// A stage that no deal has is more often misspelled than empty.
+async fn stages_in_use(call: &Context<'_>) -> Result<String, ToolError> {
+    let all = DealFilter::default();
+    let stages = call.crm.deal_totals(&all, DealGroup::Stage).await?;
+    let names: Vec<String> = stages
+        .iter()
+        .take(MOST_STAGES)
+        .filter_map(|stage| stage.group.as_ref().map(brief))
+        .collect();
+    Ok(format!(
+        "No deal passes all filters together: check the spelling of `stage`, and that `status` \
+         fits it. Stages in use: {}.",
+        names.join(", ")
+    ))
 }
 
 impl Filters {
@@ -235,7 +258,7 @@ impl Found {
             items,
             more,
             cursor: goes_on.then(|| binding.cursor(&(page + 1).to_string())),
-            limited_to: slice.limited_to,
+            limited_to: slice.limited_to.filter(|_| more),
             standing: None,
             totals: Some(Totals {
                 deals: self.total.deals,
@@ -250,7 +273,7 @@ impl Found {
     }
 }
 
-fn tell(output: &Output) -> String {
+fn tell(output: &Output, stages: Option<&str>) -> String {
     let currency = &output.currency;
     let shown = |amount| money(amount, currency);
     let mut text = Text::new(match &output.totals {
@@ -286,6 +309,9 @@ fn tell(output: &Output) -> String {
             deal.closing_date.as_deref().unwrap_or("-"),
         ));
     }
+    if let Some(stages) = stages {
+        text.remark(stages);
+    }
     if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));
     }
@@ -301,91 +327,4 @@ const MOST_LISTED: u64 = 100_000;
 const MOST_STAGES: usize = 50;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tools::{
-        input,
-        record::tests::{a_deal, assert_fits, text},
-    };
-    use serde_json::json;
-
-    fn filter(filters: serde_json::Value) -> Result<DealFilter, ToolError> {
-        let arguments = json!({"filters": filters});
-        let input: Input = input::read(arguments.as_object().cloned())?;
-        input.filters.unwrap_or_default().filter()
-    }
-
-    #[test]
-    fn without_arguments_all_open_deals_are_summed_up() {
-        let open = DealFilter {
-            status: Some(DealStatus::Open),
-            ..DealFilter::default()
-        };
-        assert_eq!(filter(json!(null)).unwrap(), open);
-        assert_eq!(filter(json!({})).unwrap(), open);
-        assert_eq!(
-            filter(json!({"status": "all"})).unwrap(),
-            DealFilter::default()
-        );
-        assert_eq!(filter(json!({"stage": "Closed Won"})).unwrap().status, None);
-        let both = filter(json!({"stage": "Closed Won", "status": "lost"})).unwrap();
-        assert_eq!(both.status, Some(DealStatus::Lost));
-    }
-
-    #[test]
-    fn filters_out_of_bounds_are_refused() {
-        for (filters, path) in [
-            (
-                json!({"closing_from": "2026-03-01", "closing_to": "2026-02-01"}),
-                "filters.closing_from",
-            ),
-            (json!({"min_amount": -1}), "filters.min_amount"),
-            (json!({"owner_id": "1 or 1=1"}), "filters.owner_id"),
-            (json!({"stage": "a\u{0}"}), "filters.stage"),
-            (json!({"status": "maybe"}), "filters.status"),
-        ] {
-            let refusal = filter(filters).unwrap_err().to_string();
-            assert!(refusal.contains(path), "{refusal}");
-        }
-    }
-
-    #[test]
-    fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
-        let sum = |amount: f64, deals| DealTotal {
-            group: text("Negotiation"),
-            group_id: None,
-            amount,
-            deals,
-        };
-        let output = |more, page| {
-            let rows = vec![
-                a_deal(1, "Negotiation", 1000.0),
-                a_deal(2, "Negotiation", 500.0),
-            ];
-            let slice = Slice {
-                size: 2,
-                limited_to: None,
-            };
-            let binding = Binding::new("get_deal_summary", &(), 2);
-            let found = Found {
-                total: sum(1500.0, 2),
-                stages: vec![sum(1500.0, 2)],
-                listed: Listed { rows, more },
-            };
-            found.shape(&binding, page, slice, "EUR", Timestamp::UNIX_EPOCH)
-        };
-        let weighted = |output: Output| output.totals.unwrap().weighted_amount;
-        assert_eq!(weighted(output(false, 1)), Some(600.0));
-        assert_eq!(weighted(output(false, 2)), None);
-        assert_eq!(weighted(output(true, 1)), None);
-        let part = output(true, 1);
-        assert!(part.cursor.is_some());
-        let text = tell(&part);
-        assert!(
-            text.starts_with("2 deals for EUR 1,500.00 in all."),
-            "{text}"
-        );
-        assert!(text.len() <= 1500);
-        assert_fits("get_deal_summary", &part);
-    }
-}
+mod tests;

@@ -99,7 +99,7 @@ struct Comparison {
     revenue: f64,
     won_deals: u64,
     change: f64,
-    /// Missing where the earlier revenue is zero.
+    /// Missing where the earlier revenue is zero or the period has not begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     change_percent: Option<f64>,
 }
@@ -124,7 +124,7 @@ impl Tool for GetRevenueReport {
         let org = call.crm.org().await?;
         let today = call.now.to_zoned(org.time_zone.clone()).date();
         let days = input.period.unwrap_or_default().days(today)?;
-        let before = input.compare_to.unwrap_or_default().days(days)?;
+        let before = input.compare_to.unwrap_or_default().days(days, today)?;
         let group_by = input.group_by.unwrap_or_default();
         let whole = questions(group_by, days, before)?;
         let futures = whole
@@ -222,9 +222,10 @@ impl Report {
     fn shape(self, currency: &str, slice: Slice, now: Timestamp) -> Result<Output, ToolError> {
         let mut figures = self.figures.iter().copied();
         let won = figures.next().unwrap_or_default();
-        let compared_with = self
-            .before
-            .map(|days| compare(won, figures.next().unwrap_or_default(), days));
+        let compared_with = self.before.map(|before| {
+            let ahead = self.days.is_ahead(self.today);
+            compare(won, figures.next().unwrap_or_default(), before, ahead)
+        });
         let rest: Vec<Figure> = figures.collect();
         let mut groups = match self.group_by {
             GroupBy::Month => by_month(self.days, &rest, won.amount)?,
@@ -262,13 +263,13 @@ impl Report {
     }
 }
 
-fn compare(now: Figure, before: Figure, days: Days) -> Comparison {
+fn compare(now: Figure, before: Figure, days: Days, ahead: bool) -> Comparison {
     Comparison {
         period: days.shown(),
         revenue: cents(before.amount),
         won_deals: before.count,
         change: cents(now.amount - before.amount),
-        change_percent: percent(now.amount - before.amount, before.amount),
+        change_percent: percent(now.amount - before.amount, before.amount).filter(|_| !ahead),
     }
 }
 

@@ -1,21 +1,31 @@
 //! What was written before under an idempotency key, so that it is written once.
 
+mod memory;
+mod shared;
+
 use std::{
-    collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use secrecy::SecretSlice;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::{ToolError, cursor::digest, input::inline_schema};
-use crate::zoho::Scope;
+use crate::{store::Store, zoho::Scope};
+use memory::{Known, Memory, NO_KEY, Name, State, lock};
+use shared::{Fate, Shared};
 
-/// Remembers writes for 24 hours, in this process. Cheap to clone; clones share the memory.
-#[derive(Clone, Default)]
+/// Remembers writes for 24 hours: in Redis, on all instances, where there is one, and in this
+/// process. Cheap to clone; clones share the memory.
+#[derive(Clone)]
 pub struct Idempotency {
     memory: Arc<Mutex<Memory>>,
+    shared: Option<Arc<Shared>>,
+    most_keys: usize,
 }
 
 /// A key that a caller made up: `[A-Za-z0-9_.:-]{1,64}`.
@@ -38,12 +48,38 @@ pub enum Begun {
 #[derive(Debug)]
 pub struct Claim {
     memory: Arc<Mutex<Memory>>,
+    shared: Option<Arc<Shared>>,
+    client: Box<str>,
     name: Name,
+    id: Uuid,
+    now: Timestamp,
     settled: bool,
 }
 
+impl Default for Idempotency {
+    fn default() -> Self {
+        Self {
+            memory: Arc::default(),
+            shared: None,
+            most_keys: MAX_KEYS,
+        }
+    }
+}
+
 impl Idempotency {
+    /// Shared by all instances over Redis. `longest_call` is how long a write can take.
+    pub fn over(store: Store, key: Option<&SecretSlice<u8>>, longest_call: Duration) -> Self {
+        Self {
+            shared: Some(Arc::new(Shared::new(store, key, longest_call))),
+            ..Self::default()
+        }
+    }
+
     /// Records the key, before anything is written.
+    ///
+    /// # Errors
+    /// The key is another write's or still running, the client has used too many, or Redis, which
+    /// may know of it, cannot be asked.
     pub async fn begin(
         &self,
         (client, scope): (&str, &Scope),
@@ -54,139 +90,140 @@ impl Idempotency {
     ) -> Result<Begun, ToolError> {
         // Two people behind one client do not share their keys.
         let name = digest(&(client, scope, tool, &key.0));
-        let mut memory = lock(&self.memory);
-        memory.forget_old(now);
+        let known = lock(&self.memory).begin(client, name, arguments, now, self.most_keys)?;
         let claim = || Claim {
             memory: Arc::clone(&self.memory),
+            shared: self.shared.clone(),
+            client: client.into(),
             name,
+            id: Uuid::new_v4(),
+            now,
             settled: false,
         };
-        match memory.entries.get_mut(&name) {
-            Some(entry) if entry.arguments != arguments => Err(ToolError::KeyReused),
-            Some(entry) => match &entry.state {
-                State::Running => Err(ToolError::KeyInUse),
-                State::Done(result) => Ok(Begun::Done(result.clone())),
-                State::Unknown => {
-                    entry.state = State::Running;
-                    Ok(Begun::Unknown(claim(), entry.begun))
-                }
-            },
-            None => {
-                memory.insert(name, arguments, now)?;
-                Ok(Begun::New(claim()))
-            }
+        let (claim, since) = match known {
+            Known::Done(result) => return Ok(Begun::Done(result)),
+            Known::Nothing => (claim(), None),
+            Known::Unknown(since) => (claim(), Some(since)),
+        };
+        claim.agree(arguments, since).await
+    }
+
+    /// A record was written without a key: no key wrote it.
+    pub async fn wrote(&self, record: &str, now: Timestamp) {
+        lock(&self.memory).own(record, NO_KEY, now);
+        if let Some(shared) = &self.shared {
+            // Without Redis no key can take it either.
+            let _ = shared.own(record, &NO_KEY).await;
         }
     }
 }
 
 impl Claim {
-    /// It was written: the next call with the key gets this result.
-    pub async fn finish(mut self, result: Value) {
+    /// Asks the other instances, where there are some, what they know of the key.
+    async fn agree(
+        self,
+        arguments: [u8; 32],
+        since: Option<Timestamp>,
+    ) -> Result<Begun, ToolError> {
+        let told = match &self.shared {
+            None => Ok(Known::Nothing),
+            Some(shared) => {
+                let asked = shared.begin(&self.name, &self.id, &arguments, self.now);
+                asked.await
+            }
+        };
+        match told {
+            Ok(Known::Done(result)) => {
+                self.conclude(State::Done(result.clone()));
+                Ok(Begun::Done(result))
+            }
+            Ok(Known::Nothing) => Ok(match since {
+                None => Begun::New(self),
+                Some(since) => Begun::Unknown(self, since),
+            }),
+            Ok(Known::Unknown(begun)) => {
+                let since = since.map_or(begun, |since| since.min(begun));
+                Ok(Begun::Unknown(self, since))
+            }
+            Err(error) => {
+                match since {
+                    // Redis may have heard, so that the key is given back there too.
+                    None if matches!(error, ToolError::KeysUnavailable) => self.forget().await,
+                    None => self.give_back(),
+                    Some(_) => self.conclude(State::Unknown),
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// It was written: the next call with the key gets this result, which holds no personal data.
+    pub async fn finish(mut self, record: &str, result: Value) {
         self.settled = true;
-        lock(&self.memory).settle(&self.name, State::Done(result));
+        {
+            let mut memory = lock(&self.memory);
+            memory.own(record, self.name, self.now);
+            memory.settle(&self.client, &self.name, State::Done(result.clone()));
+        }
+        if let Some(shared) = &self.shared {
+            // Whoever else finds the record meanwhile loses it by the next line at the latest.
+            let _ = shared.own(record, &self.name).await;
+            shared
+                .settle(&self.name, &self.id, Fate::Done(result))
+                .await;
+        }
     }
 
     /// Nothing was written: the key is free again.
     pub async fn forget(mut self) {
         self.settled = true;
-        lock(&self.memory).remove(&self.name);
+        lock(&self.memory).remove(&self.client, &self.name);
+        if let Some(shared) = &self.shared {
+            shared.settle(&self.name, &self.id, Fate::Free).await;
+        }
+    }
+
+    /// Whether a record that looks like this write may be it: no other call is known to have
+    /// written it. From then on it is this key's.
+    ///
+    /// # Errors
+    /// Redis, which may know whose it is, cannot be asked.
+    pub async fn take(&self, record: &str) -> Result<bool, ToolError> {
+        if !lock(&self.memory).own(record, self.name, self.now) {
+            return Ok(false);
+        }
+        match &self.shared {
+            Some(shared) => shared.own(record, &self.name).await,
+            None => Ok(true),
+        }
+    }
+
+    fn conclude(mut self, state: State) {
+        self.settled = true;
+        lock(&self.memory).settle(&self.client, &self.name, state);
+    }
+
+    fn give_back(mut self) {
+        self.settled = true;
+        lock(&self.memory).remove(&self.client, &self.name);
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if !self.settled {
-            lock(&self.memory).settle(&self.name, State::Unknown);
+        if self.settled {
+            return;
         }
+        lock(&self.memory).settle(&self.client, &self.name, State::Unknown);
+        let (Some(shared), Ok(runtime)) =
+            (self.shared.clone(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        // So that another instance need not wait for the lease. It ends within the store's timeout.
+        let (name, id) = (self.name, self.id);
+        runtime.spawn(async move { shared.settle(&name, &id, Fate::Unknown).await });
     }
-}
-
-/// A digest of client, scope, tool and key: of one size, whatever the key.
-type Name = [u8; 32];
-
-#[derive(Debug, Default)]
-struct Memory {
-    entries: HashMap<Name, Entry>,
-    /// The same by age, oldest first.
-    ages: BTreeMap<u64, Name>,
-    next_age: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    age: u64,
-    begun: Timestamp,
-    arguments: [u8; 32],
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Running,
-    Unknown,
-    Done(Value),
-}
-
-impl Memory {
-    fn insert(&mut self, name: Name, arguments: [u8; 32], now: Timestamp) -> Result<(), ToolError> {
-        if self.entries.len() >= MAX_KEYS {
-            let oldest = self
-                .ages
-                .values()
-                .find(|name| !self.is_running(name))
-                .copied();
-            self.remove(&oldest.ok_or(ToolError::KeysExhausted)?);
-        }
-        let age = self.next_age;
-        self.next_age += 1;
-        self.ages.insert(age, name);
-        let state = State::Running;
-        self.entries.insert(
-            name,
-            Entry {
-                age,
-                begun: now,
-                arguments,
-                state,
-            },
-        );
-        Ok(())
-    }
-
-    fn forget_old(&mut self, now: Timestamp) {
-        loop {
-            let oldest = self.ages.values().next().copied();
-            let Some(entry) = oldest.and_then(|name| self.entries.get(&name)) else {
-                return;
-            };
-            if now.duration_since(entry.begun) < LIFETIME || matches!(entry.state, State::Running) {
-                return;
-            }
-            oldest.iter().for_each(|name| self.remove(name));
-        }
-    }
-
-    fn is_running(&self, name: &Name) -> bool {
-        let entry = self.entries.get(name);
-        entry.is_some_and(|entry| matches!(entry.state, State::Running))
-    }
-
-    fn settle(&mut self, name: &Name, state: State) {
-        if let Some(entry) = self.entries.get_mut(name) {
-            entry.state = state;
-        }
-    }
-
-    fn remove(&mut self, name: &Name) {
-        if let Some(entry) = self.entries.remove(name) {
-            self.ages.remove(&entry.age);
-        }
-    }
-}
-
-/// Nothing in here panics while it holds the lock, so that a poisoned memory is still whole.
-fn lock(memory: &Mutex<Memory>) -> MutexGuard<'_, Memory> {
-    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<'de> Deserialize<'de> for Key {
@@ -202,162 +239,8 @@ impl<'de> Deserialize<'de> for Key {
 
 inline_schema!([] Key, "Key", { "type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$" });
 
-const MAX_KEYS: usize = 10_000;
-const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
+/// Of one client in 24 hours: more than its limit admits by default.
+const MAX_KEYS: usize = 100_000;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn key(text: &str) -> Key {
-        serde_json::from_value(json!(text)).unwrap()
-    }
-
-    fn at(hours: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
-    }
-
-    async fn begin(
-        memory: &Idempotency,
-        name: &str,
-        arguments: u8,
-        hours: i64,
-    ) -> Result<Begun, ToolError> {
-        memory
-            .begin(
-                ("client", &Scope::Org),
-                "create_note",
-                &key(name),
-                [arguments; 32],
-                at(hours),
-            )
-            .await
-    }
-
-    async fn new(memory: &Idempotency, name: &str, hours: i64) -> Claim {
-        match begin(memory, name, 1, hours).await.unwrap() {
-            Begun::New(claim) => claim,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn the_same_key_gets_the_first_result() {
-        let memory = Idempotency::default();
-        new(&memory, "k", 0)
-            .await
-            .finish(json!({"noteId": "1"}))
-            .await;
-        let again = begin(&memory, "k", 1, 1).await.unwrap();
-        assert!(matches!(again, Begun::Done(result) if result["noteId"] == "1"));
-        assert!(matches!(
-            begin(&memory, "k", 2, 1).await,
-            Err(ToolError::KeyReused)
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_running_key_is_in_use_and_a_failed_one_is_free() {
-        let memory = Idempotency::default();
-        let claim = new(&memory, "k", 0).await;
-        assert!(matches!(
-            begin(&memory, "k", 1, 0).await,
-            Err(ToolError::KeyInUse)
-        ));
-        claim.forget().await;
-        new(&memory, "k", 0).await.forget().await;
-        assert!(lock(&memory.memory).ages.is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_dropped_claim_leaves_the_fate_unknown() {
-        let memory = Idempotency::default();
-        drop(new(&memory, "k", 3).await);
-        match begin(&memory, "k", 1, 5).await.unwrap() {
-            Begun::Unknown(claim, since) => {
-                assert_eq!(since, at(3));
-                claim.finish(json!(1)).await;
-            }
-            other => panic!("{other:?}"),
-        }
-        assert!(matches!(
-            begin(&memory, "k", 1, 5).await.unwrap(),
-            Begun::Done(_)
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_key_belongs_to_its_client_its_user_and_its_tool() {
-        let memory = Idempotency::default();
-        new(&memory, "k", 0).await.finish(json!(1)).await;
-        let user = Scope::User("ann".into());
-        for (client, scope, tool) in [
-            ("other", &Scope::Org, "create_note"),
-            ("client", &user, "create_note"),
-            ("client", &Scope::Org, "create_task"),
-        ] {
-            let begun = memory
-                .begin((client, scope), tool, &key("k"), [1; 32], at(0))
-                .await
-                .unwrap();
-            assert!(matches!(begun, Begun::New(_)), "{client} {tool}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_key_is_forgotten_after_a_day() {
-        let memory = Idempotency::default();
-        new(&memory, "k", 0).await.finish(json!(1)).await;
-        assert!(matches!(
-            begin(&memory, "k", 1, 23).await.unwrap(),
-            Begun::Done(_)
-        ));
-        assert!(matches!(
-            begin(&memory, "k", 1, 24).await.unwrap(),
-            Begun::New(_)
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_full_memory_forgets_the_oldest_that_is_done() {
-        let memory = Idempotency::default();
-        let first = new(&memory, "first", 0).await;
-        let mut running = Vec::new();
-        for n in 1..MAX_KEYS {
-            let claim = new(&memory, &format!("k{n}"), 0).await;
-            if n == 1 {
-                claim.finish(json!(1)).await;
-            } else {
-                running.push(claim);
-            }
-        }
-        let last = new(&memory, "one-more", 0).await;
-        assert_eq!(lock(&memory.memory).entries.len(), MAX_KEYS);
-        assert!(matches!(
-            begin(&memory, "first", 1, 0).await,
-            Err(ToolError::KeyInUse)
-        ));
-        assert!(matches!(
-            begin(&memory, "full", 1, 0).await,
-            Err(ToolError::KeysExhausted)
-        ));
-        drop((first, last, running));
-        assert!(matches!(
-            begin(&memory, "full", 1, 0).await,
-            Ok(Begun::New(_))
-        ));
-        assert_eq!(lock(&memory.memory).entries.len(), MAX_KEYS);
-    }
-
-    #[test]
-    fn a_key_is_of_plain_characters() {
-        for text in ["", "a b", "ä", "a/b", &"x".repeat(65)] {
-            assert!(
-                serde_json::from_value::<Key>(json!(text)).is_err(),
-                "{text}"
-            );
-        }
-        assert_eq!(key("A-1_b.c:d").0, "A-1_b.c:d");
-    }
-}
+mod tests;

@@ -19,9 +19,27 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(
 ) -> Result<T, ToolError> {
     let arguments = Value::Object(arguments.unwrap_or_default());
     serde_path_to_error::deserialize(&arguments).map_err(|error| {
-        ToolError::Arguments(explain(&schema::of_input::<T>(), &arguments, error.path()))
+        let schema = schema::of_input::<T>();
+        // Other errors of serde's hold values.
+        let told = error.inner().to_string();
+        let problem = PROBLEMS.iter().find(|problem| **problem == told);
+        ToolError::Arguments(explain(&schema, &arguments, error.path(), problem.copied()))
     })
 }
+
+/// What can be wrong with a value that meets its schema.
+const PROBLEMS: &[&str] = &[
+    NO_DATE,
+    NO_PERIOD,
+    OUT_OF_CALENDAR,
+    ENDS_BEFORE_IT_BEGINS,
+    TOO_LONG,
+];
+pub(super) const NO_DATE: &str = "names a date that does not exist";
+pub(super) const NO_PERIOD: &str = "names no period";
+pub(super) const OUT_OF_CALENDAR: &str = "reaches outside the years 2000 to 2100";
+pub(super) const ENDS_BEFORE_IT_BEGINS: &str = "ends before it begins";
+pub(super) const TOO_LONG: &str = "is longer than 5 years";
 
 /// One line of text, 1 to `MAX` characters, without control characters; trimmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -88,9 +106,10 @@ impl Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let rows = u32::deserialize(deserializer)?;
-        let fits = (1..=Self::MAX).contains(&rows);
-        fits.then_some(Self(rows))
+        // For JSON Schema 1.0 is an integer too.
+        let rows = f64::deserialize(deserializer)?;
+        let fits = rows.fract() == 0.0 && (1.0..=f64::from(Self::MAX)).contains(&rows);
+        fits.then_some(Self(rows as u32))
             .ok_or_else(|| D::Error::custom("not a limit"))
     }
 }
@@ -131,9 +150,11 @@ impl Day {
 impl<'de> Deserialize<'de> for Day {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        let dated = text.len() == 10 && text.starts_with(|c: char| c.is_ascii_digit());
+        let problem = if dated { NO_DATE } else { "not a day" };
         day(&text)
             .map(Self)
-            .ok_or_else(|| D::Error::custom("not a day"))
+            .ok_or_else(|| D::Error::custom(problem))
     }
 }
 
@@ -163,14 +184,14 @@ macro_rules! inline_schema {
 }
 pub(super) use inline_schema;
 
-inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "maxLength": MAX });
+inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "minLength": 1, "maxLength": MAX });
 inline_schema!([const MAX: usize] Prose<MAX>, "Prose", { "type": "string", "minLength": 1, "maxLength": MAX });
 inline_schema!([] Limit, "Limit", { "type": "integer", "minimum": 1, "maximum": Limit::MAX });
 inline_schema!([] Amount, "Amount", { "type": "number", "minimum": 0, "maximum": 1_000_000_000_000_u64 });
 inline_schema!([] Day, "Day", { "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$" });
 
 /// Says what is wrong at `path`, by the schema alone.
-fn explain(schema: &JsonObject, arguments: &Value, path: &Path) -> String {
+fn explain(schema: &JsonObject, arguments: &Value, path: &Path, problem: Option<&str>) -> String {
     let mut node = schema;
     let mut value = arguments;
     let mut name = String::new();
@@ -199,7 +220,10 @@ fn explain(schema: &JsonObject, arguments: &Value, path: &Path) -> String {
     }
     match (child(node, "properties"), value) {
         (Some(known), Value::Object(given)) => about_object(node, known, given, &name),
-        _ => format!("Argument `{name}` must be {}", remedy(node)),
+        _ => match problem {
+            Some(problem) => format!("Argument `{name}` {problem}{}", described(node)),
+            None => format!("Argument `{name}` must be {}", remedy(node)),
+        },
     }
 }
 
@@ -261,124 +285,17 @@ fn remedy(node: &JsonObject) -> String {
             _ => "an object".to_owned(),
         }
     };
-    if let Some(description) = node.get("description").and_then(Value::as_str) {
-        remedy.push_str(&format!(" ({})", description.trim_end_matches('.')));
-    }
+    remedy.push_str(&described(node));
     remedy
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[derive(Debug, Deserialize, JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code)]
-    struct Sample {
-        /// Who.
-        name: Line<10>,
-        text: Option<Prose<20>>,
-        limit: Option<Limit>,
-        nested: Option<Nested>,
-        #[schemars(length(max = 3))]
-        kinds: Option<Vec<Kind>>,
-    }
-
-    #[derive(Debug, Deserialize, JsonSchema)]
-    #[serde(deny_unknown_fields)]
-    #[expect(dead_code)]
-    struct Nested {
-        from: Option<Day>,
-        least: Option<Amount>,
-    }
-
-    #[derive(Debug, Deserialize, JsonSchema)]
-    #[serde(rename_all = "snake_case")]
-    enum Kind {
-        Red,
-        Blue,
-    }
-
-    fn refusal(arguments: Value) -> String {
-        let Value::Object(arguments) = arguments else {
-            panic!("not an object")
-        };
-        read::<Sample>(Some(arguments)).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_refusal_names_the_argument_and_the_remedy() {
-        for (arguments, told) in [
-            (
-                json!({}),
-                "Argument `name` is missing; it must be text of 1 to 10 characters without control characters (Who)",
-            ),
-            (
-                json!({"name": "x", "limit": 0}),
-                "Argument `limit` must be a whole number from 1 to 200",
-            ),
-            (
-                json!({"name": "x", "limit": "many"}),
-                "Argument `limit` must be a whole number from 1 to 200",
-            ),
-            (
-                json!({"name": "x", "kinds": ["red", "green"]}),
-                "Argument `kinds[1]` must be one of red, blue",
-            ),
-            (
-                json!({"name": "x", "nested": {"from": "2026-02-30"}}),
-                "Argument `nested.from` must be text of the form ^\\\\d{4}-\\\\d{2}-\\\\d{2}$",
-            ),
-            (
-                json!({"name": "x", "nested": {"least": -1}}),
-                "Argument `nested.least` must be a number from 0 to 1000000000000",
-            ),
-            (
-                json!({"name": "x", "nested": {"zzz": 1}}),
-                "There is an unknown argument in `nested`; known are: from, least",
-            ),
-            (
-                json!({"name": "x", "nested": 7}),
-                "Argument `nested` must be an object",
-            ),
-        ] {
-            assert_eq!(refusal(arguments), told);
-        }
-    }
-
-    #[test]
-    fn a_refusal_echoes_neither_values_nor_made_up_names() {
-        for arguments in [
-            json!({"name": "SECRETSECRET"}),
-            json!({"name": {"SECRET": 1}}),
-            json!({"name": "x", "SECRET": "SECRET"}),
-            json!({"name": "x", "kinds": ["SECRET"]}),
-            json!({"name": "x", "nested": {"SECRET": 1}}),
-            json!({"name": "x", "nested": "SECRET"}),
-        ] {
-            assert!(!refusal(arguments).contains("SECRET"));
-        }
-    }
-
-    #[test]
-    fn control_characters_are_refused() {
-        for name in ["a\0b", "a\nb", "a\u{1b}b", "a\u{85}b", "   ", ""] {
-            assert!(
-                refusal(json!({"name": name})).contains("`name`"),
-                "{name:?}"
-            );
-        }
-        assert!(refusal(json!({"name": "x", "text": "a\0b"})).contains("`text`"));
-        let fine = json!({"name": "x", "text": "a\nb\tc"});
-        assert!(read::<Sample>(fine.as_object().cloned()).is_ok());
-    }
-
-    #[test]
-    fn null_is_as_good_as_missing() {
-        let sparse = json!({"name": " x ", "text": null, "limit": null, "nested": null});
-        let read = read::<Sample>(sparse.as_object().cloned()).unwrap();
-        assert_eq!(read.name.as_str(), "x");
-        assert_eq!(read.limit, None);
-    }
+/// The argument's description, in brackets.
+fn described(node: &JsonObject) -> String {
+    let description = node.get("description").and_then(Value::as_str);
+    description.map_or(String::new(), |text| {
+        format!(" ({})", text.trim_end_matches('.'))
+    })
 }
+
+#[cfg(test)]
+mod tests;

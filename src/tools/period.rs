@@ -79,13 +79,24 @@ impl Period {
 }
 
 impl CompareTo {
-    /// The days to compare `days` with.
-    pub(super) fn days(self, days: Days) -> Result<Option<Days>, ToolError> {
-        match self {
-            Self::PreviousPeriod => days.previous().ok_or(OUT_OF_RANGE).map(Some),
-            Self::PreviousYear => days.year_before().ok_or(OUT_OF_RANGE).map(Some),
-            Self::None => Ok(None),
-        }
+    /// The days to compare `days` with, as seen from `today`: as many of the earlier period as the
+    /// running one has had, so that like is compared with like.
+    pub(super) fn days(self, days: Days, today: Date) -> Result<Option<Days>, ToolError> {
+        let before = match self {
+            Self::PreviousPeriod => days.previous().ok_or(OUT_OF_RANGE)?,
+            Self::PreviousYear => days.year_before().ok_or(OUT_OF_RANGE)?,
+            Self::None => return Ok(None),
+        };
+        let had = days.is_running(today).then(|| today - days.first);
+        let until = had.and_then(|had| before.first.checked_add(had).ok());
+        Ok(Some(match until {
+            Some(until) if until < before.last => Days {
+                last: until,
+                months: None,
+                ..before
+            },
+            _ => before,
+        }))
     }
 }
 
@@ -136,6 +147,11 @@ impl Days {
         (self.first..=self.last).contains(&today)
     }
 
+    /// Whether it has not begun, so that a comparison says nothing.
+    pub(super) fn is_ahead(self, today: Date) -> bool {
+        today < self.first
+    }
+
     /// The months it touches, the first and the last cut where it begins and ends.
     pub(super) fn each_month(self) -> Result<Vec<Self>, ToolError> {
         let mut months = Vec::new();
@@ -182,46 +198,72 @@ impl FromStr for Period {
             "last_year" => Self::LastYear,
             "last_30_days" => Self::Last30Days,
             "last_90_days" => Self::Last90Days,
-            _ => return calendar(text).ok_or(NotAPeriod),
+            _ => return calendar(text),
         })
     }
 }
 
-fn calendar(text: &str) -> Option<Period> {
+fn calendar(text: &str) -> Result<Period, NotAPeriod> {
     if let Some((first, last)) = text.split_once("..") {
-        let (first, last) = (bounded(input::day(first)?)?, bounded(input::day(last)?)?);
-        let short = last < first.checked_add(MAX_YEARS.years()).ok()?;
-        return (first <= last && short).then_some(Period::Range(first, last));
+        let day = |text| bounded(input::day(text).ok_or(NotAPeriod::NoDate)?);
+        let (first, last) = (day(first)?, day(last)?);
+        if last < first {
+            return Err(NotAPeriod::Reversed);
+        }
+        return match first.checked_add(MAX_YEARS.years()) {
+            Ok(end) if last < end => Ok(Period::Range(first, last)),
+            _ => Err(NotAPeriod::TooLong),
+        };
     }
     let (year, part) = match text.split_once('-') {
         Some((year, part)) => (year, Some(part)),
         None => (text, None),
     };
     if year.len() != 4 || !year.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+        return Err(NotAPeriod::Unreadable);
     }
-    let year = bounded(Date::new(year.parse().ok()?, 1, 1).ok()?)?.year();
-    Some(match part.map(str::as_bytes) {
-        None => Period::Year(year),
+    let number = year.parse().map_err(|_| NotAPeriod::Unreadable)?;
+    let year = bounded(Date::new(number, 1, 1).map_err(|_| NotAPeriod::NoDate)?)?.year();
+    let digits = |tens: u8, ones: u8| i8::try_from((tens - b'0') * 10 + (ones - b'0'));
+    match part.map(str::as_bytes) {
+        None => Ok(Period::Year(year)),
         Some([b'Q' | b'q', quarter @ b'1'..=b'4']) => {
-            Period::Quarter(year, i8::try_from(quarter - b'1').ok()? * 3 + 1)
+            let quarter = digits(b'0', *quarter).map_err(|_| NotAPeriod::NoDate)?;
+            Ok(Period::Quarter(year, quarter * 3 - 2))
         }
-        Some([tens @ b'0'..=b'1', ones @ b'0'..=b'9']) => {
-            let month = i8::try_from((tens - b'0') * 10 + (ones - b'0')).ok()?;
-            Period::Month(year, Some(month).filter(|month| (1..=12).contains(month))?)
+        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => match digits(*tens, *ones) {
+            Ok(month @ 1..=12) => Ok(Period::Month(year, month)),
+            _ => Err(NotAPeriod::NoDate),
+        },
+        Some([b'0'..=b'9', b'0'..=b'9', b'-', b'0'..=b'9', b'0'..=b'9']) => {
+            input::day(text).ok_or(NotAPeriod::NoDate)?;
+            Err(NotAPeriod::Unreadable)
         }
-        Some(_) => return None,
-    })
+        Some(_) => Err(NotAPeriod::Unreadable),
+    }
 }
 
-fn bounded(date: Date) -> Option<Date> {
-    (2000..=2100).contains(&date.year()).then_some(date)
+fn bounded(date: Date) -> Result<Date, NotAPeriod> {
+    match (2000..=2100).contains(&date.year()) {
+        true => Ok(date),
+        false => Err(NotAPeriod::OutOfCalendar),
+    }
 }
 
-/// The text names no period.
+/// Why the text names no period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a period")]
-pub(super) struct NotAPeriod;
+pub(super) enum NotAPeriod {
+    #[error("{}", input::NO_PERIOD)]
+    Unreadable,
+    #[error("{}", input::NO_DATE)]
+    NoDate,
+    #[error("{}", input::OUT_OF_CALENDAR)]
+    OutOfCalendar,
+    #[error("{}", input::ENDS_BEFORE_IT_BEGINS)]
+    Reversed,
+    #[error("{}", input::TOO_LONG)]
+    TooLong,
+}
 
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -241,145 +283,4 @@ const OUT_OF_RANGE: ToolError = ToolError::Argument {
 };
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use jiff::civil::date;
-    use proptest::prelude::*;
-
-    fn days(text: &str) -> (String, String) {
-        let days = text
-            .parse::<Period>()
-            .unwrap()
-            .days(date(2026, 2, 15))
-            .unwrap();
-        (days.first.to_string(), days.last.to_string())
-    }
-
-    #[test]
-    fn each_name_means_these_days() {
-        for (text, first, last) in [
-            ("this_month", "2026-02-01", "2026-02-28"),
-            ("last_month", "2026-01-01", "2026-01-31"),
-            ("this_quarter", "2026-01-01", "2026-03-31"),
-            ("last_quarter", "2025-10-01", "2025-12-31"),
-            ("next_quarter", "2026-04-01", "2026-06-30"),
-            ("this_year", "2026-01-01", "2026-12-31"),
-            ("last_year", "2025-01-01", "2025-12-31"),
-            ("last_30_days", "2026-01-17", "2026-02-15"),
-            ("last_90_days", "2025-11-18", "2026-02-15"),
-            ("2024", "2024-01-01", "2024-12-31"),
-            ("2024-Q4", "2024-10-01", "2024-12-31"),
-            ("2024-02", "2024-02-01", "2024-02-29"),
-            ("2024-02-29..2024-03-01", "2024-02-29", "2024-03-01"),
-        ] {
-            assert_eq!(days(text), (first.into(), last.into()), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_names_no_period_is_refused() {
-        for text in [
-            "",
-            "today",
-            "24",
-            "2024-Q5",
-            "2024-00",
-            "2024-13",
-            "2024-1",
-            "2024-02-30..2024-03-01",
-            "2024-03-01..2024-02-01",
-            "2019-01-01..2024-01-01",
-            "1999",
-            "2101",
-            "+024",
-            "2024-Q1 ",
-        ] {
-            assert_eq!(text.parse::<Period>(), Err(NotAPeriod), "{text}");
-        }
-        assert!("2019-01-01..2023-12-31".parse::<Period>().is_ok());
-    }
-
-    #[test]
-    fn whole_months_are_compared_with_whole_months() {
-        let march = Period::Month(2024, 3).days(date(2026, 1, 1)).unwrap();
-        let february = march.previous().unwrap();
-        assert_eq!(
-            (february.first, february.last),
-            (date(2024, 2, 1), date(2024, 2, 29))
-        );
-        let before = february.year_before().unwrap();
-        assert_eq!(
-            (before.first, before.last),
-            (date(2023, 2, 1), date(2023, 2, 28))
-        );
-    }
-
-    #[test]
-    fn more_than_twelve_months_are_not_split() {
-        let period: Period = "2024-01-15..2025-01-14".parse().unwrap();
-        assert!(period.days(date(2026, 1, 1)).unwrap().each_month().is_err());
-        let period: Period = "2024-01-15..2024-12-14".parse().unwrap();
-        assert_eq!(
-            period
-                .days(date(2026, 1, 1))
-                .unwrap()
-                .each_month()
-                .unwrap()
-                .len(),
-            12
-        );
-    }
-
-    fn a_day() -> impl Strategy<Value = Date> {
-        (0..36_000i32).prop_map(|n| date(2001, 1, 1).checked_add(n.days()).unwrap())
-    }
-
-    fn a_period() -> impl Strategy<Value = Period> {
-        prop_oneof![
-            Just(Period::ThisMonth),
-            Just(Period::LastMonth),
-            Just(Period::ThisQuarter),
-            Just(Period::LastQuarter),
-            Just(Period::NextQuarter),
-            Just(Period::ThisYear),
-            Just(Period::LastYear),
-            Just(Period::Last30Days),
-            Just(Period::Last90Days),
-            (2001..2100i16).prop_map(Period::Year),
-            (2001..2100i16, 0..4i8).prop_map(|(y, q)| Period::Quarter(y, q * 3 + 1)),
-            (2001..2100i16, 1..=12i8).prop_map(|(y, m)| Period::Month(y, m)),
-            (a_day(), 0..1800i32)
-                .prop_map(|(d, n)| Period::Range(d, d.checked_add(n.days()).unwrap())),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn a_period_is_never_empty_and_the_previous_one_adjoins(period in a_period(), today in a_day()) {
-            let days = period.days(today).unwrap();
-            prop_assert!(days.first <= days.last);
-            let previous = days.previous().unwrap();
-            prop_assert!(previous.first <= previous.last);
-            prop_assert_eq!(previous.end().unwrap(), days.first);
-            let year = days.year_before().unwrap();
-            prop_assert!(year.first <= year.last && year.first < days.first);
-        }
-
-        #[test]
-        fn the_months_of_a_period_are_contiguous_and_complete(period in a_period(), today in a_day()) {
-            let days = period.days(today).unwrap();
-            if let Ok(months) = days.each_month() {
-                prop_assert_eq!(months[0].first, days.first);
-                prop_assert_eq!(months[months.len() - 1].last, days.last);
-                for pair in months.windows(2) {
-                    prop_assert_eq!(pair[0].end().unwrap(), pair[1].first);
-                }
-            }
-        }
-
-        #[test]
-        fn no_text_makes_the_parser_panic(text in ".{0,24}") {
-            let _ = text.parse::<Period>();
-        }
-    }
-}
+mod tests;

@@ -145,7 +145,7 @@ fn answer(
         items,
         more: listed.more,
         cursor,
-        limited_to: slice.limited_to,
+        limited_to: slice.limited_to.filter(|_| listed.more),
         as_of: now.to_string(),
         source: SOURCE,
     };

@@ -262,6 +262,7 @@ mod tests {
         Reply {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: None,
+            date: None,
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
         }
     }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::{
@@ -290,6 +291,11 @@ impl Crm {
     /// What was asked of Zoho, as it goes on.
     pub fn tally(&self) -> Tally {
         self.tally.clone()
+    }
+
+    /// How far Zoho's clock was ahead of ours when it last answered, to the second.
+    pub fn clock_ahead(&self) -> Option<SignedDuration> {
+        self.zoho.pulse.ahead()
     }
 
     /// Which rows are visible through it.

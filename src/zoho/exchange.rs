@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, header};
+use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use tokio::{
@@ -183,6 +184,12 @@ impl Crm {
         let latency = began.elapsed();
         self.tally.ended(&sent, outcome(&answer));
         span.end(outcome(&answer).map_err(tally::word));
+        if let Ok(Ok(Reply {
+            date: Some(date), ..
+        })) = &answer
+        {
+            zoho.pulse.clock(*date, Timestamp::now());
+        }
         let result = match answer {
             Ok(Ok(reply)) => match judge(ask.effect, &reply) {
                 Ok(()) => Ok(reply),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
+use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
 
 use super::{Problem, client::BadConfig};
@@ -49,16 +50,19 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     /// What `Retry-After` asked for.
     pub(super) retry_after: Option<Duration>,
+    /// When it was, by Zoho's clock, to the second.
+    pub(super) date: Option<Timestamp>,
     pub(super) body: Bytes,
 }
 
 /// Sends a request and reads its answer; the caller bounds the time.
 pub(super) async fn exchange(request: RequestBuilder, cap: usize) -> Result<Reply, Problem> {
     let response = request.send().await.map_err(|error| problem(&error))?;
-    let retry_after = retry_after(&response);
+    let (retry_after, date) = (retry_after(&response), date(&response));
     Ok(Reply {
         status: response.status(),
         retry_after,
+        date,
         body: read(response, cap).await?,
     })
 }
@@ -100,6 +104,12 @@ fn problem(error: &reqwest::Error) -> Problem {
     } else {
         Problem::Broken
     }
+}
+
+fn date(response: &Response) -> Option<Timestamp> {
+    let value = response.headers().get(header::DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(value).ok()?;
+    Some(date.timestamp())
 }
 
 /// Seconds only: Zoho documents none, proxies before it send seconds.

@@ -244,6 +244,7 @@ mod tests {
         created(&Reply {
             status: http::StatusCode::from_u16(status).unwrap(),
             retry_after: None,
+            date: None,
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
         })
     }

@@ -2,6 +2,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{
@@ -18,6 +19,7 @@ struct Seen {
     down: bool,
     latency: Duration,
     answered: Option<Instant>,
+    ahead: Option<SignedDuration>,
 }
 
 impl Pulse {
@@ -27,6 +29,16 @@ impl Pulse {
         seen.down = false;
         seen.latency = latency;
         seen.answered = Some(now);
+    }
+
+    /// Zoho's clock showed `theirs` when ours showed `ours`.
+    pub(super) fn clock(&self, theirs: Timestamp, ours: Timestamp) {
+        lock(&self.0).ahead = Some(theirs.duration_since(ours));
+    }
+
+    /// How far Zoho's clock is ahead of ours, to the second.
+    pub(super) fn ahead(&self) -> Option<SignedDuration> {
+        lock(&self.0).ahead
     }
 
     /// Zoho did not answer, or with a server error.

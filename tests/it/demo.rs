@@ -25,6 +25,33 @@ async fn a_newcomer_asks_about_a_contact_and_writes_a_note() {
 }
 
 #[tokio::test]
+async fn the_first_question_of_the_readme_has_an_answer() {
+    let house = House::demo().await;
+    let banner = house.operational_log();
+    assert!(banner.contains("Find a contact called Giulia and tell me what happened"));
+    let agent = house.agent(SUPPORT);
+    let found = agent
+        .call("search_contacts", json!({ "name": "Giulia" }))
+        .await;
+    let first = &found.content()["items"][0];
+    assert!(
+        first["fullName"].as_str().unwrap().contains("Giulia"),
+        "{first}"
+    );
+    let asked = json!({ "contact_id": first["id"] });
+    let history = agent.call("get_contact_history", asked).await.content();
+    let kinds: Vec<&str> = history["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["type"].as_str().unwrap())
+        .collect();
+    for kind in ["notes", "deals", "tasks", "calls"] {
+        assert!(kinds.contains(&kind), "no {kind} in {kinds:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_demo_prints_what_to_paste_and_keeps_standard_output_for_the_audit_log() {
     let house = House::demo().await;
     let banner = house.operational_log();

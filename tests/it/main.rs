@@ -54,6 +54,7 @@ mod redis_access;
 mod redis_kinds;
 mod redis_outages;
 mod secrets;
+mod shared_keys;
 mod shared_limits;
 mod sources;
 mod tls;

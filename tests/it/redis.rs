@@ -129,7 +129,7 @@ impl Redis {
     pub(crate) fn allow(&self, password: &str, more: &[&str]) {
         let password = format!(">{password}");
         let user = ["ACL", "SETUSER", "zoho", "on", &password, "~zm:*"];
-        let rights = "+evalsha +eval +set +get +time +pexpire +zadd +zcard +zcount +zrangebyscore \
+        let rights = "+evalsha +eval +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount +zrangebyscore \
                       +zrem +zremrangebyscore +zscore";
         let rights = rights.split_whitespace().chain(more.iter().copied());
         let _: String = self.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());

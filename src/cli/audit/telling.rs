@@ -85,7 +85,10 @@ fn call(start: &Value, end: Option<&Value>, out: &mut impl Write) -> io::Result<
         writeln!(out, "  zoho     and {} more requests", asked - shown)?;
     }
     let outcome = match text(end, "event").unwrap_or_default() {
-        "tool_call_success" => format!("{} records", end["recordsReturned"]),
+        "tool_call_success" => match (text(end, "outcome"), text(end, "recordId")) {
+            (Some(outcome), Some(record)) => format!("{outcome} record {record}"),
+            _ => format!("{} records", end["recordsReturned"]),
+        },
         "tool_call_cancelled" => "cancelled by the client".into(),
         _ => format!("failed: {}", text(end, "error").unwrap_or("?")),
     };

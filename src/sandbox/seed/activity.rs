@@ -171,7 +171,7 @@ fn call(sower: &mut Sower, deal: Planted) {
 }
 
 /// An activity about a deal, with the deal's contact.
-fn about(sower: &mut Sower, deal: Planted) -> Record {
+pub(super) fn about(sower: &mut Sower, deal: Planted) -> Record {
     let contact: Option<Id> = deal.account;
     let mut record = sower.blank();
     record.set("What_Id", Cell::Ref(deal.id));

@@ -8,7 +8,7 @@ const TODAY: Date = date(2026, 2, 15);
 
 fn output(results: Vec<Result<Figure, ZohoError>>) -> Result<Output, ToolError> {
     let days = Period::ThisQuarter.days(TODAY).unwrap();
-    let before = CompareTo::PreviousPeriod.days(days).unwrap();
+    let before = CompareTo::PreviousPeriod.days(days, TODAY).unwrap();
     let names = questions(TODAY, days, before)
         .unwrap()
         .into_iter()

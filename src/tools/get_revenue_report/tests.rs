@@ -17,7 +17,7 @@ fn report(
     Report {
         today: TODAY,
         days,
-        before: CompareTo::PreviousPeriod.days(days).unwrap(),
+        before: CompareTo::PreviousPeriod.days(days, TODAY).unwrap(),
         group_by,
         figures: figures
             .iter()

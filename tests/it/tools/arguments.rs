@@ -14,6 +14,43 @@ const TOOLS: [&str; 6] = [
 ];
 
 #[tokio::test]
+async fn a_value_that_meets_the_schema_and_not_the_calendar_hears_why() {
+    let (house, agent) = open_house().await;
+    let history = |since: &str| json!({ "contact_id": "1", "since": since });
+    let since = agent
+        .call("get_contact_history", history("2026-13-45"))
+        .await;
+    let told = since.failure();
+    assert!(
+        told.contains("`since` names a date that does not exist"),
+        "{told}"
+    );
+    let id = house.zoho.ids("Contacts", "id is not null").await.remove(0);
+    let far = json!({ "contact_id": id, "since": "9999-12-31" });
+    let told = agent.call("get_contact_history", far).await.failure();
+    assert!(
+        told.contains("`since`: it reaches outside the calendar"),
+        "{told}"
+    );
+    for (period, why) in [
+        ("2026-13-45", "names a date that does not exist"),
+        ("2026-02-01..2026-01-01", "ends before it begins"),
+        ("2000-01-01..2026-01-01", "is longer than 5 years"),
+        ("1999", "reaches outside the years 2000 to 2100"),
+        ("soon", "names no period"),
+    ] {
+        for tool in ["get_revenue_report", "get_dashboard_metrics"] {
+            let told = agent
+                .call(tool, json!({ "period": period }))
+                .await
+                .failure();
+            assert!(told.contains(&format!("`period` {why}")), "{told}");
+            assert!(told.contains("YYYY-MM-DD..YYYY-MM-DD"), "{told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_type_in_any_argument_names_the_argument_and_what_it_must_be() {
     let (house, agent) = open_house().await;
     let listed = agent.ask("tools/list", json!({})).await.result();

@@ -148,7 +148,7 @@ async fn what_cannot_be_answered_says_what_to_change() {
         ),
         (
             json!({ "filters": { "closing_from": "2026-02-30" } }),
-            "`filters.closing_from` must be",
+            "`filters.closing_from` names a date that does not exist",
         ),
         (
             json!({ "filters": { "min_amount": -1 } }),
@@ -190,4 +190,25 @@ async fn a_selection_without_deals_is_an_answer() {
         (&json!(0), &json!(0))
     );
     assert_eq!(content["totals"]["weightedAmount"].to_string(), "0.0");
+}
+
+#[tokio::test]
+async fn a_stage_that_no_deal_has_is_answered_with_the_stages_in_use() {
+    let (_house, agent) = open_house().await;
+    for filters in [
+        json!({ "stage": "Negotiations" }),
+        json!({ "stage": "Needs Analysis", "status": "won" }),
+    ] {
+        let asked = json!({ "filters": filters });
+        let result = agent.call("get_deal_summary", asked).await.result();
+        let told = result["content"][0]["text"].as_str().unwrap();
+        assert!(told.contains("Stages in use: "), "{told}");
+        assert!(told.contains("Needs Analysis"), "{told}");
+    }
+    let both = json!({ "deal_id": "1", "limit": 5 });
+    let told = agent.call("get_deal_summary", both).await.failure();
+    assert!(
+        told.contains("leave out filters, limit and cursor"),
+        "{told}"
+    );
 }

@@ -47,6 +47,17 @@ async fn the_same_key_writes_once_and_belongs_to_its_arguments() {
         (&json!("created"), &json!("replayed"))
     );
     assert_eq!(made["noteId"], again["noteId"]);
+    let logged = house.events("tool_call_success");
+    let effects = logged
+        .iter()
+        .map(|line| (&line["outcome"], &line["recordId"]));
+    assert_eq!(
+        effects.collect::<Vec<_>>(),
+        [
+            (&json!("created"), &made["noteId"]),
+            (&json!("replayed"), &made["noteId"])
+        ]
+    );
     let told = agent.call("create_note", note("twice")).await.failure();
     assert!(told.contains("already used with other arguments"), "{told}");
     let mut titled = note("once");

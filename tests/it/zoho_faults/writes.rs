@@ -87,6 +87,30 @@ async fn an_unknown_fate_is_cleared_up_by_the_same_key() {
 }
 
 #[tokio::test]
+async fn a_lost_write_is_not_taken_for_the_note_of_another_call() {
+    let house = hasty_house().await;
+    let id = contact(&house).await;
+    let note = |key: Option<&str>| {
+        let mut note = json!({ "record_id": id, "content": "Called, no answer" });
+        if let Some(key) = key {
+            note["idempotency_key"] = json!(key);
+        }
+        note
+    };
+    let mut written = Vec::new();
+    for key in [Some("a"), None] {
+        let made = write(&house, &note(key)).await.content();
+        written.push(made["noteId"].clone());
+    }
+    fault(&house, json!({ "fault": "status", "status": 503 })).await;
+    write(&house, &note(Some("b"))).await.failure();
+    let made = write(&house, &note(Some("b"))).await.content();
+    assert_eq!(made["outcome"], "created");
+    assert!(!written.contains(&made["noteId"]), "{made}");
+    assert_eq!(house.zoho.notes_written().await, 3);
+}
+
+#[tokio::test]
 async fn an_agent_that_goes_away_during_a_write_can_come_back_for_it() {
     let house = House::start().await;
     let id = contact(&house).await;
