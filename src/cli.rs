@@ -14,7 +14,7 @@ mod sandbox;
 mod serve;
 mod starting;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
@@ -125,8 +125,14 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(command)
+        .build()?;
+    let ended = runtime.block_on(command);
+    // A thread that is stuck, in a pipe that nobody reads say, must not keep the process.
+    runtime.shutdown_timeout(STRAGGLERS);
+    ended
 }
+
+/// For threads that block when a command has ended.
+const STRAGGLERS: Duration = Duration::from_millis(500);
