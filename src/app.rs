@@ -1,6 +1,7 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
 mod keys;
+mod reading;
 mod references;
 mod reload;
 mod stamp;
@@ -32,6 +33,7 @@ use crate::{
 };
 
 pub use keys::{BadKeys, KeySource};
+pub use reading::BadSecrets;
 pub use references::{Secrets, pseudonym_key, read_tls, redis_passwords};
 pub use reload::Reload;
 
