@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     config::{Environment, Refused},
-    secrets,
+    listen, secrets,
 };
 
 /// An MCP server that a company trusts with its live Zoho CRM.
@@ -78,6 +78,7 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     secrets::keep_out_of_core_dumps();
+    listen::raise_descriptor_limit();
     // Whatever speaks TLS later takes this one; another that was there already is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let ended = environment(std::env::vars_os())

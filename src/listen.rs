@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod descriptors;
 mod drain;
 mod forwarded;
 mod host;
@@ -20,6 +21,7 @@ use crate::setting::Span;
 
 pub use accept::{Front, bind, serve};
 pub use connection::RefusedCertificate;
+pub use descriptors::raise_descriptor_limit;
 pub use drain::{Drain, Endless, Outcome};
 pub use forwarded::Proxies;
 pub use host::{Allowed, guard as host_and_origin};
@@ -62,6 +64,12 @@ impl Config {
             _ => {}
         }
         Allowed::new(self)
+    }
+
+    /// How many connections there can be at once: as many as are wanted and as this process has
+    /// file descriptors for.
+    pub fn connections(&self) -> usize {
+        descriptors::affordable(self.max_connections.get())
     }
 
     /// Whose word about an address or a certificate is believed.

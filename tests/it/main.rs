@@ -31,6 +31,7 @@ mod clients;
 mod cloudwatch;
 mod composition;
 mod demo;
+mod descriptors;
 mod drain;
 mod evidence;
 mod health;
