@@ -2,6 +2,7 @@
 
 mod accept;
 mod connection;
+mod cors;
 mod descriptors;
 mod drain;
 mod forwarded;

@@ -26,6 +26,7 @@ mod wire;
 
 mod api_keys;
 mod audit;
+mod browser;
 mod cli;
 mod clients;
 mod cloudwatch;
