@@ -234,7 +234,7 @@ impl Config {
         if let Err(bad) = self.zoho.check() {
             problems.push(Problem::new(
                 format!("zoho.{bad}"),
-                "write it as https://HOST, or leave it out and set data_center",
+                "write it as https://HOST, or http://127.0.0.1:PORT for a sandbox, or leave it out and set data_center",
             ));
         }
         problems

@@ -176,6 +176,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "https://HOST",
     ),
     (
+        "[zoho]\naccounts_url = \"http://evil.example\"",
+        "zoho.accounts_url",
+        "an https URL",
+    ),
+    (
         "[zoho]\ncredentials = \"1000.abcdef\"",
         "zoho.credentials",
         "a reference to a secret",
