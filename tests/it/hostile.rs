@@ -238,14 +238,13 @@ async fn a_header_that_names_another_tool_than_the_body_spends_nothing() {
     let answer = lying.call("get_revenue_report", json!({})).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (400, -32020));
     assert_eq!(before - 1, agent.post(listing(1)).await.remaining("client"));
-    // Older revisions know no such headers, so the body alone is what counts there.
-    let older = agent.with("mcp-name", "search_contacts");
-    let denied = older.call("get_revenue_report", json!({})).await;
-    assert!(
-        denied
-            .failure()
-            .contains("'get_revenue_report' is not permitted")
-    );
-    house.event("tool_access_denied").await;
+    // Whatever the revision: who stands between may have gone by the header.
+    let older = agent.clone().with("mcp-name", "search_contacts");
+    let answer = older.call("get_revenue_report", json!({})).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (400, -32020));
+    let other = agent.clone().with("mcp-method", "tools/list");
+    let answer = other.call("get_revenue_report", json!({})).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (400, -32020));
+    assert_eq!(before - 2, agent.post(listing(1)).await.remaining("client"));
     assert!(house.events("tool_call_start").is_empty());
 }
