@@ -248,3 +248,31 @@ async fn a_header_that_names_another_tool_than_the_body_spends_nothing() {
     assert_eq!(before - 2, agent.post(listing(1)).await.remaining("client"));
     assert!(house.events("tool_call_start").is_empty());
 }
+
+#[tokio::test]
+async fn an_error_has_the_id_of_its_request_and_nothing_else_that_was_sent() {
+    let house = House::start().await;
+    let agent = house.agent(SUPPORT);
+    let twice = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"search_contacts","arguments":{"name":"hunter2","name":"b"}}}"#;
+    for (body, code) in [
+        (r#"{"id":1,"method":"hunter2"}"#, -32600),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"hunter2"}"#, -32601),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"x":"hunter2"}}"#,
+            -32602,
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":["hunter2"]}"#,
+            -32602,
+        ),
+        (twice, -32600),
+    ] {
+        let answer = agent.post(body).await;
+        assert_eq!(answer.code(), code, "{body}: {}", answer.text);
+        assert_eq!(answer.json()["id"], 1, "{body}: {}", answer.text);
+        let message = answer.json()["error"]["message"].to_string();
+        assert!(message.contains(' '), "{body}: {message}");
+        assert!(!answer.text.contains("hunter2"), "{body}: {}", answer.text);
+    }
+    assert!(house.events("tool_call_start").is_empty());
+}
