@@ -2,7 +2,7 @@
 
 mod sockets;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     agent::MODERN,
@@ -104,7 +104,8 @@ async fn a_body_that_is_not_exactly_one_message_is_refused_before_it_counts() {
             (400, code),
             "{what}"
         );
-        assert_eq!(answer.json()["id"], Value::Null, "{what}");
+        let id = &answer.json()["id"];
+        assert!(id.is_null() || id == 1, "{what}: {id}");
     }
     for body in [nested(33), "[".repeat(200_000), "{\"a\":".repeat(40_000)] {
         let answer = agent.post(body).await;
