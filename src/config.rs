@@ -193,11 +193,9 @@ impl Config {
             ));
         }
         let policy = self.policy().check(&permissions).err().unwrap_or_default();
-        problems.extend(
-            policy
-                .iter()
-                .map(|bad| Problem::new(bad, bad.remedy(&tools))),
-        );
+        for bad in &policy {
+            problems.push(Problem::new(bad, bad.remedy(&tools)));
+        }
         let personal = |client: &Client| client.visibility == Visibility::UserToken;
         if self.zoho.user_credentials.is_none() && self.clients.values().any(personal) {
             problems.push(Problem::new(
