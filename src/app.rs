@@ -2,6 +2,7 @@
 
 mod access;
 mod keys;
+mod reading;
 mod references;
 mod reload;
 mod stamp;
@@ -34,9 +35,9 @@ use crate::{
     zoho::Zoho,
 };
 
-pub use access::redis_passwords;
 pub use keys::{BadKeys, KeySource};
-pub use references::{Secrets, pseudonym_key, read_tls};
+pub use reading::BadSecrets;
+pub use references::{Secrets, pseudonym_key, read_tls, redis_passwords};
 pub use reload::Reload;
 
 /// The daemon, before it listens.

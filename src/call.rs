@@ -4,7 +4,9 @@
 mod envelope;
 mod guard;
 mod headers;
+mod unreadable;
 mod values;
 
-pub use envelope::{Call, Unreadable};
+pub use envelope::Call;
 pub use guard::{Limits, read};
+pub use unreadable::Unreadable;

@@ -14,13 +14,13 @@ mod sandbox;
 mod serve;
 mod starting;
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
 use crate::{
     config::{Environment, Refused},
-    secrets,
+    listen, secrets,
 };
 
 /// An MCP server that a company trusts with its live Zoho CRM.
@@ -78,19 +78,12 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     secrets::keep_out_of_core_dumps();
+    listen::raise_descriptor_limit();
     // Whatever speaks TLS later takes this one; another that was there already is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let environment: Environment = std::env::vars().collect();
-    let ended = match arguments.command {
-        Command::Demo(listen) => block_on(demo::run(listen, environment)),
-        Command::Serve(serve) => block_on(serve::run(serve, environment)),
-        Command::Check(check) => block_on(check::run(check, environment)),
-        Command::Healthcheck(healthcheck) => block_on(healthcheck::run(healthcheck)),
-        Command::Keys(command) => keys::run(command, &environment, &mut std::io::stdout().lock()),
-        Command::Limits(command) => block_on(limits::run(command, environment)),
-        Command::Audit(command) => audit::run(command, &environment),
-        Command::Sandbox(listen) => block_on(sandbox::run(listen)),
-    };
+    let ended = environment(std::env::vars_os())
+        .map_err(anyhow::Error::from)
+        .and_then(|environment| run(arguments.command, environment));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -98,6 +91,7 @@ pub fn main() -> ExitCode {
             // As sysexits.h has it: the command was used with a bad configuration.
             let misused = error.is::<Refused>()
                 || error.is::<BadConfiguration>()
+                || error.is::<NotUtf8>()
                 || error.is::<keys::BadArgument>()
                 || error.is::<audit::BadArguments>();
             if misused {
@@ -109,12 +103,51 @@ pub fn main() -> ExitCode {
     }
 }
 
+fn run(command: Command, environment: Environment) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(listen) => block_on(demo::run(listen, environment)),
+        Command::Serve(serve) => block_on(serve::run(serve, environment)),
+        Command::Check(check) => block_on(check::run(check, environment)),
+        Command::Healthcheck(healthcheck) => block_on(healthcheck::run(healthcheck)),
+        Command::Keys(command) => keys::run(command, &environment, &mut std::io::stdout().lock()),
+        Command::Limits(command) => block_on(limits::run(command, environment)),
+        Command::Audit(command) => audit::run(command, &environment),
+        Command::Sandbox(listen) => block_on(sandbox::run(listen)),
+    }
+}
+
+/// What of the environment is text. Other programs' variables need not be; one of ours has to.
+fn environment(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Environment, NotUtf8> {
+    let mut environment = Environment::new();
+    for (name, value) in variables {
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => {
+                environment.insert(name, value);
+            }
+            (Ok(name), Err(_)) if name.starts_with(OURS) => return Err(NotUtf8(name)),
+            (Err(name), _) if name.as_encoded_bytes().starts_with(OURS.as_bytes()) => {
+                return Err(NotUtf8(name.to_string_lossy().into_owned()));
+            }
+            _ => {}
+        }
+    }
+    Ok(environment)
+}
+
+/// A variable that is meant for us and cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: the environment variable is not UTF-8\n  remedy: set it to a text, or unset it")]
+struct NotUtf8(String);
+
 /// A configuration that reads well and cannot be used: a secret is missing, say.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:#}")]
 struct BadConfiguration(anyhow::Error);
 
 const USAGE: u8 = 64;
+const OURS: &str = "ZOHO_MCP__";
 
 fn usage(error: &clap::Error) -> ExitCode {
     let _ = error.print();
@@ -125,8 +158,14 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(command)
+        .build()?;
+    let ended = runtime.block_on(command);
+    // A thread that is stuck, in a pipe that nobody reads say, must not keep the process.
+    runtime.shutdown_timeout(STRAGGLERS);
+    ended
 }
+
+/// For threads that block when a command has ended.
+const STRAGGLERS: Duration = Duration::from_millis(500);

@@ -4,10 +4,10 @@
 mod mistakes;
 mod overlay;
 mod proving;
+mod refused;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,6 +20,8 @@ use crate::{
     setting::SecretRef,
     store, telemetry, tools, zoho,
 };
+use refused::Origin;
+pub use refused::{Problem, Refused};
 
 /// Everything that can be configured: the features' own sections.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +53,7 @@ pub struct Loaded {
     pub base: PathBuf,
     /// What is legal and yet probably not meant.
     pub warnings: Vec<String>,
+    origin: Origin,
 }
 
 /// The process's environment, or a test's.
@@ -88,14 +91,21 @@ impl Loaded {
         let defaults = overlay::parse("default.toml", DEFAULTS)?;
         let mut table = defaults.clone();
         overlay::merge(&mut table, overlay::parse(name, text)?);
-        overlay::environment(&mut table, environment)?;
-        let config = mistakes::read(name, table, &defaults)?;
+        let mut origin = Origin::file(name);
+        overlay::environment(&mut table, environment, &mut origin)?;
+        let config = mistakes::read(&origin, table, &defaults)?;
         let warnings = config.warnings();
         Ok(Self {
             config,
             base,
             warnings,
+            origin,
         })
+    }
+
+    /// The refusal of this configuration for what it refers to.
+    pub fn refused(&self, problems: Vec<Problem>) -> Refused {
+        Refused::new(self.origin.clone(), problems)
     }
 }
 
@@ -170,7 +180,8 @@ impl Config {
             .iter()
             .map(|permission| permission.tool)
             .collect();
-        let known = || format!("the tools are: {}", names.join(", "));
+        let tools = names.join(", ");
+        let known = || format!("the tools are: {tools}");
         let mut problems = Vec::new();
         problems.extend(proving::problems(self));
         if self.policy().clients.is_empty() {
@@ -180,10 +191,9 @@ impl Config {
             ));
         }
         let policy = self.policy().check(&permissions).err().unwrap_or_default();
-        problems.extend(policy.iter().map(|bad| {
-            let remedy = bad.remedy().map_or_else(known, str::to_owned);
-            Problem::new(bad, remedy)
-        }));
+        for bad in &policy {
+            problems.push(Problem::new(bad, bad.remedy(&tools)));
+        }
         let personal = |client: &Client| client.visibility == Visibility::UserToken;
         if self.zoho.user_credentials.is_none() && self.clients.values().any(personal) {
             problems.push(Problem::new(
@@ -220,7 +230,7 @@ impl Config {
         if let Err(bad) = self.zoho.check() {
             problems.push(Problem::new(
                 format!("zoho.{bad}"),
-                "write it as https://HOST, or leave it out and set data_center",
+                "write it as https://HOST, or http://127.0.0.1:PORT for a sandbox, or leave it out and set data_center",
             ));
         }
         problems
@@ -241,48 +251,6 @@ impl Config {
             ));
         }
         warnings
-    }
-}
-
-/// A configuration that cannot be used, with everything that is wrong with it.
-#[derive(Debug, thiserror::Error)]
-pub struct Refused {
-    file: String,
-    problems: Vec<Problem>,
-}
-
-#[derive(Debug)]
-struct Problem {
-    /// Begins with the key.
-    text: String,
-    remedy: String,
-}
-
-impl Problem {
-    fn new(text: impl ToString, remedy: impl Into<String>) -> Self {
-        Self {
-            text: text.to_string(),
-            remedy: remedy.into(),
-        }
-    }
-}
-
-impl Refused {
-    fn one(file: &str, text: impl ToString, remedy: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            problems: vec![Problem::new(text, remedy)],
-        }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, Problem { text, remedy }) in self.problems.iter().enumerate() {
-            let line_end = if n > 0 { "\n" } else { "" };
-            write!(f, "{line_end}{}: {text}\n  remedy: {remedy}", self.file)?;
-        }
-        Ok(())
     }
 }
 

@@ -3,6 +3,8 @@
 mod accept;
 mod address;
 mod connection;
+mod cors;
+mod descriptors;
 mod drain;
 mod forwarded;
 mod host;
@@ -22,6 +24,7 @@ use crate::setting::Span;
 pub use accept::{Front, bind, serve};
 pub use address::Address;
 pub use connection::RefusedCertificate;
+pub use descriptors::raise_descriptor_limit;
 pub use drain::{Drain, Endless, Outcome};
 pub use forwarded::Proxies;
 pub use host::{Allowed, guard as host_and_origin};
@@ -64,6 +67,12 @@ impl Config {
             _ => {}
         }
         Allowed::new(self)
+    }
+
+    /// How many connections there can be at once: as many as are wanted and as this process has
+    /// file descriptors for.
+    pub fn connections(&self) -> usize {
+        descriptors::affordable(self.max_connections.get())
     }
 
     /// Whose word about an address or a certificate is believed.

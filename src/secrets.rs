@@ -118,6 +118,25 @@ pub enum SecretError {
     NoThread(#[source] io::Error),
 }
 
+impl SecretError {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::File { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "let the user that the daemon runs as read it"
+            }
+            Self::File { .. } | Self::NotAFile { .. } => {
+                "put the file there, or name another; paths are relative to the configuration file"
+            }
+            Self::Unset { .. } => "set the variable to a text, or refer to another place",
+            Self::Empty { .. } => "put the secret there",
+            Self::TooLarge { .. } => "put the secret there alone",
+            Self::Aws(_) => "mend it in AWS, or refer to another secret",
+            Self::NoThread(_) => "let this process have more threads",
+        }
+    }
+}
+
 /// Something about a secret's place that an operator should mend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretWarning {

@@ -299,7 +299,23 @@ macro_rules! deserialize_from_str {
     )*};
 }
 
-deserialize_from_str!(Span, Size, SecretRef);
+deserialize_from_str!(Span, Size);
+
+/// What stands in the place of a reference may be the secret itself, so no error shows any of it.
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Text(String),
+            Other(serde::de::IgnoredAny),
+        }
+        match Written::deserialize(deserializer) {
+            Ok(Written::Text(text)) => text.parse().map_err(D::Error::custom),
+            Ok(Written::Other(_)) | Err(_) => Err(D::Error::custom(BadSetting::SecretRef)),
+        }
+    }
+}
 
 fn split_unit(text: &str) -> (&str, &str) {
     let end = text

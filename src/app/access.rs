@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Secrets, chain, references::read, stamp::Stamp};
+use super::{Secrets, chain, stamp::Stamp};
 use crate::{
     audit::{Audit, Event, Kind},
     config::{Config, Environment, Loaded},
@@ -32,28 +32,6 @@ pub(super) fn store(
     }
     let store = Store::new(&config.redis, &secrets.base, &secrets.redis).context("redis")?;
     Ok(Some(store))
-}
-
-/// The passwords that `[redis]` refers to.
-///
-/// # Errors
-/// Which key refers to a secret that is missing or unusable.
-pub fn redis_passwords(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Passwords> {
-    let redis = &loaded.config.redis;
-    let read = |key: &str, reference: &Option<SecretRef>| {
-        let Some(reference) = reference.as_ref().filter(|_| redis.is_configured()) else {
-            return anyhow::Ok(None);
-        };
-        let secret = read(loaded, environment, key, reference)?;
-        let text = secret.text();
-        Ok(Some(
-            text.with_context(|| format!("{key}: not a text in UTF-8"))?,
-        ))
-    };
-    Ok(Passwords {
-        redis: read("redis.password", &redis.password)?,
-        sentinel: read("redis.sentinel_password", &redis.sentinel_password)?,
-    })
 }
 
 /// The task, to those who hurry it. It ends when this is dropped.

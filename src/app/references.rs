@@ -2,18 +2,19 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use secrecy::SecretSlice;
 
-use super::{KeySource, access::redis_passwords, chain, traces};
+use super::{
+    KeySource,
+    reading::{BadSecrets, Reading},
+};
 use crate::{
     audit::SigningKey,
-    auth::api_key::Published,
-    config::{Environment, Loaded},
+    auth::api_key::{KeyRecord, Published},
+    config::{Config, Environment, Loaded},
     listen::Tls,
-    secrets::{self, Secret},
-    setting::SecretRef,
+    secrets::Secret,
     store, telemetry,
     zoho::Credentials,
 };
@@ -48,42 +49,33 @@ impl Secrets {
     /// Reads what the configuration refers to.
     ///
     /// # Errors
-    /// Which key of the configuration refers to a secret that is missing or unusable.
-    pub fn read(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Self> {
-        let read = |key: &str, reference| read(loaded, environment, key, reference);
-        let config = &loaded.config;
-        let (keys, key_source) = match config.auth.api_keys.enabled {
-            true => api_keys(loaded, environment)
-                .map(|(keys, source)| (Some(keys), Some(source)))
-                .context("auth.api_keys.source in the configuration")
-                .context("make a key with `zoho-mcp keys new` first")?,
-            false => (None, None),
+    /// Every key of the configuration that refers to a secret that is missing or unusable.
+    pub fn read(loaded: &Loaded, environment: &Environment) -> Result<Self, BadSecrets> {
+        let mut reading = Reading::new(loaded, environment);
+        let (keys, key_source) = reading.api_keys().unzip();
+        let zoho = reading.zoho();
+        let people = reading.people();
+        let pseudonym_key = reading.pseudonym_key();
+        let signing_key = reading.signing_key();
+        let tls = reading.tls();
+        let issuers = reading.issuers();
+        let redis = reading.redis();
+        let trace_headers = reading.trace_headers();
+        let (Some(zoho), Some(tls)) = reading.complete((zoho, tls))? else {
+            return Err(reading.refused());
         };
-        let zoho = config
-            .zoho
-            .credentials
-            .as_ref()
-            .context("zoho.credentials is not set")?;
-        let zoho = read("zoho.credentials", zoho)?;
-        let zoho = serde_json::from_slice(zoho.bytes()).ok().context(
-            "zoho.credentials: expected a JSON object with client_id, client_secret and refresh_token",
-        )?;
-        let people = people(loaded, environment)?;
-        let pseudonym_key = pseudonym_key(loaded, environment)?;
-        let signing_key = signing_key(loaded, environment)?;
-        let tls = read_tls(loaded)?;
         Ok(Self {
             keys,
             key_source,
-            issuers: Self::issuers(loaded, environment)?,
+            issuers,
             zoho,
             people,
             pseudonym_key,
-            redis: redis_passwords(loaded, environment)?,
+            redis,
             base: loaded.base.clone(),
             signing_key,
             tls,
-            trace_headers: traces::headers(loaded, environment)?,
+            trace_headers,
         })
     }
 
@@ -94,36 +86,42 @@ impl Secrets {
     pub fn issuers(
         loaded: &Loaded,
         environment: &Environment,
-    ) -> anyhow::Result<Vec<Option<Secret>>> {
-        let variable = |name: &str| environment.get(name).cloned();
-        let issuers = loaded.config.auth.jwt.iter().enumerate();
-        issuers
-            .map(|(place, issuer)| {
-                let secret = issuer
-                    .secret()
-                    .map(|reference| secrets::read(reference, &loaded.base, &variable))
-                    .transpose();
-                secret.with_context(|| format!("auth.jwt[{place}] in the configuration"))
-            })
-            .collect()
+    ) -> Result<Vec<Option<Secret>>, BadSecrets> {
+        let mut reading = Reading::new(loaded, environment);
+        let issuers = reading.issuers();
+        reading.complete(issuers)
     }
-}
 
-fn api_keys(loaded: &Loaded, environment: &Environment) -> anyhow::Result<(Published, KeySource)> {
-    secrets::aws::block_on(async {
-        let mut source = KeySource::new(loaded, environment);
-        let published = source.look(Timestamp::now()).await?;
-        Ok((published.context("there are no keys")?, source.moved()))
-    })?
+    /// Clients that nobody can call as, and keys that are nobody's.
+    pub fn warnings(&self, config: &Config) -> Vec<String> {
+        let now = Timestamp::now();
+        let keys = self.keys.iter().flat_map(|keys| keys.current.keys());
+        let live: Vec<&KeyRecord> = keys.filter(|key| key.is_live(now)).collect();
+        config.unproven(&live)
+    }
 }
 
 /// Reads the certificates that the configuration names.
 ///
 /// # Errors
 /// Which file cannot be used, why, and what to do.
-pub fn read_tls(loaded: &Loaded) -> anyhow::Result<Tls> {
-    Tls::load(&loaded.config.server.tls, &loaded.base, Timestamp::now())
-        .map_err(|bad| anyhow::anyhow!("{}\n  remedy: {}", chain(&bad), bad.remedy()))
+pub fn read_tls(loaded: &Loaded, environment: &Environment) -> Result<Tls, BadSecrets> {
+    let mut reading = Reading::new(loaded, environment);
+    let tls = reading.tls();
+    tls.ok_or_else(|| reading.refused())
+}
+
+/// The passwords that `[redis]` refers to.
+///
+/// # Errors
+/// Which key refers to a secret that is missing or unusable.
+pub fn redis_passwords(
+    loaded: &Loaded,
+    environment: &Environment,
+) -> Result<store::Passwords, BadSecrets> {
+    let mut reading = Reading::new(loaded, environment);
+    let passwords = reading.redis();
+    reading.complete(passwords)
 }
 
 /// What pseudonyms are made with.
@@ -133,49 +131,8 @@ pub fn read_tls(loaded: &Loaded) -> anyhow::Result<Tls> {
 pub fn pseudonym_key(
     loaded: &Loaded,
     environment: &Environment,
-) -> anyhow::Result<Option<SecretSlice<u8>>> {
-    let Some(reference) = &loaded.config.audit.pseudonym_key else {
-        return Ok(None);
-    };
-    let secret = read(loaded, environment, "audit.pseudonym_key", reference)?;
-    let key = secret.bytes().trim_ascii_end();
-    anyhow::ensure!(
-        key.len() >= 32,
-        "audit.pseudonym_key: the key is shorter than 32 bytes"
-    );
-    Ok(Some(key.to_vec().into()))
-}
-
-fn people(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Option<SecretSlice<u8>>> {
-    let Some(reference) = &loaded.config.zoho.user_credentials else {
-        return Ok(None);
-    };
-    let secret = read(loaded, environment, "zoho.user_credentials", reference)?;
-    Ok(Some(secret.bytes().to_vec().into()))
-}
-
-fn signing_key(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Option<SigningKey>> {
-    let Some(reference) = &loaded.config.audit.signing_key else {
-        return Ok(None);
-    };
-    let secret = read(loaded, environment, "audit.signing_key", reference)?;
-    let key = SigningKey::parse(secret.bytes())
-        .context("audit.signing_key: `zoho-mcp audit keygen` makes one")?;
-    Ok(Some(key))
-}
-
-pub(super) fn read(
-    loaded: &Loaded,
-    environment: &Environment,
-    key: &str,
-    reference: &SecretRef,
-) -> anyhow::Result<secrets::Secret> {
-    let secret = secrets::read(reference, &loaded.base, &|name| {
-        environment.get(name).cloned()
-    })
-    .with_context(|| format!("{key} in the configuration"))?;
-    if let Some(warning) = &secret.warning {
-        tracing::warn!("{key}: {warning}");
-    }
-    Ok(secret)
+) -> Result<Option<SecretSlice<u8>>, BadSecrets> {
+    let mut reading = Reading::new(loaded, environment);
+    let key = reading.pseudonym_key();
+    reading.complete(key)
 }

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::{error::Category, value::RawValue};
+use serde_json::{Value, error::Category, value::RawValue};
 
-use super::values::Readable;
-use crate::{refusal::Refusal, telemetry::Remote};
+use super::{
+    unreadable::{Unreadable, is_id, present},
+    values::Readable,
+};
+use crate::telemetry::Remote;
 
 /// What the guards need to know of a message.
 #[derive(Clone, Debug)]
@@ -42,11 +45,11 @@ impl Call {
         }
         let message: Envelope<'_> =
             serde_json::from_str(text).map_err(|error| match error.classify() {
-                Category::Data => Unreadable::Shape,
+                Category::Data => diagnose(text),
                 Category::Io | Category::Syntax | Category::Eof => Unreadable::Json,
             })?;
         message.check()?;
-        serde_json::from_str::<Readable>(text).map_err(|_| Unreadable::Value)?;
+        readable(text)?;
         let params = message.params.unwrap_or_default();
         let is_call = message.method.as_deref() == Some(TOOLS_CALL);
         if is_call && params.name.is_none() {
@@ -85,65 +88,31 @@ impl Call {
     }
 }
 
-/// Why a body is refused. The texts tell what is wrong without echoing any of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    #[error("Parse error: the body is not valid UTF-8")]
-    Encoding,
-    #[error("Parse error: the body is not one JSON object")]
-    Json,
-    #[error("Parse error: the JSON is nested too deep")]
-    Depth,
-    #[error("Parse error: a text or a number in the JSON has no value")]
-    Value,
-    #[error("Invalid Request: batches are not supported, send one message a request")]
-    Batch,
-    #[error("Invalid Request: not a JSON-RPC 2.0 message, or a key appears twice")]
-    Shape,
-    #[error("Invalid Request: the id must be a string of up to 1024 bytes or an integer")]
-    Id,
-    #[error("Invalid params: tools/call needs params.name")]
-    NoTool,
-    #[error("Invalid params: params.arguments must be an object")]
-    Arguments,
+/// Refuses values that cannot be read, and objects that say something twice.
+fn readable(text: &str) -> Result<(), Unreadable> {
+    let read = serde_json::from_str::<Readable>(text);
+    read.map(drop).map_err(|error| match error.is_data() {
+        true => Unreadable::Twice,
+        false => Unreadable::Value,
+    })
 }
 
-impl Unreadable {
-    const fn outline(self) -> (i64, &'static str) {
-        match self {
-            Self::Encoding => (-32700, "Parse error: the body is not valid UTF-8"),
-            Self::Json => (-32700, "Parse error: the body is not one JSON object"),
-            Self::Depth => (-32700, "Parse error: the JSON is nested too deep"),
-            Self::Value => (
-                -32700,
-                "Parse error: a text or a number in the JSON has no value",
-            ),
-            Self::Batch => (
-                -32600,
-                "Invalid Request: batches are not supported, send one message a request",
-            ),
-            Self::Shape => (
-                -32600,
-                "Invalid Request: not a JSON-RPC 2.0 message, or a key appears twice",
-            ),
-            Self::Id => (
-                -32600,
-                "Invalid Request: the id must be a string of up to 1024 bytes or an integer",
-            ),
-            Self::NoTool => (-32602, "Invalid params: tools/call needs params.name"),
-            Self::Arguments => (-32602, "Invalid params: params.arguments must be an object"),
-        }
+/// What is wrong with well-formed JSON that is no message.
+fn diagnose(text: &str) -> Unreadable {
+    if let Err(unreadable) = readable(text) {
+        return unreadable;
     }
-}
-
-impl From<Unreadable> for Refusal {
-    fn from(unreadable: Unreadable) -> Self {
-        let (code, problem) = unreadable.outline();
-        Self::Unreadable {
-            code,
-            id: None,
-            problem,
-        }
+    let message: Value = serde_json::from_str(text).unwrap_or_default();
+    let is_text = |value: Option<&Value>| value.is_none_or(|v| v.is_string() || v.is_null());
+    let params = message.get("params");
+    if !message.get("jsonrpc").is_some_and(Value::is_string) {
+        Unreadable::Shape
+    } else if !is_text(message.get("method")) {
+        Unreadable::Method
+    } else if params.is_some_and(|params| !params.is_object() && !params.is_null()) {
+        Unreadable::Params
+    } else {
+        Unreadable::Name
     }
 }
 
@@ -205,9 +174,13 @@ impl Envelope<'_> {
     fn check(&self) -> Result<(), Unreadable> {
         let answers = usize::from(self.result.is_some()) + usize::from(self.error.is_some());
         let message = match &self.method {
-            Some(method) => (1..=128).contains(&method.len()) && answers == 0,
+            Some(_) => answers == 0,
             None => answers == 1 && self.id.is_some(),
         };
+        let is_long = |method: &Cow<'_, str>| !(1..=128).contains(&method.len());
+        if self.method.as_ref().is_some_and(is_long) {
+            return Err(Unreadable::Method);
+        }
         if self.jsonrpc != "2.0" || !message {
             return Err(Unreadable::Shape);
         }
@@ -215,22 +188,6 @@ impl Envelope<'_> {
             Some(id) if !is_id(id) => Err(Unreadable::Id),
             _ => Ok(()),
         }
-    }
-}
-
-/// A key that is there with `null` is there.
-fn present<'de: 'a, 'a, D>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-{
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
-
-fn is_id(raw: &str) -> bool {
-    if raw.starts_with('"') {
-        raw.len() <= 1024 + 2
-    } else {
-        raw.parse::<i64>().is_ok()
     }
 }
 
@@ -260,6 +217,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::refusal::Refusal;
 
     fn parse(text: &str) -> Result<Call, Unreadable> {
         Call::parse(&Bytes::copy_from_slice(text.as_bytes()))
@@ -320,12 +278,44 @@ mod tests {
                 r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#,
                 r#"{"id":1,"method":"ping"}"#,
                 r#"{"jsonrpc":"2.0","id":1}"#,
-                r#"{"jsonrpc":"2.0","id":1,"method":""}"#,
-                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
-                r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#,
                 r#"{"jsonrpc":"2.0","id":1,"method":"a","result":{}}"#,
             ],
         );
+        all_are(
+            Unreadable::Twice,
+            &[
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","method":"b"}"#,
+                r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"a"}"#,
+                r#"{"jsonrpc":"2.0","id":1,"method":"a","params":{"arguments":{"x":1,"x":2}}}"#,
+            ],
+        );
+        let long = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"{}"}}"#,
+            "m".repeat(129)
+        );
+        let (empty, number) = (
+            r#"{"jsonrpc":"2.0","id":1,"method":""}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":7}"#,
+        );
+        all_are(Unreadable::Method, &[&long, empty, number]);
+    }
+
+    #[test]
+    fn a_refusal_has_the_id_where_it_can_be_read() {
+        for (text, wanted) in [
+            (r#"{"id":1,"method":"tools/call"}"#, Some("1")),
+            (r#"{"jsonrpc":"2.0","id":"a","method":7}"#, Some("\"a\"")),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, None),
+            (r#"{"id":1,"id":2}"#, None),
+            ("[1]", None),
+            ("{", None),
+        ] {
+            let unreadable = parse(text).err().unwrap();
+            let Refusal::Unreadable { id, .. } = unreadable.refuse(text.as_bytes()) else {
+                panic!("{text}");
+            };
+            assert_eq!(id.as_deref().map(RawValue::get), wanted, "{text}");
+        }
     }
 
     #[test]
@@ -333,14 +323,9 @@ mod tests {
         let call = |params: &str| {
             format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}"#)
         };
-        all_are(
-            Unreadable::Shape,
-            &[
-                &call(r#"{"name":"a","name":"b"}"#),
-                &call(r#"["a"]"#),
-                &call(r#"{"name":7}"#),
-            ],
-        );
+        all_are(Unreadable::Twice, &[&call(r#"{"name":"a","name":"b"}"#)]);
+        all_are(Unreadable::Params, &[&call(r#"["a"]"#), &call("7")]);
+        all_are(Unreadable::Name, &[&call(r#"{"name":7}"#)]);
         let no_params = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call"}"#;
         all_are(Unreadable::NoTool, &[no_params]);
         let array = call(r#"{"name":"a","arguments":[1]}"#);

@@ -45,7 +45,7 @@ pub async fn read(
         return Err(Refusal::MediaType);
     }
     let body = collect(body, limits).await?;
-    let call = Call::parse(&body)?;
+    let call = Call::parse(&body).map_err(|unreadable| unreadable.refuse(&body))?;
     let peer = parts.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
     // The headers belong to Streamable HTTP; on the older transport the body speaks alone.
     if peer.door == Door::Mcp {

@@ -46,31 +46,35 @@ pub(super) fn check(headers: &HeaderMap, call: &Call) -> Result<(), &'static str
     {
         return Err("Header mismatch: MCP-Protocol-Version does not repeat the version in _meta");
     }
-    // Revisions are dates, so their order is the text's order. Older ones ignore the headers.
+    let method = single(
+        headers,
+        "mcp-method",
+        "Header mismatch: Mcp-Method is repeated or not text",
+    )?;
+    let name = single(
+        headers,
+        "mcp-name",
+        "Header mismatch: Mcp-Name is repeated or not text",
+    )?;
+    // Whoever stands between may have decided by the header, whatever the revision.
+    if method.is_some_and(|method| !call.method.is_empty() && method != &*call.method) {
+        return Err("Header mismatch: Mcp-Method does not repeat the method of the body");
+    }
+    if let (Some(header), Some(body)) = (name, call.name.as_deref())
+        && !repeats(header, body)
+    {
+        return Err("Header mismatch: Mcp-Name does not repeat the name of the body");
+    }
+    // Revisions are dates, so their order is the text's order. Older ones need no headers.
     if version.is_none_or(|version| version < ProtocolVersion::V_2026_07_28.as_str())
         || call.method.is_empty()
         || &*call.method == "initialize"
     {
         return Ok(());
     }
-    let method = single(
-        headers,
-        "mcp-method",
-        "Header mismatch: Mcp-Method is repeated or not text",
-    )?;
-    if method != Some(&*call.method) {
-        return Err("Header mismatch: Mcp-Method does not repeat the method of the body");
-    }
-    let name = single(
-        headers,
-        "mcp-name",
-        "Header mismatch: Mcp-Name is repeated or not text",
-    )?;
-    match (name, call.name.as_deref()) {
-        (Some(header), Some(body)) if !repeats(header, body) => {
-            Err("Header mismatch: Mcp-Name does not repeat the name of the body")
-        }
-        (None, Some(_)) if call.tool().is_some() => Err("Header mismatch: Mcp-Name is missing"),
+    match (method, name) {
+        (None, _) => Err("Header mismatch: Mcp-Method is missing"),
+        (_, None) if call.tool().is_some() => Err("Header mismatch: Mcp-Name is missing"),
         _ => Ok(()),
     }
 }
@@ -167,11 +171,23 @@ mod tests {
     }
 
     #[test]
-    fn older_revisions_ignore_the_headers() {
-        let list = [
-            ("mcp-protocol-version", "2025-11-25"),
-            ("mcp-name", "create_note"),
-        ];
-        assert_eq!(check(&headers(&list), &call()), Ok(()));
+    fn older_revisions_need_no_headers_and_may_not_contradict_either() {
+        let old = ("mcp-protocol-version", "2025-11-25");
+        for good in [
+            &[][..],
+            &[old],
+            &[METHOD],
+            &[old, ("mcp-name", "search_contacts")],
+        ] {
+            assert_eq!(check(&headers(good), &call()), Ok(()), "{good:?}");
+        }
+        for bad in [
+            &[old, ("mcp-name", "create_note")][..],
+            &[("mcp-name", "create_note")],
+            &[("mcp-method", "tools/list")],
+            &[METHOD, METHOD],
+        ] {
+            assert!(check(&headers(bad), &call()).is_err(), "{bad:?}");
+        }
     }
 }

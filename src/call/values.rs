@@ -1,7 +1,7 @@
 //! Whether every value of a message can be read. A text can be well-formed JSON and still hold what
-//! has no value: half of a surrogate pair, or a number beyond all bounds.
+//! has no value: half of a surrogate pair, a number beyond all bounds, or an object with a key twice.
 
-use std::fmt;
+use std::{borrow::Cow, collections::HashSet, fmt};
 
 use serde::{
     Deserialize, Deserializer,
@@ -10,6 +10,10 @@ use serde::{
 
 /// A value that was read to its end and not kept.
 pub(super) struct Readable;
+
+/// Decoded: two spellings of one key are one key.
+#[derive(Hash, PartialEq, Eq, Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Readable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -54,7 +58,14 @@ impl<'de> Visitor<'de> for Readable {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
-        while entries.next_entry::<Self, Self>()?.is_some() {}
+        let mut keys = HashSet::new();
+        while let Some(Key(key)) = entries.next_key()? {
+            if !keys.insert(key) {
+                // Which of the two counts is anybody's guess, and guards must not guess.
+                return Err(A::Error::custom("a key appears twice"));
+            }
+            entries.next_value::<Self>()?;
+        }
         Ok(self)
     }
 }
@@ -84,11 +95,22 @@ mod tests {
         ));
     }
 
+    #[test]
+    fn a_key_that_appears_twice_in_one_object_has_no_value() {
+        for text in [r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#] {
+            let error = serde_json::from_str::<Readable>(text).err().unwrap();
+            assert!(error.is_data(), "{text}: {error}");
+        }
+        assert!(is_readable(r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#));
+    }
+
     proptest! {
         #[test]
         fn it_reads_what_the_protocol_library_can_read(text in r#"[\[{"a\\ud80-9e:,.\]}]{1,40}"#) {
             let theirs = serde_json::from_str::<serde_json::Value>(&text).is_ok();
-            prop_assert_eq!(is_readable(&text), theirs);
+            let ours = serde_json::from_str::<Readable>(&text);
+            let is_readable = ours.as_ref().map_or_else(serde_json::Error::is_data, |_| true);
+            prop_assert_eq!(is_readable, theirs);
         }
     }
 }

@@ -40,8 +40,12 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
         );
         return Ok(());
     }
-    let secrets = Secrets::read(&loaded, &environment).map_err(BadConfiguration)?;
+    let secrets =
+        Secrets::read(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
     println!("ok       secrets: found");
+    for warning in secrets.warnings(&loaded.config) {
+        println!("warning  {warning}");
+    }
     Audit::check(&loaded.config.audit, &loaded.base)
         .map_err(|error| BadConfiguration(error.into()))?;
     println!("ok       audit log: can be written");

@@ -39,6 +39,7 @@ pub(super) async fn run(
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
+    warn_of_few_descriptors(&app.config.server);
     let routes = router(&app);
     let watch = tokio::spawn(Arc::clone(&app.health).watch());
     let shared = share_limits(&mut app).await?;
@@ -92,6 +93,17 @@ pub(super) async fn run(
         "some calls were cut off at the end of the drain"
     );
     Ok(())
+}
+
+fn warn_of_few_descriptors(server: &listen::Config) {
+    let (places, wanted) = (server.connections(), server.max_connections);
+    if places < wanted.get() {
+        tracing::warn!(
+            places,
+            "server.max_connections is {wanted}, and there are file descriptors for fewer; \
+             raise the limit of open files (LimitNOFILE, ulimit -n), or lower it"
+        );
+    }
 }
 
 /// Connects to Redis, where there is one, and comes together with the other instances.

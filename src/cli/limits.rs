@@ -68,8 +68,9 @@ pub(super) async fn run(command: LimitsCommand, environment: Environment) -> any
     let rules = config
         .rules()
         .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
-    let passwords = redis_passwords(&loaded, &environment).map_err(BadConfiguration)?;
-    let key = pseudonym_key(&loaded, &environment).map_err(BadConfiguration)?;
+    let passwords =
+        redis_passwords(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
+    let key = pseudonym_key(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
     let (store, keeper) = Store::new(&config.redis, &loaded.base, &passwords)
         .context("redis")
         .map_err(BadConfiguration)?;

@@ -17,6 +17,9 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     let listener = daemon::bind(loaded.config.server.listen)?;
     let ops = Ops::bind(&loaded.config.server)?;
     let mut secrets = starting::secrets(&loaded, &environment, &listener).await?;
+    for warning in secrets.warnings(&loaded.config) {
+        tracing::warn!("{warning}");
+    }
     let source = secrets.key_source.take();
     let audit = Audit::start(
         &loaded.config.audit,

@@ -19,13 +19,13 @@ use tokio::{
 };
 
 use crate::{
-    app::{BadKeys, Secrets, read_tls},
+    app::{BadSecrets, Secrets, read_tls},
     cli::BadConfiguration,
     config::{Environment, Loaded},
     health,
     listen::{self, Drain, Front},
     refusal::Refusal,
-    secrets::{SecretError, refresh::Pace},
+    secrets::refresh::Pace,
 };
 
 /// The secrets that the configuration refers to. What is missing in a file or in the environment
@@ -35,16 +35,16 @@ pub(super) async fn secrets(
     environment: &Environment,
     listener: &TcpListener,
 ) -> anyhow::Result<Secrets> {
-    let refused = match read(loaded, environment).await {
-        Err(refused) if may_pass(&refused) => refused,
-        read => return Ok(read.map_err(BadConfiguration)?),
+    let refused = match read(loaded, environment).await? {
+        Err(refused) if refused.may_pass() => refused,
+        read => return read.map_err(unusable),
     };
     let socket = Socket::from(listener.as_fd().try_clone_to_owned()?);
     let (socket, server) = (TcpListener::from_std(socket)?, loaded.config.server.clone());
     let drain = Drain::default();
     // Nobody is asked who they are yet, so nobody records a certificate that is refused.
     let front = Front {
-        tls: Arc::new(read_tls(loaded).map_err(BadConfiguration)?),
+        tls: Arc::new(read_tls(loaded, environment).map_err(unusable)?),
         refused: mpsc::channel(1).0,
     };
     let answering = tokio::spawn({
@@ -64,7 +64,7 @@ pub(super) async fn secrets(
 async fn wait(
     loaded: &Loaded,
     environment: &Environment,
-    mut refused: anyhow::Error,
+    mut refused: BadSecrets,
 ) -> anyhow::Result<Secrets> {
     let config = &loaded.config.auth.api_keys;
     let deadline = Instant::now() + config.start_deadline.duration();
@@ -73,7 +73,7 @@ async fn wait(
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut told = String::new();
     for failures in 1.. {
-        let problem = format!("{refused:#}");
+        let problem = refused.to_string();
         if problem != told {
             tracing::warn!(problem, "not ready: waiting for secrets");
             told = problem;
@@ -88,29 +88,27 @@ async fn wait(
             _ = terminate.recv() => bail!("ended while it waited for secrets"),
             _ = interrupt.recv() => bail!("ended while it waited for secrets"),
         };
-        refused = match found {
-            Ok(Ok(secrets)) => return Ok(secrets),
-            Ok(Err(refused)) if may_pass(&refused) => refused,
-            Ok(Err(refused)) => return Err(BadConfiguration(refused).into()),
-            Err(_) => break,
+        let Ok(found) = found else { break };
+        refused = match found? {
+            Ok(secrets) => return Ok(secrets),
+            Err(refused) if refused.may_pass() => refused,
+            Err(refused) => return Err(unusable(refused)),
         };
     }
     let waited = config.start_deadline;
     Err(refused).with_context(|| format!("no usable secrets within {waited}"))
 }
 
-async fn read(loaded: &Loaded, environment: &Environment) -> anyhow::Result<Secrets> {
-    let (loaded, environment) = (loaded.clone(), environment.clone());
-    spawn_blocking(move || Secrets::read(&loaded, &environment)).await?
+fn unusable(refused: BadSecrets) -> anyhow::Error {
+    BadConfiguration(refused.into()).into()
 }
 
-fn may_pass(refused: &anyhow::Error) -> bool {
-    refused.chain().any(|cause| {
-        let keys = cause.downcast_ref::<BadKeys>();
-        let secret = cause.downcast_ref::<SecretError>();
-        keys.is_some_and(BadKeys::may_pass)
-            || matches!(secret, Some(SecretError::Aws(error)) if error.may_pass())
-    })
+async fn read(
+    loaded: &Loaded,
+    environment: &Environment,
+) -> anyhow::Result<Result<Secrets, BadSecrets>> {
+    let (loaded, environment) = (loaded.clone(), environment.clone());
+    Ok(spawn_blocking(move || Secrets::read(&loaded, &environment)).await?)
 }
 
 /// Alive, and nothing more.

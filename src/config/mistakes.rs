@@ -3,11 +3,11 @@
 use serde_path_to_error::Segment;
 use toml::{Table, Value};
 
-use super::{Config, Problem, Refused};
+use super::{Config, Origin, Problem, Refused};
 
 /// Reads a document. What cannot be read is told and then put back to its default or taken out, so
 /// that the reader comes to the next mistake.
-pub(super) fn read(name: &str, mut table: Table, defaults: &Table) -> Result<Config, Refused> {
+pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Result<Config, Refused> {
     let (mut problems, mut names_are_missing) = (Vec::new(), false);
     while problems.len() < MOST_TOLD {
         let error = match serde_path_to_error::deserialize(Value::Table(table.clone())) {
@@ -31,10 +31,7 @@ pub(super) fn read(name: &str, mut table: Table, defaults: &Table) -> Result<Con
             break;
         }
     }
-    Err(Refused {
-        file: name.into(),
-        problems,
-    })
+    Err(Refused::new(origin.clone(), problems))
 }
 
 fn told(error: &serde_path_to_error::Error<toml::de::Error>) -> Problem {

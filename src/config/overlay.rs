@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::{Environment, Refused};
+use super::{Environment, Origin, Refused};
 
 const PREFIX: &str = "ZOHO_MCP__";
 
@@ -44,7 +44,12 @@ fn is_value(table: &Table) -> bool {
 
 /// `ZOHO_MCP__SERVER__LISTEN` stands for `server.listen`; a name with dashes is found with
 /// underscores. Values are TOML where they parse as such, text otherwise.
-pub(super) fn environment(table: &mut Table, environment: &Environment) -> Result<(), Refused> {
+/// `origin` hears which variable has set which key.
+pub(super) fn environment(
+    table: &mut Table,
+    environment: &Environment,
+    origin: &mut Origin,
+) -> Result<(), Refused> {
     for (name, value) in environment {
         let Some(path) = name.strip_prefix(PREFIX) else {
             continue;
@@ -59,8 +64,11 @@ pub(super) fn environment(table: &mut Table, environment: &Environment) -> Resul
             ));
         };
         let mut at = &mut *table;
+        let mut spelled = String::new();
         for key in keys {
             let key = existing(at, key);
+            spelled.push_str(&key);
+            spelled.push('.');
             let slot = at.entry(key).or_insert_with(|| Value::Table(Table::new()));
             at = slot.as_table_mut().ok_or_else(|| {
                 Refused::one(
@@ -71,7 +79,9 @@ pub(super) fn environment(table: &mut Table, environment: &Environment) -> Resul
             })?;
         }
         let last = existing(at, last);
+        spelled.push_str(&last);
         at.insert(last, typed(value));
+        origin.note(spelled, name);
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Config, Problem};
-use crate::auth::{Way, jwt};
+use crate::auth::{Issuer, Way, api_key::KeyRecord, jwt};
 
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let issuers = jwt::config::check(&config.auth.jwt);
@@ -35,6 +35,55 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         ways.filter_map(|way| impossible(config, name, way))
     }));
     problems
+}
+
+impl Config {
+    /// Keys of no client, and clients of whom nothing can prove that it is they who call.
+    pub fn unproven(&self, keys: &[&KeyRecord]) -> Vec<String> {
+        let known = self.policy().clients;
+        let foreign = keys.iter().filter(|key| !known.contains_key(&key.client));
+        let mut warnings: Vec<String> = foreign
+            .map(|KeyRecord { id, client, .. }| {
+                format!(
+                    "auth.api_keys.source: the key {id} is of a client that is not configured; \
+                     add [clients.{client}], or retire the key"
+                )
+            })
+            .collect();
+        for (name, client) in &self.clients {
+            let can = |way: &Way| match way {
+                Way::ApiKey => self.auth.api_keys.enabled && keys.iter().any(|k| k.client == *name),
+                Way::Jwt => {
+                    let mut named = self.auth.jwt.iter().flat_map(Issuer::named_clients);
+                    named.any(|client| client == *name)
+                }
+                Way::Mtls => self.server.tls.client_ca.is_some() && client.certificate.is_some(),
+            };
+            let mut asked = client.credentials.ways().peekable();
+            let missing = match asked.peek() {
+                Some(_) => asked.find(|way| !can(way)).map(lacking),
+                None if [Way::ApiKey, Way::Jwt, Way::Mtls].iter().any(can) => None,
+                None => Some("no key, no certificate, and no issuer that names it"),
+            };
+            warnings.extend(missing.map(|missing| {
+                format!(
+                    "clients.{name}: nobody can call as this client, it has {missing}; \
+                     make a key with `zoho-mcp keys new --client {name}`, set its certificate, \
+                     or name it in [[auth.jwt]]"
+                )
+            }));
+        }
+        warnings
+    }
+}
+
+/// What a client lacks that has to go this way and cannot.
+const fn lacking(way: Way) -> &'static str {
+    match way {
+        Way::ApiKey => "no key",
+        Way::Jwt => "no issuer that names it",
+        Way::Mtls => "no certificate",
+    }
 }
 
 /// A way that a client has to go and nobody can.

@@ -11,6 +11,7 @@ use axum::Router;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::mpsc,
+    time::Instant,
 };
 
 use super::{
@@ -62,6 +63,7 @@ pub async fn serve(
         server: Arc::new(Server::new(router, config, front, drain.clone())),
         drain: drain.clone(),
     };
+    let mut trouble = Trouble::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -70,7 +72,7 @@ pub async fn serve(
         };
         match accepted {
             Ok((socket, from)) => hall.admit(socket, from),
-            Err(error) => pause_after(&error).await,
+            Err(error) => trouble.pause_after(&error).await,
         }
     }
     if let Ok(listener) = listener.into_std() {
@@ -150,12 +152,26 @@ impl Hall {
     }
 }
 
-/// Out of file descriptors, most often: it passes when connections close, and spinning would not help.
-async fn pause_after(error: &io::Error) {
-    tracing::warn!(%error, "could not accept a connection");
-    tokio::time::sleep(Duration::from_millis(50)).await;
+/// Accepting fails, for want of file descriptors most often.
+#[derive(Default)]
+struct Trouble {
+    last: Option<Instant>,
 }
 
+impl Trouble {
+    /// It passes when connections close, and spinning would not help. It is told once, and again
+    /// only when it comes back after it was over.
+    async fn pause_after(&mut self, error: &io::Error) {
+        if self.last.is_none_or(|last| last.elapsed() > OVER) {
+            tracing::warn!(%error, "could not accept connections; it goes on as soon as some close");
+        }
+        self.last = Some(Instant::now());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Without a failure for so long, the trouble is over.
+const OVER: Duration = Duration::from_secs(10);
 const BACKLOG: u32 = 1024;
 /// Bytes. Answers are small; the kernel would grow this to megabytes for a peer that does not read.
 const SEND_BUFFER: u32 = 128 << 10;

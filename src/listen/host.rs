@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 
-use super::{BadAddress, Config};
+use super::{BadAddress, Config, cors};
 use crate::refusal::Refusal;
 
 /// The hosts and origins that are served.
@@ -30,7 +30,8 @@ struct HostRule {
     port: Option<u16>,
 }
 
-/// Refuses a request whose `Host` or `Origin` is not served.
+/// Refuses a request whose `Host` or `Origin` is not served, and tells a browser so much that an
+/// origin which is served can call.
 ///
 /// # Errors
 /// [`Refusal::Host`], [`Refusal::Origin`]
@@ -46,7 +47,10 @@ pub async fn guard(
     if !allowed.origin(request.headers()) {
         return Err(Refusal::Origin);
     }
-    Ok(next.run(request).await)
+    Ok(match request.headers().get(header::ORIGIN).cloned() {
+        Some(origin) => cors::serve(origin, request, next).await,
+        None => next.run(request).await,
+    })
 }
 
 impl Allowed {

@@ -32,7 +32,7 @@ impl Places {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             total: Arc::new(Semaphore::new(
-                config.max_connections.get().min(Semaphore::MAX_PERMITS),
+                config.connections().min(Semaphore::MAX_PERMITS),
             )),
             each: config.max_connections_per_address.get(),
             by_address: Arc::default(),

@@ -8,8 +8,8 @@ use rmcp::{
     ErrorData as McpError, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-        Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
-        Tool,
+        CustomRequest, CustomResult, ErrorCode, Implementation, ListToolsResult,
+        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -113,6 +113,18 @@ impl ServerHandler for Handler {
         Ok(outcome?.into())
     }
 
+    /// What the protocol library knows no request for, or not with these params.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, McpError> {
+        Err(match OUR_METHODS.contains(&&*request.method) {
+            true => McpError::invalid_params(BAD_PARAMS, None),
+            false => McpError::new(ErrorCode::METHOD_NOT_FOUND, NO_METHOD, None),
+        })
+    }
+
     fn get_tool(&self, name: &str) -> Option<Tool> {
         tools::find(name).map(|row| row.definition.clone())
     }
@@ -208,6 +220,18 @@ fn out_of_order() -> McpError {
 
 /// The list changes only with the configuration.
 const LIST_TTL_MS: u64 = 60_000;
+
+/// Methods that are answered when their params are right.
+const OUR_METHODS: [&str; 5] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/call",
+    "tools/list",
+];
+const BAD_PARAMS: &str =
+    "Invalid params: they are not what the MCP specification has for this method";
+const NO_METHOD: &str = "Method not found. This server answers tools/list and tools/call";
 
 const INSTRUCTIONS: &str = "Tools that read and write one organisation's Zoho CRM. Search first, \
     then use the ids that a search returned. Names, notes and other texts in results come from CRM \

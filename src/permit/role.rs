@@ -177,7 +177,7 @@ impl Policy {
 pub enum BadPolicy {
     #[error("roles.{role}.tools: no tool is named {tool:?}")]
     UnknownTool { role: Arc<str>, tool: Box<str> },
-    #[error("clients.{client}.role: no role is named {role:?}; add [roles.{role}]")]
+    #[error("clients.{client}.role: no role is named {role:?}")]
     UnknownRole { client: Arc<str>, role: Arc<str> },
     #[error("clients.{client}.{misfit}")]
     Owner { client: Arc<str>, misfit: Misfit },
@@ -196,17 +196,26 @@ pub enum Misfit {
 }
 
 impl BadPolicy {
-    /// What mends it, where that is not another name.
-    pub fn remedy(&self) -> Option<&'static str> {
+    /// What mends it; `tools` lists the tools that there are.
+    pub fn remedy(&self, tools: &str) -> String {
         match self {
-            Self::UnknownTool { .. } | Self::UnknownRole { .. } => None,
-            Self::Owner { misfit, .. } => Some(match misfit {
-                Misfit::NotAUser => "write owner = \"ann@example.com\" or the user's id",
-                Misfit::NoUse => "set visibility = \"owner\", or leave it out",
-                Misfit::OneOrMany => {
-                    "write owner = \"CRM user\", or owners = { \"ISSUER SUBJECT\" = \"CRM user\" }"
-                }
-            }),
+            Self::UnknownTool { .. } => format!("the tools are: {tools}"),
+            Self::UnknownRole { role, .. } => {
+                format!("add [roles.{role}] with its tools, or name a role that there is")
+            }
+            Self::Owner { misfit, .. } => misfit.remedy().into(),
+        }
+    }
+}
+
+impl Misfit {
+    const fn remedy(self) -> &'static str {
+        match self {
+            Self::NotAUser => "write owner = \"ann@example.com\" or the user's id",
+            Self::NoUse => "set visibility = \"owner\", or leave it out",
+            Self::OneOrMany => {
+                "write owner = \"CRM user\", or owners = { \"ISSUER SUBJECT\" = \"CRM user\" }"
+            }
         }
     }
 }
@@ -268,7 +277,7 @@ mod tests {
             texts,
             [
                 "roles.r.tools: no tool is named \"serach\"",
-                "clients.c.role: no role is named \"x\"; add [roles.x]",
+                "clients.c.role: no role is named \"x\"",
             ]
         );
     }

@@ -307,7 +307,7 @@ impl Crm {
 /// Why `[zoho]` is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BadConfig {
-    #[error("{key} is not an absolute http or https URL without path, query or user")]
+    #[error("{key} is not an https URL (or http on this machine) without path, query or user")]
     Url { key: &'static str },
     #[error("the http client could not be built")]
     Client(#[source] reqwest::Error),

@@ -1,5 +1,7 @@
 //! Where Zoho's data centres answer, and which hosts an access token may be sent to.
 
+use std::net::IpAddr;
+
 use reqwest::Url;
 
 use super::client::{BadConfig, Config, DataCenter};
@@ -55,7 +57,8 @@ fn server(key: &'static str, given: Option<&str>, own: &str) -> Result<Url, BadC
     let Ok(url) = Url::parse(&text) else {
         return Err(refused);
     };
-    let bare = matches!(url.scheme(), "http" | "https")
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
+    let bare = safe
         && url.has_host()
         && url.path() == "/"
         && url.query().is_none()
@@ -63,6 +66,13 @@ fn server(key: &'static str, given: Option<&str>, own: &str) -> Result<Url, BadC
         && url.username().is_empty()
         && url.password().is_none();
     bare.then_some(url).ok_or(refused)
+}
+
+/// Only there does nobody listen to credentials that travel without TLS.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 fn is_zoho(url: &Url) -> bool {
@@ -182,7 +192,15 @@ mod tests {
     }
 
     #[test]
-    fn addresses_with_more_than_an_origin_are_refused() {
+    fn addresses_with_more_than_an_origin_or_without_tls_are_refused() {
+        for good in [
+            "https://evil.example",
+            "http://localhost:4000",
+            "http://127.0.0.1:4000",
+            "http://[::1]:4000",
+        ] {
+            assert!(Servers::new(&config(Some(good), None)).is_ok(), "{good}");
+        }
         for bad in [
             "",
             "example.com",
@@ -191,6 +209,9 @@ mod tests {
             "https://x/?q",
             "https://u@x",
             "https://x/#f",
+            "http://evil.example",
+            "http://10.0.0.1:4000",
+            "http://localhost.evil.example",
         ] {
             let result = Servers::new(&config(Some(bad), None));
             assert!(

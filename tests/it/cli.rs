@@ -4,6 +4,8 @@ mod check;
 mod keys;
 mod processes;
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
 use crate::house::{command, command_with};
 
 /// A command that has ended.
@@ -104,4 +106,19 @@ fn what_fails_ends_with_1() {
             .code()
             == Some(1)
     );
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_refused_where_it_is_ours_and_left_alone_elsewhere() {
+    let odd = OsStr::from_bytes(b"\xff");
+    let check = ["check", "--config", "/nonexistent/mine.toml"];
+    let foreign = command_with(&check, &[("FOO", odd)]);
+    let told = String::from_utf8_lossy(&foreign.stderr).into_owned();
+    assert_eq!(foreign.status.code(), Some(64), "{told}");
+    assert!(told.contains("name a readable TOML file"), "{told}");
+    let ours = command_with(&check, &[("ZOHO_MCP__SERVER__LISTEN", odd)]);
+    let told = String::from_utf8_lossy(&ours.stderr).into_owned();
+    assert_eq!(ours.status.code(), Some(64), "{told}");
+    let (variable, remedy) = ("ZOHO_MCP__SERVER__LISTEN: ", "remedy: set it to a text");
+    assert!(told.contains(variable) && told.contains(remedy), "{told}");
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
@@ -478,14 +479,14 @@ impl Zoho {
 
 /// Runs a command of the binary to its end.
 pub(crate) fn command(arguments: &[&str]) -> Output {
-    command_with(arguments, &[])
+    command_with::<&str>(arguments, &[])
 }
 
 /// The same with environment variables.
-pub(crate) fn command_with(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+pub(crate) fn command_with<V: AsRef<OsStr>>(arguments: &[&str], variables: &[(&str, V)]) -> Output {
     Command::new(BINARY)
         .args(arguments)
-        .envs(variables.iter().copied())
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .output()
         .unwrap()
 }

@@ -28,11 +28,13 @@ mod wire;
 
 mod api_keys;
 mod audit;
+mod browser;
 mod cli;
 mod clients;
 mod cloudwatch;
 mod composition;
 mod demo;
+mod descriptors;
 mod drain;
 mod evidence;
 mod health;

@@ -335,8 +335,9 @@ impl Early {
     pub(crate) async fn ended(&mut self) -> (Option<i32>, String) {
         let child = &mut self.daemon.child;
         let status = eventually("the daemon to end", || child.try_wait().unwrap()).await;
-        let said = self.daemon.stderr.lock().unwrap().clone();
-        (status.code(), said)
+        // What it said last may still be on its way through the pipe.
+        let said = || Some(self.daemon.stderr.lock().unwrap().clone()).filter(|it| !it.is_empty());
+        (status.code(), eventually("what it said", said).await)
     }
 
     pub(crate) fn log(&self) -> String {

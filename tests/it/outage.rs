@@ -65,6 +65,36 @@ async fn a_full_disk_refuses_writes_loses_nothing_and_passes() {
 }
 
 #[tokio::test]
+async fn sigterm_ends_the_daemon_although_nobody_reads_standard_output() {
+    // The daemon holds the other end of the pipe itself, and does not read.
+    let mut house = House::with(|setup| {
+        setup.through("mkfifo \"$4.out\" && exec 3<>\"$4.out\" && exec \"$@\" >\"$4.out\"");
+    })
+    .await;
+    let agent = house.agent(SUPPORT);
+    let (mut asked, search) = (0, json!({ "name": "Giulia" }));
+    while health(&house) {
+        asked += 1;
+        assert!(asked < 1000, "the pipe takes everything");
+        agent
+            .ask(
+                "tools/call",
+                json!({ "name": "search_contacts", "arguments": search }),
+            )
+            .await;
+    }
+    house.signal("-TERM");
+    let status = house.ended().await;
+    assert_eq!(status.code(), Some(1), "{}", house.operational_log());
+    let told = || {
+        house
+            .operational_log()
+            .contains("did not take its last lines")
+    };
+    eventually("what it could not write", || told().then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_sink_that_takes_nothing_costs_no_memory_and_no_line() {
     let mut house = House::with(|setup| {
         setup.set("audit.sinks", "[\"file:audit.pipe\", \"file:audit.jsonl\"]");

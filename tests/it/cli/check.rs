@@ -1,5 +1,7 @@
 //! `zoho-mcp check`
 
+mod secrets;
+
 use super::{Ended, run, run_with};
 use crate::house::{Folder, House};
 
@@ -174,6 +176,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "https://HOST",
     ),
     (
+        "[zoho]\naccounts_url = \"http://evil.example\"",
+        "zoho.accounts_url",
+        "an https URL",
+    ),
+    (
         "[zoho]\ncredentials = \"1000.abcdef\"",
         "zoho.credentials",
         "a reference to a secret",
@@ -219,44 +226,6 @@ fn all_mistakes_of_a_document_are_told_at_once() {
         assert!(ended.err.contains(key), "{key}: {}", ended.err);
     }
     assert_eq!(ended.err.matches("remedy: ").count(), 6, "{}", ended.err);
-}
-
-#[test]
-fn a_secret_that_is_missing_or_unusable_is_named_and_not_shown() {
-    let desk = Desk::new();
-    for (section, told) in [
-        (
-            "[zoho]\ncredentials = \"file:gone.json\"",
-            &["zoho.credentials", "gone.json"],
-        ),
-        (
-            "[zoho]\ncredentials = \"env:NO_SUCH_VARIABLE\"",
-            &["zoho.credentials", "NO_SUCH_VARIABLE"],
-        ),
-        (
-            "[zoho]\ncredentials = \"file:mine.toml\"",
-            &["zoho.credentials", "client_id"],
-        ),
-        (
-            "[auth.api_keys]\nsource = \"file:gone.json\"",
-            &["auth.api_keys.source", "keys new"],
-        ),
-        (
-            "[auth.api_keys]\nsource = \"file:mine.toml\"",
-            &["auth.api_keys", "document"],
-        ),
-        (
-            "[audit]\npseudonym_key = \"env:SHORT\"",
-            &["audit.pseudonym_key", "32 bytes"],
-        ),
-    ] {
-        let ended = desk.check_with(&format!("{section}\n{GOOD}"), &[("SHORT", "hunter2")]);
-        assert_eq!(ended.code, 64, "{section}: {}", ended.err);
-        for part in told {
-            assert!(ended.err.contains(part), "{section}: {}", ended.err);
-        }
-        assert!(!ended.err.contains("hunter2"), "{}", ended.err);
-    }
 }
 
 #[test]
@@ -314,7 +283,25 @@ fn the_environment_overrides_every_kind_of_value_and_is_named_when_it_is_wrong()
         let ended = desk.check_with(GOOD, &[(variable, value)]);
         assert_eq!(ended.code, 64, "{variable}");
         assert!(ended.err.contains(key), "{variable}: {}", ended.err);
+        let blamed = format!("zoho-mcp: {variable}: ");
+        assert!(ended.err.starts_with(&blamed), "{variable}: {}", ended.err);
+        assert!(
+            !ended.err.contains("mine.toml"),
+            "{variable}: {}",
+            ended.err
+        );
     }
+}
+
+#[test]
+fn a_role_that_there_is_not_is_mended_by_a_role() {
+    let ended = Desk::new().check(&format!("[clients.x]\nrole = \"nobody\"\n{GOOD}"));
+    assert!(
+        ended.err.contains("remedy: add [roles.nobody]"),
+        "{}",
+        ended.err
+    );
+    assert!(!ended.err.contains("the tools are"), "{}", ended.err);
 }
 
 #[tokio::test]
