@@ -1,8 +1,12 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
+mod fetch;
+mod issuers;
 mod keys;
+mod people;
 mod references;
 mod reload;
+mod restart;
 mod stamp;
 
 use std::sync::Arc;
@@ -33,7 +37,7 @@ use crate::{
 
 pub use keys::{BadKeys, KeySource};
 pub use references::{Secrets, pseudonym_key, read_tls, redis_passwords};
-pub use reload::Reload;
+pub use reload::{Origins, Reload};
 
 /// The daemon, before it listens.
 #[expect(missing_docs, reason = "each part is described in its own room")]

@@ -45,6 +45,8 @@ pub struct Config {
 pub struct Loaded {
     /// What it says.
     pub config: Config,
+    /// The same as one document, which tells what has changed.
+    pub settings: toml::Table,
     /// The folder that relative paths start from.
     pub base: PathBuf,
     /// What is legal and yet probably not meant.
@@ -87,10 +89,12 @@ impl Loaded {
         let mut table = defaults.clone();
         overlay::merge(&mut table, overlay::parse(name, text)?);
         overlay::environment(&mut table, environment)?;
+        let settings = table.clone();
         let config = mistakes::read(name, table, &defaults)?;
         let warnings = config.warnings();
         Ok(Self {
             config,
+            settings,
             base,
             warnings,
         })

@@ -9,6 +9,7 @@ use secrecy::SecretSlice;
 use super::{KeySource, chain};
 use crate::{
     audit::SigningKey,
+    auth::Issuer,
     auth::api_key::Published,
     config::{Environment, Loaded},
     listen::Tls,
@@ -100,10 +101,22 @@ impl Secrets {
                     .secret()
                     .map(|reference| secrets::read(reference, &loaded.base, &variable))
                     .transpose();
-                secret.with_context(|| format!("auth.jwt[{place}] in the configuration"))
+                secret.with_context(|| {
+                    let key = issuer_key(place, issuer);
+                    format!("{key} in the configuration: put the key there, or name another place")
+                })
             })
             .collect()
     }
+}
+
+/// The key of the configuration that says where an issuer's secret or public key is.
+pub(super) fn issuer_key(place: usize, issuer: &Issuer) -> String {
+    let key = match issuer.hs256_secret {
+        Some(_) => "hs256_secret",
+        None => "public_key",
+    };
+    format!("auth.jwt[{place}].{key}")
 }
 
 fn api_keys(loaded: &Loaded, environment: &Environment) -> anyhow::Result<(Published, KeySource)> {

@@ -50,6 +50,7 @@ mod permissions;
 mod record;
 mod redis_kinds;
 mod redis_outages;
+mod reload;
 mod secrets;
 mod shared_limits;
 mod sources;
