@@ -205,7 +205,8 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
     let clients = config.certificates().map_err(|client| {
         anyhow::anyhow!("clients.{client}.certificate: another client has the same")
     })?;
-    let Some(trust) = tls.trust() else {
+    let takes_certificates = config.server.tls.takes_certificates();
+    let Some(trust) = tls.trust().filter(|_| takes_certificates) else {
         return Ok(None);
     };
     let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);

@@ -238,14 +238,7 @@ impl Config {
             .check(&tools::permissions())
             .unwrap_or_default();
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        if self.server.tls.client_ca.is_none()
-            && let Some(client) = self.clients.iter().find(|(_, c)| c.certificate.is_some())
-        {
-            let client = client.0;
-            warnings.push(format!(
-                "clients.{client}.certificate: no certificate is asked for; set server.tls.client_ca"
-            ));
-        }
+        warnings.extend(proving::warnings(self));
         warnings
     }
 }

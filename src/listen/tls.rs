@@ -66,6 +66,12 @@ struct Seen {
 }
 
 impl Config {
+    /// Whether a client can show a certificate: in the handshake, or through a proxy.
+    pub fn takes_certificates(&self) -> bool {
+        let asks = self.client_auth != ClientAuth::Off || self.forwarded_client_cert;
+        asks && self.client_ca.is_some()
+    }
+
     /// Checks that the keys fit together.
     ///
     /// # Errors
