@@ -162,7 +162,7 @@ async fn distrusted(
     };
     loop {
         let trust = changes.next().await;
-        if let Err(why) = trust.verify(&certificate) {
+        if let Err(why) = trust.verdict(&certificate) {
             return why;
         }
     }
