@@ -1,10 +1,14 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
 mod access;
+mod fetch;
+mod issuers;
 mod keys;
+mod people;
 mod reading;
 mod references;
 mod reload;
+mod restart;
 mod stamp;
 mod traces;
 
@@ -38,7 +42,7 @@ use crate::{
 pub use keys::{BadKeys, KeySource};
 pub use reading::BadSecrets;
 pub use references::{Secrets, pseudonym_key, read_tls, redis_passwords};
-pub use reload::Reload;
+pub use reload::{Origins, Reload};
 
 /// The daemon, before it listens.
 #[expect(missing_docs, reason = "each part is described in its own room")]
@@ -220,7 +224,8 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
     let clients = config.certificates().map_err(|client| {
         anyhow::anyhow!("clients.{client}.certificate: another client has the same")
     })?;
-    let Some(trust) = tls.trust() else {
+    let takes_certificates = config.server.tls.takes_certificates();
+    let Some(trust) = tls.trust().filter(|_| takes_certificates) else {
         return Ok(None);
     };
     let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);

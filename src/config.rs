@@ -49,6 +49,8 @@ pub struct Config {
 pub struct Loaded {
     /// What it says.
     pub config: Config,
+    /// The same as one document, which tells what has changed.
+    pub settings: toml::Table,
     /// The folder that relative paths start from.
     pub base: PathBuf,
     /// What is legal and yet probably not meant.
@@ -93,10 +95,12 @@ impl Loaded {
         overlay::merge(&mut table, overlay::parse(name, text)?);
         let mut origin = Origin::file(name);
         overlay::environment(&mut table, environment, &mut origin)?;
+        let settings = table.clone();
         let config = mistakes::read(&origin, table, &defaults)?;
         let warnings = config.warnings();
         Ok(Self {
             config,
+            settings,
             base,
             warnings,
             origin,
@@ -242,14 +246,7 @@ impl Config {
             .check(&tools::permissions())
             .unwrap_or_default();
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-        if self.server.tls.client_ca.is_none()
-            && let Some(client) = self.clients.iter().find(|(_, c)| c.certificate.is_some())
-        {
-            let client = client.0;
-            warnings.push(format!(
-                "clients.{client}.certificate: no certificate is asked for; set server.tls.client_ca"
-            ));
-        }
+        warnings.extend(proving::warnings(self));
         warnings
     }
 }

@@ -23,6 +23,15 @@ pub struct Secret {
     pub warning: Option<SecretWarning>,
 }
 
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        Self {
+            bytes: SecretSlice::from(self.bytes().to_vec()),
+            warning: self.warning.clone(),
+        }
+    }
+}
+
 impl Secret {
     /// All of it.
     pub fn bytes(&self) -> &[u8] {

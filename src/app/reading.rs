@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use secrecy::{SecretSlice, SecretString};
 
-use super::{BadKeys, KeySource, chain};
+use super::{BadKeys, KeySource, chain, references::issuer_key};
 use crate::{
     audit::SigningKey,
     auth::api_key::Published,
@@ -127,13 +127,7 @@ impl<'a> Reading<'a> {
     pub(super) fn issuers(&mut self) -> Vec<Option<Secret>> {
         let issuers = self.loaded.config.auth.jwt.iter().enumerate();
         issuers
-            .map(|(place, issuer)| {
-                let kept = match &issuer.hs256_secret {
-                    Some(_) => "hs256_secret",
-                    None => "public_key",
-                };
-                self.secret(&format!("auth.jwt[{place}].{kept}"), issuer.secret()?)
-            })
+            .map(|(place, issuer)| self.secret(&issuer_key(place, issuer), issuer.secret()?))
             .collect()
     }
 

@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     audit::SigningKey,
-    auth::api_key::{KeyRecord, Published},
+    auth::{
+        Issuer,
+        api_key::{KeyRecord, Published},
+    },
     config::{Config, Environment, Loaded},
     listen::Tls,
     secrets::Secret,
@@ -99,6 +102,15 @@ impl Secrets {
         let live: Vec<&KeyRecord> = keys.filter(|key| key.is_live(now)).collect();
         config.unproven(&live)
     }
+}
+
+/// The key of the configuration that says where an issuer's secret or public key is.
+pub(super) fn issuer_key(place: usize, issuer: &Issuer) -> String {
+    let key = match issuer.hs256_secret {
+        Some(_) => "hs256_secret",
+        None => "public_key",
+    };
+    format!("auth.jwt[{place}].{key}")
 }
 
 /// Reads the certificates that the configuration names.

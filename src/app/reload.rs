@@ -3,30 +3,38 @@
 //! last good one keeps serving, and one event says so.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
+use secrecy::SecretSlice;
+use tokio::time::Instant;
+use toml::Table;
 
 use super::{
-    App, Secrets,
+    App,
     access::AccessWatch,
     chain,
+    fetch::Fetches,
+    issuers::{self, Issuers},
     keys::{KeySource, KeyWatch},
+    people::People,
+    restart,
     stamp::Stamp,
 };
 use crate::{
     audit::{Event, Kind},
-    auth::{Gate as AuthGate, Tokens, api_key::UsageFile},
+    auth::{Gate as AuthGate, Issuer, api_key::UsageFile},
     config::{Environment, Loaded},
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
     permit::Gate as PermitGate,
-    secrets,
-    setting::SecretRef,
+    secrets::{Secret, refresh::Pace},
+    setting::{AwsRef, SecretRef},
     store::Keeper,
-    zoho::Zoho,
 };
 
 /// Watches the configuration and the keys of a running daemon.
@@ -37,29 +45,42 @@ pub struct Reload {
     limit: LimitGate,
     permit: PermitGate,
     tls: Arc<Tls>,
-    zoho: Zoho,
     people: Option<People>,
     keys: Option<KeyWatch>,
     redis: Option<AccessWatch>,
+    issuers: Issuers,
+    fetches: Fetches,
+    /// What the daemon was started with, which is what counts where a reload changes nothing.
+    started: Table,
+    running: Loaded,
     /// What the file looked like when it was last read.
     seen: Option<Stamp>,
+    retry: Retry,
+    /// What was told last about each part, while it is wrong.
+    told: BTreeMap<Part, String>,
 }
 
-/// The document with people's credentials.
-struct People {
-    source: SecretRef,
-    base: PathBuf,
-    seen: Option<Stamp>,
+/// What is reloaded by itself; all of it but these where there is none.
+type Part = Option<&'static str>;
+
+/// What the daemon knew at its start that is looked at again.
+pub struct Origins {
+    /// Where the keys came from, where they may change.
+    pub keys: Option<KeySource>,
+    /// What each of `[[auth.jwt]]` refers to, in their order.
+    pub issuers: Vec<Option<Secret>>,
+    /// The credentials of people.
+    pub people: Option<SecretSlice<u8>>,
 }
 
 impl Reload {
-    /// Watches what `app` was built from, and where its keys came from.
+    /// Watches what `app` was built from.
     pub fn new(
         app: &App,
         file: &Path,
         loaded: &Loaded,
         environment: Environment,
-        source: Option<KeySource>,
+        origins: Origins,
     ) -> Self {
         let refresh = app.config.auth.api_keys.refresh.duration();
         let store = app.redis.as_ref().map(Keeper::store);
@@ -67,39 +88,55 @@ impl Reload {
             AccessWatch::start(store, loaded, &environment, refresh, app.audit().clone())
         });
         let watch = |source| {
-            KeyWatch::start(
-                source,
-                refresh,
-                app.auth.authenticator.keys().clone(),
-                usage_file(loaded),
-                app.audit().clone(),
-            )
+            let keys = app.auth.authenticator.keys().clone();
+            let usage = usage_file(loaded);
+            KeyWatch::start(source, refresh, keys, usage, app.audit().clone())
         };
+        let audit = app.audit().clone();
         Self {
             file: file.to_path_buf(),
-            environment,
             auth: app.auth.clone(),
             limit: app.limit.clone(),
             permit: app.permit.clone(),
             tls: app.tls.clone(),
-            zoho: app.zoho().clone(),
-            people: People::of(loaded),
-            keys: source.map(watch),
+            people: People::of(
+                loaded,
+                app.zoho().clone(),
+                environment.clone(),
+                origins.people.as_ref(),
+            ),
+            keys: origins.keys.map(watch),
             redis,
+            issuers: Issuers::new(loaded, origins.issuers, environment.clone(), audit),
+            fetches: Fetches::new(environment.clone(), refresh),
+            started: loaded.settings.clone(),
+            running: loaded.clone(),
             seen: Stamp::of(file),
+            retry: Retry::default(),
+            told: BTreeMap::new(),
+            environment,
         }
     }
 
-    /// Reads again whatever has changed on disk since.
+    /// Reads again whatever has changed since, and what could not be used.
     pub async fn changed(&mut self) {
         if Stamp::of(&self.file) != self.seen {
+            self.told.remove(&None);
+            self.config().await;
+        } else if self.retry.is_due() {
             self.config().await;
         }
         let certificates = self.tls.reload_if_changed(Timestamp::now());
         self.certificates(certificates).await;
         if self.people.as_ref().is_some_and(People::has_changed) {
+            self.told.remove(&Some(PEOPLE));
             self.people().await;
         }
+        if self.issuers.have_changed(&self.running) {
+            self.told.remove(&Some(ISSUERS));
+            self.issuers().await;
+        }
+        self.fetched().await;
     }
 
     /// Reads everything again.
@@ -110,11 +147,14 @@ impl Reload {
         if let Some(redis) = &self.redis {
             redis.hurry();
         }
+        self.told.clear();
         self.config().await;
         self.auth.authenticator.tokens().refresh();
         let certificates = self.tls.reload(Timestamp::now());
         self.certificates(certificates).await;
         self.people().await;
+        self.fetches.hurry();
+        self.fetched().await;
     }
 
     /// Ends the watch.
@@ -124,7 +164,7 @@ impl Reload {
         }
     }
 
-    async fn certificates(&self, reloaded: Option<Result<Vec<String>, BadTls>>) {
+    async fn certificates(&mut self, reloaded: Option<Result<Vec<String>, BadTls>>) {
         let problem = match reloaded {
             None => return,
             Some(Ok(warnings)) => {
@@ -135,26 +175,46 @@ impl Reload {
             }
             Some(Err(bad)) => Some(format!("{}; {}", chain(&bad), bad.remedy())),
         };
-        self.tell(Some("server.tls"), problem).await;
+        self.told.remove(&Some(TLS));
+        self.tell(Some(TLS), problem).await;
     }
 
     async fn config(&mut self) {
         self.seen = Stamp::of(&self.file);
-        let problem = match Loaded::from_file(&self.file, &self.environment) {
-            Ok(loaded) => self.apply(&loaded),
-            Err(refused) => Some(refused.to_string()),
+        let applied = match Loaded::from_file(&self.file, &self.environment) {
+            Ok(loaded) => self.apply(loaded),
+            Err(refused) => Err(refused.to_string()),
         };
-        self.tell(None, problem).await;
+        match applied {
+            Ok(problems) => {
+                self.retry = Retry::default();
+                self.tell(None, None).await;
+                self.tell_of_issuers(problems).await;
+            }
+            Err(problem) => {
+                self.retry.failed();
+                self.tell(None, Some(problem)).await;
+            }
+        }
     }
 
-    fn apply(&self, loaded: &Loaded) -> Option<String> {
-        let tokens = match self.tokens(loaded) {
-            Ok(tokens) => tokens,
-            Err(error) => return Some(format!("{error:#}")),
-        };
+    /// Returns what is wrong with issuers' secrets that others stand in for: roles, clients and
+    /// limits do not wait for those.
+    fn apply(&mut self, loaded: Loaded) -> Result<Vec<String>, String> {
+        let stamps = issuers::stamps(&loaded);
+        let mut gathered = self.issuers.gather(&loaded);
+        let problems = std::mem::take(&mut gathered.problems);
+        if gathered.is_lacking {
+            return Err(problems.join("; "));
+        }
+        if gathered.is_waiting {
+            self.fetches.hurry();
+        }
+        let before = self.auth.authenticator.tokens();
+        let tokens = gathered.tokens(&before, &self.auth.audit)?;
         let config = &loaded.config;
         let (Ok(rules), Ok(certificates)) = (config.rules(), config.certificates()) else {
-            return Some("limits or certificates cannot be used".into());
+            return Err("limits or certificates cannot be used".into());
         };
         if let Some(mtls) = self.auth.authenticator.mtls() {
             mtls.reload(certificates);
@@ -168,48 +228,113 @@ impl Reload {
         self.limit.limiter.reload(rules);
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));
-        None
+        self.issuers.saw(stamps);
+        self.running = loaded;
+        Ok(problems)
     }
 
-    fn tokens(&self, loaded: &Loaded) -> anyhow::Result<Tokens> {
-        let secrets = Secrets::issuers(loaded, &self.environment)?;
+    /// Reads the issuers' secrets again, and nothing else.
+    async fn issuers(&mut self) {
+        self.issuers.saw(issuers::stamps(&self.running));
+        let mut gathered = self.issuers.gather(&self.running);
+        let mut problems = std::mem::take(&mut gathered.problems);
         let before = self.auth.authenticator.tokens();
-        let issuers = &loaded.config.auth.jwt;
-        Ok(Tokens::new(
-            issuers,
-            secrets,
-            Some(&before),
-            &self.auth.audit,
-        )?)
+        match gathered.tokens(&before, &self.auth.audit) {
+            Ok(tokens) => {
+                let config = &self.running.config;
+                let failed_logins = config.limits.failed_logins;
+                let authenticator = &self.auth.authenticator;
+                authenticator.reload(config.directory(), tokens, failed_logins);
+            }
+            Err(problem) => problems.push(problem),
+        }
+        match problems.is_empty() {
+            true => self.tell(Some(ISSUERS), None).await,
+            false => self.tell_of_issuers(problems).await,
+        }
     }
 
-    /// Who was in the document before and is in it still stays signed in.
+    async fn tell_of_issuers(&mut self, problems: Vec<String>) {
+        if !problems.is_empty() {
+            self.tell(Some(ISSUERS), Some(problems.join("; "))).await;
+        }
+    }
+
+    /// Takes what was found in AWS since.
+    async fn fetched(&mut self) {
+        let aws = |reference: &SecretRef| match reference {
+            SecretRef::Aws(aws) => Some(aws.clone()),
+            SecretRef::File(_) | SecretRef::Env(_) => None,
+        };
+        let people = self.people.as_ref().and_then(|people| aws(people.source()));
+        let issuers = self.running.config.auth.jwt.iter();
+        let mut wanted: Vec<AwsRef> = issuers.filter_map(|issuer| aws(issuer.secret()?)).collect();
+        wanted.extend(people.clone());
+        let mut is_news = false;
+        for found in self.fetches.turn(wanted).await {
+            let secret = found.secret.map_err(|error| chain(&error));
+            if people.as_ref() == Some(&found.reference) {
+                self.people_found(secret.clone()).await;
+            }
+            if self.names(&found.reference) {
+                is_news |= self.issuers.found(&found.reference, secret);
+            }
+        }
+        if is_news {
+            self.issuers().await;
+        }
+    }
+
+    /// Whether an issuer refers to it.
+    fn names(&self, reference: &AwsRef) -> bool {
+        let mut secrets = self
+            .running
+            .config
+            .auth
+            .jwt
+            .iter()
+            .filter_map(Issuer::secret);
+        secrets.any(|secret| matches!(secret, SecretRef::Aws(aws) if aws == reference))
+    }
+
     async fn people(&mut self) {
-        let Some(people) = &mut self.people else {
-            return;
-        };
-        people.seen = people.stamp();
-        let found = secrets::read(&people.source, &people.base, &|name| {
-            self.environment.get(name).cloned()
-        });
-        let problem = match found {
-            Ok(secret) => (self.zoho.replace_people(secret.bytes()).err())
-                .map(|bad| format!("zoho.user_credentials: {bad}")),
-            Err(error) => Some(format!("zoho.user_credentials: {error}")),
-        };
-        self.tell(Some("zoho.user_credentials"), problem).await;
+        let read = self.people.as_mut().and_then(People::read);
+        if let Some(read) = read {
+            self.people_found(read).await;
+        }
     }
 
-    /// The audit log says that it happened, the operational log what is wrong.
-    async fn tell(&self, part: Option<&'static str>, problem: Option<String>) {
-        let outcome = match &problem {
+    async fn people_found(&mut self, found: Result<Secret, String>) {
+        let replaced = match (&mut self.people, found) {
+            (None, _) => return,
+            (Some(people), Ok(secret)) => people.replace(&secret),
+            (Some(_), Err(problem)) => Err(problem),
+        };
+        match replaced {
+            Ok(false) if !self.told.contains_key(&Some(PEOPLE)) => {}
+            Ok(_) => self.tell(Some(PEOPLE), None).await,
+            Err(problem) => {
+                let problem = format!("{PEOPLE}: {problem}");
+                self.tell(Some(PEOPLE), Some(problem)).await;
+            }
+        }
+    }
+
+    /// The audit log says that it happened, the operational log what is wrong; both once for each
+    /// problem, however often it is met.
+    async fn tell(&mut self, part: Part, problem: Option<String>) {
+        if problem.is_some() && self.told.get(&part) == problem.as_ref() {
+            return;
+        }
+        let outcome = match problem {
             Some(problem) => {
                 tracing::error!(problem, part, "the configuration was not reloaded");
+                self.told.insert(part, problem);
                 "refused_last_good_keeps_serving"
             }
             None => {
-                tracing::info!("the configuration was reloaded");
-                "applied"
+                self.told.remove(&part);
+                self.applied(part)
             }
         };
         let event = Event {
@@ -219,28 +344,40 @@ impl Reload {
         };
         self.auth.audit.record(event).await;
     }
+
+    fn applied(&self, part: Part) -> &'static str {
+        let waiting = match part {
+            None => restart::needed_for(&self.started, &self.running.settings),
+            Some(_) => Vec::new(),
+        };
+        if waiting.is_empty() {
+            tracing::info!(part, "the configuration was reloaded");
+            return "applied";
+        }
+        let keys = waiting.join(", ");
+        tracing::warn!("the configuration was reloaded in part; needs a restart: {keys}");
+        "applied_in_part"
+    }
 }
 
-impl People {
-    fn of(loaded: &Loaded) -> Option<Self> {
-        let mut people = Self {
-            source: loaded.config.zoho.user_credentials.clone()?,
-            base: loaded.base.clone(),
-            seen: None,
-        };
-        people.seen = people.stamp();
-        Some(people)
+/// When a document that was refused is tried again: what it refers to may be there by then.
+#[derive(Default)]
+struct Retry {
+    /// In a row.
+    failures: u32,
+    next: Option<Instant>,
+}
+
+impl Retry {
+    fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        let random = getrandom::u32().unwrap_or(u32::MAX);
+        let pause = Pace::at_least_every(SLOWEST).after_failure(self.failures, random);
+        self.next = Some(Instant::now() + pause);
     }
 
-    fn has_changed(&self) -> bool {
-        self.stamp() != self.seen
-    }
-
-    fn stamp(&self) -> Option<Stamp> {
-        match &self.source {
-            SecretRef::File(path) => Stamp::of(&self.base.join(path)),
-            SecretRef::Env(_) | SecretRef::Aws(_) => None,
-        }
+    fn is_due(&self) -> bool {
+        self.next.is_some_and(|next| next <= Instant::now())
     }
 }
 
@@ -253,3 +390,8 @@ fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
         (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
     }
 }
+
+const TLS: &str = "server.tls";
+const ISSUERS: &str = "auth.jwt";
+const PEOPLE: &str = "zoho.user_credentials";
+const SLOWEST: Duration = Duration::from_secs(30);

@@ -108,6 +108,11 @@ impl Event {
     pub(super) fn open_line(&self, at: Timestamp) -> Vec<u8> {
         let mut line = Line(Vec::with_capacity(512));
         let (name, level) = self.kind.name_and_level();
+        let level = if self.is_refused_reload() {
+            "warn"
+        } else {
+            level
+        };
         // Writing to memory cannot fail.
         let _ = write!(
             line.0,
@@ -146,6 +151,15 @@ impl Event {
         line.text("reason", self.reason.as_deref());
         line.text("error", self.error.as_deref());
         line.0
+    }
+}
+
+impl Event {
+    /// Whether something new could not be used, so that what was there goes on.
+    fn is_refused_reload(&self) -> bool {
+        let reason = self.reason.as_deref().unwrap_or_default();
+        matches!(self.kind, Kind::ConfigReload | Kind::KeysReload)
+            && reason.contains("last_good_keeps_serving")
     }
 }
 

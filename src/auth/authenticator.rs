@@ -124,7 +124,8 @@ impl Authenticator {
 
     /// Whether anybody could prove who they are at that moment.
     pub fn can_admit(&self, now: Timestamp) -> bool {
-        self.keys.usable(now) > 0 || self.tokens.load().can_be_verified() || self.mtls.is_some()
+        let by_certificate = self.mtls.as_ref().is_some_and(|mtls| mtls.knows_anybody());
+        self.keys.usable(now) > 0 || self.tokens.load().can_be_verified() || by_certificate
     }
 
     /// The way that a caller without any credential is pointed to.

@@ -152,6 +152,11 @@ impl Mtls {
         self.clients.store(Arc::new(clients));
     }
 
+    /// Whether any client has a certificate.
+    pub fn knows_anybody(&self) -> bool {
+        !self.clients.load().owners.is_empty()
+    }
+
     /// Whose certificate it is. It is verified against the CA and the revocation lists of this
     /// moment, whatever the handshake found: the connection may be older than they are.
     ///

@@ -1,14 +1,24 @@
 //! `zoho-mcp healthcheck`: exit code 0 when the daemon can work, 1 when it cannot.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
+use zeroize::Zeroizing;
 
 #[derive(clap::Args)]
 pub(super) struct Healthcheck {
     /// What to ask
     #[arg(long, default_value = "http://127.0.0.1:3000/health")]
     url: reqwest::Url,
+    /// The certificate to show, as PEM, where the daemon asks for one
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// Its key, as PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
 }
 
 pub(super) async fn run(healthcheck: Healthcheck) -> anyhow::Result<()> {
@@ -18,13 +28,16 @@ pub(super) async fn run(healthcheck: Healthcheck) -> anyhow::Result<()> {
     }
     // The daemon's certificate is for the name that clients use, and nothing is told to it here.
     let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost"));
-    let client = reqwest::Client::builder()
+    let mut client = reqwest::Client::builder()
         .tls_danger_accept_invalid_certs(is_loopback)
         .timeout(Duration::from_secs(3))
         .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()?;
+        .no_proxy();
+    if let (Some(cert), Some(key)) = (&healthcheck.cert, &healthcheck.key) {
+        client = client.identity(identity(cert, key)?);
+    }
     let answer = client
+        .build()?
         .get(url.clone())
         .send()
         .await
@@ -32,4 +45,15 @@ pub(super) async fn run(healthcheck: Healthcheck) -> anyhow::Result<()> {
     let status = answer.status();
     anyhow::ensure!(status.is_success(), "{url} answered {status}");
     Ok(())
+}
+
+fn identity(cert: &Path, key: &Path) -> anyhow::Result<reqwest::Identity> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    let pem = Zeroizing::new([read(cert)?, b"\n".to_vec(), read(key)?].concat());
+    reqwest::Identity::from_pem(&pem).with_context(|| {
+        let (cert, key) = (cert.display(), key.display());
+        format!("{cert} and {key} are not a certificate and its key as PEM")
+    })
 }

@@ -1,7 +1,7 @@
 //! `zoho-mcp serve`: the daemon.
 
 use crate::{
-    app::{App, Reload},
+    app::{App, Origins, Reload},
     audit::Audit,
     cli::{BadConfiguration, Serve, daemon, ops::Ops, ready::Ready, starting},
     config::{Environment, Loaded},
@@ -20,7 +20,11 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     for warning in secrets.warnings(&loaded.config) {
         tracing::warn!("{warning}");
     }
-    let source = secrets.key_source.take();
+    let origins = Origins {
+        keys: secrets.key_source.take(),
+        issuers: secrets.issuers.clone(),
+        people: secrets.people.clone(),
+    };
     let audit = Audit::start(
         &loaded.config.audit,
         &loaded.base,
@@ -39,7 +43,7 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
             "listening; limits are kept in this process, so run one instance, or set redis.url"
         ),
     }
-    let reload = Reload::new(&app, &serve.config, &loaded, environment, source);
+    let reload = Reload::new(&app, &serve.config, &loaded, environment, origins);
     let ready = Ready {
         url,
         ops: ops.as_ref().map(|ops| ops.url.clone()),

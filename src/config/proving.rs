@@ -86,6 +86,29 @@ const fn lacking(way: Way) -> &'static str {
     }
 }
 
+/// What is legal, and lets in fewer than was probably meant.
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut named = config
+        .clients
+        .iter()
+        .filter(|(_, c)| c.certificate.is_some());
+    let named = named.next().map(|(client, _)| client);
+    let by_certificate = config.server.tls.takes_certificates();
+    if let (false, Some(client)) = (by_certificate, named) {
+        warnings.push(format!(
+            "clients.{client}.certificate: no certificate is asked for; set server.tls.client_ca and server.tls.client_auth"
+        ));
+    }
+    let by_certificate = by_certificate && named.is_some();
+    if !config.auth.api_keys.enabled && config.auth.jwt.is_empty() && !by_certificate {
+        warnings.push(
+            "auth: nobody can come in; set auth.api_keys.enabled = true, add [[auth.jwt]], or set server.tls.client_auth and the certificate of a client".into(),
+        );
+    }
+    warnings
+}
+
 /// A way that a client has to go and nobody can.
 fn impossible(config: &Config, client: &Arc<str>, way: Way) -> Option<Problem> {
     let (possible, remedy) = match way {
@@ -95,8 +118,8 @@ fn impossible(config: &Config, client: &Arc<str>, way: Way) -> Option<Problem> {
         ),
         Way::Jwt => (!config.auth.jwt.is_empty(), "add [[auth.jwt]]"),
         Way::Mtls => (
-            config.server.tls.client_ca.is_some(),
-            "set server.tls.client_ca",
+            config.server.tls.takes_certificates(),
+            "set server.tls.client_ca and server.tls.client_auth",
         ),
     };
     let text = format!(

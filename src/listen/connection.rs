@@ -70,12 +70,12 @@ impl Server {
             socket,
             watch: watch.clone(),
         };
+        // Asked for before the certificates are, so that no change falls between the two.
+        let changes = self.tls.trust().map(|trust| trust.changes());
         let Some(server) = self.tls.server() else {
             let peer = Connection::new(ip, None);
             return self.requests(watched, &watch, peer).await;
         };
-        // Asked for before the handshake, so that no change falls between the two.
-        let changes = self.tls.trust().map(|trust| trust.changes());
         let handshake = TlsAcceptor::from(server).accept(watched);
         let stream = match tokio::time::timeout(self.handshake, handshake).await {
             Ok(Ok(stream)) => stream,
@@ -162,7 +162,7 @@ async fn distrusted(
     };
     loop {
         let trust = changes.next().await;
-        if let Err(why) = trust.verify(&certificate) {
+        if let Err(why) = trust.verdict(&certificate) {
             return why;
         }
     }

@@ -56,14 +56,22 @@ pub struct Tls {
     seen: Mutex<Seen>,
 }
 
-/// What the files looked like when they were last read.
+/// What the files looked like when they were last used.
 #[derive(Default)]
 struct Seen {
     stamps: Stamps,
     digest: [u8; 32],
+    /// Why the files of the last look are not used, and what they looked like.
+    problem: Option<(Stamps, String)>,
 }
 
 impl Config {
+    /// Whether a client can show a certificate: in the handshake, or through a proxy.
+    pub fn takes_certificates(&self) -> bool {
+        let asks = self.client_auth != ClientAuth::Off || self.forwarded_client_cert;
+        asks && self.client_ca.is_some()
+    }
+
     /// Checks that the keys fit together.
     ///
     /// # Errors
@@ -125,6 +133,7 @@ impl Tls {
             seen: Mutex::new(Seen {
                 stamps,
                 digest: read.digest(),
+                problem: None,
             }),
             files: Some(files),
         })
@@ -155,32 +164,58 @@ impl Tls {
         self.server.as_ref().map(ArcSwap::load_full)
     }
 
-    /// Reads the files again if they look different; `None` when there is nothing new.
+    /// Reads the files again if they look different, or if they could not be used at the last look.
+    /// `None` when there is nothing new, or nothing but the same problem.
     pub fn reload_if_changed(&self, now: Timestamp) -> Option<Result<Vec<String>, BadTls>> {
-        let stamps = self.files.as_ref()?.stamps();
-        let unchanged = self.seen().stamps == stamps;
-        if unchanged { None } else { self.reload(now) }
+        let files = self.files.as_ref()?;
+        let stamps = files.stamps();
+        {
+            let seen = self.seen();
+            if seen.stamps == stamps && seen.problem.is_none() {
+                return None;
+            }
+        }
+        let read = files.read();
+        if let Ok(read) = &read {
+            let mut seen = self.seen();
+            if seen.digest == read.digest() && seen.problem.is_none() {
+                seen.stamps = stamps;
+                return None;
+            }
+        }
+        let before = self.seen().problem.clone();
+        let reloaded = self.take(files, stamps, read, now);
+        match &reloaded {
+            Err(_) if self.seen().problem == before => None,
+            _ => Some(reloaded),
+        }
     }
 
-    /// Reads the files again. Everything is checked before any of it counts: handshakes from now
-    /// on see the new certificates, and no session of before can be resumed. Returns warnings, or
-    /// `None` when there is nothing new.
+    /// Reads the files again, whether they look different or not. Everything is checked before any
+    /// of it counts: handshakes from now on see the new certificates, and no session of before can
+    /// be resumed. Returns warnings, or `None` when there are no files.
     pub fn reload(&self, now: Timestamp) -> Option<Result<Vec<String>, BadTls>> {
         let files = self.files.as_ref()?;
         let stamps = files.stamps();
-        let read = files.read();
-        let digest = read.as_ref().map_or([0; 32], load::Read::digest);
-        {
-            let mut seen = self.seen();
-            seen.stamps = stamps;
-            if seen.digest == digest {
-                return None;
-            }
-            seen.digest = digest;
-        }
-        let loaded = match read.and_then(|read| files.load(&read, now)) {
+        Some(self.take(files, stamps, files.read(), now))
+    }
+
+    /// What the files looked like is remembered only once they are used: a certificate that is not
+    /// valid yet, or a file that cannot be read for a moment, is tried again.
+    fn take(
+        &self,
+        files: &Files,
+        stamps: Stamps,
+        read: Result<load::Read, BadTls>,
+        now: Timestamp,
+    ) -> Result<Vec<String>, BadTls> {
+        let loaded = read.and_then(|read| Ok((read.digest(), files.load(&read, now)?)));
+        let (digest, loaded) = match loaded {
             Ok(loaded) => loaded,
-            Err(bad) => return Some(Err(bad)),
+            Err(bad) => {
+                self.seen().problem = Some((stamps, format!("{bad:?}")));
+                return Err(bad);
+            }
         };
         if let (Some(current), Some(server)) = (&self.server, loaded.server) {
             current.store(server);
@@ -189,7 +224,12 @@ impl Tls {
         if let (Some(trust), Some(verifier)) = (&self.trust, loaded.verifier) {
             trust.replace(verifier);
         }
-        Some(Ok(loaded.warnings))
+        *self.seen() = Seen {
+            stamps,
+            digest,
+            problem: None,
+        };
+        Ok(loaded.warnings)
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     house::{House, REPORTING, command},
+    pki::{Ca, TlsHouse},
     wire::Wire,
 };
 
@@ -158,4 +159,22 @@ async fn without_a_usable_key_an_instance_is_not_ready() {
     assert_eq!(prober.get("/livez").await.status, 200);
     let checked = command(&["healthcheck", "--url", &house.url]);
     assert_eq!(checked.status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn an_instance_that_nobody_can_come_in_to_is_not_ready() {
+    let clients = Ca::root("clients");
+    let tls = TlsHouse::with(|setup| {
+        TlsHouse::ask(setup, "off", &clients);
+        setup.set("auth.api_keys.enabled", "false");
+        setup.set(
+            "clients.reporting-agent.certificate",
+            "spiffe://example.com/a",
+        );
+    })
+    .await;
+    assert_eq!(tls.agent(None).get("/readyz").await.status, 503);
+    let checked = tls.house.command(&["check"]);
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(said.contains("nobody can come in"), "{said}");
 }

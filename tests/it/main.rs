@@ -55,6 +55,7 @@ mod record;
 mod redis_access;
 mod redis_kinds;
 mod redis_outages;
+mod reload;
 mod secrets;
 mod shared_keys;
 mod shared_limits;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
-    house::{REPORTING, SUPPORT, Setup, eventually},
+    house::{REPORTING, SUPPORT, Setup, command, eventually},
     issuer::{Issuer, Key},
     pki::{Ca, Identity, TlsHouse, by_uri},
 };
@@ -59,6 +59,19 @@ async fn a_certificate_alone_names_its_client() {
     assert_eq!(told["keyId"].as_str().unwrap().len(), 16);
     let other = tls.agent(Some(&clients.client(OTHER)));
     assert!(!other.tools().await.contains(&"create_note".to_owned()));
+}
+
+#[tokio::test]
+async fn a_health_check_shows_a_certificate_where_one_is_required() {
+    let clients = Ca::root("clients");
+    let tls = house(&clients, "required", None).await;
+    let pem = tls.house.file("probe.pem");
+    std::fs::write(&pem, clients.client(URI).bundle()).unwrap();
+    let pem = pem.to_str().unwrap();
+    let probe = ["healthcheck", "--url", &tls.house.url];
+    assert!(!command(&probe).status.success());
+    let probed = command(&[&probe[..], &["--cert", pem, "--key", pem]].concat());
+    assert!(probed.status.success(), "{probed:?}");
 }
 
 #[tokio::test]

@@ -154,6 +154,25 @@ async fn a_bad_file_changes_nothing_and_is_told_once() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_valid_yet_is_taken_once_it_is() {
+    let tls = TlsHouse::with(|_| ()).await;
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let begins = date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs() + 8);
+    let early = tls.servers.leaf(|leaf| leaf.not_before = begins);
+    tls.house.replace("server.pem", &early.bundle());
+    let was = |reason: &'static str| {
+        move |event: &serde_json::Value| {
+            event["policy"] == "server.tls" && event["reason"] == reason
+        }
+    };
+    let refused = was("refused_last_good_keeps_serving");
+    tls.house.recorded("too early", &refused).await;
+    tls.house.recorded("in time", was("applied")).await;
+    let told = tls.house.audit().into_iter().filter(refused).count();
+    assert_eq!(told, 1, "the same problem is told once");
+}
+
+#[tokio::test]
 async fn handshakes_that_go_nowhere_are_given_up() {
     let tls = TlsHouse::with(|setup| {
         setup.set("server.max_connections_per_address", "2000");

@@ -1,9 +1,10 @@
 //! Whom a client certificate has to come from: the CA and the revocation lists of the moment.
 
 use std::{
+    collections::HashMap,
     io,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -29,7 +30,12 @@ pub struct Trust {
     verifier: ArcSwap<Verifier>,
     generation: AtomicU64,
     changed: watch::Sender<()>,
+    /// What was found of certificates since the last change, and in which generation.
+    verdicts: Mutex<HashMap<[u8; 32], Verdict>>,
 }
+
+/// The generation that a certificate was looked at in, and what was found.
+type Verdict = (u64, Result<(), Untrusted>);
 
 impl Trust {
     pub(super) fn new(verifier: Arc<Verifier>) -> Self {
@@ -37,12 +43,14 @@ impl Trust {
             verifier: ArcSwap::from(verifier),
             generation: AtomicU64::new(1),
             changed: watch::Sender::new(()),
+            verdicts: Mutex::default(),
         }
     }
 
     pub(super) fn replace(&self, verifier: Arc<Verifier>) {
         self.verifier.store(verifier);
         self.generation.fetch_add(1, Ordering::SeqCst);
+        self.verdicts().clear();
         self.changed.send_replace(());
     }
 
@@ -65,6 +73,26 @@ impl Trust {
             )
             .map(|_| ())
             .map_err(|error| Untrusted::of(&error).unwrap_or(Untrusted::Other))
+    }
+
+    /// The same, worked out once for all connections that show the certificate.
+    pub(in crate::listen) fn verdict(
+        &self,
+        certificate: &ClientCertificate,
+    ) -> Result<(), Untrusted> {
+        let generation = self.generation();
+        let known = self.verdicts().get(&certificate.sha256).copied();
+        if let Some((_, verdict)) = known.filter(|(of, _)| *of == generation) {
+            return verdict;
+        }
+        let verdict = self.verify(certificate);
+        self.verdicts()
+            .insert(certificate.sha256, (generation, verdict));
+        verdict
+    }
+
+    fn verdicts(&self) -> MutexGuard<'_, HashMap<[u8; 32], Verdict>> {
+        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(in crate::listen) fn changes(self: &Arc<Self>) -> TrustChanges {

@@ -1,0 +1,167 @@
+//! The secrets and public keys that `[[auth.jwt]]` refers to: each is read again when it changes,
+//! and the last good one of each counts until then.
+
+use super::{chain, stamp::Stamp};
+use crate::{
+    audit::Audit,
+    auth::{Issuer, Tokens},
+    config::{Environment, Loaded},
+    secrets::{self, Secret},
+    setting::{AwsRef, SecretRef},
+};
+
+/// What is known of the issuers' secrets.
+pub(super) struct Issuers {
+    environment: Environment,
+    audit: Audit,
+    /// The last good ones.
+    known: Vec<(SecretRef, Secret)>,
+    /// What was found in AWS most recently, or why it was not.
+    fetched: Vec<(AwsRef, Result<Secret, String>)>,
+    /// What the files looked like when they were last read.
+    seen: Vec<Option<Stamp>>,
+}
+
+/// The issuers of a configuration that can be trusted, with what they refer to.
+#[derive(Default)]
+pub(super) struct Gathered {
+    issuers: Vec<Issuer>,
+    secrets: Vec<Option<Secret>>,
+    /// What is wrong, although the last good one may stand in.
+    pub(super) problems: Vec<String>,
+    /// Whether nothing can stand in for something that is wrong on this machine.
+    pub(super) is_lacking: bool,
+    /// Whether a secret in AWS has still to be read for the first time.
+    pub(super) is_waiting: bool,
+}
+
+impl Issuers {
+    /// With what was read at the start.
+    pub(super) fn new(
+        loaded: &Loaded,
+        secrets: Vec<Option<Secret>>,
+        environment: Environment,
+        audit: Audit,
+    ) -> Self {
+        let issuers = loaded.config.auth.jwt.iter().zip(secrets);
+        let known =
+            issuers.filter_map(|(issuer, secret)| Some((issuer.secret()?.clone(), secret?)));
+        Self {
+            environment,
+            audit,
+            known: known.collect(),
+            fetched: Vec::new(),
+            seen: stamps(loaded),
+        }
+    }
+
+    /// Whether a file looks different.
+    pub(super) fn have_changed(&self, running: &Loaded) -> bool {
+        stamps(running) != self.seen
+    }
+
+    /// Takes note of what the files looked like before they were read.
+    pub(super) fn saw(&mut self, stamps: Vec<Option<Stamp>>) {
+        self.seen = stamps;
+    }
+
+    /// Takes note of what was found in AWS; says whether that is news.
+    pub(super) fn found(&mut self, reference: &AwsRef, found: Result<Secret, String>) -> bool {
+        let at = (self.fetched.iter()).position(|(known, _)| known == reference);
+        let before = at.map(|at| self.fetched.swap_remove(at).1);
+        let known = self.last_good(&SecretRef::Aws(reference.clone()));
+        let is_news = match (&before, &found) {
+            (Some(Err(before)), Err(now)) => before != now,
+            (None | Some(Ok(_)), Ok(now)) => {
+                known.is_none_or(|known| known.bytes() != now.bytes())
+                    && !matches!(&before, Some(Ok(before)) if before.bytes() == now.bytes())
+            }
+            _ => true,
+        };
+        self.fetched.push((reference.clone(), found));
+        is_news
+    }
+
+    /// Reads what is on this machine, and puts together what can be trusted.
+    pub(super) fn gather(&mut self, loaded: &Loaded) -> Gathered {
+        let mut gathered = Gathered::default();
+        for (place, issuer) in loaded.config.auth.jwt.iter().enumerate() {
+            let secret = match issuer.secret() {
+                None => None,
+                Some(reference) => {
+                    if let Err(problem) = self.read(loaded, issuer, reference) {
+                        let key = super::references::issuer_key(place, issuer);
+                        gathered.problems.push(format!("{key}: {problem}"));
+                    }
+                    let fitting = self
+                        .last_good(reference)
+                        .filter(|good| self.fits(issuer, good).is_ok());
+                    let Some(secret) = fitting.cloned() else {
+                        match reference {
+                            SecretRef::Aws(_) => gathered.is_waiting = true,
+                            SecretRef::File(_) | SecretRef::Env(_) => gathered.is_lacking = true,
+                        }
+                        continue;
+                    };
+                    Some(secret)
+                }
+            };
+            gathered.issuers.push(issuer.clone());
+            gathered.secrets.push(secret);
+        }
+        gathered
+    }
+
+    /// Looks at one secret; it becomes the last good one if it can be used.
+    fn read(
+        &mut self,
+        loaded: &Loaded,
+        issuer: &Issuer,
+        reference: &SecretRef,
+    ) -> Result<(), String> {
+        let secret = match reference {
+            SecretRef::Aws(aws) => match self.fetched.iter().find(|(known, _)| known == aws) {
+                None => return Ok(()),
+                Some((_, found)) => found.clone()?,
+            },
+            _ => {
+                let env = |name: &str| self.environment.get(name).cloned();
+                secrets::read(reference, &loaded.base, &env).map_err(|error| chain(&error))?
+            }
+        };
+        self.fits(issuer, &secret)?;
+        self.known.retain(|(known, _)| known != reference);
+        self.known.push((reference.clone(), secret));
+        Ok(())
+    }
+
+    fn fits(&self, issuer: &Issuer, secret: &Secret) -> Result<(), String> {
+        let alone = std::slice::from_ref(issuer);
+        match Tokens::new(alone, vec![Some(secret.clone())], None, &self.audit) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
+    fn last_good(&self, reference: &SecretRef) -> Option<&Secret> {
+        let mut known = self.known.iter();
+        Some(&known.find(|(known, _)| known == reference)?.1)
+    }
+}
+
+impl Gathered {
+    /// The issuers as callers are checked with them.
+    pub(super) fn tokens(self, before: &Tokens, audit: &Audit) -> Result<Tokens, String> {
+        Tokens::new(&self.issuers, self.secrets, Some(before), audit).map_err(|error| chain(&error))
+    }
+}
+
+/// What the files that issuers refer to look like.
+pub(super) fn stamps(loaded: &Loaded) -> Vec<Option<Stamp>> {
+    let secrets = loaded.config.auth.jwt.iter().filter_map(Issuer::secret);
+    let stamp = |reference: &SecretRef| match reference {
+        SecretRef::File(path) => Stamp::of(&loaded.base.join(path)),
+        SecretRef::Env(_) | SecretRef::Aws(_) => None,
+    };
+    secrets.map(stamp).collect()
+}
