@@ -3,6 +3,7 @@
 mod explain;
 mod files;
 mod keygen;
+mod order;
 mod remedy;
 mod search;
 mod story;
