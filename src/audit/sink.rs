@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    PublicKey,
     config::{Config, Destination},
     stdout::stdout,
 };
@@ -78,7 +79,12 @@ pub struct CannotOpen {
 }
 
 /// Opens what `[audit] sinks` names; paths are relative to `base`.
-pub(super) fn open(config: &Config, base: &Path, instance: &str) -> Result<Opened, CannotOpen> {
+pub(super) fn open(
+    config: &Config,
+    base: &Path,
+    instance: &str,
+    key: Option<PublicKey>,
+) -> Result<Opened, CannotOpen> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let mut previous = None;
     let mut batch = MOST_LINES;
@@ -98,7 +104,13 @@ pub(super) fn open(config: &Config, base: &Path, instance: &str) -> Result<Opene
                     path: path.clone(),
                     source,
                 })?;
-                previous.get_or_insert_with(|| tail::previous(&path, instance));
+                previous.get_or_insert_with(|| {
+                    let found = tail::previous(&path, instance);
+                    match key {
+                        Some(key) => found.verified(&path, key),
+                        None => found,
+                    }
+                });
                 if file.syncs_each_line() {
                     batch = 1;
                 }

@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use zoho_mcp::audit::Redactor;
 
 use crate::{
@@ -168,6 +169,58 @@ async fn two_instances_that_write_at_once_share_a_file() {
     for instance in ["of one: 124 lines", "of other: 124 lines"] {
         assert!(said(&verified).contains(instance), "{}", said(&verified));
     }
+}
+
+/// Takes the signatures out after the first line, and computes anew what anyone can.
+fn without_checkpoints(text: &str) -> String {
+    let (mut hash, mut seq, mut forged) = (String::new(), 0, String::new());
+    for line in text.lines().filter(|line| !line.contains("\"checkpoint\"")) {
+        seq += 1;
+        let line = if seq == 1 {
+            line.to_owned()
+        } else {
+            let (cut, _) = line.split_once(",\"seq\":").unwrap();
+            let open = format!("{cut},\"seq\":{seq},\"prevHash\":\"{hash}\"");
+            let digest = Sha256::digest(format!("{open}}}"));
+            let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{open},\"hash\":\"{hash}\"}}")
+        };
+        let parsed: Value = serde_json::from_str(&line).unwrap();
+        parsed["hash"].as_str().unwrap().clone_into(&mut hash);
+        forged.push_str(&line);
+        forged.push('\n');
+    }
+    forged
+}
+
+#[tokio::test]
+async fn a_run_that_was_written_anew_is_not_vouched_for_by_the_next() {
+    let mut house = signed(|setup| {
+        setup.set("audit.checkpoint", "{ lines = 1, every = \"60s\" }");
+    })
+    .await;
+    a_contact(&house).await;
+    house.signal("-KILL");
+    house.ended().await;
+    let log = house.file("audit.jsonl");
+    let forged = without_checkpoints(&lines_of_the_last_file(&house));
+    // Calls that nobody made, more than there can be without a checkpoint.
+    let call = forged.lines().last().unwrap().to_owned() + "\n";
+    let forged = without_checkpoints(&(forged + &call.repeat(1200)));
+    std::fs::write(&log, forged).unwrap();
+    house.start_again().await;
+    stop(&mut house).await;
+    let open = lines(&house)
+        .into_iter()
+        .rfind(|line| line["event"] == "log_open");
+    assert_eq!(open.unwrap()["previous"], "unverified");
+    assert!(
+        house
+            .operational_log()
+            .contains("not signed as it should be")
+    );
+    let verified = verify(&house);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
 }
 
 #[tokio::test]

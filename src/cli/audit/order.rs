@@ -117,7 +117,9 @@ fn ranked(files: &[(&Path, Contents)]) -> Vec<usize> {
     for (n, (path, _)) in &by_time {
         let (log, aside) = put_aside(path);
         // The one that is still written to is the last.
-        logs.entry(log).or_default().push((aside.is_none(), aside, *n));
+        logs.entry(log)
+            .or_default()
+            .push((aside.is_none(), aside, *n));
     }
     for log in logs.values_mut() {
         log.sort();
