@@ -4,6 +4,7 @@ mod file;
 mod tail;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
@@ -88,6 +89,7 @@ pub(super) fn open(
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let mut previous = None;
     let mut batch = MOST_LINES;
+    once_each(config, base)?;
     for sink in &config.sinks {
         match sink {
             Destination::Stdout => {
@@ -125,8 +127,30 @@ pub(super) fn open(
     })
 }
 
+/// Refuses two names of one file: every line would be in it twice.
+fn once_each(config: &Config, base: &Path) -> Result<(), CannotOpen> {
+    let mut places = BTreeSet::new();
+    for sink in &config.sinks {
+        let Destination::File(path) = sink else {
+            continue;
+        };
+        let path = base.join(path);
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default();
+        let place = fs::canonicalize(&path).unwrap_or_else(|_| folder.join(name));
+        if !places.insert(place) {
+            let why = "another sink is the same file";
+            let source = io::Error::new(io::ErrorKind::AlreadyExists, why);
+            return Err(CannotOpen { path, source });
+        }
+    }
+    Ok(())
+}
+
 /// Looks whether the files could be written.
 pub(super) fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
+    once_each(config, base)?;
     for sink in &config.sinks {
         let Destination::File(path) = sink else {
             continue;

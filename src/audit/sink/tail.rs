@@ -193,7 +193,7 @@ mod tests {
         let found = |instance: &str| match previous(&log, instance) {
             Previous::Named(tail) => Some(tail.seq),
             Previous::None => Some(0),
-            Previous::Unknown => None,
+            Previous::Unverified(_) | Previous::Unknown => None,
         };
         fs::write(&log, "").unwrap();
         assert_eq!(found("a"), Some(0));
