@@ -1,5 +1,6 @@
 //! `zoho-mcp audit`: what an audit log proves and what it tells, from its files alone.
 
+mod document;
 mod explain;
 mod files;
 mod keygen;

@@ -11,7 +11,9 @@ use zoho_mcp::audit::Redactor;
 
 use crate::{
     house::{House, SUPPORT, eventually},
-    log::{a_contact, files, lines, lines_of_the_last_file, said, signed, stop, to_file, verify},
+    log::{
+        a_contact, audit, files, lines, lines_of_the_last_file, said, signed, stop, to_file, verify,
+    },
 };
 
 /// Writes notes, each known by its text, until the daemon is gone.
@@ -289,6 +291,8 @@ async fn a_call_that_the_end_cuts_off_has_its_end_in_the_log() {
         .map(|line| line["event"].as_str().unwrap())
         .collect();
     assert_eq!(events, ["log_close", "drain_end", "tool_call_cancelled"]);
+    let told = said(&audit(&["story", "--client", SUPPORT], &house));
+    assert!(told.contains("cut off: the daemon went down"), "{told}");
     assert!(verify(&house).status.success());
 }
 
