@@ -99,8 +99,8 @@ fn edges(files: &[(&Path, Contents)]) -> Vec<(usize, usize)> {
     }
     for (n, (_, contents)) in files.iter().enumerate() {
         for (boot, seq) in &contents.names {
-            let run = runs.get(&**boot).into_iter().flatten();
-            let holder = run.filter(|(first, _)| first <= seq).next_back();
+            let mut run = runs.get(&**boot).into_iter().flatten();
+            let holder = run.rfind(|(first, _)| first <= seq);
             edges.extend(holder.map(|(_, before)| (*before, n)));
         }
     }
