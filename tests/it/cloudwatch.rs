@@ -149,7 +149,7 @@ async fn the_queries_about_refusals_credits_and_the_log_are_right() {
     let logged_in = lines.iter().filter(|line| line["event"] == "auth_success");
     let logged_in = logged_in.count() as f64;
     assert_eq!(counts, [2.0, logged_in, logged_in]);
-    assert_eq!(caller["client"], DASHBOARD);
+    assert_eq!(caller["client"], REPORTING);
     let trust: Vec<_> = run("log-trust.query")
         .iter()
         .map(|row| row["event"].clone())
