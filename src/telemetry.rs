@@ -39,6 +39,7 @@ pub enum Format {
 
 /// Starts the log. Called once; a second call changes nothing.
 pub fn init(config: &Config) {
+    tell_panics();
     let registry = tracing_subscriber::registry().with(filter(&config.level));
     let _ = match config.format {
         Format::Json => registry
@@ -53,6 +54,14 @@ pub fn init(config: &Config) {
             .with(fmt::layer().with_writer(std::io::stderr))
             .try_init(),
     };
+}
+
+/// What a panic says may hold what it stumbled over, so that only its place is told.
+fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "a task panicked");
+    }));
 }
 
 /// Whatever the level, these rooms of others' stay quiet: rmcp's debug lines hold arguments and

@@ -222,13 +222,23 @@ impl Line {
 /// Characters of one text field.
 const MAX_TEXT: usize = 500;
 
+/// What a reader would take for a line end, for a command, or not see at all: controls, separators
+/// and marks that change the direction of a text.
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
 /// A JSON string of at most `max` characters. What a terminal or a log reader could take for a
 /// line end or a command is escaped, not only what JSON demands.
 pub(super) fn string(out: &mut Vec<u8>, text: &str, max: usize) {
     out.push(b'"');
     let mut units = [0_u16; 2];
     for c in text.chars().take(max) {
-        let hidden = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let hidden = is_hidden(c);
         match c {
             '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
             _ if hidden => {

@@ -51,13 +51,18 @@ pub(super) fn opening(previous: &Previous, pace: Pace, key: Option<&SigningKey>)
         );
     }
     match previous {
-        Previous::Named(Tail {
-            boot, seq, hash, ..
-        }) => {
+        Previous::Named(tail) | Previous::Unverified(tail) => {
+            let Tail {
+                boot, seq, hash, ..
+            } = tail;
+            let word = match previous {
+                Previous::Unverified(_) => "unverified",
+                _ => "named",
+            };
             let (boot, hash) = (quoted(boot), quoted(hash));
             let _ = write!(
                 more,
-                ",\"previous\":\"named\",\"previousBoot\":{boot},\"previousSeq\":{seq},\"previousHash\":{hash}"
+                ",\"previous\":\"{word}\",\"previousBoot\":{boot},\"previousSeq\":{seq},\"previousHash\":{hash}"
             );
         }
         Previous::None => more.push_str(",\"previous\":\"none\""),

@@ -26,10 +26,11 @@ pub(super) struct Line<'a> {
     signature: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) hash: Cow<'a, str>,
-    /// Of a first line: who signs the log, and after how many lines at most.
+    /// Of a first line: who signs the log, and after how many lines and seconds at most.
     #[serde(borrow)]
     pub(super) signer: Option<Cow<'a, str>>,
     pub(super) checkpoint_lines: Option<u64>,
+    pub(super) checkpoint_seconds: Option<u64>,
     #[serde(borrow)]
     pub(super) previous: Option<Cow<'a, str>>,
     #[serde(borrow)]

@@ -57,7 +57,12 @@ impl Audit {
         key: Option<SigningKey>,
     ) -> Result<Self, CannotOpen> {
         let instance = config.instance.clone().unwrap_or_else(host_name);
-        let opened = sink::open(config, base, &instance)?;
+        let opened = sink::open(
+            config,
+            base,
+            &instance,
+            key.as_ref().map(SigningKey::public),
+        )?;
         let manner = (config.on_failure, config.checkpoint);
         Ok(Self::write_to(manner, opened, &instance, key))
     }

@@ -22,6 +22,8 @@ pub enum Class {
     FreeText,
     /// Never written.
     Secret,
+    /// An object, written with its fields by their own classes.
+    Object(Classes),
 }
 
 impl Class {
@@ -29,7 +31,7 @@ impl Class {
     const fn of_misfits(self) -> Self {
         match self {
             Self::Public | Self::Id => Self::FreeText,
-            Self::Pii | Self::FreeText | Self::Secret => self,
+            Self::Pii | Self::FreeText | Self::Secret | Self::Object(_) => self,
         }
     }
 }
@@ -81,25 +83,35 @@ impl Redactor {
         let Ok(arguments) = serde_json::from_str::<Map<String, Value>>(raw.get()) else {
             return Redacted(r#"{"invalid":true}"#.into());
         };
-        let mut out = vec![b'{'];
+        let mut out = Vec::new();
+        self.fields(&mut out, classes, &arguments, valid);
+        Redacted(String::from_utf8(out).unwrap_or_default().into())
+    }
+
+    fn fields(&self, out: &mut Vec<u8>, classes: Classes, of: &Map<String, Value>, valid: bool) {
+        out.push(b'{');
         let mut known = 0;
         for (name, class) in classes {
-            if let Some(value) = arguments.get(*name) {
+            if let Some(value) = of.get(*name) {
                 known += 1;
                 let _ = write!(out, "\"{name}\":");
                 let class = if valid { *class } else { class.of_misfits() };
-                self.value(&mut out, class, value);
+                match (class, value) {
+                    (Class::Object(classes), Value::Object(of)) => {
+                        self.fields(out, classes, of, valid);
+                    }
+                    _ => self.value(out, class, value),
+                }
                 out.push(b',');
             }
         }
-        if arguments.len() > known {
-            let _ = write!(out, "\"unknownArgs\":{},", arguments.len() - known);
+        if of.len() > known {
+            let _ = write!(out, "\"unknownArgs\":{},", of.len() - known);
         }
         if out.last() == Some(&b',') {
             out.pop();
         }
         out.push(b'}');
-        Redacted(String::from_utf8(out).unwrap_or_default().into())
     }
 
     fn value(&self, out: &mut Vec<u8>, class: Class, value: &Value) {
@@ -213,6 +225,26 @@ mod tests {
         assert!(json.ends_with(
             r#""contact_id":"57257","period":"2026-Q3","content":{"chars":5},"token":"secret","unknownArgs":1}"#
         ), "{json}");
+    }
+
+    #[test]
+    fn the_fields_of_an_object_are_written_by_their_own_classes() {
+        const NESTED: Classes = &[("filters", Class::Object(CLASSES))];
+        let redact = |arguments: &str, valid| {
+            let raw: &RawValue = serde_json::from_str(arguments).unwrap();
+            Redactor::new(&vec![7; 32].into())
+                .redact(NESTED, Some(raw), valid)
+                .0
+        };
+        let filters = r#"{"filters":{"query":"anna","contact_id":"57257","more":1}}"#;
+        let pseudonym = Redactor::new(&vec![7; 32].into()).pseudonym_of("Anna");
+        let shown = |id: &str| {
+            format!(r#"{{"filters":{{"query":"{pseudonym}","contact_id":{id},"unknownArgs":1}}}}"#)
+        };
+        assert_eq!(*redact(filters, true), shown("\"57257\""));
+        assert_eq!(*redact(filters, false), shown("{\"chars\":5}"));
+        let misfit = redact(r#"{"filters":"anna"}"#, false);
+        assert_eq!(*misfit, *r#"{"filters":{"chars":4}}"#);
     }
 
     #[test]

@@ -4,12 +4,14 @@ mod file;
 mod tail;
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
 
 use super::{
+    PublicKey,
     config::{Config, Destination},
     stdout::stdout,
 };
@@ -78,10 +80,16 @@ pub struct CannotOpen {
 }
 
 /// Opens what `[audit] sinks` names; paths are relative to `base`.
-pub(super) fn open(config: &Config, base: &Path, instance: &str) -> Result<Opened, CannotOpen> {
+pub(super) fn open(
+    config: &Config,
+    base: &Path,
+    instance: &str,
+    key: Option<PublicKey>,
+) -> Result<Opened, CannotOpen> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     let mut previous = None;
     let mut batch = MOST_LINES;
+    once_each(config, base)?;
     for sink in &config.sinks {
         match sink {
             Destination::Stdout => {
@@ -98,7 +106,13 @@ pub(super) fn open(config: &Config, base: &Path, instance: &str) -> Result<Opene
                     path: path.clone(),
                     source,
                 })?;
-                previous.get_or_insert_with(|| tail::previous(&path, instance));
+                previous.get_or_insert_with(|| {
+                    let found = tail::previous(&path, instance);
+                    match key {
+                        Some(key) => found.verified(&path, key),
+                        None => found,
+                    }
+                });
                 if file.syncs_each_line() {
                     batch = 1;
                 }
@@ -113,8 +127,30 @@ pub(super) fn open(config: &Config, base: &Path, instance: &str) -> Result<Opene
     })
 }
 
+/// Refuses two names of one file: every line would be in it twice.
+fn once_each(config: &Config, base: &Path) -> Result<(), CannotOpen> {
+    let mut places = BTreeSet::new();
+    for sink in &config.sinks {
+        let Destination::File(path) = sink else {
+            continue;
+        };
+        let path = base.join(path);
+        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+        let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+        let name = path.file_name().unwrap_or_default();
+        let place = fs::canonicalize(&path).unwrap_or_else(|_| folder.join(name));
+        if !places.insert(place) {
+            let why = "another sink is the same file";
+            let source = io::Error::new(io::ErrorKind::AlreadyExists, why);
+            return Err(CannotOpen { path, source });
+        }
+    }
+    Ok(())
+}
+
 /// Looks whether the files could be written.
 pub(super) fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
+    once_each(config, base)?;
     for sink in &config.sinks {
         let Destination::File(path) = sink else {
             continue;

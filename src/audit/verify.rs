@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt};
 
 pub use finding::{Finding, Place, Wrong};
 
+use jiff::Timestamp;
+
 use super::{line::Line, sign::PublicKey};
 
 /// What a log is held against.
@@ -45,12 +47,21 @@ pub struct Run {
     pub signer: Option<Box<str>>,
     /// Whether its first line could tell what came before.
     pub knows_previous: bool,
-    /// Lines after the last one that a good signature vouches for.
+    /// Lines after the last one that a good signature of its own vouches for.
     pub unsigned: u64,
+    /// Whether the next run says that it could not verify this one.
+    pub doubted: bool,
     seq: u64,
     hash: Box<str>,
     at: Place,
     checkpoint_lines: Option<u64>,
+    checkpoint_seconds: Option<u64>,
+    /// The time of the last good signature.
+    signed_at: Option<Timestamp>,
+    /// The last line that came too long after it.
+    late: Option<Finding>,
+    /// Its last line, as a later run names it.
+    named: Option<u64>,
     /// Its first line is here, and a good signature was seen.
     opened: bool,
     vouched: bool,
@@ -123,29 +134,12 @@ impl Verifier {
 
     /// Says what is missing at the end.
     pub fn finish(mut self) -> Verdict {
-        let open = self.expected.open;
         let mut ends = Vec::new();
         for run in self.runs.values() {
-            if run.end == End::Unknown && !open {
-                ends.push((run.at, Some(run.seq), Wrong::NoEnd));
-            }
-            if self.expected.keys.is_empty() {
-                continue;
-            }
-            if !run.opened && !run.vouched {
-                ends.push((run.at, Some(run.seq), Wrong::NotSigned));
-            } else if run.is_overdue() {
-                ends.push((
-                    run.at,
-                    Some(run.seq),
-                    Wrong::Unsigned {
-                        lines: run.unsigned,
-                    },
-                ));
-            }
+            ends.extend(run.wrong_at_its_end(&self.expected));
         }
-        for (at, seq, wrong) in ends {
-            self.wrong(at, seq, wrong);
+        for Finding { at, seq, what } in ends {
+            self.wrong(at, seq, what);
         }
         Verdict {
             runs: self.runs,
@@ -169,9 +163,14 @@ impl Verifier {
             signer: line.signer.as_deref().map(Into::into),
             knows_previous: line.previous.as_deref().is_some_and(|it| it != "unknown"),
             unsigned: 0,
+            doubted: false,
             seq: 0,
             hash: "".into(),
             at,
+            checkpoint_seconds: line.checkpoint_seconds,
+            signed_at: None,
+            late: None,
+            named: None,
             checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
             opened: opens,
             vouched: false,
@@ -211,6 +210,13 @@ impl Verifier {
     /// A signature vouches for every line up to its own.
     fn vouched(&mut self, at: Place, line: &Line<'_>, run: &mut Run) {
         run.unsigned += 1;
+        if let Some(seconds) = run.lateness(line) {
+            run.late = Some(Finding {
+                at,
+                seq: Some(line.seq),
+                what: Wrong::Late { seconds },
+            });
+        }
         let must = matches!(&*line.event, "log_open" | "checkpoint" | "log_close");
         if self.expected.keys.is_empty() || !(must || line.has_signature()) {
             return;
@@ -222,6 +228,8 @@ impl Verifier {
             }
             run.unsigned = 0;
             run.vouched = true;
+            run.signed_at = line.timestamp.parse().ok();
+            run.late = None;
         } else if line.has_signature() || line.event != "log_open" {
             self.wrong(at, Some(line.seq), Wrong::BadSignature);
         }
@@ -238,15 +246,19 @@ impl Verifier {
             Some(run) if run.seq < seq => Some(Wrong::Missing {
                 seq: (run.seq + 1, seq),
             }),
-            // Another process of that name wrote on.
-            Some(run) if run.seq > seq => None,
+            // Whether what follows belongs there is known at its end.
+            Some(run) if run.seq > seq => {
+                run.named.get_or_insert(seq);
+                None
+            }
             Some(run) if line.previous_hash.as_deref() != Some(&*run.hash) => {
                 Some(Wrong::Broken { before: run.at })
             }
             Some(run) => {
+                run.named.get_or_insert(seq);
+                run.doubted = line.previous.as_deref() == Some("unverified");
                 if run.end == End::Unknown {
                     run.end = End::Named;
-                    run.unsigned = 0;
                 }
                 None
             }
@@ -278,6 +290,52 @@ impl Run {
         };
     }
 
+    fn wrong_at_its_end(&self, expected: &Expectations) -> Vec<Finding> {
+        let mut wrong = Vec::new();
+        let mut add = |what| {
+            wrong.push(Finding {
+                at: self.at,
+                seq: Some(self.seq),
+                what,
+            });
+        };
+        let with_keys = !expected.keys.is_empty();
+        // Another process of that name may have written on; then its signature says so, or its
+        // closing line where nothing is signed.
+        let signed = self.seq.saturating_sub(self.unsigned);
+        let is_its_own = |named| match with_keys {
+            true => signed > named,
+            false => self.end == End::Closed,
+        };
+        match self.named {
+            Some(named) if self.seq > named && !is_its_own(named) => add(Wrong::Inserted {
+                seq: (named + 1, self.seq),
+            }),
+            _ if self.end == End::Unknown && !expected.open => add(Wrong::NoEnd),
+            _ => {}
+        }
+        if with_keys && !self.opened && !self.vouched {
+            add(Wrong::NotSigned);
+        } else if with_keys && self.is_overdue() {
+            let lines = self.unsigned;
+            add(Wrong::Unsigned { lines });
+        }
+        wrong.extend(self.late.clone().filter(|_| with_keys));
+        wrong
+    }
+
+    /// Seconds after the last good signature, if that is longer than the daemon ever waits: what
+    /// it writes after its time for a checkpoint has come, it writes together with one.
+    fn lateness(&self, line: &Line<'_>) -> Option<u64> {
+        let at: Timestamp = line.timestamp.parse().ok()?;
+        let since = u64::try_from(at.duration_since(self.signed_at?).as_secs()).ok()?;
+        let every = self.checkpoint_seconds?;
+        let most = every
+            .saturating_add(every / 2)
+            .saturating_add(SLACK_SECONDS);
+        (since > most).then_some(since)
+    }
+
     /// More lines than there ever are between two checkpoints.
     fn is_overdue(&self) -> bool {
         let most = self.checkpoint_lines.unwrap_or(0).saturating_add(SLACK);
@@ -299,6 +357,8 @@ const MOST: usize = 100;
 const ASSUMED: u64 = 1000;
 /// A checkpoint waits for the batch that it falls due in.
 const SLACK: u64 = 2 * super::sink::MOST_LINES as u64;
+/// Clocks are set, and disks make a batch wait.
+const SLACK_SECONDS: u64 = 10;
 
 #[cfg(test)]
 pub(super) mod tests;

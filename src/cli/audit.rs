@@ -1,8 +1,10 @@
 //! `zoho-mcp audit`: what an audit log proves and what it tells, from its files alone.
 
+mod document;
 mod explain;
 mod files;
 mod keygen;
+mod order;
 mod remedy;
 mod search;
 mod story;

@@ -122,14 +122,15 @@ enum End {
 }
 
 impl End {
-    /// The event, the word for what went wrong, and the records in the answer.
+    /// The event, the word for what went wrong or who ended it, and the records in the answer.
     fn told(&self) -> (Kind, &'static str, u64) {
         match self {
             Self::Answered(answer) => (Kind::ToolCallSuccess, "", answer.records),
             Self::Failed(error) => (Kind::ToolCallError, error.kind(), 0),
             Self::Panicked => (Kind::ToolCallError, "panic", 0),
             Self::TimedOut => (Kind::ToolCallError, "timeout", 0),
-            Self::CutOff | Self::Cancelled => (Kind::ToolCallCancelled, "", 0),
+            Self::CutOff => (Kind::ToolCallCancelled, "drain", 0),
+            Self::Cancelled => (Kind::ToolCallCancelled, CLIENT_GONE, 0),
         }
     }
 
@@ -219,13 +220,17 @@ impl Record {
         }
     }
 
-    async fn finish(&mut self, kind: Kind, error: &'static str, records: u64) {
+    async fn finish(&mut self, kind: Kind, word: &'static str, records: u64) {
         let mut event = self.ended(kind);
-        event.error = (!error.is_empty()).then(|| error.into());
-        event.records_returned = (kind == Kind::ToolCallSuccess).then_some(records);
-        if !error.is_empty() {
-            self.trace.note("zoho_mcp.error", error);
+        if !word.is_empty() {
+            self.trace.note("zoho_mcp.error", word);
         }
+        let word = (!word.is_empty()).then(|| word.into());
+        match kind {
+            Kind::ToolCallCancelled => event.reason = word,
+            _ => event.error = word,
+        }
+        event.records_returned = (kind == Kind::ToolCallSuccess).then_some(records);
         self.pending = false;
         match &mut self.room {
             Some(room) => self.audit.record_in(room, event),
@@ -253,7 +258,11 @@ impl Drop for Record {
             return;
         }
         self.trace.fail("cancelled", "nobody waits for the answer");
-        let (audit, event) = (self.audit.clone(), self.ended(Kind::ToolCallCancelled));
+        let audit = self.audit.clone();
+        let event = Event {
+            reason: Some(CLIENT_GONE.into()),
+            ..self.ended(Kind::ToolCallCancelled)
+        };
         match &mut self.room {
             Some(room) => audit.record_in(room, event),
             None => audit.record_now(event),
@@ -273,4 +282,5 @@ fn untrusted() -> MetaObject {
     MetaObject(meta)
 }
 
+const CLIENT_GONE: &str = "client_gone";
 const MARGIN: Duration = Duration::from_millis(250);

@@ -74,3 +74,33 @@ pub enum Denial {
     #[error("the client's owners do not list the user")]
     NoOwner,
 }
+
+impl Denial {
+    /// The word of the log for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::UnknownClient => "unknown_client",
+            Self::UnknownRole => "unknown_role",
+            Self::NotInRole => "not_in_role",
+            Self::WriteNotAllowed => "write_not_allowed",
+            Self::NotInScope => "not_in_scope",
+            Self::NoUser => "no_user",
+            Self::NoOwner => "no_owner",
+        }
+    }
+
+    /// What the log calls by that word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        [
+            Self::UnknownClient,
+            Self::UnknownRole,
+            Self::NotInRole,
+            Self::WriteNotAllowed,
+            Self::NotInScope,
+            Self::NoUser,
+            Self::NoOwner,
+        ]
+        .into_iter()
+        .find(|denial| denial.word() == word)
+    }
+}

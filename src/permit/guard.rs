@@ -125,7 +125,7 @@ fn denied(decision: &Decision) -> Option<Event> {
     match decision {
         Decision::Denied { tool, denial } => Some(Event {
             tool_name: Some((*tool).into()),
-            reason: Some(denial.to_string().into()),
+            reason: Some(denial.word().into()),
             ..event
         }),
         Decision::UnknownTool => Some(Event {

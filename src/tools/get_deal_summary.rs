@@ -114,8 +114,7 @@ impl Tool for GetDealSummary {
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("deal_id", Class::Id),
-        // It has ids, but a stage is any text: so the log correlates it and does not show it.
-        ("filters", Class::Pii),
+        ("filters", Class::Object(FILTERS)),
         ("limit", Class::Public),
         // Any text may come as a cursor.
         ("cursor", Class::Pii),
@@ -138,6 +137,17 @@ impl Tool for GetDealSummary {
         }
     }
 }
+
+const FILTERS: Classes = &[
+    ("status", Class::Public),
+    // A stage is any text: so the log correlates it and does not show it.
+    ("stage", Class::Pii),
+    ("owner_id", Class::Id),
+    ("account_id", Class::Id),
+    ("closing_from", Class::Public),
+    ("closing_to", Class::Public),
+    ("min_amount", Class::Public),
+];
 
 async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, ToolError> {
     let slice = Slice::new(call, input.limit, 10);

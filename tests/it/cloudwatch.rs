@@ -142,14 +142,14 @@ async fn the_queries_about_refusals_credits_and_the_log_are_right() {
         .sum();
     assert!(credits > 3.0 && credits == spent, "{credits} {spent}");
     let callers = run("unusual-callers.query");
-    let failed = callers
-        .iter()
-        .find(|row| row["event"] == "auth_failed")
-        .unwrap();
-    assert_eq!(
-        (number(failed, "logins"), number(failed, "clients")),
-        (2.0, 0.0)
-    );
+    let [caller] = &callers[..] else {
+        panic!("one address: {callers:?}");
+    };
+    let counts = ["failed", "succeeded", "clients"].map(|name| number(caller, name));
+    let logged_in = lines.iter().filter(|line| line["event"] == "auth_success");
+    let logged_in = logged_in.count() as f64;
+    assert_eq!(counts, [2.0, logged_in, logged_in]);
+    assert_eq!(caller["client"], REPORTING);
     let trust: Vec<_> = run("log-trust.query")
         .iter()
         .map(|row| row["event"].clone())
@@ -216,4 +216,20 @@ fn the_template_saves_the_queries_as_they_are() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_limit_that_only_watches_is_no_refusal() {
+    let shadow = json!({ "event": "rate_limit_exceeded", "reason": "shadow", "policy": "client" });
+    let limited = json!({ "event": "rate_limit_exceeded", "policy": "client" });
+    let rows = Query::parse(&text("refusals.query")).run(&[shadow, limited]);
+    assert_eq!(rows.len(), 1);
+    let alarms = text("observability.yaml");
+    assert!(alarms.contains(r#"($.reason NOT EXISTS) || ($.reason != "shadow")"#));
+}
+
+#[test]
+fn the_log_driver_waits_instead_of_dropping_lines() {
+    let driver: Value = serde_json::from_str(&text("log-configuration.json")).unwrap();
+    assert_eq!(driver["options"]["mode"], "blocking");
 }

@@ -39,7 +39,7 @@ async fn a_mixed_hour(house: &House) -> Vec<Told> {
                     .failure();
                 (
                     "was not permitted to call get_revenue_report",
-                    "because  the tool is not in the role's list",
+                    "because  not in role",
                 )
             }
             2 => {

@@ -242,6 +242,12 @@ fn aggregated(name: &str, arguments: &[String], group: &[&Row]) -> Value {
                 .len()
         );
     }
+    if name == "sortsLast" {
+        return json!(values.filter_map(Value::as_str).max());
+    }
+    if name == "count" && arguments[0] != "*" {
+        return json!(values.count());
+    }
     let mut numbers: Vec<f64> = values.filter_map(Value::as_f64).collect();
     numbers.sort_by(f64::total_cmp);
     let sum: f64 = numbers.iter().sum();

@@ -71,7 +71,7 @@ async fn everything_that_happens_is_counted_with_help_and_type() {
     for wanted in [
         r#"zoho_mcp_tool_calls_total{tool="search_contacts",outcome="success"} 1"#,
         r#"zoho_mcp_tool_errors_total{tool="get_contact_history",error="not_found"} 1"#,
-        r#"zoho_mcp_denied_total{reason="the tool is not in the role's list"} 1"#,
+        r#"zoho_mcp_denied_total{reason="not_in_role"} 1"#,
         r#"zoho_mcp_denied_total{reason="unknown_tool"} 1"#,
         r#"zoho_mcp_limited_total{dimension="client:tool",mode="enforce"} 1"#,
         r#"zoho_mcp_logins_total{outcome="failed",reason="malformed"} 1"#,

@@ -211,7 +211,7 @@ async fn without_the_right_to_write_a_tool_that_writes_is_neither_shown_nor_call
     let told = agent.call("create_note", note).await.failure();
     assert_eq!(told, "Tool 'create_note' is not permitted for this client");
     let line = house.event("tool_access_denied").await;
-    assert_eq!(line["reason"], "the tool writes and the role may not write");
+    assert_eq!(line["reason"], "write_not_allowed");
     assert_eq!(house.zoho.notes_written().await, 0);
     let warned = "roles.customer-service: create_note writes";
     assert!(

@@ -5,12 +5,15 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use zoho_mcp::audit::Redactor;
 
 use crate::{
     house::{House, SUPPORT, eventually},
-    log::{a_contact, files, lines, lines_of_the_last_file, said, signed, stop, to_file, verify},
+    log::{
+        a_contact, audit, files, lines, lines_of_the_last_file, said, signed, stop, to_file, verify,
+    },
 };
 
 /// Writes notes, each known by its text, until the daemon is gone.
@@ -130,13 +133,21 @@ async fn a_line_that_a_crash_left_unfinished_is_mended_and_told() {
     assert!(verified.contains("PROVEN"), "{verified}");
 }
 
-#[tokio::test]
-async fn two_instances_share_a_file() {
+/// Forty calls, four at a time.
+async fn many_contacts(house: &House) {
+    for _ in 0..10 {
+        let four = || a_contact(house);
+        tokio::join!(four(), four(), four(), four());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_instances_that_write_at_once_share_a_file() {
     let mut one = House::with(|setup| {
         to_file(setup);
         setup
             .set("audit.instance", "one")
-            .set("audit.file.max_size", "16KiB");
+            .set("audit.file.max_size", "2KiB");
     })
     .await;
     let path = format!("[\"file:{}\"]", one.file("audit.jsonl").display());
@@ -144,22 +155,74 @@ async fn two_instances_share_a_file() {
         setup
             .set("audit.sinks", &path)
             .set("audit.instance", "other");
-        setup.set("audit.file.max_size", "16KiB");
+        setup.set("audit.file.max_size", "2KiB");
     })
     .await;
-    for _ in 0..20 {
-        a_contact(&one).await;
-        a_contact(&other).await;
-    }
+    tokio::join!(many_contacts(&one), many_contacts(&other));
     stop(&mut one).await;
     stop(&mut other).await;
-    assert!(files(&one).len() > 1, "the file was put aside meanwhile");
+    assert!(
+        files(&one).len() > 20,
+        "the file was put aside again and again"
+    );
     let verified = verify(&one);
     assert!(verified.status.success(), "{}", said(&verified));
     assert!(!said(&verified).contains("no whole run is missing"));
-    for instance in ["of one: 64 lines", "of other: 64 lines"] {
+    for instance in ["of one: 124 lines", "of other: 124 lines"] {
         assert!(said(&verified).contains(instance), "{}", said(&verified));
     }
+}
+
+/// Takes the signatures out after the first line, and computes anew what anyone can.
+fn without_checkpoints(text: &str) -> String {
+    let (mut hash, mut seq, mut forged) = (String::new(), 0, String::new());
+    for line in text.lines().filter(|line| !line.contains("\"checkpoint\"")) {
+        seq += 1;
+        let line = if seq == 1 {
+            line.to_owned()
+        } else {
+            let (cut, _) = line.split_once(",\"seq\":").unwrap();
+            let open = format!("{cut},\"seq\":{seq},\"prevHash\":\"{hash}\"");
+            let digest = Sha256::digest(format!("{open}}}"));
+            let hash: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{open},\"hash\":\"{hash}\"}}")
+        };
+        let parsed: Value = serde_json::from_str(&line).unwrap();
+        parsed["hash"].as_str().unwrap().clone_into(&mut hash);
+        forged.push_str(&line);
+        forged.push('\n');
+    }
+    forged
+}
+
+#[tokio::test]
+async fn a_run_that_was_written_anew_is_not_vouched_for_by_the_next() {
+    let mut house = signed(|setup| {
+        setup.set("audit.checkpoint", "{ lines = 1, every = \"60s\" }");
+    })
+    .await;
+    a_contact(&house).await;
+    house.signal("-KILL");
+    house.ended().await;
+    let log = house.file("audit.jsonl");
+    let forged = without_checkpoints(&lines_of_the_last_file(&house));
+    // Calls that nobody made, more than there can be without a checkpoint.
+    let call = forged.lines().last().unwrap().to_owned() + "\n";
+    let forged = without_checkpoints(&(forged + &call.repeat(1200)));
+    std::fs::write(&log, forged).unwrap();
+    house.start_again().await;
+    stop(&mut house).await;
+    let open = lines(&house)
+        .into_iter()
+        .rfind(|line| line["event"] == "log_open");
+    assert_eq!(open.unwrap()["previous"], "unverified");
+    assert!(
+        house
+            .operational_log()
+            .contains("not signed as it should be")
+    );
+    let verified = verify(&house);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
 }
 
 #[tokio::test]
@@ -228,6 +291,8 @@ async fn a_call_that_the_end_cuts_off_has_its_end_in_the_log() {
         .map(|line| line["event"].as_str().unwrap())
         .collect();
     assert_eq!(events, ["log_close", "drain_end", "tool_call_cancelled"]);
+    let told = said(&audit(&["story", "--client", SUPPORT], &house));
+    assert!(told.contains("cut off: the daemon went down"), "{told}");
     assert!(verify(&house).status.success());
 }
 

@@ -11,7 +11,10 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::Sink;
-use crate::audit::config::{FileConfig, Fsync};
+use crate::audit::{
+    config::{FileConfig, Fsync},
+    line::Line,
+};
 
 pub(in crate::audit) struct LogFile {
     path: PathBuf,
@@ -32,7 +35,7 @@ impl LogFile {
         };
         if opened.is_regular()? {
             opened.file.lock()?;
-            let healed = opened.heal();
+            let healed = is_a_log(&opened.file).and_then(|()| opened.heal());
             opened.file.unlock()?;
             healed?;
         }
@@ -53,7 +56,9 @@ impl LogFile {
         let before = self.file.metadata()?;
         if self.is_over(&before, lines.len()) {
             self.put_aside()?;
-            return self.append(lines, 0);
+            // Another instance may have written to the new file before this one had its lock.
+            let length = self.file.metadata()?.len();
+            return self.append(lines, length);
         }
         self.append(lines, before.len())
     }
@@ -155,6 +160,25 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     Ok(open.dev() == there.dev() && open.ino() == there.ino())
 }
 
+/// Refuses a file that holds something else, named by mistake: it would be cut and added to.
+fn is_a_log(mut file: &File) -> io::Result<()> {
+    let mut beginning = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(BLOCK).read_to_end(&mut beginning)?;
+    let mut lines = beginning.split(|&byte| byte == b'\n');
+    let first = lines.next().unwrap_or_default();
+    let is_ours = match lines.next() {
+        Some(_) => std::str::from_utf8(first).is_ok_and(|line| Line::parse(line).is_some()),
+        // An unfinished first line.
+        None => first.iter().zip(BEGINNING).all(|(a, b)| a == b),
+    };
+    if is_ours {
+        return Ok(());
+    }
+    let why = "it holds something else than an audit log";
+    Err(io::Error::new(io::ErrorKind::InvalidData, why))
+}
+
 /// Where the last whole line ends.
 fn whole_lines(mut file: &File, length: u64) -> io::Result<u64> {
     let mut end = length;
@@ -182,6 +206,8 @@ const fn day(seconds: i64) -> i64 {
 }
 
 const BLOCK: u64 = 64 << 10;
+/// How every line begins.
+const BEGINNING: &[u8] = b"{\"timestamp\":\"";
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +215,17 @@ mod tests {
     use crate::setting::Size;
 
     struct Folder(PathBuf);
+
+    /// A line of a log.
+    const FIRST: &str = "{\"timestamp\":\"t\",\"event\":\"e\",\"instance\":\"i\",\"boot\":\"b\",\"seq\":1,\"prevHash\":\"p\",\"hash\":\"h\"}\n";
+
+    fn config(max_size: &str) -> FileConfig {
+        FileConfig {
+            max_size: max_size.parse::<Size>().unwrap(),
+            daily: true,
+            fsync: Fsync::Group,
+        }
+    }
 
     impl Folder {
         fn new() -> Self {
@@ -202,12 +239,7 @@ mod tests {
         }
 
         fn open(&self, max_size: &str) -> LogFile {
-            let config = FileConfig {
-                max_size: max_size.parse::<Size>().unwrap(),
-                daily: true,
-                fsync: Fsync::Group,
-            };
-            LogFile::open(&self.log(), config).unwrap()
+            LogFile::open(&self.log(), config(max_size)).unwrap()
         }
 
         /// The content of every file, the oldest first.
@@ -233,10 +265,12 @@ mod tests {
     #[test]
     fn an_unfinished_line_is_removed_and_counted() {
         let folder = Folder::new();
+        let unfinished = format!("{FIRST}bcd");
         for (found, kept) in [
-            ("a\nb\n", "a\nb\n"),
-            ("a\nbcd", "a\n"),
-            ("abc", ""),
+            (FIRST, FIRST),
+            (&unfinished, FIRST),
+            ("{\"timestamp\":\"2026", ""),
+            ("{\"ti", ""),
             ("", ""),
         ] {
             fs::write(folder.log(), found).unwrap();
@@ -248,8 +282,19 @@ mod tests {
                 format!("{kept}z\n")
             );
         }
-        fs::write(folder.log(), format!("a\n{}", "x".repeat(200_000))).unwrap();
+        fs::write(folder.log(), format!("{FIRST}{}", "x".repeat(200_000))).unwrap();
         assert_eq!(folder.open("1MiB").healed(), 200_000);
+    }
+
+    #[test]
+    fn a_file_that_is_no_log_is_left_as_it_is() {
+        let folder = Folder::new();
+        for found in ["{\"keys\":[]}", "{}\n", "a\nb", "{\"timestamp\":\"t\"}\nx"] {
+            fs::write(folder.log(), found).unwrap();
+            let refused = LogFile::open(&folder.log(), config("1MiB")).map(|_| ());
+            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidData);
+            assert_eq!(fs::read_to_string(folder.log()).unwrap(), found);
+        }
     }
 
     #[test]
@@ -267,7 +312,7 @@ mod tests {
     #[test]
     fn a_day_ends_with_its_file() {
         let folder = Folder::new();
-        fs::write(folder.log(), "yesterday\n").unwrap();
+        fs::write(folder.log(), FIRST).unwrap();
         let old = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
         File::options()
             .append(true)
@@ -276,7 +321,7 @@ mod tests {
             .set_modified(old)
             .unwrap();
         folder.open("1MiB").take(b"today\n").unwrap();
-        assert_eq!(folder.contents(), ["yesterday\n", "today\n"]);
+        assert_eq!(folder.contents(), [FIRST, "today\n"]);
     }
 
     #[test]

@@ -8,11 +8,18 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::audit::{
+    PublicKey,
+    verify::{Expectations, Place, Verifier},
+};
+
 /// What is known of the run before this one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::audit) enum Previous {
     /// Its last line.
     Named(Tail),
+    /// Its last line, but its signatures are bad or missing, or another key's.
+    Unverified(Tail),
     /// There was none in the file.
     None,
     /// Standard output keeps nothing, or too much was written since to be looked through.
@@ -49,6 +56,69 @@ pub(super) fn previous(path: &Path, instance: &str) -> Previous {
     } else {
         Previous::Unknown
     }
+}
+
+impl Previous {
+    /// Whether the run's own signatures say the same as the file: whoever names a run vouches for
+    /// it, and must not vouch for what somebody wrote anew.
+    pub(in crate::audit) fn verified(self, path: &Path, key: PublicKey) -> Self {
+        match self {
+            Self::Named(tail) if !is_vouched(path, &tail, key) => {
+                tracing::warn!(
+                    boot = tail.boot,
+                    "the last run in the audit log is not signed as it should be: it was changed, or signed by another key; `zoho-mcp audit verify` says where"
+                );
+                Self::Unverified(tail)
+            }
+            other => other,
+        }
+    }
+}
+
+/// Verifies as much of the end of a run as holds a signature for certain.
+fn is_vouched(path: &Path, tail: &Tail, key: PublicKey) -> bool {
+    let mut paths = put_aside(path);
+    paths.sort();
+    paths.push(path.to_path_buf());
+    let mut left = LAST_LOOK;
+    let mut parts = Vec::new();
+    for path in paths.iter().rev() {
+        match last_bytes(path, left) {
+            Ok(bytes) => {
+                left = left.saturating_sub(bytes.len() as u64);
+                parts.push(bytes);
+            }
+            Err(_) => break,
+        }
+        if left == 0 {
+            break;
+        }
+    }
+    let mut verifier = Verifier::new(Expectations {
+        keys: vec![key],
+        open: true,
+        partial: true,
+    });
+    for line in parts
+        .iter()
+        .rev()
+        .flat_map(|part| part.split(|&byte| byte == b'\n'))
+    {
+        let of = serde_json::from_slice::<Tail>(line);
+        if of.is_ok_and(|of| of.boot == tail.boot) {
+            verifier.line(Place { file: 0, line: 0 }, line);
+        }
+    }
+    verifier.finish().is_good()
+}
+
+fn last_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn put_aside(path: &Path) -> Vec<PathBuf> {
@@ -123,7 +193,7 @@ mod tests {
         let found = |instance: &str| match previous(&log, instance) {
             Previous::Named(tail) => Some(tail.seq),
             Previous::None => Some(0),
-            Previous::Unknown => None,
+            Previous::Unverified(_) | Previous::Unknown => None,
         };
         fs::write(&log, "").unwrap();
         assert_eq!(found("a"), Some(0));

@@ -54,4 +54,12 @@ pub enum Wrong {
     NotSigned,
     #[error("{lines} lines without a checkpoint, which is more than there ever are")]
     Unsigned { lines: u64 },
+    #[error(
+        "the line is {seconds} seconds younger than the last good signature of its run, which is longer than a checkpoint ever takes: it, or what came before it, was written anew"
+    )]
+    Late { seconds: u64 },
+    #[error(
+        "lines with seq {} to {} were inserted: the next run of the instance found the end of this one before them, and no signature vouches for them", seq.0, seq.1
+    )]
+    Inserted { seq: (u64, u64) },
 }

@@ -40,10 +40,14 @@ pub(in crate::audit) fn config() -> Config {
 
 /// A real log of a run, with as many calls.
 fn log(key: Option<&SigningKey>, calls: usize) -> Vec<String> {
+    log_after(Previous::None, key, calls)
+}
+
+fn log_after(previous: Previous, key: Option<&SigningKey>, calls: usize) -> Vec<String> {
     let (sender, taken) = channel();
     let opened = Opened {
         sinks: vec![Box::new(Kept(sender))],
-        previous: Previous::None,
+        previous,
         batch: 1,
     };
     let runtime = tokio::runtime::Builder::new_current_thread();
@@ -192,6 +196,74 @@ fn signatures_that_were_taken_out_are_missed() {
         verify(&log(Some(&other), 3), signed()).findings[0].what,
         Wrong::BadSignature
     );
+}
+
+/// What the next run of the instance says about where `lines` end.
+fn previous(lines: &[String]) -> Previous {
+    Previous::Named(serde_json::from_str(lines.last().unwrap()).unwrap())
+}
+
+fn open() -> Expectations {
+    Expectations {
+        open: true,
+        ..signed()
+    }
+}
+
+/// Whether one of the findings is that, and where.
+fn found(verdict: &Verdict, what: impl Fn(&Wrong) -> bool) -> Option<u64> {
+    let finding = verdict.findings.iter().find(|it| what(&it.what));
+    finding.map(|it| it.at.line)
+}
+
+#[test]
+fn lines_beyond_the_end_that_the_next_run_names_were_inserted() {
+    let mut killed = log(Some(&key()), 9);
+    killed.truncate(7);
+    let next = log_after(previous(&killed), Some(&key()), 3);
+    let whole = [&killed[..], &next].concat();
+    assert!(verify(&whole, open()).is_good());
+    let mut longer = killed.clone();
+    longer.push(killed[1].clone());
+    rehash(&mut longer, 7);
+    let inserted = |wrong: &Wrong| *wrong == Wrong::Inserted { seq: (8, 8) };
+    let before = [&longer[..], &next].concat();
+    assert_eq!(found(&verify(&before, open()), inserted), Some(8));
+    let after = [&whole[..], &longer[7..]].concat();
+    let place = after.len() as u64;
+    assert_eq!(found(&verify(&after, open()), inserted), Some(place));
+}
+
+#[test]
+fn a_process_of_the_same_name_that_writes_on_signs_what_it_writes() {
+    let one = log(Some(&key()), 12);
+    let next = log_after(previous(&one[..4]), Some(&key()), 3);
+    let mixed = [&one[..4], &next, &one[4..]].concat();
+    let verdict = verify(&mixed, signed());
+    assert!(verdict.is_good(), "{:?}", verdict.findings);
+}
+
+#[test]
+fn a_line_long_after_the_last_signature_is_missed_its_checkpoint() {
+    let mut killed = log(Some(&key()), 9);
+    killed.truncate(4);
+    let next = |killed: &[String]| log_after(previous(killed), Some(&key()), 3);
+    let untouched = verify(&[&killed[..], &next(&killed)].concat(), signed());
+    assert!(untouched.is_good(), "{:?}", untouched.findings);
+    let run = untouched.runs.values().find(|run| run.end == End::Named);
+    assert_eq!(
+        run.unwrap().unsigned,
+        3,
+        "the next run vouches, no signature"
+    );
+    let last: serde_json::Value = serde_json::from_str(&killed[3]).unwrap();
+    let at = last["timestamp"].as_str().unwrap();
+    let later = at.parse::<Timestamp>().unwrap() + jiff::SignedDuration::from_hours(2);
+    killed[3] = killed[3].replace(at, &format!("{later:.3}"));
+    rehash(&mut killed, 3);
+    let verdict = verify(&[&killed[..], &next(&killed)].concat(), signed());
+    let late = |wrong: &Wrong| matches!(wrong, Wrong::Late { seconds: 7199.. });
+    assert_eq!(found(&verdict, late), Some(4), "{:?}", verdict.findings);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     BadArguments,
+    document::Document,
     files::Files,
     remedy::{self, Remedy},
     telling,
@@ -44,6 +45,18 @@ pub(super) fn run(explain: &Explain, out: &mut impl Write) -> anyhow::Result<()>
         }
         None => None,
     };
+    let document = match &config {
+        Some((file, text)) => {
+            let place = || format!("{file} is not a configuration");
+            let parsed = Document::parse(text).with_context(place);
+            Some(parsed.map_err(BadArguments)?)
+        }
+        None => None,
+    };
+    let found = config
+        .as_ref()
+        .map(|(file, _)| &**file)
+        .zip(document.as_ref());
     let files = Files::new(&explain.files)?;
     let mut lines = Vec::new();
     files.lines(|_, text| {
@@ -52,9 +65,9 @@ pub(super) fn run(explain: &Explain, out: &mut impl Write) -> anyhow::Result<()>
     })?;
     anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
     for line in &lines {
-        if let Some(remedy) = remedy::of(line, config.as_ref().map(|(_, text)| &**text)) {
-            telling::tell(line, None, out)?;
-            tell(&remedy, config.as_ref(), out)?;
+        if let Some(remedy) = remedy::of(line, document.as_ref()) {
+            telling::tell(line, (None, false), out)?;
+            tell(&remedy, found, out)?;
             return Ok(());
         }
     }
@@ -73,26 +86,28 @@ impl Call {
 
 fn tell(
     remedy: &Remedy,
-    config: Option<&(String, String)>,
+    config: Option<(&str, &Document<'_>)>,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
     writeln!(out, "why      {}", remedy.why)?;
     writeln!(out, "remedy   {}", remedy.what)?;
-    let Some((table, key)) = &remedy.setting else {
+    let path = remedy.setting.iter().flatten().map(String::as_str);
+    let path: Vec<_> = path.collect();
+    let Some((key, tables)) = path.split_last() else {
         return Ok(());
     };
-    let found = config.and_then(|(file, text)| Some((file, remedy::line_of(text, table, key)?)));
-    match (found, config) {
-        (Some((file, (number, line))), _) => writeln!(out, "line     {file}:{number}: {line}"),
-        (None, Some((file, _))) => {
-            writeln!(
-                out,
-                "line     {file} does not set it: add {key} under [{table}]"
-            )
-        }
-        (None, None) => writeln!(
+    let table = tables.join(".");
+    let Some((file, document)) = config else {
+        return writeln!(
             out,
             "line     {key} under [{table}] (--config FILE finds it)"
+        );
+    };
+    match document.line_of(&path) {
+        Some((number, line)) => writeln!(out, "line     {file}:{number}: {line}"),
+        None => writeln!(
+            out,
+            "line     {file} does not set it: add {key} under [{table}]"
         ),
     }
 }

@@ -2,21 +2,30 @@
 
 use serde_json::Value;
 
-use super::telling::text;
+use super::{
+    document::Document,
+    telling::{is_shadow, text},
+};
+use crate::permit::Denial;
 
 /// Why something was refused, and what an operator can do.
 pub(super) struct Remedy {
     pub(super) why: String,
     pub(super) what: String,
-    /// The table and the key of the configuration that decided.
-    pub(super) setting: Option<(String, String)>,
+    /// The path of the key of the configuration that decided.
+    pub(super) setting: Option<Vec<String>>,
 }
 
-/// `None` for a line that refuses nothing. With the text of the configuration at hand, the setting
+fn path<const N: usize>(keys: [&str; N]) -> Option<Vec<String>> {
+    Some(keys.map(str::to_owned).to_vec())
+}
+
+/// `None` for a line that refuses nothing. With the configuration at hand, the setting
 /// that really decided is named.
-pub(super) fn of(line: &Value, config: Option<&str>) -> Option<Remedy> {
+pub(super) fn of(line: &Value, config: Option<&Document<'_>>) -> Option<Remedy> {
     match text(line, "event")? {
         "tool_access_denied" => Some(denied(line)),
+        "rate_limit_exceeded" if is_shadow(line) => None,
         "rate_limit_exceeded" => Some(limited(line, config)),
         "auth_failed" => Some(not_proven(line)),
         "tool_call_error" => Some(failed(line)),
@@ -26,24 +35,100 @@ pub(super) fn of(line: &Value, config: Option<&str>) -> Option<Remedy> {
 
 fn denied(line: &Value) -> Remedy {
     let (client, role) = (of_line(line, "clientId"), of_line(line, "role"));
-    let tool = of_line(line, "toolName");
-    let reason = of_line(line, "reason");
-    let setting = |table: String, key: &str| Some((table, key.to_owned()));
-    let (what, setting) = match reason {
-        "the tool is not in the role's list" => (
+    let (tool, reason) = (of_line(line, "toolName"), of_line(line, "reason"));
+    let denial = Denial::of_word(reason);
+    let (what, setting) = match denial {
+        Some(Denial::NotInRole) => (
             format!("add \"{tool}\" to the tools of the role, or give {client} another role"),
-            setting(format!("roles.{role}"), "tools"),
+            path(["roles", role, "tools"]),
         ),
-        "the tool writes and the role may not write" => (
+        Some(Denial::WriteNotAllowed) => (
             "set allow_write = true, if every client of the role may write".into(),
-            setting(format!("roles.{role}"), "allow_write"),
+            path(["roles", role, "allow_write"]),
         ),
-        "the client is not configured" | "the role is not configured" => (
+        Some(Denial::UnknownClient | Denial::UnknownRole) => (
             format!("give {client} a role that exists"),
-            setting(format!("clients.{client}"), "role"),
+            path(["clients", client, "role"]),
+        ),
+        Some(Denial::NotInScope) => (
+            format!("get a token whose scope covers {tool}: the issuer grants it"),
+            None,
+        ),
+        Some(Denial::NoUser) => (
+            "call with the token of a person; a key or a certificate names none".into(),
+            path(["clients", client, "visibility"]),
+        ),
+        Some(Denial::NoOwner) => (
+            "add the user to the owners of the client".into(),
+            path(["clients", client, "owners"]),
+        ),
+        None => (
+            "none: the agent made up a tool; tools/list has those that it may call".into(),
+            None,
+        ),
+    };
+    Remedy {
+        why: denial.map_or_else(|| reason.replace('_', " "), |denial| denial.to_string()),
+        what,
+        setting,
+    }
+}
+
+fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
+    let policy = of_line(line, "policy");
+    let (client, tool) = (of_line(line, "clientId"), of_line(line, "toolName"));
+    let own = ["clients", client, "limits"];
+    let has_own = config.is_some_and(|config| config.line_of(&own).is_some());
+    let setting = match policy.split([',', ';']).next().unwrap_or_default() {
+        "client" if has_own => path(own),
+        "client:tool" | "tool" => path(["limits", "tools", tool]),
+        other => path(["limits", other]),
+    };
+    Remedy {
+        why: format!("over the limit {policy}"),
+        what: "wait as long as it was told, call less, or raise the limit".into(),
+        setting,
+    }
+}
+
+fn not_proven(line: &Value) -> Remedy {
+    let reason = of_line(line, "reason");
+    let key = of_line(line, "keyId");
+    let (what, setting) = match reason {
+        "no_credential" => ("send the key in X-API-Key".to_owned(), None),
+        "revoked" | "retired" | "expired" | "key_revoked" | "key_retired" | "key_expired"
+        | "key_removed" => (
+            format!("the key {key} is over: `zoho-mcp keys rotate` makes another"),
+            None,
+        ),
+        "unknown_client" | "client_removed" => (
+            format!("the key {key} is a client's that is not under [clients]"),
+            None,
+        ),
+        "too_many_failures" => (
+            "wait; then send a good credential, since the address has sent many bad ones".into(),
+            path(["limits", "failed_logins"]),
+        ),
+        "token_expired" => ("get a new token from the issuer".into(), None),
+        "token_keys_unavailable" => (
+            "the keys of the issuer cannot be had: `zoho-mcp check --online` says why".into(),
+            path(["auth", "jwt"]),
+        ),
+        "token_not_a_key" => (
+            "no issuer of tokens is configured, and this is no key of ours".into(),
+            path(["auth", "jwt"]),
+        ),
+        token if token.starts_with("token_") => (
+            "compare the token with [[auth.jwt]]: issuer, audience, algorithms and the client"
+                .into(),
+            path(["auth", "jwt"]),
+        ),
+        certificate if certificate.contains("certificate") || certificate == "wrong_key_usage" => (
+            "compare the certificate with the CA, its lists and [clients.NAME] certificate".into(),
+            path(["server", "tls", "client_ca"]),
         ),
         _ => (
-            "none: the agent made up a tool; tools/list has those that it may call".into(),
+            "compare with `zoho-mcp keys list`, or make a new key".to_owned(),
             None,
         ),
     };
@@ -54,44 +139,9 @@ fn denied(line: &Value) -> Remedy {
     }
 }
 
-fn limited(line: &Value, config: Option<&str>) -> Remedy {
-    let policy = of_line(line, "policy");
-    let (client, tool) = (of_line(line, "clientId"), of_line(line, "toolName"));
-    let own = format!("clients.{client}");
-    let has_own = config.is_some_and(|config| line_of(config, &own, "limits").is_some());
-    let (table, key) = match policy.split([',', ';']).next().unwrap_or_default() {
-        "client" if has_own => (own, "limits".to_owned()),
-        "client:tool" | "tool" => ("limits.tools".into(), tool.to_owned()),
-        other => ("limits".into(), other.to_owned()),
-    };
-    Remedy {
-        why: format!("over the limit {policy}"),
-        what: "wait as long as it was told, call less, or raise the limit".into(),
-        setting: Some((table, key)),
-    }
-}
-
-fn not_proven(line: &Value) -> Remedy {
-    let reason = of_line(line, "reason");
-    let key = of_line(line, "keyId");
-    let what = match reason {
-        "no_credential" => "send the key in X-API-Key".to_owned(),
-        "revoked" | "retired" | "expired" => {
-            format!("the key {key} is over: `zoho-mcp keys rotate` makes another")
-        }
-        "unknown_client" => format!("the key {key} is a client's that is not under [clients]"),
-        _ => "compare with `zoho-mcp keys list`, or make a new key".to_owned(),
-    };
-    Remedy {
-        why: reason.replace('_', " "),
-        what,
-        setting: None,
-    }
-}
-
 fn failed(line: &Value) -> Remedy {
     let error = of_line(line, "error");
-    let setting = |table: &str, key: &str| Some((table.to_owned(), key.to_owned()));
+    let setting = |table, key| path([table, key]);
     let (what, setting) = match error {
         "timeout" | "deadline_exceeded" => (
             "ask for less, or allow more time",
@@ -128,26 +178,6 @@ fn of_line<'a>(line: &'a Value, name: &str) -> &'a str {
     text(line, name).unwrap_or("?")
 }
 
-/// The line of a TOML document that sets `key` in `[table]`, counted from 1.
-pub(super) fn line_of<'a>(document: &'a str, table: &str, key: &str) -> Option<(usize, &'a str)> {
-    let plain = |text: &str| text.trim().replace(['"', '\''], "");
-    let mut here = String::new();
-    for (n, line) in document.lines().enumerate() {
-        let line = line.trim();
-        if let Some(header) = line.strip_prefix('[') {
-            here = plain(header.split(']').next().unwrap_or_default());
-        } else if let Some((name, _)) = line.split_once('=')
-            && !line.starts_with('#')
-        {
-            let path = format!("{here}.{}", plain(name));
-            if path.trim_start_matches('.') == format!("{table}.{key}") {
-                return Some((n + 1, line));
-            }
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -155,10 +185,6 @@ mod tests {
     use super::*;
 
     const CONFIG: &str = "\
-[roles.support]
-# tools = []
-tools = [\"search_contacts\"]
-
 [limits]
 client = { requests = 60, per = \"1m\" }
 
@@ -168,27 +194,38 @@ limits = { requests = 1, per = \"1m\" }
 ";
 
     #[test]
-    fn the_line_that_decided_is_found() {
-        for (table, key, number) in [
-            ("roles.support", "tools", Some(3)),
-            ("limits", "client", Some(6)),
-            ("clients.a-b", "limits", Some(10)),
-            ("roles.support", "allow_write", None),
-            ("limits", "global", None),
+    fn a_client_with_a_limit_of_its_own_is_told_that_one() {
+        let config = Document::parse(CONFIG).unwrap();
+        let line = |client: &str| json!({ "event": "rate_limit_exceeded", "clientId": client, "policy": "client, 1 per 1m" });
+        let setting = |client| of(&line(client), Some(&config)).unwrap().setting.unwrap();
+        assert_eq!(setting("a-b"), ["clients", "a-b", "limits"]);
+        assert_eq!(setting("c"), ["limits", "client"]);
+    }
+
+    #[test]
+    fn what_is_about_a_token_is_not_told_to_look_among_the_keys() {
+        let line = |event: &str, reason: &str| json!({ "event": event, "reason": reason });
+        for (event, reason, wanted) in [
+            (
+                "tool_access_denied",
+                "not_in_scope",
+                "get a token whose scope",
+            ),
+            ("tool_access_denied", "unknown_tool", "made up a tool"),
+            ("auth_failed", "token_audience", "[[auth.jwt]]"),
+            ("auth_failed", "token_expired", "new token"),
+            ("auth_failed", "unknown_certificate_name", "the CA"),
+            ("auth_failed", "wrong_secret", "keys list"),
         ] {
-            assert_eq!(
-                line_of(CONFIG, table, key).map(|(n, _)| n),
-                number,
-                "{table}.{key}"
-            );
+            let told = of(&line(event, reason), None).unwrap().what;
+            assert!(told.contains(wanted), "{reason}: {told}");
         }
     }
 
     #[test]
-    fn a_client_with_a_limit_of_its_own_is_told_that_one() {
-        let line = |client: &str| json!({ "event": "rate_limit_exceeded", "clientId": client, "policy": "client, 1 per 1m" });
-        let setting = |client| of(&line(client), Some(CONFIG)).unwrap().setting.unwrap();
-        assert_eq!(setting("a-b"), ("clients.a-b".into(), "limits".into()));
-        assert_eq!(setting("c"), ("limits".into(), "client".into()));
+    fn a_limit_that_only_watches_refuses_nothing() {
+        let line =
+            json!({ "event": "rate_limit_exceeded", "reason": "shadow", "policy": "client" });
+        assert!(of(&line, None).is_none());
     }
 }

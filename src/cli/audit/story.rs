@@ -2,7 +2,7 @@
 //! was asked, what came back, and what it cost.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     io::Write,
     path::PathBuf,
 };
@@ -17,7 +17,7 @@ pub(super) struct Story {
     about: About,
     /// Only of this day in UTC, such as 2026-03-31
     #[arg(long, value_name = "DAY")]
-    day: Option<String>,
+    day: Option<jiff::civil::Date>,
     /// The files of the log, in any order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -45,8 +45,9 @@ pub(super) fn run(story: &Story, out: &mut impl Write) -> anyhow::Result<()> {
         let Ok(line) = serde_json::from_slice::<Value>(text) else {
             return;
         };
+        let over = teller.was_over(&line);
         if story.is_about(&line) && told.is_ok() {
-            teller.take(line);
+            teller.take(line, over);
             told = teller.tell(out);
         }
     })?;
@@ -61,13 +62,13 @@ impl Story {
         let has = |name: &str, wanted: &Option<String>| {
             wanted.as_ref().is_none_or(|wanted| line[name] == **wanted)
         };
-        let day = self.day.as_deref().unwrap_or_default();
+        let day = self.day.map(|day| day.to_string()).unwrap_or_default();
         has("executionId", &self.about.execution)
             && has("clientId", &self.about.client)
             && has("sessionId", &self.about.session)
             && line["timestamp"]
                 .as_str()
-                .is_some_and(|at| at.starts_with(day))
+                .is_some_and(|at| at.starts_with(&day))
     }
 }
 
@@ -76,12 +77,38 @@ impl Story {
 struct Teller {
     next: u64,
     /// By the order of their beginnings. Without an end yet, a call is not told.
-    waiting: BTreeMap<u64, (Value, Option<Value>, bool)>,
+    waiting: BTreeMap<u64, Begun>,
     calls: HashMap<String, u64>,
+    /// Requests over a limit that only watches, until their call begins.
+    over: HashSet<String>,
+}
+
+/// Something that happened, as far as it has been read.
+struct Begun {
+    line: Value,
+    end: Option<Value>,
+    done: bool,
+    over: bool,
+}
+
+impl Begun {
+    fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
+        telling::tell(&self.line, (self.end.as_ref(), self.over), out)
+    }
 }
 
 impl Teller {
-    fn take(&mut self, line: Value) {
+    /// Whether a limit that only watches has seen the call that begins here. Its line is of the
+    /// same request, and is looked at even where the story is about something else.
+    fn was_over(&mut self, line: &Value) -> bool {
+        let request = telling::text(line, "requestId").unwrap_or_default();
+        if telling::is_shadow(line) {
+            self.over.insert(request.to_owned());
+        }
+        line["event"] == "tool_call_start" && self.over.remove(request)
+    }
+
+    fn take(&mut self, line: Value, over: bool) {
         let event = telling::text(&line, "event").unwrap_or_default();
         let execution = telling::text(&line, "executionId");
         let execution = execution.unwrap_or_default().to_owned();
@@ -91,17 +118,25 @@ impl Teller {
         );
         let place = self.calls.get(&execution).copied().filter(|_| ends);
         let begun = place.and_then(|place| self.waiting.get_mut(&place));
-        if let Some((_, end, done)) = begun {
+        if let Some(begun) = begun {
             self.calls.remove(&execution);
-            *end = Some(line);
-            *done = true;
+            begun.end = Some(line);
+            begun.done = true;
             return;
         }
         let begins = event == "tool_call_start";
         if begins {
             self.calls.insert(execution, self.next);
         }
-        self.waiting.insert(self.next, (line, None, !begins));
+        self.waiting.insert(
+            self.next,
+            Begun {
+                line,
+                end: None,
+                done: !begins,
+                over,
+            },
+        );
         self.next += 1;
     }
 
@@ -112,17 +147,16 @@ impl Teller {
             let Some(first) = self.waiting.first_entry() else {
                 return Ok(());
             };
-            if !first.get().2 && patient {
+            if !first.get().done && patient {
                 return Ok(());
             }
-            let (line, end, _) = first.remove();
-            telling::tell(&line, end.as_ref(), out)?;
+            first.remove().tell(out)?;
         }
     }
 
     fn finish(mut self, out: &mut impl Write) -> std::io::Result<u64> {
-        for (line, end, _) in std::mem::take(&mut self.waiting).into_values() {
-            telling::tell(&line, end.as_ref(), out)?;
+        for begun in std::mem::take(&mut self.waiting).into_values() {
+            begun.tell(out)?;
         }
         Ok(self.next)
     }

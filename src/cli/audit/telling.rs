@@ -4,8 +4,34 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
+use crate::audit::event::is_hidden;
+
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
-pub(super) fn tell(line: &Value, end: Option<&Value>, out: &mut impl Write) -> io::Result<()> {
+///
+/// `over`: whether a limit that only watches has seen the call.
+pub(super) fn tell(
+    line: &Value,
+    (end, over): (Option<&Value>, bool),
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let mut told = Vec::new();
+    what_happened(line, (end, over), &mut told)?;
+    // A log that was tampered with may not draw on the screen of whoever reads it.
+    let told = String::from_utf8_lossy(&told);
+    for c in told.chars() {
+        match c {
+            c if c != '\n' && is_hidden(c) => write!(out, "{}", c.escape_unicode())?,
+            c => write!(out, "{c}")?,
+        }
+    }
+    Ok(())
+}
+
+fn what_happened(
+    line: &Value,
+    (end, over): (Option<&Value>, bool),
+    out: &mut impl Write,
+) -> io::Result<()> {
     let client = text(line, "clientId").unwrap_or("somebody unknown");
     let tool = text(line, "toolName").unwrap_or("a tool that does not exist");
     let at = text(line, "timestamp").unwrap_or("at an unknown time");
@@ -14,6 +40,9 @@ pub(super) fn tell(line: &Value, end: Option<&Value>, out: &mut impl Write) -> i
         "auth_success" => format!("{client} proved who it is"),
         "auth_failed" => "a login was refused".into(),
         "tool_access_denied" => format!("{client} was not permitted to call {tool}"),
+        "rate_limit_exceeded" if is_shadow(line) => {
+            format!("{client} was over a limit that only watches, and was let through")
+        }
         "rate_limit_exceeded" => format!("{client} was over a limit"),
         "session_open" => format!("{client} opened a stream"),
         "session_close" => format!("the stream of {client} ended"),
@@ -22,7 +51,7 @@ pub(super) fn tell(line: &Value, end: Option<&Value>, out: &mut impl Write) -> i
     writeln!(out, "{at}  {what}")?;
     who(line, out)?;
     if line["event"] == "tool_call_start" {
-        call(line, end, out)?;
+        call(line, end, over, out)?;
     } else {
         refusal(line, out)?;
     }
@@ -56,10 +85,15 @@ fn who(line: &Value, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn call(start: &Value, end: Option<&Value>, out: &mut impl Write) -> io::Result<()> {
+fn call(start: &Value, end: Option<&Value>, over: bool, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "  asked    {}", arguments(&start["args"]))?;
     let role = text(start, "role").unwrap_or("?");
-    writeln!(out, "  allowed  by role {role}, within its limits")?;
+    let within = if over {
+        "over a limit that only watches"
+    } else {
+        "within its limits"
+    };
+    writeln!(out, "  allowed  by role {role}, {within}")?;
     let Some(end) = end else {
         return writeln!(out, "  result   unknown: the log does not say how it ended");
     };
@@ -89,7 +123,11 @@ fn call(start: &Value, end: Option<&Value>, out: &mut impl Write) -> io::Result<
             (Some(outcome), Some(record)) => format!("{outcome} record {record}"),
             _ => format!("{} records", end["recordsReturned"]),
         },
-        "tool_call_cancelled" => "cancelled by the client".into(),
+        "tool_call_cancelled" => match text(end, "reason") {
+            Some("client_gone") => "cancelled by the client".into(),
+            Some("drain") => "cut off: the daemon went down".into(),
+            _ => "cut off".into(),
+        },
         _ => format!("failed: {}", text(end, "error").unwrap_or("?")),
     };
     let (ms, credits) = (&end["durationMs"], &end["credits"]);
@@ -100,6 +138,10 @@ fn call(start: &Value, end: Option<&Value>, out: &mut impl Write) -> io::Result<
 }
 
 fn refusal(line: &Value, out: &mut impl Write) -> io::Result<()> {
+    if is_shadow(line) {
+        let policy = text(line, "policy").unwrap_or("?");
+        return writeln!(out, "  over     the limit {policy}, but it only watches");
+    }
     if let Some(policy) = text(line, "policy") {
         writeln!(out, "  refused  by the limit {policy}")?;
     }
@@ -127,6 +169,59 @@ fn arguments(args: &Value) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
+/// Whether a limit would have refused, were it enforced.
+pub(super) fn is_shadow(line: &Value) -> bool {
+    line["event"] == "rate_limit_exceeded" && line["reason"] == "shadow"
+}
+
 pub(super) fn text<'a>(line: &'a Value, name: &str) -> Option<&'a str> {
     line[name].as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(line: &Value, end: Option<&Value>, over: bool) -> String {
+        let mut out = Vec::new();
+        tell(line, (end, over), &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_call_is_told_to_have_been_within_its_limits_only_if_it_was() {
+        let start = json!({ "event": "tool_call_start", "role": "r" });
+        assert!(told(&start, None, false).contains("within its limits"));
+        let over = told(&start, None, true);
+        assert!(over.contains("over a limit that only watches") && !over.contains("within"));
+        let line = json!({ "event": "rate_limit_exceeded", "reason": "shadow", "policy": "client",
+            "retryAfterSeconds": 3 });
+        let shadow = told(&line, None, false);
+        assert!(
+            !shadow.contains("refused") && !shadow.contains("come back"),
+            "{shadow}"
+        );
+    }
+
+    #[test]
+    fn who_ended_a_call_is_told_as_it_was() {
+        let start = json!({ "event": "tool_call_start" });
+        for (reason, wanted) in [
+            ("client_gone", "cancelled by the client"),
+            ("drain", "cut off: the daemon went down"),
+            ("?", "cut off"),
+        ] {
+            let end = json!({ "event": "tool_call_cancelled", "reason": reason });
+            assert!(told(&start, Some(&end), false).contains(wanted), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_would_draw_on_the_screen_is_escaped() {
+        let line = json!({ "event": "auth_success", "clientId": "a\u{202e}b\u{1b}[2J" });
+        let told = told(&line, None, false);
+        assert!(told.contains("a\\u{202e}b\\u{1b}[2J proved"), "{told}");
+    }
 }

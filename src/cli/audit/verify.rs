@@ -67,6 +67,17 @@ fn tell_run(boot: &str, run: &Run, with_keys: bool, out: &mut impl Write) -> std
         (None, _) => "not signed".into(),
         (Some(signer), false) => format!("says it is signed by {signer}"),
         (Some(signer), true) if run.unsigned == 0 => format!("signed by {signer} to its last line"),
+        (Some(signer), true) if run.end == End::Named => {
+            let vouched = if run.doubted {
+                "which the next run could not verify"
+            } else {
+                "which are vouched for by the next boot only"
+            };
+            format!(
+                "signed by {signer} but for the last {} lines, {vouched}",
+                run.unsigned
+            )
+        }
         (Some(signer), true) => {
             format!("signed by {signer} but for the last {} lines", run.unsigned)
         }

@@ -64,7 +64,7 @@ async fn a_small_story_is_told_in_order_with_its_fields() {
             .unwrap();
     }
     assert_calls(&log, &id);
-    assert_eq!(log[7]["reason"], "the tool is not in the role's list");
+    assert_eq!(log[7]["reason"], "not_in_role");
     assert_eq!(
         (&log[8]["level"], &log[8]["clientId"]),
         (&json!("warn"), &Value::Null)
