@@ -167,16 +167,7 @@ impl Crm {
         };
         let _seat = self.seat(&zoho.seats).await?;
         let began = Instant::now();
-        if began >= self.deadline {
-            return Err(Broke::Unsent(ZohoError::DeadlineExceeded));
-        }
-        if !zoho.breaker.admits(began) {
-            let problem = Problem::CircuitOpen;
-            return Err(Broke::Unsent(ZohoError::Unavailable { problem }));
-        }
-        if let Some(error) = zoho.spent.refuses(began) {
-            return Err(Broke::Unsent(error));
-        }
+        self.admits(began).map_err(Broke::Unsent)?;
         let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
         let span = self.trace.upstream(tally::name(&ask.method), ask.route);
         let limit = self.deadline.min(began + zoho.request_timeout);
@@ -220,6 +211,21 @@ impl Crm {
             Err(Broke::Token(_) | Broke::Unsent(_)) => {}
         }
         result
+    }
+
+    /// Whether a request may begin now.
+    fn admits(&self, now: Instant) -> Result<(), ZohoError> {
+        if now >= self.deadline {
+            return Err(ZohoError::DeadlineExceeded);
+        }
+        if !self.zoho.breaker.admits(now) {
+            let problem = Problem::CircuitOpen;
+            return Err(ZohoError::Unavailable { problem });
+        }
+        match self.zoho.spent.refuses(now) {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
     async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
