@@ -47,6 +47,9 @@ async fn the_same_key_writes_once_and_belongs_to_its_arguments() {
         (&json!("created"), &json!("replayed"))
     );
     assert_eq!(made["noteId"], again["noteId"]);
+    house
+        .recorded("the repeat", |line| line["outcome"] == "replayed")
+        .await;
     let logged = house.events("tool_call_success");
     let effects = logged
         .iter()
