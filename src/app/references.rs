@@ -22,7 +22,7 @@ use crate::{
     zoho::Credentials,
 };
 
-/// The secrets that an [`App`] starts with.
+/// The secrets that an [`App`](super::App) starts with.
 pub struct Secrets {
     /// The hashes of the API keys; `None` where no keys are accepted.
     pub keys: Option<Published>,
