@@ -48,8 +48,8 @@ async fn a_busy_minute(house: &House) {
     house.event("config_reload").await;
 }
 
-#[tokio::test]
-async fn everything_that_happens_is_counted_with_help_and_type() {
+/// A house that has a Redis and has seen something of everything.
+async fn after_a_busy_minute() -> (Redis, House) {
     let redis = Redis::start();
     let house = House::with(|setup| {
         watched(setup);
@@ -64,6 +64,12 @@ async fn everything_that_happens_is_counted_with_help_and_type() {
     .await;
     mode(&house, "shared").await;
     a_busy_minute(&house).await;
+    (redis, house)
+}
+
+#[tokio::test]
+async fn everything_that_happens_is_counted_with_help_and_type() {
+    let (_redis, house) = after_a_busy_minute().await;
     let scrape = house.operator().get("/metrics").await;
     assert_eq!(scrape.status, 200);
     assert_eq!(scrape.header("content-type"), "text/plain; version=0.0.4");
@@ -104,20 +110,7 @@ async fn everything_that_happens_is_counted_with_help_and_type() {
 
 #[tokio::test]
 async fn the_dashboard_and_the_alerts_show_what_there_is() {
-    let redis = Redis::start();
-    let house = House::with(|setup| {
-        watched(setup);
-        setup
-            .set("redis.url", &redis.url())
-            .set("redis.timeout", "2s");
-        setup.set(
-            "limits.tools.get_dashboard_metrics",
-            "{ requests = 2, per = \"1h\" }",
-        );
-    })
-    .await;
-    mode(&house, "shared").await;
-    a_busy_minute(&house).await;
+    let (_redis, house) = after_a_busy_minute().await;
     let there = names(&house.operator().get("/metrics").await.text);
     let dashboard: Value =
         serde_json::from_str(include_str!("../../deploy/grafana/zoho-mcp.json")).unwrap();
