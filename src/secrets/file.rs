@@ -30,11 +30,19 @@ pub(super) fn read(path: PathBuf) -> Result<Secret, SecretError> {
         .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
         .map_err(failed)?;
     let mode = metadata.mode() & 0o777;
+    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
     let secret = Secret::within(MAX_BYTES, &bytes, || format!("file {}", path.display()))?;
     Ok(Secret {
-        warning: (mode & 0o077 != 0).then_some(SecretWarning::OthersCanRead { path, mode }),
+        warning: is_open(mode, is_ours).then_some(SecretWarning::OthersCanRead { path, mode }),
         ..secret
     })
+}
+
+/// Whether more may read it than have to. A file of another owner, such as one that an orchestrator
+/// mounts, is read through its group.
+const fn is_open(mode: u32, is_ours: bool) -> bool {
+    let needed = if is_ours { 0o700 } else { 0o740 };
+    mode & !needed & 0o777 != 0
 }
 
 /// Held while a file is read, changed and replaced. The file itself cannot carry the lock, since
@@ -103,3 +111,16 @@ fn private(options: &mut OpenOptions) -> &mut OpenOptions {
 }
 
 pub(super) const MAX_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::is_open;
+
+    #[test]
+    fn a_secret_is_for_its_owner_or_for_the_group_that_it_is_read_through() {
+        assert!(!is_open(0o600, true) && !is_open(0o400, true));
+        assert!(is_open(0o640, true) && is_open(0o604, true));
+        assert!(!is_open(0o440, false) && !is_open(0o640, false));
+        assert!(is_open(0o660, false) && is_open(0o444, false));
+    }
+}
