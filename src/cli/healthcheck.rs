@@ -10,8 +10,12 @@ use zeroize::Zeroizing;
 
 #[derive(clap::Args)]
 pub(super) struct Healthcheck {
-    /// What to ask
-    #[arg(long, default_value = "http://127.0.0.1:3000/health")]
+    /// What to ask; https where the listener speaks TLS
+    #[arg(
+        long,
+        env = "ZOHO_MCP_HEALTH_URL",
+        default_value = "http://127.0.0.1:3000/health"
+    )]
     url: reqwest::Url,
     /// The certificate to show, as PEM, where the daemon asks for one
     #[arg(long, value_name = "FILE", requires = "key")]
