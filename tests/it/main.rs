@@ -12,6 +12,7 @@
 mod agent;
 mod bad_tokens;
 mod collector;
+mod container;
 mod crm;
 mod house;
 mod insights;
@@ -39,6 +40,7 @@ mod drain;
 mod evidence;
 mod health;
 mod hostile;
+mod image;
 mod jwt;
 mod keys;
 mod legacy_sse;
