@@ -1,0 +1,141 @@
+//! The CloudFormation templates: clean by cfn-lint and checkov, and in step with the daemon.
+
+use std::{collections::BTreeMap, process::Command};
+
+use crate::tools::{Folder, passes, read, root, run, text, tool, zoho_mcp};
+
+const TEMPLATES: [&str; 4] = [
+    "deploy/aws/secrets.yaml",
+    "deploy/aws/fargate.yaml",
+    "deploy/aws/single.yaml",
+    "deploy/cloudwatch/observability.yaml",
+];
+
+#[test]
+fn cfn_lint_finds_nothing() {
+    // W3002 says that a template needs `aws cloudformation package`; docs/deployment.md says so too.
+    passes(
+        tool("cfn-lint")
+            .args(["--ignore-checks", "W3002", "--"])
+            .args(TEMPLATES),
+    );
+}
+
+#[test]
+fn a_property_that_does_not_exist_would_be_found() {
+    let folder = Folder::new();
+    let wrong = read(TEMPLATES[1]).replace("StopTimeout:", "StopTimeOut:");
+    let wrong = folder.write("fargate.yaml", &wrong);
+    let ended = run(tool("cfn-lint").arg(&wrong));
+    assert!(
+        text(&ended.stdout).contains("StopTimeOut"),
+        "{}",
+        text(&ended.stdout)
+    );
+}
+
+#[test]
+fn checkov_finds_nothing() {
+    let mut checkov = tool("checkov");
+    checkov.args([
+        "--skip-download",
+        "--quiet",
+        "--compact",
+        "--framework",
+        "cloudformation",
+    ]);
+    for template in TEMPLATES {
+        checkov.args(["-f", template]);
+    }
+    passes(&mut checkov);
+}
+
+/// The variables that a template gives the daemon, with something in the place of what only AWS
+/// knows.
+fn variables(template: &str) -> BTreeMap<String, String> {
+    let template = read(template);
+    let known = [
+        ("${DomainName}", "mcp.example.com"),
+        ("${VpcCidr}", "10.40.0.0/16"),
+        ("${BalancerCidr}", "172.31.0.0/16"),
+        ("${Cache.PrimaryEndPoint.Address}", "cache.example.internal"),
+        ("!Ref MinTasks", "2"),
+        (
+            "${Arn}",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x-AbCdEf",
+        ),
+    ];
+    let after_names = template.split("Name: ZOHO_MCP__").skip(1).map(|rest| {
+        let end = rest.find([',', '\n']).unwrap();
+        let (name, rest) = rest.split_at(end);
+        let (_, value) = rest.split_once("Value:").unwrap();
+        let value = match value.trim_start().strip_prefix("!Sub\n") {
+            Some(lines) => lines.trim_start().trim_start_matches("- "),
+            None => value.trim_start().trim_start_matches("!Sub "),
+        };
+        let value = value.lines().next().unwrap().trim_end_matches('}');
+        let mut value = value.trim_matches(['"', '\'']).to_owned();
+        for (unknown, known) in known {
+            value = value.replace(unknown, known);
+        }
+        (format!("ZOHO_MCP__{name}"), value)
+    });
+    after_names.collect()
+}
+
+#[test]
+fn the_daemon_is_content_with_what_the_templates_tell_it() {
+    for (template, expected) in [(TEMPLATES[1], 12), (TEMPLATES[2], 8)] {
+        let variables = variables(template);
+        assert_eq!(variables.len(), expected, "{template}: {variables:?}");
+        let mut check = zoho_mcp();
+        check
+            .args(["check", "--config", "deploy/aws/zoho-mcp.toml"])
+            .envs(&variables);
+        let said = passes(&mut check);
+        assert!(!said.contains("warning"), "{template}: {said}");
+    }
+}
+
+#[test]
+fn the_daemon_gets_the_rights_in_valkey_that_it_needs_and_no_others() {
+    let page = read("docs/limits.md");
+    let line = page
+        .lines()
+        .find(|line| line.starts_with("ACL SETUSER zoho-mcp on"))
+        .unwrap();
+    let (_, needed) = line.split_once("~zm:* ").unwrap();
+    let template = read(TEMPLATES[1]);
+    let (_, rest) = template
+        .split_once("AccessString: \"on ~zm:* -@all ")
+        .unwrap();
+    assert_eq!(rest.split('"').next(), Some(needed));
+}
+
+#[test]
+fn no_line_of_the_log_is_dropped_and_no_task_is_killed_before_it_has_ended() {
+    for template in [TEMPLATES[1], TEMPLATES[2]] {
+        assert!(read(template).contains("mode: blocking\n"), "{template}");
+        let variables = variables(template);
+        let seconds = |key: &str| -> u32 { variables[key].trim_end_matches('s').parse().unwrap() };
+        let end = seconds("ZOHO_MCP__SERVER__DRAIN_DELAY")
+            + seconds("ZOHO_MCP__SERVER__DRAIN_TIMEOUT")
+            + 5;
+        let text = read(template);
+        let (_, rest) = text.split_once("StopTimeout: ").unwrap();
+        assert!(
+            end <= rest.lines().next().unwrap().parse().unwrap(),
+            "{template}"
+        );
+    }
+}
+
+#[test]
+fn a_rotation_leaves_the_last_password_and_the_new_one() {
+    let python = root().join("target/clients/python/bin/python");
+    let mut rotation = Command::new(python);
+    rotation
+        .env("PYTHONPATH", root().join("deploy/aws/rotate"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    passes(rotation.arg("tests/deploy/rotation.py"));
+}
