@@ -241,6 +241,23 @@ impl House {
             .unwrap()
     }
 
+    /// Runs a script as an operator would: in the folder of the configuration, with the binary at hand.
+    pub(crate) async fn shell(&self, script: &str, variables: &[(&str, &str)]) -> Output {
+        let programs = Path::new(BINARY).parent().unwrap().display();
+        let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+        let mut shell = Command::new("timeout");
+        shell
+            .args(["60", "bash", "-c", script])
+            .current_dir(self.folder.path(""))
+            .envs(&self.environment)
+            .envs(variables.iter().copied())
+            .envs([("PATH", path), ("URL", self.url.clone())])
+            .env("PID", self.pid().to_string());
+        tokio::task::spawn_blocking(move || shell.output().unwrap())
+            .await
+            .unwrap()
+    }
+
     /// Ends the daemon as a crash does.
     pub(crate) fn crash(&mut self) {
         self.daemon.child.kill().unwrap();

@@ -63,6 +63,11 @@ impl Ca {
         self.issuer.pem()
     }
 
+    /// For whoever signs in its name with other tools.
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
     /// For the daemon, by the names that tests call it.
     pub(crate) fn server(&self) -> Identity {
         self.server_with(&KeyPair::generate().unwrap())
