@@ -60,6 +60,16 @@ impl Agent {
         self
     }
 
+    /// The same agent, with a connection of its own for each request.
+    pub(crate) fn hurried(mut self) -> Self {
+        self.http = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
+        self
+    }
+
     /// The same agent, speaking HTTP/2 from the first byte, with pings while nothing happens.
     pub(crate) fn over_http2(mut self) -> Self {
         self.http = reqwest::Client::builder()

@@ -317,6 +317,7 @@ impl House {
         let listen = "ZOHO_MCP__SERVER__LISTEN".to_owned();
         self.environment.insert(listen, self.address().to_owned());
         let (config, ready) = (self.file("zoho-mcp.toml"), self.file("restarted.json"));
+        let _ = fs::remove_file(&ready);
         let arguments = [
             "serve",
             "--config",

@@ -11,6 +11,7 @@
 
 mod agent;
 mod bad_tokens;
+mod balancer;
 mod collector;
 mod container;
 mod crm;
@@ -67,5 +68,6 @@ mod sources;
 mod tls;
 mod tools;
 mod traces;
+mod upgrades;
 mod visibility;
 mod zoho_faults;

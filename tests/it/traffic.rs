@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::{agent::Agent, house::eventually};
@@ -22,15 +22,22 @@ pub(crate) struct Traffic {
 impl Traffic {
     /// About a hundred calls a second, on connections that stay open. Each has to be answered well.
     pub(crate) fn of(agent: &Agent) -> Self {
+        Self::asking(agent, "tools/list", &json!({}))
+    }
+
+    /// The same with another question.
+    pub(crate) fn asking(agent: &Agent, method: &'static str, params: &Value) -> Self {
         let (is_over, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let worker = |_| {
             let (agent, is_over, answered) = (agent.clone(), is_over.clone(), answered.clone());
+            let params = params.clone();
             tokio::spawn(async move {
                 let mut tick = tokio::time::interval(Duration::from_millis(40));
                 while !is_over.load(Ordering::Relaxed) {
                     tick.tick().await;
-                    let answer = agent.ask("tools/list", json!({})).await;
+                    let answer = agent.ask(method, params.clone()).await;
                     assert_eq!(answer.status, 200, "{}", answer.text);
+                    assert_ne!(answer.result()["isError"], true, "{}", answer.text);
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
             })
