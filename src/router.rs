@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post, post_service},
 };
+use rmcp::ServerHandler;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -17,8 +18,13 @@ use crate::{
 
 /// Every route behind its guards.
 pub fn router(app: &App) -> Router {
+    around(app, app.handler.clone())
+}
+
+/// The same walk to another MCP handler at its end, for `/mcp`: the tools of a test suite, say.
+pub fn around<H: ServerHandler + Clone>(app: &App, handler: H) -> Router {
     let mut router = Router::new()
-        .merge(streamable(app))
+        .merge(streamable(app, handler))
         .merge(discovery(app))
         .merge(probes(app));
     if app.config.mcp.legacy_sse {
@@ -40,7 +46,7 @@ pub fn router(app: &App) -> Router {
 }
 
 /// `/mcp`: who, what, how much, whether; then rmcp.
-fn streamable(app: &App) -> Router {
+fn streamable<H: ServerHandler + Clone>(app: &App, handler: H) -> Router {
     // Without a collector the guard is not there at all, and costs nothing.
     let traced = app.traces.are_on();
     let guards = ServiceBuilder::new()
@@ -50,7 +56,7 @@ fn streamable(app: &App) -> Router {
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit))
         .layer(from_fn(mcp::accept));
-    let rmcp = mcp::streamable(app.handler.clone(), &app.config.mcp, &app.drain);
+    let rmcp = mcp::streamable(handler, &app.config.mcp, &app.drain);
     // There are no sessions to read from or to end.
     Router::new().route("/mcp", post_service(rmcp).layer(guards).fallback(only_post))
 }

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+use rmcp::{
+    ServerHandler,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
 };
 
-use super::{Config, Handler};
+use super::Config;
 use crate::listen::Drain;
 
 /// The service behind `/mcp`. Host, origin and body size are the walk's own guards' business.
-pub fn streamable(
-    handler: Handler,
+pub fn streamable<H: ServerHandler + Clone>(
+    handler: H,
     config: &Config,
     drain: &Drain,
-) -> StreamableHttpService<Handler, NeverSessionManager> {
+) -> StreamableHttpService<H, NeverSessionManager> {
     let settings = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(true)

@@ -26,6 +26,7 @@ mod pki;
 mod redis;
 mod runbook;
 mod stream;
+mod suite;
 mod traffic;
 mod wire;
 
@@ -36,6 +37,7 @@ mod cli;
 mod clients;
 mod cloudwatch;
 mod composition;
+mod conformance;
 mod demo;
 mod descriptors;
 mod drain;
