@@ -2,9 +2,9 @@
 #   docker build -t zoho-mcp .
 # To pin the bases to the byte, give their digests:
 #   --build-arg RUST=docker.io/library/rust:1.95-trixie@sha256:…
-#   --build-arg BASE=gcr.io/distroless/cc-debian13:nonroot@sha256:…
+#   --build-arg BASE=gcr.io/distroless/base-nossl-debian13:nonroot@sha256:…
 ARG RUST=docker.io/library/rust:1.95-trixie
-ARG BASE=gcr.io/distroless/cc-debian13:nonroot
+ARG BASE=gcr.io/distroless/base-nossl-debian13:nonroot
 
 FROM ${RUST} AS tools
 RUN cargo install --locked --root /tools cargo-auditable@0.7.7 cargo-cyclonedx@0.5.9
@@ -16,13 +16,15 @@ COPY Cargo.toml Cargo.lock ./
 COPY src src
 COPY config config
 # What it is made of is told twice: inside the binary, where scanners of images look, and beside it
-# as CycloneDX. The folder that is compiled into is a cache and not part of any layer.
+# as CycloneDX. The folder that is compiled into is a cache and not part of any layer. Of C libraries the
+# base has glibc; libgcc, which unwinds panics, is the one that comes along.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo auditable build --locked --profile dist --bin zoho-mcp \
     && cargo cyclonedx --format json --describe crate \
     && install -D -m 0755 target/dist/zoho-mcp /out/usr/local/bin/zoho-mcp \
-    && install -D -m 0644 zoho-mcp.cdx.json /out/usr/share/sbom/zoho-mcp.cdx.json
+    && install -D -m 0644 zoho-mcp.cdx.json /out/usr/share/sbom/zoho-mcp.cdx.json \
+    && install -D -m 0644 -t "/out/usr/lib/$(uname -m)-linux-gnu" "/usr/lib/$(uname -m)-linux-gnu/libgcc_s.so.1"
 
 FROM ${BASE}
 ARG VERSION=0.1.0

@@ -26,6 +26,9 @@ impl Suite {
             setup.through(&format!("shift; exec {} \"$@\"", server.display()));
             setup.set("server.listen", &address);
             setup.set("server.origins", &format!("[\"http://{address}\"]"));
+            // The suite is one slow client among many busy programs.
+            setup.set("server.header_timeout", "60s");
+            setup.set("mcp.body_timeout", "60s");
         })
         .await;
         fs::write(house.file("conformance.key"), &house.keys[SUPPORT]).unwrap();
@@ -47,6 +50,7 @@ impl Suite {
             .arg(modules.join(version).join("dist/index.js"))
             .args(["server", "--url", &format!("{}/mcp", self.house.url)])
             .args(selection)
+            .args(["--timeout", "120000"])
             .arg("--output-dir")
             .arg(self.house.file(version));
         let ran = tokio::task::spawn_blocking(move || suite.output().unwrap())
