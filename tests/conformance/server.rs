@@ -4,6 +4,11 @@
 //! The suite knows no credentials. So a key is added to each request, outside the walk: the file
 //! `conformance.key` beside the configuration holds it.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "what the fixtures do not say is null"
+)]
+
 mod asking;
 mod fixtures;
 

@@ -244,14 +244,14 @@ impl House {
     /// Runs a script as an operator would: in the folder of the configuration, with the binary at hand.
     pub(crate) async fn shell(&self, script: &str, variables: &[(&str, &str)]) -> Output {
         let programs = Path::new(BINARY).parent().unwrap().display();
-        let path = format!("{programs}:{}", std::env::var("PATH").unwrap());
+        let script = format!("PATH={programs}:$PATH\n{script}");
         let mut shell = Command::new("timeout");
         shell
-            .args(["60", "bash", "-c", script])
+            .args(["120", "bash", "-c", &script])
             .current_dir(self.folder.path(""))
             .envs(&self.environment)
             .envs(variables.iter().copied())
-            .envs([("PATH", path), ("URL", self.url.clone())])
+            .env("URL", &self.url)
             .env("PID", self.pid().to_string());
         tokio::task::spawn_blocking(move || shell.output().unwrap())
             .await

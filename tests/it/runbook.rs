@@ -63,7 +63,7 @@ impl Runbook {
     }
 
     /// Nothing was left out.
-    pub(crate) fn is_done(self) {
+    pub(crate) fn done(self) {
         let left: Vec<_> = self.steps.iter().map(|step| &step.heading).collect();
         assert!(left.is_empty(), "{}: {left:?} was not run", self.name);
     }

@@ -100,7 +100,7 @@ async fn a_key_is_rotated_and_another_one_revoked() {
     let used = book.step("Leaked", &house).await;
     assert!(used.contains("create_note"), "{used}");
     refused(SUPPORT).await;
-    book.is_done();
+    book.done();
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn a_certificate_is_revoked() {
     book.step("Put it in place", &tls.house).await;
     let told = book.step("See that it holds", &tls.house).await;
     assert!(told.contains("revoked"), "{told}");
-    book.is_done();
+    book.done();
 }
 
 const OPENSSL_CA: &str = "
@@ -188,7 +188,7 @@ async fn credentials_that_zoho_refuses_are_replaced() {
         .call("search_contacts", search)
         .await
         .content();
-    book.is_done();
+    book.done();
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn redis_is_lost_and_comes_back() {
     redis.restart();
     let used = book.step("When it is back", &house).await;
     assert!(used.contains("global"), "{used}");
-    book.is_done();
+    book.done();
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn credits_are_exhausted() {
         "[clients.reporting-agent]\nlimits = { requests = 5, per = \"1m\" }\n",
     );
     book.step("Spend less", &house).await;
-    book.is_done();
+    book.done();
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn an_agent_that_misbehaves_is_found_slowed_down_and_cut_off() {
         tokio::task::yield_now().await;
     }
     house.agent(SUPPORT).tools().await;
-    book.is_done();
+    book.done();
 }
 
 #[tokio::test]
@@ -302,5 +302,5 @@ async fn an_incident_is_read_from_the_log() {
         why.contains("add \"create_note\" to the tools of the role"),
         "{why}"
     );
-    book.is_done();
+    book.done();
 }
