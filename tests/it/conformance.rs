@@ -7,6 +7,9 @@ const EXPECTED: &str = concat!(
     "/tests/conformance/expected-failures.yaml"
 );
 
+/// Milliseconds for a scenario, on a machine that has other things to do.
+const PATIENCE: &str = "120000";
+
 /// How many scenarios passed.
 fn passed(summary: &str) -> usize {
     summary.lines().filter(|line| line.starts_with('✓')).count()
@@ -16,7 +19,10 @@ fn passed(summary: &str) -> usize {
 async fn what_revision_2026_07_28_requires_is_there() {
     let suite = Suite::start().await;
     let summary = suite
-        .run("conformance-0.2", &["--requirements", "2026-07-28"])
+        .run(
+            "conformance-0.2",
+            &["--requirements", "2026-07-28", "--timeout", PATIENCE],
+        )
         .await;
     assert!(passed(&summary) >= 37, "{summary}");
 }
@@ -27,6 +33,8 @@ async fn what_revision_2025_11_25_requires_is_there_but_for_sessions() {
     let selection = [
         "--requirements",
         "2025-11-25",
+        "--timeout",
+        PATIENCE,
         "--expected-failures",
         EXPECTED,
     ];
