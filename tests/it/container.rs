@@ -65,6 +65,13 @@ impl Container {
     }
 }
 
+/// The end of `podman run` by a kill is not the end of what it runs.
+impl Drop for Container {
+    fn drop(&mut self) {
+        podman(&["rm", "--force", "--time", "1", &self.name]);
+    }
+}
+
 fn build() {
     let given = root().join("target/deploy/given");
     let programs = given.join("out/usr/local/bin");

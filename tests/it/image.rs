@@ -50,10 +50,8 @@ async fn a_container_needs_no_root_no_rights_no_shell_and_no_disk() {
 #[tokio::test]
 async fn as_process_1_it_answers_what_has_come_before_it_leaves() {
     let image = Image::built().await;
-    let mut house = House::with(|setup| {
-        image.houses(setup);
-    })
-    .await;
+    let mut container = None;
+    let mut house = House::with(|setup| container = Some(image.houses(setup))).await;
     let slow = json!({ "fault": "latency", "path": "/crm", "delay": "1s" });
     house.zoho.fault(slow).await;
     let agent = house.agent(SUPPORT);
