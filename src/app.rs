@@ -49,9 +49,9 @@ pub use reload::{Origins, Reload};
 pub struct App {
     pub config: Config,
     pub handler: Handler,
-    pub auth: auth::Gate,
-    pub limit: limit::Gate,
-    pub permit: permit::Gate,
+    pub auth: Arc<auth::Gate>,
+    pub limit: Arc<limit::Gate>,
+    pub permit: Arc<permit::Gate>,
     pub body: call::Limits,
     pub sessions: Arc<Sessions>,
     pub health: Arc<Health>,
@@ -77,24 +77,24 @@ impl App {
             handler: Handler(held.desk(&config)),
             health: held.health(),
             redis: held.redis,
-            auth: auth::Gate {
+            auth: Arc::new(auth::Gate {
                 authenticator: held.authenticator,
                 public_url: config.server.public_url.as_deref().map(Into::into),
                 scheme: held.tls.scheme(),
                 audit: held.audit.clone(),
                 redactor: held.redactor.clone(),
-            },
-            limit: limit::Gate {
+            }),
+            limit: Arc::new(limit::Gate {
                 limiter: held.limiter,
                 answer: Arc::new(ArcSwap::from_pointee(config.limits.answer)),
                 tools: tools.clone(),
                 audit: held.audit.clone(),
-            },
-            permit: permit::Gate {
+            }),
+            permit: Arc::new(permit::Gate {
                 policy: held.policy,
                 tools,
                 audit: held.audit,
-            },
+            }),
             body: call::Limits {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),

@@ -4,7 +4,7 @@
 use axum::{
     Router,
     http::{StatusCode, header},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post, post_service},
 };
@@ -48,11 +48,10 @@ fn streamable(app: &App) -> Router {
         .layer(from_fn_with_state(app.body, call::read))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
-        .layer(from_fn_with_state(app.permit.clone(), permit::permit))
-        .layer(from_fn(mcp::accept));
-    let rmcp = mcp::streamable(app.handler.clone(), &app.config.mcp, &app.drain);
+        .layer(from_fn_with_state(app.permit.clone(), permit::permit));
+    let mcp = mcp::Streamable::new(app.handler.clone(), &app.config.mcp, &app.drain);
     // There are no sessions to read from or to end.
-    Router::new().route("/mcp", post_service(rmcp).layer(guards).fallback(only_post))
+    Router::new().route("/mcp", post_service(mcp).layer(guards).fallback(only_post))
 }
 
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream.

@@ -41,9 +41,9 @@ use crate::{
 pub struct Reload {
     file: PathBuf,
     environment: Environment,
-    auth: AuthGate,
-    limit: LimitGate,
-    permit: PermitGate,
+    auth: Arc<AuthGate>,
+    limit: Arc<LimitGate>,
+    permit: Arc<PermitGate>,
     tls: Arc<Tls>,
     people: Option<People>,
     keys: Option<KeyWatch>,

@@ -236,6 +236,20 @@ pub fn is_hidden(c: char) -> bool {
 /// line end or a command is escaped, not only what JSON demands.
 pub(super) fn string(out: &mut Vec<u8>, text: &str, max: usize) {
     out.push(b'"');
+    if text.len() <= max && text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escaped(out, text, max);
+    }
+    out.push(b'"');
+}
+
+/// Visible ASCII that stands for itself: nearly every text that we write.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn escaped(out: &mut Vec<u8>, text: &str, max: usize) {
     let mut units = [0_u16; 2];
     for c in text.chars().take(max) {
         let hidden = is_hidden(c);
@@ -252,5 +266,4 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str, max: usize) {
     if text.chars().nth(max).is_some() {
         out.extend_from_slice("…".as_bytes());
     }
-    out.push(b'"');
 }

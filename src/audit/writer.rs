@@ -141,6 +141,8 @@ impl Writer {
             let Some(first) = self.jobs.blocking_recv() else {
                 return false;
             };
+            // On one core, whoever woke this thread has more to hand over: one write for all of it.
+            thread::yield_now();
             open = self.gather(first, &mut batch);
         }
         while let Ok(job) = self.jobs.try_recv() {

@@ -22,7 +22,7 @@ pub(super) struct Discovery<'a> {
 
 /// `GET /.well-known/oauth-protected-resource` and `…/mcp`: for anybody.
 pub async fn protected_resource(
-    State(gate): State<Gate>,
+    State(gate): State<Arc<Gate>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {

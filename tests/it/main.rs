@@ -51,6 +51,7 @@ mod mtls;
 mod oauth;
 mod outage;
 mod permissions;
+mod plain_calls;
 mod record;
 mod redis_access;
 mod redis_kinds;
