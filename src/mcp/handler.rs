@@ -19,7 +19,6 @@ use super::execution::Execution;
 use crate::{
     audit::{Audit, Redactor},
     auth::Caller,
-    call::Call,
     limit::{InFlight, Refused, Seat},
     listen::{Drain, Peer},
     permit::{self, Decision, Grant, Policy},
@@ -49,7 +48,6 @@ pub struct Handler(pub Arc<Desk>);
 pub(super) struct Ticket {
     pub(super) caller: Arc<Caller>,
     pub(super) peer: Peer,
-    pub(super) call: Arc<Call>,
     pub(super) trace: Trace,
 }
 
@@ -101,7 +99,8 @@ impl ServerHandler for Handler {
         let progress = Progress::new(progress.map(|token| (context.peer.clone(), token)));
         // The guards read the body themselves: what they granted has to be what rmcp read.
         let tool = request.name;
-        self.call(guarded, &tool, request.arguments, progress, &context.ct)
+        let arguments = request.arguments.unwrap_or_default();
+        self.call(guarded, &tool, arguments, progress, &context.ct)
             .await
             .map(Into::into)
     }
@@ -129,7 +128,7 @@ impl Handler {
         &self,
         guarded: &Extensions,
         tool: &str,
-        arguments: Option<JsonObject>,
+        arguments: JsonObject,
         progress: Progress,
         cancelled: &CancellationToken,
     ) -> Result<CallToolResult, McpError> {
@@ -137,7 +136,7 @@ impl Handler {
         let outcome = match granted(guarded, tool) {
             Ok((row, grant, _in_flight)) => {
                 let _draining = self.0.drain.call();
-                match Execution::begin(&self.0, &ticket, row, grant).await {
+                match Execution::begin(&self.0, &ticket, row, grant, &arguments).await {
                     Ok(execution) => Ok(execution.run(arguments, progress, cancelled).await),
                     Err(unavailable) => Ok(failed(unavailable.to_string())),
                 }
@@ -192,7 +191,6 @@ impl Ticket {
         Ok(Self {
             caller: guarded.get().cloned().ok_or_else(out_of_order)?,
             peer: guarded.get().cloned().ok_or_else(out_of_order)?,
-            call: guarded.get().cloned().ok_or_else(out_of_order)?,
             trace: guarded.get().cloned().unwrap_or_default(),
         })
     }

@@ -130,9 +130,9 @@ async fn answer(handler: &Handler, call: &Call, guarded: &Extensions) -> Respons
     (json, Bytes::from(body)).into_response()
 }
 
-fn arguments(call: &Call) -> serde_json::Result<Option<JsonObject>> {
+fn arguments(call: &Call) -> serde_json::Result<JsonObject> {
     let raw = call.arguments.as_deref();
-    raw.map(serde_json::from_slice).transpose()
+    raw.map_or_else(|| Ok(JsonObject::new()), serde_json::from_slice)
 }
 
 /// A response of JSON-RPC 2.0.
