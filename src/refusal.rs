@@ -70,6 +70,14 @@ pub enum Refusal {
     },
     /// Over a limit.
     OverLimit(Box<OverLimit>),
+    /// Nothing is served at this path.
+    NotFound,
+    /// No issuer of tokens is configured, so that there is nothing to discover.
+    NoIssuer,
+    /// `/mcp` takes a POST and nothing else: there are no sessions to read from or to end.
+    OnlyPost,
+    /// The body is compressed.
+    Encoded,
     /// There is no such session for this caller.
     NoSession,
     /// The caller has too many streams or calls open.
@@ -139,6 +147,19 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "Unsupported protocol version")
             }
             Self::OverLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "Not found. MCP is at /mcp"),
+            Self::NoIssuer => (
+                StatusCode::NOT_FOUND,
+                "No token issuer is configured. Send an API key as X-API-Key",
+            ),
+            Self::OnlyPost => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This server keeps no sessions. Send each message as a POST",
+            ),
+            Self::Encoded => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Send the request body as it is, without content-encoding",
+            ),
             Self::NoSession => (
                 StatusCode::NOT_FOUND,
                 "No such session. Open a new one with GET /sse",
@@ -163,6 +184,35 @@ impl Refusal {
         }
     }
 
+    /// As metrics and the operational log call it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Unauthenticated { .. } => "unauthenticated",
+            Self::TokensUnavailable => "tokens_unavailable",
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::TooManyFailures { .. } => "too_many_failures",
+            Self::Unreadable { .. } => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::MediaType => "media_type",
+            Self::Encoded => "encoded",
+            Self::HeaderMismatch { .. } => "header_mismatch",
+            Self::UnsupportedVersion { .. } => "unsupported_version",
+            Self::OverLimit(_) => "over_limit",
+            Self::NotFound => "not_found",
+            Self::NoIssuer => "no_issuer",
+            Self::OnlyPost => "only_post",
+            Self::NoSession => "no_session",
+            Self::TooManyOpen => "too_many_open",
+            Self::AuditUnavailable => "audit_unavailable",
+            Self::Starting => "starting",
+            Self::Draining => "draining",
+            Self::Internal => "internal",
+        }
+    }
+
     /// Whether the body is a JSON-RPC error rather than `{"error":"…"}`, and with which code.
     /// Codes of our own are the status numbers; the others are the specification's.
     fn rpc_code(&self) -> Option<i64> {
@@ -173,6 +223,7 @@ impl Refusal {
             Self::TooLarge
             | Self::TooSlow
             | Self::MediaType
+            | Self::Encoded
             | Self::TooManyOpen
             | Self::AuditUnavailable
             | Self::InsufficientScope(_)
@@ -182,6 +233,9 @@ impl Refusal {
             | Self::Unauthenticated { .. }
             | Self::TokensUnavailable
             | Self::TooManyFailures { .. }
+            | Self::NotFound
+            | Self::NoIssuer
+            | Self::OnlyPost
             | Self::NoSession
             | Self::Starting
             | Self::Draining
@@ -285,6 +339,9 @@ impl IntoResponse for Refusal {
         }
         if let Self::OverLimit(over) = &self {
             headers.extend(over.headers.clone());
+        }
+        if matches!(self, Self::OnlyPost) {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         response.extensions_mut().insert(self);
         response

@@ -3,7 +3,7 @@
 
 use axum::{
     Router,
-    http::{StatusCode, header},
+    http::header,
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post, post_service},
@@ -115,22 +115,15 @@ pub fn ops(app: &App, metrics: Metrics) -> Router {
     }
 }
 
-async fn only_post() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
+async fn only_post() -> Refusal {
+    Refusal::OnlyPost
 }
 
-async fn not_found() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        [(header::CONTENT_TYPE, "application/json")],
-        NOT_FOUND,
-    )
-        .into_response()
+async fn not_found() -> Refusal {
+    Refusal::NotFound
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request handler panicked");
     Refusal::Internal.into_response()
 }
-
-const NOT_FOUND: &str = r#"{"error":"Not found. MCP is at /mcp"}"#;

@@ -129,6 +129,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (
         Kind::Count,
+        "zoho_mcp_refusals_total",
+        "Requests that were refused before a tool ran, malformed ones among them, by refusal",
+    ),
+    (
+        Kind::Count,
         "zoho_mcp_limited_total",
         "Requests over a limit, by the first dimension that refused; in mode shadow they were served",
     ),
