@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::event::string;
+use super::{chain::hex, event::string};
 
 /// The class of one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,13 +169,14 @@ impl Redactor {
         let mut hmac = self.hmac.clone();
         hmac.update(text.as_bytes());
         out.extend_from_slice(b"\"hmac:");
-        for byte in hmac.finalize().into_bytes().iter().take(12) {
-            let _ = write!(out, "{byte:02x}");
-        }
+        let digest = hex(&hmac.finalize().into_bytes());
+        out.extend(digest.iter().take(2 * PSEUDONYM));
         out.push(b'"');
     }
 }
 
+/// Bytes of a digest that stand for a value.
+const PSEUDONYM: usize = 12;
 const MAX_WORD: usize = 64;
 const MAX_ITEMS: usize = 20;
 
