@@ -2,10 +2,11 @@
 //! for a refusal. What a caller hears here is all it hears; the reasons are in the audit log.
 
 mod credential;
+mod outline;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Response, header},
     response::IntoResponse,
 };
 use rmcp::model::ProtocolVersion;
@@ -108,111 +109,6 @@ pub struct OverLimit {
 }
 
 impl Refusal {
-    /// The status, and the text of the body.
-    const fn outline(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Host => (
-                StatusCode::FORBIDDEN,
-                "Host not allowed. Set server.public_url or server.hosts in the configuration to the name that clients use",
-            ),
-            Self::Origin => (
-                StatusCode::FORBIDDEN,
-                "Origin not allowed. Add it to server.origins in the configuration",
-            ),
-            Self::Unauthenticated { why, .. } => (StatusCode::UNAUTHORIZED, why.text()),
-            Self::TokensUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Tokens cannot be checked at the moment",
-            ),
-            Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "Insufficient scope"),
-            Self::TooManyFailures { .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many failed logins. Try again later",
-            ),
-            Self::Unreadable { problem, .. } => (StatusCode::BAD_REQUEST, problem),
-            Self::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The request body is too large",
-            ),
-            Self::TooSlow => (
-                StatusCode::REQUEST_TIMEOUT,
-                "The request body took too long",
-            ),
-            Self::MediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the request body as content-type: application/json",
-            ),
-            Self::HeaderMismatch { problem, .. } => (StatusCode::BAD_REQUEST, problem),
-            Self::UnsupportedVersion { .. } => {
-                (StatusCode::BAD_REQUEST, "Unsupported protocol version")
-            }
-            Self::OverLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
-            Self::NotFound => (StatusCode::NOT_FOUND, "Not found. MCP is at /mcp"),
-            Self::NoIssuer => (
-                StatusCode::NOT_FOUND,
-                "No token issuer is configured. Send an API key as X-API-Key",
-            ),
-            Self::OnlyPost => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This server keeps no sessions. Send each message as a POST",
-            ),
-            Self::Encoded => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the request body as it is, without content-encoding",
-            ),
-            Self::NoSession => (
-                StatusCode::NOT_FOUND,
-                "No such session. Open a new one with GET /sse",
-            ),
-            Self::TooManyOpen => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many calls or streams are open. Let some finish first",
-            ),
-            Self::AuditUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service cannot take calls at the moment",
-            ),
-            Self::Starting => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service is starting. Try again in a moment",
-            ),
-            Self::Draining => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service is going down. Connect again",
-            ),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
-        }
-    }
-
-    /// As metrics and the operational log call it.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Origin => "origin",
-            Self::Unauthenticated { .. } => "unauthenticated",
-            Self::TokensUnavailable => "tokens_unavailable",
-            Self::InsufficientScope(_) => "insufficient_scope",
-            Self::TooManyFailures { .. } => "too_many_failures",
-            Self::Unreadable { .. } => "unreadable",
-            Self::TooLarge => "too_large",
-            Self::TooSlow => "too_slow",
-            Self::MediaType => "media_type",
-            Self::Encoded => "encoded",
-            Self::HeaderMismatch { .. } => "header_mismatch",
-            Self::UnsupportedVersion { .. } => "unsupported_version",
-            Self::OverLimit(_) => "over_limit",
-            Self::NotFound => "not_found",
-            Self::NoIssuer => "no_issuer",
-            Self::OnlyPost => "only_post",
-            Self::NoSession => "no_session",
-            Self::TooManyOpen => "too_many_open",
-            Self::AuditUnavailable => "audit_unavailable",
-            Self::Starting => "starting",
-            Self::Draining => "draining",
-            Self::Internal => "internal",
-        }
-    }
-
     /// Whether the body is a JSON-RPC error rather than `{"error":"…"}`, and with which code.
     /// Codes of our own are the status numbers; the others are the specification's.
     fn rpc_code(&self) -> Option<i64> {
@@ -227,7 +123,7 @@ impl Refusal {
             | Self::TooManyOpen
             | Self::AuditUnavailable
             | Self::InsufficientScope(_)
-            | Self::OverLimit(_) => Some(i64::from(self.outline().0.as_u16())),
+            | Self::OverLimit(_) => Some(i64::from(self.status().as_u16())),
             Self::Host
             | Self::Origin
             | Self::Unauthenticated { .. }
@@ -244,7 +140,7 @@ impl Refusal {
     }
 
     fn body(&self) -> Vec<u8> {
-        let (_, text) = self.outline();
+        let text = self.text();
         let written = match (self, self.rpc_code()) {
             (Self::OverLimit(over), _) => serde_json::to_vec(&over.rpc_error()),
             (Self::InsufficientScope(scope), Some(code)) => serde_json::to_vec(&RpcError::new(
@@ -322,9 +218,8 @@ impl OverLimit {
 /// it on a stream instead.
 impl IntoResponse for Refusal {
     fn into_response(self) -> axum::response::Response {
-        let (status, _) = self.outline();
         let mut response = Response::new(Body::from(self.body()));
-        *response.status_mut() = status;
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,

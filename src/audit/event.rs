@@ -106,7 +106,7 @@ impl Event {
 
     /// The line up to where its place in the chain follows: an object without its closing brace.
     pub(super) fn open_line(&self, at: Timestamp) -> Vec<u8> {
-        let mut line = Line(Vec::with_capacity(512));
+        let mut line = Line(Vec::with_capacity(1024));
         let (name, level) = self.kind.name_and_level();
         let level = if self.is_refused_reload() {
             "warn"

@@ -82,7 +82,7 @@ impl Redactor {
         arguments: &Map<String, Value>,
         valid: bool,
     ) -> Redacted {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(256);
         self.fields(&mut out, classes, arguments, valid);
         Redacted(String::from_utf8(out).unwrap_or_default().into())
     }
@@ -93,7 +93,9 @@ impl Redactor {
         for (name, class) in classes {
             if let Some(value) = of.get(*name) {
                 known += 1;
-                let _ = write!(out, "\"{name}\":");
+                out.push(b'"');
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
                 let class = if valid { *class } else { class.of_misfits() };
                 match (class, value) {
                     (Class::Object(classes), Value::Object(of)) => {

@@ -107,7 +107,7 @@ impl Verdict {
     /// `RateLimit` and `RateLimit-Policy` as the IETF draft has them, and `Retry-After` on a
     /// refusal.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-        let (mut limits, mut policies) = (Vec::new(), Vec::new());
+        let (mut limits, mut policies) = (Vec::with_capacity(128), Vec::with_capacity(128));
         for (index, standing) in self.standings.iter().enumerate() {
             let Standing { name, quota, .. } = standing;
             let (remaining, reset) = (standing.remaining, seconds(standing.reset));

@@ -123,9 +123,10 @@ async fn answer(handler: &Handler, call: &Call, guarded: &Extensions) -> Respons
         result,
         error,
     };
-    let Ok(body) = serde_json::to_vec(&message) else {
+    let mut body = Vec::with_capacity(1024);
+    if serde_json::to_writer(&mut body, &message).is_err() {
         return Refusal::Internal.into_response();
-    };
+    }
     let json = [(header::CONTENT_TYPE, "application/json")];
     (json, Bytes::from(body)).into_response()
 }
