@@ -297,6 +297,8 @@ impl<'a> RpcError<'a> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     fn text(refusal: &Refusal) -> String {
