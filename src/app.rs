@@ -1,6 +1,7 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
 mod access;
+mod expiry;
 mod fetch;
 mod issuers;
 mod keys;
@@ -199,6 +200,7 @@ impl Held {
             authenticator: self.authenticator.clone(),
             limiter: self.limiter.clone(),
             drain: self.drain.clone(),
+            tls: self.tls.clone(),
             started: Instant::now(),
         })
     }

@@ -29,7 +29,7 @@ pub use drain::{Drain, Endless, Outcome};
 pub use forwarded::Proxies;
 pub use host::{Allowed, guard as host_and_origin};
 pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
-pub use tls::{BadTls, Tls, Trust, Untrusted};
+pub use tls::{BadTls, Expiring, Tls, Trust, Untrusted};
 
 /// `[server]`
 #[derive(Clone, Debug, Deserialize)]

@@ -18,6 +18,7 @@ use super::{
     App,
     access::AccessWatch,
     chain,
+    expiry::Expiry,
     fetch::Fetches,
     issuers::{self, Issuers},
     keys::{KeySource, KeyWatch},
@@ -58,6 +59,7 @@ pub struct Reload {
     retry: Retry,
     /// What was told last about each part, while it is wrong.
     told: BTreeMap<Part, String>,
+    expiry: Expiry,
 }
 
 /// What is reloaded by itself; all of it but these where there is none.
@@ -114,6 +116,7 @@ impl Reload {
             seen: Stamp::of(file),
             retry: Retry::default(),
             told: BTreeMap::new(),
+            expiry: Expiry::default(),
             environment,
         }
     }
@@ -128,6 +131,7 @@ impl Reload {
         }
         let certificates = self.tls.reload_if_changed(Timestamp::now());
         self.certificates(certificates).await;
+        self.expiry.tell(&self.tls, Timestamp::now());
         if self.people.as_ref().is_some_and(People::has_changed) {
             self.told.remove(&Some(PEOPLE));
             self.people().await;

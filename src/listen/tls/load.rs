@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -22,7 +22,11 @@ use x509_parser::{
     certificate::X509Certificate, prelude::FromDer as _, revocation_list::CertificateRevocationList,
 };
 
-use super::{BadTls, ClientAuth, Config, trust::Verifier};
+use super::{
+    BadTls, ClientAuth, Config,
+    expiry::{Kind, Term},
+    trust::Verifier,
+};
 use crate::{
     secrets::{self, Secret},
     setting::SecretRef,
@@ -49,6 +53,7 @@ pub(super) struct Loaded {
     pub(super) server: Option<Arc<ServerConfig>>,
     pub(super) verifier: Option<Arc<Verifier>>,
     pub(super) warnings: Vec<String>,
+    pub(super) terms: Vec<Term>,
 }
 
 /// Size, time and place of each file.
@@ -96,12 +101,12 @@ impl Files {
     }
 
     pub(super) fn load(&self, read: &Read, now: Timestamp) -> Result<Loaded, BadTls> {
-        let mut warnings = Vec::new();
+        let (mut warnings, mut terms) = (Vec::new(), Vec::new());
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = match (&self.client_ca, &read.client_ca) {
             (Some(path), Some(pem)) => {
                 let roots = roots(path, pem, now, &mut warnings)?;
-                let verifier = self.verifier(roots, read, &provider, now, &mut warnings)?;
+                let verifier = self.verifier(roots, read, &provider, &mut terms)?;
                 Some(Arc::new(verifier))
             }
             _ => None,
@@ -110,7 +115,7 @@ impl Files {
             (Some((cert, key)), Some(pem), Some(secret)) => {
                 warnings.extend(secret.warning.as_ref().map(ToString::to_string));
                 let chain = certificates(CERT, cert, pem)?;
-                validity(CERT, cert, &chain, now, &mut warnings)?;
+                terms.extend(validity(CERT, cert, &chain, now)?);
                 let private = private_key(key, secret)?;
                 let server = self.server(&provider, chain, private, verifier.clone());
                 Some(server.map_err(|_| BadTls::Mismatch {
@@ -124,6 +129,7 @@ impl Files {
             server: server.map(Arc::new),
             verifier,
             warnings,
+            terms,
         })
     }
 
@@ -132,11 +138,10 @@ impl Files {
         roots: RootCertStore,
         read: &Read,
         provider: &Arc<CryptoProvider>,
-        now: Timestamp,
-        warnings: &mut Vec<String>,
+        terms: &mut Vec<Term>,
     ) -> Result<Verifier, BadTls> {
         let lists = match (&self.client_crl, &read.client_crl) {
-            (Some(path), Some(bytes)) => revocation_lists(path, bytes, now, warnings)?,
+            (Some(path), Some(bytes)) => revocation_lists(path, bytes, terms)?,
             _ => Vec::new(),
         };
         let is_optional = self.client_auth != ClientAuth::Required;
@@ -227,16 +232,15 @@ fn private_key(path: &Path, secret: &Secret) -> Result<PrivateKeyDer<'static>, B
     })
 }
 
-/// The leaf has to be valid now, and is worth a word when it soon will not be.
+/// The leaf has to be valid now.
 fn validity(
     key: &'static str,
     path: &Path,
     chain: &[CertificateDer<'_>],
     now: Timestamp,
-    warnings: &mut Vec<String>,
-) -> Result<(), BadTls> {
+) -> Result<Option<Term>, BadTls> {
     let Some((from, until)) = chain.first().and_then(|leaf| span_of(leaf)) else {
-        return Ok(());
+        return Ok(None);
     };
     if now > until {
         return Err(BadTls::Expired {
@@ -252,13 +256,12 @@ fn validity(
             from,
         });
     }
-    if until - SOON.hours() < now {
-        let path = path.display();
-        warnings.push(format!(
-            "{key}: the certificate in {path} is valid only until {until}; renew it"
-        ));
-    }
-    Ok(())
+    Ok(Some(Term {
+        kind: Kind::Certificate,
+        path: path.to_owned(),
+        from,
+        until,
+    }))
 }
 
 fn span_of(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
@@ -312,8 +315,7 @@ fn roots(
 fn revocation_lists(
     path: &Path,
     bytes: &[u8],
-    now: Timestamp,
-    warnings: &mut Vec<String>,
+    terms: &mut Vec<Term>,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, BadTls> {
     let found: Vec<_> = if bytes.starts_with(&[0x30]) {
         vec![CertificateRevocationListDer::from(bytes.to_vec())]
@@ -332,12 +334,17 @@ fn revocation_lists(
     }
     for list in &found {
         let (_, list) = CertificateRevocationList::from_der(list).map_err(|_| garbage())?;
-        let next = list.next_update().map(|next| next.timestamp());
-        if next.is_some_and(|next| next < now.as_second()) {
-            let (path, issuer) = (path.display(), list.issuer());
-            warnings.push(format!(
-                "{CLIENT_CRL}: the list of {issuer} in {path} is expired: its certificates are refused until there is a newer one"
-            ));
+        let at = |seconds| Timestamp::from_second(seconds).ok();
+        let until = list.next_update().and_then(|next| at(next.timestamp()));
+        if let (Some(from), Some(until)) = (at(list.last_update().timestamp()), until) {
+            terms.push(Term {
+                kind: Kind::RevocationList {
+                    issuer: list.issuer().to_string().into(),
+                },
+                path: path.to_owned(),
+                from,
+                until,
+            });
         }
     }
     Ok(found)
@@ -350,5 +357,3 @@ const CLIENT_CRL: &str = "server.tls.client_crl";
 const MAX_FILE: u64 = 16 << 20;
 /// Sessions that can be resumed, for each set of certificates.
 const SESSIONS: usize = 1024;
-/// Hours before the end at which a certificate is worth a warning.
-const SOON: i64 = 14 * 24;
