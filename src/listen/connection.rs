@@ -20,7 +20,7 @@ use tower::ServiceExt;
 use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
     tls::TrustChanges,
-    watch::{Guarded, Watch, Watched},
+    watch::{Guarded, Read, Watch, Watched},
 };
 
 /// A client certificate that was refused in the handshake, or later, when it was not trusted any
@@ -135,7 +135,10 @@ impl Server {
                 Ok::<Response<Guarded<Body>>, Infallible>(guarded)
             }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(
+            self.http
+                .serve_connection(TokioIo::new(Read::new(io, watch.clone())), service)
+        );
         tokio::select! {
             _ = connection.as_mut() => {}
             () = watch.expired() => {}

@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -22,6 +22,8 @@ use tokio::{
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::frames::Frames;
+
 /// One connection's clock.
 pub(super) struct Watch {
     began: Instant,
@@ -32,6 +34,8 @@ pub(super) struct Watch {
     deadline: AtomicU64,
     /// The same for a peer that reads nothing; [`NEVER`] while the socket takes what we write.
     unread: AtomicU64,
+    /// The same for a head over HTTP/2 that has begun, whatever else the connection is busy with.
+    begun: AtomicU64,
     /// HTTP/2: bytes between requests are not the head of one.
     is_multiplexed: AtomicBool,
     /// As `unread`, for each answer over HTTP/2: there a peer can read the connection and let a
@@ -53,6 +57,7 @@ impl Watch {
             write,
             deadline: AtomicU64::new(NEVER),
             unread: AtomicU64::new(NEVER),
+            begun: AtomicU64::new(NEVER),
             is_multiplexed: AtomicBool::new(false),
             answers: Mutex::default(),
             in_flight: AtomicUsize::new(0),
@@ -66,7 +71,8 @@ impl Watch {
     pub(super) async fn expired(&self) {
         loop {
             let unread = self.unread.load(Ordering::Relaxed).min(self.answers());
-            let left = match self.deadline.load(Ordering::Relaxed).min(unread) {
+            let begun = self.begun.load(Ordering::Relaxed);
+            let left = match self.deadline.load(Ordering::Relaxed).min(unread).min(begun) {
                 NEVER => self.idle,
                 deadline => {
                     let at = self.began + Duration::from_millis(deadline);
@@ -127,6 +133,15 @@ impl Watch {
         let multiplexed = self.is_multiplexed.load(Ordering::Relaxed);
         if !multiplexed && self.is_idle.swap(false, Ordering::Relaxed) {
             self.allow(self.head);
+        }
+    }
+
+    /// Whether bytes of HTTP/2 came of which more have to come.
+    fn is_within_a_head(&self, within: bool) {
+        if !within {
+            self.begun.store(NEVER, Ordering::Relaxed);
+        } else if self.begun.load(Ordering::Relaxed) == NEVER {
+            self.begun.store(self.after(self.head), Ordering::Relaxed);
         }
     }
 
@@ -237,6 +252,70 @@ impl AsyncWrite for Watched {
     }
 }
 
+/// What a peer says, in the clear.
+pub(super) struct Read<IO> {
+    io: IO,
+    frames: Frames,
+    watch: Arc<Watch>,
+}
+
+impl<IO> Read<IO> {
+    pub(super) fn new(io: IO, watch: Arc<Watch>) -> Self {
+        Self {
+            io,
+            frames: Frames::new(),
+            watch,
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Read<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let came = buf.filled().get(before..).unwrap_or_default();
+        if !came.is_empty() {
+            self.frames.see(came).map_err(io::Error::other)?;
+            self.watch.is_within_a_head(self.frames.is_within());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Read<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
 /// A response body that holds its request's guards until the last byte is handed over.
 pub(super) struct Guarded<B> {
     body: B,
@@ -320,6 +399,18 @@ mod tests {
                 "multiplexed: {is_multiplexed}"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_head_has_a_short_while_during_a_request_too() {
+        let watch = Watch::new(HEAD, IDLE, WRITE);
+        let _request = watch.request(true);
+        watch.is_within_a_head(true);
+        tokio::time::advance(HEAD / 2).await;
+        watch.is_within_a_head(true);
+        assert_eq!(seconds_until_it_expires(&watch).await, 2);
+        watch.is_within_a_head(false);
+        assert!(tokio::time::timeout(IDLE, watch.expired()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

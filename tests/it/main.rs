@@ -39,6 +39,7 @@ mod drain;
 mod evidence;
 mod health;
 mod hostile;
+mod http2;
 mod jwt;
 mod keys;
 mod legacy_sse;
