@@ -212,7 +212,7 @@ fn authenticator(
     issuers: Vec<Option<Secret>>,
     audit: &Audit,
 ) -> anyhow::Result<Authenticator> {
-    let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
+    let tokens = Tokens::new(&config.auth.jwt, issuers, &tool_names(), None, audit)?;
     let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
     let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
     let authenticator = authenticator.with_tokens(tokens);
@@ -232,6 +232,11 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
     };
     let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);
     Ok(Some(Arc::new(mtls)))
+}
+
+fn tool_names() -> Arc<[&'static str]> {
+    let permissions = tools::permissions().into_iter();
+    permissions.map(|permission| permission.tool).collect()
 }
 
 /// An error and what caused it, in one line.
