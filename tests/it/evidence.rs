@@ -9,6 +9,9 @@ use crate::{
     log::{a_contact, audit, lines, lines_of_the_last_file, said, signed, stop, to_file, verify},
 };
 
+/// Calls of one client that are retold.
+const CALLS: usize = 1000;
+
 /// A tool, and what the story says of its end.
 type Told = (&'static str, &'static str);
 
@@ -16,7 +19,7 @@ type Told = (&'static str, &'static str);
 async fn a_mixed_hour(house: &House) -> Vec<Told> {
     let (support, contact) = (house.agent(SUPPORT), a_contact(house).await);
     let mut told = vec![("called search_contacts", "records, after")];
-    for n in 0..40 {
+    for n in 1..CALLS {
         let name = format!("m{n}");
         if n % 5 == 0 {
             // Somebody else, in between.
@@ -56,6 +59,12 @@ async fn a_mixed_hour(house: &House) -> Vec<Told> {
                     "because  unknown tool",
                 )
             }
+            // A read of which Zoho knows nothing takes its time, since it is tried again.
+            4 if n % 100 != 4 => {
+                let search = json!({ "email": "a@b.example" });
+                support.call("search_contacts", search).await.content();
+                ("called search_contacts", "0 records, after")
+            }
             _ => {
                 house
                     .zoho
@@ -74,7 +83,7 @@ async fn a_mixed_hour(house: &House) -> Vec<Told> {
 }
 
 #[tokio::test]
-async fn the_story_of_a_mixed_hour_is_told_from_the_log_alone() {
+async fn the_story_of_a_thousand_calls_is_told_from_the_log_alone() {
     let mut house = House::with(|setup| {
         to_file(setup);
         setup.set(
@@ -95,7 +104,7 @@ async fn the_story_of_a_mixed_hour_is_told_from_the_log_alone() {
         .iter()
         .filter(|text| !text.contains("proved who it is"))
         .collect();
-    assert_eq!(calls.len(), told.len(), "{story}");
+    assert_eq!((calls.len(), told.len()), (CALLS, CALLS));
     for (paragraph, (what, end)) in calls.iter().zip(&told) {
         assert!(
             paragraph.contains(what) && paragraph.contains(end),
@@ -132,7 +141,8 @@ async fn the_story_of_a_mixed_hour_is_told_from_the_log_alone() {
         "{other}"
     );
     let limit = "refused  by the limit client:tool, 3 per 1h";
-    assert_eq!(other.matches(limit).count(), 5, "{other}");
+    let asked = (1..CALLS).filter(|n| n % 5 == 0).count();
+    assert_eq!(other.matches(limit).count(), asked - 3, "{other}");
     let nothing = audit(&["story", "--client", "nobody"], &house);
     assert_eq!(nothing.status.code(), Some(1));
 }
