@@ -19,8 +19,9 @@ use tower::ServiceExt;
 
 use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
+    frames::Read,
     tls::TrustChanges,
-    watch::{Guarded, Read, Watch, Watched},
+    watch::{Guarded, Watch, Watched},
 };
 
 /// A client certificate that was refused in the handshake, or later, when it was not trusted any

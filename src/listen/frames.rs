@@ -2,6 +2,81 @@
 //! take when the connection is busy with others, and how much else may come between requests. It
 //! sees frames only by their kind and size (RFC 9113, section 4.1).
 
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::watch::Watch;
+
+/// What a peer says, in the clear.
+pub(super) struct Read<IO> {
+    io: IO,
+    frames: Frames,
+    watch: Arc<Watch>,
+}
+
+impl<IO> Read<IO> {
+    pub(super) fn new(io: IO, watch: Arc<Watch>) -> Self {
+        Self {
+            io,
+            frames: Frames::new(),
+            watch,
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Read<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        let came = buf.filled().get(before..).unwrap_or_default();
+        if !came.is_empty() {
+            self.frames.see(came).map_err(io::Error::other)?;
+            self.watch.is_within_a_head(self.frames.is_within());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Read<IO> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
 /// Follows the bytes of a peer. Anything but HTTP/2 is passed over.
 #[derive(Debug)]
 pub(super) struct Frames {
@@ -125,8 +200,8 @@ const HEADERS: u8 = 1;
 const WINDOW_UPDATE: u8 = 8;
 const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
-/// A client that pings every 5 s has an answer, or a request, within the hour that streams last.
-const MAX_IDLE_FRAMES: u32 = 1000;
+/// A client that pings every second during the hour that streams last stays far below.
+const MAX_IDLE_FRAMES: u32 = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -184,7 +259,7 @@ mod tests {
     fn other_protocols_are_passed_over() {
         let mut frames = Frames::new();
         frames.see(b"PRI /mcp HTTP/1.1\r\n").unwrap();
-        frames.see(&frame(6, 0, 8).repeat(5000)).unwrap();
+        frames.see(&frame(6, 0, 8).repeat(20_000)).unwrap();
         assert!(!frames.is_within());
     }
 

@@ -9,7 +9,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -21,8 +21,6 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
-
-use super::frames::Frames;
 
 /// One connection's clock.
 pub(super) struct Watch {
@@ -137,7 +135,7 @@ impl Watch {
     }
 
     /// Whether bytes of HTTP/2 came of which more have to come.
-    fn is_within_a_head(&self, within: bool) {
+    pub(super) fn is_within_a_head(&self, within: bool) {
         if !within {
             self.begun.store(NEVER, Ordering::Relaxed);
         } else if self.begun.load(Ordering::Relaxed) == NEVER {
@@ -249,70 +247,6 @@ impl AsyncWrite for Watched {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(cx)
-    }
-}
-
-/// What a peer says, in the clear.
-pub(super) struct Read<IO> {
-    io: IO,
-    frames: Frames,
-    watch: Arc<Watch>,
-}
-
-impl<IO> Read<IO> {
-    pub(super) fn new(io: IO, watch: Arc<Watch>) -> Self {
-        Self {
-            io,
-            frames: Frames::new(),
-            watch,
-        }
-    }
-}
-
-impl<IO: AsyncRead + Unpin> AsyncRead for Read<IO> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        let came = buf.filled().get(before..).unwrap_or_default();
-        if !came.is_empty() {
-            self.frames.see(came).map_err(io::Error::other)?;
-            self.watch.is_within_a_head(self.frames.is_within());
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Read<IO> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
