@@ -21,14 +21,14 @@ use super::{
     expiry::Expiry,
     fetch::Fetches,
     issuers::{self, Issuers},
-    keys::{KeySource, KeyWatch},
+    keys::{KeySource, KeyWatch, usage_file},
     people::People,
     restart,
     stamp::Stamp,
 };
 use crate::{
     audit::{Event, Kind},
-    auth::{Gate as AuthGate, Issuer, api_key::UsageFile},
+    auth::{Gate as AuthGate, Issuer},
     config::{Environment, Loaded},
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
@@ -382,16 +382,6 @@ impl Retry {
 
     fn is_due(&self) -> bool {
         self.next.is_some_and(|next| next <= Instant::now())
-    }
-}
-
-/// The file that the configuration names, else the one beside a document that is a file.
-fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
-    let config = &loaded.config.auth.api_keys;
-    match (&config.usage_file, &config.source) {
-        (Some(path), _) => Some(UsageFile::new(loaded.base.join(path))),
-        (None, SecretRef::File(path)) => Some(UsageFile::beside(&loaded.base.join(path))),
-        (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
     }
 }
 
