@@ -139,7 +139,7 @@ async fn a_flood_of_frames_that_ask_for_nothing_ends_the_connection() {
         };
         let flood = frame.repeat(15_000);
         let sent = writer.write_all(&flood);
-        timeout(Duration::from_secs(30), async { tokio::join!(sent, heard) })
+        let _ = timeout(Duration::from_secs(30), async { tokio::join!(sent, heard) })
             .await
             .unwrap_or_else(|_| panic!("{what}: the connection goes on"));
     }
