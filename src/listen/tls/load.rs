@@ -1,6 +1,7 @@
 //! From files to what rustls takes, with an error that names file, key and remedy.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -19,7 +20,8 @@ use rustls_pki_types::{
 };
 use sha2::{Digest as _, Sha256};
 use x509_parser::{
-    certificate::X509Certificate, prelude::FromDer as _, revocation_list::CertificateRevocationList,
+    certificate::X509Certificate, oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT,
+    prelude::FromDer as _, revocation_list::CertificateRevocationList,
 };
 
 use super::{
@@ -310,7 +312,7 @@ fn roots(
     }
 }
 
-/// Many in one file as PEM, or one as DER. An expired one is taken, since what it revokes stays
+/// Many in one file as PEM, or one as DER, the newest first. An expired one is taken, since what it revokes stays
 /// revoked; whoever it would clear is refused for as long as it is the newest.
 fn revocation_lists(
     path: &Path,
@@ -332,22 +334,42 @@ fn revocation_lists(
     if found.is_empty() {
         return Err(garbage());
     }
+    let mut lists = Vec::new();
     for list in &found {
-        let (_, list) = CertificateRevocationList::from_der(list).map_err(|_| garbage())?;
-        let at = |seconds| Timestamp::from_second(seconds).ok();
-        let until = list.next_update().and_then(|next| at(next.timestamp()));
-        if let (Some(from), Some(until)) = (at(list.last_update().timestamp()), until) {
-            terms.push(Term {
-                kind: Kind::RevocationList {
-                    issuer: list.issuer().to_string().into(),
-                },
-                path: path.to_owned(),
-                from,
-                until,
-            });
+        let (_, read) = CertificateRevocationList::from_der(list).map_err(|_| garbage())?;
+        lists.push((read, list));
+    }
+    // The first list that speaks of a certificate is the one that counts.
+    let age = |list: &CertificateRevocationList<'_>| {
+        (list.last_update().timestamp(), list.crl_number().cloned())
+    };
+    lists.sort_by_key(|(list, _)| std::cmp::Reverse(age(list)));
+    let mut newest = BTreeSet::new();
+    for (list, _) in &lists {
+        if newest.insert(realm(list)) {
+            terms.extend(term(path, list));
         }
     }
-    Ok(found)
+    Ok(lists.into_iter().map(|(_, list)| list.clone()).collect())
+}
+
+/// What a list speaks of: its issuer's certificates, or the part of them that it names.
+fn realm<'a>(list: &'a CertificateRevocationList<'_>) -> (&'a [u8], Option<&'a [u8]>) {
+    let mut extensions = list.extensions().iter();
+    let part = extensions.find(|it| it.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
+    (list.issuer().as_raw(), part.map(|it| it.value))
+}
+
+fn term(path: &Path, list: &CertificateRevocationList<'_>) -> Option<Term> {
+    let at = |seconds| Timestamp::from_second(seconds).ok();
+    Some(Term {
+        kind: Kind::RevocationList {
+            issuer: list.issuer().to_string().into(),
+        },
+        path: path.to_owned(),
+        from: at(list.last_update().timestamp())?,
+        until: at(list.next_update()?.timestamp())?,
+    })
 }
 
 const CERT: &str = "server.tls.cert";
