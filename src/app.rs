@@ -1,6 +1,7 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
 mod access;
+mod expiry;
 mod fetch;
 mod issuers;
 mod keys;
@@ -199,6 +200,7 @@ impl Held {
             authenticator: self.authenticator.clone(),
             limiter: self.limiter.clone(),
             drain: self.drain.clone(),
+            tls: self.tls.clone(),
             started: Instant::now(),
         })
     }
@@ -210,7 +212,7 @@ fn authenticator(
     issuers: Vec<Option<Secret>>,
     audit: &Audit,
 ) -> anyhow::Result<Authenticator> {
-    let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
+    let tokens = Tokens::new(&config.auth.jwt, issuers, &tool_names(), None, audit)?;
     let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
     let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
     let authenticator = authenticator.with_tokens(tokens);
@@ -230,6 +232,11 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
     };
     let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);
     Ok(Some(Arc::new(mtls)))
+}
+
+fn tool_names() -> Arc<[&'static str]> {
+    let permissions = tools::permissions().into_iter();
+    permissions.map(|permission| permission.tool).collect()
 }
 
 /// An error and what caused it, in one line.

@@ -46,6 +46,11 @@ impl Chain {
         line.extend_from_slice(b"\"}\n");
     }
 
+    /// The hash of the last line, in hex.
+    pub(super) fn hash(&self) -> &str {
+        std::str::from_utf8(&self.hash).unwrap_or_default()
+    }
+
     /// The place of the last line.
     pub(super) const fn seq(&self) -> u64 {
         self.seq

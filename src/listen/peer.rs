@@ -129,6 +129,23 @@ impl Door {
     }
 }
 
+#[cfg(test)]
+impl Peer {
+    /// Somebody on this machine.
+    pub(crate) fn sample() -> Self {
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        Self {
+            ip,
+            certificate: None,
+            connection: Arc::new(Connection::new(ip, None)),
+            request_id: Uuid::nil(),
+            trace: None,
+            door: Door::Mcp,
+            session: None,
+        }
+    }
+}
+
 impl Peer {
     /// An event that names this request.
     pub fn sign(&self, event: Event) -> Event {

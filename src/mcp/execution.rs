@@ -284,3 +284,6 @@ fn untrusted() -> MetaObject {
 
 const CLIENT_GONE: &str = "client_gone";
 const MARGIN: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

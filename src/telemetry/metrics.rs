@@ -228,6 +228,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
         "process_resident_memory_bytes",
         "Resident memory",
     ),
+    (
+        Kind::Count,
+        "zoho_mcp_spans_lost_total",
+        "Spans that did not reach the collector: no room in the queue, or not sent (why)",
+    ),
     (Kind::Gauge, "process_open_fds", "Open file descriptors"),
     (Kind::Gauge, "process_threads", "Threads"),
 ];
