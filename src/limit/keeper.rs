@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     limiter::Limiter,
-    shared::{LIVES, Mode, Shared},
+    shared::{Data, LIVES, Mode, Shared},
 };
 use crate::{
     audit::{Audit, Event, Kind},
@@ -26,7 +26,7 @@ impl Limiter {
         };
         loop {
             let cause = match self.come_together(shared, &audit).await {
-                Ok(epoch) => self.stay_together(shared, &epoch).await,
+                Ok(data) => self.stay_together(shared, &data).await,
                 Err(Unavailable(cause)) => cause,
             };
             change(shared, Mode::Alone(cause), &audit).await;
@@ -51,9 +51,9 @@ impl Limiter {
         }
     }
 
-    async fn come_together(&self, shared: &Shared, audit: &Audit) -> Result<Arc<str>, Unavailable> {
+    async fn come_together(&self, shared: &Shared, audit: &Audit) -> Result<Data, Unavailable> {
         shared.store.tried().await?;
-        let (epoch, live) = shared.join().await?;
+        let (data, live) = shared.join().await?;
         shared.count_replicas(live, false);
         if shared.mode() != Mode::Alone(Cause::NotYetAsked) {
             self.merge(shared).await?;
@@ -63,7 +63,7 @@ impl Limiter {
             for _ in 0..2 {
                 sleep(BEFORE_TRUST).await;
                 let (found, live) = shared.join().await?;
-                if found != epoch {
+                if found != data {
                     return Err(Unavailable(Cause::Restarted));
                 }
                 if live >= replicas {
@@ -73,16 +73,16 @@ impl Limiter {
             self.merge(shared).await?;
         }
         shared.unmerged.store(false, Ordering::Relaxed);
-        change(shared, Mode::Together(Arc::clone(&epoch)), audit).await;
+        change(shared, Mode::Together(data.clone()), audit).await;
         // What was admitted between telling and trusting.
         if self.merge(shared).await.is_err() {
             shared.unmerged.store(true, Ordering::Relaxed);
         }
-        Ok(epoch)
+        Ok(data)
     }
 
     /// Returns with what ended it.
-    async fn stay_together(&self, shared: &Shared, epoch: &Arc<str>) -> Cause {
+    async fn stay_together(&self, shared: &Shared, data: &Data) -> Cause {
         let since = Instant::now();
         let (mut joined, mut kept) = (since, since);
         loop {
@@ -98,7 +98,7 @@ impl Limiter {
             }
             joined = Instant::now();
             match join(shared).await {
-                Ok((found, live)) if found == *epoch => {
+                Ok((found, live)) if found == *data => {
                     shared.count_replicas(live, since.elapsed() > LIVES);
                 }
                 Ok(_) => return Cause::Restarted,
@@ -138,7 +138,7 @@ impl Limiter {
 }
 
 /// One slow answer is no outage.
-async fn join(shared: &Shared) -> Result<(Arc<str>, u32), Unavailable> {
+async fn join(shared: &Shared) -> Result<(Data, u32), Unavailable> {
     let mut joined = shared.join().await;
     for _ in 0..2 {
         if joined == Err(Unavailable(Cause::Timeout)) {

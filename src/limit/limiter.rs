@@ -16,7 +16,7 @@ use super::{
     local::{Alone, Windows},
     names::Names,
     rules::Rules,
-    shared::{Answer, Mode, Question, Seat, Shared},
+    shared::{Answer, Data, Mode, Question, Seat, Shared},
     verdict::Verdict,
 };
 use crate::store::{Cause, Store};
@@ -112,10 +112,10 @@ impl Limiter {
             }
         };
         let verdict = match mode {
-            Some((shared, Mode::Together(epoch))) => {
+            Some((shared, Mode::Together(data))) => {
                 let asking = Asking {
                     shared,
-                    epoch: &epoch,
+                    data: &data,
                     subject,
                     rules: &rules,
                 };
@@ -171,7 +171,7 @@ impl Limiter {
     ) -> Verdict {
         let Asking {
             shared,
-            epoch,
+            data,
             subject,
             rules,
         } = asking;
@@ -192,7 +192,7 @@ impl Limiter {
                 free: &free,
             }),
         };
-        let answer = shared.ask(epoch, &question).await;
+        let answer = shared.ask(data, &question).await;
         let now = self.now();
         let verdict = match answer {
             Ok(Answer::Outlooks(outlooks)) => {
@@ -208,7 +208,7 @@ impl Limiter {
                 verdict
             }
             Ok(Answer::Busy(busy)) => Verdict::busy(busy),
-            Ok(Answer::OtherEpoch) | Err(_) => {
+            Ok(Answer::OtherData) | Err(_) => {
                 shared.unmerged.store(true, Ordering::Relaxed);
                 shared.doubt.notify_one();
                 return self.admit_alone(now, claims, subject, alone);
@@ -226,7 +226,7 @@ impl Limiter {
 /// What is asked, of whom.
 struct Asking<'a> {
     shared: &'a Shared,
-    epoch: &'a str,
+    data: &'a Data,
     subject: &'a Subject<'a>,
     rules: &'a Rules,
 }

@@ -22,7 +22,7 @@ use super::{
     verdict::Busy,
     window::Outlook,
 };
-use crate::store::{Cause, Script, Store, Unavailable};
+use crate::store::{Cause, Process, Script, Store, Unavailable};
 
 /// Asks Redis.
 pub(super) struct Shared {
@@ -48,11 +48,22 @@ struct Scripts {
     places: Script,
 }
 
+/// Which data it is that Redis has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Data {
+    /// Its name, which is lost with it.
+    epoch: Arc<str>,
+    /// Who holds it: a process that has started again may have read an older state of it.
+    process: Process,
+    /// The same where it has to be asked each time.
+    answering: Arc<str>,
+}
+
 /// Whether Redis is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// All instances count together, in the data with this name.
-    Together(Arc<str>),
+    /// All instances count together, in this data.
+    Together(Data),
     /// This instance counts by itself.
     Alone(Cause),
 }
@@ -74,7 +85,7 @@ pub(super) struct Seat<'a> {
 /// What Redis says to it.
 pub(super) enum Answer {
     /// It is not the data that this instance has merged into.
-    OtherEpoch,
+    OtherData,
     /// The windows have the say.
     Outlooks(Vec<Outlook>),
     Busy(Busy),
@@ -141,12 +152,13 @@ impl Shared {
     /// Asks for all places that a call has to have.
     pub(super) async fn ask(
         &self,
-        epoch: &str,
+        data: &Data,
         question: &Question<'_>,
     ) -> Result<Answer, Unavailable> {
         let mut keys = vec![EPOCH.to_owned()];
         let mut arguments = vec![
-            epoch.as_bytes().to_vec(),
+            data.epoch.as_bytes().to_vec(),
+            data.answering.as_bytes().to_vec(),
             place(question.id).to_vec(),
             number(question.claims.len() as u64),
         ];
@@ -164,29 +176,47 @@ impl Shared {
             arguments.push(number(micros(KEEP)));
             arguments.push(seat.free.concat());
         }
-        let answer: Vec<i64> = self.run(&self.scripts.admit, &keys, &arguments).await?;
-        Ok(read(&answer, question))
+        let script = &self.scripts.admit;
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let asked = self.store.run(|mut link| {
+            let (keys, arguments) = (&*keys, &arguments);
+            async move {
+                if *link.process() != data.process {
+                    return Ok(None);
+                }
+                let answer = script.run::<Vec<i64>>(&mut link, keys, arguments);
+                answer.await.map(Some)
+            }
+        });
+        let answer = asked.await?;
+        Ok(answer.map_or(Answer::OtherData, |answer| read(&answer, question)))
     }
 
     /// Says that this instance lives; answers which data it is, and how many instances live.
-    pub(super) async fn join(&self) -> Result<(Arc<str>, u32), Unavailable> {
-        let arguments = [
-            Uuid::new_v4().simple().to_string().into_bytes(),
-            number(millis(EPOCH_KEEP)),
-            self.instance.to_vec(),
-            number(micros(LIVES)),
-        ];
+    pub(super) async fn join(&self) -> Result<(Data, u32), Unavailable> {
         let (script, keys) = (&self.scripts.join, [EPOCH, LIVE]);
+        let epoch = Uuid::new_v4().simple().to_string();
         let asked = self.store.run(|mut link| {
-            let arguments = &arguments;
+            let process = link.process().clone();
+            let arguments = [
+                epoch.clone().into_bytes(),
+                number(millis(EPOCH_KEEP)),
+                self.instance.to_vec(),
+                number(micros(LIVES)),
+                number(u64::from(process == Process::Changing)),
+            ];
             async move {
-                script
-                    .run::<(String, u32)>(&mut link, &keys, arguments)
-                    .await
+                let answer = script.run::<(String, u32, String)>(&mut link, &keys, &arguments);
+                Ok((answer.await?, process))
             }
         });
-        let (epoch, live) = asked.await?;
-        Ok((epoch.into(), live))
+        let ((epoch, live, answering), process) = asked.await?;
+        let data = Data {
+            epoch: epoch.into(),
+            process,
+            answering: answering.into(),
+        };
+        Ok((data, live))
     }
 
     /// Takes the number of instances that live. Right after a change some have yet to say so, and
@@ -249,10 +279,10 @@ impl Shared {
 fn read(answer: &[i64], question: &Question<'_>) -> Answer {
     let (verdict, busy) = match answer {
         [verdict, busy, ..] => (*verdict, *busy),
-        _ => return Answer::OtherEpoch,
+        _ => return Answer::OtherData,
     };
     match (verdict, busy, &question.seat) {
-        (-1, ..) => Answer::OtherEpoch,
+        (-1, ..) => Answer::OtherData,
         (_, 1, Some(seat)) => Answer::Busy(Busy::Client(seat.room.client)),
         (_, 2, Some(seat)) => Answer::Busy(Busy::Everybody(seat.room.total)),
         _ => {

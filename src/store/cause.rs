@@ -76,7 +76,7 @@ impl Cause {
             Self::CannotPersist => "Redis cannot write its snapshot to disk; see its log",
             Self::ClusterDown => "the cluster has lost nodes; see CLUSTER INFO",
             Self::NoPrimary => "the sentinels know no primary by the name in redis.master",
-            Self::Restarted => "Redis has lost its data; what is known here is put back",
+            Self::Restarted => "Redis has lost data, or may have; what is known here is put back",
             Self::Other => "see the log of Redis",
         }
     }

@@ -53,6 +53,7 @@ mod outage;
 mod permissions;
 mod record;
 mod redis_access;
+mod redis_data;
 mod redis_kinds;
 mod redis_outages;
 mod reload;

@@ -96,12 +96,16 @@ impl Redis {
         redis.launch();
         if redis.options.cluster {
             let _: String = redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-            wait("the cluster to be whole", || {
-                let info: String = redis.ask(&["CLUSTER", "INFO"]);
-                info.contains("cluster_state:ok")
-            });
+            redis.wait_for_cluster();
         }
         redis
+    }
+
+    fn wait_for_cluster(&self) {
+        wait("the cluster to be whole", || {
+            let info: String = self.ask(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok")
+        });
     }
 
     pub(crate) fn url(&self) -> String {
@@ -129,8 +133,8 @@ impl Redis {
     pub(crate) fn allow(&self, password: &str, more: &[&str]) {
         let password = format!(">{password}");
         let user = ["ACL", "SETUSER", "zoho", "on", &password, "~zm:*"];
-        let rights = "+evalsha +eval +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount +zrangebyscore \
-                      +zrem +zremrangebyscore +zscore";
+        let rights = "+evalsha +eval +info +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount \
+                      +zrangebyscore +zrem +zremrangebyscore +zscore";
         let rights = rights.split_whitespace().chain(more.iter().copied());
         let _: String = self.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
     }
@@ -163,10 +167,13 @@ impl Redis {
         child.wait().unwrap();
     }
 
-    /// Starts it again, empty.
+    /// Starts it again, empty, or with what it saved last.
     pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none());
         self.launch();
+        if self.options.cluster {
+            self.wait_for_cluster();
+        }
     }
 
     /// It holds all connections and answers none.

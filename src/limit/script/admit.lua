@@ -1,23 +1,28 @@
 -- Counts a call in every window that applies to it, or in none.
 --
 -- KEYS: the epoch; the windows; then, for a call that needs a place, its client's places and all.
--- ARGV: the epoch that the caller has merged into; the call's id; the number of windows; for each
--- window its limit, its span in microseconds and "1" when it only watches; then, where places are
--- asked for, how many the client may have, how many all may have, for how many microseconds a
--- place is kept, and the ids, 8 bytes each, whose places are free again.
+-- ARGV: the epoch that the caller has merged into; the process that has to answer, or '' where the
+-- caller knows that it does; the call's id; the number of windows; for each window its limit, its
+-- span in microseconds and "1" when it only watches; then, where places are asked for, how many the
+-- client may have, how many all may have, for how many microseconds a place is kept, and the ids,
+-- 8 bytes each, whose places are free again.
 --
 -- A window is a sorted set of ids by the time in microseconds at which they were admitted; places
 -- are a sorted set of ids by the time at which they are given up for lost. A call that is refused
 -- writes nothing but what others have given back. Answers {verdict, busy, then free, wait, reset
--- and counted for each window}: verdict 1 admitted, 0 refused, -1 another epoch; busy 1 when the
+-- and counted for each window}: verdict 1 admitted, 0 refused, -1 other data; busy 1 when the
 -- client has no place, 2 when nobody has; times in microseconds.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return { -1, 0 }
 end
+-- One that has started again from a snapshot has the epoch and lacks the latest calls.
+if ARGV[2] ~= '' and not string.find(redis.call('INFO', 'server'), 'run_id:' .. ARGV[2], 1, true) then
+  return { -1, 0 }
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local id, windows = ARGV[2], tonumber(ARGV[3])
-local asks = 3 + 3 * windows
+local id, windows = ARGV[3], tonumber(ARGV[4])
+local asks = 4 + 3 * windows
 local in_flight, places = #KEYS > 1 + windows, { KEYS[2 + windows], KEYS[3 + windows] }
 
 -- Concatenation would round: a number of microseconds has more digits than Lua writes.
@@ -28,7 +33,7 @@ end
 local answer, open, refused = { 1, 0 }, {}, false
 for i = 1, windows do
   local key = KEYS[1 + i]
-  local limit, span = tonumber(ARGV[1 + 3 * i]), tonumber(ARGV[2 + 3 * i])
+  local limit, span = tonumber(ARGV[2 + 3 * i]), tonumber(ARGV[3 + 3 * i])
   local after = '(' .. text(now - span)
   local count = redis.call('ZCOUNT', key, after, '+inf')
   local wait, counted = 0, 0
@@ -40,7 +45,7 @@ for i = 1, windows do
       -- A lowered limit leaves too many: more than one has to leave.
       local last = redis.call('ZRANGEBYSCORE', key, after, '+inf', 'WITHSCORES', 'LIMIT', count - limit, 1)
       wait = tonumber(last[2]) + span - now
-      refused = refused or ARGV[3 + 3 * i] ~= '1'
+      refused = refused or ARGV[4 + 3 * i] ~= '1'
     end
   end
   local oldest = 0
@@ -74,7 +79,7 @@ end
 
 for i = 1, windows do
   if open[i] then
-    local key, span = KEYS[1 + i], tonumber(ARGV[2 + 3 * i])
+    local key, span = KEYS[1 + i], tonumber(ARGV[3 + 3 * i])
     -- Adding comes first: a Redis without memory then refuses before anything is written.
     if redis.call('ZADD', key, 'NX', text(now), id) == 0 then
       if tonumber(redis.call('ZSCORE', key, id)) > now - span then

@@ -1,0 +1,71 @@
+//! A Redis that answers and does not have the data that instances have told it.
+
+use crate::{
+    house::{House, SUPPORT, Setup},
+    pair::{admitted, last_mode, mode, pair},
+    redis::{Options, Redis},
+};
+
+/// Two instances tell Redis of calls that its snapshot lacks; then it starts again out of that,
+/// before anybody can find that it was gone.
+async fn older_after_a_restart(
+    options: impl FnOnce(Options) -> Options,
+    change: impl FnOnce(&mut Setup),
+) {
+    let mut redis = Redis::with(options);
+    let houses = pair(&redis, |setup| {
+        setup.set("limits.client", "{ requests = 20, per = \"1h\" }");
+        change(setup);
+    })
+    .await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
+    let mut passed = admitted(&houses, SUPPORT, 4).await;
+    let _: String = redis.ask(&["SAVE"]);
+    passed += admitted(&houses, SUPPORT, 8).await;
+    assert_eq!(passed, 12);
+    let to_all = |signal| houses.iter().for_each(|house: &House| house.signal(signal));
+    to_all("-STOP");
+    redis.kill();
+    redis.restart();
+    to_all("-CONT");
+    passed += admitted(&houses, SUPPORT, 4).await;
+    for house in &houses {
+        mode(house, "local").await;
+        last_mode(house, "shared").await;
+    }
+    passed += admitted(&houses, SUPPORT, 60).await;
+    assert_eq!(passed, 20, "what the snapshot lacks counts");
+}
+
+#[tokio::test]
+async fn a_redis_that_starts_again_at_once_out_of_an_older_snapshot_is_told_what_it_lacks() {
+    older_after_a_restart(|options| options, |_| ()).await;
+}
+
+#[tokio::test]
+async fn so_is_a_node_of_a_cluster() {
+    older_after_a_restart(Options::cluster, |setup| {
+        setup.set("redis.kind", "cluster");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_that_may_not_ask_which_process_it_is_shares_all_the_same() {
+    let redis = Redis::start();
+    redis.allow("s3cret", &["-info"]);
+    let houses = pair(&redis, |setup| {
+        setup.set("redis.username", "zoho");
+        setup
+            .set("redis.password", "env:REDIS_SECRET")
+            .variable("REDIS_SECRET", "s3cret");
+        setup.set("limits.client", "{ requests = 10, per = \"1h\" }");
+    })
+    .await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
+    assert_eq!(admitted(&houses, SUPPORT, 30).await, 10);
+}
