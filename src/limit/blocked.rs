@@ -6,6 +6,7 @@ use super::{
     claim::{Claim, Key},
     verdict::{Standing, Verdict},
 };
+use crate::setting::Limit;
 
 /// Full windows, until they have room again. Bounded: what finds no place is simply asked again.
 #[derive(Default)]
@@ -17,8 +18,16 @@ struct Block {
     /// In milliseconds of the limiter's clock, as all times here.
     until: u64,
     since: u64,
-    /// How all dimensions of that call stood.
-    standings: Arc<[Standing]>,
+    /// Another limit may have room.
+    limit: Limit,
+    /// How all windows of that call stood.
+    known: Arc<[Known]>,
+}
+
+struct Known {
+    key: Key,
+    limit: Limit,
+    standing: Standing,
 }
 
 impl Blocked {
@@ -27,7 +36,7 @@ impl Blocked {
         let block = |claim: &Claim| {
             self.by_key
                 .get(&claim.key)
-                .filter(|block| block.until > now)
+                .filter(|block| block.until > now && block.limit == claim.limit)
         };
         let longest = claims
             .iter()
@@ -49,7 +58,16 @@ impl Blocked {
         waits: &[u64],
         verdict: &Verdict,
     ) {
-        let standings: Arc<[Standing]> = verdict.standings().into();
+        // A verdict tells of limits that only watch apart from the others.
+        let told = claims.iter().filter(|claim| !claim.is_shadow());
+        let known = told
+            .zip(verdict.standings())
+            .map(|(claim, standing)| Known {
+                key: claim.key.clone(),
+                limit: claim.limit,
+                standing: *standing,
+            });
+        let known: Arc<[Known]> = known.collect();
         for (claim, wait) in claims.iter().zip(waits) {
             if *wait == 0 || claim.is_shadow() {
                 continue;
@@ -61,7 +79,8 @@ impl Blocked {
                 let block = Block {
                     until: now + wait,
                     since: now,
-                    standings: Arc::clone(&standings),
+                    limit: claim.limit,
+                    known: Arc::clone(&known),
                 };
                 self.by_key.insert(claim.key.clone(), block);
             }
@@ -75,17 +94,18 @@ impl Blocked {
 }
 
 impl Block {
+    /// What is known of a window: nobody else's of the same dimension, nor under another limit.
     fn standing(&self, now: u64, claim: &Claim, until: Option<u64>) -> Option<Standing> {
-        let (name, quota) = (claim.key.0, claim.limit.quota());
-        let mut known = self.standings.iter();
-        let known = known.find(|known| known.name == name && known.quota == quota)?;
+        let mut known = self.known.iter();
+        let known = known.find(|known| known.key == claim.key && known.limit == claim.limit)?;
         let aged = known
+            .standing
             .reset
             .saturating_sub(Duration::from_millis(now - self.since.min(now)));
         Some(Standing {
             violated: until.is_some(),
             reset: until.map_or(aged, |until| Duration::from_millis(until - now)),
-            ..*known
+            ..known.standing
         })
     }
 }
@@ -148,6 +168,27 @@ mod tests {
         );
         let other = [claim("global", ""), claim("client", "two")];
         assert!(blocked.refusal(1_100, &other).is_none());
+    }
+
+    #[test]
+    fn nobody_is_told_of_another_clients_window() {
+        let mut blocked = Blocked::default();
+        let claims = [claim("global", ""), claim("client", "one")];
+        refused(&mut blocked, &claims, [300, 0]);
+        let other = [claim("global", ""), claim("client", "two")];
+        let told = blocked.refusal(1_100, &other).unwrap();
+        let names: Vec<&str> = told.standings().iter().map(|it| it.name).collect();
+        assert_eq!(names, ["global"]);
+    }
+
+    #[test]
+    fn a_limit_that_was_raised_blocks_nobody_though_the_answer_came_late() {
+        let mut blocked = Blocked::default();
+        let mut claims = [claim("global", ""), claim("client", "one")];
+        blocked.forget();
+        refused(&mut blocked, &claims, [0, 300]);
+        claims[1].limit.requests = 3.try_into().unwrap();
+        assert!(blocked.refusal(1_100, &claims).is_none());
     }
 
     #[test]
