@@ -247,9 +247,16 @@ impl Config {
             .unwrap_or_default();
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         warnings.extend(proving::warnings(self));
+        if self.redis.is_configured() && self.audit.pseudonym_key.is_none() {
+            warnings.push(NO_KEY.to_owned());
+        }
         warnings
     }
 }
+
+const NO_KEY: &str = "audit.pseudonym_key: it is not set, so whoever reads Redis can try out whose \
+    a limit is; make a key with `openssl rand -hex 32`, give it to all instances, and refer to it as \
+    pseudonym_key = \"env:NAME\" or \"file:PATH\"";
 
 const MAX_FILE: u64 = 1 << 20;
 
@@ -286,6 +293,18 @@ mod tests {
         load(LEAST, &[]).unwrap();
         load(DEMO, &[]).unwrap();
         load(include_str!("../config/production.example.toml"), &[]).unwrap();
+    }
+
+    #[test]
+    fn a_shared_redis_wants_a_key_of_our_own_for_the_names_in_it() {
+        let redis = "[redis]\nurl = \"redis://cache\"";
+        let warnings = |more: &str| {
+            let loaded = load(&format!("{LEAST}\n{more}"), &[]).unwrap();
+            loaded.warnings.join("\n")
+        };
+        assert!(warnings(redis).contains("audit.pseudonym_key"));
+        let keyed = format!("{redis}\n[audit]\npseudonym_key = \"env:KEY\"");
+        assert_eq!((warnings(""), warnings(&keyed)), <_>::default());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     auth::Authenticator,
     limit::Limiter,
     listen::Drain,
+    store::Cause,
     zoho::{State as ZohoState, Zoho},
 };
 
@@ -88,7 +89,7 @@ impl Health {
             latency_ms: Some(millis(zoho.latency)),
         };
         let redis = self.redis();
-        let degraded = zoho.state != ZohoState::Ok || redis.status == DOWN;
+        let degraded = zoho.state != ZohoState::Ok || [DOWN, NOT_SHARED].contains(&redis.status);
         Report {
             status: match (self.is_usable(), degraded) {
                 (false, _) => Status::Unhealthy,
@@ -107,7 +108,8 @@ impl Health {
         }
     }
 
-    /// Down for as long as limits are not shared, which may be a moment longer than Redis is.
+    /// Down for as long as limits are not shared, which may be a moment longer than Redis is; unless
+    /// it is the other instances that they cannot be shared with.
     fn redis(&self) -> Check {
         let Some(standing) = self.limiter.standing() else {
             return Check {
@@ -115,9 +117,13 @@ impl Health {
                 latency_ms: None,
             };
         };
-        let is_up = standing.alone.is_none();
+        let is_up = matches!(standing.alone, None | Some(Cause::OtherKey));
         Check {
-            status: if is_up { "ok" } else { DOWN },
+            status: match standing.alone {
+                None => "ok",
+                Some(Cause::OtherKey) => NOT_SHARED,
+                Some(_) => DOWN,
+            },
             latency_ms: is_up.then(|| millis(standing.latency)),
         }
     }
@@ -167,6 +173,7 @@ fn millis(span: Duration) -> u64 {
 }
 
 const DOWN: &str = "down";
+const NOT_SHARED: &str = "not_shared";
 
 /// How old the last word of Zoho may be.
 const FRESH: Duration = Duration::from_secs(20);

@@ -151,7 +151,7 @@ async fn join(shared: &Shared) -> Result<(Data, u32), Unavailable> {
 async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
     let (reason, cause) = match &mode {
         Mode::Together(_) => ("shared", None),
-        Mode::Alone(cause) => ("local", Some(cause.name())),
+        Mode::Alone(cause) => ("local", Some(*cause)),
     };
     if !shared.set_mode(mode) {
         return;
@@ -159,14 +159,15 @@ async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
     match cause {
         None => tracing::info!("limits are shared over Redis"),
         Some(cause) => tracing::warn!(
-            cause,
+            cause = cause.name(),
+            remedy = cause.remedy(),
             replicas = shared.replicas(),
             "limits are kept by this instance alone"
         ),
     }
     let event = Event {
         reason: Some(reason.into()),
-        error: cause.map(Into::into),
+        error: cause.map(|cause| cause.name().into()),
         ..Event::new(Kind::LimiterMode)
     };
     audit.record(event).await;

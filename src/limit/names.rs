@@ -37,6 +37,11 @@ impl Names {
         format!("zm:{{rl}}:f:{}", self.digest(&["in_flight", client]))
     }
 
+    /// Tells whether others have the same key, and nothing else of it.
+    pub(super) fn fingerprint(&self) -> String {
+        self.digest(&["fingerprint"])
+    }
+
     fn digest(&self, parts: &[&str]) -> String {
         let mut hmac = self.0.clone();
         for part in parts {
@@ -53,6 +58,8 @@ impl Names {
 pub(super) const EPOCH: &str = "zm:{rl}:epoch";
 /// The instances that live.
 pub(super) const LIVE: &str = "zm:{rl}:live";
+/// The fingerprint of what the instances that live make names with.
+pub(super) const NAMED_WITH: &str = "zm:{rl}:names";
 /// The places of all calls in flight.
 pub(super) const ALL_PLACES: &str = "zm:{rl}:f";
 
@@ -82,6 +89,7 @@ mod tests {
         let keyed = Names::new(Some(&vec![1; 32].into()));
         let client = ("client", Whose::Clients("a".into()));
         assert_ne!(keyed.window(&client), names.window(&client));
+        assert_ne!(keyed.fingerprint(), names.fingerprint());
         assert_ne!(
             names.window(&client),
             names.window(&("global", Whose::Everybodys))

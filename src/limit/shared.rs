@@ -17,7 +17,7 @@ use super::{
     blocked::Blocked,
     claim::{Claim, Key, millis},
     in_flight::{KEEP, Place, Places, place},
-    names::{ALL_PLACES, EPOCH, LIVE, Names},
+    names::{ALL_PLACES, EPOCH, LIVE, NAMED_WITH, Names},
     rules::Room,
     verdict::Busy,
     window::Outlook,
@@ -122,7 +122,10 @@ impl Shared {
         self.mode.send_if_modified(|current| {
             let changed = match (&*current, &mode) {
                 (Mode::Alone(Cause::NotYetAsked), _) => true,
-                (Mode::Alone(_), Mode::Alone(_)) => false,
+                // That one does not mend itself, whatever came before.
+                (Mode::Alone(was), Mode::Alone(is)) => {
+                    (*was == Cause::OtherKey) != (*is == Cause::OtherKey)
+                }
                 (current, mode) => current != mode,
             };
             *current = mode;
@@ -193,8 +196,11 @@ impl Shared {
     }
 
     /// Says that this instance lives; answers which data it is, and how many instances live.
+    ///
+    /// # Errors
+    /// Also when the others call the same windows by other names: nothing would be shared.
     pub(super) async fn join(&self) -> Result<(Data, u32), Unavailable> {
-        let (script, keys) = (&self.scripts.join, [EPOCH, LIVE]);
+        let (script, keys) = (&self.scripts.join, [EPOCH, LIVE, NAMED_WITH]);
         let epoch = Uuid::new_v4().simple().to_string();
         let asked = self.store.run(|mut link| {
             let process = link.process().clone();
@@ -203,14 +209,20 @@ impl Shared {
                 number(millis(EPOCH_KEEP)),
                 self.instance.to_vec(),
                 number(micros(LIVES)),
+                self.names.fingerprint().into_bytes(),
                 number(u64::from(process == Process::Changing)),
             ];
             async move {
-                let answer = script.run::<(String, u32, String)>(&mut link, &keys, &arguments);
+                let answer =
+                    script.run::<(String, u32, bool, String)>(&mut link, &keys, &arguments);
                 Ok((answer.await?, process))
             }
         });
-        let ((epoch, live, answering), process) = asked.await?;
+        let ((epoch, live, same_names, answering), process) = asked.await?;
+        if !same_names {
+            self.count_replicas(live, false);
+            return Err(Unavailable(Cause::OtherKey));
+        }
         let data = Data {
             epoch: epoch.into(),
             process,

@@ -31,6 +31,7 @@ pub enum Cause {
     ClusterDown,
     NoPrimary,
     Restarted,
+    OtherKey,
     Other,
 }
 
@@ -51,6 +52,7 @@ impl Cause {
             Self::ClusterDown => "cluster_down",
             Self::NoPrimary => "no_primary",
             Self::Restarted => "data_lost",
+            Self::OtherKey => "other_pseudonym_key",
             Self::Other => "error",
         }
     }
@@ -77,6 +79,9 @@ impl Cause {
             Self::ClusterDown => "the cluster has lost nodes; see CLUSTER INFO",
             Self::NoPrimary => "the sentinels know no primary by the name in redis.master",
             Self::Restarted => "Redis has lost data, or may have; what is known here is put back",
+            Self::OtherKey => {
+                "instances with another audit.pseudonym_key use this Redis, so limits are not shared with them; give all the same key"
+            }
             Self::Other => "see the log of Redis",
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     house::{House, SUPPORT, Setup},
-    pair::{admitted, last_mode, mode, pair},
+    pair::{admitted, health, last_mode, mode, pair},
     redis::{Options, Redis},
 };
 
@@ -68,4 +68,41 @@ async fn a_user_that_may_not_ask_which_process_it_is_shares_all_the_same() {
         mode(house, "shared").await;
     }
     assert_eq!(admitted(&houses, SUPPORT, 30).await, 10);
+}
+
+#[tokio::test]
+async fn instances_with_different_keys_for_names_say_so_and_keep_their_shares() {
+    const KEYS: [&str; 2] = [
+        "first-key-of-thirty-two-characters",
+        "other-key-of-thirty-two-characters",
+    ];
+    let redis = Redis::start();
+    let mut one = House::with(|setup| {
+        setup
+            .set("redis.url", &redis.url())
+            .set("redis.timeout", "2s")
+            .set("redis.expected_replicas", "2")
+            .set("limits.client", "{ requests = 20, per = \"1h\" }")
+            .set("audit.pseudonym_key", "env:PSEUDONYMS")
+            .variable("PSEUDONYMS", KEYS[0]);
+    })
+    .await;
+    mode(&one, "shared").await;
+    let other = one
+        .replica(|setup| {
+            setup.variable("PSEUDONYMS", KEYS[1]);
+        })
+        .await;
+    assert_eq!(mode(&other, "local").await["error"], "other_pseudonym_key");
+    let told = health(&other).await;
+    assert_eq!(told["status"], "degraded");
+    assert_eq!(told["checks"]["redis"]["status"], "not_shared");
+    assert!(other.operational_log().contains("give all the same key"));
+    let mut passed = admitted(std::slice::from_ref(&other), SUPPORT, 30).await;
+    assert_eq!(passed, 10, "its share");
+    one.crash();
+    last_mode(&other, "shared").await;
+    passed += admitted(std::slice::from_ref(&other), SUPPORT, 30).await;
+    assert_eq!(passed, 20, "what it admitted alone counts");
+    assert_eq!(other.events("limiter_mode").len(), 2);
 }
