@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     claim::{Claim, Key},
-    verdict::{Standing, Verdict},
+    rules::Room,
+    verdict::{Busy, Standing, Verdict},
 };
 use crate::setting::Limit;
 
@@ -12,6 +13,8 @@ use crate::setting::Limit;
 #[derive(Default)]
 pub(super) struct Blocked {
     by_key: HashMap<Key, Block>,
+    /// Until when a client, or nobody, has a place for another call.
+    busy: HashMap<Option<Arc<str>>, (u64, Busy)>,
 }
 
 struct Block {
@@ -87,9 +90,36 @@ impl Blocked {
         }
     }
 
+    /// Whether there was no place for another call of a client a moment ago.
+    pub(super) fn busy(&self, now: u64, client: &Arc<str>, room: Room) -> Option<Busy> {
+        let wanted = [
+            (Some(Arc::clone(client)), Busy::Client(room.client)),
+            (None, Busy::Everybody(room.total)),
+        ];
+        let found = wanted
+            .into_iter()
+            .find(|(whose, busy)| matches!(self.busy.get(whose), Some((until, b)) if *until > now && b == busy));
+        found.map(|(_, busy)| busy)
+    }
+
+    /// Remembers that there was none. A call may end at any time, so not for long.
+    pub(super) fn remember_busy(&mut self, now: u64, client: &Arc<str>, busy: Busy) {
+        let whose = match busy {
+            Busy::Client(_) => Some(Arc::clone(client)),
+            Busy::Everybody(_) => None,
+        };
+        if self.busy.len() >= MAX_KEYS {
+            self.busy.retain(|_, (until, _)| *until > now);
+        }
+        if self.busy.len() < MAX_KEYS {
+            self.busy.insert(whose, (now + BUSY_FOR, busy));
+        }
+    }
+
     /// Other rules hold, or other data.
     pub(super) fn forget(&mut self) {
         self.by_key.clear();
+        self.busy.clear();
     }
 }
 
@@ -111,6 +141,8 @@ impl Block {
 }
 
 const MAX_KEYS: usize = 10_000;
+/// In milliseconds.
+const BUSY_FOR: u64 = 100;
 
 #[cfg(test)]
 mod tests {
@@ -189,6 +221,25 @@ mod tests {
         refused(&mut blocked, &claims, [0, 300]);
         claims[1].limit.requests = 3.try_into().unwrap();
         assert!(blocked.refusal(1_100, &claims).is_none());
+    }
+
+    #[test]
+    fn a_busy_client_is_remembered_for_a_moment_and_while_it_may_have_no_more() {
+        let mut blocked = Blocked::default();
+        let (one, two): (Arc<str>, Arc<str>) = ("one".into(), "two".into());
+        let room = Room {
+            client: 2,
+            total: 9,
+        };
+        let more = Room { client: 3, ..room };
+        blocked.remember_busy(1_000, &one, Busy::Client(2));
+        let last = 1_000 + BUSY_FOR - 1;
+        assert_eq!(blocked.busy(last, &one, room), Some(Busy::Client(2)));
+        assert_eq!(blocked.busy(last + 1, &one, room), None);
+        assert_eq!(blocked.busy(last, &two, room), None);
+        assert_eq!(blocked.busy(last, &one, more), None);
+        blocked.remember_busy(1_000, &one, Busy::Everybody(9));
+        assert_eq!(blocked.busy(last, &two, room), Some(Busy::Everybody(9)));
     }
 
     #[test]

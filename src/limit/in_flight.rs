@@ -96,6 +96,15 @@ impl Calls {
         count.map_or_else(Vec::new, |count| count.free.clone())
     }
 
+    /// Whether there are places to give back, of any client.
+    pub(super) fn owes(&self) -> bool {
+        let counts = self.lock();
+        counts
+            .by_client
+            .values()
+            .any(|count| !count.free.is_empty())
+    }
+
     /// They are given back.
     pub(super) fn gave_back(&self, client: &Arc<str>, places: &[Place]) {
         if places.is_empty() {

@@ -94,6 +94,16 @@ impl Limiter {
             count("remembered", &refusal);
             return Admission::refused(refusal);
         }
+        if let Some((shared, Mode::Together(_))) = &mode
+            && subject.tool.is_some()
+            // Who has a place to give back may have it itself.
+            && !self.calls.owes()
+            && let Some(busy) = shared.blocked().busy(now, subject.client, rules.in_flight)
+        {
+            let verdict = Verdict::busy(busy);
+            count("remembered", &verdict);
+            return Admission::refused(verdict);
+        }
         let (alone, room) = match &mode {
             None => (Alone::Whole, rules.in_flight),
             Some((shared, Mode::Together(_))) => (share(shared, &rules), rules.in_flight),
@@ -207,7 +217,11 @@ impl Limiter {
                 }
                 verdict
             }
-            Ok(Answer::Busy(busy)) => Verdict::busy(busy),
+            Ok(Answer::Busy(busy)) => {
+                let client = subject.client;
+                shared.blocked().remember_busy(now, client, busy);
+                Verdict::busy(busy)
+            }
             Ok(Answer::OtherData) | Err(_) => {
                 shared.unmerged.store(true, Ordering::Relaxed);
                 shared.doubt.notify_one();

@@ -165,11 +165,7 @@ impl Handler {
             .filter(|row| row.name == grant.tool())
             .ok_or_else(out_of_order)?;
         let seat = parts.extensions.get::<Seat>().ok_or_else(out_of_order)?;
-        let Some(_in_flight) = seat.take() else {
-            return Ok(failed(
-                "Too many calls of this client are running. Wait for one to finish, then try again.",
-            ));
-        };
+        let _in_flight = seat.take().ok_or_else(out_of_order)?;
         let _draining = self.0.drain.call();
         let progress = Progress::new(
             context

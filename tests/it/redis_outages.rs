@@ -219,6 +219,14 @@ async fn without_redis_a_limit_is_closed_or_open_where_it_says_so() {
         (report.status.as_u16(), report.header("retry-after")),
         (429, "1")
     );
+    let told = &report.json()["error"]["message"];
+    let told = told.as_str().unwrap();
+    assert!(
+        told.starts_with("Calls cannot be counted at the moment"),
+        "{told}"
+    );
+    let line = houses[0].event("rate_limit_exceeded").await;
+    assert_eq!(line["reason"], "store_unavailable");
 }
 
 #[tokio::test]
