@@ -185,7 +185,6 @@ impl Config {
             .map(|permission| permission.tool)
             .collect();
         let tools = names.join(", ");
-        let known = || format!("the tools are: {tools}");
         let mut problems = Vec::new();
         problems.extend(proving::problems(self));
         if self.policy().clients.is_empty() {
@@ -206,13 +205,9 @@ impl Config {
             ));
         }
         let limits = self.limits.check(&names).err().unwrap_or_default();
-        problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();
-        problems.extend(
-            rules
-                .iter()
-                .map(|bad| Problem::new(bad, "a window is at most 24h and 1000000 requests")),
-        );
+        let bad = limits.iter().chain(&rules);
+        problems.extend(bad.map(|bad| Problem::new(bad, bad.remedy(&tools))));
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
         }

@@ -8,6 +8,7 @@ pub mod in_flight;
 mod keeper;
 mod limiter;
 mod local;
+mod merge;
 mod names;
 pub mod rules;
 mod shared;

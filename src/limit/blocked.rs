@@ -230,6 +230,8 @@ mod tests {
         let room = Room {
             client: 2,
             total: 9,
+            watches_client: false,
+            watches_total: false,
         };
         let more = Room { client: 3, ..room };
         blocked.remember_busy(1_000, &one, Busy::Client(2));

@@ -85,13 +85,18 @@ impl Limiter {
     async fn stay_together(&self, shared: &Shared, data: &Data) -> Cause {
         let since = Instant::now();
         let (mut joined, mut kept) = (since, since);
+        let mut give_back = None;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(joined + JOIN_EVERY) => {}
                 () = shared.doubt.notified() => {}
                 () = self.calls.given_back() => {
-                    // The client's next call may give it back on its way; the rest go together.
-                    sleep(GATHER).await;
+                    let at = Instant::now() + self.gather();
+                    give_back = Some(give_back.map_or(at, |due: Instant| due.min(at)));
+                    continue;
+                }
+                () = due(give_back) => {
+                    give_back = None;
                     let _ = self.tell_places(shared, false).await;
                     continue;
                 }
@@ -115,25 +120,47 @@ impl Limiter {
 
     /// Tells Redis all that this instance knows. What Redis knows already stays as it is.
     async fn merge(&self, shared: &Shared) -> Result<(), Unavailable> {
-        let keys = self.windows().keys();
-        for key in keys {
-            let known = self.windows().calls(self.now(), &key);
-            if let Some((span, calls)) = known {
-                shared.merge(&key, span, &calls).await?;
-            }
-        }
+        self.merge_windows(shared).await?;
         self.tell_places(shared, true).await
     }
 
     async fn tell_places(&self, shared: &Shared, keep: bool) -> Result<(), Unavailable> {
-        for places in self.calls.places() {
-            if !keep && places.free.is_empty() {
-                continue;
+        let mut places = self.calls.places();
+        places.retain(|places| keep || !places.free.is_empty());
+        for places in places.chunks(CLIENTS) {
+            shared.tell_places(places, keep).await?;
+            for places in places {
+                self.calls.gave_back(&places.client, &places.free);
             }
-            shared.tell_places(&places, keep).await?;
-            self.calls.gave_back(&places.client, &places.free);
         }
         Ok(())
+    }
+
+    /// How long a place may wait for its client's next call to give it back on its way.
+    fn gather(&self) -> Duration {
+        match self.calls.are_scarce(self.room()) {
+            true => GATHER_SCARCE,
+            false => GATHER,
+        }
+    }
+
+    /// Says goodbye at a clean end, once nothing keeps this any more: the others need not wait for
+    /// this instance, and its places are free at once.
+    pub async fn leave(&self) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        if let Mode::Together(_) = shared.mode() {
+            let _ = self.tell_places(shared, false).await;
+            let _ = shared.leave().await;
+        }
+    }
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -181,4 +208,8 @@ const RETRY: Duration = Duration::from_millis(200);
 const JOIN_EVERY: Duration = Duration::from_millis(250);
 /// Well within the time for which Redis keeps a place that nobody speaks for.
 const KEEP_EVERY: Duration = Duration::from_secs(4);
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(100);
+/// Where other instances may soon lack them.
+const GATHER_SCARCE: Duration = Duration::from_millis(10);
+/// Told in one script, so that it does not take Redis long.
+const CLIENTS: usize = 100;

@@ -15,8 +15,8 @@ use super::{
     in_flight::{Calls, InFlight, place},
     local::{Alone, Windows},
     names::Names,
-    rules::Rules,
-    shared::{Answer, Data, Mode, Question, Seat, Shared},
+    rules::{Room, Rules},
+    shared::{Answer, Asked, Data, Mode, Seat, Shared},
     verdict::Verdict,
 };
 use crate::store::{Cause, Store};
@@ -113,8 +113,8 @@ impl Limiter {
             }
         };
         let entered = subject.tool.map(|_| self.calls.enter(subject.client, room));
-        let mut in_flight = match entered.transpose() {
-            Ok(in_flight) => in_flight,
+        let (mut in_flight, watched) = match entered.transpose() {
+            Ok(entered) => entered.map_or((None, None), |(call, busy)| (Some(call), busy)),
             Err(busy) => {
                 let verdict = Verdict::busy(busy);
                 count("local", &verdict);
@@ -132,6 +132,10 @@ impl Limiter {
                 self.ask(asking, claims, alone, in_flight.as_mut()).await
             }
             _ => self.admit_alone(now, claims, subject, alone),
+        };
+        let verdict = match watched {
+            Some(_) => verdict.watched(watched),
+            None => verdict,
         };
         match verdict.is_admitted() {
             true => Admission { verdict, in_flight },
@@ -153,6 +157,10 @@ impl Limiter {
 
     pub(super) fn now(&self) -> u64 {
         millis(self.started.elapsed())
+    }
+
+    pub(super) fn room(&self) -> Room {
+        self.rules.load().in_flight
     }
 
     pub(super) fn windows(&self) -> MutexGuard<'_, Windows> {
@@ -193,7 +201,7 @@ impl Limiter {
             }
             None => Vec::new(),
         };
-        let question = Question {
+        let question = Asked {
             claims: &claims,
             id: &subject.request_id,
             seat: subject.tool.map(|_| Seat {
@@ -205,8 +213,8 @@ impl Limiter {
         let answer = shared.ask(data, &question).await;
         let now = self.now();
         let verdict = match answer {
-            Ok(Answer::Outlooks(outlooks)) => {
-                let verdict = verdict(&claims, &outlooks);
+            Ok(Answer::Outlooks(outlooks, watched)) => {
+                let verdict = verdict(&claims, &outlooks).watched(watched);
                 if verdict.is_admitted() {
                     // What this instance has admitted it knows itself, should Redis go.
                     self.windows()

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 
 use super::{claim::Key, dimension::Whose};
+use crate::store::{Cause, Store, Unavailable};
 
 /// Makes names. All instances have to have the same key.
 #[derive(Clone)]
@@ -40,6 +41,20 @@ impl Names {
     /// Tells whether others have the same key, and nothing else of it.
     pub(super) fn fingerprint(&self) -> String {
         self.digest(&["fingerprint"])
+    }
+
+    /// Whether the instances that live make the same names.
+    pub(super) async fn are_shared(&self, store: &Store) -> Result<(), Unavailable> {
+        let ask = |mut link| async move {
+            let mut get = redis::cmd("GET");
+            get.arg(NAMED_WITH)
+                .query_async::<Option<String>>(&mut link)
+                .await
+        };
+        match store.run(ask).await? {
+            Some(found) if found != self.fingerprint() => Err(Unavailable(Cause::OtherKey)),
+            _ => Ok(()),
+        }
     }
 
     fn digest(&self, parts: &[&str]) -> String {

@@ -17,6 +17,7 @@ use super::{
     blocked::Blocked,
     claim::{Claim, Key, millis},
     in_flight::{KEEP, Place, Places, place},
+    merge::Question,
     names::{ALL_PLACES, EPOCH, LIVE, NAMED_WITH, Names},
     rules::Room,
     verdict::Busy,
@@ -59,6 +60,14 @@ pub(super) struct Data {
     answering: Arc<str>,
 }
 
+/// Calls of one window, each with its age in milliseconds.
+pub(super) struct Part {
+    pub(super) key: Key,
+    /// In milliseconds.
+    pub(super) span: u64,
+    pub(super) calls: Vec<(u64, Uuid)>,
+}
+
 /// Whether Redis is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
@@ -69,7 +78,7 @@ pub(super) enum Mode {
 }
 
 /// What a call asks for.
-pub(super) struct Question<'a> {
+pub(super) struct Asked<'a> {
     pub(super) claims: &'a [Claim],
     pub(super) id: &'a Uuid,
     pub(super) seat: Option<Seat<'a>>,
@@ -86,8 +95,8 @@ pub(super) struct Seat<'a> {
 pub(super) enum Answer {
     /// It is not the data that this instance has merged into.
     OtherData,
-    /// The windows have the say.
-    Outlooks(Vec<Outlook>),
+    /// The windows have the say. What only watches would have found no place.
+    Outlooks(Vec<Outlook>, Option<Busy>),
     Busy(Busy),
 }
 
@@ -156,7 +165,7 @@ impl Shared {
     pub(super) async fn ask(
         &self,
         data: &Data,
-        question: &Question<'_>,
+        question: &Asked<'_>,
     ) -> Result<Answer, Unavailable> {
         let mut keys = vec![EPOCH.to_owned()];
         let mut arguments = vec![
@@ -176,6 +185,8 @@ impl Shared {
             keys.push(ALL_PLACES.to_owned());
             arguments.push(number(u64::from(seat.room.client)));
             arguments.push(number(u64::from(seat.room.total)));
+            arguments.push(number(u64::from(seat.room.watches_client)));
+            arguments.push(number(u64::from(seat.room.watches_total)));
             arguments.push(number(micros(KEEP)));
             arguments.push(seat.free.concat());
         }
@@ -243,36 +254,57 @@ impl Shared {
         gauge!("zoho_mcp_limiter_replicas").set(self.replicas());
     }
 
-    /// Tells Redis of calls that it may not know of: each with its age in milliseconds.
-    pub(super) async fn merge(
-        &self,
-        key: &Key,
-        span: u64,
-        calls: &[(u64, Uuid)],
-    ) -> Result<(), Unavailable> {
-        let keys = [self.names.window(key)];
-        for chunk in calls.chunks(CHUNK) {
-            let mut arguments = vec![number(span * 1_000)];
-            for (age, id) in chunk {
+    /// Tells Redis of calls that it may not know of.
+    pub(super) async fn merge(&self, question: Question) -> Result<(), Unavailable> {
+        let parts = question.parts;
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let keys = parts.iter().map(|part| self.names.window(&part.key));
+        let keys: Vec<String> = keys.collect();
+        let mut arguments = Vec::new();
+        for part in &parts {
+            arguments.push(number(part.span * 1_000));
+            arguments.push(number(part.calls.len() as u64));
+            for (age, id) in &part.calls {
                 arguments.push(number(age * 1_000));
                 arguments.push(place(id).to_vec());
             }
-            let _: i64 = self.run(&self.scripts.merge, &keys, &arguments).await?;
         }
+        let _: i64 = self.run(&self.scripts.merge, &keys, &arguments).await?;
         Ok(())
     }
 
     /// Gives places back and, with `keep`, says that the others are still taken.
-    pub(super) async fn tell_places(&self, places: &Places, keep: bool) -> Result<(), Unavailable> {
-        let keys = [self.names.places(&places.client), ALL_PLACES.to_owned()];
-        let taken = if keep {
-            places.taken.concat()
-        } else {
-            Vec::new()
-        };
-        let arguments = [number(micros(KEEP)), places.free.concat(), taken];
+    pub(super) async fn tell_places(
+        &self,
+        places: &[Places],
+        keep: bool,
+    ) -> Result<(), Unavailable> {
+        let clients = places.iter().map(|it| self.names.places(&it.client));
+        let keys: Vec<String> = std::iter::once(ALL_PLACES.to_owned())
+            .chain(clients)
+            .collect();
+        let mut arguments = vec![number(micros(KEEP))];
+        for places in places {
+            arguments.push(places.free.concat());
+            arguments.push(match keep {
+                true => places.taken.concat(),
+                false => Vec::new(),
+            });
+        }
         let _: i64 = self.run(&self.scripts.places, &keys, &arguments).await?;
         Ok(())
+    }
+
+    /// Says that this instance does not live any more, so that the others need not wait for it.
+    pub(super) async fn leave(&self) -> Result<(), Unavailable> {
+        let leave = |mut link| async move {
+            let mut leave = redis::cmd("ZREM");
+            leave.arg(LIVE).arg(&self.instance);
+            leave.exec_async(&mut link).await
+        };
+        self.store.run(leave).await
     }
 
     async fn run<T: redis::FromRedisValue>(
@@ -288,19 +320,24 @@ impl Shared {
     }
 }
 
-fn read(answer: &[i64], question: &Question<'_>) -> Answer {
-    let (verdict, busy) = match answer {
-        [verdict, busy, ..] => (*verdict, *busy),
-        _ => return Answer::OtherData,
+fn read(answer: &[i64], question: &Asked<'_>) -> Answer {
+    let [verdict, busy, watched, windows @ ..] = answer else {
+        return Answer::OtherData;
     };
-    match (verdict, busy, &question.seat) {
-        (-1, ..) => Answer::OtherData,
-        (_, 1, Some(seat)) => Answer::Busy(Busy::Client(seat.room.client)),
-        (_, 2, Some(seat)) => Answer::Busy(Busy::Everybody(seat.room.total)),
-        _ => {
-            let windows = answer.get(2..).unwrap_or_default();
-            Answer::Outlooks(windows.chunks_exact(4).map(outlook).collect())
-        }
+    if *verdict == -1 {
+        return Answer::OtherData;
+    }
+    let busy_with = |who: i64| match (who, &question.seat) {
+        (1, Some(seat)) => Some(Busy::Client(seat.room.client)),
+        (2, Some(seat)) => Some(Busy::Everybody(seat.room.total)),
+        _ => None,
+    };
+    match busy_with(*busy) {
+        Some(busy) => Answer::Busy(busy),
+        None => Answer::Outlooks(
+            windows.chunks_exact(4).map(outlook).collect(),
+            busy_with(*watched),
+        ),
     }
 }
 
@@ -327,5 +364,3 @@ fn micros(span: Duration) -> u64 {
 const EPOCH_KEEP: Duration = Duration::from_secs(3_600);
 /// How long an instance counts as living after its last word.
 pub(super) const LIVES: Duration = Duration::from_secs(10);
-/// Calls told in one script, so that none takes Redis long.
-const CHUNK: usize = 500;

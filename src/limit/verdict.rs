@@ -14,6 +14,7 @@ pub struct Verdict {
     shadowed: Vec<Standing>,
     retry_after: Option<Duration>,
     busy: Option<Busy>,
+    shadow_busy: Option<Busy>,
     uncounted: bool,
 }
 
@@ -59,6 +60,7 @@ impl Verdict {
             shadowed,
             retry_after,
             busy: None,
+            shadow_busy: None,
             uncounted: false,
         }
     }
@@ -68,6 +70,14 @@ impl Verdict {
         Self {
             busy: Some(busy),
             ..Self::new(Vec::new(), Some(BUSY_FOR))
+        }
+    }
+
+    /// No place would have been free, if that did not only watch.
+    pub(super) fn watched(self, busy: Option<Busy>) -> Self {
+        Self {
+            shadow_busy: busy,
+            ..self
         }
     }
 
@@ -111,7 +121,10 @@ impl Verdict {
 
     /// The dimensions that only watch and would have refused, as `client, 60 per 1m`.
     pub fn shadow_policy(&self) -> Option<String> {
-        (!self.shadowed.is_empty()).then(|| policy(self.shadowed.iter()))
+        let busy = self.shadow_busy.map(Busy::policy);
+        let windows = (!self.shadowed.is_empty()).then(|| policy(self.shadowed.iter()));
+        let told: Vec<String> = busy.into_iter().chain(windows).collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     /// The dimensions that refuse.

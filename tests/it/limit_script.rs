@@ -174,7 +174,7 @@ fn follow(
     let answer = bench.ask(now, step.id, &step.windows);
     let refused = model.refuses(now, step);
     prop_assert_eq!(answer[0] == 0, refused);
-    let told: Vec<&[i64]> = answer[2..].chunks(4).collect();
+    let told: Vec<&[i64]> = answer[3..].chunks(4).collect();
     for (window, told) in step.windows.iter().zip(&told) {
         let inside = model.inside(now, window);
         let free = window.1.saturating_sub(inside.len() as u64);

@@ -75,10 +75,12 @@ impl Contender {
             let subject = Subject {
                 client: &client.into(),
                 user: None,
-                tool: None,
+                // A call of a tool has a place among the calls in flight as well.
+                tool: Some("search_contacts"),
                 request_id: Uuid::now_v7(),
             };
-            let verdict = self.limiter.admit(&subject).await.verdict;
+            let admission = self.limiter.admit(&subject).await;
+            let verdict = &admission.verdict;
             return verdict.retry_after().map_or(Ok(()), Err);
         };
         // As such limiters are used: one level after the other.
