@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     limiter::Limiter,
     shared::{Data, LIVES, Mode, Shared},
+    trial::evicts,
 };
 use crate::{
     audit::{Audit, Event, Kind},
@@ -77,6 +78,13 @@ impl Limiter {
         // What was admitted between telling and trusting.
         if self.merge(shared).await.is_err() {
             shared.unmerged.store(true, Ordering::Relaxed);
+        }
+        if let Ok(Some(policy)) = evicts(&shared.store).await {
+            tracing::warn!(
+                policy,
+                "Redis throws keys away when it is full, and calls with them; set its \
+                 maxmemory-policy to noeviction"
+            );
         }
         Ok(data)
     }

@@ -352,7 +352,7 @@ fn outlook(window: &[i64]) -> Outlook {
     }
 }
 
-fn number(number: u64) -> Vec<u8> {
+pub(super) fn number(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
