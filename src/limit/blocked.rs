@@ -92,6 +92,9 @@ impl Blocked {
 
     /// Whether there was no place for another call of a client a moment ago.
     pub(super) fn busy(&self, now: u64, client: &Arc<str>, room: Room) -> Option<Busy> {
+        if self.busy.is_empty() {
+            return None;
+        }
         let wanted = [
             (Some(Arc::clone(client)), Busy::Client(room.client)),
             (None, Busy::Everybody(room.total)),

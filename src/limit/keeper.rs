@@ -79,13 +79,7 @@ impl Limiter {
         if self.merge(shared).await.is_err() {
             shared.unmerged.store(true, Ordering::Relaxed);
         }
-        if let Ok(Some(policy)) = evicts(&shared.store).await {
-            tracing::warn!(
-                policy,
-                "Redis throws keys away when it is full, and calls with them; set its \
-                 maxmemory-policy to noeviction"
-            );
-        }
+        warn(shared, &data).await;
         Ok(data)
     }
 
@@ -181,6 +175,23 @@ async fn join(shared: &Shared) -> Result<(Data, u32), Unavailable> {
         }
     }
     joined
+}
+
+/// Says what about this Redis will make limits inexact some day.
+async fn warn(shared: &Shared, data: &Data) {
+    if !data.is_known() {
+        tracing::warn!(
+            "the user of Redis may not run INFO, so a Redis that starts again at once out of a \
+             snapshot goes unnoticed; add +info to its rights"
+        );
+    }
+    if let Ok(Some(policy)) = evicts(&shared.store).await {
+        tracing::warn!(
+            policy,
+            "Redis throws keys away when it is full, and calls with them; set its \
+             maxmemory-policy to noeviction"
+        );
+    }
 }
 
 async fn change(shared: &Shared, mode: Mode, audit: &Audit) {

@@ -89,20 +89,10 @@ impl Limiter {
         let claims = claims(&rules, subject);
         let mode = self.shared.as_ref().map(|shared| (shared, shared.mode()));
         if let Some((shared, Mode::Together(_))) = &mode
-            && let Some(refusal) = shared.blocked().refusal(now, &claims)
+            && let Some(refusal) = self.remembered(shared, now, &claims, subject, rules.in_flight)
         {
             count("remembered", &refusal);
             return Admission::refused(refusal);
-        }
-        if let Some((shared, Mode::Together(_))) = &mode
-            && subject.tool.is_some()
-            // Who has a place to give back may have it itself.
-            && !self.calls.owes()
-            && let Some(busy) = shared.blocked().busy(now, subject.client, rules.in_flight)
-        {
-            let verdict = Verdict::busy(busy);
-            count("remembered", &verdict);
-            return Admission::refused(verdict);
         }
         let (alone, room) = match &mode {
             None => (Alone::Whole, rules.in_flight),
@@ -165,6 +155,25 @@ impl Limiter {
 
     pub(super) fn windows(&self) -> MutexGuard<'_, Windows> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The refusal of a call about which Redis said a moment ago all that there is to say.
+    fn remembered(
+        &self,
+        shared: &Shared,
+        now: u64,
+        claims: &[Claim],
+        subject: &Subject<'_>,
+        room: Room,
+    ) -> Option<Verdict> {
+        let refusal = shared.blocked().refusal(now, claims);
+        if refusal.is_some() {
+            return refusal;
+        }
+        subject.tool?;
+        let busy = shared.blocked().busy(now, subject.client, room)?;
+        // Where there is a place to give back, this call may have it.
+        (!self.calls.owes()).then(|| Verdict::busy(busy))
     }
 
     fn admit_alone(

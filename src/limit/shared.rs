@@ -60,6 +60,13 @@ pub(super) struct Data {
     answering: Arc<str>,
 }
 
+impl Data {
+    /// Whether the process that holds it can be told from another.
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self.process, Process::Known(_)) || !self.answering.is_empty()
+    }
+}
+
 /// Calls of one window, each with its age in milliseconds.
 pub(super) struct Part {
     pub(super) key: Key,

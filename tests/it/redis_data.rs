@@ -68,6 +68,8 @@ async fn a_user_that_may_not_ask_which_process_it_is_shares_all_the_same() {
         mode(house, "shared").await;
     }
     assert_eq!(admitted(&houses, SUPPORT, 30).await, 10);
+    let log = houses[0].operational_log();
+    assert!(log.contains("add +info to its rights"), "{log}");
 }
 
 #[tokio::test]
