@@ -84,6 +84,13 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
         "client:tool" | "tool" => path(["limits", "tools", tool]),
         other => path(["limits", other]),
     };
+    if of_line(line, "reason") == "store_unavailable" {
+        return Remedy {
+            why: format!("Redis could not be asked, and {policy} admits nothing then"),
+            what: "see to Redis, or let each instance keep its share meanwhile".into(),
+            setting: path(["limits", "on_store_error"]),
+        };
+    }
     Remedy {
         why: format!("over the limit {policy}"),
         what: "wait as long as it was told, call less, or raise the limit".into(),
