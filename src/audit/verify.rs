@@ -1,9 +1,14 @@
 //! Proves a log complete and unaltered, or says where it is not. Reads each line once; what it
 //! keeps grows with the number of runs in the log, not with its lines.
 
+mod begins;
 mod finding;
+mod torn;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 pub use finding::{Finding, Place, Wrong};
 
@@ -26,6 +31,12 @@ pub struct Expectations {
 pub struct Verifier {
     expected: Expectations,
     runs: BTreeMap<Box<str>, Run>,
+    /// Instances of which something was read.
+    instances: BTreeSet<Box<str>>,
+    /// Runs that the next run of their instance names, and that are not before it.
+    gone: BTreeSet<Box<str>>,
+    left: Vec<torn::Left>,
+    torn: u64,
     findings: Vec<Finding>,
     more: u64,
 }
@@ -43,8 +54,12 @@ pub struct Run {
     pub last: Box<str>,
     /// How it ended.
     pub end: End,
-    /// The key that it says signs it.
+    /// The key that it says signs it, or that was found to where its first line is gone.
     pub signer: Option<Box<str>>,
+    /// What was before it, or before its first line that is here, is gone as `partial` allows.
+    pub after_gap: bool,
+    /// The place of the first line that is here.
+    pub begins_with: u64,
     /// Whether its first line could tell what came before.
     pub knows_previous: bool,
     /// Lines after the last one that a good signature of its own vouches for.
@@ -86,6 +101,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// How many more there were.
     pub more: u64,
+    /// Lines that a kill left unfinished.
+    pub torn: u64,
 }
 
 impl Verdict {
@@ -111,6 +128,10 @@ impl Verifier {
         Self {
             expected,
             runs: BTreeMap::new(),
+            instances: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            left: Vec::new(),
+            torn: 0,
             findings: Vec::new(),
             more: 0,
         }
@@ -118,22 +139,26 @@ impl Verifier {
 
     /// Takes the next line, without its line end.
     pub fn line(&mut self, at: Place, text: &[u8]) {
-        let line = std::str::from_utf8(text).ok().and_then(Line::parse);
-        let Some(line) = line else {
-            self.wrong(at, None, Wrong::NoLine);
-            return;
-        };
+        match Line::read(text) {
+            Some(line) => self.next(at, &line),
+            None => self.no_line(at, text),
+        }
+    }
+
+    fn next(&mut self, at: Place, line: &Line<'_>) {
+        self.resolve(line.event == "log_open");
         if !line.is_unaltered() {
             self.wrong(at, Some(line.seq), Wrong::Altered);
         }
         match self.runs.remove(&*line.boot) {
-            None => self.begins(at, &line),
-            Some(run) => self.goes_on(at, &line, run),
+            None => self.begins(at, line),
+            Some(run) => self.goes_on(at, line, run),
         }
     }
 
     /// Says what is missing at the end.
     pub fn finish(mut self) -> Verdict {
+        self.resolve(true);
         let mut ends = Vec::new();
         for run in self.runs.values() {
             ends.extend(run.wrong_at_its_end(&self.expected));
@@ -145,42 +170,8 @@ impl Verifier {
             runs: self.runs,
             findings: self.findings,
             more: self.more,
+            torn: self.torn,
         }
-    }
-
-    fn begins(&mut self, at: Place, line: &Line<'_>) {
-        let opens = line.seq == 1 && line.event == "log_open" && is_zeros(&line.prev_hash);
-        if !opens && !self.expected.partial {
-            self.wrong(at, Some(line.seq), Wrong::NoBeginning);
-        }
-        self.names(at, line);
-        let mut run = Run {
-            instance: (&*line.instance).into(),
-            lines: 0,
-            first: (&*line.timestamp).into(),
-            last: "".into(),
-            end: End::Unknown,
-            signer: line.signer.as_deref().map(Into::into),
-            knows_previous: line.previous.as_deref().is_some_and(|it| it != "unknown"),
-            unsigned: 0,
-            doubted: false,
-            seq: 0,
-            hash: "".into(),
-            at,
-            checkpoint_seconds: line.checkpoint_seconds,
-            signed_at: None,
-            late: None,
-            named: None,
-            checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
-            opened: opens,
-            vouched: false,
-        };
-        if opens && !self.expected.keys.is_empty() && !line.has_signature() {
-            self.wrong(at, Some(line.seq), Wrong::NotSigned);
-        }
-        self.vouched(at, line, &mut run);
-        run.advance(at, line);
-        self.runs.insert((&*line.boot).into(), run);
     }
 
     fn goes_on(&mut self, at: Place, line: &Line<'_>, mut run: Run) {
@@ -221,7 +212,9 @@ impl Verifier {
         if self.expected.keys.is_empty() || !(must || line.has_signature()) {
             return;
         }
-        if line.is_signed_by(&self.expected.keys) {
+        if let Some(key) = line.signed_by(&self.expected.keys) {
+            run.paced(line);
+            run.signer.get_or_insert_with(|| key.id().into());
             if run.is_overdue() {
                 let lines = run.unsigned;
                 self.wrong(at, Some(line.seq), Wrong::Unsigned { lines });
@@ -232,39 +225,6 @@ impl Verifier {
             run.late = None;
         } else if line.has_signature() || line.event != "log_open" {
             self.wrong(at, Some(line.seq), Wrong::BadSignature);
-        }
-    }
-
-    /// The first line of a run names the last line of the run before it.
-    fn names(&mut self, at: Place, line: &Line<'_>) {
-        let (Some(boot), Some(seq)) = (&line.previous_boot, line.previous_seq) else {
-            return;
-        };
-        let wrong = match self.runs.get_mut(&**boot) {
-            None if self.expected.partial => None,
-            None => Some(Wrong::NoRun { seq }),
-            Some(run) if run.seq < seq => Some(Wrong::Missing {
-                seq: (run.seq + 1, seq),
-            }),
-            // Whether what follows belongs there is known at its end.
-            Some(run) if run.seq > seq => {
-                run.named.get_or_insert(seq);
-                None
-            }
-            Some(run) if line.previous_hash.as_deref() != Some(&*run.hash) => {
-                Some(Wrong::Broken { before: run.at })
-            }
-            Some(run) => {
-                run.named.get_or_insert(seq);
-                run.doubted = line.previous.as_deref() == Some("unverified");
-                if run.end == End::Unknown {
-                    run.end = End::Named;
-                }
-                None
-            }
-        };
-        if let Some(wrong) = wrong {
-            self.wrong(at, Some(line.seq), wrong);
         }
     }
 
@@ -288,6 +248,12 @@ impl Run {
             "log_close" => End::Closed,
             _ => End::Unknown,
         };
+    }
+
+    /// A signed line says how often there is one, in case the first is gone.
+    fn paced(&mut self, line: &Line<'_>) {
+        self.checkpoint_lines = line.checkpoint_lines.or(self.checkpoint_lines);
+        self.checkpoint_seconds = line.checkpoint_seconds.or(self.checkpoint_seconds);
     }
 
     fn wrong_at_its_end(&self, expected: &Expectations) -> Vec<Finding> {
@@ -353,7 +319,7 @@ fn is_zeros(hash: &str) -> bool {
 }
 
 const MOST: usize = 100;
-/// Lines between checkpoints of a run whose first line, which says it, is gone.
+/// Lines between checkpoints of a run of which no line that says it has been read.
 const ASSUMED: u64 = 1000;
 /// A checkpoint waits for the batch that it falls due in.
 const SLACK: u64 = 2 * super::sink::MOST_LINES as u64;

@@ -9,6 +9,7 @@ use super::{
     BadArguments,
     document::Document,
     files::Files,
+    page::Page,
     remedy::{self, Remedy},
     telling,
 };
@@ -36,7 +37,7 @@ struct Call {
     execution: Option<String>,
 }
 
-pub(super) fn run(explain: &Explain, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let config = match &explain.config {
         Some(path) => {
             let place = || format!("cannot read {}", path.display());
@@ -87,7 +88,7 @@ impl Call {
 fn tell(
     remedy: &Remedy,
     config: Option<(&str, &Document<'_>)>,
-    out: &mut impl Write,
+    out: &mut Page<impl Write>,
 ) -> std::io::Result<()> {
     writeln!(out, "why      {}", remedy.why)?;
     writeln!(out, "remedy   {}", remedy.what)?;

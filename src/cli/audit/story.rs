@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{files::Files, telling};
+use super::{files::Files, page::Page, telling};
 
 #[derive(clap::Args)]
 pub(super) struct Story {
@@ -37,7 +37,7 @@ struct About {
     session: Option<String>,
 }
 
-pub(super) fn run(story: &Story, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&story.files)?;
     let mut teller = Teller::default();
     let mut told = Ok(());
@@ -92,7 +92,7 @@ struct Begun {
 }
 
 impl Begun {
-    fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
+    fn tell(&self, out: &mut Page<impl Write>) -> std::io::Result<()> {
         telling::tell(&self.line, (self.end.as_ref(), self.over), out)
     }
 }
@@ -140,7 +140,7 @@ impl Teller {
         self.next += 1;
     }
 
-    fn tell(&mut self, out: &mut impl Write) -> std::io::Result<()> {
+    fn tell(&mut self, out: &mut Page<impl Write>) -> std::io::Result<()> {
         loop {
             // A call that never ends, since the daemon was killed, may not keep the rest waiting.
             let patient = self.waiting.len() < MOST;
@@ -154,7 +154,7 @@ impl Teller {
         }
     }
 
-    fn finish(mut self, out: &mut impl Write) -> std::io::Result<u64> {
+    fn finish(mut self, out: &mut Page<impl Write>) -> std::io::Result<u64> {
         for begun in std::mem::take(&mut self.waiting).into_values() {
             begun.tell(out)?;
         }

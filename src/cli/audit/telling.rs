@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::audit::event::is_hidden;
+use super::page::Page;
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
 ///
@@ -12,25 +12,7 @@ use crate::audit::event::is_hidden;
 pub(super) fn tell(
     line: &Value,
     (end, over): (Option<&Value>, bool),
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let mut told = Vec::new();
-    what_happened(line, (end, over), &mut told)?;
-    // A log that was tampered with may not draw on the screen of whoever reads it.
-    let told = String::from_utf8_lossy(&told);
-    for c in told.chars() {
-        match c {
-            c if c != '\n' && is_hidden(c) => write!(out, "{}", c.escape_unicode())?,
-            c => write!(out, "{c}")?,
-        }
-    }
-    Ok(())
-}
-
-fn what_happened(
-    line: &Value,
-    (end, over): (Option<&Value>, bool),
-    out: &mut impl Write,
+    out: &mut Page<impl Write>,
 ) -> io::Result<()> {
     let client = text(line, "clientId").unwrap_or("somebody unknown");
     let tool = text(line, "toolName").unwrap_or("a tool that does not exist");
@@ -58,7 +40,7 @@ fn what_happened(
     writeln!(out)
 }
 
-fn who(line: &Value, out: &mut impl Write) -> io::Result<()> {
+fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     let mut parts = Vec::new();
     let named = [
         ("user ", "userId"),
@@ -85,7 +67,12 @@ fn who(line: &Value, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn call(start: &Value, end: Option<&Value>, over: bool, out: &mut impl Write) -> io::Result<()> {
+fn call(
+    start: &Value,
+    end: Option<&Value>,
+    over: bool,
+    out: &mut Page<impl Write>,
+) -> io::Result<()> {
     writeln!(out, "  asked    {}", arguments(&start["args"]))?;
     let role = text(start, "role").unwrap_or("?");
     let within = if over {
@@ -137,7 +124,7 @@ fn call(start: &Value, end: Option<&Value>, over: bool, out: &mut impl Write) ->
     )
 }
 
-fn refusal(line: &Value, out: &mut impl Write) -> io::Result<()> {
+fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     if is_shadow(line) {
         let policy = text(line, "policy").unwrap_or("?");
         return writeln!(out, "  over     the limit {policy}, but it only watches");
@@ -186,7 +173,7 @@ mod tests {
 
     fn told(line: &Value, end: Option<&Value>, over: bool) -> String {
         let mut out = Vec::new();
-        tell(line, (end, over), &mut out).unwrap();
+        tell(line, (end, over), &mut Page::new(&mut out)).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -220,8 +207,8 @@ mod tests {
 
     #[test]
     fn what_would_draw_on_the_screen_is_escaped() {
-        let line = json!({ "event": "auth_success", "clientId": "a\u{202e}b\u{1b}[2J" });
+        let line = json!({ "event": "auth_success", "clientId": "a\u{202e}b\n\u{1b}[2J" });
         let told = told(&line, None, false);
-        assert!(told.contains("a\\u{202e}b\\u{1b}[2J proved"), "{told}");
+        assert!(told.contains("a\\u202eb\\u000a\\u001b[2J proved"), "{told}");
     }
 }

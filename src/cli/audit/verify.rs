@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::Context as _;
 
-use super::{BadArguments, files::Files};
+use super::{BadArguments, files::Files, page::Page};
 use crate::audit::{
     PublicKey,
     verify::{End, Expectations, Run, Verdict, Verifier},
@@ -18,15 +18,17 @@ pub(super) struct Verify {
     /// A key that may have signed the log, as `audit keygen` printed it; can be given again
     #[arg(long = "public-key", value_name = "FILE")]
     public_keys: Vec<PathBuf>,
-    /// The log is still written to: a missing last line is no fault
+    /// The log is still written to, or its process was killed: a missing last line is no fault,
+    /// and neither is an unfinished one
     #[arg(long)]
     open: bool,
-    /// Older files were deleted on purpose: missing first lines are no fault
+    /// Older files were deleted on purpose: what an instance wrote before its first line here is
+    /// allowed to be missing
     #[arg(long)]
     partial: bool,
 }
 
-pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&verify.files)?;
     let keys = verify.public_keys.iter().map(public_key);
     let expected = Expectations {
@@ -59,11 +61,21 @@ pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
     );
     anyhow::ensure!(!verdict.runs.is_empty(), "there is no line in it");
     tell_proof(&verdict, with_keys, out)?;
+    tell_gaps(&verdict, out)?;
+    writeln!(out, "but not that no run came after the last of these")?;
     Ok(())
 }
 
-fn tell_run(boot: &str, run: &Run, with_keys: bool, out: &mut impl Write) -> std::io::Result<()> {
+fn tell_run(
+    boot: &str,
+    run: &Run,
+    with_keys: bool,
+    out: &mut Page<impl Write>,
+) -> std::io::Result<()> {
     let signed = match (&run.signer, with_keys) {
+        (None, false) if run.begins_with > 1 => {
+            "its first line, which says who signs it, is not here".into()
+        }
         (None, _) => "not signed".into(),
         (Some(signer), false) => format!("says it is signed by {signer}"),
         (Some(signer), true) if run.unsigned == 0 => format!("signed by {signer} to its last line"),
@@ -96,7 +108,11 @@ fn tell_run(boot: &str, run: &Run, with_keys: bool, out: &mut impl Write) -> std
     )
 }
 
-fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::io::Result<()> {
+fn tell_proof(
+    verdict: &Verdict,
+    with_keys: bool,
+    out: &mut Page<impl Write>,
+) -> std::io::Result<()> {
     let runs = || verdict.runs.values();
     writeln!(
         out,
@@ -117,6 +133,31 @@ fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::
             "but not who wrote it: somebody could have written all of it anew. Sign it ([audit] signing_key) and give --public-key"
         )?;
     }
+    Ok(())
+}
+
+/// What is not here, and was not asked for.
+fn tell_gaps(verdict: &Verdict, out: &mut Page<impl Write>) -> std::io::Result<()> {
+    let runs = || verdict.runs.values();
+    for (boot, run) in verdict.runs.iter().filter(|(_, run)| run.after_gap) {
+        let Run {
+            instance,
+            first,
+            begins_with,
+            ..
+        } = run;
+        writeln!(
+            out,
+            "but not what was before seq {begins_with} of {boot}, {first}: what {instance} wrote until then is not here, as --partial allows"
+        )?;
+    }
+    if verdict.torn > 0 {
+        writeln!(
+            out,
+            "but not what was in {} lines that a kill left unfinished",
+            verdict.torn
+        )?;
+    }
     let open = runs().filter(|run| run.end == End::Unknown).count();
     if open > 0 {
         writeln!(
@@ -131,7 +172,7 @@ fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::
             "but not that no whole run is missing before {unknown} of these: they could not know what came before"
         )?;
     }
-    writeln!(out, "but not that no run came after the last of these")
+    Ok(())
 }
 
 fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {
