@@ -5,6 +5,7 @@ mod config;
 pub mod event;
 mod lifecycle;
 mod line;
+mod lost;
 mod meter;
 mod recorder;
 pub mod redact;

@@ -43,11 +43,6 @@ impl Chain {
         line.extend_from_slice(&self.hash);
         line.extend_from_slice(b"\"}\n");
     }
-
-    /// The place of the last line.
-    pub(super) const fn seq(&self) -> u64 {
-        self.seq
-    }
 }
 
 /// The hash of a line, given without its closing brace.

@@ -1,8 +1,10 @@
 //! What the log says, and that nothing else is in it.
 
 mod canaries;
+mod losses;
 mod sinks;
 mod story;
+mod two_sinks;
 
 use std::collections::BTreeMap;
 
