@@ -1,6 +1,7 @@
 //! `zoho-mcp audit`: what an audit log proves and what it tells, from its files alone.
 
 mod document;
+mod doubt;
 mod explain;
 mod files;
 mod keygen;

@@ -2,6 +2,7 @@
 
 mod canaries;
 mod losses;
+mod reader;
 mod sinks;
 mod story;
 mod two_sinks;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::{
     BadArguments,
     document::Document,
+    doubt::{Doubt, Trust},
     files::Files,
     page::Page,
     remedy::{self, Remedy},
@@ -18,6 +19,8 @@ use super::{
 pub(super) struct Explain {
     #[command(flatten)]
     call: Call,
+    #[command(flatten)]
+    trust: Trust,
     /// The configuration, to name the line in it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -60,10 +63,13 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
         .zip(document.as_ref());
     let files = Files::new(&explain.files)?;
     let mut lines = Vec::new();
-    files.lines(|_, text| {
+    let mut doubt = Doubt::new(&explain.trust)?;
+    files.lines(|at, text| {
+        doubt.line(at, text);
         let line = serde_json::from_slice::<Value>(text);
         lines.extend(line.ok().filter(|line| explain.call.is(line)));
     })?;
+    doubt.tell();
     anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
     for line in &lines {
         if let Some(remedy) = remedy::of(line, document.as_ref()) {

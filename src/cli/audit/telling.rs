@@ -20,33 +20,50 @@ pub(super) fn tell(
     let what = match text(line, "event").unwrap_or_default() {
         "tool_call_start" => format!("{client} called {tool}"),
         "auth_success" => format!("{client} proved who it is"),
+        "auth_failed" if line["clientId"].is_string() => {
+            format!("{client} tried what is another caller's")
+        }
         "auth_failed" => "a login was refused".into(),
         "tool_access_denied" => format!("{client} was not permitted to call {tool}"),
         "rate_limit_exceeded" if is_shadow(line) => {
             format!("{client} was over a limit that only watches, and was let through")
         }
-        "rate_limit_exceeded" => format!("{client} was over a limit"),
+        "rate_limit_exceeded" => match text(line, "toolName") {
+            Some(tool) => format!("{client} was over a limit, and not let through to {tool}"),
+            None => format!("{client} was over a limit"),
+        },
+        "tool_call_success" => format!("{tool} answered {client}"),
+        "tool_call_error" => format!("{tool} failed for {client}"),
+        "tool_call_cancelled" => format!("{tool} was cut off for {client}"),
+        "lines_lost" => "the log had no room for a while".into(),
         "session_open" => format!("{client} opened a stream"),
         "session_close" => format!("the stream of {client} ended"),
         event => event.replace('_', " "),
     };
     writeln!(out, "{at}  {what}")?;
     who(line, out)?;
-    if line["event"] == "tool_call_start" {
-        call(line, end, over, out)?;
-    } else {
-        refusal(line, out)?;
+    match text(line, "event").unwrap_or_default() {
+        "tool_call_start" => call(line, end, over, out)?,
+        // Its beginning is not in the log, or was not asked for.
+        "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => result(line, out)?,
+        _ => refusal(line, out)?,
     }
     writeln!(out)
 }
 
 fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     let mut parts = Vec::new();
+    let is_nobody = line["event"] == "auth_failed" && !line["clientId"].is_string();
+    let proof = if is_nobody {
+        "tried with "
+    } else {
+        "proven by "
+    };
     let named = [
         ("user ", "userId"),
         ("of ", "issuer"),
         ("role ", "role"),
-        ("proven by ", "authMethod"),
+        (proof, "authMethod"),
         ("key ", "keyId"),
         ("from ", "ip"),
         ("at ", "path"),
@@ -84,6 +101,10 @@ fn call(
     let Some(end) = end else {
         return writeln!(out, "  result   unknown: the log does not say how it ended");
     };
+    result(end, out)
+}
+
+fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     for request in end["zoho"].as_array().into_iter().flatten() {
         let (method, route) = (text(request, "method"), text(request, "route"));
         let came = match (&request["status"], text(request, "problem")) {
@@ -134,6 +155,12 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     }
     if let Some(seconds) = line["retryAfterSeconds"].as_u64() {
         writeln!(out, "  told     to come back after {seconds} seconds")?;
+    }
+    for (client, calls) in line["refusedCalls"].as_object().into_iter().flatten() {
+        writeln!(out, "  refused  {calls} calls of {client}")?;
+    }
+    if let (Some(from), Some(until)) = (text(line, "lostFrom"), text(line, "lostUntil")) {
+        writeln!(out, "  between  {from} and {until}")?;
     }
     match text(line, "reason") {
         Some(reason) => writeln!(out, "  because  {}", reason.replace('_', " ")),
@@ -210,5 +237,34 @@ mod tests {
         let line = json!({ "event": "auth_success", "clientId": "a\u{202e}b\n\u{1b}[2J" });
         let told = told(&line, None, false);
         assert!(told.contains("a\\u202eb\\u000a\\u001b[2J proved"), "{told}");
+    }
+
+    #[test]
+    fn a_line_says_who_did_what_with_which_tool() {
+        for (line, wanted) in [
+            (
+                json!({ "event": "rate_limit_exceeded", "clientId": "a", "toolName": "t", "policy": "client" }),
+                "a was over a limit, and not let through to t",
+            ),
+            (
+                json!({ "event": "auth_failed", "authMethod": "jwt", "reason": "token_expired" }),
+                "who      tried with jwt",
+            ),
+            (
+                json!({ "event": "auth_failed", "clientId": "a", "authMethod": "jwt", "reason": "foreign_session" }),
+                "a tried what is another caller's\n  who      proven by jwt",
+            ),
+            (
+                json!({ "event": "tool_call_error", "clientId": "a", "toolName": "t", "error": "timeout", "durationMs": 3 }),
+                "t failed for a\n  zoho     was not asked\n  result   failed: timeout",
+            ),
+            (
+                json!({ "event": "lines_lost", "refusedCalls": { "a": 3 }, "lostFrom": "x", "lostUntil": "y" }),
+                "refused  3 calls of a\n  between  x and y",
+            ),
+        ] {
+            let told = told(&line, None, false);
+            assert!(told.contains(wanted), "{told}");
+        }
     }
 }

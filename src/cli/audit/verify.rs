@@ -3,6 +3,7 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Context as _;
+use serde::{Deserialize, de::IgnoredAny};
 
 use super::{BadArguments, files::Files, page::Page};
 use crate::audit::{
@@ -26,6 +27,21 @@ pub(super) struct Verify {
     /// allowed to be missing
     #[arg(long)]
     partial: bool,
+    /// The operational log and embedded metrics went to the same place, such as a group of
+    /// CloudWatch: their lines of JSON are passed over
+    #[arg(long)]
+    mixed: bool,
+}
+
+/// A line of JSON, as far as it tells another log from this one.
+#[derive(Deserialize)]
+struct Other {
+    target: Option<IgnoredAny>,
+    #[serde(rename = "_aws")]
+    metrics: Option<IgnoredAny>,
+    boot: Option<IgnoredAny>,
+    seq: Option<IgnoredAny>,
+    hash: Option<IgnoredAny>,
 }
 
 pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result<()> {
@@ -38,7 +54,14 @@ pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result
     };
     let with_keys = !expected.keys.is_empty();
     let mut verifier = Verifier::new(expected);
-    files.lines(|at, text| verifier.line(at, text))?;
+    let mut passed_over = 0_u64;
+    files.lines(|at, text| {
+        if verify.mixed && is_anothers(text) {
+            passed_over += 1;
+        } else {
+            verifier.line(at, text);
+        }
+    })?;
     let verdict = verifier.finish();
     for (boot, run) in &verdict.runs {
         tell_run(boot, run, with_keys, out)?;
@@ -62,8 +85,23 @@ pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result
     anyhow::ensure!(!verdict.runs.is_empty(), "there is no line in it");
     tell_proof(&verdict, with_keys, out)?;
     tell_gaps(&verdict, out)?;
+    if passed_over > 0 {
+        writeln!(
+            out,
+            "but nothing of {passed_over} lines of other logs, which were passed over"
+        )?;
+    }
     writeln!(out, "but not that no run came after the last of these")?;
     Ok(())
+}
+
+/// Nothing that has a place in a chain is another log's, or a line could be hidden as one.
+fn is_anothers(text: &[u8]) -> bool {
+    serde_json::from_slice::<Other>(text).is_ok_and(|line| {
+        let is_known = line.target.is_some() || line.metrics.is_some();
+        let is_ours = line.boot.is_some() || line.seq.is_some() || line.hash.is_some();
+        is_known && !is_ours
+    })
 }
 
 fn tell_run(
@@ -175,7 +213,7 @@ fn tell_gaps(verdict: &Verdict, out: &mut Page<impl Write>) -> std::io::Result<(
     Ok(())
 }
 
-fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {
+pub(super) fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {
     let place = || format!("--public-key {}", path.display());
     let text = std::fs::read_to_string(path)
         .with_context(place)
