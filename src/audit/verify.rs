@@ -25,6 +25,16 @@ pub struct Expectations {
     pub open: bool,
     /// Older files are gone, so that the first lines may be missing.
     pub partial: bool,
+    /// When signing was turned on: a run that began before may be without signatures.
+    pub signed_since: Option<Timestamp>,
+}
+
+impl Expectations {
+    fn is_before_signing(&self, line: &Line<'_>) -> bool {
+        let at = line.timestamp.parse::<Timestamp>().ok();
+        at.zip(self.signed_since)
+            .is_some_and(|(at, since)| at < since)
+    }
 }
 
 /// Takes the lines of a log, in order.
@@ -35,6 +45,8 @@ pub struct Verifier {
     instances: BTreeSet<Box<str>>,
     /// Runs that the next run of their instance names, and that are not before it.
     gone: BTreeSet<Box<str>>,
+    /// Instances that sign.
+    signing: BTreeSet<Box<str>>,
     left: Vec<torn::Left>,
     torn: u64,
     findings: Vec<Finding>,
@@ -58,6 +70,8 @@ pub struct Run {
     pub signer: Option<Box<str>>,
     /// What was before it, or before its first line that is here, is gone as `partial` allows.
     pub after_gap: bool,
+    /// It is from before signing was turned on, and not signed.
+    pub excused: bool,
     /// The place of the first line that is here.
     pub begins_with: u64,
     /// Whether its first line could tell what came before.
@@ -130,6 +144,7 @@ impl Verifier {
             runs: BTreeMap::new(),
             instances: BTreeSet::new(),
             gone: BTreeSet::new(),
+            signing: BTreeSet::new(),
             left: Vec::new(),
             torn: 0,
             findings: Vec::new(),
@@ -209,6 +224,12 @@ impl Verifier {
             });
         }
         let must = matches!(&*line.event, "log_open" | "checkpoint" | "log_close");
+        if run.excused && !line.has_signature() {
+            if !self.expected.is_before_signing(line) {
+                self.wrong(at, Some(line.seq), Wrong::NotSigned);
+            }
+            return;
+        }
         if self.expected.keys.is_empty() || !(must || line.has_signature()) {
             return;
         }
@@ -219,6 +240,7 @@ impl Verifier {
                 let lines = run.unsigned;
                 self.wrong(at, Some(line.seq), Wrong::Unsigned { lines });
             }
+            self.signing.insert(run.instance.clone());
             run.unsigned = 0;
             run.vouched = true;
             run.signed_at = line.timestamp.parse().ok();
@@ -265,7 +287,7 @@ impl Run {
                 what,
             });
         };
-        let with_keys = !expected.keys.is_empty();
+        let with_keys = !expected.keys.is_empty() && !self.excused;
         // Another process of that name may have written on; then its signature says so, or its
         // closing line where nothing is signed.
         let signed = self.seq.saturating_sub(self.unsigned);

@@ -20,6 +20,9 @@ impl Verifier {
         if self.gone.contains(&*line.boot) {
             self.wrong(at, Some(line.seq), Wrong::Exchanged);
         }
+        let is_unsigned = opens && !self.expected.keys.is_empty() && !line.has_signature();
+        // Whoever signs does not stop.
+        let may = self.expected.is_before_signing(line) && !self.signing.contains(&*line.instance);
         let names_nothing = self.names(at, line, is_first);
         let mut run = Run {
             instance: (&*line.instance).into(),
@@ -31,6 +34,7 @@ impl Verifier {
             knows_previous: line.previous.as_deref().is_some_and(|it| it != "unknown"),
             after_gap: excused && (!opens || names_nothing),
             begins_with: line.seq,
+            excused: is_unsigned && may,
             unsigned: 0,
             doubted: false,
             seq: 0,
@@ -44,7 +48,7 @@ impl Verifier {
             opened: opens,
             vouched: false,
         };
-        if opens && !self.expected.keys.is_empty() && !line.has_signature() {
+        if is_unsigned && !may {
             self.wrong(at, Some(line.seq), Wrong::NotSigned);
         }
         self.vouched(at, line, &mut run);

@@ -26,6 +26,7 @@ impl Doubt {
             keys: keys.collect::<Result<_, _>>()?,
             open: true,
             partial: true,
+            signed_since: None,
         };
         Ok(Self {
             with_keys: !expected.keys.is_empty(),

@@ -162,3 +162,30 @@ fn a_name_of_another_form_is_no_line_of_the_log() {
         assert_eq!(places(&verdict).len(), lines.len());
     }
 }
+
+#[test]
+fn what_is_from_before_signing_was_turned_on_needs_no_signature() {
+    let (old, new) = (log(None, 9), log(Some(&key()), 9));
+    let first: serde_json::Value = serde_json::from_str(&new[0]).unwrap();
+    let at: Timestamp = first["timestamp"].as_str().unwrap().parse().unwrap();
+    let since = |at: Timestamp| Expectations {
+        signed_since: Some(at),
+        ..signed()
+    };
+    let minute = jiff::SignedDuration::from_mins(1);
+    let whole = [&old[..], &new[..]].concat();
+    assert!(!verify(&whole, signed()).is_good());
+    assert!(!verify(&whole, since(at - minute)).is_good());
+    let verdict = verify(&whole, since(at + minute));
+    assert!(verdict.is_good(), "{:?}", verdict.findings);
+    assert_eq!(verdict.runs.values().filter(|run| run.excused).count(), 1);
+    // Whoever signs does not stop: this would be how a forger gets a run in.
+    let backwards = [&new[..], &old[..]].concat();
+    assert!(!verify(&backwards, since(at + minute)).is_good());
+    let mut longer = old.clone();
+    let late = longer[5].split("\"timestamp\":\"").nth(1).unwrap();
+    let late = late.split('"').next().unwrap().to_owned();
+    longer[5] = longer[5].replace(&late, &format!("{:.3}", at + minute + minute));
+    rehash(&mut longer, 5);
+    assert_eq!(places(&verify(&longer, since(at + minute))), [6]);
+}

@@ -82,7 +82,7 @@ fn token(reason: &str) -> Option<Advice> {
             "the issuer's key set does not have the key that signed it"
         }
         "token_audience" => {
-            "the token is for somebody else: ask for one with the audience configured"
+            "the token is for somebody else: ask for one with the audience of [[auth.jwt]]"
         }
         "token_algorithm"
         | "token_type"
