@@ -9,7 +9,8 @@ impl Verifier {
         // Older files may be gone, but then nothing of the instance is there before the gap.
         let is_first = self.instances.insert((&*line.instance).into());
         let excused = self.expected.partial && is_first;
-        if !opens && !(excused && line.seq > 1) {
+        let begins_well = opens || (excused && line.seq > 1);
+        if !begins_well {
             let wrong = if is_first {
                 Wrong::NoBeginning
             } else {

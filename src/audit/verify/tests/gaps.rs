@@ -134,10 +134,16 @@ fn what_a_kill_tore_is_told_apart_from_what_was_changed() {
         assert_eq!(found(&strict, |it| *it == Wrong::Torn), Some(7));
         assert_eq!(found(&strict, |it| *it == Wrong::NoLine), None);
     }
-    let unfinished = [killed, &[torn.clone()]].concat();
+    let unfinished = [killed, std::slice::from_ref(&torn)].concat();
     assert!(verify(&unfinished, open()).is_good());
     for (n, added) in [torn, String::new(), "no line".into()].iter().enumerate() {
-        let log = [&killed[..3], &[added.clone()], &killed[3..], &next].concat();
+        let log = [
+            &killed[..3],
+            std::slice::from_ref(added),
+            &killed[3..],
+            &next,
+        ]
+        .concat();
         let verdict = verify(&log, open());
         assert_eq!(found(&verdict, |it| *it == Wrong::NoLine), Some(4), "{n}");
     }
