@@ -57,7 +57,7 @@ pub enum Wrong {
     #[error("the run follows one that names it as the run before: they were put in another order")]
     Exchanged,
     #[error(
-        "the run has no closing line: it was killed, its end was cut off, or it is still written to (--open, if one of the first and the last)"
+        "the run has no closing line: it was killed or is still written to (then --open), or its end was cut off"
     )]
     NoEnd,
     #[error(
