@@ -171,6 +171,7 @@ impl Config {
             .chain(self.auth.jwt.iter().filter_map(auth::Issuer::secret))
             .chain(&self.zoho.credentials)
             .chain(&self.zoho.user_credentials)
+            .chain(&self.zoho.token_key)
             .chain(&self.audit.pseudonym_key)
             .chain(&self.audit.signing_key)
             .chain(&self.redis.password)
@@ -247,6 +248,11 @@ impl Config {
             .unwrap_or_default();
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         warnings.extend(proving::warnings(self));
+        if self.redis.is_configured() && self.zoho.token_key.is_none() {
+            warnings.push(
+                "zoho.token_key: it is not set, so instances do not share an access token and each has Zoho make its own; set token_key = \"env:NAME\" with at least 32 bytes, the same for all".into(),
+            );
+        }
         warnings
     }
 }

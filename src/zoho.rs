@@ -4,6 +4,7 @@ pub mod activities;
 mod answer;
 mod breaker;
 pub mod client;
+mod config;
 pub mod contacts;
 pub mod coql;
 pub mod criteria;
@@ -40,9 +41,8 @@ mod visibility;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use client::{
-    BadConfig, Config, Credentials, Crm, DataCenter, Listed, Page, State, Status, Zoho,
-};
+pub use client::{Crm, Listed, Page, State, Status, Zoho};
+pub use config::{BadConfig, Config, Credentials, DataCenter, Sharing};
 pub use error::{Code, Problem, UserProblem, ZohoError};
 pub use http::{HttpSetup, http_client};
 pub use id::RecordId;

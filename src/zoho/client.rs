@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use jiff::SignedDuration;
 use reqwest::Client;
-use secrecy::SecretString;
 use tokio::{
     sync::{Semaphore, watch},
     time::{Instant, timeout},
@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     RecordId, ZohoError,
     breaker::Breaker,
+    config::{BadConfig, Config, Credentials, Sharing},
     data_center::Servers,
     flights::Flights,
     http::{HttpSetup, exchange, http_client},
@@ -31,68 +32,7 @@ use super::{
     token::Tokens,
     users::User,
 };
-use crate::{
-    setting::{SecretRef, Span},
-    telemetry::Trace,
-};
-
-/// `[zoho]`
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Which of Zoho's data centres holds the organisation.
-    pub data_center: DataCenter,
-    /// Client id, client secret and refresh token, as a JSON object.
-    pub credentials: Option<SecretRef>,
-    /// Refresh tokens of people, as a JSON object, for clients with `visibility = "user_token"`.
-    pub user_credentials: Option<SecretRef>,
-    /// Whether identical reads at the same time are one request.
-    pub coalesce: bool,
-    /// Requests in flight, at most.
-    pub concurrency: std::num::NonZeroU32,
-    /// Instead of the data centre's own: for a sandbox.
-    pub accounts_url: Option<String>,
-    /// Instead of the data centre's own: for a sandbox.
-    pub api_url: Option<String>,
-    /// Time to open a connection.
-    pub connect_timeout: Span,
-    /// Time for one request to Zoho, its body included.
-    pub request_timeout: Span,
-}
-
-impl Config {
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// Which key is no address.
-    pub fn check(&self) -> Result<(), BadConfig> {
-        Servers::new(self).map(|_| ())
-    }
-}
-
-/// Where Zoho keeps an organisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DataCenter {
-    Us,
-    Eu,
-    In,
-    Au,
-    Jp,
-    Ca,
-    Cn,
-    Sa,
-    Uk,
-}
-
-/// What the daemon proves itself with: the JSON object that `[zoho] credentials` refers to.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Credentials {
-    pub client_id: String,
-    pub client_secret: SecretString,
-    pub refresh_token: SecretString,
-}
+use crate::telemetry::Trace;
 
 /// The connection to one organisation. Cheap to clone.
 #[derive(Clone)]
@@ -103,7 +43,7 @@ pub struct Zoho {
 /// What all calls share.
 pub(super) struct Inner {
     pub(super) http: Client,
-    pub(super) tokens: Tokens,
+    tokens: ArcSwap<Tokens>,
     /// Requests that the organisation may have in progress.
     pub(super) seats: Semaphore,
     /// The same for queries, of which Zoho runs fewer at once.
@@ -165,7 +105,30 @@ pub enum State {
 
 impl Zoho {
     /// Builds the client; opens no connection yet.
+    ///
+    /// # Errors
+    /// Which key cannot be used.
     pub fn new(config: &Config, credentials: Credentials) -> Result<Self, BadConfig> {
+        Self::build(config, credentials, None)
+    }
+
+    /// The same for one of several instances.
+    ///
+    /// # Errors
+    /// As [`Zoho::new`].
+    pub fn shared(
+        config: &Config,
+        credentials: Credentials,
+        sharing: &Sharing,
+    ) -> Result<Self, BadConfig> {
+        Self::build(config, credentials, Some(sharing))
+    }
+
+    fn build(
+        config: &Config,
+        credentials: Credentials,
+        sharing: Option<&Sharing>,
+    ) -> Result<Self, BadConfig> {
         let servers = Arc::new(Servers::new(config)?);
         let concurrency = config.concurrency.get().min(MOST_SEATS) as usize;
         let request_timeout = config.request_timeout.duration();
@@ -176,9 +139,10 @@ impl Zoho {
             authorities: !servers.plain(),
         })?;
         let now = Instant::now();
+        let tokens = Tokens::new(http.clone(), servers, credentials, request_timeout, sharing)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                tokens: Tokens::new(http.clone(), servers, credentials, request_timeout),
+                tokens: ArcSwap::from_pointee(tokens),
                 http,
                 seats: Semaphore::new(concurrency),
                 query_seats: Semaphore::new(concurrency.min(10).saturating_sub(2).max(1)),
@@ -210,7 +174,7 @@ impl Zoho {
 
     /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
-        self.inner.pulse.status(self.inner.tokens.refused())
+        self.inner.pulse.status(self.inner.tokens().refused())
     }
 
     /// Whether requests are refused because Zoho does not answer, and each change of that.
@@ -222,8 +186,9 @@ impl Zoho {
     /// answered within the last `fresh`.
     pub async fn probe(&self, fresh: Duration) -> Status {
         let inner = &*self.inner;
-        if inner.tokens.refused() {
-            // At most once a minute this asks again, so that mended credentials are noticed.
+        if inner.tokens().refused() {
+            // Notices what another instance or a reload has mended; Zoho is not asked again with
+            // credentials that it refused.
             let _ = self.sign_in().await;
         }
         if !inner.pulse.answered_within(fresh, Instant::now()) {
@@ -235,13 +200,28 @@ impl Zoho {
     /// Proves credentials by getting an access token (`check --online`).
     pub async fn sign_in(&self) -> Result<(), ZohoError> {
         let deadline = Instant::now() + self.inner.request_timeout;
-        self.inner.tokens.get(deadline).await.map(drop)
+        self.inner.tokens().get(deadline).await.map(drop)
+    }
+
+    /// Takes other credentials for the daemon's own, and says whether they are others. With `again`
+    /// Zoho may be asked once more with those that it refused.
+    pub async fn replace_credentials(&self, credentials: Credentials, again: bool) -> bool {
+        let tokens = self.inner.tokens();
+        let is_other = !tokens.credentials().is(&credentials);
+        if is_other {
+            let renewed = tokens.renewed(credentials);
+            self.inner.tokens.store(Arc::new(renewed));
+            self.renew_people();
+        } else if again {
+            tokens.forgive().await;
+        }
+        is_other
     }
 
     /// Without a token Zoho answers 401, which proves that it is there.
     async fn knock(&self) {
         let inner = &*self.inner;
-        let Ok(url) = inner.tokens.api().join("crm/v8/org") else {
+        let Ok(url) = inner.tokens().api().join("crm/v8/org") else {
             return;
         };
         let began = Instant::now();
@@ -254,6 +234,11 @@ impl Zoho {
 }
 
 impl Inner {
+    /// The daemon's own.
+    pub(super) fn tokens(&self) -> Tokens {
+        Tokens::clone(&self.tokens.load())
+    }
+
     /// Zoho answered, well or not, but not with a server error.
     pub(super) fn answered(&self, latency: Duration) {
         self.pulse.answered(latency, Instant::now());
@@ -302,15 +287,6 @@ impl Crm {
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
-}
-
-/// Why `[zoho]` is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum BadConfig {
-    #[error("{key} is not an https URL (or http on this machine) without path, query or user")]
-    Url { key: &'static str },
-    #[error("the http client could not be built")]
-    Client(#[source] reqwest::Error),
 }
 
 /// More than any edition of Zoho allows.

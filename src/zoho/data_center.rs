@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::client::{BadConfig, Config, DataCenter};
+use super::config::{BadConfig, Config, DataCenter};
 
 /// The two servers of one organisation.
 #[derive(Clone, Debug)]
@@ -140,6 +140,7 @@ mod tests {
             data_center: DataCenter::Eu,
             credentials: None,
             user_credentials: None,
+            token_key: None,
             coalesce: false,
             concurrency: std::num::NonZeroU32::MIN,
             accounts_url: accounts.map(str::to_owned),

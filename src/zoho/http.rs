@@ -7,7 +7,7 @@ use http::{StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
 
-use super::{Problem, client::BadConfig};
+use super::{BadConfig, Problem};
 
 /// How a client is set up.
 #[derive(Clone, Copy, Debug)]

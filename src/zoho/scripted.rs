@@ -98,6 +98,7 @@ impl Scripted {
             data_center: DataCenter::Us,
             credentials: None,
             user_credentials: None,
+            token_key: None,
             coalesce: false,
             concurrency: std::num::NonZeroU32::new(8).unwrap(),
             accounts_url: Some(self.url.clone()),

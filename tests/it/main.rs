@@ -59,6 +59,7 @@ mod reload;
 mod secrets;
 mod shared_keys;
 mod shared_limits;
+mod shared_token;
 mod sources;
 mod tls;
 mod tools;
