@@ -206,6 +206,13 @@ impl Config {
                 "set user_credentials = \"file:users.json\" under [zoho]",
             ));
         }
+        let shares = self.zoho.client_shares.keys();
+        for name in shares.filter(|name| !self.policy().clients.contains_key(*name)) {
+            problems.push(Problem::new(
+                format!("zoho.client_shares.{name}: there is no such client"),
+                "name one of [clients]",
+            ));
+        }
         let limits = self.limits.check(&names).err().unwrap_or_default();
         problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();

@@ -19,7 +19,7 @@ use crate::{
     audit::{Audit, Redactor},
     auth::Caller,
     call::Call,
-    limit::{Refused, Seat},
+    limit::{Refused, Seat, Slip},
     listen::{Drain, Peer},
     permit::{self, Decision, Policy},
     setting::Span,
@@ -50,6 +50,7 @@ pub(super) struct Ticket {
     pub(super) peer: Peer,
     pub(super) call: Arc<Call>,
     pub(super) trace: Trace,
+    pub(super) slip: Option<Slip>,
 }
 
 impl ServerHandler for Handler {
@@ -197,6 +198,7 @@ impl Ticket {
             peer: extensions.get().cloned().ok_or_else(out_of_order)?,
             call: extensions.get().cloned().ok_or_else(out_of_order)?,
             trace: extensions.get().cloned().unwrap_or_default(),
+            slip: extensions.get().cloned(),
         })
     }
 }

@@ -10,12 +10,13 @@ use arc_swap::ArcSwap;
 use jiff::SignedDuration;
 use reqwest::Client;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 
 use super::{
     RecordId, ZohoError,
+    allowance::Allowance,
     breaker::Breaker,
     config::{BadConfig, Config, Credentials, Sharing},
     data_center::Servers,
@@ -44,10 +45,7 @@ pub struct Zoho {
 pub(super) struct Inner {
     pub(super) http: Client,
     tokens: ArcSwap<Tokens>,
-    /// Requests that the organisation may have in progress.
-    pub(super) seats: Semaphore,
-    /// The same for queries, of which Zoho runs fewer at once.
-    pub(super) query_seats: Semaphore,
+    pub(super) allowance: Allowance,
     pub(super) breaker: Breaker,
     pub(super) spent: Spent,
     pub(super) flights: Flights,
@@ -69,7 +67,17 @@ pub struct Crm {
     /// Records that this call was shown to see, by module.
     pub(super) seen: Mutex<HashSet<(&'static str, RecordId)>>,
     pub(super) trace: Trace,
+    pub(super) spender: Spender,
     scope: Scope,
+}
+
+/// Who spends credits, and whether on a write.
+#[derive(Clone, Debug, Default)]
+pub struct Spender {
+    /// The client; empty for what no client asked for.
+    pub client: Arc<str>,
+    /// Whether what is asked is part of a write.
+    pub write: bool,
 }
 
 /// A page of a list: 1-based, at most 200 rows each.
@@ -130,11 +138,10 @@ impl Zoho {
         sharing: Option<&Sharing>,
     ) -> Result<Self, BadConfig> {
         let servers = Arc::new(Servers::new(config)?);
-        let concurrency = config.concurrency.get().min(MOST_SEATS) as usize;
         let request_timeout = config.request_timeout.duration();
         let http = http_client(&HttpSetup {
             connect_timeout: config.connect_timeout.duration(),
-            idle: concurrency,
+            idle: config.concurrency.get().min(MOST_IDLE) as usize,
             https_only: !servers.any_plain(),
             authorities: !servers.plain(),
         })?;
@@ -144,8 +151,7 @@ impl Zoho {
             inner: Arc::new(Inner {
                 tokens: ArcSwap::from_pointee(tokens),
                 http,
-                seats: Semaphore::new(concurrency),
-                query_seats: Semaphore::new(concurrency.min(10).saturating_sub(2).max(1)),
+                allowance: Allowance::new(config, sharing, request_timeout),
                 breaker: Breaker::default(),
                 spent: Spent::default(),
                 flights: Flights::new(config.coalesce),
@@ -168,6 +174,7 @@ impl Zoho {
             tally: Tally::default(),
             seen: Mutex::default(),
             trace: Trace::default(),
+            spender: Spender::default(),
             scope: scope.clone(),
         }
     }
@@ -195,6 +202,18 @@ impl Zoho {
             self.knock().await;
         }
         self.status()
+    }
+
+    /// Keeps what instances share of Zoho, until it is dropped.
+    pub async fn keep(self) {
+        self.inner.allowance.keep().await;
+    }
+
+    /// Sets the metrics that are looked up, not counted.
+    pub fn measure(&self) {
+        let allowance = &self.inner.allowance;
+        metrics::gauge!("zoho_mcp_zoho_credits_spent").set(allowance.spent());
+        metrics::gauge!("zoho_mcp_zoho_in_flight").set(allowance.in_flight());
     }
 
     /// Proves credentials by getting an access token (`check --online`).
@@ -268,6 +287,12 @@ impl Crm {
         Self { trace, ..self }
     }
 
+    /// The same at the expense of `spender`.
+    #[must_use]
+    pub fn spent_by(self, spender: Spender) -> Self {
+        Self { spender, ..self }
+    }
+
     /// Credits spent so far.
     pub fn credits(&self) -> u32 {
         self.tally.credits()
@@ -289,8 +314,8 @@ impl Crm {
     }
 }
 
-/// More than any edition of Zoho allows.
-const MOST_SEATS: u32 = 256;
+/// More than any edition of Zoho takes at once.
+const MOST_IDLE: u32 = 256;
 const LARGEST_KNOCK: usize = 256 * 1024;
 const ORG_AGE: Duration = Duration::from_secs(3600);
 /// Who moves to another manager sees other records within this time.

@@ -1,12 +1,12 @@
 //! What `[zoho]` says, what proves the daemon to Zoho, and over what it shares with other instances.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 
-use super::data_center::Servers;
+use super::{allowance::Want, data_center::Servers};
 use crate::{
-    setting::{SecretRef, Span},
+    setting::{Fraction, SecretRef, Span},
     store::Store,
 };
 
@@ -26,6 +26,15 @@ pub struct Config {
     pub coalesce: bool,
     /// Requests in flight, at most.
     pub concurrency: NonZeroU32,
+    /// Credits that may be spent in 24 hours.
+    pub daily_credits: NonZeroU32,
+    /// Which part of them is kept for writes.
+    pub write_reserve: Fraction,
+    /// Which part of them one client may spend.
+    pub client_share: Fraction,
+    /// The same for single clients.
+    #[serde(default)]
+    pub client_shares: BTreeMap<Arc<str>, Fraction>,
     /// Instead of the data centre's own: for a sandbox.
     pub accounts_url: Option<String>,
     /// Instead of the data centre's own: for a sandbox.
@@ -43,6 +52,49 @@ impl Config {
     /// Which key is no address.
     pub fn check(&self) -> Result<(), BadConfig> {
         Servers::new(self).map(|_| ())
+    }
+}
+
+/// How the credits of a day are divided.
+#[derive(Clone, Debug)]
+pub(super) struct Shares {
+    daily: u32,
+    write_reserve: Fraction,
+    client_share: Fraction,
+    client_shares: BTreeMap<Arc<str>, Fraction>,
+}
+
+impl Shares {
+    pub(super) fn of(config: &Config) -> Self {
+        Self {
+            daily: config.daily_credits.get(),
+            write_reserve: config.write_reserve,
+            client_share: config.client_share,
+            client_shares: config.client_shares.clone(),
+        }
+    }
+
+    /// All of them.
+    pub(super) const fn daily(&self) -> u32 {
+        self.daily
+    }
+
+    /// What the organisation and the client may have spent after a request, and what has to remain,
+    /// for one of so many instances.
+    pub(super) fn bounds(&self, want: &Want, replicas: u32) -> (u32, u32, u32) {
+        let own = self.client_shares.get(&want.client);
+        let part = match (&*want.client, own) {
+            // What nobody asked for.
+            ("", _) => Fraction::ALL,
+            (_, own) => own.copied().unwrap_or(self.client_share),
+        };
+        let open = |credits: u32| match want.write {
+            true => credits,
+            false => credits.saturating_sub(self.write_reserve.of(credits)),
+        };
+        let each = |credits: u32| open(credits) / replicas.max(1);
+        let floor = self.daily - open(self.daily);
+        (each(self.daily), each(part.of(self.daily)), floor)
     }
 }
 
@@ -97,4 +149,35 @@ pub enum BadConfig {
     TokenKey,
     #[error("the http client could not be built")]
     Client(#[source] reqwest::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(client: &str, write: bool, replicas: u32) -> (u32, u32, u32) {
+        let fraction = |text: &str| text.parse::<Fraction>().unwrap();
+        let shares = Shares {
+            daily: 1_000,
+            write_reserve: fraction("0.1"),
+            client_share: fraction("0.5"),
+            client_shares: [("big".into(), fraction("0.8"))].into(),
+        };
+        let want = Want {
+            client: client.into(),
+            write,
+            query: false,
+            credits: 1,
+        };
+        shares.bounds(&want, replicas)
+    }
+
+    #[test]
+    fn a_client_has_its_share_and_a_part_of_it_is_kept_for_writes() {
+        assert_eq!(bounds("a", false, 1), (900, 450, 100));
+        assert_eq!(bounds("a", true, 1), (1_000, 500, 0));
+        assert_eq!(bounds("big", false, 1), (900, 720, 100));
+        assert_eq!(bounds("", false, 1), (900, 900, 100));
+        assert_eq!(bounds("a", false, 3), (300, 150, 100));
+    }
 }

@@ -57,6 +57,7 @@ mod redis_kinds;
 mod redis_outages;
 mod reload;
 mod secrets;
+mod shared_budget;
 mod shared_keys;
 mod shared_limits;
 mod shared_token;
