@@ -206,13 +206,7 @@ impl Config {
                 "set user_credentials = \"file:users.json\" under [zoho]",
             ));
         }
-        let shares = self.zoho.client_shares.keys();
-        for name in shares.filter(|name| !self.policy().clients.contains_key(*name)) {
-            problems.push(Problem::new(
-                format!("zoho.client_shares.{name}: there is no such client"),
-                "name one of [clients]",
-            ));
-        }
+        problems.extend(self.nobodys_shares());
         let limits = self.limits.check(&names).err().unwrap_or_default();
         problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();
@@ -246,6 +240,18 @@ impl Config {
             ));
         }
         problems
+    }
+
+    fn nobodys_shares(&self) -> Vec<Problem> {
+        let clients = self.policy().clients;
+        let names = self.zoho.client_shares.keys();
+        let nobodys = names.filter(|name| !clients.contains_key(*name));
+        nobodys
+            .map(|name| {
+                let text = format!("zoho.client_shares.{name}: there is no such client");
+                Problem::new(text, "name one of [clients]")
+            })
+            .collect()
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -62,6 +62,8 @@ struct Book {
 struct Remaining {
     credits: u32,
     heard: Instant,
+    /// When a request was let through to ask again.
+    asked: Instant,
     is_news: bool,
 }
 
@@ -145,9 +147,11 @@ impl Allowance {
     /// Zoho said how much remains.
     pub(super) fn heard(&self, credits: u32) {
         gauge!("zoho_mcp_zoho_credits_remaining").set(credits);
+        let now = Instant::now();
         lock(&self.book).remaining = Some(Remaining {
             credits,
-            heard: Instant::now(),
+            heard: now,
+            asked: now,
             is_news: true,
         });
     }

@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use super::{
     Crm, Page, Problem, ZohoError,
-    allowance::Want,
+    allowance::{Place, Want},
     answer::{Fault, broken, judge},
     coql::Select,
     http::{Reply, exchange},
@@ -159,15 +159,7 @@ impl Crm {
     async fn attempt(&self, ask: &Ask, tokens: &Tokens) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
         let token = self.token(tokens).await.map_err(Broke::Unsent)?;
-        self.is_held(Instant::now()).map_err(Broke::Unsent)?;
-        let want = Want {
-            client: Arc::clone(&self.spender.client),
-            write: self.spender.write,
-            query: ask.query,
-            credits: ask.credits,
-        };
-        let entered = zoho.allowance.enter(&want, self.deadline).await;
-        let _place = entered.map_err(Broke::Unsent)?;
+        let _place = self.place(ask).await.map_err(Broke::Unsent)?;
         let began = Instant::now();
         self.admits(began).map_err(Broke::Unsent)?;
         let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
@@ -177,18 +169,8 @@ impl Crm {
         let latency = began.elapsed();
         self.tally.ended(&sent, outcome(&answer));
         span.end(outcome(&answer).map_err(tally::word));
-        if let Ok(Ok(Reply {
-            date: Some(date), ..
-        })) = &answer
-        {
-            zoho.pulse.clock(*date, Timestamp::now());
-        }
-        if let Ok(Ok(Reply {
-            remaining: Some(credits),
-            ..
-        })) = &answer
-        {
-            zoho.allowance.heard(*credits);
+        if let Ok(Ok(reply)) = &answer {
+            self.overhear(reply);
         }
         let result = match answer {
             Ok(Ok(reply)) => match judge(ask.effect, &reply) {
@@ -220,6 +202,28 @@ impl Crm {
             Err(Broke::Token(_) | Broke::Unsent(_)) => {}
         }
         result
+    }
+
+    /// Waits for a place among the requests in flight, and pays.
+    async fn place(&self, ask: &Ask) -> Result<Place<'_>, ZohoError> {
+        self.is_held(Instant::now())?;
+        let want = Want {
+            client: Arc::clone(&self.spender.client),
+            write: self.spender.write,
+            query: ask.query,
+            credits: ask.credits,
+        };
+        self.zoho.allowance.enter(&want, self.deadline).await
+    }
+
+    /// What an answer tells beside what was asked.
+    fn overhear(&self, reply: &Reply) {
+        if let Some(date) = reply.date {
+            self.zoho.pulse.clock(date, Timestamp::now());
+        }
+        if let Some(credits) = reply.remaining {
+            self.zoho.allowance.heard(credits);
+        }
     }
 
     /// Whether it is known that no request may begin, before one pays for it.

@@ -16,9 +16,8 @@ use crate::{
 async fn two_instances_are_never_over_the_organisations_places() {
     let redis = Redis::start();
     let houses = pair(&redis, |setup| {
-        setup
-            .set("zoho.concurrency", "3")
-            .set("zoho.coalesce", "false");
+        crowds(setup);
+        setup.set("zoho.concurrency", "3");
     })
     .await;
     slow(&houses[0], "120ms").await;
@@ -33,7 +32,7 @@ async fn two_instances_are_never_over_the_organisations_places() {
     assert_eq!(seen["refused"], 0, "{seen}");
     for key in redis.keys() {
         let left: i64 = redis.ask(&["PTTL", &key]);
-        assert!(left > 0, "{key} stays for ever");
+        assert_ne!(left, -1, "{key} stays for ever");
     }
 }
 
@@ -41,9 +40,8 @@ async fn two_instances_are_never_over_the_organisations_places() {
 async fn the_places_of_an_instance_that_crashed_are_free_again() {
     let redis = Redis::start();
     let mut houses = pair(&redis, |setup| {
-        setup
-            .set("zoho.concurrency", "2")
-            .set("zoho.coalesce", "false");
+        crowds(setup);
+        setup.set("zoho.concurrency", "2");
         setup.set("zoho.request_timeout", "2s");
     })
     .await;
@@ -62,10 +60,7 @@ async fn the_places_of_an_instance_that_crashed_are_free_again() {
     lost.await.unwrap();
     other.zoho.mend().await;
     let began = Instant::now();
-    assert_eq!(
-        search(other, SUPPORT).await.result()["isError"],
-        Value::Null
-    );
+    assert_ne!(search(other, SUPPORT).await.result()["isError"], true);
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 
@@ -73,10 +68,9 @@ async fn the_places_of_an_instance_that_crashed_are_free_again() {
 async fn what_all_have_spent_is_refused_to_all_before_zoho_is_asked() {
     let redis = Redis::start();
     let houses = pair(&redis, |setup| {
+        crowds(setup);
         all_for_everybody(setup);
-        setup
-            .set("zoho.daily_credits", "20")
-            .set("zoho.coalesce", "false");
+        setup.set("zoho.daily_credits", "20");
     })
     .await;
     let calls = (0..60).map(|n| search(&houses[n % 2], SUPPORT));
@@ -107,9 +101,8 @@ async fn what_all_have_spent_is_refused_to_all_before_zoho_is_asked() {
 async fn one_client_does_not_starve_the_others_and_reads_do_not_starve_writes() {
     let redis = Redis::start();
     let houses = pair(&redis, |setup| {
-        setup
-            .set("zoho.daily_credits", "100")
-            .set("zoho.coalesce", "false");
+        crowds(setup);
+        setup.set("zoho.daily_credits", "100");
         setup.set("zoho.client_share", "0.3");
         setup.set("zoho.client_shares", "{ customer-service-agent = 0.6 }");
     })
@@ -137,10 +130,9 @@ async fn one_client_does_not_starve_the_others_and_reads_do_not_starve_writes() 
 async fn what_zoho_says_remains_counts() {
     let redis = Redis::start();
     let houses = pair(&redis, |setup| {
+        crowds(setup);
         all_for_everybody(setup);
-        setup
-            .set("zoho.daily_credits", "200")
-            .set("zoho.coalesce", "false");
+        setup.set("zoho.daily_credits", "200");
         setup.set("zoho.write_reserve", "0.1");
     })
     .await;
@@ -149,8 +141,10 @@ async fn what_zoho_says_remains_counts() {
     for n in 0..40 {
         search(&houses[n % 2], SUPPORT).await;
     }
-    // Somebody else may have spent the rest: 20 of what remains are kept for writes.
-    assert_eq!(spent(&houses[0]).await, 30);
+    // Somebody else may have spent the rest: 20 of what remains are kept for writes. What one instance
+    // heard last, the other hears with its next request.
+    let used = spent(&houses[0]).await;
+    assert!((30..=31).contains(&used), "{used}");
     assert_eq!(requests(&houses[0]).await["refused"], 0);
     for house in &houses {
         assert_eq!(search(house, SUPPORT).await.status, 429);
@@ -161,10 +155,9 @@ async fn what_zoho_says_remains_counts() {
 async fn a_redis_that_lost_everything_is_told_what_was_spent() {
     let mut redis = Redis::start();
     let houses = pair(&redis, |setup| {
+        crowds(setup);
         all_for_everybody(setup);
-        setup
-            .set("zoho.daily_credits", "40")
-            .set("zoho.coalesce", "false");
+        setup.set("zoho.daily_credits", "40");
     })
     .await;
     for n in 0..16 {
@@ -187,10 +180,9 @@ async fn a_redis_that_lost_everything_is_told_what_was_spent() {
 async fn without_redis_each_instance_keeps_to_its_share() {
     let mut redis = Redis::start();
     let houses = pair(&redis, |setup| {
+        crowds(setup);
         all_for_everybody(setup);
-        setup
-            .set("zoho.daily_credits", "40")
-            .set("zoho.coalesce", "false");
+        setup.set("zoho.daily_credits", "40");
         setup
             .set("zoho.concurrency", "4")
             .set("redis.timeout", "50ms");
@@ -224,31 +216,27 @@ async fn a_request_to_zoho_costs_redis_one_question() {
     const CALLS: u64 = 100;
     let redis = Redis::start();
     let houses = pair(&redis, |setup| {
-        setup.set("zoho.coalesce", "false");
+        crowds(setup);
     })
     .await;
     assert_eq!(search(&houses[0], SUPPORT).await.status, 200);
-    let (before, began) = (redis.ran("evalsha"), Instant::now());
+    // What nothing else here asks Redis for, and each question about Zoho's limits three times.
+    let (before, began) = (redis.ran("hmget"), Instant::now());
     for _ in 0..CALLS {
         search(&houses[0], SUPPORT).await;
     }
-    let asked = redis.ran("evalsha") - before;
-    // One for the limits of the caller and one for Zoho's; besides, instances say that they live and
-    // give back what no request gave back on its way.
-    let besides = (began.elapsed().as_secs() + 1) * 20;
-    assert!(
-        asked <= CALLS * 2 + besides,
-        "{asked} in {:?}",
-        began.elapsed()
-    );
+    let asked = (redis.ran("hmget") - before).div_ceil(3);
+    // Besides, instances say that they live and give back what no request gave back on its way.
+    let besides = (began.elapsed().as_secs() + 1) * 5;
+    assert!(asked >= CALLS, "{asked}");
+    assert!(asked <= CALLS + besides, "{asked} in {:?}", began.elapsed());
 }
 
 #[tokio::test]
 async fn one_instance_without_redis_keeps_the_same_budget() {
     let house = House::with(|setup| {
-        setup
-            .set("zoho.daily_credits", "20")
-            .set("zoho.coalesce", "false");
+        crowds(setup);
+        setup.set("zoho.daily_credits", "20");
         setup.set("server.ops_listen", "127.0.0.1:0");
     })
     .await;
@@ -296,6 +284,13 @@ async fn a_share_is_a_part_and_of_a_client_that_exists() {
         assert_eq!(checked.status.code(), Some(64), "{told}");
         assert!(told.contains(said), "{told}");
     }
+}
+
+/// Each call is a request of its own, and there may be many at once.
+fn crowds(setup: &mut Setup) {
+    setup
+        .set("zoho.coalesce", "false")
+        .set("limits.in_flight", "200");
 }
 
 fn all_for_everybody(setup: &mut Setup) {

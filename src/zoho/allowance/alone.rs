@@ -67,14 +67,16 @@ impl Allowance {
         let Some(remaining) = &mut book.remaining else {
             return Ok(());
         };
-        if remaining.credits < floor.saturating_add(want.credits) {
+        let now = Instant::now();
+        // Zoho says nothing while more than half is left.
+        let is_old = now >= remaining.heard + HOLDS_FOR;
+        if !is_old && remaining.credits < floor.saturating_add(want.credits) {
             // Once a minute one may ask all the same, since Zoho alone knows what came back.
-            let again = remaining.heard + ASK_EVERY;
-            let now = Instant::now();
+            let again = remaining.asked + ASK_EVERY;
             if now < again {
                 return Err(spent_by(Purse::Zoho, again - now));
             }
-            remaining.heard = now;
+            remaining.asked = now;
         }
         Ok(())
     }
@@ -90,3 +92,4 @@ impl Allowance {
 }
 
 const ASK_EVERY: Duration = Duration::from_secs(60);
+const HOLDS_FOR: Duration = Duration::from_secs(900);

@@ -21,12 +21,14 @@ impl Ledger {
     /// Pays at `now`, which is how long ago everything began.
     pub(super) fn charge(&mut self, now: Duration, credits: u32) {
         self.put(quarter(now), credits);
+        if self.quarters.len() as u64 > SLOTS {
+            self.forget(quarter(now));
+        }
     }
 
     /// What was spent within a day.
     pub(super) fn spent(&mut self, now: Duration) -> u32 {
-        let now = quarter(now);
-        self.quarters.retain(|(at, _)| at + SLOTS > now);
+        self.forget(quarter(now));
         let spent = self.quarters.iter().map(|(_, credits)| credits);
         spent.fold(0, |sum, credits| sum.saturating_add(*credits))
     }
@@ -47,6 +49,10 @@ impl Ledger {
         let now = quarter(now);
         let ages = self.quarters.iter();
         ages.map(move |(at, credits)| (now.saturating_sub(*at), *credits))
+    }
+
+    fn forget(&mut self, now: u64) {
+        self.quarters.retain(|(at, _)| at + SLOTS > now);
     }
 
     fn put(&mut self, at: u64, credits: u32) {

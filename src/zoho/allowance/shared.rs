@@ -72,8 +72,29 @@ pub(super) enum Answer {
 pub(super) struct Told<'a> {
     pub(super) free: &'a [Id],
     pub(super) taken: &'a [(Id, bool)],
-    /// Nothing more comes.
-    pub(super) is_all: bool,
+    pub(super) what: What,
+}
+
+/// How much it tells of what it has spent.
+#[derive(Clone, Copy, Default)]
+pub(super) enum What {
+    /// What Redis does not know yet, provided that it knows the rest.
+    #[default]
+    Since,
+    /// One ledger of all, and more to come.
+    Part,
+    /// All, with this.
+    All,
+}
+
+impl What {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Since => "since",
+            Self::Part => "part",
+            Self::All => "all",
+        }
+    }
 }
 
 impl Shared {
@@ -176,7 +197,7 @@ impl Shared {
             told.free.concat(),
             ids(false),
             ids(true),
-            number(u64::from(told.is_all)),
+            told.what.word().into(),
         ];
         for (age, credits) in ledger.ages(now) {
             arguments.push(number(age));

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{
     super::{Purse, ZohoError, lock},
     Allowance, BUSY, LOOK_EVERY, Place, Want,
-    shared::{Answer, Id, Question, Shared, Told},
+    shared::{Answer, Id, Question, Shared, Told, What},
     spent_by,
 };
 use crate::store::Unavailable;
@@ -111,13 +111,22 @@ impl Allowance {
                     let pause = timeout_at(deadline, sleep(LOOK_EVERY)).await;
                     pause.map_err(|_| BUSY)?;
                 }
-                Answer::OrganisationSpent(wait) if want.write => {
-                    return Err(spent_by(Purse::Organisation, wait));
+                no => {
+                    // What was refused holds nothing.
+                    place.id = None;
+                    return Err(self.refusal(&no, want, spent));
                 }
-                Answer::OrganisationSpent(wait) => return Err(self.of_org(spent, wait)),
-                Answer::ClientSpent(wait) => return Err(spent_by(Purse::Client, wait)),
-                Answer::NothingRemains(wait) => return Err(spent_by(Purse::Zoho, wait)),
             }
+        }
+    }
+
+    fn refusal(&self, answer: &Answer, want: &Want, spent: u32) -> ZohoError {
+        match answer {
+            Answer::OrganisationSpent(wait) if !want.write => self.of_org(spent, *wait),
+            Answer::OrganisationSpent(wait) => spent_by(Purse::Organisation, *wait),
+            Answer::ClientSpent(wait) => spent_by(Purse::Client, *wait),
+            Answer::NothingRemains(wait) => spent_by(Purse::Zoho, *wait),
+            Answer::Go | Answer::Busy | Answer::Forgotten => BUSY,
         }
     }
 
@@ -138,7 +147,7 @@ impl Allowance {
     /// a day, because Redis has lost it. Answers whether Redis knew this instance.
     async fn tell(&self, shared: &Shared, everything: bool) -> Result<bool, Unavailable> {
         let now = self.now();
-        let (ledgers, free, taken, is_all) = {
+        let (ledgers, free, taken, is_new) = {
             let mut book = lock(&self.book);
             let owed = std::mem::take(&mut book.owed);
             let is_new = everything || book.own.is_empty();
@@ -152,13 +161,16 @@ impl Allowance {
         };
         let mut told = Ok((0, true));
         for (client, ledger) in &ledgers.clients {
-            let part = Told::default();
+            let part = Told {
+                what: if everything { What::Part } else { What::Since },
+                ..Told::default()
+            };
             told = told.and(shared.tell(&part, Some(client), ledger, now).await);
         }
         let last = Told {
             free: &free,
             taken: &taken,
-            is_all,
+            what: if is_new { What::All } else { What::Since },
         };
         if told.is_ok() {
             told = shared.tell(&last, None, &ledgers.org, now).await;

@@ -32,8 +32,22 @@ local taken = redis.call('ZCOUNT', KEYS[1], '(' .. text(now), '+inf')
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   return { 1, 0, org, live, taken }
 end
+-- What Zoho says that remains: l how much, la when it last said so, ls since when that may only be
+-- lowered, because answers overtake each other, lt when one was let through to ask.
+local known = redis.call('HMGET', KEYS[4], 'l', 'la', 'ls', 'lt')
+local left, said = known[1] and tonumber(known[1]), tonumber(known[2] or '0')
+local asked = tonumber(known[4] or '0')
 if ARGV[11] ~= '' then
-  redis.call('HSET', KEYS[4], 'l', ARGV[11], 'la', text(now))
+  local since = tonumber(known[3] or '0')
+  if not left or asked > said or since + 10000 < now then
+    left, since = tonumber(ARGV[11]), now
+  end
+  left, said = math.min(left, tonumber(ARGV[11])), now
+  redis.call('HSET', KEYS[4], 'l', text(left), 'la', text(now), 'ls', text(since))
+  redis.call('PEXPIRE', KEYS[4], DAY)
+elseif said + 900000 < now then
+  -- Zoho says nothing while more than half is left.
+  left = nil
 end
 if org + credits > tonumber(ARGV[8]) then
   return { 2, wait(KEYS[4], org + credits - tonumber(ARGV[8])), org, live, taken }
@@ -42,14 +56,13 @@ local client = spent(KEYS[5])
 if client + credits > tonumber(ARGV[9]) then
   return { 3, wait(KEYS[5], client + credits - tonumber(ARGV[9])), org, live, taken }
 end
-local left = redis.call('HMGET', KEYS[4], 'l', 'la')
-if left[1] and tonumber(left[1]) - credits < floor then
+if left and left - credits < floor then
   -- Once a minute one may ask all the same, since Zoho alone knows what came back.
-  local again = tonumber(left[2]) + 60000 - now
+  local again = math.max(said, asked) + 60000 - now
   if again > 0 then
     return { 4, math.ceil(again / 1000), org, live, taken }
   end
-  redis.call('HSET', KEYS[4], 'la', text(now))
+  redis.call('HSET', KEYS[4], 'lt', text(now))
 end
 if taken >= places then
   return { 0, 0, org, live, taken }
@@ -62,8 +75,8 @@ for i = 1, queries > 0 and 2 or 1 do
   redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', text(now))
   redis.call('PEXPIRE', KEYS[i], lease)
 end
-if left[1] then
-  redis.call('HSET', KEYS[4], 'l', text(math.max(tonumber(left[1]) - credits, 0)))
+if left then
+  redis.call('HSET', KEYS[4], 'l', text(math.max(left - credits, 0)))
 end
 charge(KEYS[5], credits, 0)
 return { 1, 0, charge(KEYS[4], credits, 0), live, taken + 1 }
