@@ -4,9 +4,8 @@ mod fraction;
 
 use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
-use serde::{Deserialize, Deserializer, de::Error as _};
-
 pub use fraction::Fraction;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// A span of time as an operator writes it: `250ms`, `30s`, `1m`, `24h`, `7d`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -201,7 +201,7 @@ const TABLE: &[(Kind, &str, &str)] = &[
     (
         Kind::Gauge,
         "zoho_mcp_zoho_credits_remaining",
-        "Credits that remain by Zoho's last word",
+        "Credits that remain of daily_credits, or fewer by Zoho's last word",
     ),
     (
         Kind::Gauge,

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{counter, gauge};
+use metrics::counter;
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
@@ -146,7 +146,6 @@ impl Allowance {
 
     /// Zoho said how much remains.
     pub(super) fn heard(&self, credits: u32) {
-        gauge!("zoho_mcp_zoho_credits_remaining").set(credits);
         let now = Instant::now();
         lock(&self.book).remaining = Some(Remaining {
             credits,
@@ -163,6 +162,13 @@ impl Allowance {
             Some(_) => own.max(self.spent.load(Ordering::Relaxed)),
             None => own,
         }
+    }
+
+    /// What is left for this daemon, or for the organisation if Zoho has said that this is less.
+    pub(super) fn remaining(&self) -> u32 {
+        let left = self.shares.daily().saturating_sub(self.spent());
+        let said = lock(&self.book).remaining;
+        said.map_or(left, |said| said.credits.min(left))
     }
 
     /// Requests of this instance in flight.

@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    RecordId, ZohoError,
+    Purse, RecordId, ZohoError,
     allowance::Allowance,
     breaker::Breaker,
     config::{BadConfig, Config, Credentials, Sharing},
@@ -213,7 +213,13 @@ impl Zoho {
     pub fn measure(&self) {
         let allowance = &self.inner.allowance;
         metrics::gauge!("zoho_mcp_zoho_credits_spent").set(allowance.spent());
+        metrics::gauge!("zoho_mcp_zoho_credits_remaining").set(allowance.remaining());
         metrics::gauge!("zoho_mcp_zoho_in_flight").set(allowance.in_flight());
+        for purse in Purse::ALL {
+            // So that there is a zero to count from.
+            metrics::counter!("zoho_mcp_zoho_budget_refusals_total", "whose" => purse.name())
+                .increment(0);
+        }
     }
 
     /// Proves credentials by getting an access token (`check --online`).

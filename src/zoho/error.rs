@@ -58,6 +58,9 @@ pub enum Purse {
 }
 
 impl Purse {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Zoho, Self::Organisation, Self::Reserve, Self::Client];
+
     /// For the log and the metrics.
     pub const fn name(self) -> &'static str {
         match self {
