@@ -245,8 +245,7 @@ impl Tokens {
         let (ends, flight) = watch::channel(());
         let mint = Arc::clone(&self.0);
         // Its own task, so that it outlives the caller that happened to need it first. It ends by
-        // itself: the exchange inside is bounded by the request timeout, and so is the wait for
-        // another instance's.
+        // itself: the exchange and the wait for another instance's are bounded.
         tokio::spawn(async move {
             mint.refresh().await;
             drop(ends);

@@ -78,5 +78,5 @@ end
 if left then
   redis.call('HSET', KEYS[4], 'l', text(math.max(left - credits, 0)))
 end
-charge(KEYS[5], credits, 0)
-return { 1, 0, charge(KEYS[4], credits, 0), live, taken + 1 }
+charge(KEYS[5], credits, 0, client)
+return { 1, 0, charge(KEYS[4], credits, 0, org), live, taken + 1 }

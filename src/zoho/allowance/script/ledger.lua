@@ -33,9 +33,10 @@ local function spent(key)
   return sum
 end
 
--- Puts credits into a quarter that is `age` quarters ago.
-local function charge(key, credits, age)
-  local sum, at = spent(key), slot(quarter - age)
+-- Puts credits into a quarter that is `age` quarters ago; `sum` is what was spent, where it is known.
+local function charge(key, credits, age, sum)
+  sum = sum or spent(key)
+  local at = slot(quarter - age)
   local before = tonumber(redis.call('HGET', key, at) or '0')
   redis.call('HSET', key, at, text(before + credits), 't', text(sum + credits), 'at', text(quarter))
   redis.call('PEXPIRE', key, DAY)
