@@ -1,6 +1,7 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
 mod access;
+mod credentials;
 mod expiry;
 mod fetch;
 mod issuers;
@@ -10,6 +11,7 @@ mod reading;
 mod references;
 mod reload;
 mod restart;
+mod retry;
 mod stamp;
 mod traces;
 
@@ -37,7 +39,7 @@ use crate::{
     store,
     telemetry::Traces,
     tools::{self, Idempotency},
-    zoho::Zoho,
+    zoho::{self, Zoho},
 };
 
 pub use keys::{BadKeys, KeySource};
@@ -138,7 +140,18 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let (store, redis) = access::store(config, &secrets)?.unzip();
-        let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
+        let zoho = match &store {
+            Some(store) => {
+                let sharing = zoho::Sharing {
+                    store: store.clone(),
+                    expected_replicas: config.redis.expected_replicas,
+                    token_key: secrets.token_key,
+                };
+                Zoho::shared(&config.zoho, secrets.zoho, &sharing)
+            }
+            None => Zoho::new(&config.zoho, secrets.zoho),
+        };
+        let zoho = zoho.context("zoho")?;
         if let Some(people) = &secrets.people {
             zoho.replace_people(people.expose_secret())
                 .context("zoho.user_credentials")?;

@@ -172,6 +172,7 @@ impl Config {
             .chain(self.auth.jwt.iter().filter_map(auth::Issuer::secret))
             .chain(&self.zoho.credentials)
             .chain(&self.zoho.user_credentials)
+            .chain(&self.zoho.token_key)
             .chain(&self.audit.pseudonym_key)
             .chain(&self.audit.signing_key)
             .chain(&self.redis.password)
@@ -205,6 +206,7 @@ impl Config {
                 "set user_credentials = \"file:users.json\" under [zoho]",
             ));
         }
+        problems.extend(self.nobodys_shares());
         let limits = self.limits.check(&names).err().unwrap_or_default();
         let rules = self.rules().err().unwrap_or_default();
         let bad = limits.iter().chain(&rules);
@@ -236,6 +238,18 @@ impl Config {
         problems
     }
 
+    fn nobodys_shares(&self) -> Vec<Problem> {
+        let clients = self.policy().clients;
+        let names = self.zoho.client_shares.keys();
+        let nobodys = names.filter(|name| !clients.contains_key(*name));
+        nobodys
+            .map(|name| {
+                let text = format!("zoho.client_shares.{name}: there is no such client");
+                Problem::new(text, "name one of [clients]")
+            })
+            .collect()
+    }
+
     fn warnings(&self) -> Vec<String> {
         let warnings = self
             .policy()
@@ -246,6 +260,11 @@ impl Config {
         warnings.extend(hints::hints(self));
         if self.redis.is_configured() && self.audit.pseudonym_key.is_none() {
             warnings.push(NO_KEY.to_owned());
+        }
+        if self.redis.is_configured() && self.zoho.token_key.is_none() {
+            warnings.push(
+                "zoho.token_key: it is not set, so instances do not share an access token and each has Zoho make its own; set token_key = \"env:NAME\" with at least 32 bytes, the same for all".into(),
+            );
         }
         warnings
     }

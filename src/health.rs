@@ -75,6 +75,7 @@ impl Health {
     pub fn measure(&self) {
         let up = self.zoho.status().state == ZohoState::Ok;
         gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
+        self.zoho.measure();
         gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
         gauge!("zoho_mcp_audit_queue_lines").set(self.audit.waiting() as f64);
     }

@@ -18,7 +18,7 @@ pub mod verdict;
 pub mod window;
 
 pub use dimension::Subject;
-pub use guard::{Gate, Refused, Seat, limit};
+pub use guard::{CREDITS, Gate, Refused, Seat, Shortage, Slip, limit};
 pub use in_flight::InFlight;
 pub use limiter::{Admission, Limiter, Standing as StoreStanding};
 pub use names::Names;

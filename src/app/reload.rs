@@ -6,24 +6,24 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use jiff::Timestamp;
 use secrecy::SecretSlice;
-use tokio::time::Instant;
 use toml::Table;
 
 use super::{
     App,
     access::AccessWatch,
     chain,
+    credentials::CredentialWatch,
     expiry::Expiry,
     fetch::Fetches,
     issuers::{self, Issuers},
     keys::{KeySource, KeyWatch, usage_file},
     people::People,
     restart,
+    retry::Retry,
     stamp::Stamp,
 };
 use crate::{
@@ -33,7 +33,7 @@ use crate::{
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
     permit::Gate as PermitGate,
-    secrets::{Secret, refresh::Pace},
+    secrets::Secret,
     setting::{AwsRef, SecretRef},
     store::Keeper,
 };
@@ -49,6 +49,7 @@ pub struct Reload {
     people: Option<People>,
     keys: Option<KeyWatch>,
     redis: Option<AccessWatch>,
+    credentials: Option<CredentialWatch>,
     issuers: Issuers,
     fetches: Fetches,
     /// What the daemon was started with, which is what counts where a reload changes nothing.
@@ -95,7 +96,9 @@ impl Reload {
             KeyWatch::start(source, refresh, keys, usage, app.audit().clone())
         };
         let audit = app.audit().clone();
+        let zoho = app.zoho().clone();
         Self {
+            credentials: CredentialWatch::start(zoho, loaded, &environment, refresh, audit.clone()),
             file: file.to_path_buf(),
             auth: app.auth.clone(),
             limit: app.limit.clone(),
@@ -150,6 +153,9 @@ impl Reload {
         }
         if let Some(redis) = &self.redis {
             redis.hurry();
+        }
+        if let Some(credentials) = &self.credentials {
+            credentials.hurry();
         }
         self.told.clear();
         self.config().await;
@@ -366,28 +372,6 @@ impl Reload {
     }
 }
 
-/// When a document that was refused is tried again: what it refers to may be there by then.
-#[derive(Default)]
-struct Retry {
-    /// In a row.
-    failures: u32,
-    next: Option<Instant>,
-}
-
-impl Retry {
-    fn failed(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        let pause = Pace::at_least_every(SLOWEST).after_failure(self.failures, random);
-        self.next = Some(Instant::now() + pause);
-    }
-
-    fn is_due(&self) -> bool {
-        self.next.is_some_and(|next| next <= Instant::now())
-    }
-}
-
 const TLS: &str = "server.tls";
 const ISSUERS: &str = "auth.jwt";
 const PEOPLE: &str = "zoho.user_credentials";
-const SLOWEST: Duration = Duration::from_secs(30);

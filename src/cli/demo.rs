@@ -46,6 +46,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         issuers: Vec::new(),
         zoho: credentials(&sandbox),
         people: None,
+        token_key: None,
         pseudonym_key: None,
         redis,
         base: PathBuf::new(),

@@ -19,7 +19,7 @@ use super::execution::Execution;
 use crate::{
     audit::{Audit, Redactor},
     auth::Caller,
-    limit::{InFlight, Refused, Seat},
+    limit::{InFlight, Refused, Seat, Slip},
     listen::{Drain, Peer},
     permit::{self, Decision, Grant, Policy},
     setting::Span,
@@ -49,6 +49,7 @@ pub(super) struct Ticket {
     pub(super) caller: Arc<Caller>,
     pub(super) peer: Peer,
     pub(super) trace: Trace,
+    pub(super) slip: Option<Slip>,
 }
 
 impl ServerHandler for Handler {
@@ -192,6 +193,7 @@ impl Ticket {
             caller: guarded.get().cloned().ok_or_else(out_of_order)?,
             peer: guarded.get().cloned().ok_or_else(out_of_order)?,
             trace: guarded.get().cloned().unwrap_or_default(),
+            slip: guarded.get().cloned(),
         })
     }
 

@@ -199,6 +199,26 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (Kind::Gauge, "zoho_mcp_zoho_up", "1 while Zoho answers"),
     (
+        Kind::Gauge,
+        "zoho_mcp_zoho_credits_spent",
+        "Credits that all instances spent within a day, as far as is known",
+    ),
+    (
+        Kind::Gauge,
+        "zoho_mcp_zoho_credits_remaining",
+        "Credits that remain of daily_credits, or fewer by Zoho's last word",
+    ),
+    (
+        Kind::Gauge,
+        "zoho_mcp_zoho_in_flight",
+        "Requests of this instance to Zoho in flight",
+    ),
+    (
+        Kind::Count,
+        "zoho_mcp_zoho_budget_refusals_total",
+        "Requests that were not sent for want of credits, by whose are spent",
+    ),
+    (
         Kind::Count,
         "zoho_mcp_audit_lines_total",
         "Lines that the audit log has taken",

@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Listed, Problem, ZohoError, error::Code, http::Reply, retry::Effect};
+use super::{Listed, Problem, Purse, ZohoError, error::Code, http::Reply, retry::Effect};
 
 /// Why an answer is not what was asked for.
 #[derive(Debug)]
@@ -230,6 +230,7 @@ fn throttled(credits: bool, retry_after: Option<Duration>) -> ZohoError {
     if credits {
         ZohoError::CreditsSpent {
             retry_after: retry_after.unwrap_or(CREDITS_PAUSE),
+            whose: Purse::Zoho,
         }
     } else {
         ZohoError::Busy {
@@ -263,6 +264,7 @@ mod tests {
             status: StatusCode::from_u16(status).unwrap(),
             retry_after: None,
             date: None,
+            remaining: None,
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
         }
     }

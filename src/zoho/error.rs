@@ -20,9 +20,12 @@ pub enum ZohoError {
     /// Too many requests at once; worth another try after a moment.
     #[error("zoho is busy")]
     Busy { retry_after: std::time::Duration },
-    /// The organisation's API credits of the last 24 hours are spent.
-    #[error("zoho's daily credits are spent")]
-    CreditsSpent { retry_after: std::time::Duration },
+    /// API credits of the last 24 hours are spent, and nothing was sent.
+    #[error("zoho's daily credits are spent ({})", whose.name())]
+    CreditsSpent {
+        retry_after: std::time::Duration,
+        whose: Purse,
+    },
     /// The refresh token, client id or secret is wrong or revoked: an operator has to act.
     #[error("zoho refused the credentials ({code})")]
     Credentials { code: Code },
@@ -41,6 +44,34 @@ pub enum ZohoError {
     /// The deadline of the call passed.
     #[error("the deadline passed")]
     DeadlineExceeded,
+}
+
+/// Whose credits are spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purse {
+    /// All that the organisation has, as Zoho says.
+    Zoho,
+    /// All that `[zoho] daily_credits` allows.
+    Organisation,
+    /// What is left is kept for writes.
+    Reserve,
+    /// The client's share.
+    Client,
+}
+
+impl Purse {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Zoho, Self::Organisation, Self::Reserve, Self::Client];
+
+    /// For the log and the metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zoho => "zoho",
+            Self::Organisation => "organisation",
+            Self::Reserve => "reserve",
+            Self::Client => "client",
+        }
+    }
 }
 
 /// What is wrong with the CRM user behind a call.

@@ -69,6 +69,7 @@ fn ticket() -> Ticket {
         caller: Arc::new(caller),
         peer: Peer::sample(),
         trace: Trace::default(),
+        slip: None,
     }
 }
 
