@@ -1,6 +1,8 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
 mod access;
+mod credentials;
+mod expiry;
 mod fetch;
 mod issuers;
 mod keys;
@@ -9,6 +11,7 @@ mod reading;
 mod references;
 mod reload;
 mod restart;
+mod retry;
 mod stamp;
 mod traces;
 
@@ -36,7 +39,7 @@ use crate::{
     store,
     telemetry::Traces,
     tools::{self, Idempotency},
-    zoho::Zoho,
+    zoho::{self, Zoho},
 };
 
 pub use keys::{BadKeys, KeySource};
@@ -49,9 +52,9 @@ pub use reload::{Origins, Reload};
 pub struct App {
     pub config: Config,
     pub handler: Handler,
-    pub auth: auth::Gate,
-    pub limit: limit::Gate,
-    pub permit: permit::Gate,
+    pub auth: Arc<auth::Gate>,
+    pub limit: Arc<limit::Gate>,
+    pub permit: Arc<permit::Gate>,
     pub body: call::Limits,
     pub sessions: Arc<Sessions>,
     pub health: Arc<Health>,
@@ -77,24 +80,24 @@ impl App {
             handler: Handler(held.desk(&config)),
             health: held.health(),
             redis: held.redis,
-            auth: auth::Gate {
+            auth: Arc::new(auth::Gate {
                 authenticator: held.authenticator,
                 public_url: config.server.public_url.as_deref().map(Into::into),
                 scheme: held.tls.scheme(),
                 audit: held.audit.clone(),
                 redactor: held.redactor.clone(),
-            },
-            limit: limit::Gate {
+            }),
+            limit: Arc::new(limit::Gate {
                 limiter: held.limiter,
                 answer: Arc::new(ArcSwap::from_pointee(config.limits.answer)),
                 tools: tools.clone(),
                 audit: held.audit.clone(),
-            },
-            permit: permit::Gate {
+            }),
+            permit: Arc::new(permit::Gate {
                 policy: held.policy,
                 tools,
                 audit: held.audit,
-            },
+            }),
             body: call::Limits {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),
@@ -137,7 +140,18 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let (store, redis) = access::store(config, &secrets)?.unzip();
-        let zoho = Zoho::new(&config.zoho, secrets.zoho).context("zoho")?;
+        let zoho = match &store {
+            Some(store) => {
+                let sharing = zoho::Sharing {
+                    store: store.clone(),
+                    expected_replicas: config.redis.expected_replicas,
+                    token_key: secrets.token_key,
+                };
+                Zoho::shared(&config.zoho, secrets.zoho, &sharing)
+            }
+            None => Zoho::new(&config.zoho, secrets.zoho),
+        };
+        let zoho = zoho.context("zoho")?;
         if let Some(people) = &secrets.people {
             zoho.replace_people(people.expose_secret())
                 .context("zoho.user_credentials")?;
@@ -199,6 +213,7 @@ impl Held {
             authenticator: self.authenticator.clone(),
             limiter: self.limiter.clone(),
             drain: self.drain.clone(),
+            tls: self.tls.clone(),
             started: Instant::now(),
         })
     }
@@ -210,9 +225,13 @@ fn authenticator(
     issuers: Vec<Option<Secret>>,
     audit: &Audit,
 ) -> anyhow::Result<Authenticator> {
-    let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
+    let tokens = Tokens::new(&config.auth.jwt, issuers, &tool_names(), None, audit)?;
     let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
-    let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
+    let authenticator = Authenticator::new(
+        keys,
+        config.directory(),
+        config.limits.failed_logins.quota(),
+    );
     let authenticator = authenticator.with_tokens(tokens);
     Ok(match config.auth.api_keys.enabled {
         true => authenticator,
@@ -230,6 +249,11 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
     };
     let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);
     Ok(Some(Arc::new(mtls)))
+}
+
+fn tool_names() -> Arc<[&'static str]> {
+    let permissions = tools::permissions().into_iter();
+    permissions.map(|permission| permission.tool).collect()
 }
 
 /// An error and what caused it, in one line.

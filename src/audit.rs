@@ -3,8 +3,10 @@
 mod chain;
 mod config;
 pub mod event;
+mod head;
 mod lifecycle;
 mod line;
+mod lost;
 mod meter;
 mod recorder;
 pub mod redact;
@@ -17,6 +19,7 @@ mod writer;
 
 pub use config::{BadConfig, Config, OnFailure};
 pub use event::{Event, Kind};
+pub use head::{BadHead, Head};
 pub use recorder::{Audit, Room, SinkUnavailable};
 pub use redact::{Class, Classes, Redacted, Redactor};
 pub use sign::{BadKey, PublicKey, SigningKey};

@@ -1,6 +1,7 @@
 //! The configuration: the embedded defaults, then the file, then the environment, read as one
 //! document and refused with file, key and remedy.
 
+mod hints;
 mod mistakes;
 mod overlay;
 mod proving;
@@ -171,6 +172,7 @@ impl Config {
             .chain(self.auth.jwt.iter().filter_map(auth::Issuer::secret))
             .chain(&self.zoho.credentials)
             .chain(&self.zoho.user_credentials)
+            .chain(&self.zoho.token_key)
             .chain(&self.audit.pseudonym_key)
             .chain(&self.audit.signing_key)
             .chain(&self.redis.password)
@@ -185,7 +187,6 @@ impl Config {
             .map(|permission| permission.tool)
             .collect();
         let tools = names.join(", ");
-        let known = || format!("the tools are: {tools}");
         let mut problems = Vec::new();
         problems.extend(proving::problems(self));
         if self.policy().clients.is_empty() {
@@ -205,14 +206,11 @@ impl Config {
                 "set user_credentials = \"file:users.json\" under [zoho]",
             ));
         }
+        problems.extend(self.nobodys_shares());
         let limits = self.limits.check(&names).err().unwrap_or_default();
-        problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();
-        problems.extend(
-            rules
-                .iter()
-                .map(|bad| Problem::new(bad, "a window is at most 24h and 1000000 requests")),
-        );
+        let bad = limits.iter().chain(&rules);
+        problems.extend(bad.map(|bad| Problem::new(bad, bad.remedy(&tools))));
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
         }
@@ -240,6 +238,18 @@ impl Config {
         problems
     }
 
+    fn nobodys_shares(&self) -> Vec<Problem> {
+        let clients = self.policy().clients;
+        let names = self.zoho.client_shares.keys();
+        let nobodys = names.filter(|name| !clients.contains_key(*name));
+        nobodys
+            .map(|name| {
+                let text = format!("zoho.client_shares.{name}: there is no such client");
+                Problem::new(text, "name one of [clients]")
+            })
+            .collect()
+    }
+
     fn warnings(&self) -> Vec<String> {
         let warnings = self
             .policy()
@@ -247,9 +257,22 @@ impl Config {
             .unwrap_or_default();
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         warnings.extend(proving::warnings(self));
+        warnings.extend(hints::hints(self));
+        if self.redis.is_configured() && self.audit.pseudonym_key.is_none() {
+            warnings.push(NO_KEY.to_owned());
+        }
+        if self.redis.is_configured() && self.zoho.token_key.is_none() {
+            warnings.push(
+                "zoho.token_key: it is not set, so instances do not share an access token and each has Zoho make its own; set token_key = \"env:NAME\" with at least 32 bytes, the same for all".into(),
+            );
+        }
         warnings
     }
 }
+
+const NO_KEY: &str = "audit.pseudonym_key: it is not set, so whoever reads Redis can try out whose \
+    a limit is; make a key with `openssl rand -hex 32`, give it to all instances, and refer to it as \
+    pseudonym_key = \"env:NAME\" or \"file:PATH\"";
 
 const MAX_FILE: u64 = 1 << 20;
 
@@ -286,6 +309,18 @@ mod tests {
         load(LEAST, &[]).unwrap();
         load(DEMO, &[]).unwrap();
         load(include_str!("../config/production.example.toml"), &[]).unwrap();
+    }
+
+    #[test]
+    fn a_shared_redis_wants_a_key_of_our_own_for_the_names_in_it() {
+        let redis = "[redis]\nurl = \"redis://cache\"";
+        let warnings = |more: &str| {
+            let loaded = load(&format!("{LEAST}\n{more}"), &[]).unwrap();
+            loaded.warnings.join("\n")
+        };
+        assert!(warnings(redis).contains("audit.pseudonym_key"));
+        let keyed = format!("{redis}\n[audit]\npseudonym_key = \"env:KEY\"");
+        assert_eq!((warnings(""), warnings(&keyed)), <_>::default());
     }
 
     #[test]

@@ -18,7 +18,8 @@ use crate::{
     audit::{Audit, OnFailure},
     auth::Authenticator,
     limit::Limiter,
-    listen::Drain,
+    listen::{Drain, Expiring, Tls},
+    store::Cause,
     zoho::{State as ZohoState, Zoho},
 };
 
@@ -30,6 +31,7 @@ pub struct Health {
     pub authenticator: Arc<Authenticator>,
     pub limiter: Arc<Limiter>,
     pub drain: Drain,
+    pub tls: Arc<Tls>,
     pub started: Instant,
 }
 
@@ -73,6 +75,7 @@ impl Health {
     pub fn measure(&self) {
         let up = self.zoho.status().state == ZohoState::Ok;
         gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
+        self.zoho.measure();
         gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
         gauge!("zoho_mcp_audit_queue_lines").set(self.audit.waiting() as f64);
     }
@@ -81,14 +84,17 @@ impl Health {
         let zoho = self.zoho.status();
         let zoho_api = Check {
             status: match zoho.state {
-                ZohoState::Ok => "ok",
+                ZohoState::Ok => OK,
                 ZohoState::Down => DOWN,
                 ZohoState::CredentialsRefused => "credentials_refused",
             },
             latency_ms: Some(millis(zoho.latency)),
+            detail: None,
         };
-        let redis = self.redis();
-        let degraded = zoho.state != ZohoState::Ok || redis.status == DOWN;
+        let (redis, tls) = (self.redis(), self.tls());
+        let certificates = tls.as_ref().is_none_or(|tls| tls.status == OK);
+        let limits = ![DOWN, NOT_SHARED].contains(&redis.status);
+        let degraded = zoho.state != ZohoState::Ok || !limits || !certificates;
         Report {
             status: match (self.is_usable(), degraded) {
                 (false, _) => Status::Unhealthy,
@@ -100,26 +106,51 @@ impl Health {
                 audit_log: (!self.audit.is_writable()).then_some(Check {
                     status: DOWN,
                     latency_ms: None,
+                    detail: None,
                 }),
+                tls,
                 redis,
             },
             uptime: (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
         }
     }
 
-    /// Down for as long as limits are not shared, which may be a moment longer than Redis is.
+    /// Down for as long as limits are not shared, which may be a moment longer than Redis is; unless
+    /// it is the other instances that they cannot be shared with.
     fn redis(&self) -> Check {
         let Some(standing) = self.limiter.standing() else {
             return Check {
                 status: "not_configured",
                 latency_ms: None,
+                detail: None,
             };
         };
-        let is_up = standing.alone.is_none();
+        let is_up = matches!(standing.alone, None | Some(Cause::OtherKey));
         Check {
-            status: if is_up { "ok" } else { DOWN },
+            status: match standing.alone {
+                None => OK,
+                Some(Cause::OtherKey) => NOT_SHARED,
+                Some(_) => DOWN,
+            },
             latency_ms: is_up.then(|| millis(standing.latency)),
+            detail: None,
         }
+    }
+
+    /// Degraded while there is still time to renew, so that it is noticed before clients do.
+    fn tls(&self) -> Option<Check> {
+        let expiring = self.tls.expiring(Timestamp::now());
+        let status = match (expiring.is_empty(), expiring.iter().any(Expiring::is_over)) {
+            (true, _) => OK,
+            (false, true) => "expired",
+            (false, false) => "expires_soon",
+        };
+        let words: Vec<_> = expiring.iter().map(Expiring::in_short).collect();
+        self.tls.is_configured().then(|| Check {
+            status,
+            latency_ms: None,
+            detail: (!words.is_empty()).then(|| words.join("; ")),
+        })
     }
 
     /// What another instance could do better.
@@ -152,6 +183,9 @@ struct Checks {
     /// Only while it takes no lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit_log: Option<Check>,
+    /// Only where there are certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Check>,
     redis: Check,
 }
 
@@ -160,13 +194,17 @@ struct Check {
     status: &'static str,
     #[serde(rename = "latencyMs", skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+const OK: &str = "ok";
 const DOWN: &str = "down";
+const NOT_SHARED: &str = "not_shared";
 
 /// How old the last word of Zoho may be.
 const FRESH: Duration = Duration::from_secs(20);

@@ -3,8 +3,8 @@
 
 use axum::{
     Router,
-    http::{StatusCode, header},
-    middleware::{from_fn, from_fn_with_state},
+    http::header,
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post, post_service},
 };
@@ -13,18 +13,28 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    app::App, auth, call, health, limit, listen, mcp, permit, refusal::Refusal, telemetry::Metrics,
+    app::App,
+    auth, call, health, limit, listen,
+    mcp::{self, Streamable},
+    permit,
+    refusal::Refusal,
+    telemetry::Metrics,
 };
 
 /// Every route behind its guards.
 pub fn router(app: &App) -> Router {
-    around(app, app.handler.clone())
+    let handler = app.handler.clone();
+    walk(app, Streamable::new(handler, &app.config.mcp, &app.drain))
 }
 
 /// The same walk to another MCP handler at its end, for `/mcp`: the tools of a test suite, say.
 pub fn around<H: ServerHandler + Clone>(app: &App, handler: H) -> Router {
+    walk(app, Streamable::of(handler, &app.config.mcp, &app.drain))
+}
+
+fn walk<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router {
     let mut router = Router::new()
-        .merge(streamable(app, handler))
+        .merge(streamable(app, mcp))
         .merge(discovery(app))
         .merge(probes(app));
     if app.config.mcp.legacy_sse {
@@ -46,7 +56,7 @@ pub fn around<H: ServerHandler + Clone>(app: &App, handler: H) -> Router {
 }
 
 /// `/mcp`: who, what, how much, whether; then rmcp.
-fn streamable<H: ServerHandler + Clone>(app: &App, handler: H) -> Router {
+fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router {
     // Without a collector the guard is not there at all, and costs nothing.
     let traced = app.traces.are_on();
     let guards = ServiceBuilder::new()
@@ -54,11 +64,9 @@ fn streamable<H: ServerHandler + Clone>(app: &App, handler: H) -> Router {
         .layer(from_fn_with_state(app.body, call::read))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
-        .layer(from_fn_with_state(app.permit.clone(), permit::permit))
-        .layer(from_fn(mcp::accept));
-    let rmcp = mcp::streamable(handler, &app.config.mcp, &app.drain);
+        .layer(from_fn_with_state(app.permit.clone(), permit::permit));
     // There are no sessions to read from or to end.
-    Router::new().route("/mcp", post_service(rmcp).layer(guards).fallback(only_post))
+    Router::new().route("/mcp", post_service(mcp).layer(guards).fallback(only_post))
 }
 
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream.
@@ -122,22 +130,15 @@ pub fn ops(app: &App, metrics: Metrics) -> Router {
     }
 }
 
-async fn only_post() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
+async fn only_post() -> Refusal {
+    Refusal::OnlyPost
 }
 
-async fn not_found() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        [(header::CONTENT_TYPE, "application/json")],
-        NOT_FOUND,
-    )
-        .into_response()
+async fn not_found() -> Refusal {
+    Refusal::NotFound
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request handler panicked");
     Refusal::Internal.into_response()
 }
-
-const NOT_FOUND: &str = r#"{"error":"Not found. MCP is at /mcp"}"#;

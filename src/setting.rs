@@ -1,7 +1,10 @@
 //! The types a configuration value can have: spans of time, sizes in bytes, references to secrets.
 
+mod fraction;
+
 use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
+pub use fraction::Fraction;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// A span of time as an operator writes it: `250ms`, `30s`, `1m`, `24h`, `7d`.
@@ -278,6 +281,8 @@ pub enum BadSetting {
     Span,
     #[error("expected a size above zero, such as \"256KiB\" or \"4MiB\"")]
     Size,
+    #[error("expected a number from 0 to 1, such as 0.5")]
+    Fraction,
     #[error(
         "expected a reference to a secret, such as \"file:keys.json\", \"env:NAME\" or \"aws:NAME_OR_ARN\"; never the secret itself"
     )]

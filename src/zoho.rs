@@ -1,9 +1,12 @@
 //! The client of Zoho CRM: what one caller may see of it, for the length of one call.
 
 pub mod activities;
+mod allowance;
 mod answer;
 mod breaker;
 pub mod client;
+mod code;
+mod config;
 pub mod contacts;
 pub mod coql;
 pub mod criteria;
@@ -40,10 +43,9 @@ mod visibility;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-pub use client::{
-    BadConfig, Config, Credentials, Crm, DataCenter, Listed, Page, State, Status, Zoho,
-};
-pub use error::{Code, Problem, UserProblem, ZohoError};
+pub use client::{Crm, Listed, Page, Spender, State, Status, Zoho};
+pub use config::{BadConfig, Config, Credentials, DataCenter, Sharing};
+pub use error::{Code, Problem, Purse, UserProblem, ZohoError};
 pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
 pub use people::BadPeople;

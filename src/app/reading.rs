@@ -138,16 +138,29 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn pseudonym_key(&mut self) -> Option<SecretSlice<u8>> {
-        const KEY: &str = "audit.pseudonym_key";
         let reference = self.loaded.config.audit.pseudonym_key.as_ref()?;
-        let secret = self.secret(KEY, reference)?;
+        self.long_key("audit.pseudonym_key", reference)
+    }
+
+    fn long_key(&mut self, name: &str, reference: &SecretRef) -> Option<SecretSlice<u8>> {
+        let secret = self.secret(name, reference)?;
         let key = secret.bytes().trim_ascii_end();
         if key.len() < 32 {
             let remedy = "make one with `openssl rand -hex 32`";
-            self.bad(KEY, "the key is shorter than 32 bytes", remedy);
+            self.bad(name, "the key is shorter than 32 bytes", remedy);
             return None;
         }
         Some(key.to_vec().into())
+    }
+
+    /// What access tokens are encrypted with in Redis, where there is one.
+    pub(super) fn token_key(&mut self) -> Option<SecretSlice<u8>> {
+        let config = &self.loaded.config;
+        let reference = config.zoho.token_key.as_ref()?;
+        if !config.redis.is_configured() {
+            return None;
+        }
+        self.long_key("zoho.token_key", reference)
     }
 
     pub(super) fn signing_key(&mut self) -> Option<SigningKey> {

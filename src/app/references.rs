@@ -34,6 +34,8 @@ pub struct Secrets {
     pub zoho: Credentials,
     /// The credentials of people, where some client works for them.
     pub people: Option<SecretSlice<u8>>,
+    /// What access tokens are encrypted with in Redis.
+    pub token_key: Option<SecretSlice<u8>>,
     /// What pseudonyms in the audit log are made with.
     pub pseudonym_key: Option<SecretSlice<u8>>,
     /// What proves this daemon to Redis.
@@ -59,6 +61,7 @@ impl Secrets {
         let zoho = reading.zoho();
         let people = reading.people();
         let pseudonym_key = reading.pseudonym_key();
+        let token_key = reading.token_key();
         let signing_key = reading.signing_key();
         let tls = reading.tls();
         let issuers = reading.issuers();
@@ -73,6 +76,7 @@ impl Secrets {
             issuers,
             zoho,
             people,
+            token_key,
             pseudonym_key,
             redis,
             base: loaded.base.clone(),

@@ -6,33 +6,34 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use jiff::Timestamp;
 use secrecy::SecretSlice;
-use tokio::time::Instant;
 use toml::Table;
 
 use super::{
     App,
     access::AccessWatch,
     chain,
+    credentials::CredentialWatch,
+    expiry::Expiry,
     fetch::Fetches,
     issuers::{self, Issuers},
-    keys::{KeySource, KeyWatch},
+    keys::{KeySource, KeyWatch, usage_file},
     people::People,
     restart,
+    retry::Retry,
     stamp::Stamp,
 };
 use crate::{
     audit::{Event, Kind},
-    auth::{Gate as AuthGate, Issuer, api_key::UsageFile},
+    auth::{Gate as AuthGate, Issuer},
     config::{Environment, Loaded},
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
     permit::Gate as PermitGate,
-    secrets::{Secret, refresh::Pace},
+    secrets::Secret,
     setting::{AwsRef, SecretRef},
     store::Keeper,
 };
@@ -41,13 +42,14 @@ use crate::{
 pub struct Reload {
     file: PathBuf,
     environment: Environment,
-    auth: AuthGate,
-    limit: LimitGate,
-    permit: PermitGate,
+    auth: Arc<AuthGate>,
+    limit: Arc<LimitGate>,
+    permit: Arc<PermitGate>,
     tls: Arc<Tls>,
     people: Option<People>,
     keys: Option<KeyWatch>,
     redis: Option<AccessWatch>,
+    credentials: Option<CredentialWatch>,
     issuers: Issuers,
     fetches: Fetches,
     /// What the daemon was started with, which is what counts where a reload changes nothing.
@@ -58,6 +60,7 @@ pub struct Reload {
     retry: Retry,
     /// What was told last about each part, while it is wrong.
     told: BTreeMap<Part, String>,
+    expiry: Expiry,
 }
 
 /// What is reloaded by itself; all of it but these where there is none.
@@ -93,7 +96,9 @@ impl Reload {
             KeyWatch::start(source, refresh, keys, usage, app.audit().clone())
         };
         let audit = app.audit().clone();
+        let zoho = app.zoho().clone();
         Self {
+            credentials: CredentialWatch::start(zoho, loaded, &environment, refresh, audit.clone()),
             file: file.to_path_buf(),
             auth: app.auth.clone(),
             limit: app.limit.clone(),
@@ -114,6 +119,7 @@ impl Reload {
             seen: Stamp::of(file),
             retry: Retry::default(),
             told: BTreeMap::new(),
+            expiry: Expiry::default(),
             environment,
         }
     }
@@ -128,6 +134,7 @@ impl Reload {
         }
         let certificates = self.tls.reload_if_changed(Timestamp::now());
         self.certificates(certificates).await;
+        self.expiry.tell(&self.tls, Timestamp::now());
         if self.people.as_ref().is_some_and(People::has_changed) {
             self.told.remove(&Some(PEOPLE));
             self.people().await;
@@ -146,6 +153,9 @@ impl Reload {
         }
         if let Some(redis) = &self.redis {
             redis.hurry();
+        }
+        if let Some(credentials) = &self.credentials {
+            credentials.hurry();
         }
         self.told.clear();
         self.config().await;
@@ -219,9 +229,11 @@ impl Reload {
         if let Some(mtls) = self.auth.authenticator.mtls() {
             mtls.reload(certificates);
         }
-        self.auth
-            .authenticator
-            .reload(config.directory(), tokens, config.limits.failed_logins);
+        self.auth.authenticator.reload(
+            config.directory(),
+            tokens,
+            config.limits.failed_logins.quota(),
+        );
         if let Some(redis) = &self.redis {
             redis.reload(&config.redis);
         }
@@ -242,7 +254,7 @@ impl Reload {
         match gathered.tokens(&before, &self.auth.audit) {
             Ok(tokens) => {
                 let config = &self.running.config;
-                let failed_logins = config.limits.failed_logins;
+                let failed_logins = config.limits.failed_logins.quota();
                 let authenticator = &self.auth.authenticator;
                 authenticator.reload(config.directory(), tokens, failed_logins);
             }
@@ -360,38 +372,6 @@ impl Reload {
     }
 }
 
-/// When a document that was refused is tried again: what it refers to may be there by then.
-#[derive(Default)]
-struct Retry {
-    /// In a row.
-    failures: u32,
-    next: Option<Instant>,
-}
-
-impl Retry {
-    fn failed(&mut self) {
-        self.failures = self.failures.saturating_add(1);
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        let pause = Pace::at_least_every(SLOWEST).after_failure(self.failures, random);
-        self.next = Some(Instant::now() + pause);
-    }
-
-    fn is_due(&self) -> bool {
-        self.next.is_some_and(|next| next <= Instant::now())
-    }
-}
-
-/// The file that the configuration names, else the one beside a document that is a file.
-fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
-    let config = &loaded.config.auth.api_keys;
-    match (&config.usage_file, &config.source) {
-        (Some(path), _) => Some(UsageFile::new(loaded.base.join(path))),
-        (None, SecretRef::File(path)) => Some(UsageFile::beside(&loaded.base.join(path))),
-        (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
-    }
-}
-
 const TLS: &str = "server.tls";
 const ISSUERS: &str = "auth.jwt";
 const PEOPLE: &str = "zoho.user_credentials";
-const SLOWEST: Duration = Duration::from_secs(30);

@@ -13,6 +13,7 @@ use std::{
 use super::{
     PublicKey,
     config::{Config, Destination},
+    head::HeadFile,
     stdout::stdout,
 };
 
@@ -63,18 +64,22 @@ impl<W: Write + Send> Sink for Stream<W> {
     }
 }
 
-/// The configured sinks, and what is known of the last run of this instance.
+/// The configured sinks.
 pub(super) struct Opened {
-    pub(super) sinks: Vec<Box<dyn Sink>>,
-    pub(super) previous: Previous,
+    /// Each with what it knows of the last run of this instance. The chain in each is its own: a
+    /// process that is killed may have reached one and not the other.
+    pub(super) sinks: Vec<(Box<dyn Sink>, Previous)>,
     /// Lines of a batch, at most.
     pub(super) batch: usize,
+    /// Where it is noted how far the log has come.
+    pub(super) head: Option<HeadFile>,
 }
 
 /// A log file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("audit.sinks: cannot write to {}: {source}; make the folder, or name another file", path.display())]
+#[error("{key}: cannot write to {}: {source}; make the folder, or name another {}", path.display(), if *key == HEADS { "one" } else { "file" })]
 pub struct CannotOpen {
+    key: &'static str,
     path: PathBuf,
     source: io::Error,
 }
@@ -86,44 +91,46 @@ pub(super) fn open(
     instance: &str,
     key: Option<PublicKey>,
 ) -> Result<Opened, CannotOpen> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let mut previous = None;
+    let mut sinks: Vec<(Box<dyn Sink>, Previous)> = Vec::new();
     let mut batch = MOST_LINES;
     once_each(config, base)?;
-    for sink in &config.sinks {
+    // A stream may take for ever, and what it has the files have.
+    let (streams, files): (Vec<_>, Vec<_>) =
+        { config.sinks.iter() }.partition(|sink| **sink == Destination::Stdout);
+    for sink in files.into_iter().chain(streams) {
         match sink {
             Destination::Stdout => {
                 let out = stdout().map_err(|source| CannotOpen {
+                    key: SINKS,
                     path: "standard output".into(),
                     source,
                 })?;
-                sinks.push(Box::new(Stream::new(out)));
+                sinks.push((Box::new(Stream::new(out)), Previous::Unknown));
             }
             Destination::File(path) => {
                 let path = base.join(path);
                 let file = LogFile::open(&path, config.file);
                 let file = file.map_err(|source| CannotOpen {
+                    key: SINKS,
                     path: path.clone(),
                     source,
                 })?;
-                previous.get_or_insert_with(|| {
-                    let found = tail::previous(&path, instance);
-                    match key {
-                        Some(key) => found.verified(&path, key),
-                        None => found,
-                    }
-                });
+                let found = tail::previous(&path, instance);
+                let previous = match key {
+                    Some(key) => found.verified(&path, key),
+                    None => found,
+                };
                 if file.syncs_each_line() {
                     batch = 1;
                 }
-                sinks.push(Box::new(file));
+                sinks.push((Box::new(file), previous));
             }
         }
     }
     Ok(Opened {
         sinks,
-        previous: previous.unwrap_or(Previous::Unknown),
         batch,
+        head: heads(config, base)?.map(|folder| HeadFile::of(&folder, instance)),
     })
 }
 
@@ -142,7 +149,11 @@ fn once_each(config: &Config, base: &Path) -> Result<(), CannotOpen> {
         if !places.insert(place) {
             let why = "another sink is the same file";
             let source = io::Error::new(io::ErrorKind::AlreadyExists, why);
-            return Err(CannotOpen { path, source });
+            return Err(CannotOpen {
+                key: SINKS,
+                path,
+                source,
+            });
         }
     }
     Ok(())
@@ -151,26 +162,52 @@ fn once_each(config: &Config, base: &Path) -> Result<(), CannotOpen> {
 /// Looks whether the files could be written.
 pub(super) fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
     once_each(config, base)?;
+    heads(config, base)?;
     for sink in &config.sinks {
         let Destination::File(path) = sink else {
             continue;
         };
         let path = base.join(path);
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        let metadata = fs::metadata(folder.unwrap_or(Path::new(".")));
-        let problem = match metadata {
-            Err(source) => source,
-            Ok(folder) if !folder.is_dir() => io::ErrorKind::NotADirectory.into(),
-            Ok(folder) if folder.permissions().readonly() => io::ErrorKind::PermissionDenied.into(),
-            Ok(_) => continue,
-        };
-        return Err(CannotOpen {
-            path,
-            source: problem,
-        });
+        if let Err(source) = is_writable(folder.unwrap_or(Path::new("."))) {
+            return Err(CannotOpen {
+                key: SINKS,
+                path,
+                source,
+            });
+        }
     }
     Ok(())
 }
 
+/// The folder for heads, where there is to be one.
+fn heads(config: &Config, base: &Path) -> Result<Option<PathBuf>, CannotOpen> {
+    let Some(folder) = &config.heads else {
+        return Ok(None);
+    };
+    let path = base.join(folder);
+    match is_writable(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(source) => Err(CannotOpen {
+            key: HEADS,
+            path,
+            source,
+        }),
+    }
+}
+
+fn is_writable(folder: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(folder)?;
+    if !metadata.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    match metadata.permissions().readonly() {
+        true => Err(io::ErrorKind::PermissionDenied.into()),
+        false => Ok(()),
+    }
+}
+
+const SINKS: &str = "audit.sinks";
+const HEADS: &str = "audit.heads";
 /// Lines that are written, and made durable, at once.
 pub(super) const MOST_LINES: usize = 512;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{Request, State},
     http::{HeaderMap, header},
     middleware::Next,
@@ -44,6 +44,13 @@ pub async fn read(
     if !is_json(&parts.headers) {
         return Err(Refusal::MediaType);
     }
+    if is_encoded(&parts.headers) {
+        return Err(Refusal::Encoded);
+    }
+    // Who announces too much is told before sending it.
+    if body.size_hint().lower() > limits.max_body as u64 {
+        return Err(Refusal::TooLarge);
+    }
     let body = collect(body, limits).await?;
     let call = Call::parse(&body).map_err(|unreadable| unreadable.refuse(&body))?;
     let peer = parts.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
@@ -74,6 +81,11 @@ fn is_json(headers: &HeaderMap) -> bool {
         Some(essence.eq_ignore_ascii_case("application/json"))
     };
     types.next().and_then(essence) == Some(true) && types.next().is_none()
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The whole has a deadline, and nobody may use it up drop by drop: at every moment as many bytes

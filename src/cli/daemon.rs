@@ -74,6 +74,7 @@ pub(super) async fn run(
     }
     watch.abort();
     drop(shared);
+    app.limit.limiter.leave().await;
     breaker.abort();
     server.abort();
     if let Some(writing) = writing {
@@ -115,6 +116,7 @@ async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
     let limiter = Arc::clone(&app.limit.limiter);
     tasks.spawn(redis.keep());
     tasks.spawn(Arc::clone(&limiter).keep(app.audit().clone()));
+    tasks.spawn(app.zoho().clone().keep());
     let Err(Unavailable(cause)) = limiter.decided().await else {
         return Ok(tasks);
     };

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -23,7 +23,6 @@ use crate::{
 };
 
 /// What the guard needs.
-#[derive(Clone)]
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Gate {
     pub limiter: Arc<Limiter>,
@@ -39,7 +38,7 @@ pub struct Gate {
 pub struct Seat(Arc<Mutex<Option<InFlight>>>);
 
 impl Seat {
-    /// For the handler to hold until the call is over; `None` when there was no place left.
+    /// For the handler to hold until the call is over. Once.
     pub fn take(&self) -> Option<InFlight> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -49,12 +48,48 @@ impl Seat {
 #[derive(Clone, Debug)]
 pub struct Refused(pub Arc<OverLimit>);
 
+/// Where the handler notes what only turned up during the call, for the guard to answer with. There
+/// is none where the answer is a tool result.
+#[derive(Clone, Debug, Default)]
+pub struct Slip(Arc<OnceLock<Shortage>>);
+
+/// A call that is over a limit of Zoho's.
+#[derive(Clone, Debug)]
+pub struct Shortage {
+    /// What the caller is told.
+    pub message: String,
+    /// After how many seconds the same call can succeed.
+    pub retry_after_seconds: u64,
+}
+
+impl Slip {
+    /// The guard answers with this instead of what the handler answers.
+    pub fn note(&self, shortage: Shortage) {
+        // The first one is as good as another.
+        let _ = self.0.set(shortage);
+    }
+
+    fn over(&self, verdict: &Verdict, call: &Call) -> Option<OverLimit> {
+        let shortage = self.0.get()?;
+        Some(OverLimit {
+            id: call.id.clone(),
+            message: shortage.message.clone(),
+            retry_after_seconds: shortage.retry_after_seconds,
+            policies: vec![CREDITS],
+            headers: verdict.headers().collect(),
+        })
+    }
+}
+
+/// The name of the limit on Zoho's credits.
+pub const CREDITS: &str = "zoho-credits";
+
 /// Counts a call, or refuses it.
 ///
 /// # Errors
 /// [`Refusal::OverLimit`]
 pub async fn limit(
-    State(gate): State<Gate>,
+    State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
@@ -84,10 +119,11 @@ pub async fn limit(
     if !verdict.is_admitted() {
         record(gate.refused(&verdict, call)).await;
     }
-    let refused = !verdict.is_admitted() && !verdict.is_busy();
-    let refused = refused.then(|| over(&verdict, call));
+    let refused = (!verdict.is_admitted()).then(|| over(&verdict, call));
     let in_band = peer.door == Door::Messages || **gate.answer.load() == Answer::ToolError;
     let in_band = in_band && call.tool().is_some();
+    let slip = Slip::default();
+    let call = Arc::clone(call);
     let extensions = request.extensions_mut();
     match refused {
         Some(over) if in_band => {
@@ -96,9 +132,15 @@ pub async fn limit(
         Some(over) => return Err(Refusal::OverLimit(Box::new(over))),
         None => {
             extensions.insert(Seat(Arc::new(Mutex::new(in_flight))));
+            if !in_band {
+                extensions.insert(slip.clone());
+            }
         }
     }
     let mut response = next.run(request).await;
+    if let Some(over) = slip.over(&verdict, &call) {
+        return Err(Refusal::OverLimit(Box::new(over)));
+    }
     response.headers_mut().extend(headers);
     Ok(response)
 }
@@ -124,6 +166,7 @@ impl Gate {
         Event {
             tool_name: self.tool_name(call),
             policy: Some(verdict.policy().into()),
+            reason: verdict.is_uncounted().then(|| UNCOUNTED.into()),
             retry_after_seconds: verdict.retry_after_seconds(),
             ..Event::new(Kind::RateLimitExceeded)
         }
@@ -145,3 +188,6 @@ impl Gate {
         Some(known.tool.into())
     }
 }
+
+/// Why a call is refused that no limit had counted too many of.
+const UNCOUNTED: &str = "store_unavailable";

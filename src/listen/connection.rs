@@ -19,6 +19,7 @@ use tower::ServiceExt;
 
 use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
+    frames::Read,
     tls::TrustChanges,
     watch::{Guarded, Watch, Watched},
 };
@@ -135,7 +136,10 @@ impl Server {
                 Ok::<Response<Guarded<Body>>, Infallible>(guarded)
             }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(
+            self.http
+                .serve_connection(TokioIo::new(Read::new(io, watch.clone())), service)
+        );
         tokio::select! {
             _ = connection.as_mut() => {}
             () = watch.expired() => {}

@@ -1,7 +1,11 @@
 //! One call of one tool: announced in the audit log, run within its deadline, and always ended
 //! there with a line, whether it succeeds, fails, panics or is cancelled.
 
-use std::{panic::AssertUnwindSafe, sync::OnceLock, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
@@ -12,10 +16,11 @@ use uuid::Uuid;
 use super::handler::{Desk, Ticket, failed};
 use crate::{
     audit::{Audit, Event, Kind, OnFailure, Requests, Room},
+    limit::{CREDITS, Shortage},
     permit::{Effect, Grant},
     telemetry::Trace,
     tools::{Answer, Context, Progress, Row, ToolError, Written},
-    zoho::{Crm, Tally},
+    zoho::{Crm, Spender, Tally},
 };
 
 /// A call that the audit log knows of.
@@ -41,16 +46,17 @@ impl<'a> Execution<'a> {
         ticket: &'a Ticket,
         row: &'static Row,
         grant: &'a Grant,
+        arguments: &JsonObject,
     ) -> Result<Self, Unrecorded> {
         let deadline = Instant::now() + desk.tool_timeout.duration();
         let lenient = desk.audit.on_failure() == OnFailure::Continue;
         let room = desk.audit.reserve().await.ok();
         if room.is_none() && !lenient {
+            desk.audit.refused(&ticket.caller.client);
             return Err(Unrecorded);
         }
         let mut record = Record::new(desk, ticket, row, room);
         let mut start = record.event(Kind::ToolCallStart);
-        let arguments = ticket.call.raw_arguments();
         let valid = (row.fits)(arguments);
         start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
         let first = row.effect == Effect::Write || desk.audit.on_failure() == OnFailure::RefuseAll;
@@ -63,7 +69,10 @@ impl<'a> Execution<'a> {
         }
         // Zoho's answer has to leave time for ours.
         let crm = desk.zoho.view(grant.scope(), deadline - MARGIN);
-        let crm = crm.within(ticket.trace.clone());
+        let crm = crm.within(ticket.trace.clone()).spent_by(Spender {
+            client: Arc::clone(&ticket.caller.client),
+            write: row.effect == Effect::Write,
+        });
         record.tally = Some(crm.tally());
         Ok(Self {
             desk,
@@ -79,7 +88,7 @@ impl<'a> Execution<'a> {
     /// Runs the tool to an answer that the agent can use, whatever happens.
     pub(super) async fn run(
         mut self,
-        arguments: Option<JsonObject>,
+        arguments: JsonObject,
         progress: Progress,
         cancelled: &CancellationToken,
     ) -> CallToolResult {
@@ -108,7 +117,32 @@ impl<'a> Execution<'a> {
         self.record.written = written.into_inner();
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
+        if let End::Failed(error) = &end
+            && let Some(seconds) = error.credits_after_seconds()
+        {
+            return self.out_of_credits(&error.advice(), seconds).await;
+        }
         end.into_result(self.row)
+    }
+}
+
+impl Execution<'_> {
+    /// Answers as every limit does.
+    async fn out_of_credits(&self, advice: &str, seconds: u64) -> CallToolResult {
+        let message = format!("Rate limit exceeded ({CREDITS}). {advice}");
+        if let Some(slip) = &self.ticket.slip {
+            slip.note(Shortage {
+                message: message.clone(),
+                retry_after_seconds: seconds,
+            });
+        }
+        let event = Event {
+            policy: Some(CREDITS.into()),
+            retry_after_seconds: Some(seconds),
+            ..self.record.event(Kind::RateLimitExceeded)
+        };
+        self.desk.audit.record(event).await;
+        failed(message)
     }
 }
 
@@ -284,3 +318,6 @@ fn untrusted() -> MetaObject {
 
 const CLIENT_GONE: &str = "client_gone";
 const MARGIN: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

@@ -129,6 +129,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (
         Kind::Count,
+        "zoho_mcp_refusals_total",
+        "Requests that were refused before a tool ran, malformed ones among them, by refusal",
+    ),
+    (
+        Kind::Count,
         "zoho_mcp_limited_total",
         "Requests over a limit, by the first dimension that refused; in mode shadow they were served",
     ),
@@ -194,6 +199,26 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (Kind::Gauge, "zoho_mcp_zoho_up", "1 while Zoho answers"),
     (
+        Kind::Gauge,
+        "zoho_mcp_zoho_credits_spent",
+        "Credits that all instances spent within a day, as far as is known",
+    ),
+    (
+        Kind::Gauge,
+        "zoho_mcp_zoho_credits_remaining",
+        "Credits that remain of daily_credits, or fewer by Zoho's last word",
+    ),
+    (
+        Kind::Gauge,
+        "zoho_mcp_zoho_in_flight",
+        "Requests of this instance to Zoho in flight",
+    ),
+    (
+        Kind::Count,
+        "zoho_mcp_zoho_budget_refusals_total",
+        "Requests that were not sent for want of credits, by whose are spent",
+    ),
+    (
         Kind::Count,
         "zoho_mcp_audit_lines_total",
         "Lines that the audit log has taken",
@@ -202,6 +227,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
         Kind::Count,
         "zoho_mcp_audit_lines_lost_total",
         "Lines that found no room in the audit log",
+    ),
+    (
+        Kind::Count,
+        "zoho_mcp_audit_calls_refused_total",
+        "Calls that were not made because the audit log had no room for their lines, by client",
     ),
     (
         Kind::Count,
@@ -222,6 +252,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
         Kind::Gauge,
         "process_resident_memory_bytes",
         "Resident memory",
+    ),
+    (
+        Kind::Count,
+        "zoho_mcp_spans_lost_total",
+        "Spans that did not reach the collector: no room in the queue, or not sent (why)",
     ),
     (Kind::Gauge, "process_open_fds", "Open file descriptors"),
     (Kind::Gauge, "process_threads", "Threads"),

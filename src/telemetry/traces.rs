@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{
     collector::{self, CannotExport, Headers},
     remote::Remote,
+    spans::{Bounded, Counted, Waiting},
 };
 use crate::setting::SecretRef;
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub sample: Share,
     /// What this daemon is called there.
     pub service: String,
+    /// Whether requests to Zoho say which span they are of.
+    pub propagate_to_zoho: bool,
 }
 
 /// The address of a collector.
@@ -94,6 +97,7 @@ pub struct Traces(Option<Arc<Running>>);
 struct Running {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
+    propagate: bool,
 }
 
 impl Traces {
@@ -111,19 +115,27 @@ impl Traces {
             .with_max_export_batch_size(BATCH)
             .with_scheduled_delay(DELAY)
             .build();
+        let waiting = Waiting::default();
         let exporter = collector::exporter(endpoint, headers)?;
-        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch);
+        let exporter = Counted::new(exporter, waiting.clone());
+        let queue = BatchSpanProcessor::builder(exporter).with_batch_config(batch);
         let resource = Resource::builder()
             .with_service_name(config.service.clone())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
         let provider = SdkTracerProvider::builder()
-            .with_span_processor(processor.build())
+            .with_span_processor(Bounded::new(queue.build(), QUEUE, waiting))
             // By the trace's id alone: whoever calls does not decide what our collector costs.
             .with_sampler(Sampler::TraceIdRatioBased(config.sample.0))
             .with_resource(resource.build())
             .build();
         let tracer = provider.tracer("zoho-mcp");
-        Ok(Self(Some(Arc::new(Running { provider, tracer }))))
+        let propagate = config.propagate_to_zoho;
+        let running = Running {
+            provider,
+            tracer,
+            propagate,
+        };
+        Ok(Self(Some(Arc::new(running))))
     }
 
     /// Whether spans are made at all.
@@ -156,6 +168,7 @@ impl Traces {
         Trace(Some(Arc::new(Open {
             context: outside.with_span(span),
             tracer: running.tracer.clone(),
+            propagate: running.propagate,
         })))
     }
 
@@ -183,6 +196,7 @@ pub struct Trace(Option<Arc<Open>>);
 struct Open {
     context: Context,
     tracer: SdkTracer,
+    propagate: bool,
 }
 
 impl Trace {
@@ -211,24 +225,50 @@ impl Trace {
 
     /// A request to Zoho begins. `route` is a template: no id and no query is on the span.
     pub fn upstream(&self, method: &'static str, route: &'static str) -> Upstream {
+        self.client(
+            format!("{method} {route}"),
+            method,
+            format!("/crm/v8/{route}"),
+        )
+    }
+
+    /// Zoho is asked for an access token. Others may wait for it as well; it is of the trace of
+    /// whoever needed it first.
+    pub fn minting(&self) -> Upstream {
+        self.client("POST oauth/v2/token", "POST", "/oauth/v2/token")
+    }
+
+    fn client(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        method: &'static str,
+        template: impl Into<Value>,
+    ) -> Upstream {
         let Some(open) = &self.0 else {
-            return Upstream(None);
+            return Upstream(None, false);
         };
-        let builder = SpanBuilder::from_name(format!("{method} {route}"))
+        let builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Client)
             .with_attributes([
                 KeyValue::new("http.request.method", method),
-                KeyValue::new("url.template", format!("/crm/v8/{route}")),
+                KeyValue::new("url.template", template),
             ]);
         let span = open.tracer.build_with_context(builder, &open.context);
-        Upstream(Some(span))
+        Upstream(Some(span), open.propagate)
     }
 }
 
-/// The span of one request to Zoho.
-pub struct Upstream(Option<Span>);
+/// The span of one request to Zoho, and whether Zoho may hear of it.
+pub struct Upstream(Option<Span>, bool);
 
 impl Upstream {
+    /// The header of the W3C that names the span to whoever answers: ids, and nothing of a caller's.
+    pub fn traceparent(&self) -> Option<String> {
+        let context = self.0.as_ref().filter(|_| self.1)?.span_context();
+        let (trace, span) = (context.trace_id(), context.span_id());
+        Some(format!("00-{trace}-{span}-{:02x}", context.trace_flags()))
+    }
+
     /// Zoho answered with a status, or did not, for which there is a word of ours.
     pub fn end(mut self, outcome: Result<u16, &'static str>) {
         let Some(mut span) = self.0.take() else {
@@ -304,5 +344,6 @@ mod tests {
         let trace = traces.begin("x", None, None, Vec::new());
         assert!(!traces.are_on() && trace.id().is_none());
         trace.upstream("GET", "org").end(Ok(200));
+        trace.minting().end(Err("timeout"));
     }
 }

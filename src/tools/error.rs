@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::zoho::{UserProblem, ZohoError};
+use crate::zoho::{Purse, UserProblem, ZohoError};
 
 /// Why a call failed. Its texts are ours: they hold no value that a caller or Zoho sent.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +72,16 @@ impl ToolError {
         }
     }
 
+    /// After how many seconds there are credits again, where they are what is missing.
+    pub fn credits_after_seconds(&self) -> Option<u64> {
+        match self {
+            Self::Zoho(ZohoError::CreditsSpent { retry_after, .. }) => {
+                Some(whole_seconds(*retry_after))
+            }
+            _ => None,
+        }
+    }
+
     /// A stable word for the audit log.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -121,13 +131,15 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             let unit = if seconds == 1 { "second" } else { "seconds" };
             format!("Zoho CRM is busy. Try again in {seconds} {unit}.").into()
         }
-        ZohoError::CreditsSpent { retry_after } => {
+        ZohoError::CreditsSpent { retry_after, whose } => {
             let minutes = whole_seconds(*retry_after).div_ceil(60);
-            format!(
-                "The organisation's Zoho API credits of 24 hours are spent. Do not retry before \
-                 {minutes} minutes have passed; tell the user."
-            )
-            .into()
+            let unit = if minutes == 1 {
+                "minute has"
+            } else {
+                "minutes have"
+            };
+            let spent = spent(*whose);
+            format!("{spent}. Do not retry before {minutes} {unit} passed; tell the user.").into()
         }
         ZohoError::Credentials { .. } => "Zoho CRM refuses this server's credentials. An operator \
             has to act; retrying does not help."
@@ -150,6 +162,18 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             (a smaller limit, fewer types, a shorter period) or try again in 30 seconds. A write \
             may have happened: look before you repeat it without an idempotency_key."
             .into(),
+    }
+}
+
+fn spent(whose: Purse) -> &'static str {
+    match whose {
+        Purse::Zoho | Purse::Organisation => {
+            "The organisation's Zoho API credits of 24 hours are spent"
+        }
+        Purse::Reserve => {
+            "What is left of the organisation's Zoho API credits of 24 hours is kept for writes"
+        }
+        Purse::Client => "This client's share of the Zoho API credits of 24 hours is spent",
     }
 }
 

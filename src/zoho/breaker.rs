@@ -40,6 +40,11 @@ impl Breaker {
         }
     }
 
+    /// Whether no request may be sent now; takes no one's turn.
+    pub(super) fn holds(&self, now: Instant) -> bool {
+        lock(&self.0).next_try.is_some_and(|at| now < at)
+    }
+
     /// Zoho answered.
     pub(super) fn success(&self) -> Change {
         let mut circuit = lock(&self.0);

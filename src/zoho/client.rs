@@ -6,17 +6,19 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use jiff::SignedDuration;
 use reqwest::Client;
-use secrecy::SecretString;
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::watch,
     time::{Instant, timeout},
 };
 
 use super::{
-    RecordId, ZohoError,
+    Purse, RecordId, ZohoError,
+    allowance::Allowance,
     breaker::Breaker,
+    config::{BadConfig, Config, Credentials, Sharing},
     data_center::Servers,
     flights::Flights,
     http::{HttpSetup, exchange, http_client},
@@ -31,68 +33,7 @@ use super::{
     token::Tokens,
     users::User,
 };
-use crate::{
-    setting::{SecretRef, Span},
-    telemetry::Trace,
-};
-
-/// `[zoho]`
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Which of Zoho's data centres holds the organisation.
-    pub data_center: DataCenter,
-    /// Client id, client secret and refresh token, as a JSON object.
-    pub credentials: Option<SecretRef>,
-    /// Refresh tokens of people, as a JSON object, for clients with `visibility = "user_token"`.
-    pub user_credentials: Option<SecretRef>,
-    /// Whether identical reads at the same time are one request.
-    pub coalesce: bool,
-    /// Requests in flight, at most.
-    pub concurrency: std::num::NonZeroU32,
-    /// Instead of the data centre's own: for a sandbox.
-    pub accounts_url: Option<String>,
-    /// Instead of the data centre's own: for a sandbox.
-    pub api_url: Option<String>,
-    /// Time to open a connection.
-    pub connect_timeout: Span,
-    /// Time for one request to Zoho, its body included.
-    pub request_timeout: Span,
-}
-
-impl Config {
-    /// Checks what the types cannot.
-    ///
-    /// # Errors
-    /// Which key is no address.
-    pub fn check(&self) -> Result<(), BadConfig> {
-        Servers::new(self).map(|_| ())
-    }
-}
-
-/// Where Zoho keeps an organisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DataCenter {
-    Us,
-    Eu,
-    In,
-    Au,
-    Jp,
-    Ca,
-    Cn,
-    Sa,
-    Uk,
-}
-
-/// What the daemon proves itself with: the JSON object that `[zoho] credentials` refers to.
-#[derive(Clone, Debug, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Credentials {
-    pub client_id: String,
-    pub client_secret: SecretString,
-    pub refresh_token: SecretString,
-}
+use crate::telemetry::Trace;
 
 /// The connection to one organisation. Cheap to clone.
 #[derive(Clone)]
@@ -103,11 +44,8 @@ pub struct Zoho {
 /// What all calls share.
 pub(super) struct Inner {
     pub(super) http: Client,
-    pub(super) tokens: Tokens,
-    /// Requests that the organisation may have in progress.
-    pub(super) seats: Semaphore,
-    /// The same for queries, of which Zoho runs fewer at once.
-    pub(super) query_seats: Semaphore,
+    tokens: ArcSwap<Tokens>,
+    pub(super) allowance: Allowance,
     pub(super) breaker: Breaker,
     pub(super) spent: Spent,
     pub(super) flights: Flights,
@@ -129,7 +67,17 @@ pub struct Crm {
     /// Records that this call was shown to see, by module.
     pub(super) seen: Mutex<HashSet<(&'static str, RecordId)>>,
     pub(super) trace: Trace,
+    pub(super) spender: Spender,
     scope: Scope,
+}
+
+/// Who spends credits, and whether on a write.
+#[derive(Clone, Debug, Default)]
+pub struct Spender {
+    /// The client; empty for what no client asked for.
+    pub client: Arc<str>,
+    /// Whether what is asked is part of a write.
+    pub write: bool,
 }
 
 /// A page of a list: 1-based, at most 200 rows each.
@@ -165,23 +113,45 @@ pub enum State {
 
 impl Zoho {
     /// Builds the client; opens no connection yet.
+    ///
+    /// # Errors
+    /// Which key cannot be used.
     pub fn new(config: &Config, credentials: Credentials) -> Result<Self, BadConfig> {
+        Self::build(config, credentials, None)
+    }
+
+    /// The same for one of several instances.
+    ///
+    /// # Errors
+    /// As [`Zoho::new`].
+    pub fn shared(
+        config: &Config,
+        credentials: Credentials,
+        sharing: &Sharing,
+    ) -> Result<Self, BadConfig> {
+        Self::build(config, credentials, Some(sharing))
+    }
+
+    fn build(
+        config: &Config,
+        credentials: Credentials,
+        sharing: Option<&Sharing>,
+    ) -> Result<Self, BadConfig> {
         let servers = Arc::new(Servers::new(config)?);
-        let concurrency = config.concurrency.get().min(MOST_SEATS) as usize;
         let request_timeout = config.request_timeout.duration();
         let http = http_client(&HttpSetup {
             connect_timeout: config.connect_timeout.duration(),
-            idle: concurrency,
+            idle: config.concurrency.get().min(MOST_IDLE) as usize,
             https_only: !servers.any_plain(),
             authorities: !servers.plain(),
         })?;
         let now = Instant::now();
+        let tokens = Tokens::new(http.clone(), servers, credentials, request_timeout, sharing)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                tokens: Tokens::new(http.clone(), servers, credentials, request_timeout),
+                tokens: ArcSwap::from_pointee(tokens),
                 http,
-                seats: Semaphore::new(concurrency),
-                query_seats: Semaphore::new(concurrency.min(10).saturating_sub(2).max(1)),
+                allowance: Allowance::new(config, sharing, request_timeout),
                 breaker: Breaker::default(),
                 spent: Spent::default(),
                 flights: Flights::new(config.coalesce),
@@ -204,13 +174,14 @@ impl Zoho {
             tally: Tally::default(),
             seen: Mutex::default(),
             trace: Trace::default(),
+            spender: Spender::default(),
             scope: scope.clone(),
         }
     }
 
     /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
-        self.inner.pulse.status(self.inner.tokens.refused())
+        self.inner.pulse.status(self.inner.tokens().refused())
     }
 
     /// Whether requests are refused because Zoho does not answer, and each change of that.
@@ -222,8 +193,9 @@ impl Zoho {
     /// answered within the last `fresh`.
     pub async fn probe(&self, fresh: Duration) -> Status {
         let inner = &*self.inner;
-        if inner.tokens.refused() {
-            // At most once a minute this asks again, so that mended credentials are noticed.
+        if inner.tokens().refused() {
+            // Notices what another instance or a reload has mended; Zoho is not asked again with
+            // credentials that it refused.
             let _ = self.sign_in().await;
         }
         if !inner.pulse.answered_within(fresh, Instant::now()) {
@@ -232,16 +204,50 @@ impl Zoho {
         self.status()
     }
 
+    /// Keeps what instances share of Zoho, until it is dropped.
+    pub async fn keep(self) {
+        self.inner.allowance.keep().await;
+    }
+
+    /// Sets the metrics that are looked up, not counted.
+    pub fn measure(&self) {
+        let allowance = &self.inner.allowance;
+        metrics::gauge!("zoho_mcp_zoho_credits_spent").set(allowance.spent());
+        metrics::gauge!("zoho_mcp_zoho_credits_remaining").set(allowance.remaining());
+        metrics::gauge!("zoho_mcp_zoho_in_flight").set(allowance.in_flight());
+        for purse in Purse::ALL {
+            // So that there is a zero to count from.
+            metrics::counter!("zoho_mcp_zoho_budget_refusals_total", "whose" => purse.name())
+                .increment(0);
+        }
+    }
+
     /// Proves credentials by getting an access token (`check --online`).
     pub async fn sign_in(&self) -> Result<(), ZohoError> {
         let deadline = Instant::now() + self.inner.request_timeout;
-        self.inner.tokens.get(deadline).await.map(drop)
+        let nobodys = Trace::default();
+        self.inner.tokens().get(deadline, &nobodys).await.map(drop)
+    }
+
+    /// Takes other credentials for the daemon's own, and says whether they are others. With `again`
+    /// Zoho may be asked once more with those that it refused.
+    pub async fn replace_credentials(&self, credentials: Credentials, again: bool) -> bool {
+        let tokens = self.inner.tokens();
+        let is_other = !tokens.credentials().is(&credentials);
+        if is_other {
+            let renewed = tokens.renewed(credentials);
+            self.inner.tokens.store(Arc::new(renewed));
+            self.renew_people();
+        } else if again {
+            tokens.forgive().await;
+        }
+        is_other
     }
 
     /// Without a token Zoho answers 401, which proves that it is there.
     async fn knock(&self) {
         let inner = &*self.inner;
-        let Ok(url) = inner.tokens.api().join("crm/v8/org") else {
+        let Ok(url) = inner.tokens().api().join("crm/v8/org") else {
             return;
         };
         let began = Instant::now();
@@ -254,6 +260,11 @@ impl Zoho {
 }
 
 impl Inner {
+    /// The daemon's own.
+    pub(super) fn tokens(&self) -> Tokens {
+        Tokens::clone(&self.tokens.load())
+    }
+
     /// Zoho answered, well or not, but not with a server error.
     pub(super) fn answered(&self, latency: Duration) {
         self.pulse.answered(latency, Instant::now());
@@ -283,6 +294,12 @@ impl Crm {
         Self { trace, ..self }
     }
 
+    /// The same at the expense of `spender`.
+    #[must_use]
+    pub fn spent_by(self, spender: Spender) -> Self {
+        Self { spender, ..self }
+    }
+
     /// Credits spent so far.
     pub fn credits(&self) -> u32 {
         self.tally.credits()
@@ -304,17 +321,8 @@ impl Crm {
     }
 }
 
-/// Why `[zoho]` is refused.
-#[derive(Debug, thiserror::Error)]
-pub enum BadConfig {
-    #[error("{key} is not an https URL (or http on this machine) without path, query or user")]
-    Url { key: &'static str },
-    #[error("the http client could not be built")]
-    Client(#[source] reqwest::Error),
-}
-
-/// More than any edition of Zoho allows.
-const MOST_SEATS: u32 = 256;
+/// More than any edition of Zoho takes at once.
+const MOST_IDLE: u32 = 256;
 const LARGEST_KNOCK: usize = 256 * 1024;
 const ORG_AGE: Duration = Duration::from_secs(3600);
 /// Who moves to another manager sees other records within this time.

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::client::{BadConfig, Config, DataCenter};
+use super::config::{BadConfig, Config, DataCenter};
 
 /// The two servers of one organisation.
 #[derive(Clone, Debug)]
@@ -140,8 +140,13 @@ mod tests {
             data_center: DataCenter::Eu,
             credentials: None,
             user_credentials: None,
+            token_key: None,
             coalesce: false,
             concurrency: std::num::NonZeroU32::MIN,
+            daily_credits: std::num::NonZeroU32::new(50_000).unwrap(),
+            write_reserve: "0.1".parse().unwrap(),
+            client_share: "0.5".parse().unwrap(),
+            client_shares: std::collections::BTreeMap::new(),
             accounts_url: accounts.map(str::to_owned),
             api_url: api.map(str::to_owned),
             connect_timeout: Span::millis(100),

@@ -1,5 +1,7 @@
 //! What can go wrong between this daemon and Zoho, by what the caller should do about it.
 
+pub use super::code::Code;
+
 /// A failed exchange with Zoho. Never carries an upstream body.
 #[derive(Debug, thiserror::Error)]
 pub enum ZohoError {
@@ -18,9 +20,12 @@ pub enum ZohoError {
     /// Too many requests at once; worth another try after a moment.
     #[error("zoho is busy")]
     Busy { retry_after: std::time::Duration },
-    /// The organisation's API credits of the last 24 hours are spent.
-    #[error("zoho's daily credits are spent")]
-    CreditsSpent { retry_after: std::time::Duration },
+    /// API credits of the last 24 hours are spent, and nothing was sent.
+    #[error("zoho's daily credits are spent ({})", whose.name())]
+    CreditsSpent {
+        retry_after: std::time::Duration,
+        whose: Purse,
+    },
     /// The refresh token, client id or secret is wrong or revoked: an operator has to act.
     #[error("zoho refused the credentials ({code})")]
     Credentials { code: Code },
@@ -39,6 +44,34 @@ pub enum ZohoError {
     /// The deadline of the call passed.
     #[error("the deadline passed")]
     DeadlineExceeded,
+}
+
+/// Whose credits are spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purse {
+    /// All that the organisation has, as Zoho says.
+    Zoho,
+    /// All that `[zoho] daily_credits` allows.
+    Organisation,
+    /// What is left is kept for writes.
+    Reserve,
+    /// The client's share.
+    Client,
+}
+
+impl Purse {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Zoho, Self::Organisation, Self::Reserve, Self::Client];
+
+    /// For the log and the metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zoho => "zoho",
+            Self::Organisation => "organisation",
+            Self::Reserve => "reserve",
+            Self::Client => "client",
+        }
+    }
 }
 
 /// What is wrong with the CRM user behind a call.
@@ -73,29 +106,4 @@ pub enum Problem {
     TooLarge,
     #[error("circuit open")]
     CircuitOpen,
-}
-
-/// A code or API name that Zoho sent: at most 64 characters of `[A-Za-z0-9_.]`, so that it can stand in a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Code(Box<str>);
-
-impl Code {
-    /// Takes what is a code; anything else becomes `unknown`.
-    pub fn new(text: &str) -> Self {
-        let plain = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
-        Self(if plain { text.into() } else { "unknown".into() })
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }

@@ -1,5 +1,5 @@
-//! One request to Zoho, with everything that may have to happen around it: a seat, a token, another
-//! try.
+//! One request to Zoho, with everything that may have to happen around it: a token, a place, its
+//! price, another try.
 
 use std::sync::Arc;
 
@@ -8,13 +8,11 @@ use http::{Method, header};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::{Duration, Instant, sleep, timeout_at},
-};
+use tokio::time::{Duration, Instant, sleep, timeout_at};
 
 use super::{
     Crm, Page, Problem, ZohoError,
+    allowance::{Place, Want},
     answer::{Fault, broken, judge},
     coql::Select,
     http::{Reply, exchange},
@@ -161,25 +159,23 @@ impl Crm {
     async fn attempt(&self, ask: &Ask, tokens: &Tokens) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
         let token = self.token(tokens).await.map_err(Broke::Unsent)?;
-        let _query_seat = match ask.query {
-            true => Some(self.seat(&zoho.query_seats).await?),
-            false => None,
-        };
-        let _seat = self.seat(&zoho.seats).await?;
+        let _place = self.place(ask).await.map_err(Broke::Unsent)?;
         let began = Instant::now();
         self.admits(began).map_err(Broke::Unsent)?;
         let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
         let span = self.trace.upstream(tally::name(&ask.method), ask.route);
         let limit = self.deadline.min(began + zoho.request_timeout);
-        let answer = timeout_at(limit, exchange(self.request(ask, &token), LARGEST_BODY)).await;
+        let request = self.request(ask, &token);
+        let request = match span.traceparent() {
+            Some(parent) => request.header("traceparent", parent),
+            None => request,
+        };
+        let answer = timeout_at(limit, exchange(request, LARGEST_BODY)).await;
         let latency = began.elapsed();
         self.tally.ended(&sent, outcome(&answer));
         span.end(outcome(&answer).map_err(tally::word));
-        if let Ok(Ok(Reply {
-            date: Some(date), ..
-        })) = &answer
-        {
-            zoho.pulse.clock(*date, Timestamp::now());
+        if let Ok(Ok(reply)) = &answer {
+            self.overhear(reply);
         }
         let result = match answer {
             Ok(Ok(reply)) => match judge(ask.effect, &reply) {
@@ -213,6 +209,37 @@ impl Crm {
         result
     }
 
+    /// Waits for a place among the requests in flight, and pays.
+    async fn place(&self, ask: &Ask) -> Result<Place<'_>, ZohoError> {
+        self.is_held(Instant::now())?;
+        let want = Want {
+            client: Arc::clone(&self.spender.client),
+            write: self.spender.write,
+            query: ask.query,
+            credits: ask.credits,
+        };
+        self.zoho.allowance.enter(&want, self.deadline).await
+    }
+
+    /// What an answer tells beside what was asked.
+    fn overhear(&self, reply: &Reply) {
+        if let Some(date) = reply.date {
+            self.zoho.pulse.clock(date, Timestamp::now());
+        }
+        if let Some(credits) = reply.remaining {
+            self.zoho.allowance.heard(credits);
+        }
+    }
+
+    /// Whether it is known that no request may begin, before one pays for it.
+    fn is_held(&self, now: Instant) -> Result<(), ZohoError> {
+        let zoho = &*self.zoho;
+        match now >= self.deadline || zoho.breaker.holds(now) || zoho.spent.holds(now) {
+            true => self.admits(now),
+            false => Ok(()),
+        }
+    }
+
     /// Whether a request may begin now.
     fn admits(&self, now: Instant) -> Result<(), ZohoError> {
         if now >= self.deadline {
@@ -230,21 +257,12 @@ impl Crm {
 
     async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
         let asked = Instant::now();
-        let token = tokens.get(self.deadline).await;
+        let token = tokens.get(self.deadline, &self.trace).await;
         // Without a token no request tells of Zoho's health, so this has to.
         if token.as_ref().is_err_and(is_silence) {
             self.zoho.pulse.silent(asked.elapsed());
         }
         token
-    }
-
-    async fn seat<'a>(&self, seats: &'a Semaphore) -> Result<SemaphorePermit<'a>, Broke> {
-        match timeout_at(self.deadline, seats.acquire()).await {
-            Ok(Ok(seat)) => Ok(seat),
-            Ok(Err(_)) | Err(_) => Err(Broke::Unsent(ZohoError::Busy {
-                retry_after: Duration::ZERO,
-            })),
-        }
     }
 
     fn request(&self, ask: &Ask, token: &Token) -> reqwest::RequestBuilder {

@@ -7,7 +7,7 @@ use http::{StatusCode, header};
 use jiff::Timestamp;
 use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
 
-use super::{Problem, client::BadConfig};
+use super::{BadConfig, Problem};
 
 /// How a client is set up.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,8 @@ pub(super) struct Reply {
     pub(super) retry_after: Option<Duration>,
     /// When it was, by Zoho's clock, to the second.
     pub(super) date: Option<Timestamp>,
+    /// Credits that remain today; Zoho says it once half of them are spent.
+    pub(super) remaining: Option<u32>,
     pub(super) body: Bytes,
 }
 
@@ -59,10 +61,12 @@ pub(super) struct Reply {
 pub(super) async fn exchange(request: RequestBuilder, cap: usize) -> Result<Reply, Problem> {
     let response = request.send().await.map_err(|error| problem(&error))?;
     let (retry_after, date) = (retry_after(&response), date(&response));
+    let remaining = remaining(&response);
     Ok(Reply {
         status: response.status(),
         retry_after,
         date,
+        remaining,
         body: read(response, cap).await?,
     })
 }
@@ -110,6 +114,12 @@ fn date(response: &Response) -> Option<Timestamp> {
     let value = response.headers().get(header::DATE)?.to_str().ok()?;
     let date = jiff::fmt::rfc2822::parse(value).ok()?;
     Some(date.timestamp())
+}
+
+fn remaining(response: &Response) -> Option<u32> {
+    let value = response.headers().get("x-api-credits-remaining")?;
+    let credits: i64 = value.to_str().ok()?.trim().parse().ok()?;
+    Some(u32::try_from(credits.max(0)).unwrap_or(u32::MAX))
 }
 
 /// Seconds only: Zoho documents none, proxies before it send seconds.

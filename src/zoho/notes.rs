@@ -245,6 +245,7 @@ mod tests {
             status: http::StatusCode::from_u16(status).unwrap(),
             retry_after: None,
             date: None,
+            remaining: None,
             body: bytes::Bytes::copy_from_slice(body.as_bytes()),
         })
     }

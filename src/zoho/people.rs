@@ -77,8 +77,19 @@ impl Zoho {
         Ok(count)
     }
 
+    /// Those without a client of their own use the daemon's, which is another now.
+    pub(super) fn renew_people(&self) {
+        let known = self.inner.people.load();
+        let renewed = known.iter().map(|(name, person)| {
+            let person = self.person(person.credential.clone());
+            (name.clone(), person)
+        });
+        self.inner.people.store(Arc::new(renewed.collect()));
+    }
+
     fn person(&self, credential: Credential) -> Arc<Person> {
-        let own = self.inner.tokens.credentials();
+        let tokens = self.inner.tokens();
+        let own = tokens.credentials();
         let credentials = Credentials {
             client_id: credential
                 .client_id
@@ -91,7 +102,7 @@ impl Zoho {
             refresh_token: credential.refresh_token.clone(),
         };
         Arc::new(Person {
-            tokens: self.inner.tokens.of(credentials),
+            tokens: tokens.of(credentials),
             credential,
             fits: OnceCell::new(),
         })

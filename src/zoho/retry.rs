@@ -124,11 +124,11 @@ mod tests {
         for error in [ZohoError::NotFound, ZohoError::DeadlineExceeded] {
             assert_eq!(pause(Effect::Read, &error, 0, 7), None);
         }
-        let retry_after = Duration::from_secs(3600);
-        assert_eq!(
-            pause(Effect::Read, &ZohoError::CreditsSpent { retry_after }, 0, 7),
-            None
-        );
+        let spent = ZohoError::CreditsSpent {
+            retry_after: Duration::from_secs(3600),
+            whose: super::super::Purse::Zoho,
+        };
+        assert_eq!(pause(Effect::Read, &spent, 0, 7), None);
     }
 
     #[test]

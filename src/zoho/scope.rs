@@ -87,7 +87,7 @@ impl Scoped {
 
     /// The organisation's settings: nobody's records, the same for every caller.
     pub(super) fn org(crm: &Crm) -> Self {
-        Self::unowned(Ask::get("org", "org"), crm.zoho.tokens.clone(), false)
+        Self::unowned(Ask::get("org", "org"), crm.zoho.tokens(), false)
     }
 
     /// The organisation's users, of whom every caller may know the names.
@@ -95,7 +95,7 @@ impl Scoped {
         let ask = Ask::get("users", "users")
             .with("type", "AllUsers")
             .page(page)?;
-        Ok(Self::unowned(ask, crm.zoho.tokens.clone(), false))
+        Ok(Self::unowned(ask, crm.zoho.tokens(), false))
     }
 
     /// Whom a person's credential belongs to.
@@ -331,7 +331,7 @@ impl Crm {
     /// Whose token and whose rows, once it is known who asks.
     async fn sight(&self) -> Result<Sight, ZohoError> {
         let own = |owners| Sight {
-            tokens: self.zoho.tokens.clone(),
+            tokens: self.zoho.tokens(),
             personal: false,
             owners,
         };

@@ -4,7 +4,7 @@ use std::{sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{ZohoError, lock};
+use super::{Purse, ZohoError, lock};
 
 /// Until when nobody asks, and when Zoho said to come back.
 #[derive(Default)]
@@ -17,6 +17,11 @@ struct Pause {
 }
 
 impl Spent {
+    /// Whether nobody may ask now; takes no one's turn.
+    pub(super) fn holds(&self, now: Instant) -> bool {
+        lock(&self.0).is_some_and(|held| now < held.ask)
+    }
+
     /// Why a request may not be sent now. Once a minute one may, since credits of a rolling day
     /// come back bit by bit.
     pub(super) fn refuses(&self, now: Instant) -> Option<ZohoError> {
@@ -29,6 +34,7 @@ impl Spent {
         let retry_after = held.back.saturating_duration_since(now);
         Some(ZohoError::CreditsSpent {
             retry_after: retry_after.max(held.ask - now),
+            whose: Purse::Zoho,
         })
     }
 
@@ -36,7 +42,7 @@ impl Spent {
     pub(super) fn heard(&self, error: Option<&ZohoError>, now: Instant) {
         let mut pause = lock(&self.0);
         match error {
-            Some(ZohoError::CreditsSpent { retry_after }) => {
+            Some(ZohoError::CreditsSpent { retry_after, .. }) => {
                 *pause = Some(Pause {
                     ask: now + PAUSE.min(*retry_after),
                     back: now + *retry_after,
@@ -56,9 +62,14 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn spent_for(retry_after: Duration) -> ZohoError {
+        let whose = Purse::Zoho;
+        ZohoError::CreditsSpent { retry_after, whose }
+    }
+
     fn waits(spent: &Spent, now: Instant) -> Option<Duration> {
         match spent.refuses(now) {
-            Some(ZohoError::CreditsSpent { retry_after }) => Some(retry_after),
+            Some(ZohoError::CreditsSpent { retry_after, .. }) => Some(retry_after),
             Some(other) => panic!("{other:?}"),
             None => None,
         }
@@ -68,7 +79,7 @@ mod tests {
     fn spent_credits_hold_everybody_back_but_one_a_minute() {
         let (spent, now) = (Spent::default(), Instant::now());
         assert_eq!(waits(&spent, now), None);
-        let error = ZohoError::CreditsSpent { retry_after: HOUR };
+        let error = spent_for(HOUR);
         spent.heard(Some(&error), now);
         assert_eq!(waits(&spent, now), Some(HOUR));
         assert_eq!(waits(&spent, now + PAUSE / 2), Some(HOUR - PAUSE / 2));
@@ -84,7 +95,7 @@ mod tests {
     fn what_zoho_says_itself_is_honoured() {
         let (spent, now) = (Spent::default(), Instant::now());
         let soon = Duration::from_secs(5);
-        let error = ZohoError::CreditsSpent { retry_after: soon };
+        let error = spent_for(soon);
         spent.heard(Some(&error), now);
         assert_eq!(waits(&spent, now), Some(soon));
         assert_eq!(waits(&spent, now + soon), None);

@@ -1,4 +1,10 @@
-//! The access token: one refresh in flight, whoever needs it.
+//! The access token: one refresh in flight, whoever needs it, on whichever instance.
+
+mod accounts;
+mod outcome;
+mod seal;
+mod shared;
+mod stop;
 
 use std::{
     sync::{Arc, Mutex},
@@ -7,21 +13,18 @@ use std::{
 
 use http::HeaderValue;
 use reqwest::{Client, Url};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
+use uuid::Uuid;
 
 use super::{
-    Credentials, Problem, ZohoError,
-    data_center::Servers,
-    error::Code,
-    http::{Reply, exchange},
-    lock,
-    mints::Mints,
+    BadConfig, Credentials, Problem, Sharing, ZohoError, data_center::Servers, lock, mints::Mints,
 };
+use crate::telemetry::Trace;
+use shared::{Place, Right, Shelf, Turn, Whose};
+use stop::{Stop, Why};
 
 /// A token that Zoho accepts until it expires or is taken back.
 pub(super) struct Token {
@@ -29,6 +32,8 @@ pub(super) struct Token {
     pub(super) header: HeaderValue,
     /// The server it is meant for.
     pub(super) api: Url,
+    /// What it is in Redis, where it lies there.
+    sealed: Option<Box<[u8]>>,
     /// From here on a new one is fetched while this one still serves.
     renew: Instant,
     /// From here on it does not serve.
@@ -44,12 +49,17 @@ struct Mint {
     servers: Arc<Servers>,
     credentials: Credentials,
     timeout: Duration,
+    shelf: Option<Arc<Shelf>>,
+    /// Where the token lies for all instances, if they share it.
+    place: Option<Place>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
+    /// The token in Redis that was of no use last.
+    stale: Option<Box<[u8]>>,
     /// Closes when the refresh in flight has ended, however it ended.
     flight: Option<watch::Receiver<()>>,
     /// The last failure, until a token comes.
@@ -60,39 +70,32 @@ struct State {
     mints: Mints,
 }
 
-/// Why there is no token, and until when none is asked for.
-struct Stop {
-    why: Why,
-    until: Instant,
-}
-
-enum Why {
-    /// The credentials are wrong or revoked.
-    Refused(Code),
-    /// Too many tokens were asked for; asking again makes it longer.
-    Throttled,
-    Trouble(Problem),
-}
-
 enum Step {
     Have(Arc<Token>),
     Wait(watch::Receiver<()>),
 }
 
 impl Tokens {
+    /// Tokens of the daemon's own; `sharing` says with whom.
     pub(super) fn new(
         http: Client,
         servers: Arc<Servers>,
         credentials: Credentials,
         timeout: Duration,
-    ) -> Self {
-        Self(Arc::new(Mint {
+        sharing: Option<&Sharing>,
+    ) -> Result<Self, BadConfig> {
+        let shelf = sharing.map(Shelf::new).transpose()?.flatten();
+        let place =
+            |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, &Whose::Daemons, timeout);
+        Ok(Self(Arc::new(Mint {
+            place: shelf.as_ref().map(place),
             http,
             servers,
             credentials,
             timeout,
+            shelf,
             state: Mutex::default(),
-        }))
+        })))
     }
 
     /// The same for clones, different for others.
@@ -105,22 +108,40 @@ impl Tokens {
         &self.0.credentials
     }
 
-    /// The same for somebody else.
+    /// The same for a person.
     pub(super) fn of(&self, credentials: Credentials) -> Self {
+        self.with(credentials, &Whose::Persons)
+    }
+
+    /// The same with other credentials of the daemon's own.
+    pub(super) fn renewed(&self, credentials: Credentials) -> Self {
+        self.with(credentials, &Whose::Daemons)
+    }
+
+    fn with(&self, credentials: Credentials, whose: &Whose) -> Self {
         let mint = &self.0;
-        Self::new(
-            mint.http.clone(),
-            Arc::clone(&mint.servers),
+        let place =
+            |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, whose, mint.timeout);
+        Self(Arc::new(Mint {
+            place: mint.shelf.as_ref().map(place),
+            http: mint.http.clone(),
+            servers: Arc::clone(&mint.servers),
             credentials,
-            mint.timeout,
-        )
+            timeout: mint.timeout,
+            shelf: mint.shelf.clone(),
+            state: Mutex::default(),
+        }))
     }
 
     /// A token that serves now. Waits for a refresh at most until `deadline`; the refresh itself
     /// goes on for whoever comes next.
-    pub(super) async fn get(&self, deadline: Instant) -> Result<Arc<Token>, ZohoError> {
+    pub(super) async fn get(
+        &self,
+        deadline: Instant,
+        trace: &Trace,
+    ) -> Result<Arc<Token>, ZohoError> {
         loop {
-            let mut flight = match self.step(Instant::now())? {
+            let mut flight = match self.step(Instant::now(), trace)? {
                 Step::Have(token) => return Ok(token),
                 Step::Wait(flight) => flight,
             };
@@ -140,6 +161,7 @@ impl Tokens {
             .is_some_and(|held| Arc::ptr_eq(held, refused))
         {
             state.token = None;
+            state.stale.clone_from(&refused.sealed);
         }
     }
 
@@ -149,12 +171,11 @@ impl Tokens {
         self.forget(fresh);
         let now = Instant::now();
         let mut state = lock(&self.0.state);
-        let growth = 4_u32.saturating_pow(state.unaccepted.min(8));
-        let pause = (Duration::from_secs(2) * growth).min(Duration::from_secs(120));
+        let pause = Why::Unaccepted.pause(state.unaccepted, 0);
         state.unaccepted = state.unaccepted.saturating_add(1);
         let stop = Stop {
-            why: Why::Refused(Code::new("INVALID_TOKEN")),
-            until: now + pause,
+            why: Why::Unaccepted,
+            until: pause.map(|pause| now + pause),
         };
         let error = stop.error(now);
         state.stop = Some(stop);
@@ -178,51 +199,65 @@ impl Tokens {
     /// Whether the last refresh was refused for its credentials.
     pub(super) fn refused(&self) -> bool {
         let state = lock(&self.0.state);
-        matches!(
-            &state.stop,
-            Some(Stop {
-                why: Why::Refused(_),
-                ..
-            })
-        )
+        let stop = state.stop.as_ref();
+        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_) | Why::Unaccepted))
     }
 
-    fn step(&self, now: Instant) -> Result<Step, ZohoError> {
+    /// Whether they are refused for good.
+    pub(super) fn refused_for_good(&self) -> bool {
+        let state = lock(&self.0.state);
+        let stop = state.stop.as_ref();
+        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_)))
+    }
+
+    /// Lets credentials that were refused be tried once more, on all instances.
+    pub(super) async fn forgive(&self) {
+        if !self.refused_for_good() {
+            return;
+        }
+        if let Some(place) = &self.0.place {
+            place.forgive().await;
+        }
+        lock(&self.0.state).stop = None;
+    }
+
+    fn step(&self, now: Instant, trace: &Trace) -> Result<Step, ZohoError> {
         let mut state = lock(&self.0.state);
         let held = state.token.clone().filter(|token| now < token.expires);
         match held {
             Some(token) if now < token.renew => Ok(Step::Have(token)),
             Some(token) => {
                 // It still serves: whether a refresh can begin now is nobody's problem yet.
-                let _ = self.fly(&mut state, now);
+                let _ = self.fly(&mut state, now, trace);
                 Ok(Step::Have(token))
             }
-            None => self.fly(&mut state, now).map(Step::Wait),
+            None => self.fly(&mut state, now, trace).map(Step::Wait),
         }
     }
 
     /// Joins the refresh in flight, or begins one.
-    fn fly(&self, state: &mut State, now: Instant) -> Result<watch::Receiver<()>, ZohoError> {
+    fn fly(
+        &self,
+        state: &mut State,
+        now: Instant,
+        trace: &Trace,
+    ) -> Result<watch::Receiver<()>, ZohoError> {
         if let Some(flight) = &state.flight
             && flight.has_changed().is_ok()
         {
             return Ok(flight.clone());
         }
         if let Some(stop) = &state.stop
-            && now < stop.until
+            && stop.holds(now)
         {
             return Err(stop.error(now));
         }
-        state
-            .mints
-            .take(now)
-            .map_err(|retry_after| ZohoError::Busy { retry_after })?;
         let (ends, flight) = watch::channel(());
-        let mint = Arc::clone(&self.0);
+        let (mint, trace) = (Arc::clone(&self.0), trace.clone());
         // Its own task, so that it outlives the caller that happened to need it first. It ends by
-        // itself: the exchange inside is bounded by the request timeout.
+        // itself: the exchange and the wait for another instance's are bounded.
         tokio::spawn(async move {
-            mint.refresh().await;
+            mint.refresh(&trace).await;
             drop(ends);
         });
         state.flight = Some(flight.clone());
@@ -231,145 +266,99 @@ impl Tokens {
 }
 
 impl Mint {
-    async fn refresh(&self) {
-        let began = Instant::now();
-        let result = match self.ask().await {
-            Ok(reply) => self.read(&reply, began),
-            Err(problem) => Err(Why::Trouble(problem)),
+    async fn refresh(&self, trace: &Trace) {
+        let (attempt, began) = (Uuid::new_v4(), Instant::now());
+        let Some(place) = &self.place else {
+            return self.mint_alone(attempt, Mints::IN_WINDOW, trace).await;
         };
-        let now = Instant::now();
-        let mut state = lock(&self.state);
-        match result {
-            Ok(token) => {
-                metrics::counter!("zoho_mcp_zoho_tokens_minted_total").increment(1);
-                state.token = Some(Arc::new(token));
-                state.stop = None;
-                state.failures = 0;
+        let (mut stale, known) = {
+            let mut state = lock(&self.state);
+            let stale = state.stale.take();
+            let held = state.token.as_ref().and_then(|token| token.sealed.clone());
+            (stale.or(held).unwrap_or_default(), state.mints.ages(began))
+        };
+        while began.elapsed() < self.timeout * 2 {
+            match place.turn(attempt, &stale, &known).await {
+                Ok(Turn::There(sealed, now)) => {
+                    stale.clone_from(&sealed);
+                    match place.open(sealed, now, &self.servers) {
+                        Some(token) if Instant::now() < token.renew => return self.take(token),
+                        Some(_) => {}
+                        None => tracing::warn!(
+                            "the access token in Redis is not of these credentials or was \
+                             altered; another one takes its place"
+                        ),
+                    }
+                }
+                Ok(Turn::Mint(right)) => {
+                    return self.mint_for_all(place, &right, attempt, trace).await;
+                }
+                Ok(Turn::Wait(left)) => sleep(left.min(LOOK_EVERY)).await,
+                Ok(Turn::Stop(why, pause)) => return self.hear(why, pause),
+                Err(_) => {
+                    return self
+                        .mint_alone(attempt, place.share_of_mints(), trace)
+                        .await;
+                }
+            }
+        }
+        self.fail(Why::Trouble(Problem::Timeout), Some(LOOK_EVERY));
+    }
+
+    async fn mint_alone(&self, attempt: Uuid, most: usize, trace: &Trace) {
+        let began = Instant::now();
+        let (allowed, failures) = {
+            let mut state = lock(&self.state);
+            (state.mints.take(attempt, most, began), state.failures)
+        };
+        if let Err(wait) = allowed {
+            return self.fail(Why::Throttled, Some(wait));
+        }
+        match self.ask(trace).await {
+            Ok(minted) => self.adopt(&minted, began, None),
+            Err(why) => self.failed(why, failures),
+        }
+    }
+
+    async fn mint_for_all(&self, place: &Place, right: &Right, attempt: Uuid, trace: &Trace) {
+        let began = Instant::now();
+        lock(&self.state).mints.note(attempt, began);
+        match self.ask(trace).await {
+            Ok(minted) => {
+                let sealed = place.share(right, &minted).await;
+                self.adopt(&minted, began, sealed);
             }
             Err(why) => {
-                if matches!(why, Why::Trouble(Problem::Connect)) {
-                    state.mints.give_back();
+                let random = getrandom::u32().unwrap_or(u32::MAX);
+                match &why {
+                    Why::Trouble(Problem::Connect) => place.give_back(right).await,
+                    why => {
+                        place
+                            .stop(right, why, why.pause(right.failures, random))
+                            .await
+                    }
                 }
-                let until = now + why.pause(state.failures, getrandom::u32().unwrap_or(u32::MAX));
-                state.failures = state.failures.saturating_add(1);
-                let stop = Stop { why, until };
-                tracing::warn!(error = %stop.error(now), "no access token from zoho");
-                state.stop = Some(stop);
+                self.failed(why, right.failures);
             }
         }
     }
+}
 
-    async fn ask(&self) -> Result<Reply, Problem> {
-        let Ok(url) = self.servers.accounts.join("oauth/v2/token") else {
-            return Err(Problem::Connect);
-        };
-        let request = self.http.post(url).form(&[
-            ("grant_type", "refresh_token"),
-            (
-                "refresh_token",
-                self.credentials.refresh_token.expose_secret(),
-            ),
-            ("client_id", &self.credentials.client_id),
-            (
-                "client_secret",
-                self.credentials.client_secret.expose_secret(),
-            ),
-        ]);
-        timeout(self.timeout, exchange(request, LARGEST_ANSWER))
-            .await
-            .unwrap_or(Err(Problem::Timeout))
-    }
-
-    /// Success is an `access_token`, whatever the status: Zoho sends errors with 200.
-    fn read(&self, reply: &Reply, began: Instant) -> Result<Token, Why> {
-        let status = reply.status.as_u16();
-        let Ok(answer) = serde_json::from_slice::<Answer>(&reply.body) else {
-            return Err(Why::Trouble(match status {
-                200..300 => Problem::Unreadable,
-                _ => Problem::Status(status),
-            }));
-        };
-        let Some(secret) = &answer.access_token else {
-            return Err(why(answer.error.as_deref().unwrap_or(""), status));
-        };
-        let Ok(mut header) =
-            HeaderValue::try_from(format!("Zoho-oauthtoken {}", secret.expose_secret()))
-        else {
-            return Err(Why::Trouble(Problem::Unreadable));
-        };
-        header.set_sensitive(true);
-        let life = answer.life();
-        Ok(Token {
+impl Token {
+    fn new(header: HeaderValue, api: Url, began: Instant, life: Duration) -> Self {
+        Self {
             header,
-            api: self.servers.api_for(answer.api_domain.as_deref()),
+            api,
+            sealed: None,
             renew: began + life - RENEW_BEFORE.min(life / 4),
             expires: began + life - STOP_BEFORE.min(life / 10),
-        })
-    }
-}
-
-fn why(error: &str, status: u16) -> Why {
-    let permanent = error.starts_with("invalid_") || error == "unauthorized_client";
-    match error {
-        _ if permanent => Why::Refused(Code::new(error)),
-        "Access Denied" => Why::Throttled,
-        _ if status == 429 => Why::Throttled,
-        _ if (200..300).contains(&status) => Why::Trouble(Problem::Unreadable),
-        _ => Why::Trouble(Problem::Status(status)),
-    }
-}
-
-impl Why {
-    /// How long nobody asks again after `failures` earlier failures in a row.
-    fn pause(&self, failures: u32, random: u32) -> Duration {
-        match self {
-            Self::Refused(_) => Duration::from_secs(60),
-            Self::Throttled => {
-                let spread = f64::from(random) / f64::from(u32::MAX);
-                Duration::from_secs(300) + Duration::from_secs(600).mul_f64(spread)
-            }
-            // Nothing was minted, so asking again soon costs nothing.
-            Self::Trouble(Problem::Connect) => Duration::from_millis(500),
-            Self::Trouble(_) => {
-                let growth = 4_u32.saturating_pow(failures.min(8));
-                (Duration::from_millis(500) * growth).min(Duration::from_secs(65))
-            }
         }
-    }
-}
-
-impl Stop {
-    fn error(&self, now: Instant) -> ZohoError {
-        match &self.why {
-            Why::Refused(code) => ZohoError::Credentials { code: code.clone() },
-            Why::Throttled => ZohoError::Busy {
-                retry_after: self.until.saturating_duration_since(now),
-            },
-            Why::Trouble(problem) => ZohoError::Unavailable { problem: *problem },
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    access_token: Option<SecretString>,
-    api_domain: Option<String>,
-    error: Option<String>,
-    expires_in: Option<f64>,
-    expires_in_sec: Option<f64>,
-}
-
-impl Answer {
-    /// Old servers say `expires_in_sec`, and milliseconds in `expires_in`.
-    fn life(&self) -> Duration {
-        let seconds = self.expires_in_sec.or(self.expires_in).unwrap_or(3600.0);
-        Duration::from_secs_f64(seconds.clamp(1.0, 3600.0))
     }
 }
 
 const RENEW_BEFORE: Duration = Duration::from_secs(60);
 const STOP_BEFORE: Duration = Duration::from_secs(5);
-const LARGEST_ANSWER: usize = 64 * 1024;
-
-#[cfg(test)]
-mod tests;
+/// While another instance mints.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Until Redis is asked again about what another instance said.
+const HEARD_FOR: Duration = Duration::from_secs(60);

@@ -40,7 +40,7 @@ async fn a_call_is_a_span_of_the_callers_trace_with_zoho_below_it() {
     assert_eq!(span.kind(), SpanKind::Server);
     assert_eq!(hex(&span.trace_id), TRACE);
     assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
-    assert_eq!(span.trace_state, "a=1");
+    assert_eq!(span.trace_state, "", "a text of the caller's");
     assert_eq!(hex(&span.links[0].trace_id), "1".repeat(32));
     for (name, value) in [
         ("mcp.method.name", "tools/call"),
@@ -64,6 +64,41 @@ async fn a_call_is_a_span_of_the_callers_trace_with_zoho_below_it() {
     let line = house.event("tool_call_success").await;
     assert_eq!(line["traceId"], TRACE);
     assert_eq!(line["requestId"], attribute(&span, "zoho_mcp.request_id"));
+}
+
+#[tokio::test]
+async fn a_call_that_needs_an_access_token_shows_how_long_it_took() {
+    let collector = Collector::start(Manner::Takes).await;
+    let house = traced(&collector, |_| ()).await;
+    let search = search("Giulia", json!({}));
+    house
+        .agent(SUPPORT)
+        .ask("tools/call", search)
+        .await
+        .content();
+    let call = collector.span("tools/call search_contacts").await;
+    let token = collector.span("POST oauth/v2/token").await;
+    assert_eq!(token.kind(), SpanKind::Client);
+    assert_eq!(token.parent_span_id, call.span_id);
+    assert_eq!(attribute(&token, "url.template"), "/oauth/v2/token");
+    assert_eq!(attribute(&token, "http.response.status_code"), "200");
+    assert!(!collector.text().contains("refresh_token"));
+}
+
+#[tokio::test]
+async fn spans_that_do_not_arrive_are_counted() {
+    let collector = Collector::start(Manner::Refuses).await;
+    let house = traced(&collector, |setup| {
+        setup.set("server.ops_listen", "127.0.0.1:0");
+    })
+    .await;
+    let operator = house.operator();
+    house.agent(SUPPORT).tools().await;
+    let lost = "zoho_mcp_spans_lost_total{why=\"not_sent\"} ";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !operator.get("/metrics").await.text.contains(lost) {
+        assert!(Instant::now() < deadline, "no span was counted");
+    }
 }
 
 #[tokio::test]
@@ -181,9 +216,31 @@ async fn nothing_of_what_is_asked_or_answered_is_on_a_span() {
 }
 
 #[tokio::test]
-async fn zoho_hears_nothing_of_the_trace() {
+async fn zoho_is_told_which_span_asks() {
     let collector = Collector::start(Manner::Takes).await;
     let house = traced(&collector, |_| ()).await;
+    let agent = house.agent(SUPPORT).with("traceparent", PARENT);
+    let agent = agent.with("tracestate", "canary=1");
+    let arguments = json!({ "name": "Giulia" });
+    agent.call("search_contacts", arguments).await.content();
+    let span = collector.span("GET Contacts/search").await;
+    let journal = house.zoho.journal().await;
+    let told = journal
+        .iter()
+        .filter(|entry| entry["path"] == "/crm/v8/Contacts/search");
+    let told: Vec<_> = told.map(|entry| entry["traceparent"].clone()).collect();
+    let expected = format!("00-{TRACE}-{}-01", hex(&span.span_id));
+    assert_eq!(told, [json!(expected)]);
+    assert!(!json!(journal).to_string().contains("canary"));
+}
+
+#[tokio::test]
+async fn zoho_hears_nothing_of_the_trace_where_it_is_not_to() {
+    let collector = Collector::start(Manner::Takes).await;
+    let house = traced(&collector, |setup| {
+        setup.set("traces.propagate_to_zoho", "false");
+    })
+    .await;
     let agent = house.agent(SUPPORT).with("traceparent", PARENT);
     agent
         .call("search_contacts", json!({ "name": "Giulia" }))

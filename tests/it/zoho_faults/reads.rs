@@ -115,7 +115,7 @@ async fn spent_credits_are_told_apart_from_a_moment_of_too_much() {
     let fault = json!({ "fault": "status", "status": 429, "path": SEARCH, "body": body });
     house.zoho.fault(fault).await;
     let before = house.zoho.seen("GET", SEARCH).await;
-    let told = search(&house).await.failure();
+    let told = search(&house).await.text;
     assert!(told.contains("credits of 24 hours are spent"), "{told}");
     assert!(told.contains("minutes have passed"), "{told}");
     failure(&house, "zoho_credits_spent").await;

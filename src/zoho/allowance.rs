@@ -1,0 +1,243 @@
+//! What this daemon may ask of Zoho: so many requests in flight, and so many credits in a rolling day.
+//! Both belong to the organisation, so that all instances keep them together over Redis; without it
+//! each keeps to its share by itself.
+
+mod alone;
+mod ledger;
+mod shared;
+mod together;
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use metrics::counter;
+use tokio::{
+    sync::{Notify, Semaphore, SemaphorePermit},
+    time::{Instant, timeout_at},
+};
+
+use super::{Config, Purse, Sharing, ZohoError, config::Shares, lock};
+use ledger::Ledgers;
+use shared::{Id, Shared};
+
+/// The organisation's places and credits.
+pub(super) struct Allowance {
+    places: u32,
+    queries: u32,
+    shares: Shares,
+    /// The same for this process, where requests wait in their order.
+    seats: Semaphore,
+    query_seats: Semaphore,
+    book: Mutex<Book>,
+    left: Notify,
+    shared: Option<Shared>,
+    started: Instant,
+    /// What the organisation has spent, as far as was heard.
+    spent: AtomicU32,
+}
+
+/// What this instance did.
+#[derive(Default)]
+struct Book {
+    /// All that it spent.
+    own: Ledgers,
+    /// What of it Redis was not told.
+    owed: Ledgers,
+    in_flight: u32,
+    queries: u32,
+    /// Places that are taken in Redis, and whether each is a query's.
+    taken: Vec<(Id, bool)>,
+    /// Places that Redis still believes to be taken.
+    free: Vec<Id>,
+    remaining: Option<Remaining>,
+}
+
+/// What Zoho said last that remains, less what was spent since.
+#[derive(Clone, Copy)]
+struct Remaining {
+    credits: u32,
+    heard: Instant,
+    /// When a request was let through to ask again.
+    asked: Instant,
+    is_news: bool,
+}
+
+/// A request that wants to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Want {
+    pub(super) client: Arc<str>,
+    /// Whether it is part of a write.
+    pub(super) write: bool,
+    /// Whether it is a query, of which Zoho runs fewer at once.
+    pub(super) query: bool,
+    pub(super) credits: u32,
+}
+
+/// A request in flight; over when this is dropped.
+pub(super) struct Place<'a> {
+    allowance: &'a Allowance,
+    query: bool,
+    /// Where Redis may hold it too.
+    id: Option<Id>,
+    is_counted: bool,
+    _seats: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
+}
+
+impl Allowance {
+    /// Nothing spent; a request takes `longest` at most.
+    pub(super) fn new(config: &Config, sharing: Option<&Sharing>, longest: Duration) -> Self {
+        let places = config.concurrency.get().min(MOST_PLACES);
+        let queries = places.min(10).saturating_sub(2).max(1);
+        let shared = sharing.map(|sharing| {
+            let store = sharing.store.clone();
+            Shared::new(store, sharing.expected_replicas, longest + MARGIN)
+        });
+        Self {
+            places,
+            queries,
+            shares: Shares::of(config),
+            seats: Semaphore::new(places as usize),
+            query_seats: Semaphore::new(queries as usize),
+            book: Mutex::default(),
+            left: Notify::new(),
+            shared,
+            started: Instant::now(),
+            spent: AtomicU32::new(0),
+        }
+    }
+
+    /// Waits for a place until `deadline`, and pays.
+    ///
+    /// # Errors
+    /// There is no place, or there are no credits: nothing may be sent.
+    pub(super) async fn enter(
+        &self,
+        want: &Want,
+        deadline: Instant,
+    ) -> Result<Place<'_>, ZohoError> {
+        let query_seat = match want.query {
+            true => Some(seat(&self.query_seats, deadline).await?),
+            false => None,
+        };
+        let mut place = Place {
+            allowance: self,
+            query: want.query,
+            id: None,
+            is_counted: false,
+            _seats: (seat(&self.seats, deadline).await?, query_seat),
+        };
+        let entered = match &self.shared {
+            None => self.enter_alone(&mut place, want, 1, deadline).await,
+            Some(shared) => {
+                self.enter_together(shared, &mut place, want, deadline)
+                    .await
+            }
+        };
+        if let Err(ZohoError::CreditsSpent { whose, .. }) = &entered {
+            counter!("zoho_mcp_zoho_budget_refusals_total", "whose" => whose.name()).increment(1);
+        }
+        entered.map(|()| place)
+    }
+
+    /// Zoho said how much remains.
+    pub(super) fn heard(&self, credits: u32) {
+        let now = Instant::now();
+        lock(&self.book).remaining = Some(Remaining {
+            credits,
+            heard: now,
+            asked: now,
+            is_news: true,
+        });
+    }
+
+    /// What the organisation has spent within a day, as far as is known.
+    pub(super) fn spent(&self) -> u32 {
+        let own = lock(&self.book).own.org.spent(self.now());
+        match &self.shared {
+            Some(_) => own.max(self.spent.load(Ordering::Relaxed)),
+            None => own,
+        }
+    }
+
+    /// What is left for this daemon, or for the organisation if Zoho has said that this is less.
+    pub(super) fn remaining(&self) -> u32 {
+        let left = self.shares.daily().saturating_sub(self.spent());
+        let said = lock(&self.book).remaining;
+        said.map_or(left, |said| said.credits.min(left))
+    }
+
+    /// Requests of this instance in flight.
+    pub(super) fn in_flight(&self) -> u32 {
+        lock(&self.book).in_flight
+    }
+
+    fn took(&self, place: &mut Place<'_>, want: &Want, id: Option<Id>) {
+        let now = self.now();
+        let mut book = lock(&self.book);
+        book.in_flight += 1;
+        book.queries += u32::from(want.query);
+        book.own.charge(&want.client, now, want.credits);
+        match id {
+            Some(id) => book.taken.push((id, want.query)),
+            None if self.shared.is_some() => book.owed.charge(&want.client, now, want.credits),
+            None => {}
+        }
+        if let Some(remaining) = &mut book.remaining {
+            remaining.credits = remaining.credits.saturating_sub(want.credits);
+        }
+        place.is_counted = true;
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut book = lock(&self.allowance.book);
+        if self.is_counted {
+            book.in_flight = book.in_flight.saturating_sub(1);
+            book.queries = book.queries.saturating_sub(u32::from(self.query));
+        }
+        if let Some(id) = self.id {
+            book.taken.retain(|(taken, _)| *taken != id);
+            // Without Redis nobody asks for them, and there they run out by themselves.
+            if book.free.len() < MOST_FREE {
+                book.free.push(id);
+            }
+        }
+        drop(book);
+        self.allowance.left.notify_one();
+        if let (Some(shared), Some(_)) = (&self.allowance.shared, self.id) {
+            shared.freed.notify_one();
+        }
+    }
+}
+
+async fn seat(seats: &Semaphore, deadline: Instant) -> Result<SemaphorePermit<'_>, ZohoError> {
+    match timeout_at(deadline, seats.acquire()).await {
+        Ok(Ok(seat)) => Ok(seat),
+        Ok(Err(_)) | Err(_) => Err(BUSY),
+    }
+}
+
+fn spent_by(whose: Purse, retry_after: Duration) -> ZohoError {
+    ZohoError::CreditsSpent { retry_after, whose }
+}
+
+const BUSY: ZohoError = ZohoError::Busy {
+    retry_after: Duration::ZERO,
+};
+/// More than any edition of Zoho allows.
+const MOST_PLACES: u32 = 256;
+const MOST_FREE: usize = 1024;
+/// For what happens around the exchange with Zoho.
+const MARGIN: Duration = Duration::from_secs(2);
+/// While there is no place.
+const LOOK_EVERY: Duration = Duration::from_millis(40);

@@ -1,0 +1,95 @@
+//! Without Redis: this instance's share, by what it has done itself.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    super::{Purse, ZohoError, lock},
+    Allowance, BUSY, Book, LOOK_EVERY, Place, Want, spent_by,
+};
+
+impl Allowance {
+    /// Waits for a place among this instance's share of them, and pays.
+    pub(super) async fn enter_alone(
+        &self,
+        place: &mut Place<'_>,
+        want: &Want,
+        replicas: u32,
+        deadline: Instant,
+    ) -> Result<(), ZohoError> {
+        let share = |places: u32| (places / replicas.max(1)).max(1);
+        let bounds = self.shares.bounds(want, replicas);
+        loop {
+            {
+                let mut book = lock(&self.book);
+                let (all, queries) = (share(self.places), share(self.queries));
+                let is_room = book.in_flight < all && (!want.query || book.queries < queries);
+                self.can_pay(&mut book, want, bounds)?;
+                if is_room {
+                    drop(book);
+                    self.took(place, want, None);
+                    return Ok(());
+                }
+            }
+            let turn = async {
+                tokio::select! {
+                    () = self.left.notified() => {}
+                    () = sleep(LOOK_EVERY) => {}
+                }
+            };
+            timeout_at(deadline, turn).await.map_err(|_| BUSY)?;
+        }
+    }
+
+    fn can_pay(
+        &self,
+        book: &mut Book,
+        want: &Want,
+        (org, client, floor): (u32, u32, u32),
+    ) -> Result<(), ZohoError> {
+        let now = self.now();
+        let spent = book.own.org.spent(now);
+        let over = (spent + want.credits).saturating_sub(org);
+        if over > 0 {
+            let wait = book.own.org.wait(now, over);
+            return Err(match want.write {
+                true => spent_by(Purse::Organisation, wait),
+                false => self.of_org(spent, wait),
+            });
+        }
+        if let Some(ledger) = book.own.clients.get_mut(&want.client) {
+            let over = (ledger.spent(now) + want.credits).saturating_sub(client);
+            if over > 0 {
+                return Err(spent_by(Purse::Client, ledger.wait(now, over)));
+            }
+        }
+        let Some(remaining) = &mut book.remaining else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        // Zoho says nothing while more than half is left.
+        let is_old = now >= remaining.heard + HOLDS_FOR;
+        if !is_old && remaining.credits < floor.saturating_add(want.credits) {
+            // Once a minute one may ask all the same, since Zoho alone knows what came back.
+            let again = remaining.asked + ASK_EVERY;
+            if now < again {
+                return Err(spent_by(Purse::Zoho, again - now));
+            }
+            remaining.asked = now;
+        }
+        Ok(())
+    }
+
+    /// Whether all is spent, or what is left is kept for writes.
+    pub(super) fn of_org(&self, spent: u32, wait: Duration) -> ZohoError {
+        let purse = match spent < self.shares.daily() {
+            true => Purse::Reserve,
+            false => Purse::Organisation,
+        };
+        spent_by(purse, wait)
+    }
+}
+
+const ASK_EVERY: Duration = Duration::from_secs(60);
+const HOLDS_FOR: Duration = Duration::from_secs(900);

@@ -1,0 +1,82 @@
+-- Takes a place among the requests in flight and pays for the request, or does neither.
+--
+-- KEYS: all places; the places of queries; the instances; the ledgers of the organisation and of the
+-- client. ARGV: the request's id; the instance's; "1" when the instance has spent what Redis may not
+-- know of; for how many milliseconds a place is kept; how many places there are; how many for
+-- queries, "0" for what is none; the credits; what the organisation and the client may have spent
+-- afterwards; what has to remain; what Zoho said last that remains, or ""; the ids, 8 bytes each,
+-- whose places are free again.
+--
+-- Places are a sorted set of ids by the time at which they are given up for lost. Answers {verdict,
+-- seconds to wait, what the organisation has spent, instances that live, places taken}: verdict 1 go
+-- on, 0 no place, 2 the organisation has spent all, 3 the client has, 4 Zoho says that nothing
+-- remains, -1 Redis has lost what the instance told it.
+local free = ARGV[12]
+for i = 1, #free, 8 do
+  redis.call('ZREM', KEYS[1], string.sub(free, i, i + 7))
+  redis.call('ZREM', KEYS[2], string.sub(free, i, i + 7))
+end
+if ARGV[3] == '1' and not redis.call('ZSCORE', KEYS[3], ARGV[2]) then
+  return { -1, 0, 0, 1, 0 }
+end
+redis.call('ZADD', KEYS[3], text(now), ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', text(now - DAY))
+redis.call('PEXPIRE', KEYS[3], DAY)
+local live = redis.call('ZCOUNT', KEYS[3], text(now - 30000), '+inf')
+
+local lease, places, queries = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local credits, floor = tonumber(ARGV[7]), tonumber(ARGV[10])
+local org = spent(KEYS[4])
+local taken = redis.call('ZCOUNT', KEYS[1], '(' .. text(now), '+inf')
+-- The same question asked twice.
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  return { 1, 0, org, live, taken }
+end
+-- What Zoho says that remains: l how much, la when it last said so, ls since when that may only be
+-- lowered, because answers overtake each other, lt when one was let through to ask.
+local known = redis.call('HMGET', KEYS[4], 'l', 'la', 'ls', 'lt')
+local left, said = known[1] and tonumber(known[1]), tonumber(known[2] or '0')
+local asked = tonumber(known[4] or '0')
+if ARGV[11] ~= '' then
+  local since = tonumber(known[3] or '0')
+  if not left or asked > said or since + 10000 < now then
+    left, since = tonumber(ARGV[11]), now
+  end
+  left, said = math.min(left, tonumber(ARGV[11])), now
+  redis.call('HSET', KEYS[4], 'l', text(left), 'la', text(now), 'ls', text(since))
+  redis.call('PEXPIRE', KEYS[4], DAY)
+elseif said + 900000 < now then
+  -- Zoho says nothing while more than half is left.
+  left = nil
+end
+if org + credits > tonumber(ARGV[8]) then
+  return { 2, wait(KEYS[4], org + credits - tonumber(ARGV[8])), org, live, taken }
+end
+local client = spent(KEYS[5])
+if client + credits > tonumber(ARGV[9]) then
+  return { 3, wait(KEYS[5], client + credits - tonumber(ARGV[9])), org, live, taken }
+end
+if left and left - credits < floor then
+  -- Once a minute one may ask all the same, since Zoho alone knows what came back.
+  local again = math.max(said, asked) + 60000 - now
+  if again > 0 then
+    return { 4, math.ceil(again / 1000), org, live, taken }
+  end
+  redis.call('HSET', KEYS[4], 'lt', text(now))
+end
+if taken >= places then
+  return { 0, 0, org, live, taken }
+end
+if queries > 0 and redis.call('ZCOUNT', KEYS[2], '(' .. text(now), '+inf') >= queries then
+  return { 0, 0, org, live, taken }
+end
+for i = 1, queries > 0 and 2 or 1 do
+  redis.call('ZADD', KEYS[i], text(now + lease), ARGV[1])
+  redis.call('ZREMRANGEBYSCORE', KEYS[i], '-inf', text(now))
+  redis.call('PEXPIRE', KEYS[i], lease)
+end
+if left then
+  redis.call('HSET', KEYS[4], 'l', text(math.max(left - credits, 0)))
+end
+charge(KEYS[5], credits, 0, client)
+return { 1, 0, charge(KEYS[4], credits, 0, org), live, taken + 1 }

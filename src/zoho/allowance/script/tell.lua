@@ -1,0 +1,35 @@
+-- Gives places back, says that others are taken and that the instance lives, and pays for what was
+-- spent without asking.
+--
+-- KEYS: all places; the places of queries; the instances; a ledger. ARGV: the instance's id; for how
+-- many milliseconds a place is kept; the ids, 8 bytes each, of places that are free, of those that
+-- are taken, and of the queries among these; "all" of what the instance has spent, "part" of that
+-- with more to come, or what it spent "since"; then, for each quarter of an hour, how long ago it
+-- was, in quarters, and its credits. Answers what the ledger holds, how many instances live, and 0 if
+-- this one is not known: then Redis has lost what it told, and takes nothing but all of it.
+local known = redis.call('ZSCORE', KEYS[3], ARGV[1])
+local takes = known or ARGV[6] ~= 'since'
+local lease, free, taken = tonumber(ARGV[2]), ARGV[3], { ARGV[4], ARGV[5] }
+for set = 1, 2 do
+  for i = 1, #free, 8 do
+    redis.call('ZREM', KEYS[set], string.sub(free, i, i + 7))
+  end
+  for i = 1, #taken[set], 8 do
+    redis.call('ZADD', KEYS[set], text(now + lease), string.sub(taken[set], i, i + 7))
+  end
+  if #taken[set] > 0 then
+    redis.call('PEXPIRE', KEYS[set], lease)
+  end
+end
+for i = 7, takes and #ARGV or 0, 2 do
+  local age = tonumber(ARGV[i])
+  if age < SLOTS then
+    charge(KEYS[4], tonumber(ARGV[i + 1]), age)
+  end
+end
+if ARGV[6] == 'all' or known then
+  redis.call('ZADD', KEYS[3], text(now), ARGV[1])
+  redis.call('PEXPIRE', KEYS[3], DAY)
+end
+local live = redis.call('ZCOUNT', KEYS[3], text(now - 30000), '+inf')
+return { spent(KEYS[4]), live, takes and 1 or 0 }

@@ -1,0 +1,194 @@
+//! With Redis: one question takes the place, pays, and gives back the places of those before.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    super::{Purse, ZohoError, lock},
+    Allowance, BUSY, LOOK_EVERY, Place, Want,
+    shared::{Answer, Id, Question, Shared, Told, What},
+    spent_by,
+};
+use crate::store::Unavailable;
+
+impl Allowance {
+    /// Tells Redis what it has to know, until it is dropped. Without Redis there is nothing to do.
+    pub(in super::super) async fn keep(&self) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                () = sleep(HEARTBEAT) => {}
+                () = shared.store.changed() => {}
+                () = shared.freed.notified() => {
+                    // The next request may give it back on its way; the rest go together.
+                    let crowded = shared.is_crowded.load(Ordering::Relaxed);
+                    sleep(if crowded { GATHER } else { GATHER_AT_EASE }).await;
+                    if lock(&self.book).free.is_empty() {
+                        continue;
+                    }
+                }
+            }
+            if shared.store.down().is_none() {
+                shared.notice(self.catch_up(shared).await.is_err());
+            }
+        }
+    }
+
+    async fn catch_up(&self, shared: &Shared) -> Result<(), Unavailable> {
+        if self.tell(shared, false).await? {
+            return Ok(());
+        }
+        let _telling = shared.telling.lock().await;
+        // A request may have told everything by now.
+        match self.tell(shared, false).await? {
+            true => Ok(()),
+            false => self.tell(shared, true).await.map(drop),
+        }
+    }
+
+    /// Waits for a place among those of all instances, and pays.
+    pub(super) async fn enter_together(
+        &self,
+        shared: &Shared,
+        place: &mut Place<'_>,
+        want: &Want,
+        deadline: Instant,
+    ) -> Result<(), ZohoError> {
+        let id = uuid::Uuid::new_v4().as_u64_pair().1.to_be_bytes();
+        // Before asking: if the answer is lost, the place may be taken all the same.
+        place.id = Some(id);
+        let (mut looking, mut telling) = (None, None);
+        loop {
+            let (free, remaining, has_spent) = {
+                let book = lock(&self.book);
+                let news = book.remaining.filter(|it| it.is_news);
+                let news = news.map(|it| it.credits);
+                (book.free.clone(), news, !book.own.is_empty())
+            };
+            let question = Question {
+                id: &id,
+                want,
+                places: (self.places, self.queries),
+                bounds: self.shares.bounds(want, 1),
+                remaining,
+                has_spent,
+                free: &free,
+            };
+            let asked = shared.enter(&question).await;
+            let Ok((answer, spent, _)) = asked else {
+                shared.notice(true);
+                return self
+                    .enter_alone(place, want, shared.replicas(), deadline)
+                    .await;
+            };
+            if !matches!(answer, Answer::Forgotten) {
+                shared.notice(false);
+                self.spent.store(spent, Ordering::Relaxed);
+                self.told(&free, remaining);
+            }
+            match answer {
+                Answer::Go => {
+                    self.took(place, want, Some(id));
+                    return Ok(());
+                }
+                Answer::Forgotten if telling.is_none() => {
+                    // Who was first may have told all by then.
+                    telling = Some(shared.telling.lock().await);
+                }
+                Answer::Forgotten => {
+                    // Should that fail, so does the next question.
+                    let _ = self.tell(shared, true).await;
+                }
+                Answer::Busy => {
+                    if looking.is_none() {
+                        let [all, queries] = &shared.looking;
+                        let turn = if want.query { queries } else { all }.lock();
+                        looking = Some(timeout_at(deadline, turn).await.map_err(|_| BUSY)?);
+                    }
+                    let pause = timeout_at(deadline, sleep(LOOK_EVERY)).await;
+                    pause.map_err(|_| BUSY)?;
+                }
+                no => {
+                    // What was refused holds nothing.
+                    place.id = None;
+                    return Err(self.refusal(&no, want, spent));
+                }
+            }
+        }
+    }
+
+    fn refusal(&self, answer: &Answer, want: &Want, spent: u32) -> ZohoError {
+        match answer {
+            Answer::OrganisationSpent(wait) if !want.write => self.of_org(spent, *wait),
+            Answer::OrganisationSpent(wait) => spent_by(Purse::Organisation, *wait),
+            Answer::ClientSpent(wait) => spent_by(Purse::Client, *wait),
+            Answer::NothingRemains(wait) => spent_by(Purse::Zoho, *wait),
+            Answer::Go | Answer::Busy | Answer::Forgotten => BUSY,
+        }
+    }
+
+    /// Redis has heard of these.
+    fn told(&self, free: &[Id], remaining: Option<u32>) {
+        let mut book = lock(&self.book);
+        if !free.is_empty() {
+            book.free.retain(|id| !free.contains(id));
+        }
+        if let Some(told) = &mut book.remaining
+            && remaining == Some(told.credits)
+        {
+            told.is_news = false;
+        }
+    }
+
+    /// Tells what Redis does not know, or with `everything` all that this instance has spent within
+    /// a day, because Redis has lost it. Answers whether Redis knew this instance.
+    async fn tell(&self, shared: &Shared, everything: bool) -> Result<bool, Unavailable> {
+        let now = self.now();
+        let (ledgers, free, taken, is_new) = {
+            let mut book = lock(&self.book);
+            let owed = std::mem::take(&mut book.owed);
+            let is_new = everything || book.own.is_empty();
+            let taken = match everything {
+                true => book.taken.clone(),
+                // Those it knows, and none takes longer than it keeps them.
+                false => Vec::new(),
+            };
+            let ledgers = if everything { book.own.clone() } else { owed };
+            (ledgers, book.free.clone(), taken, is_new)
+        };
+        let mut told = Ok((0, true));
+        for (client, ledger) in &ledgers.clients {
+            let part = Told {
+                what: if everything { What::Part } else { What::Since },
+                ..Told::default()
+            };
+            told = told.and(shared.tell(&part, Some(client), ledger, now).await);
+        }
+        let last = Told {
+            free: &free,
+            taken: &taken,
+            what: if is_new { What::All } else { What::Since },
+        };
+        if told.is_ok() {
+            told = shared.tell(&last, None, &ledgers.org, now).await;
+        }
+        match told {
+            Ok((spent, _)) => {
+                self.spent.store(spent, Ordering::Relaxed);
+                self.told(&free, None);
+            }
+            // Told again in full, it is all told once more: too much is counted rather than too little.
+            Err(_) if !everything => lock(&self.book).owed.add(&ledgers),
+            Err(_) => {}
+        }
+        told.map(|(_, is_known)| is_known)
+    }
+}
+
+/// Well within the time after which an instance no longer counts as living.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+const GATHER: Duration = Duration::from_millis(10);
+const GATHER_AT_EASE: Duration = Duration::from_millis(200);

@@ -1,0 +1,118 @@
+//! One question to the accounts server: an access token for a refresh token.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use reqwest::Url;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::{
+    super::{
+        Problem,
+        data_center::Servers,
+        http::{Reply, exchange},
+    },
+    Mint,
+    stop::Why,
+};
+use crate::telemetry::Trace;
+
+/// What Zoho gave.
+pub(super) struct Minted {
+    pub(super) secret: SecretString,
+    /// The server that it is meant for.
+    pub(super) api: Url,
+    pub(super) life: Duration,
+}
+
+impl Mint {
+    pub(super) async fn ask(&self, trace: &Trace) -> Result<Minted, Why> {
+        let Ok(url) = self.servers.accounts.join("oauth/v2/token") else {
+            return Err(Why::Trouble(Problem::Connect));
+        };
+        let credentials = &self.credentials;
+        let request = self.http.post(url).form(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", credentials.refresh_token.expose_secret()),
+            ("client_id", &credentials.client_id),
+            ("client_secret", credentials.client_secret.expose_secret()),
+        ]);
+        let span = trace.minting();
+        let answer = timeout(self.timeout, exchange(request, LARGEST_ANSWER));
+        let reply = answer.await.unwrap_or(Err(Problem::Timeout));
+        let status = reply.as_ref().map_or(0, |reply| reply.status.as_u16());
+        let minted = reply
+            .map_err(Why::Trouble)
+            .and_then(|reply| read(&reply, &self.servers));
+        span.end(minted.as_ref().map(|_| status).map_err(Why::word));
+        minted
+    }
+}
+
+/// Success is an `access_token`, whatever the status: Zoho sends errors with 200.
+fn read(reply: &Reply, servers: &Servers) -> Result<Minted, Why> {
+    let status = reply.status.as_u16();
+    let Ok(answer) = serde_json::from_slice::<Answer>(&reply.body) else {
+        return Err(Why::Trouble(match status {
+            200..300 => Problem::Unreadable,
+            _ => Problem::Status(status),
+        }));
+    };
+    let life = answer.life();
+    let Some(secret) = answer.access_token else {
+        return Err(Why::of(answer.error.as_deref().unwrap_or(""), status));
+    };
+    if header(secret.expose_secret()).is_none() {
+        return Err(Why::Trouble(Problem::Unreadable));
+    }
+    Ok(Minted {
+        api: servers.api_for(answer.api_domain.as_deref()),
+        secret,
+        life,
+    })
+}
+
+/// The value of `Authorization`; never printed.
+pub(super) fn header(token: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(format!("Zoho-oauthtoken {token}")).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    access_token: Option<SecretString>,
+    api_domain: Option<String>,
+    error: Option<String>,
+    expires_in: Option<f64>,
+    expires_in_sec: Option<f64>,
+}
+
+impl Answer {
+    /// Old servers say `expires_in_sec`, and milliseconds in `expires_in`.
+    fn life(&self) -> Duration {
+        let seconds = self.expires_in_sec.or(self.expires_in).unwrap_or(3600.0);
+        Duration::from_secs_f64(seconds.clamp(1.0, 3600.0))
+    }
+}
+
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_in_seconds_whatever_the_age_of_the_server() {
+        let life = |text: &str| serde_json::from_str::<Answer>(text).unwrap().life();
+        assert_eq!(life(r#"{"expires_in":3600}"#).as_secs(), 3600);
+        assert_eq!(
+            life(r#"{"expires_in":1800000,"expires_in_sec":1800}"#).as_secs(),
+            1800
+        );
+        assert_eq!(life("{}").as_secs(), 3600);
+        assert_eq!(life(r#"{"expires_in":-4}"#).as_secs(), 1);
+    }
+}

@@ -1,0 +1,66 @@
+//! What became of a refresh: a token, or a reason to ask for none for a while.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    super::{Problem, lock},
+    HEARD_FOR, Mint, Token,
+    accounts::Minted,
+    stop::{Stop, Why},
+};
+
+impl Mint {
+    pub(super) fn adopt(&self, minted: &Minted, began: Instant, sealed: Option<Box<[u8]>>) {
+        metrics::counter!("zoho_mcp_zoho_tokens_minted_total").increment(1);
+        match Self::token(minted, began, sealed) {
+            Some(token) => self.take(token),
+            None => self.failed(Why::Trouble(Problem::Unreadable), 0),
+        }
+    }
+
+    pub(super) fn take(&self, token: Token) {
+        let mut state = lock(&self.state);
+        state.token = Some(Arc::new(token));
+        state.stop = None;
+        state.failures = 0;
+    }
+
+    pub(super) fn failed(&self, why: Why, failures: u32) {
+        if matches!(why, Why::Trouble(Problem::Connect)) {
+            lock(&self.state).mints.give_back();
+        }
+        let pause = why.pause(failures, getrandom::u32().unwrap_or(u32::MAX));
+        self.fail(why, pause);
+    }
+
+    /// Another instance was told. That no one asks any more is only taken from Zoho itself.
+    pub(super) fn hear(&self, why: Why, pause: Duration) {
+        let pause = match why {
+            Why::Refused(_) => pause.min(HEARD_FOR),
+            _ => pause,
+        };
+        self.fail(why, Some(pause));
+    }
+
+    pub(super) fn fail(&self, why: Why, pause: Option<Duration>) {
+        let now = Instant::now();
+        let stop = Stop {
+            until: pause.map(|pause| now + pause),
+            why,
+        };
+        let mut state = lock(&self.state);
+        state.failures = state.failures.saturating_add(1);
+        let known = state.stop.as_ref().is_some_and(|it| it.why == stop.why);
+        match &stop.why {
+            Why::Refused(code) if !known => tracing::error!(
+                %code,
+                "zoho refuses the credentials: nothing works until others are in their place"
+            ),
+            Why::Refused(_) => {}
+            _ => tracing::warn!(error = %stop.error(now), "no access token from zoho"),
+        }
+        state.stop = Some(stop);
+    }
+}

@@ -1,0 +1,23 @@
+-- Says what came of an attempt to mint, unless its lease ran out and another one has begun.
+--
+-- KEYS: the token; the state of minting; when tokens were asked for. ARGV: the attempt; then "token",
+-- the token and for how many milliseconds it serves; or "stop", why and for how many milliseconds
+-- nobody asks; or "unsent": Zoho has not heard of it.
+if redis.call('HGET', KEYS[2], 'o') ~= ARGV[1] then
+  return 0
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if ARGV[2] == 'token' then
+  redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+  redis.call('DEL', KEYS[2])
+elseif ARGV[2] == 'stop' then
+  local failures = tonumber(redis.call('HGET', KEYS[2], 'f') or '0') + 1
+  redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', ARGV[3], 'f', failures,
+    's', string.format('%.0f', now + tonumber(ARGV[4])))
+  redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[4]) + 600000)
+else
+  redis.call('ZREM', KEYS[3], ARGV[1])
+  redis.call('HSET', KEYS[2], 'o', '', 'l', '0')
+end
+return 1

@@ -1,0 +1,253 @@
+//! The token that all instances use, in Redis: one of them mints it, the others wait for it. Redis
+//! also knows how often it was asked for, and why nobody asks at the moment.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    super::{BadConfig, Credentials, Sharing, data_center::Servers, mints::Mints},
+    Mint, Token,
+    accounts::{Minted, header},
+    seal::{Content, Sealer},
+    stop::Why,
+};
+use crate::store::{Script, Store, Unavailable};
+
+/// Where tokens of all credentials are kept.
+pub(super) struct Shelf {
+    store: Store,
+    sealer: Sealer,
+    expected_replicas: Option<NonZeroU32>,
+    mint: Script,
+    minted: Script,
+}
+
+/// Where the token of one credential is kept.
+pub(super) struct Place {
+    shelf: Arc<Shelf>,
+    name: String,
+    /// The token, the state of minting, and when tokens were asked for.
+    keys: [String; 3],
+    /// No attempt takes longer.
+    lease: Duration,
+}
+
+/// What Redis says to whoever wants a token.
+pub(super) enum Turn {
+    /// There is one, and this is the time by the clock of Redis.
+    There(Box<[u8]>, u64),
+    /// Nobody else mints now.
+    Mint(Right),
+    /// Somebody mints, and will have ended by then.
+    Wait(Duration),
+    /// Nobody asks for so long.
+    Stop(Why, Duration),
+}
+
+/// The right to ask Zoho once.
+pub(super) struct Right {
+    attempt: Uuid,
+    /// Earlier ones in a row, of all instances.
+    pub(super) failures: u32,
+    /// By the clock of Redis, in milliseconds, and by ours.
+    given: (u64, Instant),
+}
+
+/// Whose tokens they are.
+pub(super) enum Whose {
+    Daemons,
+    Persons,
+}
+
+impl Shelf {
+    /// Nothing where tokens are not shared.
+    pub(super) fn new(sharing: &Sharing) -> Result<Option<Arc<Self>>, BadConfig> {
+        let Some(key) = &sharing.token_key else {
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Self {
+            store: sharing.store.clone(),
+            sealer: Sealer::new(key)?,
+            expected_replicas: sharing.expected_replicas,
+            mint: Script::new(include_str!("script/mint.lua")),
+            minted: Script::new(include_str!("script/minted.lua")),
+        })))
+    }
+
+    pub(super) fn place(
+        self: &Arc<Self>,
+        servers: &Servers,
+        credentials: &Credentials,
+        whose: &Whose,
+        timeout: Duration,
+    ) -> Place {
+        let name = self.sealer.name(servers.accounts.as_str(), credentials);
+        Place {
+            keys: [
+                match whose {
+                    Whose::Daemons => TOKEN.to_owned(),
+                    Whose::Persons => format!("{TOKEN}:{name}"),
+                },
+                format!("{TOKEN}:mint:{name}"),
+                format!("{TOKEN}:minted:{name}"),
+            ],
+            shelf: Arc::clone(self),
+            name,
+            lease: timeout + MARGIN,
+        }
+    }
+}
+
+impl Place {
+    /// Asks for a token that is not `stale`, or for the right to mint one.
+    pub(super) async fn turn(
+        &self,
+        attempt: Uuid,
+        stale: &[u8],
+        known: &[(Duration, Uuid)],
+    ) -> Result<Turn, Unavailable> {
+        let mut arguments = vec![
+            stale.to_vec(),
+            attempt.as_bytes().to_vec(),
+            millis(self.lease),
+            millis(Mints::WINDOW),
+            Mints::IN_WINDOW.to_string().into_bytes(),
+        ];
+        for (age, attempt) in known {
+            arguments.push(millis(*age));
+            arguments.push(attempt.as_bytes().to_vec());
+        }
+        let asked = Instant::now();
+        let (what, which, number): (String, Vec<u8>, u64) =
+            self.ask(&self.shelf.mint, &arguments).await?;
+        let span = Duration::from_millis(number);
+        let text = || String::from_utf8_lossy(&which).into_owned();
+        Ok(match what.as_str() {
+            "token" => Turn::There(which.into(), number),
+            "mint" => Turn::Mint(Right {
+                attempt,
+                failures: text().parse().unwrap_or(0),
+                given: (number, asked),
+            }),
+            "wait" => Turn::Wait(span),
+            _ => Turn::Stop(Why::from_text(&text()), span),
+        })
+    }
+
+    /// Gives a token to the others; what it is called there.
+    pub(super) async fn share(&self, right: &Right, minted: &Minted) -> Option<Box<[u8]>> {
+        let (then, at) = right.given;
+        let life = whole(minted.life);
+        let content = Content {
+            token: minted.secret.expose_secret().to_owned(),
+            api: minted.api.to_string(),
+            // Zoho counts from when it minted, which was after this.
+            expires: then + life,
+            life,
+        };
+        let sealed = self.shelf.sealer.seal(&self.name, &content)?;
+        let left = minted.life.saturating_sub(at.elapsed());
+        let left = left.max(Duration::from_millis(1));
+        let told = [b"token".to_vec(), sealed.clone(), millis(left)];
+        self.settle(right, told).await;
+        Some(sealed.into())
+    }
+
+    /// Tells the others not to ask for a while.
+    pub(super) async fn stop(&self, right: &Right, why: &Why, pause: Option<Duration>) {
+        let pause = pause.unwrap_or(REFUSED_FOR);
+        let told = [b"stop".to_vec(), why.to_text().into_bytes(), millis(pause)];
+        self.settle(right, told).await;
+    }
+
+    /// Zoho has not heard of it: it counts as no attempt.
+    pub(super) async fn give_back(&self, right: &Right) {
+        self.settle(right, [b"unsent".to_vec(), Vec::new(), Vec::new()])
+            .await;
+    }
+
+    /// Lets everybody try again, because an operator has said so.
+    pub(super) async fn forgive(&self) {
+        let key = &*self.keys[1];
+        let asked = self.shelf.store.run(|mut link| async move {
+            let mut command = redis::cmd("DEL");
+            command.arg(key).exec_async(&mut link).await
+        });
+        // Where Redis is gone it holds nobody back.
+        let _ = asked.await;
+    }
+
+    /// Reads what lies in Redis; `now` is by its clock. What was altered there, or is not of these
+    /// credentials, is no token.
+    pub(super) fn open(&self, sealed: Box<[u8]>, now: u64, servers: &Servers) -> Option<Token> {
+        let content = self.shelf.sealer.open(&self.name, &sealed)?;
+        let life = Duration::from_millis(content.life).min(LONGEST);
+        let left = content.expires.saturating_sub(now).min(content.life);
+        let used = life.saturating_sub(Duration::from_millis(left));
+        let header = header(&content.token)?;
+        let began = Instant::now().checked_sub(used)?;
+        Some(Token {
+            sealed: Some(sealed),
+            ..Token::new(header, servers.api_for(Some(&content.api)), began, life)
+        })
+    }
+
+    /// How many times this instance may ask while Redis is gone.
+    pub(super) fn share_of_mints(&self) -> usize {
+        let replicas = self.shelf.expected_replicas.map_or(1, NonZeroU32::get);
+        (Mints::IN_WINDOW / replicas as usize).max(1)
+    }
+
+    async fn settle(&self, right: &Right, told: [Vec<u8>; 3]) {
+        let [what, which, span] = told;
+        let arguments = [right.attempt.as_bytes().to_vec(), what, which, span];
+        let told: Result<i64, _> = self.ask(&self.shelf.minted, &arguments).await;
+        if told.is_err() {
+            tracing::warn!("what came of minting an access token could not be shared over Redis");
+        }
+    }
+
+    async fn ask<T: redis::FromRedisValue>(
+        &self,
+        script: &Script,
+        arguments: &[Vec<u8>],
+    ) -> Result<T, Unavailable> {
+        let keys = self.keys.each_ref().map(String::as_str);
+        let keys = &keys[..];
+        let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
+        self.shelf.store.run(ask).await
+    }
+}
+
+impl Mint {
+    /// A token that Zoho gave to this instance.
+    pub(super) fn token(
+        minted: &Minted,
+        began: Instant,
+        sealed: Option<Box<[u8]>>,
+    ) -> Option<Token> {
+        let header = header(minted.secret.expose_secret())?;
+        Some(Token {
+            sealed,
+            ..Token::new(header, minted.api.clone(), began, minted.life)
+        })
+    }
+}
+
+fn whole(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn millis(span: Duration) -> Vec<u8> {
+    whole(span).to_string().into_bytes()
+}
+
+const TOKEN: &str = "zm:{zoho}:token";
+/// For what happens around the exchange with Zoho.
+const MARGIN: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(3600);
+/// Other credentials have another name, so that nothing has to be forgotten for them.
+const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);

@@ -1,0 +1,164 @@
+//! Why there is no token, and until when none is asked for.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::{Problem, ZohoError, error::Code, tally::word};
+
+/// The last failure, until a token comes.
+pub(super) struct Stop {
+    pub(super) why: Why,
+    /// Without an end only other credentials help.
+    pub(super) until: Option<Instant>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Why {
+    /// The credentials are wrong or revoked.
+    Refused(Code),
+    /// Tokens that were just minted are not taken.
+    Unaccepted,
+    /// Too many tokens were asked for; asking again makes it longer.
+    Throttled,
+    Trouble(Problem),
+}
+
+impl Why {
+    /// What an answer without a token says. Zoho is judged by its word, not by its status.
+    pub(super) fn of(error: &str, status: u16) -> Self {
+        let permanent = error.starts_with("invalid_") || error == "unauthorized_client";
+        match error {
+            _ if permanent => Self::Refused(Code::new(error)),
+            "Access Denied" => Self::Throttled,
+            _ if status == 429 => Self::Throttled,
+            _ if (200..300).contains(&status) => Self::Trouble(Problem::Unreadable),
+            _ => Self::Trouble(Problem::Status(status)),
+        }
+    }
+
+    /// How long nobody asks again after `failures` earlier failures in a row; `None` for ever.
+    pub(super) fn pause(&self, failures: u32, random: u32) -> Option<Duration> {
+        let growth = 4_u32.saturating_pow(failures.min(8));
+        match self {
+            Self::Refused(_) => None,
+            Self::Unaccepted => {
+                Some((Duration::from_secs(2) * growth).min(Duration::from_secs(120)))
+            }
+            Self::Throttled => {
+                let spread = f64::from(random) / f64::from(u32::MAX);
+                Some(Duration::from_secs(300) + Duration::from_secs(600).mul_f64(spread))
+            }
+            // Nothing was minted, so asking again soon costs nothing.
+            Self::Trouble(Problem::Connect) => Some(Duration::from_millis(500)),
+            Self::Trouble(_) => {
+                Some((Duration::from_millis(500) * growth).min(Duration::from_secs(65)))
+            }
+        }
+    }
+
+    /// For a span.
+    pub(super) const fn word(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "credentials_refused",
+            Self::Unaccepted => "unaccepted",
+            Self::Throttled => "throttled",
+            Self::Trouble(problem) => word(*problem),
+        }
+    }
+
+    /// For the other instances.
+    pub(super) fn to_text(&self) -> String {
+        match self {
+            Self::Refused(code) => format!("refused:{code}"),
+            Self::Unaccepted => "unaccepted".into(),
+            Self::Throttled => "throttled".into(),
+            Self::Trouble(Problem::Status(status)) => status.to_string(),
+            Self::Trouble(problem) => word(*problem).into(),
+        }
+    }
+
+    /// What another instance said. Whatever it is, something is in the way.
+    pub(super) fn from_text(text: &str) -> Self {
+        let problems = [Problem::Timeout, Problem::Broken, Problem::TooLarge];
+        let problem = problems.into_iter().find(|it| word(*it) == text);
+        match (text.strip_prefix("refused:"), text, text.parse()) {
+            (Some(code), ..) => Self::Refused(Code::new(code)),
+            (_, "unaccepted", _) => Self::Unaccepted,
+            (_, "throttled", _) => Self::Throttled,
+            (.., Ok(status)) => Self::Trouble(Problem::Status(status)),
+            _ => Self::Trouble(problem.unwrap_or(Problem::Unreadable)),
+        }
+    }
+}
+
+impl Stop {
+    pub(super) fn holds(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+
+    pub(super) fn error(&self, now: Instant) -> ZohoError {
+        match &self.why {
+            Why::Refused(code) => ZohoError::Credentials { code: code.clone() },
+            Why::Unaccepted => ZohoError::Credentials {
+                code: Code::new("INVALID_TOKEN"),
+            },
+            Why::Throttled => ZohoError::Busy {
+                retry_after: self
+                    .until
+                    .map_or(Duration::ZERO, |until| until.saturating_duration_since(now)),
+            },
+            Why::Trouble(problem) => ZohoError::Unavailable { problem: *problem },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_apart_by_their_name_alone() {
+        for status in [200, 400] {
+            for error in ["invalid_code", "invalid_client_secret"] {
+                assert_eq!(Why::of(error, status), Why::Refused(Code::new(error)));
+            }
+            assert_eq!(Why::of("Access Denied", status), Why::Throttled);
+        }
+        assert_eq!(
+            Why::of("general_error", 500),
+            Why::Trouble(Problem::Status(500))
+        );
+    }
+
+    #[test]
+    fn a_throttled_refresh_waits_five_to_fifteen_minutes_and_a_refused_one_for_ever() {
+        for random in [0, u32::MAX / 2, u32::MAX] {
+            let pause = Why::Throttled.pause(0, random).unwrap().as_secs();
+            assert!((300..=900).contains(&pause), "{pause}");
+        }
+        assert_eq!(Why::Refused(Code::new("invalid_code")).pause(0, 0), None);
+        let trouble = Why::Trouble(Problem::Timeout);
+        assert!(trouble.pause(0, 0).unwrap() < Duration::from_secs(1));
+        assert_eq!(trouble.pause(u32::MAX, 0), Some(Duration::from_secs(65)));
+    }
+
+    #[test]
+    fn other_instances_hear_the_same() {
+        for why in [
+            Why::Refused(Code::new("invalid_code")),
+            Why::Unaccepted,
+            Why::Throttled,
+            Why::Trouble(Problem::Status(503)),
+            Why::Trouble(Problem::Timeout),
+            Why::Trouble(Problem::Unreadable),
+        ] {
+            assert_eq!(Why::from_text(&why.to_text()), why);
+        }
+        assert_eq!(
+            Why::from_text("refused:\u{1b}[31m"),
+            Why::Refused(Code::new("unknown"))
+        );
+        assert!(matches!(Why::from_text("?"), Why::Trouble(_)));
+    }
+}

@@ -1,0 +1,263 @@
+//! One access token for all instances, over Redis.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::{
+    house::{House, SUPPORT, Setup, Zoho, eventually},
+    pair::{health, pair},
+    redis::Redis,
+};
+
+#[tokio::test]
+async fn two_instances_that_start_at_once_need_one_token() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let calls = (0..20).map(|n| search(&houses[n % 2]));
+    assert!(join_all(calls).await.into_iter().all(|found| found));
+    assert_eq!(minted(&houses[0].zoho).await, 1);
+}
+
+#[tokio::test]
+async fn redis_holds_the_token_encrypted_and_for_a_while() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    assert!(search(&houses[0]).await);
+    let sealed: Vec<u8> = redis.ask(&["GET", TOKEN]);
+    assert!(sealed.len() > 60);
+    assert!(!sealed.windows(5).any(|part| part == b"1000."));
+    for key in redis.keys() {
+        let left: i64 = redis.ask(&["PTTL", &key]);
+        assert_ne!(left, -1, "{key} stays for ever");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_zoho_takes_back_is_replaced_once() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    for house in &houses {
+        assert!(search(house).await);
+    }
+    let zoho = &houses[0].zoho;
+    zoho.fault(json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 }))
+        .await;
+    let calls = (0..12).map(|n| search(&houses[n % 2]));
+    assert!(join_all(calls).await.into_iter().all(|found| found));
+    assert_eq!(minted(zoho).await, 2);
+}
+
+#[tokio::test]
+async fn what_was_altered_in_redis_is_no_token_and_is_replaced() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    assert!(search(&houses[0]).await);
+    let mut sealed: Vec<u8> = redis.ask(&["GET", TOKEN]);
+    *sealed.last_mut().unwrap() ^= 1;
+    let mut set = redis::cmd("SET");
+    set.arg(TOKEN).arg(sealed).arg("PX").arg(60_000);
+    set.exec(&mut redis.connection().unwrap()).unwrap();
+    assert!(search(&houses[1]).await);
+    assert_eq!(minted(&houses[0].zoho).await, 2);
+    assert!(search(&houses[0]).await, "its own still serves");
+    assert!(houses[1].operational_log().contains("was altered"));
+    for nonsense in ["", "x"] {
+        let _: String = redis.ask(&["SET", TOKEN, nonsense]);
+        let third = houses[0].replica(|_| ()).await;
+        assert!(search(&third).await);
+    }
+    let _: u64 = redis.ask(&["DEL", TOKEN]);
+    let _: u64 = redis.ask(&["HSET", TOKEN, "not", "a text"]);
+    let fourth = houses[0].replica(|_| ()).await;
+    assert!(search(&fourth).await);
+}
+
+#[tokio::test]
+async fn who_has_another_key_does_not_read_the_token() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    assert!(search(&houses[0]).await);
+    let other = houses[0]
+        .replica(|setup| {
+            setup.variable("TOKEN_KEY", &"another ".repeat(8));
+        })
+        .await;
+    assert!(search(&other).await);
+    assert_eq!(minted(&houses[0].zoho).await, 2);
+}
+
+#[tokio::test]
+async fn too_many_requests_hold_all_instances_back() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    let denied = json!({ "error": "Access Denied", "status": "failure" });
+    let fault = json!({ "fault": "status", "path": "/oauth", "status": 400, "body": denied });
+    zoho.fault(fault).await;
+    for house in houses.iter().cycle().take(6) {
+        let said = ask(house).await.failure();
+        assert!(said.contains("busy. Try again in"), "{said}");
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, 1);
+}
+
+#[tokio::test]
+async fn refused_credentials_are_said_everywhere_and_not_tried_again_until_there_are_others() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    let good = zoho.daemon_credentials.to_string();
+    let mut bad = zoho.daemon_credentials.clone();
+    bad["refresh_token"] = json!("1000.nobody.knows");
+    for house in &houses {
+        house.replace("zoho.json", &bad.to_string());
+        house.signal("-HUP");
+        house.recorded("other credentials", is_applied).await;
+    }
+    for house in houses.iter().cycle().take(10) {
+        let said = ask(house).await.failure();
+        assert!(said.contains("refuses this server's credentials"), "{said}");
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, 1);
+    for house in &houses {
+        let told = health(house).await;
+        assert_eq!(told["status"], "degraded");
+        assert_eq!(told["checks"]["zoho_api"]["status"], "credentials_refused");
+        assert!(
+            house
+                .operational_log()
+                .contains("zoho refuses the credentials")
+        );
+    }
+    // A restart is no reason to ask again, but SIGHUP is.
+    let third = houses[0].replica(|_| ()).await;
+    assert!(ask(&third).await.failure().contains("credentials"));
+    assert_eq!(zoho.seen("POST", "/oauth").await, 1);
+    third.signal("-HUP");
+    let mut asked = 1;
+    while asked == 1 {
+        ask(&third).await.failure();
+        asked = zoho.seen("POST", "/oauth").await;
+    }
+    houses[0].replace("zoho.json", &good);
+    for house in &houses {
+        house.signal("-HUP");
+        while ask(house).await.result()["isError"] == true {}
+        assert_eq!(health(house).await["checks"]["zoho_api"]["status"], "ok");
+    }
+    assert_eq!(minted(zoho).await, 1);
+}
+
+#[tokio::test]
+async fn when_the_one_that_mints_dies_another_takes_over() {
+    let redis = Redis::start();
+    let mut houses = pair(&redis, |setup| {
+        sharing(setup);
+        setup.set("zoho.request_timeout", "1s");
+    })
+    .await;
+    let [one, other] = &mut houses;
+    let slow = json!({ "fault": "latency", "path": "/oauth", "times": 1, "delay": "30s" });
+    one.zoho.fault(slow).await;
+    let agent = one.agent(SUPPORT);
+    let lost = tokio::spawn(async move {
+        let call = json!({ "name": "search_contacts", "arguments": { "name": "Popper" } });
+        agent.try_ask("tools/call", call).await
+    });
+    let asked = one.zoho.clone();
+    while asked.seen("POST", "/oauth").await == 0 {
+        tokio::task::yield_now().await;
+    }
+    one.crash();
+    assert!(search(other).await);
+    assert_eq!(other.zoho.seen("POST", "/oauth").await, 2);
+    drop(lost);
+}
+
+#[tokio::test]
+async fn without_redis_each_instance_mints_for_itself() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        sharing(setup);
+        setup.set("redis.timeout", "50ms");
+    })
+    .await;
+    redis.kill();
+    for house in &houses {
+        assert!(search(house).await);
+    }
+    assert_eq!(minted(&houses[0].zoho).await, 2);
+    redis.restart();
+    let third = houses[0].replica(|_| ()).await;
+    assert!(search(&third).await);
+    assert_eq!(minted(&houses[0].zoho).await, 3);
+}
+
+#[tokio::test]
+async fn never_more_than_ten_are_asked_for_in_ten_minutes() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    for house in houses.iter().cycle().take(30) {
+        zoho.fault(json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 }))
+            .await;
+        ask(house).await;
+        zoho.mend().await;
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, 10);
+    assert_eq!(state(zoho).await["tokens"]["throttled"], 0);
+}
+
+#[tokio::test]
+async fn without_a_key_each_instance_has_a_token_of_its_own_and_says_so() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |_| ()).await;
+    for house in &houses {
+        assert!(search(house).await);
+        let told = || {
+            house
+                .operational_log()
+                .contains("zoho.token_key")
+                .then_some(())
+        };
+        eventually("a warning", told).await;
+    }
+    assert_eq!(minted(&houses[0].zoho).await, 2);
+    assert!(!redis.keys().iter().any(|key| key.starts_with(TOKEN)));
+}
+
+fn sharing(setup: &mut Setup) {
+    setup.variable("TOKEN_KEY", &"0123456789abcdef".repeat(4));
+    setup.set("zoho.token_key", "env:TOKEN_KEY");
+}
+
+async fn ask(house: &House) -> crate::agent::Answer {
+    let arguments = json!({ "name": "Popper" });
+    house
+        .agent(SUPPORT)
+        .call("search_contacts", arguments)
+        .await
+}
+
+/// Whether Zoho answered.
+async fn search(house: &House) -> bool {
+    let answer = ask(house).await;
+    answer.result()["isError"] != true
+}
+
+async fn state(zoho: &Zoho) -> Value {
+    let asked = zoho.http.get(format!("{}/__sim/state", zoho.url));
+    asked.send().await.unwrap().json().await.unwrap()
+}
+
+async fn minted(zoho: &Zoho) -> u64 {
+    state(zoho).await["tokens"]["minted"].as_u64().unwrap()
+}
+
+fn is_applied(line: &Value) -> bool {
+    line["event"] == "config_reload"
+        && line["policy"] == "zoho.credentials"
+        && line["reason"] == "applied"
+}
+
+const TOKEN: &str = "zm:{zoho}:token";
