@@ -320,7 +320,8 @@ mod tests {
         };
         assert!(warnings(redis).contains("audit.pseudonym_key"));
         let keyed = format!("{redis}\n[audit]\npseudonym_key = \"env:KEY\"");
-        assert_eq!((warnings(""), warnings(&keyed)), <_>::default());
+        assert_eq!(warnings(""), "");
+        assert!(!warnings(&keyed).contains("audit.pseudonym_key"));
     }
 
     #[test]

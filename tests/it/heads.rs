@@ -36,8 +36,15 @@ async fn a_tail_that_was_cut_off_is_found_by_whoever_kept_the_head() {
             .await
             .content();
     }
-    house.crash();
     let head = head(&house);
+    // It is written after the line, and a kill in between leaves an older one.
+    let reached = || {
+        let text = fs::read_to_string(house.file("audit.jsonl")).unwrap();
+        let last: Value = serde_json::from_str(text.lines().last()?).ok()?;
+        (hash_in(&head) == last["hash"]).then_some(())
+    };
+    eventually("the head to reach the last line", reached).await;
+    house.crash();
     let kept = head.to_str().unwrap();
     let verify = |more: &[&str]| audit(&[&["verify", "--open"], more].concat(), &house);
     let whole = verify(&["--head", kept]);

@@ -286,7 +286,10 @@ fn a_query_filters_counts_and_sorts() {
         run("filter ispresent(ms) and not (ms > 2 or e = \"b\") | fields e, deep.er"),
         json!([{ "e": "a", "deep.er": true }])
     );
-    assert_eq!(run("filter e like \"c\" | limit 1"), json!([{ "e": "c" }]));
+    assert_eq!(
+        run("filter e like \"c\" | limit 1"),
+        json!([{ "@message": "{\"e\":\"c\"}", "e": "c" }])
+    );
     let query =
         Query::parse("filter a = \"x\" and ispresent(b) | stats max(c) as d by e | sort d desc");
     assert_eq!(query.fields().into_iter().collect::<String>(), "abce");

@@ -142,7 +142,8 @@ async fn a_place_is_given_back_on_the_way_of_the_next_call() {
     let asked = redis.ran("evalsha") - before;
     // Places may be given back ten times a second, and an instance says four times that it lives.
     let spent = started.elapsed().as_millis() as u64;
-    let fewest = CALLS + spent / 100 + spent / 250 + 3;
+    // Each call asks once for its limits and once for what Zoho allows.
+    let fewest = 2 * CALLS + spent / 100 + spent / 250 + 3;
     assert!(
         asked <= fewest,
         "{asked} round trips of {CALLS} calls in {spent} ms"
