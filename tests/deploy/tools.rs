@@ -95,6 +95,7 @@ pub(crate) fn secrets(folder: &Folder, below: &str) {
     folder.write(&format!("{below}/zoho.json"), zoho);
     folder.write(&format!("{below}/redis-password"), "of-redis");
     folder.write(&format!("{below}/pseudonym-key"), &"k".repeat(32));
+    folder.write(&format!("{below}/token-key"), &"t".repeat(32));
 }
 
 /// The daemon has nothing to say against a configuration.

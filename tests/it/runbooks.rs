@@ -219,11 +219,9 @@ async fn credits_are_exhausted() {
     let house = House::with(|setup| sharing(setup, &redis)).await;
     busy(&house).await;
     house.zoho.set(json!({ "daily_credits": 1 })).await;
-    house
-        .agent(REPORTING)
-        .call("get_deal_summary", json!({}))
-        .await
-        .failure();
+    let reporting = house.agent(REPORTING);
+    let refused = reporting.call("get_deal_summary", json!({})).await;
+    assert_eq!(refused.status, 429);
     let mut book = Runbook::open("credits-exhausted");
     let spent = book.step("Who spent them", &house).await;
     assert!(spent.contains("zoho_credits_spent"), "{spent}");
