@@ -4,6 +4,7 @@
 //! tells the same of all of them, and is understood as well.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
@@ -14,7 +15,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::secrets::file;
+use crate::{auth::proof::Way, secrets::file};
 
 /// When each key was last used, as far as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl Usage {
                 Watched::Never | Watched::Since(_) => Watched::Within(at, at),
             };
             // A key that was refused is named too, but no client.
-            if let (Some(id), Some(_)) = (line.key_id, line.client_id) {
+            if let (Some(id), Some(_)) = (line.api_key(), &line.client_id) {
                 usage.add([(id.into(), at)]);
             }
         }
@@ -218,9 +219,24 @@ impl Document {
 struct Line<'a> {
     timestamp: Timestamp,
     #[serde(borrow)]
-    key_id: Option<&'a str>,
+    auth_method: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    client_id: Option<std::borrow::Cow<'a, str>>,
+    key_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    client_id: Option<Cow<'a, str>>,
+}
+
+impl Line<'_> {
+    /// The API key's id. A caller who was proven in several ways has an id of each, in the order of
+    /// the ways; only what a token calls its key may hold a plus sign itself, and comes last.
+    fn api_key(&self) -> Option<&str> {
+        let ids = self.key_id.as_deref()?;
+        let Some(ways) = self.auth_method.as_deref() else {
+            return Some(ids);
+        };
+        let place = ways.split('+').position(|way| way == Way::ApiKey.name())?;
+        ids.split('+').nth(place)
+    }
 }
 
 /// The file stays small: what was used longest ago goes first. Also the moment after which nothing
@@ -324,6 +340,28 @@ mod tests {
         assert_eq!(Usage::read(&log).unwrap().of("A"), Some(at(120)));
         fs::write(&log, "hello\n").unwrap();
         assert!(matches!(Usage::read(&log), Err(BadUsage::Neither { .. })));
+    }
+
+    #[test]
+    fn a_key_that_is_shown_beside_another_proof_is_in_use_too() {
+        let folder = Folder::new();
+        let log = folder.0.join("audit.jsonl");
+        let line = |way: &str, ids: &str| {
+            let start = r#"{"timestamp":"2027-01-15T08:00:00.000Z","event":"tool_call_start","#;
+            format!(r#"{start}"clientId":"a","authMethod":"{way}","keyId":"{ids}"}}"#)
+        };
+        let lines = [
+            line("api_key", "A"),
+            line("mtls+api_key", "0123456789abcdef+B"),
+            line("api_key+jwt", "C+a+kid"),
+            line("mtls+api_key+jwt", r"0123456789abcdef+D+\u0061"),
+            line("jwt", "E"),
+            line("mtls+jwt", "0123456789abcdef+F"),
+        ];
+        fs::write(&log, lines.join("\n")).unwrap();
+        let usage = Usage::read(&log).unwrap();
+        let known: Vec<&str> = usage.last_used.keys().map(|id| &**id).collect();
+        assert_eq!(known, ["A", "B", "C", "D"]);
     }
 
     #[test]
