@@ -28,6 +28,7 @@ mod wire;
 
 mod api_keys;
 mod audit;
+mod authorities;
 mod browser;
 mod cli;
 mod clients;

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::{Timestamp, ToSpan as _};
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     server::ServerSessionMemoryCache,
     version::{TLS12, TLS13},
@@ -22,7 +22,11 @@ use x509_parser::{
     certificate::X509Certificate, prelude::FromDer as _, revocation_list::CertificateRevocationList,
 };
 
-use super::{BadTls, ClientAuth, Config, trust::Verifier};
+use super::{
+    BadTls, ClientAuth, Config,
+    authority::{self, Roots},
+    trust::Verifier,
+};
 use crate::{
     secrets::{self, Secret},
     setting::SecretRef,
@@ -111,6 +115,7 @@ impl Files {
                 warnings.extend(secret.warning.as_ref().map(ToString::to_string));
                 let chain = certificates(CERT, cert, pem)?;
                 validity(CERT, cert, &chain, now, &mut warnings)?;
+                warnings.extend(authority::doubts(cert, &chain, &provider));
                 let private = private_key(key, secret)?;
                 let server = self.server(&provider, chain, private, verifier.clone());
                 Some(server.map_err(|_| BadTls::Mismatch {
@@ -129,18 +134,22 @@ impl Files {
 
     fn verifier(
         &self,
-        roots: RootCertStore,
+        roots: Roots,
         read: &Read,
         provider: &Arc<CryptoProvider>,
         now: Timestamp,
         warnings: &mut Vec<String>,
     ) -> Result<Verifier, BadTls> {
         let lists = match (&self.client_crl, &read.client_crl) {
-            (Some(path), Some(bytes)) => revocation_lists(path, bytes, now, warnings)?,
+            (Some(path), Some(bytes)) => {
+                let lists = revocation_lists(path, bytes, now, warnings)?;
+                roots.vouch_for(path, &lists, provider, warnings)?;
+                lists
+            }
             _ => Vec::new(),
         };
         let is_optional = self.client_auth != ClientAuth::Required;
-        Verifier::new(roots, lists, is_optional, provider).map_err(|_| BadTls::Garbage {
+        Verifier::new(&roots, &lists, is_optional, provider).map_err(|_| BadTls::Garbage {
             key: CLIENT_CRL,
             path: self.client_crl.clone().unwrap_or_default(),
             wanted: "revocation list",
@@ -277,18 +286,14 @@ fn roots(
     pem: &[u8],
     now: Timestamp,
     warnings: &mut Vec<String>,
-) -> Result<RootCertStore, BadTls> {
-    let mut roots = RootCertStore::empty();
+) -> Result<Roots, BadTls> {
+    let mut roots = Roots::default();
     let mut expired = None;
     for certificate in certificates(CLIENT_CA, path, pem)? {
-        match span_of(&certificate) {
-            Some((_, until)) if until < now => expired = Some(until),
-            _ => roots.add(certificate).map_err(|_| BadTls::Garbage {
-                key: CLIENT_CA,
-                path: path.to_owned(),
-                wanted: "CA certificate",
-            })?,
-        }
+        let end = span_of(&certificate).map(|(_, until)| until);
+        let end = end.filter(|until| *until < now);
+        roots.add(path, certificate, end.is_some())?;
+        expired = end.or(expired);
     }
     match expired {
         Some(until) if roots.is_empty() => Err(BadTls::Expired {
