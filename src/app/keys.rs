@@ -45,7 +45,6 @@ impl KeyWatch {
             keys,
             usage: usage.map(|file| Notes {
                 file,
-                written: None,
                 is_failing: false,
             }),
             audit,
@@ -85,8 +84,6 @@ struct Watch {
 /// Where it is noted when keys were used.
 struct Notes {
     file: UsageFile,
-    /// None before the first time, which begins the file.
-    written: Option<Vec<(Arc<str>, Timestamp)>>,
     is_failing: bool,
 }
 
@@ -179,18 +176,13 @@ impl Watch {
         self.audit.record(event).await;
     }
 
-    /// Writes down when keys were used, where that is news.
+    /// Writes down when keys were used, and with it that somebody still watches.
     async fn note(&mut self) {
         let Some(notes) = &mut self.usage else { return };
-        let mut used = self.keys.last_used();
-        used.sort_unstable();
-        if notes.written.as_ref() == Some(&used) {
-            return;
-        }
-        let (file, seen) = (notes.file.clone(), used.clone());
+        let (file, seen) = (notes.file.clone(), self.keys.last_used());
         let added = spawn_blocking(move || file.add(seen, Timestamp::now())).await;
         match added {
-            Ok(Ok(())) => (notes.written, notes.is_failing) = (Some(used), false),
+            Ok(Ok(())) => notes.is_failing = false,
             Ok(Err(bad)) if !notes.is_failing => {
                 notes.is_failing = true;
                 let problem = bad.to_string();

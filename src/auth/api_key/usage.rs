@@ -29,9 +29,8 @@ pub struct Usage {
 enum Watched {
     #[default]
     Never,
-    /// A usage file is added to for as long as keys are used.
-    Since(Timestamp),
-    /// A log says nothing of what came after its last line.
+    /// A log says nothing of what came after its last line, and a usage file nothing of what came
+    /// after an instance last added to it.
     Within(Timestamp, Timestamp),
 }
 
@@ -47,8 +46,8 @@ impl Usage {
         };
         match Document::read(path).map_err(failed)? {
             Some(document) => Ok(Self {
+                watched: document.watched(),
                 last_used: document.last_used,
-                watched: document.since.map_or(Watched::Never, Watched::Since),
             }),
             None => Self::from_audit_log(path)
                 .map_err(failed)?
@@ -83,7 +82,6 @@ impl Usage {
     pub fn covers(&self, start: Timestamp, end: Timestamp) -> bool {
         match self.watched {
             Watched::Never => false,
-            Watched::Since(since) => since <= start,
             Watched::Within(since, until) => since <= start && end <= until,
         }
     }
@@ -99,7 +97,7 @@ impl Usage {
             let at = line.timestamp;
             usage.watched = match usage.watched {
                 Watched::Within(since, until) => Watched::Within(since.min(at), until.max(at)),
-                Watched::Never | Watched::Since(_) => Watched::Within(at, at),
+                Watched::Never => Watched::Within(at, at),
             };
             // A key that was refused is named too, but no client.
             if let (Some(id), Some(_)) = (line.api_key(), &line.client_id) {
@@ -114,9 +112,6 @@ impl Watched {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, _) | (_, Self::Never) => Self::Never,
-            (Self::Since(one), Self::Since(other)) => Self::Since(one.max(other)),
-            (Self::Since(one), Self::Within(other, until))
-            | (Self::Within(one, until), Self::Since(other)) => Self::Within(one.max(other), until),
             (Self::Within(one, end), Self::Within(other, until)) => {
                 Self::Within(one.max(other), end.min(until))
             }
@@ -144,7 +139,8 @@ impl UsageFile {
         &self.0
     }
 
-    /// Adds what was seen until `now`. A file that is new begins to watch then. Blocks on the disk.
+    /// Adds what was seen until `now`, which may be nothing: that nothing was used is news as well. A
+    /// file that is new begins to watch then. Blocks on the disk.
     ///
     /// # Errors
     /// When it cannot be read or written.
@@ -157,9 +153,10 @@ impl UsageFile {
                 Err(error) => return Err(error),
             };
             let since = known.since.unwrap_or(now);
+            let until = known.until.map_or(now, |until| until.max(now));
             let mut usage = Usage {
                 last_used: known.last_used,
-                watched: Watched::Since(since),
+                watched: Watched::Never,
             };
             usage.add(seen);
             let (last_used, forgotten) = latest(usage.last_used);
@@ -167,6 +164,7 @@ impl UsageFile {
                 version: VERSION,
                 // What was forgotten looks as if it had never been used.
                 since: Some(forgotten.map_or(since, |at| since.max(at))),
+                until: Some(until),
                 last_used,
             };
             let bytes = serde_json::to_vec_pretty(&document)?;
@@ -200,10 +198,20 @@ struct Document {
     /// Since when uses have been added. Files of before that was noted have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
+    /// Until when: an instance says it once a minute. Files of before that was noted have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
     last_used: BTreeMap<Arc<str>, Timestamp>,
 }
 
 impl Document {
+    fn watched(&self) -> Watched {
+        let both = self.since.zip(self.until);
+        both.map_or(Watched::Never, |(since, until)| {
+            Watched::Within(since, until)
+        })
+    }
+
     /// `None` when the file holds something else.
     fn read(path: &Path) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
@@ -296,7 +304,12 @@ mod tests {
         assert_eq!(usage.of("A"), Some(at(60)));
         assert_eq!(usage.of("B"), Some(at(120)));
         assert_eq!(usage.of("C"), None);
-        assert!(usage.covers(at(60), at(9_999)) && !usage.covers(at(59), at(60)));
+        assert!(usage.covers(at(60), at(120)) && !usage.covers(at(59), at(60)));
+        assert!(!usage.covers(at(60), at(121)), "nobody has written since");
+        file.add(Vec::new(), at(180)).unwrap();
+        file.add(Vec::new(), at(170)).unwrap();
+        let usage = Usage::read(file.path()).unwrap();
+        assert!(usage.covers(at(60), at(180)) && usage.of("B") == Some(at(120)));
     }
 
     #[test]
@@ -309,9 +322,12 @@ mod tests {
         };
         let before = read("old.json", r#"{"version":1,"lastUsed":{}}"#);
         assert!(!before.covers(at(0), at(0)), "it does not say since when");
+        let open = r#"{"version":1,"since":"2027-01-15T08:01:00Z","lastUsed":{}}"#;
+        let open = read("open.json", open);
+        assert!(!open.covers(at(60), at(60)), "it does not say until when");
         let file = read(
             "new.json",
-            r#"{"version":1,"since":"2027-01-15T08:01:00Z","lastUsed":{}}"#,
+            r#"{"version":1,"since":"2027-01-15T08:01:00Z","until":"2027-01-15T08:03:00Z","lastUsed":{}}"#,
         );
         let log = read(
             "audit.jsonl",
