@@ -33,6 +33,25 @@ pub struct RefusedCertificate {
     pub why: Untrusted,
 }
 
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) ip: IpAddr,
+    /// It is said by a PROXY header, and not by the socket.
+    pub(super) is_passed_on: bool,
+}
+
+impl Origin {
+    fn peer(self, certificate: Option<Arc<ClientCertificate>>) -> Connection {
+        let peer = Connection::new(self.ip, certificate);
+        if self.is_passed_on {
+            peer.passed_on()
+        } else {
+            peer
+        }
+    }
+}
+
 pub(super) struct Server {
     router: Router,
     drain: Drain,
@@ -60,7 +79,7 @@ impl Server {
         }
     }
 
-    pub(super) async fn connection(&self, socket: TcpStream, ip: IpAddr) {
+    pub(super) async fn connection(&self, socket: TcpStream, origin: Origin) {
         // Without it an answer on a stream waits 40 ms for the peer's delayed acknowledgement.
         if socket.set_nodelay(true).is_err() {
             return;
@@ -73,9 +92,9 @@ impl Server {
         // Asked for before the certificates are, so that no change falls between the two.
         let changes = self.tls.trust().map(|trust| trust.changes());
         let Some(server) = self.tls.server() else {
-            let peer = Connection::new(ip, None);
-            return self.requests(watched, &watch, peer).await;
+            return self.requests(watched, &watch, origin.peer(None)).await;
         };
+        let ip = origin.ip;
         let handshake = TlsAcceptor::from(server).accept(watched);
         let stream = match tokio::time::timeout(self.handshake, handshake).await {
             Ok(Ok(stream)) => stream,
@@ -88,7 +107,7 @@ impl Server {
             .iter()
             .map(|certificate| certificate.clone().into_owned());
         let certificate = ClientCertificate::new(chain.collect()).map(Arc::new);
-        let peer = Connection::new(ip, certificate.clone());
+        let peer = origin.peer(certificate.clone());
         tokio::select! {
             () = self.requests(stream, &watch, peer) => {}
             why = distrusted(certificate, changes) => self.refuse(why, ip).await,
