@@ -52,7 +52,7 @@ pub struct App {
     pub auth: auth::Gate,
     pub limit: limit::Gate,
     pub permit: permit::Gate,
-    pub body: call::Limits,
+    pub body: call::Gate,
     pub sessions: Arc<Sessions>,
     pub health: Arc<Health>,
     pub drain: Drain,
@@ -93,11 +93,13 @@ impl App {
             permit: permit::Gate {
                 policy: held.policy,
                 tools,
-                audit: held.audit,
+                audit: held.audit.clone(),
             },
-            body: call::Limits {
+            body: call::Gate {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),
+                bodies: call::Bodies::new(config.mcp.body_memory.bytes()),
+                audit: held.audit.clone(),
             },
             sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
             drain: held.drain,

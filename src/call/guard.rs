@@ -13,19 +13,29 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Call, headers};
+use super::{
+    Bodies, Call,
+    bodies::{Full, Share},
+    headers,
+};
 use crate::{
+    audit::{Audit, Event, Kind},
+    auth::Caller,
     listen::{Door, Peer},
     refusal::Refusal,
 };
 
 /// What a body may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes.
+#[derive(Clone)]
+pub struct Gate {
+    /// Bytes of one body.
     pub max_body: usize,
     /// For the whole body.
     pub deadline: Duration,
+    /// The room for all bodies.
+    pub bodies: Bodies,
+    /// Hears of a client that has filled its own.
+    pub audit: Audit,
 }
 
 /// Reads the body of a POST, puts the [`Call`] into the request and the body back.
@@ -33,7 +43,7 @@ pub struct Limits {
 /// # Errors
 /// A refusal for whatever is not one JSON-RPC message with headers that agree with it.
 pub async fn read(
-    State(limits): State<Limits>,
+    State(gate): State<Gate>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
@@ -44,9 +54,24 @@ pub async fn read(
     if !is_json(&parts.headers) {
         return Err(Refusal::MediaType);
     }
-    let body = collect(body, limits).await?;
+    let extensions = &parts.extensions;
+    let (Some(peer), Some(caller)) = (extensions.get::<Peer>(), extensions.get::<Arc<Caller>>())
+    else {
+        return Err(Refusal::Internal);
+    };
+    let read = match gate.bodies.begin(&caller.client) {
+        Ok(share) => collect(body, &gate, share).await,
+        Err(full) => Err(full.into()),
+    };
+    if let Err(Unread::Full(Full)) = &read {
+        let event = Event {
+            policy: Some("body_memory".into()),
+            ..Event::new(Kind::RateLimitExceeded)
+        };
+        gate.audit.record(caller.sign(peer.sign(event))).await;
+    }
+    let body = read?;
     let call = Call::parse(&body).map_err(|unreadable| unreadable.refuse(&body))?;
-    let peer = parts.extensions.get::<Peer>().ok_or(Refusal::Internal)?;
     // The headers belong to Streamable HTTP; on the older transport the body speaks alone.
     if peer.door == Door::Mcp {
         headers::check_version(&parts.headers, &call).map_err(|requested| {
@@ -78,30 +103,53 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The whole has a deadline, and nobody may use it up drop by drop: at every moment as many bytes
 /// have come as a slow line carries.
-async fn collect(body: Body, limits: Limits) -> Result<Bytes, Refusal> {
-    let mut body = Limited::new(body, limits.max_body);
+async fn collect(body: Body, gate: &Gate, mut share: Share) -> Result<Bytes, Unread> {
+    let mut body = Limited::new(body, gate.max_body);
     let began = Instant::now();
     let mut whole = BytesMut::new();
     loop {
         let steady = GRACE + Duration::from_millis(whole.len() as u64 / BYTES_PER_MILLISECOND);
-        let until = began + steady.min(limits.deadline);
+        let until = began + steady.min(gate.deadline);
         let frame = match timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(None) => return Ok(whole.freeze()),
             Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
-                return Err(Refusal::TooLarge);
+                return Err(Unread::TooLarge);
             }
-            Ok(Some(Err(_))) => {
-                return Err(Refusal::Unreadable {
-                    code: -32700,
-                    id: None,
-                    problem: "Parse error: the body ended early",
-                });
-            }
-            Err(_) => return Err(Refusal::TooSlow),
+            Ok(Some(Err(_))) => return Err(Unread::EndedEarly),
+            Err(_) => return Err(Unread::TooSlow),
         };
         if let Ok(data) = frame.into_data() {
+            share.reach(whole.len() + data.len())?;
             whole.extend_from_slice(&data);
+        }
+    }
+}
+
+/// Why there is no whole body.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Unread {
+    #[error("the body is larger than may be")]
+    TooLarge,
+    #[error("the body took too long")]
+    TooSlow,
+    #[error("the body ended early")]
+    EndedEarly,
+    #[error(transparent)]
+    Full(#[from] Full),
+}
+
+impl From<Unread> for Refusal {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::TooLarge,
+            Unread::TooSlow => Self::TooSlow,
+            Unread::EndedEarly => Self::Unreadable {
+                code: -32700,
+                id: None,
+                problem: "Parse error: the body ended early",
+            },
+            Unread::Full(Full) => Self::TooManyOpen,
         }
     }
 }
@@ -117,11 +165,19 @@ mod tests {
     use futures_util::stream;
 
     use super::*;
+    use crate::audit::OnFailure;
 
-    const LIMITS: Limits = Limits {
-        max_body: 256 << 10,
-        deadline: Duration::from_secs(10),
-    };
+    /// What becomes of a body.
+    async fn collected(body: Body) -> Result<Bytes, Unread> {
+        let gate = Gate {
+            max_body: 256 << 10,
+            deadline: Duration::from_secs(10),
+            bodies: Bodies::new(1 << 20),
+            audit: Audit::discarding(OnFailure::Continue),
+        };
+        let share = gate.bodies.begin(&"client".into()).unwrap();
+        collect(body, &gate, share).await
+    }
 
     /// `bytes` at a time, with `pause` before each.
     fn dripping(bytes: usize, pause: Duration, times: usize) -> Body {
@@ -141,17 +197,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_drips_is_given_up_before_its_deadline() {
         let began = Instant::now();
-        let refused = collect(dripping(1, Duration::from_secs(1), 100), LIMITS).await;
-        assert!(matches!(refused, Err(Refusal::TooSlow)));
+        let refused = collected(dripping(1, Duration::from_secs(1), 100)).await;
+        assert_eq!(refused, Err(Unread::TooSlow));
         assert!(began.elapsed() < Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_line_is_fast_enough() {
         let body = dripping(8 << 10, Duration::from_secs(1), 8);
-        assert_eq!(collect(body, LIMITS).await.unwrap().len(), 64 << 10);
+        assert_eq!(collected(body).await.unwrap().len(), 64 << 10);
         let body = dripping(8 << 10, Duration::from_secs(1), 12);
-        let late = collect(body, LIMITS).await;
-        assert!(matches!(late, Err(Refusal::TooSlow)), "the deadline holds");
+        let late = collected(body).await;
+        assert_eq!(late, Err(Unread::TooSlow), "the deadline holds");
     }
 }

@@ -198,6 +198,8 @@ fn http(config: &Config) -> auto::Builder<TokioExecutor> {
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(2 * WINDOW)
         .max_header_list_size(MAX_HEAD as u32)
         .max_pending_accept_reset_streams(Some(MAX_RESETS))
         .max_local_error_reset_streams(Some(MAX_RESETS))
@@ -212,5 +214,8 @@ const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
 /// Concurrent requests of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
+/// Bytes of a request that wait unread, while it is not known yet who sends it; of one connection
+/// twice as many.
+const WINDOW: u32 = 64 << 10;
 /// Streams that a peer opens and resets, or makes us reset, before its connection ends.
 const MAX_RESETS: usize = 32;

@@ -29,6 +29,7 @@ mod wire;
 mod api_keys;
 mod audit;
 mod authorities;
+mod bodies;
 mod browser;
 mod cli;
 mod clients;

@@ -114,6 +114,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "zero",
     ),
     (
+        "[server]\ntrusted_proxies = [\"10.0.0.0/24\"]\nproxy_protocol = true\n[server.tls]\nclient_ca = \"ca.pem\"\nforwarded_client_cert = true",
+        "server.tls.forwarded_client_cert",
+        "reads no headers",
+    ),
+    (
+        "[mcp]\nbody_memory = \"1MiB\"\nmax_body = \"512KiB\"",
+        "mcp.body_memory",
+        "less than mcp.max_body",
+    ),
+    (
         "[mcp]\ntool_timeout = \"soon\"",
         "mcp.tool_timeout",
         "a span of time",

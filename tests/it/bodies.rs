@@ -1,0 +1,82 @@
+//! Bodies that are begun and not ended: nobody's memory but a bounded part of it.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, future::join_all, stream};
+use reqwest::{Body, Method};
+use serde_json::json;
+
+use crate::{
+    agent::Agent,
+    house::{House, REPORTING, SUPPORT},
+};
+
+/// A body of which `bytes` come, and then nothing more.
+fn half_sent(bytes: usize) -> Body {
+    let begun = stream::iter([Ok::<_, std::io::Error>(vec![b' '; bytes])]);
+    Body::wrap_stream(begun.chain(stream::pending()))
+}
+
+/// How many of so many requests, all at once, met each end: no room, and no time left.
+async fn ends(agent: &Agent, requests: usize) -> (usize, usize) {
+    let sent = (0..requests).map(|_| agent.attempt(Method::POST, "/mcp", half_sent(150_000)));
+    let answers = join_all(sent).await;
+    let with = |status: u16| {
+        let answers = answers.iter().flatten();
+        answers.filter(|answer| answer.status == status).count()
+    };
+    (with(429), with(408))
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_bodies_half_sent_fills_its_own_room_only() {
+    let house = House::with(|setup| {
+        setup.set("mcp.body_memory", "2MiB");
+        setup.set("mcp.body_timeout", "5s");
+    })
+    .await;
+    for greedy in [
+        house.agent(SUPPORT),
+        // Many requests on one connection.
+        house.agent(SUPPORT).over_http2(),
+    ] {
+        let flood = tokio::spawn(async move { ends(&greedy, 60).await });
+        let refused = |line: &serde_json::Value| line["policy"] == "body_memory";
+        let told = house.recorded("a refusal", refused).await;
+        assert_eq!(told["event"], "rate_limit_exceeded");
+        assert_eq!(told["clientId"], SUPPORT);
+        let other = house.agent(REPORTING).ask("tools/list", json!({})).await;
+        assert_eq!(other.status, 200, "another's room is its own");
+        // A quarter of the room is three such bodies.
+        let (no_room, too_slow) = flood.await.unwrap();
+        assert!(no_room >= 1 && too_slow <= 3, "{no_room} {too_slow}");
+        let again = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+        assert_eq!(again.status, 200, "{}", again.text);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_gives_its_room_back() {
+    let house = House::with(|setup| {
+        setup.set("mcp.body_memory", "1MiB");
+        setup.set("mcp.body_timeout", "60s");
+    })
+    .await;
+    let agent = house.agent(SUPPORT);
+    let held = agent.clone();
+    let half =
+        tokio::spawn(async move { held.attempt(Method::POST, "/mcp", half_sent(250_000)).await });
+    let fits = async || {
+        let body = format!(
+            r#"{}{{"jsonrpc":"2.0","id":1,"method":"ping"}}"#,
+            " ".repeat(200_000)
+        );
+        agent.post(body).await.status == 200
+    };
+    while fits().await {}
+    half.abort();
+    // The daemon learns of it by the connection.
+    let again = async { while !fits().await {} };
+    let waited = tokio::time::timeout(Duration::from_secs(20), again).await;
+    waited.expect("room again");
+}
