@@ -113,7 +113,10 @@ impl Watch {
                 () = end.cancelled() => break,
                 () = self.look() => {}
             }
-            next = Instant::now() + self.pause();
+            next = match self.source.has_more() && self.failures == 0 {
+                true => Instant::now(),
+                false => Instant::now() + self.pause(),
+            };
         }
         self.note().await;
     }
@@ -128,10 +131,13 @@ impl Watch {
 
     async fn look(&mut self) {
         self.seen = self.source.stamp();
+        // What the last look left out is a part of the change that was told.
+        let is_rest = self.source.has_more();
         match self.source.look(Timestamp::now()).await {
             Ok(found) => {
                 let outcome = match (found.is_some(), self.failures) {
                     (false, 0) => None,
+                    (true, 0) if is_rest => None,
                     (false, _) => Some("recovered"),
                     (true, _) => Some("applied"),
                 };
