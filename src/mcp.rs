@@ -33,6 +33,7 @@ pub struct Config {
     pub body_timeout: Span,
     pub tool_timeout: Span,
     pub max_streams_per_client: NonZeroUsize,
+    pub max_streams_per_user: NonZeroUsize,
     pub max_calls_per_stream: NonZeroUsize,
     pub max_stream_age: Span,
     pub keep_alive: Span,

@@ -36,7 +36,8 @@ pub use session::Sessions;
 /// Opens a stream and the session behind it, both the caller's own.
 ///
 /// # Errors
-/// [`Refusal::TooManyOpen`] beyond `[mcp] max_streams_per_client`.
+/// [`Refusal::TooManyOpen`] beyond `[mcp] max_streams_per_client` or
+/// `max_streams_per_user`.
 pub async fn open(
     State((sessions, handler)): State<(Arc<Sessions>, Handler)>,
     Extension(caller): Extension<Arc<Caller>>,
