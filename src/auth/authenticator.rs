@@ -167,10 +167,14 @@ impl Authenticator {
         // bound to it.
         let mut nobodys = None;
         if let (Some(mtls), Some(certificate)) = (&self.mtls, attempt.certificate) {
+            let failure = |bad: BadCertificate| AuthFailure {
+                key_id: Some(mtls.shown(certificate).0),
+                ..bad.into()
+            };
             match by_certificate(mtls, certificate) {
                 Ok(evidence) => found.push(evidence),
-                Err(bad @ BadCertificate::UnknownName) => nobodys = Some(bad),
-                Err(bad) => return Err(bad.into()),
+                Err(bad @ BadCertificate::UnknownName) => nobodys = Some(failure(bad)),
+                Err(bad) => return Err(failure(bad)),
             }
         }
         if let Some(key) = presented.key {
@@ -182,7 +186,7 @@ impl Authenticator {
         match compose(found) {
             Ok(Some(caller)) => self.admit(caller),
             Ok(None) => Err(match nobodys {
-                Some(bad) => bad.into(),
+                Some(failure) => failure,
                 None => AuthFailure::new(FailureKind::NoCredential, "no_credential"),
             }),
             Err(Disagree) => Err(AuthFailure::new(FailureKind::Conflict, "conflict")),

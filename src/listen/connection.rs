@@ -1,6 +1,6 @@
 //! One connection: its handshake, its requests, and how it ends.
 
-use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Version, header};
@@ -15,6 +15,7 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
@@ -25,12 +26,14 @@ use super::{
 
 /// A client certificate that was refused in the handshake, or later, when it was not trusted any
 /// more.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RefusedCertificate {
     /// The connection's address.
     pub ip: IpAddr,
     /// Why.
     pub why: Untrusted,
+    /// The one that was trusted until now; of one that never was, the handshake keeps nothing.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Where a connection comes from.
@@ -92,7 +95,8 @@ impl Server {
         // Asked for before the certificates are, so that no change falls between the two.
         let changes = self.tls.trust().map(|trust| trust.changes());
         let Some(server) = self.tls.server() else {
-            return self.requests(watched, &watch, origin.peer(None)).await;
+            let peer = origin.peer(None);
+            return self.requests(watched, &watch, peer, pending()).await;
         };
         let ip = origin.ip;
         let handshake = TlsAcceptor::from(server).accept(watched);
@@ -108,26 +112,50 @@ impl Server {
             .map(|certificate| certificate.clone().into_owned());
         let certificate = ClientCertificate::new(chain.collect()).map(Arc::new);
         let peer = origin.peer(certificate.clone());
+        let end = CancellationToken::new();
+        let mut requests = pin!(self.requests(stream, &watch, peer, end.cancelled()));
         tokio::select! {
-            () = self.requests(stream, &watch, peer) => {}
-            why = distrusted(certificate, changes) => self.refuse(why, ip).await,
+            () = requests.as_mut() => {}
+            why = distrusted(certificate.as_ref(), changes) => {
+                // No request is let in any more. A stream asks after its caller by itself, and ends
+                // with the reason in the log; who is at rest goes at once.
+                end.cancel();
+                let last_words = tokio::time::timeout(LAST_WORDS, requests);
+                let _ = tokio::join!(last_words, self.refuse(why, ip, certificate));
+            }
         }
     }
 
     async fn handshake_failed(&self, error: &std::io::Error, ip: IpAddr) {
         tracing::debug!(%ip, %error, "a TLS handshake failed");
         if let Some(why) = Untrusted::of_handshake(error) {
-            self.refuse(why, ip).await;
+            self.refuse(why, ip, None).await;
         }
     }
 
-    async fn refuse(&self, why: Untrusted, ip: IpAddr) {
+    async fn refuse(
+        &self,
+        why: Untrusted,
+        ip: IpAddr,
+        certificate: Option<Arc<ClientCertificate>>,
+    ) {
+        let refused = RefusedCertificate {
+            ip,
+            why,
+            certificate,
+        };
         // Gone only when nobody records any more: at the very end.
-        let _ = self.refused.send(RefusedCertificate { ip, why }).await;
+        let _ = self.refused.send(refused).await;
     }
 
-    async fn requests<IO>(&self, io: IO, watch: &Arc<Watch>, peer: Connection)
-    where
+    /// Until the peer leaves, or until `end`, after which no more requests are taken.
+    async fn requests<IO>(
+        &self,
+        io: IO,
+        watch: &Arc<Watch>,
+        peer: Connection,
+        end: impl Future<Output = ()>,
+    ) where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = Arc::new(peer);
@@ -155,10 +183,16 @@ impl Server {
             }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let end = async {
+            tokio::select! {
+                () = end => {}
+                () = self.drain.requests().cancelled() => {}
+            }
+        };
         tokio::select! {
             _ = connection.as_mut() => {}
             () = watch.expired() => {}
-            () = self.drain.requests().cancelled() => {
+            () = end => {
                 connection.as_mut().graceful_shutdown();
                 watch.hurry(LAST_HEAD);
                 tokio::select! {
@@ -173,15 +207,15 @@ impl Server {
 /// Returns when the CA or the revocation lists have changed and the certificate is not trusted any
 /// more: an open connection gets no further than a new one.
 async fn distrusted(
-    certificate: Option<Arc<ClientCertificate>>,
+    certificate: Option<&Arc<ClientCertificate>>,
     changes: Option<TrustChanges>,
 ) -> Untrusted {
     let (Some(certificate), Some(mut changes)) = (certificate, changes) else {
-        return std::future::pending().await;
+        return pending().await;
     };
     loop {
         let trust = changes.next().await;
-        if let Err(why) = trust.verdict(&certificate) {
+        if let Err(why) = trust.verdict(certificate) {
             return why;
         }
     }
@@ -207,6 +241,9 @@ fn http(config: &Config) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// For what is under way on a connection whose certificate is not trusted any more: streams look
+/// after their caller once a second.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// For the head of a request that has begun to come in when no more are taken.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 /// Bytes of a request's head.

@@ -316,8 +316,15 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     assert!(agent.attempt(Method::POST, "/mcp", list()).await.is_err());
     let mut resumed = tls.connect(&client).await;
     assert_eq!(ask(&mut resumed).await, None);
-    let revoked = |event: &Value| event["reason"] == "certificate_revoked";
-    tls.house.recorded("the revocation", revoked).await;
+    let told = |name: &'static str| {
+        move |line: &Value| line["event"] == name && line["reason"] == "certificate_revoked"
+    };
+    let cut = |line: &Value| told("auth_failed")(line) && line["clientId"] == SUPPORT;
+    let cut = tls.house.recorded("the cut", cut).await;
+    assert_eq!(cut["keyId"].as_str().unwrap().len(), 16);
+    // The stream ended for that, and not because its connection did.
+    let ended = told("session_close");
+    tls.house.recorded("the end of the stream", ended).await;
     assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
 }
 
