@@ -36,7 +36,12 @@ pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Resul
 
 fn told(error: &serde_path_to_error::Error<toml::de::Error>) -> Problem {
     let (path, problem) = (error.path(), error.inner().message());
-    let remedy = "config/default.toml has every key with its type and default";
+    let remedy = match &*path.to_string() {
+        path if path.starts_with("server.trusted_proxies") => {
+            "write a network as 10.0.0.0/24, and one address as 10.0.0.7/32"
+        }
+        _ => "config/default.toml has every key with its type and default",
+    };
     Problem::new(format!("{path}: {problem}"), remedy)
 }
 

@@ -119,6 +119,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "reads no headers",
     ),
     (
+        "[server]\ntrusted_proxies = [\"127.9.0.1\"]",
+        "server.trusted_proxies",
+        "10.0.0.7/32",
+    ),
+    (
         "[mcp]\nbody_memory = \"1MiB\"\nmax_body = \"512KiB\"",
         "mcp.body_memory",
         "less than mcp.max_body",
