@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     agent::modern_meta,
     house::{House, REPORTING, SUPPORT},
-    issuer::{Issuer, Key},
+    issuer::{Issuer, Key, now},
     stream::Stream,
 };
 
@@ -180,6 +180,25 @@ async fn a_person_has_so_many_streams_and_leaves_room_for_others() {
         429,
         "the client's are all open"
     );
+}
+
+#[tokio::test]
+async fn a_token_in_its_leeway_calls_and_opens_no_stream() {
+    let key = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&key]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config("client = \"customer-service-agent\"\nleeway = \"30s\""));
+    })
+    .await;
+    let ended = json!({ "iat": now() - 600, "exp": now() - 1 });
+    let token = issuer.token(&key, ended);
+    let agent = house.stranger(None);
+    let agent = agent.with("authorization", &format!("Bearer {token}"));
+    assert_eq!(agent.ask("ping", json!({})).await.status, 200);
+    let stream = agent.get("/sse").await;
+    assert_eq!(stream.status, 401);
+    assert_eq!(stream.text, r#"{"error":"Token expired"}"#);
+    assert!(house.events("session_open").is_empty());
 }
 
 #[tokio::test]
