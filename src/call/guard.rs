@@ -54,6 +54,13 @@ pub async fn read(
     if !is_json(&parts.headers) {
         return Err(Refusal::MediaType);
     }
+    if !is_sent_as_it_is(&parts.headers) {
+        return Err(Refusal::Unreadable {
+            code: -32600,
+            id: None,
+            problem: "Invalid Request: no Transfer-Encoding but chunked is understood",
+        });
+    }
     let extensions = &parts.extensions;
     let (Some(peer), Some(caller)) = (extensions.get::<Peer>(), extensions.get::<Arc<Caller>>())
     else {
@@ -99,6 +106,12 @@ fn is_json(headers: &HeaderMap) -> bool {
         Some(essence.eq_ignore_ascii_case("application/json"))
     };
     types.next().and_then(essence) == Some(true) && types.next().is_none()
+}
+
+/// The protocol library takes a body in chunks for what it is under all the other codings.
+fn is_sent_as_it_is(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// The whole has a deadline, and nobody may use it up drop by drop: at every moment as many bytes
@@ -192,6 +205,17 @@ mod tests {
             ))
         });
         Body::from_stream(drops)
+    }
+
+    #[test]
+    fn a_body_under_another_coding_is_none_of_ours() {
+        let sent = |coding: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::TRANSFER_ENCODING, coding.parse().unwrap());
+            is_sent_as_it_is(&headers)
+        };
+        assert!(is_sent_as_it_is(&HeaderMap::new()) && sent("chunked") && sent("Chunked"));
+        assert!(!sent("gzip, chunked") && !sent("gzip") && !sent("chunked, chunked"));
     }
 
     #[tokio::test(start_paused = true)]
