@@ -15,7 +15,7 @@ pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Resul
                 let config: Config = config;
                 let mut more = config.problems();
                 // Who refers to a role that was taken out makes no mistake.
-                more.retain(|problem| !names_are_missing || !problem.text.starts_with("clients"));
+                more.retain(|problem| !names_are_missing || !refers_to_a_name(&problem.text));
                 problems.extend(more);
                 if problems.is_empty() {
                     return Ok(config);
@@ -84,6 +84,11 @@ fn take_out(table: &mut Table, defaults: &Table, path: &[String]) -> Option<()> 
 fn is_named_by_the_operator(path: &[String]) -> bool {
     path.first()
         .is_some_and(|key| matches!(key.as_str(), "roles" | "clients"))
+}
+
+fn refers_to_a_name(problem: &str) -> bool {
+    problem.starts_with("clients")
+        || (problem.starts_with("auth.jwt") && problem.contains("no client is named"))
 }
 
 const MOST_TOLD: usize = 20;

@@ -244,6 +244,16 @@ fn all_mistakes_of_a_document_are_told_at_once() {
 }
 
 #[test]
+fn who_refers_to_a_client_with_a_mistake_makes_none() {
+    let issuer = "[[auth.jwt]]\nissuer = \"https://login.example.com/\"\naudience = \"a\"\n\
+                  jwks = \"https://login.example.com/jwks\"\nclient = \"c\"";
+    let ended = Desk::new().check(&format!("{issuer}\n{GOOD}credentials = \"sometimes\"\n"));
+    assert_eq!(ended.code, 64, "{}", ended.err);
+    assert!(ended.err.contains("clients.c.credentials"), "{}", ended.err);
+    assert!(!ended.err.contains("auth.jwt"), "{}", ended.err);
+}
+
+#[test]
 fn a_file_that_is_not_there_is_said_not_to_be() {
     let ended = run(&["check", "--config", "/nonexistent/mine.toml"]);
     assert_eq!(ended.code, 64);
