@@ -1,6 +1,7 @@
 //! Everything that is held, built once from the configuration. Binds nothing.
 
 mod access;
+mod expiry;
 mod fetch;
 mod issuers;
 mod keys;
@@ -49,10 +50,10 @@ pub use reload::{Origins, Reload};
 pub struct App {
     pub config: Config,
     pub handler: Handler,
-    pub auth: auth::Gate,
-    pub limit: limit::Gate,
-    pub permit: permit::Gate,
-    pub body: call::Gate,
+    pub auth: Arc<auth::Gate>,
+    pub limit: Arc<limit::Gate>,
+    pub permit: Arc<permit::Gate>,
+    pub body: Arc<call::Gate>,
     pub sessions: Arc<Sessions>,
     pub health: Arc<Health>,
     pub drain: Drain,
@@ -77,30 +78,30 @@ impl App {
             handler: Handler(held.desk(&config)),
             health: held.health(),
             redis: held.redis,
-            auth: auth::Gate {
+            auth: Arc::new(auth::Gate {
                 authenticator: held.authenticator,
                 public_url: config.server.public_url.as_deref().map(Into::into),
                 scheme: held.tls.scheme(),
                 audit: held.audit.clone(),
                 redactor: held.redactor.clone(),
-            },
-            limit: limit::Gate {
+            }),
+            limit: Arc::new(limit::Gate {
                 limiter: held.limiter,
                 answer: Arc::new(ArcSwap::from_pointee(config.limits.answer)),
                 tools: tools.clone(),
                 audit: held.audit.clone(),
-            },
-            permit: permit::Gate {
+            }),
+            permit: Arc::new(permit::Gate {
                 policy: held.policy,
                 tools,
                 audit: held.audit.clone(),
-            },
-            body: call::Gate {
+            }),
+            body: Arc::new(call::Gate {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),
                 bodies: call::Bodies::new(config.mcp.body_memory.bytes()),
                 audit: held.audit.clone(),
-            },
+            }),
             sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
             drain: held.drain,
             allowed: config.server.check().context("server")?,
@@ -201,6 +202,7 @@ impl Held {
             authenticator: self.authenticator.clone(),
             limiter: self.limiter.clone(),
             drain: self.drain.clone(),
+            tls: self.tls.clone(),
             started: Instant::now(),
         })
     }
@@ -212,7 +214,7 @@ fn authenticator(
     issuers: Vec<Option<Secret>>,
     audit: &Audit,
 ) -> anyhow::Result<Authenticator> {
-    let tokens = Tokens::new(&config.auth.jwt, issuers, None, audit)?;
+    let tokens = Tokens::new(&config.auth.jwt, issuers, &tool_names(), None, audit)?;
     let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
     let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
     let authenticator = authenticator.with_tokens(tokens);
@@ -232,6 +234,11 @@ fn mtls(config: &Config, tls: &Tls) -> anyhow::Result<Option<Arc<Mtls>>> {
     };
     let mtls = Mtls::new(trust.clone(), config.auth.mtls, clients);
     Ok(Some(Arc::new(mtls)))
+}
+
+fn tool_names() -> Arc<[&'static str]> {
+    let permissions = tools::permissions().into_iter();
+    permissions.map(|permission| permission.tool).collect()
 }
 
 /// An error and what caused it, in one line.

@@ -3,6 +3,7 @@
 mod chain;
 mod config;
 pub mod event;
+mod head;
 mod lifecycle;
 mod line;
 mod meter;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use config::{BadConfig, Config, OnFailure};
 pub use event::{Event, Kind};
+pub use head::{BadHead, Head};
 pub use recorder::{Audit, Room, SinkUnavailable};
 pub use redact::{Class, Classes, Redacted, Redactor};
 pub use sign::{BadKey, PublicKey, SigningKey};

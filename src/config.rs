@@ -1,6 +1,7 @@
 //! The configuration: the embedded defaults, then the file, then the environment, read as one
 //! document and refused with file, key and remedy.
 
+mod hints;
 mod mistakes;
 mod overlay;
 mod proving;
@@ -256,6 +257,7 @@ impl Config {
             .unwrap_or_default();
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         warnings.extend(proving::warnings(self));
+        warnings.extend(hints::hints(self));
         warnings
     }
 }

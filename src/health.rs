@@ -18,7 +18,7 @@ use crate::{
     audit::{Audit, OnFailure},
     auth::Authenticator,
     limit::Limiter,
-    listen::Drain,
+    listen::{Drain, Expiring, Tls},
     zoho::{State as ZohoState, Zoho},
 };
 
@@ -30,6 +30,7 @@ pub struct Health {
     pub authenticator: Arc<Authenticator>,
     pub limiter: Arc<Limiter>,
     pub drain: Drain,
+    pub tls: Arc<Tls>,
     pub started: Instant,
 }
 
@@ -81,14 +82,16 @@ impl Health {
         let zoho = self.zoho.status();
         let zoho_api = Check {
             status: match zoho.state {
-                ZohoState::Ok => "ok",
+                ZohoState::Ok => OK,
                 ZohoState::Down => DOWN,
                 ZohoState::CredentialsRefused => "credentials_refused",
             },
             latency_ms: Some(millis(zoho.latency)),
+            detail: None,
         };
-        let redis = self.redis();
-        let degraded = zoho.state != ZohoState::Ok || redis.status == DOWN;
+        let (redis, tls) = (self.redis(), self.tls());
+        let certificates = tls.as_ref().is_none_or(|tls| tls.status == OK);
+        let degraded = zoho.state != ZohoState::Ok || redis.status == DOWN || !certificates;
         Report {
             status: match (self.is_usable(), degraded) {
                 (false, _) => Status::Unhealthy,
@@ -100,7 +103,9 @@ impl Health {
                 audit_log: (!self.audit.is_writable()).then_some(Check {
                     status: DOWN,
                     latency_ms: None,
+                    detail: None,
                 }),
+                tls,
                 redis,
             },
             uptime: (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
@@ -113,13 +118,31 @@ impl Health {
             return Check {
                 status: "not_configured",
                 latency_ms: None,
+                detail: None,
             };
         };
         let is_up = standing.alone.is_none();
         Check {
-            status: if is_up { "ok" } else { DOWN },
+            status: if is_up { OK } else { DOWN },
             latency_ms: is_up.then(|| millis(standing.latency)),
+            detail: None,
         }
+    }
+
+    /// Degraded while there is still time to renew, so that it is noticed before clients do.
+    fn tls(&self) -> Option<Check> {
+        let expiring = self.tls.expiring(Timestamp::now());
+        let status = match (expiring.is_empty(), expiring.iter().any(Expiring::is_over)) {
+            (true, _) => OK,
+            (false, true) => "expired",
+            (false, false) => "expires_soon",
+        };
+        let words: Vec<_> = expiring.iter().map(Expiring::in_short).collect();
+        self.tls.is_configured().then(|| Check {
+            status,
+            latency_ms: None,
+            detail: (!words.is_empty()).then(|| words.join("; ")),
+        })
     }
 
     /// What another instance could do better.
@@ -152,6 +175,9 @@ struct Checks {
     /// Only while it takes no lines.
     #[serde(skip_serializing_if = "Option::is_none")]
     audit_log: Option<Check>,
+    /// Only where there are certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<Check>,
     redis: Check,
 }
 
@@ -160,12 +186,15 @@ struct Check {
     status: &'static str,
     #[serde(rename = "latencyMs", skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+const OK: &str = "ok";
 const DOWN: &str = "down";
 
 /// How old the last word of Zoho may be.

@@ -7,6 +7,7 @@ mod cors;
 mod descriptors;
 mod drain;
 mod forwarded;
+mod frames;
 mod host;
 mod peer;
 mod places;
@@ -29,7 +30,7 @@ pub use drain::{Drain, Endless, Outcome};
 pub use forwarded::Proxies;
 pub use host::{Allowed, guard as host_and_origin};
 pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
-pub use tls::{BadTls, Tls, Trust, Untrusted};
+pub use tls::{BadTls, Expiring, Tls, Trust, Untrusted};
 
 /// `[server]`
 #[derive(Clone, Debug, Deserialize)]
@@ -90,6 +91,8 @@ impl Config {
 pub enum BadAddress {
     #[error("not an absolute http or https URL")]
     PublicUrl,
+    #[error("addresses are made of it by adding a path, and it ends in a query or a fragment")]
+    PublicUrlQuery,
     #[error("a host is a name or address, with a port if only one is meant")]
     Host,
     #[error("an origin is a scheme, a host and perhaps a port, without a path")]
@@ -108,7 +111,7 @@ impl BadAddress {
     /// The key that is wrong.
     pub const fn key(self) -> &'static str {
         match self {
-            Self::PublicUrl => "server.public_url",
+            Self::PublicUrl | Self::PublicUrlQuery => "server.public_url",
             Self::Host => "server.hosts",
             Self::Origin => "server.origins",
             Self::OpsListen => "server.ops_listen",
@@ -120,7 +123,7 @@ impl BadAddress {
     /// What to write instead.
     pub const fn remedy(self) -> &'static str {
         match self {
-            Self::PublicUrl => "write it as https://mcp.example.com",
+            Self::PublicUrl | Self::PublicUrlQuery => "write it as https://mcp.example.com",
             Self::Host => "write it as mcp.internal or mcp.internal:3000",
             Self::Origin => "write it as https://app.example.com",
             Self::OpsListen => {

@@ -16,10 +16,9 @@ use crate::{
     setting::{Size, Span},
 };
 
-pub use accept::guard as accept;
 pub use handler::{Desk, Handler};
 pub use legacy_sse::{Sessions, in_band, open, post};
-pub use streamable::streamable;
+pub use streamable::Streamable;
 pub use trace::guard as trace;
 
 /// `[mcp]`

@@ -2,10 +2,11 @@
 //! for a refusal. What a caller hears here is all it hears; the reasons are in the audit log.
 
 mod credential;
+mod outline;
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Response, header},
     response::IntoResponse,
 };
 use rmcp::model::ProtocolVersion;
@@ -70,6 +71,14 @@ pub enum Refusal {
     },
     /// Over a limit.
     OverLimit(Box<OverLimit>),
+    /// Nothing is served at this path.
+    NotFound,
+    /// No issuer of tokens is configured, so that there is nothing to discover.
+    NoIssuer,
+    /// `/mcp` takes a POST and nothing else: there are no sessions to read from or to end.
+    OnlyPost,
+    /// The body is compressed.
+    Encoded,
     /// There is no such session for this caller.
     NoSession,
     /// The caller has too many streams or calls open.
@@ -100,69 +109,6 @@ pub struct OverLimit {
 }
 
 impl Refusal {
-    /// The status, and the text of the body.
-    const fn outline(&self) -> (StatusCode, &'static str) {
-        match self {
-            Self::Host => (
-                StatusCode::FORBIDDEN,
-                "Host not allowed. Set server.public_url or server.hosts in the configuration to the name that clients use",
-            ),
-            Self::Origin => (
-                StatusCode::FORBIDDEN,
-                "Origin not allowed. Add it to server.origins in the configuration",
-            ),
-            Self::Unauthenticated { why, .. } => (StatusCode::UNAUTHORIZED, why.text()),
-            Self::TokensUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "Tokens cannot be checked at the moment",
-            ),
-            Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "Insufficient scope"),
-            Self::TooManyFailures { .. } => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many failed logins. Try again later",
-            ),
-            Self::Unreadable { problem, .. } => (StatusCode::BAD_REQUEST, problem),
-            Self::TooLarge => (
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The request body is too large",
-            ),
-            Self::TooSlow => (
-                StatusCode::REQUEST_TIMEOUT,
-                "The request body took too long",
-            ),
-            Self::MediaType => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "Send the request body as content-type: application/json",
-            ),
-            Self::HeaderMismatch { problem, .. } => (StatusCode::BAD_REQUEST, problem),
-            Self::UnsupportedVersion { .. } => {
-                (StatusCode::BAD_REQUEST, "Unsupported protocol version")
-            }
-            Self::OverLimit(_) => (StatusCode::TOO_MANY_REQUESTS, "Rate limit exceeded"),
-            Self::NoSession => (
-                StatusCode::NOT_FOUND,
-                "No such session. Open a new one with GET /sse",
-            ),
-            Self::TooManyOpen => (
-                StatusCode::TOO_MANY_REQUESTS,
-                "Too many calls or streams are open. Let some finish first",
-            ),
-            Self::AuditUnavailable => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service cannot take calls at the moment",
-            ),
-            Self::Starting => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service is starting. Try again in a moment",
-            ),
-            Self::Draining => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The service is going down. Connect again",
-            ),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error"),
-        }
-    }
-
     /// Whether the body is a JSON-RPC error rather than `{"error":"…"}`, and with which code.
     /// Codes of our own are the status numbers; the others are the specification's.
     fn rpc_code(&self) -> Option<i64> {
@@ -173,15 +119,19 @@ impl Refusal {
             Self::TooLarge
             | Self::TooSlow
             | Self::MediaType
+            | Self::Encoded
             | Self::TooManyOpen
             | Self::AuditUnavailable
             | Self::InsufficientScope(_)
-            | Self::OverLimit(_) => Some(i64::from(self.outline().0.as_u16())),
+            | Self::OverLimit(_) => Some(i64::from(self.status().as_u16())),
             Self::Host
             | Self::Origin
             | Self::Unauthenticated { .. }
             | Self::TokensUnavailable
             | Self::TooManyFailures { .. }
+            | Self::NotFound
+            | Self::NoIssuer
+            | Self::OnlyPost
             | Self::NoSession
             | Self::Starting
             | Self::Draining
@@ -190,7 +140,7 @@ impl Refusal {
     }
 
     fn body(&self) -> Vec<u8> {
-        let (_, text) = self.outline();
+        let text = self.text();
         let written = match (self, self.rpc_code()) {
             (Self::OverLimit(over), _) => serde_json::to_vec(&over.rpc_error()),
             (Self::InsufficientScope(scope), Some(code)) => serde_json::to_vec(&RpcError::new(
@@ -268,9 +218,8 @@ impl OverLimit {
 /// it on a stream instead.
 impl IntoResponse for Refusal {
     fn into_response(self) -> axum::response::Response {
-        let (status, _) = self.outline();
         let mut response = Response::new(Body::from(self.body()));
-        *response.status_mut() = status;
+        *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
@@ -285,6 +234,9 @@ impl IntoResponse for Refusal {
         }
         if let Self::OverLimit(over) = &self {
             headers.extend(over.headers.clone());
+        }
+        if matches!(self, Self::OnlyPost) {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         response.extensions_mut().insert(self);
         response
@@ -345,6 +297,8 @@ impl<'a> RpcError<'a> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+
     use super::*;
 
     fn text(refusal: &Refusal) -> String {

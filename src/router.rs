@@ -3,8 +3,8 @@
 
 use axum::{
     Router,
-    http::{StatusCode, header},
-    middleware::{from_fn, from_fn_with_state},
+    http::header,
+    middleware::from_fn_with_state,
     response::{IntoResponse, Response},
     routing::{get, post, post_service},
 };
@@ -48,11 +48,10 @@ fn streamable(app: &App) -> Router {
         .layer(from_fn_with_state(app.body.clone(), call::read))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
-        .layer(from_fn_with_state(app.permit.clone(), permit::permit))
-        .layer(from_fn(mcp::accept));
-    let rmcp = mcp::streamable(app.handler.clone(), &app.config.mcp, &app.drain);
+        .layer(from_fn_with_state(app.permit.clone(), permit::permit));
+    let mcp = mcp::Streamable::new(app.handler.clone(), &app.config.mcp, &app.drain);
     // There are no sessions to read from or to end.
-    Router::new().route("/mcp", post_service(rmcp).layer(guards).fallback(only_post))
+    Router::new().route("/mcp", post_service(mcp).layer(guards).fallback(only_post))
 }
 
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream.
@@ -116,22 +115,15 @@ pub fn ops(app: &App, metrics: Metrics) -> Router {
     }
 }
 
-async fn only_post() -> Response {
-    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
+async fn only_post() -> Refusal {
+    Refusal::OnlyPost
 }
 
-async fn not_found() -> Response {
-    (
-        StatusCode::NOT_FOUND,
-        [(header::CONTENT_TYPE, "application/json")],
-        NOT_FOUND,
-    )
-        .into_response()
+async fn not_found() -> Refusal {
+    Refusal::NotFound
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request handler panicked");
     Refusal::Internal.into_response()
 }
-
-const NOT_FOUND: &str = r#"{"error":"Not found. MCP is at /mcp"}"#;

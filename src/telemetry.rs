@@ -4,6 +4,7 @@ mod collector;
 mod emf;
 mod metrics;
 mod remote;
+mod spans;
 mod traces;
 
 use serde::Deserialize;
@@ -57,7 +58,7 @@ pub fn init(config: &Config) {
 }
 
 /// What a panic says may hold what it stumbled over, so that only its place is told.
-fn tell_panics() {
+pub fn tell_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);
         tracing::error!(location, "a task panicked");

@@ -26,8 +26,8 @@ use std::{
 
 use rmcp::model::ToolAnnotations;
 use schemars::JsonSchema;
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, value::RawValue};
+use serde::{Deserialize as _, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 
 use crate::{
     audit::Classes,
@@ -108,16 +108,16 @@ pub struct Row {
     pub effect: Effect,
     /// [`Tool::CLASSES`]
     pub classes: Classes,
-    /// Whether raw arguments fit the schema.
-    pub fits: fn(Option<&RawValue>) -> bool,
+    /// Whether arguments fit the schema.
+    pub fits: fn(&Map<String, Value>) -> bool,
     /// What `tools/list` shows.
     pub definition: rmcp::model::Tool,
-    /// Runs the tool on raw arguments.
+    /// Runs the tool on arguments that may fit or not.
     pub run: Run,
 }
 
 /// [`Tool::run`] between JSON and JSON.
-pub type Run = for<'a> fn(&'a Context<'a>, Option<Map<String, Value>>) -> Running<'a>;
+pub type Run = for<'a> fn(&'a Context<'a>, Map<String, Value>) -> Running<'a>;
 
 /// A call of a tool under way.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer<Value>, ToolError>> + Send + 'a>>;
@@ -179,11 +179,11 @@ impl Row {
     }
 }
 
-fn fits<T: Tool>(arguments: Option<&RawValue>) -> bool {
-    serde_json::from_str::<T::Input>(arguments.map_or("{}", RawValue::get)).is_ok()
+fn fits<T: Tool>(arguments: &Map<String, Value>) -> bool {
+    T::Input::deserialize(arguments).is_ok()
 }
 
-fn run<'a, T: Tool>(call: &'a Context<'a>, arguments: Option<Map<String, Value>>) -> Running<'a> {
+fn run<'a, T: Tool>(call: &'a Context<'a>, arguments: Map<String, Value>) -> Running<'a> {
     Box::pin(async move {
         let input = input::read::<T::Input>(arguments)?;
         let answer = T::run(call, input).await?;

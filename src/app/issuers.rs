@@ -1,7 +1,7 @@
 //! The secrets and public keys that `[[auth.jwt]]` refers to: each is read again when it changes,
 //! and the last good one of each counts until then.
 
-use super::{chain, stamp::Stamp};
+use super::{chain, stamp::Stamp, tool_names};
 use crate::{
     audit::Audit,
     auth::{Issuer, Tokens},
@@ -137,7 +137,13 @@ impl Issuers {
 
     fn fits(&self, issuer: &Issuer, secret: &Secret) -> Result<(), String> {
         let alone = std::slice::from_ref(issuer);
-        match Tokens::new(alone, vec![Some(secret.clone())], None, &self.audit) {
+        match Tokens::new(
+            alone,
+            vec![Some(secret.clone())],
+            &tool_names(),
+            None,
+            &self.audit,
+        ) {
             Ok(_) => Ok(()),
             Err(error) => Err(chain(&error)),
         }
@@ -152,7 +158,14 @@ impl Issuers {
 impl Gathered {
     /// The issuers as callers are checked with them.
     pub(super) fn tokens(self, before: &Tokens, audit: &Audit) -> Result<Tokens, String> {
-        Tokens::new(&self.issuers, self.secrets, Some(before), audit).map_err(|error| chain(&error))
+        let tokens = Tokens::new(
+            &self.issuers,
+            self.secrets,
+            &tool_names(),
+            Some(before),
+            audit,
+        );
+        tokens.map_err(|error| chain(&error))
     }
 }
 

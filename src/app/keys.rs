@@ -17,7 +17,9 @@ use super::stamp::Stamp;
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Keys, api_key::UsageFile},
+    config::Loaded,
     secrets::refresh::Pace,
+    setting::SecretRef,
 };
 pub use source::{BadKeys, KeySource};
 
@@ -199,6 +201,16 @@ impl Watch {
             }
             Ok(Err(_)) | Err(_) => {}
         }
+    }
+}
+
+/// The file that the configuration names, else the one beside a document that is a file.
+pub(super) fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
+    let config = &loaded.config.auth.api_keys;
+    match (&config.usage_file, &config.source) {
+        (Some(path), _) => Some(UsageFile::new(loaded.base.join(path))),
+        (None, SecretRef::File(path)) => Some(UsageFile::beside(&loaded.base.join(path))),
+        (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
     }
 }
 

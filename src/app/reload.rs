@@ -18,16 +18,17 @@ use super::{
     App,
     access::AccessWatch,
     chain,
+    expiry::Expiry,
     fetch::Fetches,
     issuers::{self, Issuers},
-    keys::{KeySource, KeyWatch},
+    keys::{KeySource, KeyWatch, usage_file},
     people::People,
     restart,
     stamp::Stamp,
 };
 use crate::{
     audit::{Event, Kind},
-    auth::{Gate as AuthGate, Issuer, api_key::UsageFile},
+    auth::{Gate as AuthGate, Issuer},
     config::{Environment, Loaded},
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
@@ -41,9 +42,9 @@ use crate::{
 pub struct Reload {
     file: PathBuf,
     environment: Environment,
-    auth: AuthGate,
-    limit: LimitGate,
-    permit: PermitGate,
+    auth: Arc<AuthGate>,
+    limit: Arc<LimitGate>,
+    permit: Arc<PermitGate>,
     tls: Arc<Tls>,
     people: Option<People>,
     keys: Option<KeyWatch>,
@@ -58,6 +59,7 @@ pub struct Reload {
     retry: Retry,
     /// What was told last about each part, while it is wrong.
     told: BTreeMap<Part, String>,
+    expiry: Expiry,
 }
 
 /// What is reloaded by itself; all of it but these where there is none.
@@ -114,6 +116,7 @@ impl Reload {
             seen: Stamp::of(file),
             retry: Retry::default(),
             told: BTreeMap::new(),
+            expiry: Expiry::default(),
             environment,
         }
     }
@@ -128,6 +131,7 @@ impl Reload {
         }
         let certificates = self.tls.reload_if_changed(Timestamp::now());
         self.certificates(certificates).await;
+        self.expiry.tell(&self.tls, Timestamp::now());
         if self.people.as_ref().is_some_and(People::has_changed) {
             self.told.remove(&Some(PEOPLE));
             self.people().await;
@@ -378,16 +382,6 @@ impl Retry {
 
     fn is_due(&self) -> bool {
         self.next.is_some_and(|next| next <= Instant::now())
-    }
-}
-
-/// The file that the configuration names, else the one beside a document that is a file.
-fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
-    let config = &loaded.config.auth.api_keys;
-    match (&config.usage_file, &config.source) {
-        (Some(path), _) => Some(UsageFile::new(loaded.base.join(path))),
-        (None, SecretRef::File(path)) => Some(UsageFile::beside(&loaded.base.join(path))),
-        (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::sign::SigningKey;
+use super::{event::number, sign::SigningKey};
 
 /// Where the chain stands: the place and the hash of its last line.
 #[derive(Clone)]
@@ -29,7 +29,9 @@ impl Chain {
     /// as it would be without `signature` and `hash`, the hash over the line without `hash`.
     pub(super) fn close(&mut self, line: &mut Vec<u8>, key: Option<&SigningKey>) {
         self.seq += 1;
-        let _ = write!(line, ",\"seq\":{},\"prevHash\":\"", self.seq);
+        line.extend_from_slice(b",\"seq\":");
+        number(line, self.seq);
+        line.extend_from_slice(b",\"prevHash\":\"");
         line.extend_from_slice(&self.hash);
         line.push(b'"');
         if let Some(key) = key {
@@ -42,6 +44,11 @@ impl Chain {
         line.extend_from_slice(b",\"hash\":\"");
         line.extend_from_slice(&self.hash);
         line.extend_from_slice(b"\"}\n");
+    }
+
+    /// The hash of the last line, in hex.
+    pub(super) fn hash(&self) -> &str {
+        std::str::from_utf8(&self.hash).unwrap_or_default()
     }
 
     /// The place of the last line.

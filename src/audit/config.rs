@@ -17,6 +17,7 @@ pub struct Config {
     pub pseudonym_key: Option<SecretRef>,
     pub signing_key: Option<SecretRef>,
     pub checkpoint: Pace,
+    pub heads: Option<PathBuf>,
     pub file: FileConfig,
 }
 

@@ -1,6 +1,6 @@
 //! One event: a kind and the fields that are known, in stable names.
 
-use std::{borrow::Cow, io::Write as _, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, io::Write as _, net::IpAddr, sync::Arc};
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -109,7 +109,7 @@ impl Event {
 
     /// The line up to where its place in the chain follows: an object without its closing brace.
     pub(super) fn open_line(&self, at: Timestamp) -> Vec<u8> {
-        let mut line = Line(Vec::with_capacity(512));
+        let mut line = Line(Vec::with_capacity(1024));
         let (name, level) = self.kind.name_and_level();
         let level = if self.is_refused_reload() {
             "warn"
@@ -123,9 +123,7 @@ impl Event {
         );
         line.id("executionId", self.execution_id);
         line.id("requestId", self.request_id);
-        if let Some(trace) = self.trace_id {
-            let _ = write!(line.0, ",\"traceId\":\"{trace}\"");
-        }
+        line.shown("traceId", self.trace_id);
         line.text("sessionId", self.session_id.as_deref());
         line.text("clientId", self.client_id.as_deref());
         line.text("userId", self.user_id.as_deref());
@@ -133,14 +131,12 @@ impl Event {
         line.text("role", self.role.as_deref());
         line.text("authMethod", self.auth_method);
         line.text("keyId", self.key_id.as_deref());
-        if let Some(ip) = self.ip {
-            let _ = write!(line.0, ",\"ip\":\"{ip}\"");
-        }
+        line.shown("ip", self.ip);
         line.text("path", self.path);
         line.text("transport", self.transport);
         line.text("toolName", self.tool_name.as_deref());
         if let Some(args) = &self.args {
-            line.0.extend_from_slice(b",\"args\":");
+            line.name("args");
             line.0.extend_from_slice(args.json().as_bytes());
         }
         line.number("durationMs", self.duration_ms);
@@ -203,22 +199,42 @@ impl Kind {
 struct Line(Vec<u8>);
 
 impl Line {
+    fn name(&mut self, name: &str) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+    }
+
     fn id(&mut self, name: &str, id: Option<Uuid>) {
         if let Some(id) = id {
-            let _ = write!(self.0, ",\"{name}\":\"{id}\"");
+            let mut text = Uuid::encode_buffer();
+            self.name(name);
+            self.0.push(b'"');
+            let text = id.as_hyphenated().encode_lower(&mut text);
+            self.0.extend_from_slice(text.as_bytes());
+            self.0.push(b'"');
         }
     }
 
-    fn number(&mut self, name: &str, number: Option<u64>) {
-        if let Some(number) = number {
-            let _ = write!(self.0, ",\"{name}\":{number}");
+    fn number(&mut self, name: &str, value: Option<u64>) {
+        if let Some(value) = value {
+            self.name(name);
+            number(&mut self.0, value);
         }
     }
 
     fn text(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
-            let _ = write!(self.0, ",\"{name}\":");
+            self.name(name);
             string(&mut self.0, text, MAX_TEXT);
+        }
+    }
+
+    /// Of what shows itself without a character that JSON would escape.
+    fn shown(&mut self, name: &str, value: Option<impl fmt::Display>) {
+        if let Some(value) = value {
+            self.name(name);
+            let _ = write!(self.0, "\"{value}\"");
         }
     }
 }
@@ -236,10 +252,30 @@ pub fn is_hidden(c: char) -> bool {
         )
 }
 
+/// A number in digits: what the formatting machinery would do at several times the price.
+pub(super) fn number(out: &mut Vec<u8>, value: u64) {
+    // Writing to memory cannot fail.
+    let _ = serde_json::to_writer(out, &value);
+}
+
 /// A JSON string of at most `max` characters. What a terminal or a log reader could take for a
 /// line end or a command is escaped, not only what JSON demands.
 pub(super) fn string(out: &mut Vec<u8>, text: &str, max: usize) {
     out.push(b'"');
+    if text.len() <= max && text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        escaped(out, text, max);
+    }
+    out.push(b'"');
+}
+
+/// Visible ASCII that stands for itself: nearly every text that we write.
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\'
+}
+
+fn escaped(out: &mut Vec<u8>, text: &str, max: usize) {
     let mut units = [0_u16; 2];
     for c in text.chars().take(max) {
         let hidden = is_hidden(c);
@@ -256,5 +292,4 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str, max: usize) {
     if text.chars().nth(max).is_some() {
         out.extend_from_slice("…".as_bytes());
     }
-    out.push(b'"');
 }

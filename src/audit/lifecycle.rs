@@ -32,6 +32,11 @@ impl Writer {
         Self { fields }
     }
 
+    /// The fields that name it.
+    pub(super) fn fields(&self) -> &[u8] {
+        &self.fields
+    }
+
     pub(super) fn sign(&self, open: &mut Vec<u8>) {
         open.extend_from_slice(&self.fields);
     }

@@ -81,6 +81,7 @@ impl Audit {
             sinks: vec![Box::new(sink::Stream::new(std::io::sink()))],
             previous: sink::Previous::Unknown,
             batch: sink::MOST_LINES,
+            head: None,
         };
         let pace = Pace {
             lines: NonZeroU64::MAX,

@@ -4,10 +4,10 @@ use std::io::Write as _;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 use sha2::Sha256;
 
-use super::event::string;
+use super::{chain::hex, event::string};
 
 /// The class of one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,18 +73,17 @@ impl Redactor {
         Self::new(&key.to_vec().into())
     }
 
-    /// Arguments as the log may have them. `arguments` is the raw JSON text of a tool's arguments,
-    /// `valid` whether they fit the tool's schema: in a call that does not fit, anything may stand
-    /// anywhere, so that even what its class would show is written as its length.
-    pub fn redact(&self, classes: Classes, arguments: Option<&RawValue>, valid: bool) -> Redacted {
-        let Some(raw) = arguments else {
-            return Redacted("{}".into());
-        };
-        let Ok(arguments) = serde_json::from_str::<Map<String, Value>>(raw.get()) else {
-            return Redacted(r#"{"invalid":true}"#.into());
-        };
-        let mut out = Vec::new();
-        self.fields(&mut out, classes, &arguments, valid);
+    /// Arguments of a tool as the log may have them. `valid` says whether they fit the tool's
+    /// schema: in a call that does not fit, anything may stand anywhere, so that even what its
+    /// class would show is written as its length.
+    pub fn redact(
+        &self,
+        classes: Classes,
+        arguments: &Map<String, Value>,
+        valid: bool,
+    ) -> Redacted {
+        let mut out = Vec::with_capacity(256);
+        self.fields(&mut out, classes, arguments, valid);
         Redacted(String::from_utf8(out).unwrap_or_default().into())
     }
 
@@ -94,7 +93,9 @@ impl Redactor {
         for (name, class) in classes {
             if let Some(value) = of.get(*name) {
                 known += 1;
-                let _ = write!(out, "\"{name}\":");
+                out.push(b'"');
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
                 let class = if valid { *class } else { class.of_misfits() };
                 match (class, value) {
                     (Class::Object(classes), Value::Object(of)) => {
@@ -170,13 +171,14 @@ impl Redactor {
         let mut hmac = self.hmac.clone();
         hmac.update(text.as_bytes());
         out.extend_from_slice(b"\"hmac:");
-        for byte in hmac.finalize().into_bytes().iter().take(12) {
-            let _ = write!(out, "{byte:02x}");
-        }
+        let digest = hex(&hmac.finalize().into_bytes());
+        out.extend(digest.iter().take(2 * PSEUDONYM));
         out.push(b'"');
     }
 }
 
+/// Bytes of a digest that stand for a value.
+const PSEUDONYM: usize = 12;
 const MAX_WORD: usize = 64;
 const MAX_ITEMS: usize = 20;
 
@@ -208,9 +210,9 @@ mod tests {
     ];
 
     fn redact(arguments: &str) -> String {
-        let raw: &RawValue = serde_json::from_str(arguments).unwrap();
+        let arguments = serde_json::from_str(arguments).unwrap();
         Redactor::new(&vec![7; 32].into())
-            .redact(CLASSES, Some(raw), true)
+            .redact(CLASSES, &arguments, true)
             .0
             .into()
     }
@@ -231,9 +233,9 @@ mod tests {
     fn the_fields_of_an_object_are_written_by_their_own_classes() {
         const NESTED: Classes = &[("filters", Class::Object(CLASSES))];
         let redact = |arguments: &str, valid| {
-            let raw: &RawValue = serde_json::from_str(arguments).unwrap();
+            let arguments = serde_json::from_str(arguments).unwrap();
             Redactor::new(&vec![7; 32].into())
-                .redact(NESTED, Some(raw), valid)
+                .redact(NESTED, &arguments, valid)
                 .0
         };
         let filters = r#"{"filters":{"query":"anna","contact_id":"57257","more":1}}"#;
@@ -249,11 +251,11 @@ mod tests {
 
     #[test]
     fn in_a_call_that_does_not_fit_nothing_is_shown() {
-        let raw: &RawValue = serde_json::from_str(
+        let arguments = serde_json::from_str(
             r#"{"query":"anna","contact_id":"anna","period":["anna",49151,true],"content":"x"}"#,
         )
         .unwrap();
-        let json = Redactor::random().redact(CLASSES, Some(raw), false).0;
+        let json = Redactor::random().redact(CLASSES, &arguments, false).0;
         let shown = r#""contact_id":{"chars":4},"period":[{"chars":4},{"chars":5},{"chars":4}],"content":{"chars":1}}"#;
         assert!(json.ends_with(shown), "{json}");
         assert!(!json.contains("anna") && json.contains("hmac:"), "{json}");
@@ -286,7 +288,6 @@ mod tests {
                 assert!(!json.contains("anna") && !json.contains("nne"), "{json}");
             }
         }
-        assert_eq!(redact("[1]"), r#"{"invalid":true}"#);
     }
 
     fn json() -> impl Strategy<Value = Value> {

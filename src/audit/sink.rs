@@ -13,6 +13,7 @@ use std::{
 use super::{
     PublicKey,
     config::{Config, Destination},
+    head::HeadFile,
     stdout::stdout,
 };
 
@@ -69,12 +70,15 @@ pub(super) struct Opened {
     pub(super) previous: Previous,
     /// Lines of a batch, at most.
     pub(super) batch: usize,
+    /// Where it is noted how far the log has come.
+    pub(super) head: Option<HeadFile>,
 }
 
 /// A log file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("audit.sinks: cannot write to {}: {source}; make the folder, or name another file", path.display())]
+#[error("{key}: cannot write to {}: {source}; make the folder, or name another {}", path.display(), if *key == HEADS { "one" } else { "file" })]
 pub struct CannotOpen {
+    key: &'static str,
     path: PathBuf,
     source: io::Error,
 }
@@ -94,6 +98,7 @@ pub(super) fn open(
         match sink {
             Destination::Stdout => {
                 let out = stdout().map_err(|source| CannotOpen {
+                    key: SINKS,
                     path: "standard output".into(),
                     source,
                 })?;
@@ -103,6 +108,7 @@ pub(super) fn open(
                 let path = base.join(path);
                 let file = LogFile::open(&path, config.file);
                 let file = file.map_err(|source| CannotOpen {
+                    key: SINKS,
                     path: path.clone(),
                     source,
                 })?;
@@ -124,6 +130,7 @@ pub(super) fn open(
         sinks,
         previous: previous.unwrap_or(Previous::Unknown),
         batch,
+        head: heads(config, base)?.map(|folder| HeadFile::of(&folder, instance)),
     })
 }
 
@@ -142,7 +149,11 @@ fn once_each(config: &Config, base: &Path) -> Result<(), CannotOpen> {
         if !places.insert(place) {
             let why = "another sink is the same file";
             let source = io::Error::new(io::ErrorKind::AlreadyExists, why);
-            return Err(CannotOpen { path, source });
+            return Err(CannotOpen {
+                key: SINKS,
+                path,
+                source,
+            });
         }
     }
     Ok(())
@@ -151,26 +162,52 @@ fn once_each(config: &Config, base: &Path) -> Result<(), CannotOpen> {
 /// Looks whether the files could be written.
 pub(super) fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
     once_each(config, base)?;
+    heads(config, base)?;
     for sink in &config.sinks {
         let Destination::File(path) = sink else {
             continue;
         };
         let path = base.join(path);
         let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        let metadata = fs::metadata(folder.unwrap_or(Path::new(".")));
-        let problem = match metadata {
-            Err(source) => source,
-            Ok(folder) if !folder.is_dir() => io::ErrorKind::NotADirectory.into(),
-            Ok(folder) if folder.permissions().readonly() => io::ErrorKind::PermissionDenied.into(),
-            Ok(_) => continue,
-        };
-        return Err(CannotOpen {
-            path,
-            source: problem,
-        });
+        if let Err(source) = is_writable(folder.unwrap_or(Path::new("."))) {
+            return Err(CannotOpen {
+                key: SINKS,
+                path,
+                source,
+            });
+        }
     }
     Ok(())
 }
 
+/// The folder for heads, where there is to be one.
+fn heads(config: &Config, base: &Path) -> Result<Option<PathBuf>, CannotOpen> {
+    let Some(folder) = &config.heads else {
+        return Ok(None);
+    };
+    let path = base.join(folder);
+    match is_writable(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(source) => Err(CannotOpen {
+            key: HEADS,
+            path,
+            source,
+        }),
+    }
+}
+
+fn is_writable(folder: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(folder)?;
+    if !metadata.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    match metadata.permissions().readonly() {
+        true => Err(io::ErrorKind::PermissionDenied.into()),
+        false => Ok(()),
+    }
+}
+
+const SINKS: &str = "audit.sinks";
+const HEADS: &str = "audit.heads";
 /// Lines that are written, and made durable, at once.
 pub(super) const MOST_LINES: usize = 512;

@@ -9,7 +9,7 @@ pub use finding::{Finding, Place, Wrong};
 
 use jiff::Timestamp;
 
-use super::{line::Line, sign::PublicKey};
+use super::{head::Head, line::Line, sign::PublicKey};
 
 /// What a log is held against.
 #[derive(Clone, Default)]
@@ -20,6 +20,8 @@ pub struct Expectations {
     pub open: bool,
     /// Older files are gone, so that the first lines may be missing.
     pub partial: bool,
+    /// Lines that it has to hold, since they were known elsewhere.
+    pub heads: Vec<Head>,
 }
 
 /// Takes the lines of a log, in order.
@@ -28,6 +30,7 @@ pub struct Verifier {
     runs: BTreeMap<Box<str>, Run>,
     findings: Vec<Finding>,
     more: u64,
+    last: Option<Place>,
 }
 
 /// One run of one process: its chain, as far as it has been read.
@@ -113,11 +116,13 @@ impl Verifier {
             runs: BTreeMap::new(),
             findings: Vec::new(),
             more: 0,
+            last: None,
         }
     }
 
     /// Takes the next line, without its line end.
     pub fn line(&mut self, at: Place, text: &[u8]) {
+        self.last = Some(at);
         let line = std::str::from_utf8(text).ok().and_then(Line::parse);
         let Some(line) = line else {
             self.wrong(at, None, Wrong::NoLine);
@@ -125,6 +130,9 @@ impl Verifier {
         };
         if !line.is_unaltered() {
             self.wrong(at, Some(line.seq), Wrong::Altered);
+        } else if !self.expected.heads.is_empty() {
+            let heads = &mut self.expected.heads;
+            heads.retain(|head| *head.hash() != *line.hash);
         }
         match self.runs.remove(&*line.boot) {
             None => self.begins(at, &line),
@@ -140,6 +148,11 @@ impl Verifier {
         }
         for Finding { at, seq, what } in ends {
             self.wrong(at, seq, what);
+        }
+        let end = self.last.unwrap_or(Place { file: 0, line: 0 });
+        for head in std::mem::take(&mut self.expected.heads) {
+            let hash = head.hash().into();
+            self.wrong(end, None, Wrong::NoHead { hash });
         }
         Verdict {
             runs: self.runs,
@@ -340,6 +353,11 @@ impl Run {
     fn is_overdue(&self) -> bool {
         let most = self.checkpoint_lines.unwrap_or(0).saturating_add(SLACK);
         self.checkpoint_lines.is_some() && self.unsigned > most
+    }
+
+    /// The hash of its last line: whoever keeps it elsewhere can tell later that nothing is missing.
+    pub fn head(&self) -> &str {
+        &self.hash
     }
 
     /// The place of its last line in the chain.

@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use super::{
     chain::Chain,
     config::Pace,
+    head::HeadFile,
     lifecycle,
     sign::SigningKey,
     sink::{Opened, Sink},
@@ -87,6 +88,7 @@ pub(super) struct Writer {
     most: usize,
     who: lifecycle::Writer,
     chain: Chain,
+    head: Option<HeadFile>,
     key: Option<SigningKey>,
     pace: Pace,
     /// The last line that says how far the log has come.
@@ -117,6 +119,7 @@ impl Writer {
             most: opened.batch,
             who,
             chain: Chain::new(),
+            head: opened.head,
             key,
             pace,
             checked: (0, Instant::now()),
@@ -141,6 +144,8 @@ impl Writer {
             let Some(first) = self.jobs.blocking_recv() else {
                 return false;
             };
+            // On one core, whoever woke this thread has more to hand over: one write for all of it.
+            thread::yield_now();
             open = self.gather(first, &mut batch);
         }
         while let Ok(job) = self.jobs.try_recv() {
@@ -260,6 +265,9 @@ impl Writer {
                 return false;
             }
             thread::park_timeout(RETRY);
+        }
+        if let Some(head) = self.head.as_mut().filter(|_| batch.lines > 0) {
+            head.note(&self.chain, self.who.fields());
         }
         self.state.busy.store(0, Ordering::Relaxed);
         if self.state.broken.swap(false, Ordering::Relaxed) {

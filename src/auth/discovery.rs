@@ -8,10 +8,11 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use http::{HeaderMap, HeaderValue, Uri, header};
 use serde::Serialize;
 
 use super::{Gate, jwt::Tokens, scopes};
+use crate::refusal::Refusal;
 
 /// What challenges and metadata are made of.
 pub(super) struct Discovery<'a> {
@@ -22,7 +23,7 @@ pub(super) struct Discovery<'a> {
 
 /// `GET /.well-known/oauth-protected-resource` and `…/mcp`: for anybody.
 pub async fn protected_resource(
-    State(gate): State<Gate>,
+    State(gate): State<Arc<Gate>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
@@ -30,7 +31,7 @@ pub async fn protected_resource(
     let servers = discovery.tokens.authorization_servers();
     let base = discovery.base(&headers, Some(&uri));
     let (Some(base), false) = (base, servers.is_empty()) else {
-        return StatusCode::NOT_FOUND.into_response();
+        return Refusal::NoIssuer.into_response();
     };
     let metadata = Metadata {
         resource: format!("{base}/mcp"),

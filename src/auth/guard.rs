@@ -24,7 +24,6 @@ use crate::{
 };
 
 /// What the guard needs.
-#[derive(Clone)]
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Gate {
     pub authenticator: Arc<Authenticator>,
@@ -42,7 +41,7 @@ pub struct Gate {
 /// # Errors
 /// 401 for whoever cannot prove who they are, 429 for an address that tried too often.
 pub async fn authenticate(
-    State(gate): State<Gate>,
+    State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {

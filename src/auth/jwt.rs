@@ -21,7 +21,10 @@ use self::{
     source::Source,
     verified::Verified,
 };
-use super::{caller::User, scopes::Scopes};
+use super::{
+    caller::User,
+    scopes::{Scopes, any_is_ours},
+};
 use crate::{audit::Audit, secrets::Secret};
 
 pub use bad::BadToken;
@@ -42,6 +45,8 @@ struct Trusted {
     config: Issuer,
     types: Vec<String>,
     keys: Source,
+    /// The names of tools, which scopes may be.
+    tools: Arc<[&'static str]>,
 }
 
 /// A token that was found good.
@@ -80,6 +85,7 @@ impl TokenStanding {
 
 impl Tokens {
     /// Trusts the issuers of a configuration. `secrets` are what they refer to, in their order.
+    /// `tools` are the names that a scope may be.
     /// Keys that `before` has fetched are taken over. Fetches keys in the background, so it has to
     /// be called within a runtime where an issuer has a JWKS.
     ///
@@ -88,6 +94,7 @@ impl Tokens {
     pub fn new(
         issuers: &[Issuer],
         secrets: Vec<Option<Secret>>,
+        tools: &Arc<[&'static str]>,
         before: Option<&Self>,
         audit: &Audit,
     ) -> Result<Self, UnusableIssuer> {
@@ -107,6 +114,7 @@ impl Tokens {
                     .collect(),
                 config: issuer.clone(),
                 keys,
+                tools: tools.clone(),
             }));
         }
         Ok(Self {
@@ -267,17 +275,28 @@ impl Trusted {
         client.ok_or(BadToken::UnknownClient)
     }
 
+    /// Each claim narrows by itself: what a user may do is not what the application was allowed.
+    /// Where `permissions` says what the user may do, scopes that are none of ours say nothing: an
+    /// application that signs people in is given `openid profile` whatever it may call.
     fn scopes(&self, claims: &Claims<'_>) -> Result<Option<Scopes>, BadToken> {
-        let words = claims.scopes.iter().flatten();
+        let words = claims.scopes.iter().chain(&claims.permissions).flatten();
         let has = |wanted: &str| words.clone().any(|word| *word == wanted);
         if !self.config.required_scopes.iter().all(|scope| has(scope)) {
             return Err(BadToken::ScopeMissing);
         }
-        Ok(match (self.config.scopes, &*claims.scopes) {
-            (ScopesCount::Never, _) | (ScopesCount::WhenPresent, []) => None,
-            (ScopesCount::Always, []) => Some(Scopes::of([])),
-            (ScopesCount::Always | ScopesCount::WhenPresent, claims) => {
-                Some(Scopes::of_claims(claims))
+        let permissions = claims.permissions.as_ref();
+        let narrows = |words: &&Vec<&str>| permissions.is_none() || any_is_ours(words, &self.tools);
+        let mut narrowing = claims
+            .scopes
+            .iter()
+            .filter(narrows)
+            .chain(permissions)
+            .peekable();
+        Ok(match (self.config.scopes, narrowing.peek()) {
+            (ScopesCount::Never, _) | (ScopesCount::WhenPresent, None) => None,
+            (ScopesCount::Always, None) => Some(Scopes::of([])),
+            (ScopesCount::Always | ScopesCount::WhenPresent, Some(_)) => {
+                Some(Scopes::of_claims(narrowing))
             }
         })
     }

@@ -15,12 +15,12 @@ use crate::{
 /// A caller, and who can say whether it still is one.
 #[derive(Clone)]
 pub struct Lease {
-    gate: Gate,
+    gate: Arc<Gate>,
     caller: Arc<Caller>,
 }
 
 impl Lease {
-    pub(super) fn new(gate: Gate, caller: Arc<Caller>) -> Self {
+    pub(super) fn new(gate: Arc<Gate>, caller: Arc<Caller>) -> Self {
         Self { gate, caller }
     }
 

@@ -21,6 +21,7 @@ pub const SUPPORTED: [&str; 2] = [READ, WRITE];
 
 const READ: &str = "crm:read";
 const WRITE: &str = "crm:write";
+const TOOL: &str = "tool:";
 
 impl Scopes {
     /// Reads the words of a token's one scope claim. Words of others' are passed over.
@@ -29,9 +30,13 @@ impl Scopes {
     }
 
     /// Reads the words of each scope claim that a token has. Without any claim nothing is narrowed.
-    pub fn of_claims(claims: &[Vec<&str>]) -> Self {
-        let claims = claims.iter().map(|words| Claim::of(words.iter().copied()));
-        Self(claims.collect())
+    pub fn of_claims<'a>(claims: impl IntoIterator<Item = &'a Vec<&'a str>>) -> Self {
+        let claims = claims.into_iter();
+        Self(
+            claims
+                .map(|words| Claim::of(words.iter().copied()))
+                .collect(),
+        )
     }
 
     /// Whether each claim covers a tool that changes the CRM, or one that does not.
@@ -52,6 +57,15 @@ impl Scopes {
     }
 }
 
+/// Whether any of the words means something here. A bare word does when a tool is named so: much of
+/// what others use as scopes (`openid`, `profile`) looks like the name of a tool.
+pub fn any_is_ours(words: &[&str], tools: &[&str]) -> bool {
+    let is_ours = |word: &&str| {
+        matches!(*word, READ | WRITE) || word.starts_with(TOOL) || tools.contains(word)
+    };
+    words.iter().any(is_ours)
+}
+
 impl Claim {
     fn of<'a>(words: impl IntoIterator<Item = &'a str>) -> Self {
         let mut claim = Self::default();
@@ -60,7 +74,7 @@ impl Claim {
                 READ => claim.read = true,
                 WRITE => claim.write = true,
                 _ => {
-                    let name = word.strip_prefix("tool:").unwrap_or(word);
+                    let name = word.strip_prefix(TOOL).unwrap_or(word);
                     if is_tool_name(name) && claim.tools.len() < MAX_TOOLS {
                         claim.tools.push(name.into());
                     }
@@ -110,6 +124,23 @@ mod tests {
         let apart = Scopes::of_claims(&[vec!["crm:read"], vec!["create_note"]]);
         assert!(!apart.cover("search_contacts", false) && !apart.cover("create_note", true));
         assert!(!Scopes::of_claims(&[vec!["crm:read"], vec![]]).cover("search_contacts", false));
+    }
+
+    #[test]
+    fn a_word_of_others_is_told_from_the_name_of_a_tool() {
+        let tools = ["create_note", "search_contacts"];
+        for ours in ["crm:read", "crm:write", "tool:x", "create_note"] {
+            assert!(any_is_ours(&["openid", ours], &tools), "{ours}");
+        }
+        let others = [
+            "openid",
+            "profile",
+            "access_as_user",
+            "User.Read",
+            "crm:*",
+            "",
+        ];
+        assert!(!any_is_ours(&others, &tools) && !any_is_ours(&[], &tools));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, error::Category, value::RawValue};
 
 use super::{
@@ -23,6 +23,8 @@ pub struct Call {
     pub name: Option<Box<str>>,
     /// The raw text of `params.arguments`: one JSON object.
     pub arguments: Option<Bytes>,
+    /// Whether `params` has nothing but a name and arguments that means anything.
+    pub is_only_arguments: bool,
     /// The revision that `params._meta` names.
     pub version: Option<Box<str>>,
     /// The span of the caller's that `params._meta` names.
@@ -62,11 +64,13 @@ impl Call {
         if is_call && arguments.is_some_and(|raw| !raw.starts_with('{')) {
             return Err(Unreadable::Arguments);
         }
+        let is_only_arguments = params.is_only_arguments();
         Ok(Self {
             id: message.id.map(ToOwned::to_owned),
             method: message.method.unwrap_or_default().into(),
             name: params.name.or(params.uri).map(Into::into),
             arguments: arguments.map(|raw| body.slice_ref(raw.as_bytes())),
+            is_only_arguments,
             trace: params.meta.as_ref().and_then(Meta::trace),
             version: params.meta.and_then(|meta| meta.version).map(Into::into),
         })
@@ -80,11 +84,6 @@ impl Call {
     /// Whether an answer is owed.
     pub const fn is_request(&self) -> bool {
         self.id.is_some() && !self.method.is_empty()
-    }
-
-    /// The raw arguments of a tool call.
-    pub fn raw_arguments(&self) -> Option<&RawValue> {
-        serde_json::from_slice(self.arguments.as_ref()?).ok()
     }
 }
 
@@ -149,6 +148,16 @@ struct Params<'a> {
     arguments: Option<&'a RawValue>,
     #[serde(borrow, rename = "_meta")]
     meta: Option<Meta<'a>>,
+    #[serde(rename = "inputResponses")]
+    input_responses: Option<IgnoredAny>,
+    #[serde(rename = "requestState")]
+    request_state: Option<IgnoredAny>,
+}
+
+impl Params<'_> {
+    const fn is_only_arguments(&self) -> bool {
+        self.meta.is_none() && self.input_responses.is_none() && self.request_state.is_none()
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -231,7 +240,7 @@ mod tests {
         .unwrap();
         assert_eq!(call.id.as_ref().unwrap().get(), "\"a\"");
         assert_eq!(call.tool(), Some("xy"));
-        assert_eq!(call.raw_arguments().unwrap().get(), r#"{"q":1}"#);
+        assert_eq!(call.arguments.as_deref(), Some(&br#"{"q":1}"#[..]));
         assert!(call.is_request());
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{Request, State},
     http::{HeaderMap, header},
     middleware::Next,
@@ -43,7 +43,7 @@ pub struct Gate {
 /// # Errors
 /// A refusal for whatever is not one JSON-RPC message with headers that agree with it.
 pub async fn read(
-    State(gate): State<Gate>,
+    State(gate): State<Arc<Gate>>,
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
@@ -53,6 +53,13 @@ pub async fn read(
     let (mut parts, body) = request.into_parts();
     if !is_json(&parts.headers) {
         return Err(Refusal::MediaType);
+    }
+    if is_encoded(&parts.headers) {
+        return Err(Refusal::Encoded);
+    }
+    // Who announces too much is told before sending it.
+    if body.size_hint().lower() > gate.max_body as u64 {
+        return Err(Refusal::TooLarge);
     }
     if !is_sent_as_it_is(&parts.headers) {
         return Err(Refusal::Unreadable {
@@ -106,6 +113,11 @@ fn is_json(headers: &HeaderMap) -> bool {
         Some(essence.eq_ignore_ascii_case("application/json"))
     };
     types.next().and_then(essence) == Some(true) && types.next().is_none()
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    !encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 /// The protocol library takes a body in chunks for what it is under all the other codings.

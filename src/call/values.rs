@@ -12,8 +12,31 @@ use serde::{
 pub(super) struct Readable;
 
 /// Decoded: two spellings of one key are one key.
-#[derive(Hash, PartialEq, Eq, Deserialize)]
+#[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The keys of one object. Most objects have so few that looking at each is faster than hashing.
+#[derive(Default)]
+struct Keys<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Keys<'a> {
+    /// False for one that is there already.
+    fn add(&mut self, key: Cow<'a, str>) -> bool {
+        if self.few.contains(&key) {
+            return false;
+        }
+        if self.few.len() < FEW {
+            self.few.push(key);
+            return true;
+        }
+        self.many.insert(key)
+    }
+}
+
+const FEW: usize = 8;
 
 impl<'de> Deserialize<'de> for Readable {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -58,9 +81,9 @@ impl<'de> Visitor<'de> for Readable {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self, A::Error> {
-        let mut keys = HashSet::new();
+        let mut keys = Keys::default();
         while let Some(Key(key)) = entries.next_key()? {
-            if !keys.insert(key) {
+            if !keys.add(key) {
                 // Which of the two counts is anybody's guess, and guards must not guess.
                 return Err(A::Error::custom("a key appears twice"));
             }
@@ -102,6 +125,16 @@ mod tests {
             assert!(error.is_data(), "{text}: {error}");
         }
         assert!(is_readable(r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#));
+        let keys = |count: usize| {
+            (0..count)
+                .map(|n| format!("\"k{n}\":{n}"))
+                .collect::<Vec<_>>()
+        };
+        for twice in ["\"k0\":7", "\"k7\":7", "\"k8\":7", "\"k98\":7"] {
+            let all = keys(99).join(",");
+            assert!(is_readable(&format!("{{{all}}}")));
+            assert!(!is_readable(&format!("{{{all},{twice}}}")), "{twice}");
+        }
     }
 
     proptest! {

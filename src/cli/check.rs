@@ -55,6 +55,9 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     for warning in app.tls.warnings() {
         println!("warning  {warning}");
     }
+    for expiring in app.tls.expiring(jiff::Timestamp::now()) {
+        println!("warning  {expiring}");
+    }
     if app.tls.is_on() {
         println!("ok       TLS: certificate and key belong together");
     }

@@ -14,7 +14,11 @@ use crate::{
     app::{App, Secrets},
     audit::Audit,
     auth::api_key::{ApiKey, KeyDocument},
-    cli::{Listen, banner, daemon, ops::Ops, ready::Ready},
+    cli::{
+        Listen, banner, daemon,
+        ops::Ops,
+        ready::{self, Ready},
+    },
     config::{self, Config, Environment, Loaded},
     listen::Tls,
     sandbox::{Options, Sandbox},
@@ -53,7 +57,7 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     let ops = Ops::bind(&config.server)?;
     let audit = Audit::start(&config.audit, Path::new(""), None)?;
     let app = App::new(config, secrets, audit)?;
-    let url = format!("http://{}", listener.local_addr()?);
+    let url = ready::url("http", listener.local_addr()?);
     let clients: BTreeMap<&str, &str> = keys
         .iter()
         .map(|(client, key)| (&**client, key.expose_secret()))

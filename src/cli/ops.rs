@@ -7,7 +7,7 @@ use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 
 use crate::{
     app::App,
-    cli::daemon,
+    cli::{daemon, ready},
     listen::{self, Config, Drain, Front, Tls},
     router,
     telemetry::Metrics,
@@ -27,7 +27,7 @@ impl Ops {
         };
         let listener = daemon::bind(address)?;
         Ok(Some(Self {
-            url: format!("http://{}", listener.local_addr()?),
+            url: ready::url("http", listener.local_addr()?),
             listener,
             metrics: Metrics::install()?,
         }))

@@ -1,7 +1,12 @@
 //! The ready file: what a script needs to use what was just started.
 
 use std::{
-    collections::BTreeMap, fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path,
+    collections::BTreeMap,
+    fs,
+    io::Write as _,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
 };
 
 use anyhow::Context as _;
@@ -41,5 +46,37 @@ impl Ready<'_> {
             fs::rename(&unfinished, path)
         };
         write().with_context(|| format!("could not write the ready file {}", path.display()))
+    }
+}
+
+/// The address of a listener as somebody on this machine can use it: nobody can call `0.0.0.0`, and
+/// the host check would refuse it.
+pub(super) fn url(scheme: &str, listener: SocketAddr) -> String {
+    let mut address = listener;
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            address.set_ip(Ipv4Addr::LOCALHOST.into())
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            address.set_ip(Ipv6Addr::LOCALHOST.into())
+        }
+        _ => {}
+    }
+    format!("{scheme}://{address}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_told_by_one_that_can_be_called() {
+        for (bound, told) in [
+            ("0.0.0.0:3000", "http://127.0.0.1:3000"),
+            ("[::]:3000", "http://[::1]:3000"),
+            ("192.0.2.7:80", "http://192.0.2.7:80"),
+        ] {
+            assert_eq!(url("http", bound.parse().unwrap()), told);
+        }
     }
 }

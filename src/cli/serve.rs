@@ -3,7 +3,12 @@
 use crate::{
     app::{App, Origins, Reload},
     audit::Audit,
-    cli::{BadConfiguration, Serve, daemon, ops::Ops, ready::Ready, starting},
+    cli::{
+        BadConfiguration, Serve, daemon,
+        ops::Ops,
+        ready::{self, Ready},
+        starting,
+    },
     config::{Environment, Loaded},
     telemetry,
 };
@@ -35,7 +40,7 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
     for warning in app.tls.warnings() {
         tracing::warn!("{warning}");
     }
-    let url = format!("{}://{}", app.tls.scheme(), listener.local_addr()?);
+    let url = ready::url(app.tls.scheme(), listener.local_addr()?);
     match app.redis {
         Some(_) => tracing::info!(url, "listening; limits are to be shared over Redis"),
         None => tracing::info!(

@@ -23,7 +23,6 @@ use crate::{
 };
 
 /// What the guard needs.
-#[derive(Clone)]
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Gate {
     pub limiter: Arc<Limiter>,
@@ -54,7 +53,7 @@ pub struct Refused(pub Arc<OverLimit>);
 /// # Errors
 /// [`Refusal::OverLimit`]
 pub async fn limit(
-    State(gate): State<Gate>,
+    State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {

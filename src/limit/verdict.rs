@@ -1,6 +1,6 @@
 //! What the limiter says about a call, in words and in headers.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, header::RETRY_AFTER};
 use serde_json::{Value, json};
@@ -107,15 +107,25 @@ impl Verdict {
     /// `RateLimit` and `RateLimit-Policy` as the IETF draft has them, and `Retry-After` on a
     /// refusal.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
-        let (mut limits, mut policies) = (String::new(), String::new());
+        let (mut limits, mut policies) = (Vec::with_capacity(128), Vec::with_capacity(128));
         for (index, standing) in self.standings.iter().enumerate() {
             let Standing { name, quota, .. } = standing;
             let (remaining, reset) = (standing.remaining, seconds(standing.reset));
             let (requests, window) = (quota.requests, seconds(quota.per.duration()));
-            let comma = if index == 0 { "" } else { ", " };
-            // Writing into a string cannot fail.
-            let _ = write!(limits, "{comma}\"{name}\";r={remaining};t={reset}");
-            let _ = write!(policies, "{comma}\"{name}\";q={requests};w={window}");
+            if index > 0 {
+                limits.extend_from_slice(b", ");
+                policies.extend_from_slice(b", ");
+            }
+            item(
+                &mut limits,
+                name,
+                [(";r=", remaining.into()), (";t=", reset)],
+            );
+            item(
+                &mut policies,
+                name,
+                [(";q=", requests.get().into()), (";w=", window)],
+            );
         }
         let texts = [(&RATE_LIMIT, limits), (&RATE_LIMIT_POLICY, policies)];
         let retry_after = self
@@ -166,6 +176,18 @@ fn policy<'a>(standings: impl Iterator<Item = &'a Standing>) -> String {
         .map(|Standing { name, quota, .. }| format!("{name}, {} per {}", quota.requests, quota.per))
         .collect();
     quotas.join("; ")
+}
+
+/// An item of a structured field (RFC 8941) with two whole numbers as parameters.
+fn item(out: &mut Vec<u8>, name: &str, parameters: [(&str, u64); 2]) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'"');
+    for (key, value) in parameters {
+        out.extend_from_slice(key.as_bytes());
+        // Writing to memory cannot fail; formatting would cost several times as much.
+        let _ = serde_json::to_writer(&mut *out, &value);
+    }
 }
 
 /// Whole seconds, never too few.

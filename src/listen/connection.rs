@@ -20,6 +20,7 @@ use tower::ServiceExt;
 
 use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
+    frames::Read,
     tls::TrustChanges,
     watch::{Guarded, Watch, Watched},
 };
@@ -182,7 +183,10 @@ impl Server {
                 Ok::<Response<Guarded<Body>>, Infallible>(guarded)
             }
         });
-        let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
+        let mut connection = pin!(
+            self.http
+                .serve_connection(TokioIo::new(Read::new(io, watch.clone())), service)
+        );
         let end = async {
             tokio::select! {
                 () = end => {}

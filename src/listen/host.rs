@@ -66,6 +66,9 @@ impl Allowed {
         if let Some(url) = &config.public_url {
             let uri = web_address(url).ok_or(BadAddress::PublicUrl)?;
             let authority = uri.authority().ok_or(BadAddress::PublicUrl)?;
+            if url.contains(['?', '#']) {
+                return Err(BadAddress::PublicUrlQuery);
+            }
             hosts.push(HostRule {
                 name: name_of(authority),
                 port: None,

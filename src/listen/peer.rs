@@ -14,6 +14,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use metrics::counter;
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -140,6 +141,23 @@ impl Door {
     }
 }
 
+#[cfg(test)]
+impl Peer {
+    /// Somebody on this machine.
+    pub(crate) fn sample() -> Self {
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        Self {
+            ip,
+            certificate: None,
+            connection: Arc::new(Connection::new(ip, None)),
+            request_id: Uuid::nil(),
+            trace: None,
+            door: Door::Mcp,
+            session: None,
+        }
+    }
+}
+
 impl Peer {
     /// An event that names this request.
     pub fn sign(&self, event: Event) -> Event {
@@ -191,6 +209,11 @@ pub async fn identify(
         session: None,
     });
     let mut response = next.run(request).await;
+    if let Some(refusal) = response.extensions().get::<Refusal>() {
+        let refusal = refusal.name();
+        counter!("zoho_mcp_refusals_total", "refusal" => refusal).increment(1);
+        tracing::debug!(refusal, request_id = %request_id, "a request was refused");
+    }
     if let Ok(id) = HeaderValue::from_str(
         request_id
             .as_hyphenated()

@@ -2,6 +2,7 @@
 //! again when they change; a bad one changes nothing.
 
 mod authority;
+mod expiry;
 mod load;
 mod problem;
 mod trust;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 
 use crate::setting::Span;
 
+pub use expiry::Expiring;
 use load::{Files, Stamps};
 pub use problem::BadTls;
 pub use trust::{Trust, TrustChanges, Untrusted};
@@ -54,6 +56,8 @@ pub struct Tls {
     server: Option<ArcSwap<ServerConfig>>,
     trust: Option<Arc<Trust>>,
     warnings: Vec<String>,
+    /// When the files in use run out.
+    terms: ArcSwap<Vec<expiry::Term>>,
     seen: Mutex<Seen>,
 }
 
@@ -108,6 +112,7 @@ impl Tls {
             server: None,
             trust: None,
             warnings: Vec::new(),
+            terms: ArcSwap::default(),
             seen: Mutex::default(),
         }
     }
@@ -131,6 +136,7 @@ impl Tls {
                 .verifier
                 .map(|verifier| Arc::new(Trust::new(verifier))),
             warnings: loaded.warnings,
+            terms: ArcSwap::from_pointee(loaded.terms),
             seen: Mutex::new(Seen {
                 stamps,
                 digest: read.digest(),
@@ -158,6 +164,17 @@ impl Tls {
     /// What was legal at the start and yet needs an operator soon.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// Whether there are files that can run out.
+    pub fn is_configured(&self) -> bool {
+        self.files.is_some()
+    }
+
+    /// What of the files in use has run out, or soon will.
+    pub fn expiring(&self, now: Timestamp) -> Vec<Expiring> {
+        let terms = self.terms.load();
+        terms.iter().filter_map(|term| term.at(now)).collect()
     }
 
     /// For the next handshake.
@@ -225,6 +242,7 @@ impl Tls {
         if let (Some(trust), Some(verifier)) = (&self.trust, loaded.verifier) {
             trust.replace(verifier);
         }
+        self.terms.store(Arc::new(loaded.terms));
         *self.seen() = Seen {
             stamps,
             digest,

@@ -32,6 +32,8 @@ pub(super) struct Watch {
     deadline: AtomicU64,
     /// The same for a peer that reads nothing; [`NEVER`] while the socket takes what we write.
     unread: AtomicU64,
+    /// The same for a head over HTTP/2 that has begun, whatever else the connection is busy with.
+    begun: AtomicU64,
     /// HTTP/2: bytes between requests are not the head of one.
     is_multiplexed: AtomicBool,
     /// As `unread`, for each answer over HTTP/2: there a peer can read the connection and let a
@@ -53,6 +55,7 @@ impl Watch {
             write,
             deadline: AtomicU64::new(NEVER),
             unread: AtomicU64::new(NEVER),
+            begun: AtomicU64::new(NEVER),
             is_multiplexed: AtomicBool::new(false),
             answers: Mutex::default(),
             in_flight: AtomicUsize::new(0),
@@ -66,7 +69,8 @@ impl Watch {
     pub(super) async fn expired(&self) {
         loop {
             let unread = self.unread.load(Ordering::Relaxed).min(self.answers());
-            let left = match self.deadline.load(Ordering::Relaxed).min(unread) {
+            let begun = self.begun.load(Ordering::Relaxed);
+            let left = match self.deadline.load(Ordering::Relaxed).min(unread).min(begun) {
                 NEVER => self.idle,
                 deadline => {
                     let at = self.began + Duration::from_millis(deadline);
@@ -127,6 +131,15 @@ impl Watch {
         let multiplexed = self.is_multiplexed.load(Ordering::Relaxed);
         if !multiplexed && self.is_idle.swap(false, Ordering::Relaxed) {
             self.allow(self.head);
+        }
+    }
+
+    /// Whether bytes of HTTP/2 came of which more have to come.
+    pub(super) fn is_within_a_head(&self, within: bool) {
+        if !within {
+            self.begun.store(NEVER, Ordering::Relaxed);
+        } else if self.begun.load(Ordering::Relaxed) == NEVER {
+            self.begun.store(self.after(self.head), Ordering::Relaxed);
         }
     }
 
@@ -320,6 +333,18 @@ mod tests {
                 "multiplexed: {is_multiplexed}"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_head_has_a_short_while_during_a_request_too() {
+        let watch = Watch::new(HEAD, IDLE, WRITE);
+        let _request = watch.request(true);
+        watch.is_within_a_head(true);
+        tokio::time::advance(HEAD / 2).await;
+        watch.is_within_a_head(true);
+        assert_eq!(seconds_until_it_expires(&watch).await, 2);
+        watch.is_within_a_head(false);
+        assert!(tokio::time::timeout(IDLE, watch.expired()).await.is_err());
     }
 
     #[tokio::test(start_paused = true)]

@@ -41,6 +41,7 @@ impl<'a> Execution<'a> {
         ticket: &'a Ticket,
         row: &'static Row,
         grant: &'a Grant,
+        arguments: &JsonObject,
     ) -> Result<Self, Unrecorded> {
         let deadline = Instant::now() + desk.tool_timeout.duration();
         let lenient = desk.audit.on_failure() == OnFailure::Continue;
@@ -50,7 +51,6 @@ impl<'a> Execution<'a> {
         }
         let mut record = Record::new(desk, ticket, row, room);
         let mut start = record.event(Kind::ToolCallStart);
-        let arguments = ticket.call.raw_arguments();
         let valid = (row.fits)(arguments);
         start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
         let first = row.effect == Effect::Write || desk.audit.on_failure() == OnFailure::RefuseAll;
@@ -79,7 +79,7 @@ impl<'a> Execution<'a> {
     /// Runs the tool to an answer that the agent can use, whatever happens.
     pub(super) async fn run(
         mut self,
-        arguments: Option<JsonObject>,
+        arguments: JsonObject,
         progress: Progress,
         cancelled: &CancellationToken,
     ) -> CallToolResult {
@@ -284,3 +284,6 @@ fn untrusted() -> MetaObject {
 
 const CLIENT_GONE: &str = "client_gone";
 const MARGIN: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

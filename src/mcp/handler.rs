@@ -3,28 +3,28 @@
 use std::sync::{Arc, LazyLock};
 
 use arc_swap::ArcSwap;
-use axum::http::request::Parts;
+use axum::http::{Extensions, request::Parts};
 use rmcp::{
     ErrorData as McpError, RoleServer, ServerHandler,
     model::{
         CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-        CustomRequest, CustomResult, ErrorCode, Implementation, ListToolsResult,
+        CustomRequest, CustomResult, ErrorCode, Implementation, JsonObject, ListToolsResult,
         PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::execution::Execution;
 use crate::{
     audit::{Audit, Redactor},
     auth::Caller,
-    call::Call,
-    limit::{Refused, Seat},
+    limit::{InFlight, Refused, Seat},
     listen::{Drain, Peer},
-    permit::{self, Decision, Policy},
+    permit::{self, Decision, Grant, Policy},
     setting::Span,
     telemetry::Trace,
-    tools::{self, Idempotency, Progress},
+    tools::{self, Idempotency, Progress, Row},
     zoho::Zoho,
 };
 
@@ -48,7 +48,6 @@ pub struct Handler(pub Arc<Desk>);
 pub(super) struct Ticket {
     pub(super) caller: Arc<Caller>,
     pub(super) peer: Peer,
-    pub(super) call: Arc<Call>,
     pub(super) trace: Trace,
 }
 
@@ -74,7 +73,7 @@ impl ServerHandler for Handler {
                 None,
             ));
         }
-        let ticket = Ticket::of(&context)?;
+        let ticket = Ticket::of(&parts(&context)?.extensions)?;
         let policy = self.0.policy.load();
         let permitted = tools::table()
             .iter()
@@ -95,22 +94,15 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, McpError> {
-        let ticket = Ticket::of(&context)?;
-        let outcome = self.answer(&ticket, request, &context).await;
-        match &outcome {
-            Ok(result) if result.is_error == Some(true) => {
-                ticket
-                    .trace
-                    .fail("tool_error", "the result says what to do");
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let code = error.code.0.to_string();
-                ticket.trace.note("rpc.response.status_code", code.clone());
-                ticket.trace.fail(code, "refused");
-            }
-        }
-        Ok(outcome?.into())
+        let guarded = &parts(&context)?.extensions;
+        let progress = context.meta.get_progress_token();
+        let progress = Progress::new(progress.map(|token| (context.peer.clone(), token)));
+        // The guards read the body themselves: what they granted has to be what rmcp read.
+        let tool = request.name;
+        let arguments = request.arguments.unwrap_or_default();
+        self.call(guarded, &tool, arguments, progress, &context.ct)
+            .await
+            .map(Into::into)
     }
 
     /// What the protocol library knows no request for, or not with these params.
@@ -131,73 +123,90 @@ impl ServerHandler for Handler {
 }
 
 impl Handler {
-    async fn answer(
+    /// Makes the call that the guards granted, or says why they did not.
+    pub(super) async fn call(
         &self,
-        ticket: &Ticket,
-        request: CallToolRequestParams,
-        context: &RequestContext<RoleServer>,
+        guarded: &Extensions,
+        tool: &str,
+        arguments: JsonObject,
+        progress: Progress,
+        cancelled: &CancellationToken,
     ) -> Result<CallToolResult, McpError> {
-        let parts = parts(context)?;
-        if let Some(Refused(over)) = parts.extensions.get::<Refused>() {
-            return Ok(failed(over.message.clone()));
-        }
-        let decision = parts
-            .extensions
-            .get::<Arc<Decision>>()
-            .ok_or_else(out_of_order)?;
-        let grant = match &**decision {
-            Decision::Granted(grant) => grant,
-            Decision::Denied { tool, .. } => {
-                return Ok(failed(format!(
-                    "Tool '{tool}' is not permitted for this client"
-                )));
+        let ticket = Ticket::of(guarded)?;
+        let outcome = match granted(guarded, tool) {
+            Ok((row, grant, _in_flight)) => {
+                let _draining = self.0.drain.call();
+                match Execution::begin(&self.0, &ticket, row, grant, &arguments).await {
+                    Ok(execution) => Ok(execution.run(arguments, progress, cancelled).await),
+                    Err(unavailable) => Ok(failed(unavailable.to_string())),
+                }
             }
-            Decision::UnknownTool => {
-                return Err(McpError::invalid_params(
-                    "Unknown tool. Ask tools/list for the names",
-                    None,
-                ));
-            }
-            Decision::NotACall => return Err(out_of_order()),
+            Err(NotGranted::Told(text)) => Ok(failed(text)),
+            Err(NotGranted::Wrong(error)) => Err(error),
         };
-        // The guards read the body themselves: what they granted has to be what rmcp read.
-        let row = tools::find(&request.name)
-            .filter(|row| row.name == grant.tool())
-            .ok_or_else(out_of_order)?;
-        let seat = parts.extensions.get::<Seat>().ok_or_else(out_of_order)?;
-        let Some(_in_flight) = seat.take() else {
-            return Ok(failed(
-                "Too many calls of this client are running. Wait for one to finish, then try again.",
-            ));
-        };
-        let _draining = self.0.drain.call();
-        let progress = Progress::new(
-            context
-                .meta
-                .get_progress_token()
-                .map(|token| (context.peer.clone(), token)),
-        );
-        let execution = Execution::begin(&self.0, ticket, row, grant).await;
-        Ok(match execution {
-            Ok(execution) => {
-                execution
-                    .run(request.arguments, progress, &context.ct)
-                    .await
-            }
-            Err(unavailable) => failed(unavailable.to_string()),
-        })
+        ticket.note(&outcome);
+        outcome
     }
 }
 
+/// Why a call that came through every guard is not made.
+enum NotGranted {
+    /// In a result, for the model.
+    Told(String),
+    /// As an error of the protocol, for the client.
+    Wrong(McpError),
+}
+
+/// What the guards granted: the tool, the right to call it, and its place among the calls in flight.
+fn granted<'a>(
+    guarded: &'a Extensions,
+    tool: &str,
+) -> Result<(&'static Row, &'a Grant, InFlight), NotGranted> {
+    let out_of_order = || NotGranted::Wrong(out_of_order());
+    if let Some(Refused(over)) = guarded.get::<Refused>() {
+        return Err(NotGranted::Told(over.message.clone()));
+    }
+    let decision = guarded.get::<Arc<Decision>>().ok_or_else(out_of_order)?;
+    let grant = match &**decision {
+        Decision::Granted(grant) => grant,
+        Decision::Denied { tool, .. } => {
+            let text = format!("Tool '{tool}' is not permitted for this client");
+            return Err(NotGranted::Told(text));
+        }
+        Decision::UnknownTool => {
+            let text = "Unknown tool. Ask tools/list for the names";
+            return Err(NotGranted::Wrong(McpError::invalid_params(text, None)));
+        }
+        Decision::NotACall => return Err(out_of_order()),
+    };
+    let row = tools::find(tool).filter(|row| row.name == grant.tool());
+    let row = row.ok_or_else(out_of_order)?;
+    let seat = guarded.get::<Seat>().ok_or_else(out_of_order)?;
+    let in_flight = seat.take().ok_or_else(|| NotGranted::Told(BUSY.into()))?;
+    Ok((row, grant, in_flight))
+}
+
 impl Ticket {
-    fn of(context: &RequestContext<RoleServer>) -> Result<Self, McpError> {
-        let extensions = &parts(context)?.extensions;
+    fn of(guarded: &Extensions) -> Result<Self, McpError> {
         Ok(Self {
-            caller: extensions.get().cloned().ok_or_else(out_of_order)?,
-            peer: extensions.get().cloned().ok_or_else(out_of_order)?,
-            call: extensions.get().cloned().ok_or_else(out_of_order)?,
-            trace: extensions.get().cloned().unwrap_or_default(),
+            caller: guarded.get().cloned().ok_or_else(out_of_order)?,
+            peer: guarded.get().cloned().ok_or_else(out_of_order)?,
+            trace: guarded.get().cloned().unwrap_or_default(),
         })
+    }
+
+    fn note(&self, outcome: &Result<CallToolResult, McpError>) {
+        match outcome {
+            Ok(result) if result.is_error == Some(true) => {
+                self.trace.fail("tool_error", "the result says what to do");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                let code = error.code.0.to_string();
+                self.trace.note("rpc.response.status_code", code.clone());
+                self.trace.fail(code, "refused");
+            }
+        }
     }
 }
 
@@ -217,6 +226,9 @@ fn out_of_order() -> McpError {
     tracing::error!("a call reached the handler without passing every guard");
     TEXT.clone()
 }
+
+const BUSY: &str =
+    "Too many calls of this client are running. Wait for one to finish, then try again.";
 
 /// The list changes only with the configuration.
 const LIST_TTL_MS: u64 = 60_000;

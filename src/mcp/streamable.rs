@@ -1,31 +1,148 @@
-//! Streamable HTTP: rmcp's service, stateless, answering in JSON unless a call reports progress.
+//! Streamable HTTP: rmcp's service, stateless, answering in JSON unless a call reports progress. A
+//! plain call of a tool, which is most of what comes, is answered here and now instead.
 
-use std::sync::Arc;
-
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
 };
 
-use super::{Config, Handler};
-use crate::listen::Drain;
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{Extensions, header},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use rmcp::{
+    ErrorData as McpError,
+    model::{CallToolResult, JsonObject, ProtocolVersion},
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use super::{Config, Handler, accept};
+use crate::{auth::Lease, call::Call, listen::Drain, refusal::Refusal, tools::Progress};
 
 /// The service behind `/mcp`. Host, origin and body size are the walk's own guards' business.
-pub fn streamable(
+#[derive(Clone)]
+pub struct Streamable {
     handler: Handler,
-    config: &Config,
-    drain: &Drain,
-) -> StreamableHttpService<Handler, NeverSessionManager> {
-    let settings = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
-        .with_json_response(true)
-        .with_sse_keep_alive(Some(config.keep_alive.duration()))
-        .with_max_request_body_bytes(config.max_body.bytes())
-        .with_cancellation_token(drain.over().child_token())
-        .disable_allowed_hosts()
-        .disable_allowed_origins();
-    StreamableHttpService::new(
-        move || Ok(handler.clone()),
-        Arc::new(NeverSessionManager::default()),
-        settings,
-    )
+    /// Shared, since every request clones what stands behind the guards.
+    rmcp: Arc<StreamableHttpService<Handler, NeverSessionManager>>,
+}
+
+impl Streamable {
+    /// For the requests of all clients.
+    pub fn new(handler: Handler, config: &Config, drain: &Drain) -> Self {
+        let settings = StreamableHttpServerConfig::default()
+            .with_legacy_session_mode(false)
+            .with_json_response(true)
+            .with_sse_keep_alive(Some(config.keep_alive.duration()))
+            .with_max_request_body_bytes(config.max_body.bytes())
+            .with_cancellation_token(drain.over().child_token())
+            .disable_allowed_hosts()
+            .disable_allowed_origins();
+        let for_rmcp = handler.clone();
+        let rmcp = StreamableHttpService::new(
+            move || Ok(for_rmcp.clone()),
+            Arc::new(NeverSessionManager::default()),
+            settings,
+        );
+        Self {
+            handler,
+            rmcp: Arc::new(rmcp),
+        }
+    }
+}
+
+impl Service<Request> for Streamable {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        if let Some(call) = plain(&request) {
+            let handler = self.handler.clone();
+            let guarded = request.into_parts().0.extensions;
+            return Box::pin(async move { Ok(answer(&handler, &call, &guarded).await) });
+        }
+        let Some(lease) = request.extensions().get::<Lease>().cloned() else {
+            return Box::pin(async { Ok(Refusal::Internal.into_response()) });
+        };
+        accept::widen(&mut request);
+        let answer = StreamableHttpService::clone(&self.rmcp).call(request);
+        Box::pin(async move { Ok(accept::while_trusted(answer.await?.map(Body::new), lease)) })
+    }
+}
+
+/// A call of a tool by its name with arguments and nothing else, of a revision that knows neither
+/// the headers nor the results of 2026-07-28: nothing that only the protocol library can answer.
+fn plain(request: &Request) -> Option<Arc<Call>> {
+    let call = request.extensions().get::<Arc<Call>>()?;
+    let old = match request.headers().get("mcp-protocol-version") {
+        Some(version) => version.as_bytes() < ProtocolVersion::STANDARD_HEADERS.as_str().as_bytes(),
+        None => true,
+    };
+    let plain = old && call.is_request() && call.tool().is_some() && call.is_only_arguments;
+    plain.then(|| call.clone())
+}
+
+/// Answers a plain call as rmcp would, without its two tasks and their channels, which cost more
+/// than every guard together. A client that goes away drops this, and with it the call.
+async fn answer(handler: &Handler, call: &Call, guarded: &Extensions) -> Response {
+    let (Some(id), Some(tool), Ok(arguments)) = (&call.id, call.tool(), arguments(call)) else {
+        return Refusal::Internal.into_response();
+    };
+    let never = CancellationToken::new();
+    let outcome = handler
+        .call(guarded, tool, arguments, Progress::default(), &never)
+        .await;
+    let (result, error) = match outcome {
+        Ok(mut result) => {
+            // Older revisions know one kind of result only.
+            result.result_type = None;
+            (Some(result), None)
+        }
+        Err(error) => (None, Some(error)),
+    };
+    let message = Message {
+        jsonrpc: "2.0",
+        id,
+        result,
+        error,
+    };
+    let mut body = Vec::with_capacity(1024);
+    if serde_json::to_writer(&mut body, &message).is_err() {
+        return Refusal::Internal.into_response();
+    }
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, Bytes::from(body)).into_response()
+}
+
+fn arguments(call: &Call) -> serde_json::Result<JsonObject> {
+    let raw = call.arguments.as_deref();
+    raw.map_or_else(|| Ok(JsonObject::new()), serde_json::from_slice)
+}
+
+/// A response of JSON-RPC 2.0.
+#[derive(Serialize)]
+struct Message<'a> {
+    jsonrpc: &'static str,
+    id: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<CallToolResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<McpError>,
 }

@@ -56,51 +56,47 @@ impl Grant {
     }
 }
 
-/// Why a tool may not be called. The reason is for the audit log; a caller hears one text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Denial {
-    #[error("the client is not configured")]
-    UnknownClient,
-    #[error("the role is not configured")]
-    UnknownRole,
-    #[error("the tool is not in the role's list")]
-    NotInRole,
-    #[error("the tool writes and the role may not write")]
-    WriteNotAllowed,
-    #[error("the token's scope does not cover the tool")]
-    NotInScope,
-    #[error("the client works for people and the caller names none")]
-    NoUser,
-    #[error("the client's owners do not list the user")]
-    NoOwner,
+/// One list, so that a word that is written is always one that is read.
+macro_rules! denials {
+    ($($(#[$about:meta])* $denial:ident = $word:literal,)*) => {
+        /// Why a tool may not be called. The reason is for the audit log; a caller hears one text.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        pub enum Denial {
+            $($(#[$about])* $denial,)*
+        }
+
+        impl Denial {
+            /// The word of the log for it.
+            pub const fn word(self) -> &'static str {
+                match self {
+                    $(Self::$denial => $word,)*
+                }
+            }
+
+            /// What the log calls by that word.
+            pub fn of_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$denial),)*
+                    _ => None,
+                }
+            }
+        }
+    };
 }
 
-impl Denial {
-    /// The word of the log for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::UnknownClient => "unknown_client",
-            Self::UnknownRole => "unknown_role",
-            Self::NotInRole => "not_in_role",
-            Self::WriteNotAllowed => "write_not_allowed",
-            Self::NotInScope => "not_in_scope",
-            Self::NoUser => "no_user",
-            Self::NoOwner => "no_owner",
-        }
-    }
-
-    /// What the log calls by that word.
-    pub fn of_word(word: &str) -> Option<Self> {
-        [
-            Self::UnknownClient,
-            Self::UnknownRole,
-            Self::NotInRole,
-            Self::WriteNotAllowed,
-            Self::NotInScope,
-            Self::NoUser,
-            Self::NoOwner,
-        ]
-        .into_iter()
-        .find(|denial| denial.word() == word)
-    }
+denials! {
+    #[error("the client is not configured")]
+    UnknownClient = "unknown_client",
+    #[error("the role is not configured")]
+    UnknownRole = "unknown_role",
+    #[error("the tool is not in the role's list")]
+    NotInRole = "not_in_role",
+    #[error("the tool writes and the role may not write")]
+    WriteNotAllowed = "write_not_allowed",
+    #[error("the token's scope does not cover the tool")]
+    NotInScope = "not_in_scope",
+    #[error("the client works for people and the caller names none")]
+    NoUser = "no_user",
+    #[error("the client's owners do not list the user")]
+    NoOwner = "no_owner",
 }

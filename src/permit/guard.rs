@@ -20,7 +20,6 @@ use crate::{
 };
 
 /// What the guard needs.
-#[derive(Clone)]
 #[expect(missing_docs, reason = "the types say it")]
 pub struct Gate {
     pub policy: Arc<ArcSwap<Policy>>,
@@ -53,7 +52,7 @@ pub enum Decision {
 /// [`Refusal::InsufficientScope`] when the role permits the tool and the token's scopes do not,
 /// [`Refusal::Internal`] when the guards before it are missing.
 pub async fn permit(
-    State(gate): State<Gate>,
+    State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {

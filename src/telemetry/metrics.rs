@@ -129,6 +129,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (
         Kind::Count,
+        "zoho_mcp_refusals_total",
+        "Requests that were refused before a tool ran, malformed ones among them, by refusal",
+    ),
+    (
+        Kind::Count,
         "zoho_mcp_limited_total",
         "Requests over a limit, by the first dimension that refused; in mode shadow they were served",
     ),
@@ -222,6 +227,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
         Kind::Gauge,
         "process_resident_memory_bytes",
         "Resident memory",
+    ),
+    (
+        Kind::Count,
+        "zoho_mcp_spans_lost_total",
+        "Spans that did not reach the collector: no room in the queue, or not sent (why)",
     ),
     (Kind::Gauge, "process_open_fds", "Open file descriptors"),
     (Kind::Gauge, "process_threads", "Threads"),

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{
     collector::{self, CannotExport, Headers},
     remote::Remote,
+    spans::{Bounded, Counted, Waiting},
 };
 use crate::setting::SecretRef;
 
@@ -111,13 +112,15 @@ impl Traces {
             .with_max_export_batch_size(BATCH)
             .with_scheduled_delay(DELAY)
             .build();
+        let waiting = Waiting::default();
         let exporter = collector::exporter(endpoint, headers)?;
-        let processor = BatchSpanProcessor::builder(exporter).with_batch_config(batch);
+        let exporter = Counted::new(exporter, waiting.clone());
+        let queue = BatchSpanProcessor::builder(exporter).with_batch_config(batch);
         let resource = Resource::builder()
             .with_service_name(config.service.clone())
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
         let provider = SdkTracerProvider::builder()
-            .with_span_processor(processor.build())
+            .with_span_processor(Bounded::new(queue.build(), QUEUE, waiting))
             // By the trace's id alone: whoever calls does not decide what our collector costs.
             .with_sampler(Sampler::TraceIdRatioBased(config.sample.0))
             .with_resource(resource.build())
@@ -211,14 +214,33 @@ impl Trace {
 
     /// A request to Zoho begins. `route` is a template: no id and no query is on the span.
     pub fn upstream(&self, method: &'static str, route: &'static str) -> Upstream {
+        self.client(
+            format!("{method} {route}"),
+            method,
+            format!("/crm/v8/{route}"),
+        )
+    }
+
+    /// Zoho is asked for an access token. Others may wait for it as well; it is of the trace of
+    /// whoever needed it first.
+    pub fn minting(&self) -> Upstream {
+        self.client("POST oauth/v2/token", "POST", "/oauth/v2/token")
+    }
+
+    fn client(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+        method: &'static str,
+        template: impl Into<Value>,
+    ) -> Upstream {
         let Some(open) = &self.0 else {
             return Upstream(None);
         };
-        let builder = SpanBuilder::from_name(format!("{method} {route}"))
+        let builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Client)
             .with_attributes([
                 KeyValue::new("http.request.method", method),
-                KeyValue::new("url.template", format!("/crm/v8/{route}")),
+                KeyValue::new("url.template", template),
             ]);
         let span = open.tracer.build_with_context(builder, &open.context);
         Upstream(Some(span))
@@ -304,5 +326,6 @@ mod tests {
         let trace = traces.begin("x", None, None, Vec::new());
         assert!(!traces.are_on() && trace.id().is_none());
         trace.upstream("GET", "org").end(Ok(200));
+        trace.minting().end(Err("timeout"));
     }
 }

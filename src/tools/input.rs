@@ -15,9 +15,9 @@ use super::{ToolError, schema};
 /// Reads arguments; none at all is an empty object. A refusal names the argument and what it has
 /// to be, out of the schema: never a value, nor a name that the caller made up.
 pub(super) fn read<T: DeserializeOwned + JsonSchema>(
-    arguments: Option<Map<String, Value>>,
+    arguments: Map<String, Value>,
 ) -> Result<T, ToolError> {
-    let arguments = Value::Object(arguments.unwrap_or_default());
+    let arguments = Value::Object(arguments);
     serde_path_to_error::deserialize(&arguments).map_err(|error| {
         let schema = schema::of_input::<T>();
         // Other errors of serde's hold values.

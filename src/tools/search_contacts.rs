@@ -207,7 +207,7 @@ mod tests {
     use serde_json::json;
 
     fn read(arguments: serde_json::Value) -> Result<Input, ToolError> {
-        input::read(arguments.as_object().cloned())
+        input::read(arguments.as_object().cloned().unwrap())
     }
 
     fn found(rows: u64, more: bool, page: u32) -> Answer<Output> {

@@ -235,7 +235,8 @@ impl Zoho {
     /// Proves credentials by getting an access token (`check --online`).
     pub async fn sign_in(&self) -> Result<(), ZohoError> {
         let deadline = Instant::now() + self.inner.request_timeout;
-        self.inner.tokens.get(deadline).await.map(drop)
+        let nobodys = Trace::default();
+        self.inner.tokens.get(deadline, &nobodys).await.map(drop)
     }
 
     /// Without a token Zoho answers 401, which proves that it is there.

@@ -230,7 +230,7 @@ impl Crm {
 
     async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
         let asked = Instant::now();
-        let token = tokens.get(self.deadline).await;
+        let token = tokens.get(self.deadline, &self.trace).await;
         // Without a token no request tells of Zoho's health, so this has to.
         if token.as_ref().is_err_and(is_silence) {
             self.zoho.pulse.silent(asked.elapsed());

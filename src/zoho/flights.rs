@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    pin::Pin,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -93,11 +94,11 @@ impl Crm {
     pub(super) async fn read(&self, scoped: &Scoped) -> Result<Reply, ZohoError> {
         let flights = &self.zoho.flights;
         if !flights.on {
-            return self.send(scoped).await;
+            return self.sending(scoped).await;
         }
         let mut flight = match flights.join(scoped) {
             Part::Lead(flight) => {
-                let reply = self.send(scoped).await?;
+                let reply = self.sending(scoped).await?;
                 flight.lands.send_replace(Some(reply.clone()));
                 return Ok(reply);
             }
@@ -110,14 +111,23 @@ impl Crm {
         };
         match landed {
             Some(reply) => Ok(reply),
-            None => self.send(scoped).await,
+            None => self.sending(scoped).await,
         }
+    }
+
+    /// Boxed: an exchange is most of what a tool's future is made of, and calls that end without
+    /// one should not carry it about.
+    fn sending<'a>(
+        &'a self,
+        scoped: &'a Scoped,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, ZohoError>> + Send + 'a>> {
+        Box::pin(self.send(scoped))
     }
 
     /// Writes; reads that begin after it do not join those that began before it ended.
     pub(super) async fn write(&self, scoped: &Scoped) -> Result<Reply, ZohoError> {
         let _write = Write(&self.zoho.flights);
-        self.send(scoped).await
+        self.sending(scoped).await
     }
 }
 

@@ -40,7 +40,8 @@ impl<T> Kept<T> {
         fetch: impl Future<Output = Result<T, ZohoError>>,
     ) -> Result<Arc<T>, ZohoError> {
         let cell = self.cell(Instant::now());
-        let fetched = cell.get_or_try_init(|| async { fetch.await.map(Arc::new) });
+        // Boxed: fetching is rare, and what waits for it is a part of every call's future.
+        let fetched = cell.get_or_try_init(|| Box::pin(async { fetch.await.map(Arc::new) }));
         match timeout_at(deadline, fetched).await {
             Ok(value) => value.map(Arc::clone),
             Err(_) => Err(ZohoError::DeadlineExceeded),

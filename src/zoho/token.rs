@@ -21,7 +21,9 @@ use super::{
     http::{Reply, exchange},
     lock,
     mints::Mints,
+    tally::word,
 };
+use crate::telemetry::{Trace, Upstream};
 
 /// A token that Zoho accepts until it expires or is taken back.
 pub(super) struct Token {
@@ -118,9 +120,13 @@ impl Tokens {
 
     /// A token that serves now. Waits for a refresh at most until `deadline`; the refresh itself
     /// goes on for whoever comes next.
-    pub(super) async fn get(&self, deadline: Instant) -> Result<Arc<Token>, ZohoError> {
+    pub(super) async fn get(
+        &self,
+        deadline: Instant,
+        trace: &Trace,
+    ) -> Result<Arc<Token>, ZohoError> {
         loop {
-            let mut flight = match self.step(Instant::now())? {
+            let mut flight = match self.step(Instant::now(), trace)? {
                 Step::Have(token) => return Ok(token),
                 Step::Wait(flight) => flight,
             };
@@ -187,22 +193,27 @@ impl Tokens {
         )
     }
 
-    fn step(&self, now: Instant) -> Result<Step, ZohoError> {
+    fn step(&self, now: Instant, trace: &Trace) -> Result<Step, ZohoError> {
         let mut state = lock(&self.0.state);
         let held = state.token.clone().filter(|token| now < token.expires);
         match held {
             Some(token) if now < token.renew => Ok(Step::Have(token)),
             Some(token) => {
                 // It still serves: whether a refresh can begin now is nobody's problem yet.
-                let _ = self.fly(&mut state, now);
+                let _ = self.fly(&mut state, now, trace);
                 Ok(Step::Have(token))
             }
-            None => self.fly(&mut state, now).map(Step::Wait),
+            None => self.fly(&mut state, now, trace).map(Step::Wait),
         }
     }
 
     /// Joins the refresh in flight, or begins one.
-    fn fly(&self, state: &mut State, now: Instant) -> Result<watch::Receiver<()>, ZohoError> {
+    fn fly(
+        &self,
+        state: &mut State,
+        now: Instant,
+        trace: &Trace,
+    ) -> Result<watch::Receiver<()>, ZohoError> {
         if let Some(flight) = &state.flight
             && flight.has_changed().is_ok()
         {
@@ -218,11 +229,11 @@ impl Tokens {
             .take(now)
             .map_err(|retry_after| ZohoError::Busy { retry_after })?;
         let (ends, flight) = watch::channel(());
-        let mint = Arc::clone(&self.0);
+        let (mint, span) = (Arc::clone(&self.0), trace.minting());
         // Its own task, so that it outlives the caller that happened to need it first. It ends by
         // itself: the exchange inside is bounded by the request timeout.
         tokio::spawn(async move {
-            mint.refresh().await;
+            mint.refresh(span).await;
             drop(ends);
         });
         state.flight = Some(flight.clone());
@@ -231,12 +242,13 @@ impl Tokens {
 }
 
 impl Mint {
-    async fn refresh(&self) {
+    async fn refresh(&self, span: Upstream) {
         let began = Instant::now();
-        let result = match self.ask().await {
-            Ok(reply) => self.read(&reply, began),
-            Err(problem) => Err(Why::Trouble(problem)),
+        let (status, result) = match self.ask().await {
+            Ok(reply) => (reply.status.as_u16(), self.read(&reply, began)),
+            Err(problem) => (0, Err(Why::Trouble(problem))),
         };
+        span.end(result.as_ref().map(|_| status).map_err(Why::word));
         let now = Instant::now();
         let mut state = lock(&self.state);
         match result {
@@ -320,6 +332,14 @@ fn why(error: &str, status: u16) -> Why {
 }
 
 impl Why {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "credentials_refused",
+            Self::Throttled => "throttled",
+            Self::Trouble(problem) => word(*problem),
+        }
+    }
+
     /// How long nobody asks again after `failures` earlier failures in a row.
     fn pause(&self, failures: u32, random: u32) -> Duration {
         match self {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::{
-    house::{House, REPORTING, command},
+    house::{House, REPORTING, command, eventually},
     pki::{Ca, TlsHouse},
     wire::Wire,
 };
@@ -177,4 +177,88 @@ async fn an_instance_that_nobody_can_come_in_to_is_not_ready() {
     let checked = tls.house.command(&["check"]);
     let said = String::from_utf8_lossy(&checked.stdout);
     assert!(said.contains("nobody can come in"), "{said}");
+}
+
+/// A CA's own certificate for the daemon, with few days left.
+fn nearly_over(servers: &Ca, days: i64) -> String {
+    let day = jiff::Zoned::now().date() + jiff::Span::new().days(days);
+    let until = rcgen::date_time_ymd(day.year().into(), day.month() as u8, day.day() as u8);
+    servers.leaf(|leaf| leaf.not_after = until).bundle()
+}
+
+#[tokio::test]
+async fn a_certificate_that_soon_runs_out_is_told_before_clients_notice() {
+    let tls = TlsHouse::with(|setup| {
+        // Probes in the clear, for whom the certificate is of no matter.
+        setup.set("server.ops_listen", "127.0.0.1:0");
+    })
+    .await;
+    let prober = tls.house.operator();
+    let fine = prober.get("/health").await.json();
+    assert_eq!(fine["status"], "healthy");
+    assert_eq!(fine["checks"]["tls"], json!({ "status": "ok" }));
+    tls.house
+        .replace("server.pem", &nearly_over(&tls.servers, 3));
+    tls.house.event("config_reload").await;
+    let soon = prober.get("/health").await;
+    assert_eq!(
+        (soon.status.as_u16(), &soon.json()["status"]),
+        (200, &"degraded".into())
+    );
+    let check = &soon.json()["checks"]["tls"];
+    assert_eq!(check["status"], "expires_soon");
+    let words = check["detail"].as_str().unwrap();
+    assert!(
+        words.starts_with("the server's certificate is valid only until"),
+        "{words}"
+    );
+    assert_eq!(prober.get("/readyz").await.status, 200);
+    let told = || {
+        let log = tls.house.operational_log();
+        log.lines()
+            .filter(|line| line.contains("valid only until"))
+            .count()
+    };
+    eventually("the line of it", || (told() > 0).then_some(())).await;
+    tls.house.signal("-HUP");
+    eventually("another reload", || {
+        (tls.house.events("config_reload").len() >= 3).then_some(())
+    })
+    .await;
+    assert_eq!(told(), 1, "one line for each change");
+    tls.house
+        .replace("server.pem", &tls.servers.server().bundle());
+    eventually("a word that all is well", || {
+        let log = tls.house.operational_log();
+        log.contains("nothing runs out soon any more").then_some(())
+    })
+    .await;
+    assert_eq!(prober.get("/health").await.json()["status"], "healthy");
+}
+
+#[tokio::test]
+async fn a_revocation_list_that_has_run_out_degrades_an_instance_and_check_says_it_too() {
+    let clients = Ca::root("clients");
+    let tls = TlsHouse::with(|setup| {
+        setup.set("server.ops_listen", "127.0.0.1:0");
+        TlsHouse::ask(setup, "optional", &clients);
+        setup.file("clients.crl", &clients.crl(&[], 2021));
+        setup.set("server.tls.client_crl", "clients.crl");
+    })
+    .await;
+    let report = tls.house.operator().get("/health").await.json();
+    assert_eq!(report["status"], "degraded");
+    assert_eq!(report["checks"]["tls"]["status"], "expired");
+    let words = report["checks"]["tls"]["detail"].as_str().unwrap();
+    assert!(
+        words.starts_with("a revocation list was valid until 2021-12-31"),
+        "{words}"
+    );
+    let checked = tls.house.command(&["check"]);
+    let said = String::from_utf8_lossy(&checked.stdout);
+    assert!(checked.status.success(), "{said}");
+    assert!(
+        said.contains("clients.crl was valid until 2021-12-31"),
+        "{said}"
+    );
 }

@@ -143,6 +143,15 @@ async fn a_body_that_is_too_large_or_not_json_is_refused() {
         413,
         "whatever length is announced, or none"
     );
+    let announced = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n{CLOSE}\
+         Content-Type: application/json\r\nContent-Length: 999999999\r\n\r\n"
+    );
+    assert_eq!(
+        status(&house, announced).await,
+        413,
+        "before a byte is sent"
+    );
     for kind in [
         "text/plain",
         "application/x-www-form-urlencoded",
@@ -166,6 +175,8 @@ async fn a_body_that_is_too_large_or_not_json_is_refused() {
         .with("content-type", "application/json")
         .with("content-type", "text/plain");
     assert_eq!(twice.post(listing(1)).await.status, 415);
+    let packed = agent.clone().with("content-encoding", "gzip");
+    assert_eq!(packed.post(listing(1)).await.status, 415);
     let spelled = agent.with("content-type", "Application/JSON; charset=utf-8");
     assert_eq!(spelled.post(listing(1)).await.status, 200);
     stands(&house).await;

@@ -2,6 +2,7 @@
 //! are as good or as bad as a test wants them.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -256,15 +257,34 @@ impl Drop for AuthorizationServer {
     }
 }
 
-/// Runs a client of `tests/clients` to its end; what it reported, step by step.
-pub(crate) fn client(script: &str, url: &str) -> Vec<Value> {
-    let ran = python(script).arg(url).output().expect(INSTALL);
+/// Runs the Python client of `tests/clients` to its end; what it reported, step by step.
+pub(crate) fn python_client(url: &str) -> Vec<Value> {
+    steps(python("oauth.py").arg(url))
+}
+
+/// The same with a generation of the TypeScript client.
+pub(crate) fn typescript_client(url: &str, generation: &str) -> Vec<Value> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = File::open(root.join("tests/clients/oauth.mjs")).unwrap();
+    let mut node = Command::new("node");
+    // From standard input, so that modules are looked for in the folder.
+    node.args(["--input-type=module", "-", url, generation])
+        .current_dir(root.join("target/clients/node"))
+        .stdin(script);
+    steps(&mut node)
+}
+
+fn steps(client: &mut Command) -> Vec<Value> {
+    let ran = client.output().expect(INSTALL);
     let (reports, complaints) = (ran.stdout, String::from_utf8_lossy(&ran.stderr));
     let steps: Vec<Value> = serde_json::Deserializer::from_slice(&reports)
         .into_iter()
         .map(|step| step.expect("a line of JSON"))
         .collect();
-    assert!(!steps.is_empty(), "{script} reports nothing: {complaints}");
+    assert!(
+        !steps.is_empty(),
+        "{client:?} reports nothing: {complaints}"
+    );
     steps
 }
 

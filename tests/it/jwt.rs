@@ -150,6 +150,20 @@ async fn scopes_narrow_the_role_and_a_challenge_says_which_are_missing() {
         (json!({ "scp": ["crm:read", "crm:write"] }), &all),
         (json!({ "permissions": ["tool:create_note"] }), &all[..1]),
         (json!({ "scope": "get_revenue_report openid" }), &[]),
+        (json!({ "scope": "openid profile" }), &[]),
+        (
+            json!({ "scope": "openid profile", "permissions": ["crm:read"] }),
+            &all[1..],
+        ),
+        (
+            json!({ "scope": "openid search_contacts", "permissions": ["crm:read"] }),
+            &all[2..],
+        ),
+        (json!({ "scope": "openid", "permissions": [] }), &[]),
+        (
+            json!({ "scope": "crm:read", "permissions": ["reports"] }),
+            &[],
+        ),
     ];
     for (claims, tools) in cases {
         let token = issuer.token(&own, claims.clone());

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Reads until the other side has closed.
-async fn closed(mut socket: TcpStream) {
+pub(crate) async fn closed(mut socket: TcpStream) {
     let mut sink = vec![0; 64 << 10];
     while matches!(socket.read(&mut sink).await, Ok(1..)) {}
 }
@@ -213,62 +213,6 @@ async fn pings_between_the_requests_of_http2_are_no_slow_head() {
     }
     agent.tools().await;
     assert_eq!(tls.house.events("auth_success").len(), 1, "one connection");
-}
-
-/// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-    [&head, payload].concat()
-}
-
-#[tokio::test]
-async fn a_flood_of_requests_that_are_reset_ends_the_connection() {
-    let house = House::start().await;
-    let mut flood = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    flood.extend(frame(4, 0, 0, &[]));
-    // GET http://localhost/, in the compression of its headers.
-    let head = b"\x82\x86\x84\x41\x09localhost";
-    for stream in (1..4000).step_by(2) {
-        flood.extend(frame(1, 0x05, stream, head));
-        flood.extend(frame(3, 0, stream, &8_u32.to_be_bytes()));
-    }
-    let mut socket = house.socket().await;
-    let _ = socket.write_all(&flood).await;
-    timeout(Duration::from_secs(10), closed(socket))
-        .await
-        .expect("the connection to be ended");
-    assert_eq!(
-        house
-            .agent(SUPPORT)
-            .ask("tools/list", json!({}))
-            .await
-            .status,
-        200
-    );
-}
-
-#[tokio::test]
-async fn an_answer_over_http2_that_nobody_takes_ends_the_connection() {
-    let house = House::with(|setup| {
-        setup.set("server.write_timeout", "2s");
-    })
-    .await;
-    let mut request = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    // There is no room for a byte of an answer.
-    request.extend(frame(4, 0, 0, &[0, 4, 0, 0, 0, 0]));
-    let head = b"\x82\x86\x44\x06/livez\x41\x09localhost";
-    request.extend(frame(1, 0x05, 1, head));
-    let mut socket = house.socket().await;
-    socket.write_all(&request).await.unwrap();
-    let began = std::time::Instant::now();
-    timeout(Duration::from_secs(15), closed(socket))
-        .await
-        .expect("the connection to be ended");
-    assert!(
-        began.elapsed() > Duration::from_secs(1),
-        "not for another reason"
-    );
 }
 
 /// Calls, and calls again only when it is certain that nobody heard.

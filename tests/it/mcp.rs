@@ -179,10 +179,16 @@ async fn there_is_nothing_to_get_or_to_delete() {
             (405, "POST"),
             "{method}"
         );
+        let told = answer.json();
+        assert!(told["error"].as_str().unwrap().contains("POST"), "{told}");
     }
     let nowhere = house.agent(SUPPORT).get("/elsewhere").await;
     assert_eq!(nowhere.status, 404);
     assert!(nowhere.json()["error"].as_str().unwrap().contains("/mcp"));
+    let discovery = house.stranger(None);
+    let discovery = discovery.get("/.well-known/oauth-protected-resource").await;
+    assert_eq!(discovery.status, 404);
+    assert!(discovery.json()["error"].is_string());
 }
 
 #[tokio::test]

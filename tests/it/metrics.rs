@@ -43,6 +43,7 @@ async fn a_busy_minute(house: &House) {
         .stranger(Some("zmcp_nonsense"))
         .call("x", json!({}))
         .await;
+    support.post("{").await;
     house.agent(REPORTING).stream().await.initialize().await;
     house.signal("-HUP");
     house.event("config_reload").await;
@@ -81,6 +82,8 @@ async fn everything_that_happens_is_counted_with_help_and_type() {
         r#"zoho_mcp_denied_total{reason="unknown_tool"} 1"#,
         r#"zoho_mcp_limited_total{dimension="client:tool",mode="enforce"} 1"#,
         r#"zoho_mcp_logins_total{outcome="failed",reason="malformed"} 1"#,
+        r#"zoho_mcp_refusals_total{refusal="unauthenticated"} 1"#,
+        r#"zoho_mcp_refusals_total{refusal="unreadable"} 1"#,
         r#"zoho_mcp_reloads_total{event="config_reload",outcome="applied"} 1"#,
         r#"zoho_mcp_zoho_requests_total{method="POST",outcome="ok"}"#,
         r#"zoho_mcp_tool_call_duration_seconds_bucket{tool="create_note",outcome="success",le="+Inf"} 1"#,

@@ -262,7 +262,30 @@ async fn nobody_is_cleared_by_an_expired_list() {
         tls.house.event("auth_failed").await["reason"],
         "crl_expired"
     );
-    assert!(tls.house.operational_log().contains("is expired"));
+    eventually("a word about the list", || {
+        let log = tls.house.operational_log();
+        log.contains("its certificates are refused").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_newest_list_counts_wherever_it_stands_in_the_file() {
+    let clients = Ca::root("clients");
+    let (good, revoked) = (clients.client(URI), clients.client(URI));
+    // Out of date, then one that takes nothing back, then the newest.
+    let lists = [
+        clients.crl(&[], 2021),
+        clients.crl(&[], 2090),
+        clients.crl(&[revoked.serial()], 2090),
+    ];
+    let reversed: Vec<String> = lists.iter().rev().cloned().collect();
+    for file in [lists.concat(), reversed.concat()] {
+        let tls = house(&clients, "required", Some(&file)).await;
+        assert_eq!(answer(&tls, Some(&good)).await, Some(200));
+        assert_eq!(answer(&tls, Some(&revoked)).await, None);
+        assert!(!tls.house.operational_log().contains("client_crl"));
+    }
 }
 
 const REQUEST: &str = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: ";

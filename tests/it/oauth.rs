@@ -1,14 +1,28 @@
-//! The official Python client signs in with OAuth, knowing nothing but our address.
+//! The official clients sign in with OAuth, knowing nothing but our address.
 
 use serde_json::{Value, json};
 
 use crate::{
     house::House,
-    issuer::{AuthorizationServer, client},
+    issuer::{AuthorizationServer, python_client, typescript_client},
 };
 
 #[tokio::test]
-async fn a_client_finds_the_issuer_signs_in_and_comes_back_for_more_scope() {
+async fn a_python_client_signs_in_and_comes_back_for_more_scope() {
+    signs_in_and_comes_back(python_client).await;
+}
+
+#[tokio::test]
+async fn a_typescript_client_of_generation_1_signs_in_and_comes_back_for_more_scope() {
+    signs_in_and_comes_back(|url| typescript_client(url, "1")).await;
+}
+
+#[tokio::test]
+async fn a_typescript_client_of_generation_2_signs_in_and_comes_back_for_more_scope() {
+    signs_in_and_comes_back(|url| typescript_client(url, "2")).await;
+}
+
+async fn signs_in_and_comes_back(client: impl FnOnce(&str) -> Vec<Value>) {
     let server = AuthorizationServer::start();
     let house = House::start().await;
     // Our address is known only now, and the tokens are for it.
@@ -21,7 +35,7 @@ async fn a_client_finds_the_issuer_signs_in_and_comes_back_for_more_scope() {
     std::fs::write(&file, section + &before).unwrap();
     house.signal("-HUP");
     house.event("config_reload").await;
-    let steps = client("oauth.py", &house.url);
+    let steps = client(&house.url);
     let expected = json!([
         { "step": "authorize", "scope": "crm:read crm:write", "resource": resource },
         { "step": "token", "scope": "crm:read" },

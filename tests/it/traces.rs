@@ -67,6 +67,41 @@ async fn a_call_is_a_span_of_the_callers_trace_with_zoho_below_it() {
 }
 
 #[tokio::test]
+async fn a_call_that_needs_an_access_token_shows_how_long_it_took() {
+    let collector = Collector::start(Manner::Takes).await;
+    let house = traced(&collector, |_| ()).await;
+    let search = search("Giulia", json!({}));
+    house
+        .agent(SUPPORT)
+        .ask("tools/call", search)
+        .await
+        .content();
+    let call = collector.span("tools/call search_contacts").await;
+    let token = collector.span("POST oauth/v2/token").await;
+    assert_eq!(token.kind(), SpanKind::Client);
+    assert_eq!(token.parent_span_id, call.span_id);
+    assert_eq!(attribute(&token, "url.template"), "/oauth/v2/token");
+    assert_eq!(attribute(&token, "http.response.status_code"), "200");
+    assert!(!collector.text().contains("refresh_token"));
+}
+
+#[tokio::test]
+async fn spans_that_do_not_arrive_are_counted() {
+    let collector = Collector::start(Manner::Refuses).await;
+    let house = traced(&collector, |setup| {
+        setup.set("server.ops_listen", "127.0.0.1:0");
+    })
+    .await;
+    let operator = house.operator();
+    house.agent(SUPPORT).tools().await;
+    let lost = "zoho_mcp_spans_lost_total{why=\"not_sent\"} ";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !operator.get("/metrics").await.text.contains(lost) {
+        assert!(Instant::now() < deadline, "no span was counted");
+    }
+}
+
+#[tokio::test]
 async fn without_meta_the_header_is_the_parent_and_without_both_a_trace_begins() {
     let collector = Collector::start(Manner::Takes).await;
     let house = traced(&collector, |_| ()).await;

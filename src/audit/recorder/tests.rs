@@ -47,6 +47,7 @@ fn scripted_and_signed(
         sinks: vec![Box::new(Stream::new(Scripted { script, taken }))],
         previous: Previous::Unknown,
         batch: 512,
+        head: None,
     };
     let config = crate::audit::verify::tests::config();
     (

@@ -98,6 +98,7 @@ fn is_vouched(path: &Path, tail: &Tail, key: PublicKey) -> bool {
         keys: vec![key],
         open: true,
         partial: true,
+        heads: Vec::new(),
     });
     for line in parts
         .iter()

@@ -47,6 +47,10 @@ pub enum Wrong {
     )]
     NoEnd,
     #[error(
+        "the log does not reach the line that was known elsewhere to be in it (hash {hash}): its end was cut off, or it was written anew"
+    )]
+    NoHead { hash: Box<str> },
+    #[error(
         "the signature is not one of the given keys': lines since the last good one may have been written anew"
     )]
     BadSignature,

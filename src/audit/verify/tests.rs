@@ -26,6 +26,7 @@ pub(in crate::audit) fn config() -> Config {
         instance: None,
         pseudonym_key: None,
         signing_key: None,
+        heads: None,
         checkpoint: Pace {
             lines: 5.try_into().unwrap(),
             every: "1h".parse().unwrap(),
@@ -48,6 +49,7 @@ fn log_after(previous: Previous, key: Option<&SigningKey>, calls: usize) -> Vec<
     let opened = Opened {
         sinks: vec![Box::new(Kept(sender))],
         previous,
+        head: None,
         batch: 1,
     };
     let runtime = tokio::runtime::Builder::new_current_thread();

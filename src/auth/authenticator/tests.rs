@@ -61,7 +61,7 @@ fn tokens() -> Tokens {
     });
     let secrets = vec![Some(secret.unwrap())];
     let audit = crate::audit::Audit::discarding(crate::audit::OnFailure::Continue);
-    Tokens::new(&[issuer], secrets, None, &audit).unwrap()
+    Tokens::new(&[issuer], secrets, &[].into(), None, &audit).unwrap()
 }
 
 fn token(change: serde_json::Value) -> String {

@@ -22,8 +22,10 @@ pub(super) struct Claims<'a> {
     pub(super) expires: i64,
     /// `client_id` (RFC 9068), or else `azp`.
     pub(super) client: Option<&'a str>,
-    /// The words of each of `scope`, `scp` and `permissions` that the token has.
+    /// The words of each of `scope` and `scp` that the token has: what an application was allowed.
     pub(super) scopes: Vec<Vec<&'a str>>,
+    /// The words of `permissions`: what the user may do.
+    pub(super) permissions: Option<Vec<&'a str>>,
     /// SHA-256 of the certificate that the token is bound to (RFC 8705, section 3.1).
     pub(super) certificate: Option<[u8; 32]>,
 }
@@ -61,6 +63,7 @@ pub(super) fn read<'a>(
         expires,
         client: text(claims, "client_id").or_else(|| text(claims, "azp")),
         scopes: scopes(claims)?,
+        permissions: words(claims, "permissions")?,
         certificate: certificate(claims)?,
     };
     if now >= expires + leeway {
@@ -112,23 +115,22 @@ fn audience(claims: &Map<String, Value>, expected: &[Box<str>]) -> bool {
     }
 }
 
-/// Words in one text, or in a list: issuers differ. Each claim narrows by itself: what a user may
-/// do is not what the application was allowed.
 fn scopes(claims: &Map<String, Value>) -> Result<Vec<Vec<&str>>, BadToken> {
-    let mut found = Vec::new();
-    for name in ["scope", "scp", "permissions"] {
-        let words = match claims.get(name) {
-            None => continue,
-            Some(Value::String(text)) => text.split(' ').filter(|word| !word.is_empty()).collect(),
-            Some(Value::Array(list)) => {
-                let words: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-                words.ok_or(BadToken::Scope)?
-            }
-            Some(_) => return Err(BadToken::Scope),
-        };
-        found.push(words);
-    }
-    Ok(found)
+    let claims = ["scope", "scp"].map(|name| words(claims, name).transpose());
+    claims.into_iter().flatten().collect()
+}
+
+/// Words in one text, or in a list: issuers differ.
+fn words<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, BadToken> {
+    Ok(Some(match claims.get(name) {
+        None => return Ok(None),
+        Some(Value::String(text)) => text.split(' ').filter(|word| !word.is_empty()).collect(),
+        Some(Value::Array(list)) => {
+            let words: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
+            words.ok_or(BadToken::Scope)?
+        }
+        Some(_) => return Err(BadToken::Scope),
+    }))
 }
 
 /// A token that is bound to something which cannot be checked here is not a bearer token.
@@ -182,7 +184,8 @@ mod tests {
         };
         let claims = claims.as_object().unwrap().clone();
         let read = read(&claims, &expected, NOW)?;
-        Ok((read.expires, read.scopes.iter().map(Vec::len).collect()))
+        let claims = read.scopes.iter().chain(&read.permissions);
+        Ok((read.expires, claims.map(Vec::len).collect()))
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub enum Audience {
 }
 
 impl Audience {
-    pub(super) fn list(&self) -> &[Box<str>] {
+    /// Those of which a token has to name one.
+    pub fn list(&self) -> &[Box<str>] {
         match self {
             Self::One(one) => std::slice::from_ref(one),
             Self::Any(list) => list,

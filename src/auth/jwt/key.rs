@@ -33,8 +33,10 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum UnusableKey {
-    #[error("expected one public key in PEM: RSA, P-256, P-384 or Ed25519")]
+    #[error("expected public keys in PEM: RSA, P-256, P-384 or Ed25519")]
     Pem,
+    #[error("more than 8 public keys")]
+    TooMany,
     #[error("an RSA key has to have 2048 to 8192 bits")]
     RsaSize,
     #[error("a secret for HS256 has to have at least 32 bytes")]
@@ -42,8 +44,26 @@ pub enum UnusableKey {
 }
 
 impl Key {
-    /// A public key out of a file.
-    pub(super) fn of_pem(pem: &[u8]) -> Result<Self, UnusableKey> {
+    /// The public keys in a file: several while one takes the place of another.
+    pub(super) fn all_of_pem(pem: &[u8]) -> Result<Vec<Self>, UnusableKey> {
+        let text = std::str::from_utf8(pem).map_err(|_| UnusableKey::Pem)?;
+        let (mut keys, mut block) = (Vec::new(), String::new());
+        for line in text.lines() {
+            block.push_str(line);
+            block.push('\n');
+            if line.trim_start().starts_with("-----END") {
+                keys.push(Self::of_pem(std::mem::take(&mut block).as_bytes())?);
+            }
+        }
+        match keys.len() {
+            0 => Err(UnusableKey::Pem),
+            _ if block.contains("-----BEGIN") => Err(UnusableKey::Pem),
+            1..=MAX_KEYS => Ok(keys),
+            _ => Err(UnusableKey::TooMany),
+        }
+    }
+
+    fn of_pem(pem: &[u8]) -> Result<Self, UnusableKey> {
         let read = DecodingKey::from_rsa_pem(pem)
             .or_else(|_| DecodingKey::from_ec_pem(pem))
             .or_else(|_| DecodingKey::from_ed_pem(pem))
@@ -182,6 +202,8 @@ fn point(kind: Kind, size: usize, x: Vec<u8>, y: &[u8]) -> Option<Key> {
 }
 
 const MIN_SECRET: usize = 32;
+/// A token of a file's keys does not say by which it is signed: each is tried.
+const MAX_KEYS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -306,6 +328,22 @@ mod tests {
             assert!(key.fits(fits) && !key.fits(Algorithm::HS256), "{fits:?}");
             let private = Key::of_pem(pair.serialize_pem().as_bytes());
             assert!(private.is_err(), "{fits:?}");
+        }
+    }
+    #[test]
+    fn a_file_may_hold_the_old_key_and_the_new_one() {
+        let of = |kind| rcgen::KeyPair::generate_for(kind).unwrap().public_key_pem();
+        let (old, new) = (of(&rcgen::PKCS_ED25519), of(&rcgen::PKCS_ECDSA_P256_SHA256));
+        let both = format!("the old one:\n{old}\nand the new one:\r\n{new}\n");
+        let keys = Key::all_of_pem(both.as_bytes()).unwrap();
+        assert!(keys[0].fits(Algorithm::EdDSA) && keys[1].fits(Algorithm::ES256));
+        let torn = format!("{old}{}", &new[..new.len() / 2]);
+        for (bad, why) in [
+            (String::new(), UnusableKey::Pem),
+            (torn, UnusableKey::Pem),
+            (old.repeat(9), UnusableKey::TooMany),
+        ] {
+            assert_eq!(Key::all_of_pem(bad.as_bytes()).unwrap_err(), why, "{bad}");
         }
     }
 }

@@ -16,9 +16,9 @@ use crate::{
     zoho::{HttpSetup, http_client},
 };
 
-/// One key for good, or a key set that is fetched.
+/// Keys that the configuration names, or a key set that is fetched.
 pub(super) enum Source {
-    Fixed(Arc<Key>),
+    Fixed(Box<[Arc<Key>]>),
     Fetched(Fetched),
 }
 
@@ -52,8 +52,7 @@ impl Source {
     /// The key for a token, and the generation that it belongs to.
     pub(super) async fn find(&self, token: &Compact<'_>) -> Result<(Arc<Key>, u64), BadToken> {
         match self {
-            Self::Fixed(key) if key.fits(token.algorithm) => Ok((key.clone(), 0)),
-            Self::Fixed(_) => Err(BadToken::UnknownKey),
+            Self::Fixed(keys) => Ok((signer(keys, token)?.clone(), 0)),
             Self::Fetched(Fetched { jwks, .. }) => {
                 jwks.find(token.key_id.as_deref(), token.algorithm).await
             }
@@ -63,7 +62,7 @@ impl Source {
     /// Whether the key is trusted now.
     pub(super) fn holds(&self, print: &[u8; 32]) -> bool {
         match self {
-            Self::Fixed(key) => key.print == *print,
+            Self::Fixed(keys) => keys.iter().any(|key| key.print == *print),
             Self::Fetched(Fetched { jwks, .. }) => jwks.holds(print),
         }
     }
@@ -85,19 +84,27 @@ impl Source {
     }
 }
 
-fn fixed(issuer: &Issuer, secret: &Secret) -> Result<Arc<Key>, Why> {
-    let key = match issuer.hs256_secret {
-        Some(_) => Key::of_secret(secret.bytes().trim_ascii_end()),
-        None => Key::of_pem(secret.bytes()),
+fn fixed(issuer: &Issuer, secret: &Secret) -> Result<Box<[Arc<Key>]>, Why> {
+    let keys = match issuer.hs256_secret {
+        Some(_) => vec![Key::of_secret(secret.bytes().trim_ascii_end())?],
+        None => Key::all_of_pem(secret.bytes())?,
     };
-    let key = key?;
-    match issuer
-        .algorithms()
-        .iter()
-        .any(|algorithm| key.fits(*algorithm))
-    {
-        true => Ok(Arc::new(key)),
+    let fits = |key: &Key| issuer.algorithms().iter().any(|one| key.fits(*one));
+    match keys.iter().all(fits) {
+        true => Ok(keys.into_iter().map(Arc::new).collect()),
         false => Err(Why::Algorithms),
+    }
+}
+
+/// The key that signed the token; where only one can have, whether it did is left to be found out.
+fn signer<'a>(keys: &'a [Arc<Key>], token: &Compact<'_>) -> Result<&'a Arc<Key>, BadToken> {
+    let mut fitting = keys.iter().filter(|key| key.fits(token.algorithm));
+    let first = fitting.next().ok_or(BadToken::UnknownKey)?;
+    let signed = |key: &&Arc<Key>| key.signed(token.signed, token.signature, token.algorithm);
+    match fitting.clone().next() {
+        None => Ok(first),
+        Some(_) if signed(&first) => Ok(first),
+        Some(_) => Ok(fitting.find(signed).unwrap_or(first)),
     }
 }
 
@@ -142,7 +149,7 @@ pub struct UnusableIssuer {
 enum Why {
     #[error("its key was not read")]
     NoKey,
-    #[error("its key fits none of the algorithms that are listed")]
+    #[error("a key of it fits none of the algorithms that are listed")]
     Algorithms,
     #[error("no HTTP client could be made")]
     Http,

@@ -1,8 +1,10 @@
 //! The files of a log, in the order in which they were written, line by line.
 
 use std::{
-    fs::File,
+    collections::BTreeSet,
+    fs::{self, File},
     io::{BufRead as _, BufReader, Read as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -21,7 +23,8 @@ pub(super) struct Files {
 impl Files {
     /// Puts the files in the order in which they were written, which their lines tell.
     pub(super) fn new(paths: &[PathBuf]) -> Result<Self, BadArguments> {
-        if let [only] = paths {
+        let paths = &once_each(paths);
+        if let [only] = &paths[..] {
             // It may be a pipe, which can be read once.
             return Ok(Self {
                 paths: vec![only.clone()],
@@ -53,6 +56,17 @@ impl Files {
         let path = self.paths.get(place.file).map(|path| path.display());
         path.map_or_else(String::new, |path| format!("{path}:{}", place.line))
     }
+}
+
+/// A file that is given by two names is one file; its lines are not there twice.
+fn once_each(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    let mut is_new = |path: &&PathBuf| match fs::metadata(path) {
+        Ok(file) => seen.insert((file.dev(), file.ino())),
+        // Whoever reads it says what is wrong.
+        Err(_) => true,
+    };
+    paths.iter().filter(|path| is_new(path)).cloned().collect()
 }
 
 /// Reads a file. Lines longer than any of ours are cut.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{BadArguments, files::Files};
 use crate::audit::{
-    PublicKey,
+    Head, PublicKey,
     verify::{End, Expectations, Run, Verdict, Verifier},
 };
 
@@ -24,6 +24,13 @@ pub(super) struct Verify {
     /// Older files were deleted on purpose: missing first lines are no fault
     #[arg(long)]
     partial: bool,
+    /// A file out of the folder [audit] heads: the log has to reach the line that it names; can be
+    /// given again
+    #[arg(long = "head", value_name = "FILE")]
+    heads: Vec<PathBuf>,
+    /// The hash of a line that the log has to reach; can be given again
+    #[arg(long = "expect-head", value_name = "HASH")]
+    hashes: Vec<String>,
 }
 
 pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
@@ -33,8 +40,9 @@ pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
         keys: keys.collect::<Result<_, _>>()?,
         open: verify.open,
         partial: verify.partial,
+        heads: heads(verify)?,
     };
-    let with_keys = !expected.keys.is_empty();
+    let (with_keys, with_heads) = (!expected.keys.is_empty(), !expected.heads.is_empty());
     let mut verifier = Verifier::new(expected);
     files.lines(|at, text| verifier.line(at, text))?;
     let verdict = verifier.finish();
@@ -59,6 +67,9 @@ pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
     );
     anyhow::ensure!(!verdict.runs.is_empty(), "there is no line in it");
     tell_proof(&verdict, with_keys, out)?;
+    if with_heads {
+        writeln!(out, "PROVEN  the log reaches every head that was given")?;
+    }
     Ok(())
 }
 
@@ -93,7 +104,8 @@ fn tell_run(boot: &str, run: &Run, with_keys: bool, out: &mut impl Write) -> std
     writeln!(
         out,
         "run     {boot} of {instance}: {lines} lines, {first} to {last}, {end}; {signed}"
-    )
+    )?;
+    writeln!(out, "        head {}", run.head())
 }
 
 fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::io::Result<()> {
@@ -132,6 +144,21 @@ fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::
         )?;
     }
     writeln!(out, "but not that no run came after the last of these")
+}
+
+fn heads(verify: &Verify) -> Result<Vec<Head>, BadArguments> {
+    let mut heads = Vec::new();
+    for path in &verify.heads {
+        let place = || format!("--head {}", path.display());
+        let text = std::fs::read_to_string(path).with_context(place);
+        let read = text.and_then(|text| Head::all_of(&text).with_context(place));
+        heads.extend(read.map_err(BadArguments)?);
+    }
+    for hash in &verify.hashes {
+        let head = Head::of_hash(hash).context("--expect-head");
+        heads.push(head.map_err(BadArguments)?);
+    }
+    Ok(heads)
 }
 
 fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {

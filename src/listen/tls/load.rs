@@ -1,13 +1,14 @@
 //! From files to what rustls takes, with an error that names file, key and remedy.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use rustls::{
     ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
@@ -19,12 +20,14 @@ use rustls_pki_types::{
 };
 use sha2::{Digest as _, Sha256};
 use x509_parser::{
-    certificate::X509Certificate, prelude::FromDer as _, revocation_list::CertificateRevocationList,
+    certificate::X509Certificate, oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT,
+    prelude::FromDer as _, revocation_list::CertificateRevocationList,
 };
 
 use super::{
     BadTls, ClientAuth, Config,
     authority::{self, Roots},
+    expiry::{Kind, Term},
     trust::Verifier,
 };
 use crate::{
@@ -53,6 +56,7 @@ pub(super) struct Loaded {
     pub(super) server: Option<Arc<ServerConfig>>,
     pub(super) verifier: Option<Arc<Verifier>>,
     pub(super) warnings: Vec<String>,
+    pub(super) terms: Vec<Term>,
 }
 
 /// Size, time and place of each file.
@@ -100,12 +104,12 @@ impl Files {
     }
 
     pub(super) fn load(&self, read: &Read, now: Timestamp) -> Result<Loaded, BadTls> {
-        let mut warnings = Vec::new();
+        let (mut warnings, mut terms) = (Vec::new(), Vec::new());
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = match (&self.client_ca, &read.client_ca) {
             (Some(path), Some(pem)) => {
                 let roots = roots(path, pem, now, &mut warnings)?;
-                let verifier = self.verifier(roots, read, &provider, now, &mut warnings)?;
+                let verifier = self.verifier(roots, read, &provider, &mut terms, &mut warnings)?;
                 Some(Arc::new(verifier))
             }
             _ => None,
@@ -114,7 +118,7 @@ impl Files {
             (Some((cert, key)), Some(pem), Some(secret)) => {
                 warnings.extend(secret.warning.as_ref().map(ToString::to_string));
                 let chain = certificates(CERT, cert, pem)?;
-                validity(CERT, cert, &chain, now, &mut warnings)?;
+                terms.extend(validity(CERT, cert, &chain, now)?);
                 warnings.extend(authority::doubts(cert, &chain, &provider));
                 let private = private_key(key, secret)?;
                 let server = self.server(&provider, chain, private, verifier.clone());
@@ -129,6 +133,7 @@ impl Files {
             server: server.map(Arc::new),
             verifier,
             warnings,
+            terms,
         })
     }
 
@@ -137,12 +142,12 @@ impl Files {
         roots: Roots,
         read: &Read,
         provider: &Arc<CryptoProvider>,
-        now: Timestamp,
+        terms: &mut Vec<Term>,
         warnings: &mut Vec<String>,
     ) -> Result<Verifier, BadTls> {
         let lists = match (&self.client_crl, &read.client_crl) {
             (Some(path), Some(bytes)) => {
-                let lists = revocation_lists(path, bytes, now, warnings)?;
+                let lists = revocation_lists(path, bytes, terms)?;
                 roots.vouch_for(path, &lists, provider, warnings)?;
                 lists
             }
@@ -236,16 +241,15 @@ fn private_key(path: &Path, secret: &Secret) -> Result<PrivateKeyDer<'static>, B
     })
 }
 
-/// The leaf has to be valid now, and is worth a word when it soon will not be.
+/// The leaf has to be valid now.
 fn validity(
     key: &'static str,
     path: &Path,
     chain: &[CertificateDer<'_>],
     now: Timestamp,
-    warnings: &mut Vec<String>,
-) -> Result<(), BadTls> {
+) -> Result<Option<Term>, BadTls> {
     let Some((from, until)) = chain.first().and_then(|leaf| span_of(leaf)) else {
-        return Ok(());
+        return Ok(None);
     };
     if now > until {
         return Err(BadTls::Expired {
@@ -261,13 +265,12 @@ fn validity(
             from,
         });
     }
-    if until - SOON.hours() < now {
-        let path = path.display();
-        warnings.push(format!(
-            "{key}: the certificate in {path} is valid only until {until}; renew it"
-        ));
-    }
-    Ok(())
+    Ok(Some(Term {
+        kind: Kind::Certificate,
+        path: path.to_owned(),
+        from,
+        until,
+    }))
 }
 
 fn span_of(der: &[u8]) -> Option<(Timestamp, Timestamp)> {
@@ -312,13 +315,12 @@ fn roots(
     }
 }
 
-/// Many in one file as PEM, or one as DER. An expired one is taken, since what it revokes stays
+/// Many in one file as PEM, or one as DER, the newest first. An expired one is taken, since what it revokes stays
 /// revoked; whoever it would clear is refused for as long as it is the newest.
 fn revocation_lists(
     path: &Path,
     bytes: &[u8],
-    now: Timestamp,
-    warnings: &mut Vec<String>,
+    terms: &mut Vec<Term>,
 ) -> Result<Vec<CertificateRevocationListDer<'static>>, BadTls> {
     let found: Vec<_> = if bytes.starts_with(&[0x30]) {
         vec![CertificateRevocationListDer::from(bytes.to_vec())]
@@ -335,17 +337,42 @@ fn revocation_lists(
     if found.is_empty() {
         return Err(garbage());
     }
+    let mut lists = Vec::new();
     for list in &found {
-        let (_, list) = CertificateRevocationList::from_der(list).map_err(|_| garbage())?;
-        let next = list.next_update().map(|next| next.timestamp());
-        if next.is_some_and(|next| next < now.as_second()) {
-            let (path, issuer) = (path.display(), list.issuer());
-            warnings.push(format!(
-                "{CLIENT_CRL}: the list of {issuer} in {path} is expired: its certificates are refused until there is a newer one"
-            ));
+        let (_, read) = CertificateRevocationList::from_der(list).map_err(|_| garbage())?;
+        lists.push((read, list));
+    }
+    // The first list that speaks of a certificate is the one that counts.
+    let age = |list: &CertificateRevocationList<'_>| {
+        (list.last_update().timestamp(), list.crl_number().cloned())
+    };
+    lists.sort_by_key(|(list, _)| std::cmp::Reverse(age(list)));
+    let mut newest = BTreeSet::new();
+    for (list, _) in &lists {
+        if newest.insert(realm(list)) {
+            terms.extend(term(path, list));
         }
     }
-    Ok(found)
+    Ok(lists.into_iter().map(|(_, list)| list.clone()).collect())
+}
+
+/// What a list speaks of: its issuer's certificates, or the part of them that it names.
+fn realm<'a>(list: &'a CertificateRevocationList<'_>) -> (&'a [u8], Option<&'a [u8]>) {
+    let mut extensions = list.extensions().iter();
+    let part = extensions.find(|it| it.oid == OID_X509_EXT_ISSUER_DISTRIBUTION_POINT);
+    (list.issuer().as_raw(), part.map(|it| it.value))
+}
+
+fn term(path: &Path, list: &CertificateRevocationList<'_>) -> Option<Term> {
+    let at = |seconds| Timestamp::from_second(seconds).ok();
+    Some(Term {
+        kind: Kind::RevocationList {
+            issuer: list.issuer().to_string().into(),
+        },
+        path: path.to_owned(),
+        from: at(list.last_update().timestamp())?,
+        until: at(list.next_update()?.timestamp())?,
+    })
 }
 
 const CERT: &str = "server.tls.cert";
@@ -355,5 +382,3 @@ const CLIENT_CRL: &str = "server.tls.client_crl";
 const MAX_FILE: u64 = 16 << 20;
 /// Sessions that can be resumed, for each set of certificates.
 const SESSIONS: usize = 1024;
-/// Hours before the end at which a certificate is worth a warning.
-const SOON: i64 = 14 * 24;

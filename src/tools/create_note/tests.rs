@@ -8,7 +8,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 fn draft(arguments: serde_json::Value) -> Result<Draft, ToolError> {
-    Draft::new(&input::read::<Input>(arguments.as_object().cloned())?)
+    Draft::new(&input::read::<Input>(
+        arguments.as_object().cloned().unwrap(),
+    )?)
 }
 
 fn note(title: Option<&str>, content: &str, created: &str) -> Note {

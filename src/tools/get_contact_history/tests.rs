@@ -15,7 +15,7 @@ fn note(number: u64, time: &str) -> Entry {
 }
 
 fn read(arguments: serde_json::Value) -> Result<Input, ToolError> {
-    input::read(arguments.as_object().cloned())
+    input::read(arguments.as_object().cloned().unwrap())
 }
 
 fn failed() -> Result<Listed<Entry>, ZohoError> {

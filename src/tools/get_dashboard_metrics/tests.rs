@@ -45,8 +45,12 @@ fn no_arguments_ask_for_this_quarter_and_the_one_before() {
         Some(json!({})),
         Some(json!({"period": null, "compare_to": null})),
     ] {
-        let input: Input =
-            input::read(arguments.and_then(|arguments| arguments.as_object().cloned())).unwrap();
+        let input: Input = input::read(
+            arguments
+                .and_then(|arguments| arguments.as_object().cloned())
+                .unwrap_or_default(),
+        )
+        .unwrap();
         assert_eq!(input.period.unwrap_or_default(), Period::ThisQuarter);
         assert_eq!(
             input.compare_to.unwrap_or_default(),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 fn filter(filters: serde_json::Value) -> Result<DealFilter, ToolError> {
     let arguments = json!({"filters": filters});
-    let input: Input = input::read(arguments.as_object().cloned())?;
+    let input: Input = input::read(arguments.as_object().cloned().unwrap())?;
     input.filters.unwrap_or_default().filter()
 }
 

@@ -50,10 +50,14 @@ fn total(name: &str, amount: f64) -> DealTotal {
 #[test]
 fn no_arguments_are_enough() {
     for arguments in [None, Some(json!({}))] {
-        let input = input::read::<Input>(arguments.and_then(|value| value.as_object().cloned()));
+        let input = input::read::<Input>(
+            arguments
+                .and_then(|value| value.as_object().cloned())
+                .unwrap_or_default(),
+        );
         assert_eq!(input.unwrap().group_by.unwrap_or_default(), GroupBy::Stage);
     }
-    let refused = input::read::<Input>(json!({"period": "someday"}).as_object().cloned());
+    let refused = input::read::<Input>(json!({"period": "someday"}).as_object().cloned().unwrap());
     assert!(refused.err().unwrap().to_string().contains("this_quarter"));
 }
 

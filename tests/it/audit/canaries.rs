@@ -1,5 +1,7 @@
 //! Personal data in every place that a caller controls, and the logs without any of it.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::{assert_every_start_has_its_end, verify};
@@ -25,6 +27,9 @@ async fn open_house() -> House {
             "{ requests = 100000, per = \"1m\" }",
         );
         setup.set("log.level", "debug");
+        setup.set("server.ops_listen", "127.0.0.1:0");
+        setup.set("audit.sinks", "[\"stdout\", \"file:audit.jsonl\"]");
+        setup.set("audit.heads", ".");
     })
     .await
 }
@@ -40,11 +45,32 @@ async fn assert_unseen(house: &House, calls: usize) {
     })
     .await;
     let health = house.agent(SUPPORT).get("/health").await.text;
-    for (place, text) in [
-        ("standard output", house.audit_text().join("\n")),
-        ("standard error", house.operational_log()),
-        ("/health", health),
-    ] {
+    let metrics = house.operator().get("/metrics").await.text;
+    let usage = eventually("the file of what keys were used", || {
+        fs::read_to_string(house.file("keys.usage.json")).ok()
+    })
+    .await;
+    let mut places = vec![
+        ("standard output".to_owned(), house.audit_text().join("\n")),
+        ("standard error".to_owned(), house.operational_log()),
+        ("/health".to_owned(), health),
+        ("/metrics".to_owned(), metrics),
+        ("keys.usage.json".to_owned(), usage),
+    ];
+    // Whatever the daemon has written, by whatever name.
+    for file in fs::read_dir(house.file("")).unwrap() {
+        let path = file.unwrap().path();
+        places.push((
+            path.display().to_string(),
+            fs::read_to_string(path).unwrap(),
+        ));
+    }
+    let names: String = places.iter().map(|(place, _)| place.as_str()).collect();
+    assert!(
+        names.contains("audit.jsonl") && names.contains(".head"),
+        "{names}"
+    );
+    for (place, text) in places {
         let lower = text.to_lowercase();
         let at = lower
             .find(&MARK.to_lowercase())

@@ -356,3 +356,22 @@ async fn online_it_signs_in_and_says_when_it_cannot() {
         ended.err
     );
 }
+
+#[test]
+fn what_leaves_a_door_less_closed_than_meant_is_a_warning_and_what_cannot_work_is_refused() {
+    let desk = Desk::new();
+    let with_url = |url: &str| desk.check_with(GOOD, &[("ZOHO_MCP__SERVER__PUBLIC_URL", url)]);
+    let path = with_url("https://example.com/crm");
+    assert_eq!(path.code, 0, "{}", path.err);
+    let says = "warning  server.public_url: it has the path /crm";
+    assert!(path.out.contains(says), "{}", path.out);
+    for wrong in ["https://example.com/?x=1", "https://example.com/#x"] {
+        let refused = with_url(wrong);
+        assert_eq!(refused.code, 64, "{wrong}");
+        assert!(
+            refused.err.contains("ends in a query or a fragment"),
+            "{}",
+            refused.err
+        );
+    }
+}

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::AS_SUPPORT;
 use crate::{
     house::{House, command, eventually},
-    issuer::{Issuer, Key},
+    issuer::{AUDIENCE, Issuer, Key},
 };
 
 #[tokio::test]
@@ -170,5 +170,36 @@ async fn a_key_set_that_is_none_is_told_apart() {
         let checked = command(&["check", "--online", "--config", file.to_str().unwrap()]);
         let said = String::from_utf8_lossy(&checked.stderr);
         assert!(said.contains(says), "{path}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_public_key_in_a_file_is_replaced_without_refusing_anybody() {
+    let [old, new] = ["old", "new"].map(|id| Key::new(id, Algorithm::EdDSA));
+    let issuer = Issuer::start(&[]).await;
+    let house = House::with(|setup| {
+        let url = &issuer.url;
+        setup.config(&format!(
+            "[[auth.jwt]]\nissuer = \"{url}\"\naudience = \"{AUDIENCE}\"\n\
+             public_key = \"file:issuer.pem\"\n{AS_SUPPORT}\n"
+        ));
+        setup.file("issuer.pem", &old.public_pem);
+        setup.set("limits.failed_logins", "{ requests = 1000, per = \"1m\" }");
+    })
+    .await;
+    let (of_old, of_new) = (issuer.token(&old, json!({})), issuer.token(&new, json!({})));
+    let statuses = async || [house.status(&of_old).await, house.status(&of_new).await];
+    assert_eq!(statuses().await, [200, 401]);
+    let steps = [
+        (format!("{}{}", old.public_pem, new.public_pem), [200, 200]),
+        (new.public_pem.clone(), [401, 200]),
+    ];
+    for (n, (file, wanted)) in steps.into_iter().enumerate() {
+        house.replace("issuer.pem", &file);
+        eventually("another reload", || {
+            (house.events("config_reload").len() > n).then_some(())
+        })
+        .await;
+        assert_eq!(statuses().await, wanted, "{file}");
     }
 }

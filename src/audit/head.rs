@@ -1,0 +1,147 @@
+//! Where the log stands, kept in a second place: the chain shows what was changed in it, and this
+//! that its end was not cut off.
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::chain::Chain;
+
+/// A file with the place and the hash of the last line that every sink has taken, and no more.
+pub(super) struct HeadFile {
+    path: PathBuf,
+    is_failing: bool,
+}
+
+impl HeadFile {
+    /// The file of an instance in a folder.
+    pub(super) fn of(folder: &Path, instance: &str) -> Self {
+        Self {
+            path: folder.join(format!("{instance}.head")),
+            is_failing: false,
+        }
+    }
+
+    /// Writes where the log stands; `who` are the fields that name the run. A head that cannot be
+    /// written is an old one, not a false one, so that the log goes on.
+    pub(super) fn note(&mut self, chain: &Chain, who: &[u8]) {
+        let mut line = format!("{{\"seq\":{},\"hash\":\"{}\"", chain.seq(), chain.hash());
+        line.push_str(&String::from_utf8_lossy(who));
+        line.push('}');
+        // Always as long, and written at once, so that no reader meets a part of an older one.
+        let written = self.write(format!("{line:<WIDTH$}\n").as_bytes());
+        let was_failing = std::mem::replace(&mut self.is_failing, written.is_err());
+        match written {
+            Err(error) if !was_failing => {
+                let path = self.path.display();
+                tracing::error!(%error, "audit.heads: cannot write {path}, which says where the log ends");
+            }
+            Ok(()) if was_failing => tracing::info!("audit.heads: the head is written again"),
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    /// Opened each time: it may have been moved to where it is safe.
+    fn write(&self, line: &[u8]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        options.open(&self.path)?.write_all_at(line, 0)
+    }
+}
+
+/// The last line of a log, as it was known elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Head {
+    hash: Box<str>,
+}
+
+/// No hash of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected the hash of a line: 64 digits of 0-9 and a-f")]
+pub struct BadHead;
+
+impl Head {
+    /// By the hash of the line.
+    ///
+    /// # Errors
+    /// [`BadHead`]
+    pub fn of_hash(hash: &str) -> Result<Self, BadHead> {
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        match hash.len() == 64 && hash.bytes().all(is_digit) {
+            true => Ok(Self { hash: hash.into() }),
+            false => Err(BadHead),
+        }
+    }
+
+    /// Those in a file of heads, one a line.
+    ///
+    /// # Errors
+    /// [`BadHead`] for a line that is none, and where there is no line.
+    pub fn all_of(text: &str) -> Result<Vec<Self>, BadHead> {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let heads = lines.map(|line| {
+            let head: Self = serde_json::from_str(line).map_err(|_| BadHead)?;
+            Self::of_hash(&head.hash)
+        });
+        let heads: Vec<Self> = heads.collect::<Result<_, _>>()?;
+        if heads.is_empty() {
+            Err(BadHead)
+        } else {
+            Ok(heads)
+        }
+    }
+
+    /// The hash of the line.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+/// Bytes of a head, whatever its instance is called.
+const WIDTH: usize = 255;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        let instance = "i".repeat(64);
+        let mut file = HeadFile::of(&folder, &instance);
+        let mut chain = Chain::new();
+        let who = format!(",\"instance\":\"{instance}\",\"boot\":\"0123456789abcdef\"");
+        let mut read = Vec::new();
+        for text in ["a longer line", "b"] {
+            chain.close(&mut format!("{{\"x\":\"{text}\"").into_bytes(), None);
+            file.note(&chain, who.as_bytes());
+            let text = std::fs::read_to_string(folder.join(format!("{instance}.head"))).unwrap();
+            assert_eq!(text.len(), WIDTH + 1, "{text}");
+            read = Head::all_of(&text).unwrap();
+            assert_eq!(read[0].hash(), chain.hash());
+        }
+        assert_eq!(read.len(), 1);
+        std::fs::remove_dir_all(folder).unwrap();
+        // Nowhere to write is no reason to stop.
+        file.note(&chain, who.as_bytes());
+        assert!(file.is_failing);
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        let good = "0f".repeat(32);
+        assert!(Head::of_hash(&good).is_ok());
+        for hash in ["", "0f", &good.to_uppercase(), &good.replace('0', "g")] {
+            assert_eq!(Head::of_hash(hash), Err(BadHead), "{hash}");
+        }
+        for text in ["", "\n", "{}", "{\"hash\":\"x\"}", &good] {
+            assert_eq!(Head::all_of(text), Err(BadHead), "{text}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    app::{App, Secrets},
+    auth::{Caller, Proof, Way},
+    config::{Environment, Loaded},
+    listen::Peer,
+    permit,
+    telemetry::tell_panics,
+    tools,
+};
+
+/// An operational log that is kept.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const CONFIG: &str = r#"
+[auth.api_keys]
+enabled = false
+[zoho]
+credentials = "env:CREDENTIALS"
+[audit]
+sinks = ["file:audit.jsonl"]
+[roles.r]
+tools = ["search_contacts"]
+max_records_per_query = 1
+[clients.c]
+role = "r"
+"#;
+
+/// The daemon's desk, with an audit log in a folder of its own.
+fn app(base: &std::path::Path) -> App {
+    let credentials = json!({ "client_id": "i", "client_secret": "s", "refresh_token": "t" });
+    let environment = Environment::from([("CREDENTIALS".into(), credentials.to_string())]);
+    let loaded = Loaded::from_text("x.toml", CONFIG, base.into(), &environment).unwrap();
+    let secrets = Secrets::read(&loaded, &environment).unwrap();
+    let audit = Audit::start(&loaded.config.audit, base, None).unwrap();
+    App::new(loaded.config, secrets, audit).unwrap()
+}
+
+fn ticket() -> Ticket {
+    let caller = Caller {
+        client: "c".into(),
+        role: "r".into(),
+        user: None,
+        user_in_log: None,
+        proven_by: Proof::by(Way::ApiKey),
+        key_id: None,
+        scopes: None,
+        standing: [].into(),
+    };
+    Ticket {
+        caller: Arc::new(caller),
+        peer: Peer::sample(),
+        trace: Trace::default(),
+    }
+}
+
+/// `search_contacts`, with a mistake in it.
+fn row() -> &'static Row {
+    let mut table = tools::table().iter();
+    let real = table.find(|row| row.name == "search_contacts").unwrap();
+    Box::leak(Box::new(Row {
+        name: real.name,
+        effect: real.effect,
+        classes: real.classes,
+        fits: real.fits,
+        definition: real.definition.clone(),
+        run: |_, arguments| Box::pin(async move { panic!("stumbled over {arguments:?}") }),
+    }))
+}
+
+#[tokio::test]
+async fn a_call_that_panics_ends_with_its_line_and_what_it_stumbled_over_is_told_nowhere() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .finish();
+    let _quiet = tracing::subscriber::set_default(subscriber);
+    let base = std::env::temp_dir().join(format!("zoho-mcp-{}", Uuid::new_v4()));
+    std::fs::create_dir(&base).unwrap();
+    let app = app(&base);
+    let (desk, ticket, row) = (&*app.handler.0, ticket(), row());
+    let policy = desk.policy.load();
+    let grant = permit::decide(&policy, &ticket.caller, row.permission()).unwrap();
+    let arguments = json!({ "name": "Kanarie" }).as_object().cloned().unwrap();
+    let before = std::panic::take_hook();
+    tell_panics();
+    // The process lives, and the next call is made like the first.
+    for _ in 0..2 {
+        let call = Execution::begin(desk, &ticket, row, &grant, &arguments);
+        let call = call.await.unwrap();
+        let cancelled = CancellationToken::new();
+        let answer = call
+            .run(arguments.clone(), Progress::default(), &cancelled)
+            .await;
+        assert_eq!(answer.is_error, Some(true));
+        let told = serde_json::to_string(&answer).unwrap();
+        assert!(told.contains("failed for a reason of its own"), "{told}");
+        assert!(!told.contains("Kanarie"), "{told}");
+    }
+    std::panic::set_hook(before);
+    app.audit().close().await.unwrap();
+    let audit = std::fs::read_to_string(base.join("audit.jsonl")).unwrap();
+    std::fs::remove_dir_all(base).unwrap();
+    let lines = audit
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let ends = lines.iter().filter(|line| line["error"] == "panic");
+    assert_eq!(ends.count(), 2, "{audit}");
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(log.matches("a task panicked").count(), 2, "{log}");
+    assert!(log.contains("src/mcp/execution/tests.rs"), "{log}");
+    assert!(
+        !log.contains("Kanarie") && !audit.contains("Kanarie"),
+        "{log}\n{audit}"
+    );
+}

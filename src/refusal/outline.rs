@@ -1,0 +1,88 @@
+//! The status, the text and the name of each refusal.
+
+use axum::http::StatusCode;
+
+use super::Refusal;
+
+impl Refusal {
+    pub(super) const fn status(&self) -> StatusCode {
+        match self {
+            Self::Host | Self::Origin | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::TokensUnavailable | Self::AuditUnavailable | Self::Starting | Self::Draining => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::TooManyFailures { .. } | Self::OverLimit(_) | Self::TooManyOpen => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
+            Self::Unreadable { .. }
+            | Self::HeaderMismatch { .. }
+            | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::MediaType | Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotFound | Self::NoIssuer | Self::NoSession => StatusCode::NOT_FOUND,
+            Self::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The text of the body.
+    pub(super) const fn text(&self) -> &'static str {
+        match self {
+            Self::Host => {
+                "Host not allowed. Set server.public_url or server.hosts in the configuration to the name that clients use"
+            }
+            Self::Origin => "Origin not allowed. Add it to server.origins in the configuration",
+            Self::Unauthenticated { why, .. } => why.text(),
+            Self::TokensUnavailable => "Tokens cannot be checked at the moment",
+            Self::InsufficientScope(_) => "Insufficient scope",
+            Self::TooManyFailures { .. } => "Too many failed logins. Try again later",
+            Self::TooLarge => "The request body is too large",
+            Self::TooSlow => "The request body took too long",
+            Self::MediaType => "Send the request body as content-type: application/json",
+            Self::UnsupportedVersion { .. } => "Unsupported protocol version",
+            Self::OverLimit(_) => "Rate limit exceeded",
+            Self::NotFound => "Not found. MCP is at /mcp",
+            Self::NoIssuer => "No token issuer is configured. Send an API key as X-API-Key",
+            Self::OnlyPost => "This server keeps no sessions. Send each message as a POST",
+            Self::Encoded => "Send the request body as it is, without content-encoding",
+            Self::NoSession => "No such session. Open a new one with GET /sse",
+            Self::TooManyOpen => "Too many calls or streams are open. Let some finish first",
+            Self::AuditUnavailable => "The service cannot take calls at the moment",
+            Self::Starting => "The service is starting. Try again in a moment",
+            Self::Draining => "The service is going down. Connect again",
+            Self::Internal => "Internal error",
+            Self::Unreadable { problem, .. } | Self::HeaderMismatch { problem, .. } => problem,
+        }
+    }
+
+    /// As metrics and the operational log call it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Origin => "origin",
+            Self::Unauthenticated { .. } => "unauthenticated",
+            Self::TokensUnavailable => "tokens_unavailable",
+            Self::InsufficientScope(_) => "insufficient_scope",
+            Self::TooManyFailures { .. } => "too_many_failures",
+            Self::Unreadable { .. } => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::TooSlow => "too_slow",
+            Self::MediaType => "media_type",
+            Self::Encoded => "encoded",
+            Self::HeaderMismatch { .. } => "header_mismatch",
+            Self::UnsupportedVersion { .. } => "unsupported_version",
+            Self::OverLimit(_) => "over_limit",
+            Self::NotFound => "not_found",
+            Self::NoIssuer => "no_issuer",
+            Self::OnlyPost => "only_post",
+            Self::NoSession => "no_session",
+            Self::TooManyOpen => "too_many_open",
+            Self::AuditUnavailable => "audit_unavailable",
+            Self::Starting => "starting",
+            Self::Draining => "draining",
+            Self::Internal => "internal",
+        }
+    }
+}

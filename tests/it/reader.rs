@@ -1,0 +1,112 @@
+//! The commands that read a log, as an investigator uses them.
+
+use std::fs;
+
+use serde_json::json;
+
+use crate::{
+    house::{House, REPORTING, SUPPORT, command},
+    log::{audit, lines, said, stop, to_file},
+};
+
+#[tokio::test]
+async fn one_file_by_two_names_is_one_file() {
+    let mut house = House::with(to_file).await;
+    house.agent(SUPPORT).tools().await;
+    stop(&mut house).await;
+    let log = house.file("audit.jsonl");
+    let (folder, link) = (house.file(""), house.file("link"));
+    std::os::unix::fs::symlink(&log, &link).unwrap();
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let roundabout = folder.join("..").join(name).join("./audit.jsonl");
+    let spellings = [&log, &roundabout, &link].map(|path| path.to_str().unwrap());
+    let verified = command(&[&["audit", "verify"], &spellings[..]].concat());
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    let count = lines(&house).len();
+    assert!(
+        said(&verified).contains(&format!(": {count} lines")),
+        "{}",
+        said(&verified)
+    );
+    let story = command(&[&["audit", "story", "--client", SUPPORT], &spellings[..]].concat());
+    assert_eq!(
+        said(&story).matches("proved who it is").count(),
+        1,
+        "{}",
+        said(&story)
+    );
+}
+
+#[tokio::test]
+async fn a_story_can_be_of_one_day() {
+    let mut house = House::with(to_file).await;
+    house
+        .agent(REPORTING)
+        .call("get_deal_summary", json!({}))
+        .await
+        .content();
+    stop(&mut house).await;
+    let first = lines(&house).remove(0);
+    let today = first["timestamp"].as_str().unwrap()[..10].to_owned();
+    let of = |day: &str| audit(&["story", "--client", REPORTING, "--day", day], &house);
+    let told = of(&today);
+    assert!(
+        said(&told).contains("called get_deal_summary"),
+        "{}",
+        said(&told)
+    );
+    let another = of("2020-02-29");
+    assert_eq!(another.status.code(), Some(1), "{}", said(&another));
+    assert!(said(&another).contains("nothing of that is in the log"));
+    for wrong in ["yesterday", "2026-02-30", "2026"] {
+        assert_eq!(of(wrong).status.code(), Some(64), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_no_toml_is_a_mistake_of_whoever_named_it() {
+    let mut house = House::with(to_file).await;
+    let refused = house.stranger(Some("nonsense")).call("x", json!({})).await;
+    stop(&mut house).await;
+    let bad = house.file("bad.toml");
+    fs::write(&bad, "[limits\nclient = 1").unwrap();
+    let bad = bad.to_str().unwrap();
+    let request = refused.header("x-request-id");
+    let explained = audit(&["explain", "--request", request, "--config", bad], &house);
+    for ended in [
+        explained,
+        command(&["check", "--config", bad]),
+        command(&["serve", "--config", bad]),
+    ] {
+        assert_eq!(ended.status.code(), Some(64), "{}", said(&ended));
+        assert!(said(&ended).contains("bad.toml"), "{}", said(&ended));
+    }
+}
+
+#[tokio::test]
+async fn a_value_within_a_filter_is_found_as_well() {
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("audit.pseudonym_key", "file:pseudonyms");
+        setup.file("pseudonyms", "0123456789abcdef0123456789abcdef");
+    })
+    .await;
+    let stage = json!({ "filters": { "stage": "Zaubersberg Deal" } });
+    let asked = house.agent(REPORTING).call("get_deal_summary", stage).await;
+    assert_eq!(asked.status, 200);
+    stop(&mut house).await;
+    let key = format!("file:{}", house.file("pseudonyms").display());
+    let search = |value: &str| {
+        said(&audit(
+            &["search", "--value", value, "--pseudonym-key", &key],
+            &house,
+        ))
+    };
+    let found = search("zaubersberg deal");
+    assert!(
+        found.contains("\"toolName\":\"get_deal_summary\""),
+        "{found}"
+    );
+    assert!(!found.to_lowercase().contains("zaubersberg"), "{found}");
+    assert!(search("Prospecting deal").starts_with("0 lines"));
+}
