@@ -315,8 +315,8 @@ fn roots(
     }
 }
 
-/// Many in one file as PEM, or one as DER, the newest first. An expired one is taken, since what it revokes stays
-/// revoked; whoever it would clear is refused for as long as it is the newest.
+/// Many in one file as PEM, or one as DER, the newest first. An expired one is taken, since what it
+/// revokes stays revoked; whoever it would clear is refused for as long as it is the newest.
 fn revocation_lists(
     path: &Path,
     bytes: &[u8],
