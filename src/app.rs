@@ -216,7 +216,11 @@ fn authenticator(
 ) -> anyhow::Result<Authenticator> {
     let tokens = Tokens::new(&config.auth.jwt, issuers, &tool_names(), None, audit)?;
     let keys = Arc::new(Keys::new(keys.map(KeySet::from).unwrap_or_default()));
-    let authenticator = Authenticator::new(keys, config.directory(), config.limits.failed_logins);
+    let authenticator = Authenticator::new(
+        keys,
+        config.directory(),
+        config.limits.failed_logins.quota(),
+    );
     let authenticator = authenticator.with_tokens(tokens);
     Ok(match config.auth.api_keys.enabled {
         true => authenticator,

@@ -6,6 +6,7 @@ pub mod event;
 mod head;
 mod lifecycle;
 mod line;
+mod lost;
 mod meter;
 mod recorder;
 pub mod redact;

@@ -186,7 +186,6 @@ impl Config {
             .map(|permission| permission.tool)
             .collect();
         let tools = names.join(", ");
-        let known = || format!("the tools are: {tools}");
         let mut problems = proving::problems(self);
         problems.extend(self.room_for_bodies());
         if self.policy().clients.is_empty() {
@@ -207,13 +206,9 @@ impl Config {
             ));
         }
         let limits = self.limits.check(&names).err().unwrap_or_default();
-        problems.extend(limits.iter().map(|bad| Problem::new(bad, known())));
         let rules = self.rules().err().unwrap_or_default();
-        problems.extend(
-            rules
-                .iter()
-                .map(|bad| Problem::new(bad, "a window is at most 24h and 1000000 requests")),
-        );
+        let bad = limits.iter().chain(&rules);
+        problems.extend(bad.map(|bad| Problem::new(bad, bad.remedy(&tools))));
         if let Err(bad) = self.server.check() {
             problems.push(Problem::new(format!("{}: {bad}", bad.key()), bad.remedy()));
         }
@@ -258,9 +253,16 @@ impl Config {
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         warnings.extend(proving::warnings(self));
         warnings.extend(hints::hints(self));
+        if self.redis.is_configured() && self.audit.pseudonym_key.is_none() {
+            warnings.push(NO_KEY.to_owned());
+        }
         warnings
     }
 }
+
+const NO_KEY: &str = "audit.pseudonym_key: it is not set, so whoever reads Redis can try out whose \
+    a limit is; make a key with `openssl rand -hex 32`, give it to all instances, and refer to it as \
+    pseudonym_key = \"env:NAME\" or \"file:PATH\"";
 
 const MAX_FILE: u64 = 1 << 20;
 
@@ -297,6 +299,18 @@ mod tests {
         load(LEAST, &[]).unwrap();
         load(DEMO, &[]).unwrap();
         load(include_str!("../config/production.example.toml"), &[]).unwrap();
+    }
+
+    #[test]
+    fn a_shared_redis_wants_a_key_of_our_own_for_the_names_in_it() {
+        let redis = "[redis]\nurl = \"redis://cache\"";
+        let warnings = |more: &str| {
+            let loaded = load(&format!("{LEAST}\n{more}"), &[]).unwrap();
+            loaded.warnings.join("\n")
+        };
+        assert!(warnings(redis).contains("audit.pseudonym_key"));
+        let keyed = format!("{redis}\n[audit]\npseudonym_key = \"env:KEY\"");
+        assert_eq!((warnings(""), warnings(&keyed)), <_>::default());
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::{
     auth::Authenticator,
     limit::Limiter,
     listen::{Drain, Expiring, Tls},
+    store::Cause,
     zoho::{State as ZohoState, Zoho},
 };
 
@@ -91,7 +92,8 @@ impl Health {
         };
         let (redis, tls) = (self.redis(), self.tls());
         let certificates = tls.as_ref().is_none_or(|tls| tls.status == OK);
-        let degraded = zoho.state != ZohoState::Ok || redis.status == DOWN || !certificates;
+        let limits = ![DOWN, NOT_SHARED].contains(&redis.status);
+        let degraded = zoho.state != ZohoState::Ok || !limits || !certificates;
         Report {
             status: match (self.is_usable(), degraded) {
                 (false, _) => Status::Unhealthy,
@@ -112,7 +114,8 @@ impl Health {
         }
     }
 
-    /// Down for as long as limits are not shared, which may be a moment longer than Redis is.
+    /// Down for as long as limits are not shared, which may be a moment longer than Redis is; unless
+    /// it is the other instances that they cannot be shared with.
     fn redis(&self) -> Check {
         let Some(standing) = self.limiter.standing() else {
             return Check {
@@ -121,9 +124,13 @@ impl Health {
                 detail: None,
             };
         };
-        let is_up = standing.alone.is_none();
+        let is_up = matches!(standing.alone, None | Some(Cause::OtherKey));
         Check {
-            status: if is_up { OK } else { DOWN },
+            status: match standing.alone {
+                None => OK,
+                Some(Cause::OtherKey) => NOT_SHARED,
+                Some(_) => DOWN,
+            },
             latency_ms: is_up.then(|| millis(standing.latency)),
             detail: None,
         }
@@ -196,6 +203,7 @@ fn millis(span: Duration) -> u64 {
 
 const OK: &str = "ok";
 const DOWN: &str = "down";
+const NOT_SHARED: &str = "not_shared";
 
 /// How old the last word of Zoho may be.
 const FRESH: Duration = Duration::from_secs(20);

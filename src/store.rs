@@ -16,5 +16,5 @@ pub use breaker::{Store, Unrenewed};
 pub use cause::{Cause, Unavailable};
 pub use config::{AtStart, BadStore, Config, Kind, Passwords, Url};
 pub use keeper::Keeper;
-pub use link::Link;
+pub use link::{Link, Process};
 pub use script::Script;

@@ -8,8 +8,9 @@ mod spans;
 mod traces;
 
 use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    EnvFilter, filter::Directive, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
 pub use collector::{BadHeaders, CannotExport, Headers, headers};
@@ -41,7 +42,9 @@ pub enum Format {
 /// Starts the log. Called once; a second call changes nothing.
 pub fn init(config: &Config) {
     tell_panics();
-    let registry = tracing_subscriber::registry().with(filter(&config.level));
+    let registry = tracing_subscriber::registry()
+        .with(filter(&config.level))
+        .with(quiet());
     let _ = match config.format {
         Format::Json => registry
             .with(
@@ -65,47 +68,80 @@ pub fn tell_panics() {
     }));
 }
 
-/// Whatever the level, these rooms of others' stay quiet: rmcp's debug lines hold arguments and
-/// results, its info lines session ids, and its warnings names that a caller made up.
+/// What the configuration asks to hear.
 fn filter(level: &str) -> EnvFilter {
-    const QUIET: [(&str, &str); 5] = [
-        ("rmcp", "off"),
-        ("hyper", "warn"),
-        ("h2", "warn"),
-        ("reqwest", "warn"),
-        ("rustls", "warn"),
-    ];
-    let ours = level.split(',').filter(|text| {
-        !QUIET
-            .iter()
-            .any(|(quiet, _)| text.trim().starts_with(quiet))
-    });
-    let own = ours.collect::<Vec<_>>().join(",");
-    let own = EnvFilter::try_new(own).unwrap_or_else(|_| EnvFilter::new("info"));
-    let quiet = QUIET
-        .iter()
-        .filter_map(|(name, level)| format!("{name}={level}").parse::<Directive>().ok());
-    quiet.fold(own, EnvFilter::add_directive)
+    EnvFilter::try_new(level).unwrap_or_else(|_| EnvFilter::new("info"))
+}
+
+/// Whatever the level, these rooms of others' stay quiet: rmcp's debug lines hold arguments and
+/// results, its info lines session ids, and its warnings names that a caller made up. It is a
+/// filter of its own, since in one filter a directive about spans goes before one about a room.
+fn quiet() -> Targets {
+    Targets::new()
+        .with_default(LevelFilter::TRACE)
+        .with_target("rmcp", LevelFilter::OFF)
+        .with_targets(["hyper", "h2", "reqwest", "rustls"].map(|room| (room, LevelFilter::WARN)))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    /// What is logged at that level: rmcp, in a span of its own, and this room.
+    fn logged(level: &str) -> String {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let writer = {
+            let text = text.clone();
+            move || Text(text.clone())
+        };
+        let subscriber = tracing_subscriber::registry()
+            .with(filter(level))
+            .with(quiet())
+            .with(fmt::layer().with_writer(writer));
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::error_span!(target: "rmcp::service", "serve_inner");
+            let _inside = span.enter();
+            tracing::error!(target: "rmcp::service", "an argument");
+            tracing::trace!(target: "rmcp::service", "an argument");
+            tracing::debug!(target: "hyper_util::client", "an argument");
+            tracing::error!("ours");
+        });
+        String::from_utf8(text.lock().unwrap().clone()).unwrap()
+    }
+
+    #[derive(Clone)]
+    struct Text(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Text {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn no_level_makes_rmcp_talk() {
         for level in [
             "trace",
-            "rmcp=debug",
+            "info,rmcp=debug",
             "info, rmcp::service=trace",
             "nonsense=loud",
+            "info,[serve_inner]=trace",
+            "info,[{}]=trace",
+            "trace,[]=trace",
+            "info,rmcp[serve_inner]=trace",
+            "info,zoho_mcp[{}]=trace",
+            "info,hyper_util=trace",
         ] {
-            let filter = filter(level).to_string();
-            assert!(filter.contains("rmcp=off"), "{filter}");
-            assert!(
-                !filter.contains("rmcp::") && !filter.contains("rmcp=debug"),
-                "{filter}"
-            );
+            let told = logged(level);
+            assert!(told.contains("ours"), "{level}: {told}");
+            assert!(!told.contains("argument"), "{level}: {told}");
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod activities;
 mod answer;
 mod breaker;
 pub mod client;
+mod code;
 pub mod contacts;
 pub mod coql;
 pub mod criteria;

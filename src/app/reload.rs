@@ -223,9 +223,11 @@ impl Reload {
         if let Some(mtls) = self.auth.authenticator.mtls() {
             mtls.reload(certificates);
         }
-        self.auth
-            .authenticator
-            .reload(config.directory(), tokens, config.limits.failed_logins);
+        self.auth.authenticator.reload(
+            config.directory(),
+            tokens,
+            config.limits.failed_logins.quota(),
+        );
         if let Some(redis) = &self.redis {
             redis.reload(&config.redis);
         }
@@ -246,7 +248,7 @@ impl Reload {
         match gathered.tokens(&before, &self.auth.audit) {
             Ok(tokens) => {
                 let config = &self.running.config;
-                let failed_logins = config.limits.failed_logins;
+                let failed_logins = config.limits.failed_logins.quota();
                 let authenticator = &self.auth.authenticator;
                 authenticator.reload(config.directory(), tokens, failed_logins);
             }

@@ -50,11 +50,6 @@ impl Chain {
     pub(super) fn hash(&self) -> &str {
         std::str::from_utf8(&self.hash).unwrap_or_default()
     }
-
-    /// The place of the last line.
-    pub(super) const fn seq(&self) -> u64 {
-        self.seq
-    }
 }
 
 /// The hash of a line, given without its closing brace.

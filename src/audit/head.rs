@@ -10,9 +10,8 @@ use std::{
 
 use serde::Deserialize;
 
-use super::chain::Chain;
-
-/// A file with the place and the hash of the last line that every sink has taken, and no more.
+/// A file with the place and the hash of the last line that every sink has taken, and no more. The
+/// hash is the one in the first sink, which is a file where there is one.
 pub(super) struct HeadFile {
     path: PathBuf,
     is_failing: bool,
@@ -29,8 +28,8 @@ impl HeadFile {
 
     /// Writes where the log stands; `who` are the fields that name the run. A head that cannot be
     /// written is an old one, not a false one, so that the log goes on.
-    pub(super) fn note(&mut self, chain: &Chain, who: &[u8]) {
-        let mut line = format!("{{\"seq\":{},\"hash\":\"{}\"", chain.seq(), chain.hash());
+    pub(super) fn note(&mut self, seq: u64, hash: &str, who: &[u8]) {
+        let mut line = format!("{{\"seq\":{seq},\"hash\":\"{hash}\"");
         line.push_str(&String::from_utf8_lossy(who));
         line.push('}');
         // Always as long, and written at once, so that no reader meets a part of an older one.
@@ -107,7 +106,7 @@ const WIDTH: usize = 255;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::chain::Chain, *};
 
     #[test]
     fn what_is_written_is_read() {
@@ -118,9 +117,9 @@ mod tests {
         let mut chain = Chain::new();
         let who = format!(",\"instance\":\"{instance}\",\"boot\":\"0123456789abcdef\"");
         let mut read = Vec::new();
-        for text in ["a longer line", "b"] {
+        for (seq, text) in [(100, "a longer line"), (2, "b")] {
             chain.close(&mut format!("{{\"x\":\"{text}\"").into_bytes(), None);
-            file.note(&chain, who.as_bytes());
+            file.note(seq, chain.hash(), who.as_bytes());
             let text = std::fs::read_to_string(folder.join(format!("{instance}.head"))).unwrap();
             assert_eq!(text.len(), WIDTH + 1, "{text}");
             read = Head::all_of(&text).unwrap();
@@ -129,7 +128,7 @@ mod tests {
         assert_eq!(read.len(), 1);
         std::fs::remove_dir_all(folder).unwrap();
         // Nowhere to write is no reason to stop.
-        file.note(&chain, who.as_bytes());
+        file.note(3, chain.hash(), who.as_bytes());
         assert!(file.is_failing);
     }
 

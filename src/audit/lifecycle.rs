@@ -10,6 +10,7 @@ use super::{
     Event, Kind,
     config::Pace,
     event::string,
+    lost::Lost,
     sign::SigningKey,
     sink::{Previous, Tail},
 };
@@ -46,14 +47,10 @@ impl Writer {
 /// same instance ended.
 pub(super) fn opening(previous: &Previous, pace: Pace, key: Option<&SigningKey>) -> Vec<u8> {
     let mut more = format!(",\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
-    let (lines, every) = (pace.lines, pace.every.duration().as_secs());
     // Writing into a string cannot fail.
     if let Some(key) = key {
         let id = key.public().id();
-        let _ = write!(
-            more,
-            ",\"signer\":\"{id}\",\"checkpointLines\":{lines},\"checkpointSeconds\":{every}"
-        );
+        let _ = write!(more, ",\"signer\":\"{id}\"{}", often(pace));
     }
     match previous {
         Previous::Named(tail) | Previous::Unverified(tail) => {
@@ -77,13 +74,20 @@ pub(super) fn opening(previous: &Previous, pace: Pace, key: Option<&SigningKey>)
 }
 
 /// How far the log has come.
-pub(super) fn checkpoint() -> Vec<u8> {
-    line(&Event::new(Kind::Checkpoint), "")
+pub(super) fn checkpoint(pace: Pace) -> Vec<u8> {
+    line(&Event::new(Kind::Checkpoint), &often(pace))
 }
 
-/// The last line of a clean end.
-pub(super) fn closing() -> Vec<u8> {
-    line(&Event::new(Kind::LogClose), "")
+/// The last line of a clean end, signed at that pace if it is.
+pub(super) fn closing(pace: Option<Pace>) -> Vec<u8> {
+    let more = pace.map(often).unwrap_or_default();
+    line(&Event::new(Kind::LogClose), &more)
+}
+
+/// How often a line is signed. Every signed line says it, since older files may be gone.
+fn often(pace: Pace) -> String {
+    let (lines, every) = (pace.lines, pace.every.duration().as_secs());
+    format!(",\"checkpointLines\":{lines},\"checkpointSeconds\":{every}")
 }
 
 /// What was left unfinished by somebody who was killed, and is now removed.
@@ -97,12 +101,12 @@ pub(super) fn healed(bytes: u64) -> Vec<u8> {
 }
 
 /// What found no room.
-pub(super) fn lost(lost: &super::writer::Lost) -> Vec<u8> {
+pub(super) fn lost(lost: &Lost) -> Vec<u8> {
     let event = Event {
         reason: Some(lost.to_string().into()),
         ..Event::new(Kind::LinesLost)
     };
-    line(&event, "")
+    line(&event, &lost.fields())
 }
 
 fn quoted(text: &str) -> String {
@@ -115,6 +119,12 @@ fn line(event: &Event, more: &str) -> Vec<u8> {
     let mut open = event.open_line(Timestamp::now());
     open.extend_from_slice(more.as_bytes());
     open
+}
+
+/// Whether a text has the form of what tells one run from another.
+pub(super) fn is_boot(text: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    text.len() == BOOT && text.bytes().all(is_digit)
 }
 
 /// Hex digits that tell one run of a process from another.

@@ -3,9 +3,10 @@
 
 use std::borrow::Cow;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{chain::hash, sign::PublicKey};
+use super::{chain::hash, config::is_name, lifecycle::is_boot, sign::PublicKey};
 
 /// What a line says about its place.
 #[derive(Debug, Deserialize)]
@@ -26,7 +27,8 @@ pub(super) struct Line<'a> {
     signature: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) hash: Cow<'a, str>,
-    /// Of a first line: who signs the log, and after how many lines and seconds at most.
+    /// Of a first line: who signs the log. Of every signed one: after how many lines and seconds
+    /// at most.
     #[serde(borrow)]
     pub(super) signer: Option<Cow<'a, str>>,
     pub(super) checkpoint_lines: Option<u64>,
@@ -46,7 +48,16 @@ impl<'a> Line<'a> {
     /// `None` for what is no line of this log.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let line: Self = serde_json::from_str(text).ok()?;
-        Some(Self { text, ..line })
+        // Without a time nothing could be late, and names of another form are not ours.
+        let is_ours = is_name(&line.instance)
+            && is_boot(&line.boot)
+            && line.timestamp.parse::<Timestamp>().is_ok();
+        is_ours.then_some(Self { text, ..line })
+    }
+
+    /// The same for what may not even be text.
+    pub(super) fn read(text: &'a [u8]) -> Option<Self> {
+        std::str::from_utf8(text).ok().and_then(Self::parse)
     }
 
     /// Whether the hash is the one of this text.
@@ -61,20 +72,16 @@ impl<'a> Line<'a> {
         self.signature.is_some()
     }
 
-    /// Whether one of the keys has signed this text.
-    pub(super) fn is_signed_by(&self, keys: &[PublicKey]) -> bool {
-        let Some(signature) = &self.signature else {
-            return false;
-        };
+    /// The one of the keys that has signed this text.
+    pub(super) fn signed_by<'k>(&self, keys: &'k [PublicKey]) -> Option<&'k PublicKey> {
+        let signature = self.signature.as_ref()?;
         let end = format!(
             ",\"signature\":\"{signature}\",\"hash\":\"{}\"}}",
             self.hash
         );
-        let Some(open) = self.text.strip_suffix(&end) else {
-            return false;
-        };
+        let open = self.text.strip_suffix(&end)?;
         let message = format!("{open}}}");
         keys.iter()
-            .any(|key| key.verifies(message.as_bytes(), signature))
+            .find(|key| key.verifies(message.as_bytes(), signature))
     }
 }

@@ -63,6 +63,12 @@ pub(super) fn lost() {
     counter!("zoho_mcp_audit_lines_lost_total").increment(1);
 }
 
+/// A call was not made, since its lines would have found none.
+pub(super) fn refused(client: &std::sync::Arc<str>) {
+    let client = SharedString::from_shared(client.clone());
+    counter!("zoho_mcp_audit_calls_refused_total", "client" => client).increment(1);
+}
+
 fn ended(event: &Event, outcome: &'static str) {
     telemetry::ended(telemetry::Ended {
         tool: event.tool_name.as_deref().unwrap_or_default(),

@@ -78,8 +78,10 @@ impl Audit {
     /// A log that nobody reads, for checks.
     pub fn discarding(on_failure: OnFailure) -> Self {
         let opened = Opened {
-            sinks: vec![Box::new(sink::Stream::new(std::io::sink()))],
-            previous: sink::Previous::Unknown,
+            sinks: vec![(
+                Box::new(sink::Stream::new(std::io::sink())),
+                sink::Previous::Unknown,
+            )],
             batch: sink::MOST_LINES,
             head: None,
         };
@@ -99,11 +101,13 @@ impl Audit {
         let (jobs, queue) = mpsc::unbounded_channel();
         let state = Arc::new(State::new());
         let who = lifecycle::Writer::new(instance);
-        let opening = lifecycle::opening(&opened.previous, pace, key.as_ref());
+        let previous = opened.sinks.iter().map(|(_, previous)| previous);
+        let openings = previous.map(|it| lifecycle::opening(it, pace, key.as_ref()));
+        let openings = openings.collect();
         let is_signed = key.is_some();
         let vouching = (key, pace);
         let writer = Writer::new(opened, who, vouching, state.clone(), queue);
-        let writer = thread::spawn(move || writer.run(opening));
+        let writer = thread::spawn(move || writer.run(openings));
         if is_signed {
             let tick = pace.every.duration() / 2;
             tokio::spawn(remind(jobs.downgrade(), tick));
@@ -174,6 +178,13 @@ impl Audit {
         self.0.state.is_writable()
     }
 
+    /// Counts a call that was not made, since there was no room for its lines.
+    pub fn refused(&self, client: &Arc<str>) {
+        meter::refused(client);
+        let is_first = self.0.state.lost.call(client);
+        self.lost(is_first);
+    }
+
     /// What calls may go on while they do not.
     pub fn on_failure(&self) -> OnFailure {
         self.0.on_failure
@@ -236,7 +247,7 @@ impl Audit {
         });
         if sent.is_err() {
             tracing::error!(
-                event = event.kind.name(),
+                line = event.kind.name(),
                 "recorded after the audit log was closed"
             );
         }
@@ -245,15 +256,16 @@ impl Audit {
     fn lose(&self, event: &Event) {
         meter::count(event);
         meter::lost();
-        let name = event.kind.name();
-        tracing::error!(event = name, "the audit log has no room for a line");
-        let mut lost = self
-            .0
-            .state
-            .lost
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        *lost.0.entry(name).or_default() += 1;
+        let is_first = self.0.state.lost.line(event.kind.name());
+        self.lost(is_first);
+    }
+
+    /// The log says what it lacks where the first of it would have stood.
+    fn lost(&self, is_first: bool) {
+        if is_first {
+            tracing::error!("the audit log has no room: lines are lost, and calls refused");
+            let _ = self.0.jobs.send(Job::Lost);
+        }
     }
 }
 

@@ -64,10 +64,11 @@ impl<W: Write + Send> Sink for Stream<W> {
     }
 }
 
-/// The configured sinks, and what is known of the last run of this instance.
+/// The configured sinks.
 pub(super) struct Opened {
-    pub(super) sinks: Vec<Box<dyn Sink>>,
-    pub(super) previous: Previous,
+    /// Each with what it knows of the last run of this instance. The chain in each is its own: a
+    /// process that is killed may have reached one and not the other.
+    pub(super) sinks: Vec<(Box<dyn Sink>, Previous)>,
     /// Lines of a batch, at most.
     pub(super) batch: usize,
     /// Where it is noted how far the log has come.
@@ -90,11 +91,13 @@ pub(super) fn open(
     instance: &str,
     key: Option<PublicKey>,
 ) -> Result<Opened, CannotOpen> {
-    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let mut previous = None;
+    let mut sinks: Vec<(Box<dyn Sink>, Previous)> = Vec::new();
     let mut batch = MOST_LINES;
     once_each(config, base)?;
-    for sink in &config.sinks {
+    // A stream may take for ever, and what it has the files have.
+    let (streams, files): (Vec<_>, Vec<_>) =
+        { config.sinks.iter() }.partition(|sink| **sink == Destination::Stdout);
+    for sink in files.into_iter().chain(streams) {
         match sink {
             Destination::Stdout => {
                 let out = stdout().map_err(|source| CannotOpen {
@@ -102,7 +105,7 @@ pub(super) fn open(
                     path: "standard output".into(),
                     source,
                 })?;
-                sinks.push(Box::new(Stream::new(out)));
+                sinks.push((Box::new(Stream::new(out)), Previous::Unknown));
             }
             Destination::File(path) => {
                 let path = base.join(path);
@@ -112,23 +115,20 @@ pub(super) fn open(
                     path: path.clone(),
                     source,
                 })?;
-                previous.get_or_insert_with(|| {
-                    let found = tail::previous(&path, instance);
-                    match key {
-                        Some(key) => found.verified(&path, key),
-                        None => found,
-                    }
-                });
+                let found = tail::previous(&path, instance);
+                let previous = match key {
+                    Some(key) => found.verified(&path, key),
+                    None => found,
+                };
                 if file.syncs_each_line() {
                     batch = 1;
                 }
-                sinks.push(Box::new(file));
+                sinks.push((Box::new(file), previous));
             }
         }
     }
     Ok(Opened {
         sinks,
-        previous: previous.unwrap_or(Previous::Unknown),
         batch,
         head: heads(config, base)?.map(|folder| HeadFile::of(&folder, instance)),
     })

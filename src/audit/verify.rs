@@ -1,9 +1,14 @@
 //! Proves a log complete and unaltered, or says where it is not. Reads each line once; what it
 //! keeps grows with the number of runs in the log, not with its lines.
 
+mod begins;
 mod finding;
+mod torn;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 pub use finding::{Finding, Place, Wrong};
 
@@ -22,12 +27,30 @@ pub struct Expectations {
     pub partial: bool,
     /// Lines that it has to hold, since they were known elsewhere.
     pub heads: Vec<Head>,
+    /// When signing was turned on: a run that began before may be without signatures.
+    pub signed_since: Option<Timestamp>,
+}
+
+impl Expectations {
+    fn is_before_signing(&self, line: &Line<'_>) -> bool {
+        let at = line.timestamp.parse::<Timestamp>().ok();
+        at.zip(self.signed_since)
+            .is_some_and(|(at, since)| at < since)
+    }
 }
 
 /// Takes the lines of a log, in order.
 pub struct Verifier {
     expected: Expectations,
     runs: BTreeMap<Box<str>, Run>,
+    /// Instances of which something was read.
+    instances: BTreeSet<Box<str>>,
+    /// Runs that the next run of their instance names, and that are not before it.
+    gone: BTreeSet<Box<str>>,
+    /// Instances that sign.
+    signing: BTreeSet<Box<str>>,
+    left: Vec<torn::Left>,
+    torn: u64,
     findings: Vec<Finding>,
     more: u64,
     last: Option<Place>,
@@ -46,8 +69,14 @@ pub struct Run {
     pub last: Box<str>,
     /// How it ended.
     pub end: End,
-    /// The key that it says signs it.
+    /// The key that it says signs it, or that was found to where its first line is gone.
     pub signer: Option<Box<str>>,
+    /// What was before it, or before its first line that is here, is gone as `partial` allows.
+    pub after_gap: bool,
+    /// It is from before signing was turned on, and not signed.
+    pub excused: bool,
+    /// The place of the first line that is here.
+    pub begins_with: u64,
     /// Whether its first line could tell what came before.
     pub knows_previous: bool,
     /// Lines after the last one that a good signature of its own vouches for.
@@ -89,6 +118,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// How many more there were.
     pub more: u64,
+    /// Lines that a kill left unfinished.
+    pub torn: u64,
 }
 
 impl Verdict {
@@ -114,6 +145,11 @@ impl Verifier {
         Self {
             expected,
             runs: BTreeMap::new(),
+            instances: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            signing: BTreeSet::new(),
+            left: Vec::new(),
+            torn: 0,
             findings: Vec::new(),
             more: 0,
             last: None,
@@ -123,11 +159,14 @@ impl Verifier {
     /// Takes the next line, without its line end.
     pub fn line(&mut self, at: Place, text: &[u8]) {
         self.last = Some(at);
-        let line = std::str::from_utf8(text).ok().and_then(Line::parse);
-        let Some(line) = line else {
-            self.wrong(at, None, Wrong::NoLine);
-            return;
-        };
+        match Line::read(text) {
+            Some(line) => self.next(at, &line),
+            None => self.no_line(at, text),
+        }
+    }
+
+    fn next(&mut self, at: Place, line: &Line<'_>) {
+        self.resolve(line.event == "log_open");
         if !line.is_unaltered() {
             self.wrong(at, Some(line.seq), Wrong::Altered);
         } else if !self.expected.heads.is_empty() {
@@ -135,13 +174,14 @@ impl Verifier {
             heads.retain(|head| *head.hash() != *line.hash);
         }
         match self.runs.remove(&*line.boot) {
-            None => self.begins(at, &line),
-            Some(run) => self.goes_on(at, &line, run),
+            None => self.begins(at, line),
+            Some(run) => self.goes_on(at, line, run),
         }
     }
 
     /// Says what is missing at the end.
     pub fn finish(mut self) -> Verdict {
+        self.resolve(true);
         let mut ends = Vec::new();
         for run in self.runs.values() {
             ends.extend(run.wrong_at_its_end(&self.expected));
@@ -158,42 +198,8 @@ impl Verifier {
             runs: self.runs,
             findings: self.findings,
             more: self.more,
+            torn: self.torn,
         }
-    }
-
-    fn begins(&mut self, at: Place, line: &Line<'_>) {
-        let opens = line.seq == 1 && line.event == "log_open" && is_zeros(&line.prev_hash);
-        if !opens && !self.expected.partial {
-            self.wrong(at, Some(line.seq), Wrong::NoBeginning);
-        }
-        self.names(at, line);
-        let mut run = Run {
-            instance: (&*line.instance).into(),
-            lines: 0,
-            first: (&*line.timestamp).into(),
-            last: "".into(),
-            end: End::Unknown,
-            signer: line.signer.as_deref().map(Into::into),
-            knows_previous: line.previous.as_deref().is_some_and(|it| it != "unknown"),
-            unsigned: 0,
-            doubted: false,
-            seq: 0,
-            hash: "".into(),
-            at,
-            checkpoint_seconds: line.checkpoint_seconds,
-            signed_at: None,
-            late: None,
-            named: None,
-            checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
-            opened: opens,
-            vouched: false,
-        };
-        if opens && !self.expected.keys.is_empty() && !line.has_signature() {
-            self.wrong(at, Some(line.seq), Wrong::NotSigned);
-        }
-        self.vouched(at, line, &mut run);
-        run.advance(at, line);
-        self.runs.insert((&*line.boot).into(), run);
     }
 
     fn goes_on(&mut self, at: Place, line: &Line<'_>, mut run: Run) {
@@ -231,53 +237,29 @@ impl Verifier {
             });
         }
         let must = matches!(&*line.event, "log_open" | "checkpoint" | "log_close");
+        if run.excused && !line.has_signature() {
+            if !self.expected.is_before_signing(line) {
+                self.wrong(at, Some(line.seq), Wrong::NotSigned);
+            }
+            return;
+        }
         if self.expected.keys.is_empty() || !(must || line.has_signature()) {
             return;
         }
-        if line.is_signed_by(&self.expected.keys) {
+        if let Some(key) = line.signed_by(&self.expected.keys) {
+            run.paced(line);
+            run.signer.get_or_insert_with(|| key.id().into());
             if run.is_overdue() {
                 let lines = run.unsigned;
                 self.wrong(at, Some(line.seq), Wrong::Unsigned { lines });
             }
+            self.signing.insert(run.instance.clone());
             run.unsigned = 0;
             run.vouched = true;
             run.signed_at = line.timestamp.parse().ok();
             run.late = None;
         } else if line.has_signature() || line.event != "log_open" {
             self.wrong(at, Some(line.seq), Wrong::BadSignature);
-        }
-    }
-
-    /// The first line of a run names the last line of the run before it.
-    fn names(&mut self, at: Place, line: &Line<'_>) {
-        let (Some(boot), Some(seq)) = (&line.previous_boot, line.previous_seq) else {
-            return;
-        };
-        let wrong = match self.runs.get_mut(&**boot) {
-            None if self.expected.partial => None,
-            None => Some(Wrong::NoRun { seq }),
-            Some(run) if run.seq < seq => Some(Wrong::Missing {
-                seq: (run.seq + 1, seq),
-            }),
-            // Whether what follows belongs there is known at its end.
-            Some(run) if run.seq > seq => {
-                run.named.get_or_insert(seq);
-                None
-            }
-            Some(run) if line.previous_hash.as_deref() != Some(&*run.hash) => {
-                Some(Wrong::Broken { before: run.at })
-            }
-            Some(run) => {
-                run.named.get_or_insert(seq);
-                run.doubted = line.previous.as_deref() == Some("unverified");
-                if run.end == End::Unknown {
-                    run.end = End::Named;
-                }
-                None
-            }
-        };
-        if let Some(wrong) = wrong {
-            self.wrong(at, Some(line.seq), wrong);
         }
     }
 
@@ -303,6 +285,12 @@ impl Run {
         };
     }
 
+    /// A signed line says how often there is one, in case the first is gone.
+    fn paced(&mut self, line: &Line<'_>) {
+        self.checkpoint_lines = line.checkpoint_lines.or(self.checkpoint_lines);
+        self.checkpoint_seconds = line.checkpoint_seconds.or(self.checkpoint_seconds);
+    }
+
     fn wrong_at_its_end(&self, expected: &Expectations) -> Vec<Finding> {
         let mut wrong = Vec::new();
         let mut add = |what| {
@@ -312,7 +300,7 @@ impl Run {
                 what,
             });
         };
-        let with_keys = !expected.keys.is_empty();
+        let with_keys = !expected.keys.is_empty() && !self.excused;
         // Another process of that name may have written on; then its signature says so, or its
         // closing line where nothing is signed.
         let signed = self.seq.saturating_sub(self.unsigned);
@@ -371,7 +359,7 @@ fn is_zeros(hash: &str) -> bool {
 }
 
 const MOST: usize = 100;
-/// Lines between checkpoints of a run whose first line, which says it, is gone.
+/// Lines between checkpoints of a run of which no line that says it has been read.
 const ASSUMED: u64 = 1000;
 /// A checkpoint waits for the batch that it falls due in.
 const SLACK: u64 = 2 * super::sink::MOST_LINES as u64;

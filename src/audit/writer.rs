@@ -2,10 +2,9 @@
 //! and tried again for as long as the sinks do not take them.
 
 use std::{
-    collections::BTreeMap,
-    fmt,
+    io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
@@ -19,6 +18,7 @@ use super::{
     config::Pace,
     head::HeadFile,
     lifecycle,
+    lost::Losses,
     sign::SigningKey,
     sink::{Opened, Sink},
 };
@@ -31,6 +31,8 @@ pub(super) enum Job {
         room: OwnedSemaphorePermit,
         written: Option<oneshot::Sender<()>>,
     },
+    /// Something was lost here, of which the log has to tell.
+    Lost,
     /// Time may have come for a checkpoint.
     Tick,
     Close,
@@ -42,22 +44,9 @@ pub(super) struct State {
     broken: AtomicBool,
     /// Milliseconds after `began` at which the batch in hand was begun; 0 when there is none.
     busy: AtomicU64,
-    pub(super) lost: Mutex<Lost>,
-}
-
-/// Lines that found no room, by event.
-#[derive(Default)]
-pub(super) struct Lost(pub(super) BTreeMap<&'static str, u64>);
-
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("found no room:")?;
-        for (n, (event, count)) in self.0.iter().enumerate() {
-            let comma = if n == 0 { "" } else { "," };
-            write!(f, "{comma} {event} {count}")?;
-        }
-        Ok(())
-    }
+    /// Whether somebody was told that a sink neither takes nor refuses.
+    stuck: AtomicBool,
+    pub(super) lost: Losses,
 }
 
 impl State {
@@ -66,7 +55,8 @@ impl State {
             began: Instant::now(),
             broken: AtomicBool::new(false),
             busy: AtomicU64::new(0),
-            lost: Mutex::default(),
+            stuck: AtomicBool::new(false),
+            lost: Losses::default(),
         }
     }
 
@@ -74,7 +64,23 @@ impl State {
     pub(super) fn is_writable(&self) -> bool {
         let busy = self.busy.load(Ordering::Relaxed);
         let stuck = busy > 0 && self.now() > busy + STUCK;
+        if stuck && !self.is_known() && !self.stuck.swap(true, Ordering::Relaxed) {
+            tracing::error!("the audit log cannot be written: a sink neither takes nor refuses");
+        }
         !stuck && !self.broken.load(Ordering::Relaxed)
+    }
+
+    fn is_known(&self) -> bool {
+        self.broken.load(Ordering::Relaxed) || self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Every sink has taken the batch in hand.
+    fn goes_through(&self) {
+        self.busy.store(0, Ordering::Relaxed);
+        let was_broken = self.broken.swap(false, Ordering::Relaxed);
+        if self.stuck.swap(false, Ordering::Relaxed) || was_broken {
+            tracing::info!("the audit log is written again");
+        }
     }
 
     fn now(&self) -> u64 {
@@ -83,12 +89,14 @@ impl State {
 }
 
 pub(super) struct Writer {
-    sinks: Vec<Box<dyn Sink>>,
+    outlets: Vec<Outlet>,
     /// Lines of a batch, at most.
     most: usize,
     who: lifecycle::Writer,
-    chain: Chain,
+    /// Where it is noted how far the first sink has come.
     head: Option<HeadFile>,
+    /// Lines so far, in every chain.
+    seq: u64,
     key: Option<SigningKey>,
     pace: Pace,
     /// The last line that says how far the log has come.
@@ -100,10 +108,17 @@ pub(super) struct Writer {
 /// Lines that are written together, and who waits for them.
 #[derive(Default)]
 struct Batch {
-    bytes: Vec<u8>,
+    bytes: usize,
     lines: usize,
     room: Vec<OwnedSemaphorePermit>,
     acknowledge: Vec<oneshot::Sender<()>>,
+}
+
+/// A sink, its chain, and what it has not taken yet.
+struct Outlet {
+    sink: Box<dyn Sink>,
+    chain: Chain,
+    bytes: Vec<u8>,
 }
 
 impl Writer {
@@ -114,12 +129,17 @@ impl Writer {
         state: Arc<State>,
         jobs: mpsc::UnboundedReceiver<Job>,
     ) -> Self {
+        let outlets = opened.sinks.into_iter().map(|(sink, _)| Outlet {
+            sink,
+            chain: Chain::new(),
+            bytes: Vec::new(),
+        });
         Self {
-            sinks: opened.sinks,
+            outlets: outlets.collect(),
             most: opened.batch,
             who,
-            chain: Chain::new(),
             head: opened.head,
+            seq: 0,
             key,
             pace,
             checked: (0, Instant::now()),
@@ -130,13 +150,15 @@ impl Writer {
 
     /// Writes until it is told to close, or until nobody is left to record; true when the sinks
     /// have taken everything and the closing line.
-    pub(super) fn run(mut self, opening: Vec<u8>) -> bool {
+    ///
+    /// `openings`: the first line for each sink.
+    pub(super) fn run(mut self, openings: Vec<Vec<u8>>) -> bool {
         let mut batch = Batch::default();
-        self.signed(opening, &mut batch);
+        self.open(openings, &mut batch);
         let mut open = true;
         while open {
             if self.is_behind() {
-                self.signed(lifecycle::checkpoint(), &mut batch);
+                self.signed(lifecycle::checkpoint(self.pace), &mut batch);
             }
             if !self.put(&mut batch, true) {
                 return false;
@@ -151,11 +173,13 @@ impl Writer {
         while let Ok(job) = self.jobs.try_recv() {
             self.add(job, &mut batch);
             if self.is_behind() {
-                self.signed(lifecycle::checkpoint(), &mut batch);
+                self.signed(lifecycle::checkpoint(self.pace), &mut batch);
             }
         }
         self.confess(&mut batch);
-        self.signed(lifecycle::closing(), &mut batch);
+        self.heal(&mut batch);
+        let pace = self.key.is_some().then_some(self.pace);
+        self.signed(lifecycle::closing(pace), &mut batch);
         self.put(&mut batch, false)
     }
 
@@ -166,7 +190,7 @@ impl Writer {
             if !self.add(job, batch) {
                 return false;
             }
-            let full = batch.lines >= self.most || batch.bytes.len() >= BATCH;
+            let full = batch.lines >= self.most || batch.bytes >= BATCH;
             next = if full {
                 None
             } else {
@@ -183,23 +207,24 @@ impl Writer {
                 room,
                 written,
             } => {
-                self.confess(batch);
+                self.heal(batch);
                 self.line(open, batch, false);
                 batch.room.push(room);
                 batch.acknowledge.extend(written);
                 true
             }
-            Job::Tick => {
+            Job::Lost => {
                 self.confess(batch);
                 true
             }
+            Job::Tick => true,
             Job::Close => false,
         }
     }
 
     fn is_behind(&self) -> bool {
         let (seq, at) = self.checked;
-        let lines = self.chain.seq() - seq;
+        let lines = self.seq - seq;
         let due = lines >= self.pace.lines.get() || at.elapsed() >= self.pace.every.duration();
         // Without a signature it would say nothing that the chain does not.
         self.key.is_some() && lines > 0 && due
@@ -208,84 +233,105 @@ impl Writer {
     /// A line that vouches for everything before it.
     fn signed(&mut self, open: Vec<u8>, batch: &mut Batch) {
         self.line(open, batch, true);
-        self.checked = (self.chain.seq(), Instant::now());
+        self.checked = (self.seq, Instant::now());
+    }
+
+    fn open(&mut self, openings: Vec<Vec<u8>>, batch: &mut Batch) {
+        for (outlet, mut open) in self.outlets.iter_mut().zip(openings) {
+            self.who.sign(&mut open);
+            outlet.add(&open, self.key.as_ref());
+        }
+        self.seq = 1;
+        batch.lines = 1;
+        self.checked = (self.seq, Instant::now());
     }
 
     fn line(&mut self, mut open: Vec<u8>, batch: &mut Batch, sign: bool) {
         self.who.sign(&mut open);
         let key = self.key.as_ref().filter(|_| sign);
-        self.chain.close(&mut open, key);
-        batch.bytes.append(&mut open);
+        let outlets = self.outlets.iter_mut();
+        batch.bytes += outlets
+            .map(|outlet| outlet.add(&open, key))
+            .max()
+            .unwrap_or(0);
         batch.lines += 1;
+        self.seq += 1;
     }
 
-    /// Says what the log lacks.
+    /// Says what the log lacks, or what was mended in its files.
     fn confess(&mut self, batch: &mut Batch) {
-        let lost = {
-            let mut lost = self
-                .state
-                .lost
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            std::mem::take(&mut *lost)
-        };
-        if !lost.0.is_empty() {
+        if let Some(lost) = self.state.lost.take() {
+            tracing::error!(%lost, "the audit log takes lines again, and says what it lacks");
             self.line(lifecycle::lost(&lost), batch, false);
         }
-        let healed: u64 = self.sinks.iter_mut().map(|sink| sink.healed()).sum();
+    }
+
+    fn heal(&mut self, batch: &mut Batch) {
+        let sinks = self.outlets.iter_mut();
+        let healed: u64 = sinks.map(|outlet| outlet.sink.healed()).sum();
         if healed > 0 {
             self.line(lifecycle::healed(healed), batch, false);
         }
     }
 
-    /// Writes all of it to every sink, trying again for as long as the daemon runs: what comes
-    /// meanwhile waits, and whoever waits for it is told.
+    /// Writes all of it to every sink, to one after the other, trying again for as long as the
+    /// daemon runs: what comes meanwhile waits, and whoever waits for it is told.
     fn put(&mut self, batch: &mut Batch, patient: bool) -> bool {
         self.state.busy.store(self.state.now(), Ordering::Relaxed);
-        let mut waiting: Vec<&mut Box<dyn Sink>> = self.sinks.iter_mut().collect();
         let mut tries = 0;
-        while !batch.bytes.is_empty() {
-            let mut failed = None;
-            waiting.retain_mut(|sink| match sink.take(&batch.bytes) {
-                Ok(()) => false,
-                Err(error) => {
-                    failed = Some(error);
-                    true
+        for outlet in &mut self.outlets {
+            while let Err(error) = outlet.write() {
+                metrics::counter!("zoho_mcp_audit_write_failures_total").increment(1);
+                if !self.state.broken.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "the audit log cannot be written");
                 }
-            });
-            let Some(error) = failed else {
-                break;
-            };
-            metrics::counter!("zoho_mcp_audit_write_failures_total").increment(1);
-            if !self.state.broken.swap(true, Ordering::Relaxed) {
-                tracing::error!(%error, "the audit log cannot be written");
+                tries += 1;
+                if !patient && tries > LAST_TRIES || self.jobs.is_closed() {
+                    return false;
+                }
+                thread::park_timeout(RETRY);
             }
-            tries += 1;
-            if !patient && tries > LAST_TRIES || self.jobs.is_closed() {
-                return false;
-            }
-            thread::park_timeout(RETRY);
         }
-        if let Some(head) = self.head.as_mut().filter(|_| batch.lines > 0) {
-            head.note(&self.chain, self.who.fields());
+        if let (Some(head), Some(first)) = (&mut self.head, self.outlets.first())
+            && batch.lines > 0
+        {
+            head.note(self.seq, first.chain.hash(), self.who.fields());
         }
-        self.state.busy.store(0, Ordering::Relaxed);
-        if self.state.broken.swap(false, Ordering::Relaxed) {
-            tracing::info!("the audit log is written again");
-        }
+        self.state.goes_through();
         metrics::counter!("zoho_mcp_audit_lines_total").increment(batch.lines as u64);
         for written in batch.acknowledge.drain(..) {
             let _ = written.send(());
         }
         batch.room.clear();
-        batch.bytes.clear();
+        batch.bytes = 0;
         batch.lines = 0;
         true
     }
 }
 
+impl Outlet {
+    /// Adds a line, closed by the chain of this sink.
+    fn add(&mut self, open: &[u8], key: Option<&SigningKey>) -> usize {
+        let mut line = Vec::with_capacity(open.len() + CLOSING);
+        line.extend_from_slice(open);
+        self.chain.close(&mut line, key);
+        self.bytes.extend_from_slice(&line);
+        line.len()
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if !self.bytes.is_empty() {
+            self.sink.take(&self.bytes)?;
+            self.bytes.clear();
+        }
+        Ok(())
+    }
+}
+
 /// Bytes that are written at once.
 const BATCH: usize = 256 << 10;
+/// What closes a line, at most.
+const CLOSING: usize = 384;
 const RETRY: Duration = Duration::from_millis(100);
 const LAST_TRIES: u32 = 20;
 /// Milliseconds after which a batch that a sink neither takes nor refuses counts as refused.

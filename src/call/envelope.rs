@@ -167,15 +167,11 @@ struct Meta<'a> {
     /// Not read as texts: what is no trace is no mistake either.
     #[serde(borrow)]
     traceparent: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tracestate: Option<&'a RawValue>,
 }
 
 impl Meta<'_> {
     fn trace(&self) -> Option<Remote> {
-        let text = |raw: &&RawValue| serde_json::from_str::<String>(raw.get()).ok();
-        let state = self.tracestate.as_ref().and_then(text);
-        Remote::read(&self.traceparent.as_ref().and_then(text)?, state.as_deref())
+        Remote::read(&serde_json::from_str::<String>(self.traceparent?.get()).ok()?)
     }
 }
 

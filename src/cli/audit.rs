@@ -1,20 +1,23 @@
 //! `zoho-mcp audit`: what an audit log proves and what it tells, from its files alone.
 
 mod document;
+mod doubt;
 mod explain;
 mod files;
 mod keygen;
 mod order;
+mod page;
 mod remedy;
 mod search;
 mod story;
 mod telling;
 mod verify;
 
-use std::io::{self, Write};
+use std::io;
 
 use clap::Subcommand;
 
+use self::page::Page;
 use crate::config::Environment;
 
 #[derive(clap::Args)]
@@ -43,7 +46,7 @@ enum Action {
 pub(super) struct BadArguments(anyhow::Error);
 
 pub(super) fn run(command: AuditCommand, environment: &Environment) -> anyhow::Result<()> {
-    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut out = Page::new(io::BufWriter::new(io::stdout().lock()));
     let ended = match command.action {
         Action::Verify(verify) => verify::run(&verify, &mut out),
         Action::Story(story) => story::run(&story, &mut out),

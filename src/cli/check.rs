@@ -11,7 +11,9 @@ use crate::{
     auth::Authenticator,
     cli::BadConfiguration,
     config::{Environment, Loaded},
+    limit::Trial,
     setting::SecretRef,
+    store::Unavailable,
 };
 
 #[derive(clap::Args)]
@@ -81,11 +83,33 @@ async fn check_redis(app: &mut App, online: bool) -> anyhow::Result<()> {
         Some(_) if !online => println!("skipped  redis: add --online to connect"),
         Some(keeper) => {
             let connected = keeper.connect_once().await;
-            connected.map_err(|unavailable| anyhow::anyhow!("redis: {}", unavailable.advice()))?;
-            println!("ok       redis: connected, takes writes");
+            let unusable =
+                |unavailable: Unavailable| anyhow::anyhow!("redis: {}", unavailable.advice());
+            // The connection lives as long as its keeper.
+            let _keeper = connected.map_err(unusable)?;
+            let tried = app.limit.limiter.try_out().await.map_err(unusable)?;
+            println!("ok       redis: connected, takes writes, counts calls");
+            if let Some(trial) = tried {
+                warn_of_redis(&trial);
+            }
         }
     }
     Ok(())
+}
+
+fn warn_of_redis(trial: &Trial) {
+    if !trial.is_known {
+        println!(
+            "warning  redis: the user may not run INFO, so a Redis that starts again at once out of \
+             a snapshot goes unnoticed; add +info to its rights"
+        );
+    }
+    if let Some(policy) = &trial.evicts {
+        println!(
+            "warning  redis: it throws keys away when it is full ({policy}), and calls with them; \
+             set maxmemory-policy noeviction"
+        );
+    }
 }
 
 fn say_who_can_call(authenticator: &Authenticator) {

@@ -75,6 +75,7 @@ pub(super) async fn run(
     }
     watch.abort();
     drop(shared);
+    app.limit.limiter.leave().await;
     breaker.abort();
     server.abort();
     if let Some(writing) = writing {

@@ -6,8 +6,9 @@ use anyhow::Context as _;
 
 use crate::{
     app::{pseudonym_key, redis_passwords},
+    auth::User,
     cli::BadConfiguration,
-    config::{Environment, Loaded},
+    config::{Config, Environment, Loaded},
     limit::{
         Names,
         usage::{Usage, usage},
@@ -36,6 +37,9 @@ struct Show {
     /// Only this client, and what is everybody's
     #[arg(long, value_name = "NAME")]
     client: Option<Arc<str>>,
+    /// Also this person: who issues their tokens, and the subject that is theirs there
+    #[arg(long, num_args = 2, value_names = ["ISSUER", "SUBJECT"])]
+    user: Option<Vec<Arc<str>>>,
     /// One JSON array instead of a table
     #[arg(long)]
     json: bool,
@@ -49,21 +53,13 @@ pub(super) async fn run(command: LimitsCommand, environment: Environment) -> any
         config.redis.is_configured(),
         "redis.url is not set: limits are in the memory of each daemon, where nobody else can look"
     );
-    let clients: Vec<Arc<str>> = match show.client {
-        Some(client) => {
-            anyhow::ensure!(
-                config.clients.contains_key(&client),
-                "no client has the name {client}; they are: {}",
-                config
-                    .clients
-                    .keys()
-                    .map(|name| &**name)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            );
-            vec![client]
-        }
-        None => config.clients.keys().cloned().collect(),
+    let clients = clients(config, &show)?;
+    let users: Vec<User> = match show.user.as_deref() {
+        Some([issuer, subject]) => vec![User {
+            issuer: issuer.clone(),
+            subject: subject.clone(),
+        }],
+        _ => Vec::new(),
     };
     let rules = config
         .rules()
@@ -79,7 +75,8 @@ pub(super) async fn run(command: LimitsCommand, environment: Environment) -> any
         .connect_once()
         .await
         .map_err(|unavailable| anyhow::anyhow!("redis: {}", unavailable.advice()))?;
-    let rows = usage(&store, &Names::new(key.as_ref()), &rules, &clients)
+    let names = Names::new(key.as_ref());
+    let rows = usage(&store, &names, &rules, &clients, &users)
         .await
         .map_err(|unavailable| anyhow::anyhow!("redis: {}", unavailable.advice()))?;
     let mut out = std::io::stdout().lock();
@@ -90,10 +87,26 @@ pub(super) async fn run(command: LimitsCommand, environment: Environment) -> any
     Ok(())
 }
 
+/// All of them, also those that tokens alone bring into being; or the one that is asked for.
+fn clients(config: &Config, show: &Show) -> anyhow::Result<Vec<Arc<str>>> {
+    let known = config.policy().clients;
+    let Some(client) = &show.client else {
+        return Ok(known.into_keys().collect());
+    };
+    let names: Vec<&str> = known.keys().map(|name| &**name).collect();
+    anyhow::ensure!(
+        known.contains_key(client),
+        "no client has the name {client}; they are: {}",
+        names.join(", ")
+    );
+    Ok(vec![client.clone()])
+}
+
 fn table(out: &mut impl Write, rows: &[Usage]) -> std::io::Result<()> {
-    let whose = |row: &Usage| match (&row.client, &row.tool) {
-        (Some(client), Some(tool)) => format!("{client}, {tool}"),
-        (Some(client), None) => client.to_string(),
+    let whose = |row: &Usage| match (&row.client, &row.tool, &row.subject) {
+        (Some(client), Some(tool), _) => format!("{client}, {tool}"),
+        (Some(client), None, _) => client.to_string(),
+        (_, _, Some(subject)) => subject.to_string(),
         _ => "all".to_owned(),
     };
     let width = rows.iter().map(|row| whose(row).chars().count()).max();

@@ -4,21 +4,33 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use super::{
     claim::{Claim, Key},
-    verdict::{Standing, Verdict},
+    rules::Room,
+    verdict::{Busy, Standing, Verdict},
 };
+use crate::setting::Limit;
 
 /// Full windows, until they have room again. Bounded: what finds no place is simply asked again.
 #[derive(Default)]
 pub(super) struct Blocked {
     by_key: HashMap<Key, Block>,
+    /// Until when a client, or nobody, has a place for another call.
+    busy: HashMap<Option<Arc<str>>, (u64, Busy)>,
 }
 
 struct Block {
     /// In milliseconds of the limiter's clock, as all times here.
     until: u64,
     since: u64,
-    /// How all dimensions of that call stood.
-    standings: Arc<[Standing]>,
+    /// Another limit may have room.
+    limit: Limit,
+    /// How all windows of that call stood.
+    known: Arc<[Known]>,
+}
+
+struct Known {
+    key: Key,
+    limit: Limit,
+    standing: Standing,
 }
 
 impl Blocked {
@@ -27,7 +39,7 @@ impl Blocked {
         let block = |claim: &Claim| {
             self.by_key
                 .get(&claim.key)
-                .filter(|block| block.until > now)
+                .filter(|block| block.until > now && block.limit == claim.limit)
         };
         let longest = claims
             .iter()
@@ -49,7 +61,16 @@ impl Blocked {
         waits: &[u64],
         verdict: &Verdict,
     ) {
-        let standings: Arc<[Standing]> = verdict.standings().into();
+        // A verdict tells of limits that only watch apart from the others.
+        let told = claims.iter().filter(|claim| !claim.is_shadow());
+        let known = told
+            .zip(verdict.standings())
+            .map(|(claim, standing)| Known {
+                key: claim.key.clone(),
+                limit: claim.limit,
+                standing: *standing,
+            });
+        let known: Arc<[Known]> = known.collect();
         for (claim, wait) in claims.iter().zip(waits) {
             if *wait == 0 || claim.is_shadow() {
                 continue;
@@ -61,36 +82,70 @@ impl Blocked {
                 let block = Block {
                     until: now + wait,
                     since: now,
-                    standings: Arc::clone(&standings),
+                    limit: claim.limit,
+                    known: Arc::clone(&known),
                 };
                 self.by_key.insert(claim.key.clone(), block);
             }
         }
     }
 
+    /// Whether there was no place for another call of a client a moment ago.
+    pub(super) fn busy(&self, now: u64, client: &Arc<str>, room: Room) -> Option<Busy> {
+        if self.busy.is_empty() {
+            return None;
+        }
+        let wanted = [
+            (Some(Arc::clone(client)), Busy::Client(room.client)),
+            (None, Busy::Everybody(room.total)),
+        ];
+        let found = wanted
+            .into_iter()
+            .find(|(whose, busy)| matches!(self.busy.get(whose), Some((until, b)) if *until > now && b == busy));
+        found.map(|(_, busy)| busy)
+    }
+
+    /// Remembers that there was none. A call may end at any time, so not for long.
+    pub(super) fn remember_busy(&mut self, now: u64, client: &Arc<str>, busy: Busy) {
+        let whose = match busy {
+            Busy::Client(_) => Some(Arc::clone(client)),
+            Busy::Everybody(_) => None,
+        };
+        if self.busy.len() >= MAX_KEYS {
+            self.busy.retain(|_, (until, _)| *until > now);
+        }
+        if self.busy.len() < MAX_KEYS {
+            self.busy.insert(whose, (now + BUSY_FOR, busy));
+        }
+    }
+
     /// Other rules hold, or other data.
     pub(super) fn forget(&mut self) {
         self.by_key.clear();
+        self.busy.clear();
     }
 }
 
 impl Block {
+    /// What is known of a window: nobody else's of the same dimension, nor under another limit.
     fn standing(&self, now: u64, claim: &Claim, until: Option<u64>) -> Option<Standing> {
-        let (name, quota) = (claim.key.0, claim.limit.quota());
-        let mut known = self.standings.iter();
-        let known = known.find(|known| known.name == name && known.quota == quota)?;
+        let mut known = self.known.iter();
+        let known = known.find(|known| known.key == claim.key && known.limit == claim.limit)?;
         let aged = known
+            .standing
             .reset
             .saturating_sub(Duration::from_millis(now - self.since.min(now)));
         Some(Standing {
             violated: until.is_some(),
             reset: until.map_or(aged, |until| Duration::from_millis(until - now)),
-            ..*known
+            ..known.standing
         })
     }
 }
 
 const MAX_KEYS: usize = 10_000;
+/// In milliseconds.
+const BUSY_FOR: u64 = 100;
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +203,48 @@ mod tests {
         );
         let other = [claim("global", ""), claim("client", "two")];
         assert!(blocked.refusal(1_100, &other).is_none());
+    }
+
+    #[test]
+    fn nobody_is_told_of_another_clients_window() {
+        let mut blocked = Blocked::default();
+        let claims = [claim("global", ""), claim("client", "one")];
+        refused(&mut blocked, &claims, [300, 0]);
+        let other = [claim("global", ""), claim("client", "two")];
+        let told = blocked.refusal(1_100, &other).unwrap();
+        let names: Vec<&str> = told.standings().iter().map(|it| it.name).collect();
+        assert_eq!(names, ["global"]);
+    }
+
+    #[test]
+    fn a_limit_that_was_raised_blocks_nobody_though_the_answer_came_late() {
+        let mut blocked = Blocked::default();
+        let mut claims = [claim("global", ""), claim("client", "one")];
+        blocked.forget();
+        refused(&mut blocked, &claims, [0, 300]);
+        claims[1].limit.requests = 3.try_into().unwrap();
+        assert!(blocked.refusal(1_100, &claims).is_none());
+    }
+
+    #[test]
+    fn a_busy_client_is_remembered_for_a_moment_and_while_it_may_have_no_more() {
+        let mut blocked = Blocked::default();
+        let (one, two): (Arc<str>, Arc<str>) = ("one".into(), "two".into());
+        let room = Room {
+            client: 2,
+            total: 9,
+            watches_client: false,
+            watches_total: false,
+        };
+        let more = Room { client: 3, ..room };
+        blocked.remember_busy(1_000, &one, Busy::Client(2));
+        let last = 1_000 + BUSY_FOR - 1;
+        assert_eq!(blocked.busy(last, &one, room), Some(Busy::Client(2)));
+        assert_eq!(blocked.busy(last + 1, &one, room), None);
+        assert_eq!(blocked.busy(last, &two, room), None);
+        assert_eq!(blocked.busy(last, &one, more), None);
+        blocked.remember_busy(1_000, &one, Busy::Everybody(9));
+        assert_eq!(blocked.busy(last, &two, room), Some(Busy::Everybody(9)));
     }
 
     #[test]

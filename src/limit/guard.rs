@@ -38,7 +38,7 @@ pub struct Gate {
 pub struct Seat(Arc<Mutex<Option<InFlight>>>);
 
 impl Seat {
-    /// For the handler to hold until the call is over; `None` when there was no place left.
+    /// For the handler to hold until the call is over. Once.
     pub fn take(&self) -> Option<InFlight> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -83,8 +83,7 @@ pub async fn limit(
     if !verdict.is_admitted() {
         record(gate.refused(&verdict, call)).await;
     }
-    let refused = !verdict.is_admitted() && !verdict.is_busy();
-    let refused = refused.then(|| over(&verdict, call));
+    let refused = (!verdict.is_admitted()).then(|| over(&verdict, call));
     let in_band = peer.door == Door::Messages || **gate.answer.load() == Answer::ToolError;
     let in_band = in_band && call.tool().is_some();
     let extensions = request.extensions_mut();
@@ -123,6 +122,7 @@ impl Gate {
         Event {
             tool_name: self.tool_name(call),
             policy: Some(verdict.policy().into()),
+            reason: verdict.is_uncounted().then(|| UNCOUNTED.into()),
             retry_after_seconds: verdict.retry_after_seconds(),
             ..Event::new(Kind::RateLimitExceeded)
         }
@@ -144,3 +144,6 @@ impl Gate {
         Some(known.tool.into())
     }
 }
+
+/// Why a call is refused that no limit had counted too many of.
+const UNCOUNTED: &str = "store_unavailable";

@@ -63,29 +63,53 @@ pub struct InFlight {
 }
 
 impl Calls {
-    /// Lets a call begin, unless as many as may are in flight.
-    pub(super) fn enter(&self, client: &Arc<str>, room: Room) -> Result<InFlight, Busy> {
-        {
-            let mut counts = self.lock();
-            let count = counts.by_client.get(client).map_or(0, |count| count.calls);
-            if count >= room.client {
-                return Err(Busy::Client(room.client));
-            }
-            if counts.total >= room.total {
-                return Err(Busy::Everybody(room.total));
-            }
-            counts.total += 1;
-            counts
-                .by_client
-                .entry(Arc::clone(client))
-                .or_default()
-                .calls += 1;
+    /// Lets a call begin, unless as many as may are in flight. Where that only watches, it says so
+    /// beside the call.
+    pub(super) fn enter(
+        &self,
+        client: &Arc<str>,
+        room: Room,
+    ) -> Result<(InFlight, Option<Busy>), Busy> {
+        let mut counts = self.lock();
+        let calls = counts.by_client.get(client).map_or(0, |count| count.calls);
+        let over = [
+            (
+                calls >= room.client,
+                room.watches_client,
+                Busy::Client(room.client),
+            ),
+            (
+                counts.total >= room.total,
+                room.watches_total,
+                Busy::Everybody(room.total),
+            ),
+        ];
+        let first = |watches: bool| {
+            let found = over.iter().find(|(over, w, _)| *over && *w == watches);
+            found.map(|(.., busy)| *busy)
+        };
+        if let Some(busy) = first(false) {
+            return Err(busy);
         }
-        Ok(InFlight {
+        counts.total += 1;
+        let count = counts.by_client.entry(Arc::clone(client)).or_default();
+        count.calls += 1;
+        let call = InFlight {
             calls: self.clone(),
             client: Arc::clone(client),
             place: None,
-        })
+        };
+        Ok((call, first(true)))
+    }
+
+    /// Whether so many places stand in Redis that others may soon lack those given back here.
+    pub(super) fn are_scarce(&self, room: Room) -> bool {
+        let counts = self.lock();
+        let places = |count: &Count| count.taken.len() + count.free.len();
+        let is_many = |places: usize, room: u32| places.saturating_mul(4) >= room as usize;
+        let all = counts.by_client.values().map(places).sum();
+        is_many(all, room.total)
+            || (counts.by_client.values()).any(|count| is_many(places(count), room.client))
     }
 
     /// The places of a client that its next question gives back. They stay on the list until that
@@ -94,6 +118,15 @@ impl Calls {
         let counts = self.lock();
         let count = counts.by_client.get(client);
         count.map_or_else(Vec::new, |count| count.free.clone())
+    }
+
+    /// Whether there are places to give back, of any client.
+    pub(super) fn owes(&self) -> bool {
+        let counts = self.lock();
+        counts
+            .by_client
+            .values()
+            .any(|count| !count.free.is_empty())
     }
 
     /// They are given back.
@@ -197,13 +230,15 @@ mod tests {
     const ROOM: Room = Room {
         client: 3,
         total: 5,
+        watches_client: false,
+        watches_total: false,
     };
 
     #[test]
     fn a_client_has_so_many_calls_in_flight_and_others_are_not_concerned() {
         let calls = Calls::default();
         let (one, other): (Arc<str>, Arc<str>) = ("one".into(), "other".into());
-        let held: Vec<InFlight> = (0..3).map(|_| calls.enter(&one, ROOM).unwrap()).collect();
+        let held: Vec<InFlight> = (0..3).map(|_| calls.enter(&one, ROOM).unwrap().0).collect();
         assert_eq!(calls.enter(&one, ROOM).unwrap_err(), Busy::Client(3));
         assert!(calls.enter(&other, ROOM).is_ok());
         drop(held);
@@ -231,10 +266,52 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_that_only_watches_refuses_nothing_and_says_so() {
+        let calls = Calls::default();
+        let client: Arc<str> = "one".into();
+        let room = Room {
+            watches_client: true,
+            ..ROOM
+        };
+        let mut held = Vec::new();
+        let mut enter = || {
+            let (call, watched) = calls.enter(&client, room)?;
+            held.push(call);
+            Ok(watched)
+        };
+        let told: Vec<_> = (0..6).map(|_| enter()).collect();
+        assert_eq!(told[..3], [Ok(None); 3]);
+        assert_eq!(told[3..5], [Ok(Some(Busy::Client(3))); 2]);
+        assert_eq!(told[5], Err(Busy::Everybody(5)), "that one refuses");
+    }
+
+    #[test]
+    fn places_are_scarce_where_a_quarter_of_them_is_not_free() {
+        let calls = Calls::default();
+        let client: Arc<str> = "one".into();
+        let room = Room {
+            client: 8,
+            total: 100,
+            ..ROOM
+        };
+        let (mut one, _) = calls.enter(&client, room).unwrap();
+        one.has_place([1; 8]);
+        assert!(!calls.are_scarce(room));
+        drop(one);
+        let (mut other, _) = calls.enter(&client, room).unwrap();
+        other.has_place([2; 8]);
+        assert!(
+            calls.are_scarce(room),
+            "one is taken, one not given back yet"
+        );
+        assert!(calls.are_scarce(Room { client: 1, ..room }));
+    }
+
+    #[test]
     fn a_place_is_taken_until_the_call_is_over_and_given_back_once() {
         let calls = Calls::default();
         let client: Arc<str> = "one".into();
-        let mut call = calls.enter(&client, ROOM).unwrap();
+        let (mut call, _) = calls.enter(&client, ROOM).unwrap();
         call.has_place([7; 8]);
         assert_eq!(calls.places()[0].taken, [[7; 8]]);
         drop(call);

@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     limiter::Limiter,
-    shared::{LIVES, Mode, Shared},
+    shared::{Data, LIVES, Mode, Shared},
+    trial::evicts,
 };
 use crate::{
     audit::{Audit, Event, Kind},
@@ -26,7 +27,7 @@ impl Limiter {
         };
         loop {
             let cause = match self.come_together(shared, &audit).await {
-                Ok(epoch) => self.stay_together(shared, &epoch).await,
+                Ok(data) => self.stay_together(shared, &data).await,
                 Err(Unavailable(cause)) => cause,
             };
             change(shared, Mode::Alone(cause), &audit).await;
@@ -51,9 +52,9 @@ impl Limiter {
         }
     }
 
-    async fn come_together(&self, shared: &Shared, audit: &Audit) -> Result<Arc<str>, Unavailable> {
+    async fn come_together(&self, shared: &Shared, audit: &Audit) -> Result<Data, Unavailable> {
         shared.store.tried().await?;
-        let (epoch, live) = shared.join().await?;
+        let (data, live) = shared.join().await?;
         shared.count_replicas(live, false);
         if shared.mode() != Mode::Alone(Cause::NotYetAsked) {
             self.merge(shared).await?;
@@ -63,7 +64,7 @@ impl Limiter {
             for _ in 0..2 {
                 sleep(BEFORE_TRUST).await;
                 let (found, live) = shared.join().await?;
-                if found != epoch {
+                if found != data {
                     return Err(Unavailable(Cause::Restarted));
                 }
                 if live >= replicas {
@@ -73,32 +74,38 @@ impl Limiter {
             self.merge(shared).await?;
         }
         shared.unmerged.store(false, Ordering::Relaxed);
-        change(shared, Mode::Together(Arc::clone(&epoch)), audit).await;
+        change(shared, Mode::Together(data.clone()), audit).await;
         // What was admitted between telling and trusting.
         if self.merge(shared).await.is_err() {
             shared.unmerged.store(true, Ordering::Relaxed);
         }
-        Ok(epoch)
+        warn(shared, &data).await;
+        Ok(data)
     }
 
     /// Returns with what ended it.
-    async fn stay_together(&self, shared: &Shared, epoch: &Arc<str>) -> Cause {
+    async fn stay_together(&self, shared: &Shared, data: &Data) -> Cause {
         let since = Instant::now();
         let (mut joined, mut kept) = (since, since);
+        let mut give_back = None;
         loop {
             tokio::select! {
                 () = tokio::time::sleep_until(joined + JOIN_EVERY) => {}
                 () = shared.doubt.notified() => {}
                 () = self.calls.given_back() => {
-                    // The client's next call may give it back on its way; the rest go together.
-                    sleep(GATHER).await;
+                    let at = Instant::now() + self.gather();
+                    give_back = Some(give_back.map_or(at, |due: Instant| due.min(at)));
+                    continue;
+                }
+                () = due(give_back) => {
+                    give_back = None;
                     let _ = self.tell_places(shared, false).await;
                     continue;
                 }
             }
             joined = Instant::now();
             match join(shared).await {
-                Ok((found, live)) if found == *epoch => {
+                Ok((found, live)) if found == *data => {
                     shared.count_replicas(live, since.elapsed() > LIVES);
                 }
                 Ok(_) => return Cause::Restarted,
@@ -115,30 +122,52 @@ impl Limiter {
 
     /// Tells Redis all that this instance knows. What Redis knows already stays as it is.
     async fn merge(&self, shared: &Shared) -> Result<(), Unavailable> {
-        let keys = self.windows().keys();
-        for key in keys {
-            let known = self.windows().calls(self.now(), &key);
-            if let Some((span, calls)) = known {
-                shared.merge(&key, span, &calls).await?;
-            }
-        }
+        self.merge_windows(shared).await?;
         self.tell_places(shared, true).await
     }
 
     async fn tell_places(&self, shared: &Shared, keep: bool) -> Result<(), Unavailable> {
-        for places in self.calls.places() {
-            if !keep && places.free.is_empty() {
-                continue;
+        let mut places = self.calls.places();
+        places.retain(|places| keep || !places.free.is_empty());
+        for places in places.chunks(CLIENTS) {
+            shared.tell_places(places, keep).await?;
+            for places in places {
+                self.calls.gave_back(&places.client, &places.free);
             }
-            shared.tell_places(&places, keep).await?;
-            self.calls.gave_back(&places.client, &places.free);
         }
         Ok(())
+    }
+
+    /// How long a place may wait for its client's next call to give it back on its way.
+    fn gather(&self) -> Duration {
+        match self.calls.are_scarce(self.room()) {
+            true => GATHER_SCARCE,
+            false => GATHER,
+        }
+    }
+
+    /// Says goodbye at a clean end, once nothing keeps this any more: the others need not wait for
+    /// this instance, and its places are free at once.
+    pub async fn leave(&self) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        if let Mode::Together(_) = shared.mode() {
+            let _ = self.tell_places(shared, false).await;
+            let _ = shared.leave().await;
+        }
+    }
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
 /// One slow answer is no outage.
-async fn join(shared: &Shared) -> Result<(Arc<str>, u32), Unavailable> {
+async fn join(shared: &Shared) -> Result<(Data, u32), Unavailable> {
     let mut joined = shared.join().await;
     for _ in 0..2 {
         if joined == Err(Unavailable(Cause::Timeout)) {
@@ -148,10 +177,27 @@ async fn join(shared: &Shared) -> Result<(Arc<str>, u32), Unavailable> {
     joined
 }
 
+/// Says what about this Redis will make limits inexact some day.
+async fn warn(shared: &Shared, data: &Data) {
+    if !data.is_known() {
+        tracing::warn!(
+            "the user of Redis may not run INFO, so a Redis that starts again at once out of a \
+             snapshot goes unnoticed; add +info to its rights"
+        );
+    }
+    if let Ok(Some(policy)) = evicts(&shared.store).await {
+        tracing::warn!(
+            policy,
+            "Redis throws keys away when it is full, and calls with them; set its \
+             maxmemory-policy to noeviction"
+        );
+    }
+}
+
 async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
     let (reason, cause) = match &mode {
         Mode::Together(_) => ("shared", None),
-        Mode::Alone(cause) => ("local", Some(cause.name())),
+        Mode::Alone(cause) => ("local", Some(*cause)),
     };
     if !shared.set_mode(mode) {
         return;
@@ -159,14 +205,15 @@ async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
     match cause {
         None => tracing::info!("limits are shared over Redis"),
         Some(cause) => tracing::warn!(
-            cause,
+            cause = cause.name(),
+            remedy = cause.remedy(),
             replicas = shared.replicas(),
             "limits are kept by this instance alone"
         ),
     }
     let event = Event {
         reason: Some(reason.into()),
-        error: cause.map(Into::into),
+        error: cause.map(|cause| cause.name().into()),
         ..Event::new(Kind::LimiterMode)
     };
     audit.record(event).await;
@@ -180,4 +227,8 @@ const RETRY: Duration = Duration::from_millis(200);
 const JOIN_EVERY: Duration = Duration::from_millis(250);
 /// Well within the time for which Redis keeps a place that nobody speaks for.
 const KEEP_EVERY: Duration = Duration::from_secs(4);
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(100);
+/// Where other instances may soon lack them.
+const GATHER_SCARCE: Duration = Duration::from_millis(10);
+/// Told in one script, so that it does not take Redis long.
+const CLIENTS: usize = 100;

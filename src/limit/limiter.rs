@@ -15,8 +15,8 @@ use super::{
     in_flight::{Calls, InFlight, place},
     local::{Alone, Windows},
     names::Names,
-    rules::Rules,
-    shared::{Answer, Mode, Question, Seat, Shared},
+    rules::{Room, Rules},
+    shared::{Answer, Asked, Data, Mode, Seat, Shared},
     verdict::Verdict,
 };
 use crate::store::{Cause, Store};
@@ -89,7 +89,7 @@ impl Limiter {
         let claims = claims(&rules, subject);
         let mode = self.shared.as_ref().map(|shared| (shared, shared.mode()));
         if let Some((shared, Mode::Together(_))) = &mode
-            && let Some(refusal) = shared.blocked().refusal(now, &claims)
+            && let Some(refusal) = self.remembered(shared, now, &claims, subject, rules.in_flight)
         {
             count("remembered", &refusal);
             return Admission::refused(refusal);
@@ -103,8 +103,8 @@ impl Limiter {
             }
         };
         let entered = subject.tool.map(|_| self.calls.enter(subject.client, room));
-        let mut in_flight = match entered.transpose() {
-            Ok(in_flight) => in_flight,
+        let (mut in_flight, watched) = match entered.transpose() {
+            Ok(entered) => entered.map_or((None, None), |(call, busy)| (Some(call), busy)),
             Err(busy) => {
                 let verdict = Verdict::busy(busy);
                 count("local", &verdict);
@@ -112,16 +112,20 @@ impl Limiter {
             }
         };
         let verdict = match mode {
-            Some((shared, Mode::Together(epoch))) => {
+            Some((shared, Mode::Together(data))) => {
                 let asking = Asking {
                     shared,
-                    epoch: &epoch,
+                    data: &data,
                     subject,
                     rules: &rules,
                 };
                 self.ask(asking, claims, alone, in_flight.as_mut()).await
             }
             _ => self.admit_alone(now, claims, subject, alone),
+        };
+        let verdict = match watched {
+            Some(_) => verdict.watched(watched),
+            None => verdict,
         };
         match verdict.is_admitted() {
             true => Admission { verdict, in_flight },
@@ -145,8 +149,31 @@ impl Limiter {
         millis(self.started.elapsed())
     }
 
+    pub(super) fn room(&self) -> Room {
+        self.rules.load().in_flight
+    }
+
     pub(super) fn windows(&self) -> MutexGuard<'_, Windows> {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The refusal of a call about which Redis said a moment ago all that there is to say.
+    fn remembered(
+        &self,
+        shared: &Shared,
+        now: u64,
+        claims: &[Claim],
+        subject: &Subject<'_>,
+        room: Room,
+    ) -> Option<Verdict> {
+        let refusal = shared.blocked().refusal(now, claims);
+        if refusal.is_some() {
+            return refusal;
+        }
+        subject.tool?;
+        let busy = shared.blocked().busy(now, subject.client, room)?;
+        // Where there is a place to give back, this call may have it.
+        (!self.calls.owes()).then(|| Verdict::busy(busy))
     }
 
     fn admit_alone(
@@ -171,7 +198,7 @@ impl Limiter {
     ) -> Verdict {
         let Asking {
             shared,
-            epoch,
+            data,
             subject,
             rules,
         } = asking;
@@ -183,7 +210,7 @@ impl Limiter {
             }
             None => Vec::new(),
         };
-        let question = Question {
+        let question = Asked {
             claims: &claims,
             id: &subject.request_id,
             seat: subject.tool.map(|_| Seat {
@@ -192,11 +219,11 @@ impl Limiter {
                 free: &free,
             }),
         };
-        let answer = shared.ask(epoch, &question).await;
+        let answer = shared.ask(data, &question).await;
         let now = self.now();
         let verdict = match answer {
-            Ok(Answer::Outlooks(outlooks)) => {
-                let verdict = verdict(&claims, &outlooks);
+            Ok(Answer::Outlooks(outlooks, watched)) => {
+                let verdict = verdict(&claims, &outlooks).watched(watched);
                 if verdict.is_admitted() {
                     // What this instance has admitted it knows itself, should Redis go.
                     self.windows()
@@ -207,8 +234,12 @@ impl Limiter {
                 }
                 verdict
             }
-            Ok(Answer::Busy(busy)) => Verdict::busy(busy),
-            Ok(Answer::OtherEpoch) | Err(_) => {
+            Ok(Answer::Busy(busy)) => {
+                let client = subject.client;
+                shared.blocked().remember_busy(now, client, busy);
+                Verdict::busy(busy)
+            }
+            Ok(Answer::OtherData) | Err(_) => {
                 shared.unmerged.store(true, Ordering::Relaxed);
                 shared.doubt.notify_one();
                 return self.admit_alone(now, claims, subject, alone);
@@ -226,7 +257,7 @@ impl Limiter {
 /// What is asked, of whom.
 struct Asking<'a> {
     shared: &'a Shared,
-    epoch: &'a str,
+    data: &'a Data,
     subject: &'a Subject<'a>,
     rules: &'a Rules,
 }

@@ -27,6 +27,18 @@ pub(super) enum Alone {
     },
 }
 
+impl Alone {
+    /// What a limit does.
+    fn then(self, claim: &Claim) -> OnStoreError {
+        match self {
+            Self::Whole => OnStoreError::Local,
+            Self::Share { on_store_error, .. } => {
+                claim.limit.on_store_error.unwrap_or(on_store_error)
+            }
+        }
+    }
+}
+
 /// All windows.
 pub(super) struct Windows {
     by_key: HashMap<Key, Window>,
@@ -62,8 +74,14 @@ impl Windows {
         let verdict = verdict(&claims, &outlooks);
         if verdict.is_admitted() {
             self.take(now, claims, &outlooks, id);
+            return verdict;
         }
-        verdict
+        let is_closed =
+            |claim: &Claim| !claim.is_shadow() && alone.then(claim) == OnStoreError::Closed;
+        match claims.iter().any(is_closed) {
+            true => verdict.uncounted(),
+            false => verdict,
+        }
     }
 
     /// Counts a call that was admitted elsewhere.
@@ -97,21 +115,15 @@ impl Windows {
     }
 
     fn look(&mut self, now: u64, claim: &Claim, id: &Uuid, alone: Alone) -> Outlook {
-        let (limit, otherwise) = match alone {
-            Alone::Whole => (claim.requests(), OnStoreError::Local),
-            Alone::Share {
-                replicas,
-                on_store_error,
-            } => (
-                share(claim.requests(), replicas),
-                claim.limit.on_store_error.unwrap_or(on_store_error),
-            ),
+        let limit = match alone {
+            Alone::Whole => claim.requests(),
+            Alone::Share { replicas, .. } => share(claim.requests(), replicas),
         };
         let outlook = match self.by_key.get_mut(&claim.key) {
             Some(window) => window.look(now, limit, claim.span(), id),
             None => Window::empty(limit),
         };
-        match otherwise {
+        match alone.then(claim) {
             OnStoreError::Local => outlook,
             OnStoreError::Open => Outlook { wait: 0, ..outlook },
             OnStoreError::Closed => Outlook {

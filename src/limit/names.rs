@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretSlice};
 use sha2::Sha256;
 
 use super::{claim::Key, dimension::Whose};
+use crate::store::{Cause, Store, Unavailable};
 
 /// Makes names. All instances have to have the same key.
 #[derive(Clone)]
@@ -37,6 +38,25 @@ impl Names {
         format!("zm:{{rl}}:f:{}", self.digest(&["in_flight", client]))
     }
 
+    /// Tells whether others have the same key, and nothing else of it.
+    pub(super) fn fingerprint(&self) -> String {
+        self.digest(&["fingerprint"])
+    }
+
+    /// Whether the instances that live make the same names.
+    pub(super) async fn are_shared(&self, store: &Store) -> Result<(), Unavailable> {
+        let ask = |mut link| async move {
+            let mut get = redis::cmd("GET");
+            get.arg(NAMED_WITH)
+                .query_async::<Option<String>>(&mut link)
+                .await
+        };
+        match store.run(ask).await? {
+            Some(found) if found != self.fingerprint() => Err(Unavailable(Cause::OtherKey)),
+            _ => Ok(()),
+        }
+    }
+
     fn digest(&self, parts: &[&str]) -> String {
         let mut hmac = self.0.clone();
         for part in parts {
@@ -53,6 +73,8 @@ impl Names {
 pub(super) const EPOCH: &str = "zm:{rl}:epoch";
 /// The instances that live.
 pub(super) const LIVE: &str = "zm:{rl}:live";
+/// The fingerprint of what the instances that live make names with.
+pub(super) const NAMED_WITH: &str = "zm:{rl}:names";
 /// The places of all calls in flight.
 pub(super) const ALL_PLACES: &str = "zm:{rl}:f";
 
@@ -82,6 +104,7 @@ mod tests {
         let keyed = Names::new(Some(&vec![1; 32].into()));
         let client = ("client", Whose::Clients("a".into()));
         assert_ne!(keyed.window(&client), names.window(&client));
+        assert_ne!(keyed.fingerprint(), names.fingerprint());
         assert_ne!(
             names.window(&client),
             names.window(&("global", Whose::Everybodys))

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::setting::{Limit, OnStoreError, Quota};
+use crate::setting::{Limit, LimitMode, OnStoreError};
 
 /// `[limits]`
 #[derive(Clone, Debug, Deserialize)]
@@ -25,15 +25,55 @@ pub struct Config {
     #[serde(default)]
     pub tools: BTreeMap<String, Limit>,
     /// Failed logins for each address: a burst of so many, then so many in each span.
-    pub failed_logins: Quota,
+    pub failed_logins: Limit,
     /// Calls that one client may have in flight.
-    pub in_flight: NonZeroU32,
+    pub in_flight: AtOnce,
     /// Calls that all clients together may have in flight.
-    pub in_flight_total: NonZeroU32,
+    pub in_flight_total: AtOnce,
     /// What a limit that does not say so itself does while Redis cannot be asked.
     pub on_store_error: OnStoreError,
     /// How a refusal is answered.
     pub answer: Answer,
+}
+
+/// How many calls at the same time: `32`, or `{ calls = 32, mode = "shadow" }` to try it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "WrittenAtOnce")]
+pub struct AtOnce {
+    /// At most this many.
+    pub calls: NonZeroU32,
+    /// Whether it refuses.
+    pub mode: LimitMode,
+}
+
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a number of calls that is not 0, or { calls = 32, mode = \"shadow\" }"
+)]
+enum WrittenAtOnce {
+    Calls(NonZeroU32),
+    Table(TableAtOnce),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TableAtOnce {
+    calls: NonZeroU32,
+    #[serde(default)]
+    mode: LimitMode,
+}
+
+impl From<WrittenAtOnce> for AtOnce {
+    fn from(written: WrittenAtOnce) -> Self {
+        match written {
+            WrittenAtOnce::Calls(calls) => Self {
+                calls,
+                mode: LimitMode::Enforce,
+            },
+            WrittenAtOnce::Table(TableAtOnce { calls, mode }) => Self { calls, mode },
+        }
+    }
 }
 
 /// How a refusal is answered.
@@ -53,7 +93,7 @@ impl Config {
             ("limits.global", Some(self.global)),
             ("limits.client", Some(self.client)),
             ("limits.user", self.user),
-            ("limits.failed_logins", Some(self.failed_logins.into())),
+            ("limits.failed_logins", Some(self.failed_logins)),
         ];
         let fixed = fixed
             .into_iter()
@@ -67,7 +107,11 @@ impl Config {
             .keys()
             .filter(|tool| !known_tools.contains(&tool.as_str()))
             .map(|tool| BadLimit::UnknownTool { tool: tool.clone() });
-        none_of(fixed.chain(tools).filter_map(bad_quota).chain(unknown))
+        let failed = self.failed_logins;
+        let shadow = (failed.mode == LimitMode::Shadow).then_some(BadLimit::FailuresWatched);
+        let store = failed.on_store_error.map(|_| BadLimit::FailuresInStore);
+        let bad = fixed.chain(tools).filter_map(bad_quota).chain(unknown);
+        none_of(bad.chain(shadow).chain(store))
     }
 }
 
@@ -76,6 +120,9 @@ impl Config {
 pub(super) struct Room {
     pub(super) client: u32,
     pub(super) total: u32,
+    /// What watches refuses nothing.
+    pub(super) watches_client: bool,
+    pub(super) watches_total: bool,
 }
 
 impl Room {
@@ -84,6 +131,7 @@ impl Room {
         Self {
             client: share(self.client, replicas),
             total: share(self.total, replicas),
+            ..self
         }
     }
 }
@@ -129,8 +177,10 @@ impl Rules {
                 .collect(),
             clients,
             in_flight: Room {
-                client: config.in_flight.get(),
-                total: config.in_flight_total.get(),
+                client: config.in_flight.calls.get(),
+                total: config.in_flight_total.calls.get(),
+                watches_client: config.in_flight.mode == LimitMode::Shadow,
+                watches_total: config.in_flight_total.mode == LimitMode::Shadow,
             },
             on_store_error: config.on_store_error,
         })
@@ -147,6 +197,28 @@ pub enum BadLimit {
     TooMany { key: String },
     #[error("limits.tools.{tool}: no tool has this name")]
     UnknownTool { tool: String },
+    #[error(
+        "limits.failed_logins.mode: it cannot only watch, since it also bounds what guesses cost and write into the log"
+    )]
+    FailuresWatched,
+    #[error(
+        "limits.failed_logins.on_store_error: it has no effect, each instance counts for itself"
+    )]
+    FailuresInStore,
+}
+
+impl BadLimit {
+    /// What mends it; `tools` are the names of all.
+    pub fn remedy(&self, tools: &str) -> String {
+        match self {
+            Self::TooLong { .. } | Self::TooMany { .. } => {
+                "a window is at most 24h and 1000000 requests".to_owned()
+            }
+            Self::UnknownTool { .. } => format!("the tools are: {tools}"),
+            Self::FailuresWatched => "leave mode out, or allow more requests".to_owned(),
+            Self::FailuresInStore => "leave on_store_error out".to_owned(),
+        }
+    }
 }
 
 fn bad_quota((key, quota): (String, Limit)) -> Option<BadLimit> {
@@ -174,7 +246,7 @@ const MAX_REQUESTS: u32 = 1_000_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::setting::LimitMode;
+    use crate::setting::Quota;
 
     fn config(text: &str) -> Result<Config, toml::de::Error> {
         toml::from_str(&format!(
@@ -242,6 +314,27 @@ mod tests {
         assert_eq!(config.global.mode, LimitMode::Shadow);
         assert_eq!(config.global.on_store_error, Some(OnStoreError::Closed));
         assert_eq!(config.client.mode, LimitMode::Enforce);
+    }
+
+    #[test]
+    fn calls_at_the_same_time_may_be_watched_and_failed_logins_may_not() {
+        let base = "global = { requests = 1, per = \"1m\" }\nanswer = \"http\"";
+        let at_once = |text: &str| {
+            toml::from_str::<Config>(&format!(
+                "{base}\nclient = {{ requests = 60, per = \"1m\" }}
+                 failed_logins = {{ requests = 9, per = \"1m\", mode = \"shadow\", on_store_error = \"open\" }}
+                 in_flight = {text}\nin_flight_total = 500\non_store_error = \"local\""
+            ))
+        };
+        let config = at_once("{ calls = 3, mode = \"shadow\" }").unwrap();
+        assert_eq!(config.in_flight.mode, LimitMode::Shadow);
+        assert_eq!(config.in_flight_total.calls.get(), 500);
+        let bad = config.check(&[]).unwrap_err();
+        assert_eq!(bad, [BadLimit::FailuresWatched, BadLimit::FailuresInStore]);
+        for wrong in ["0", "-1", "\"3\"", "{ calls = 3, per = \"1m\" }"] {
+            let told = at_once(wrong).unwrap_err().to_string();
+            assert!(told.contains("a number of calls that is not 0"), "{told}");
+        }
     }
 
     #[test]

@@ -17,12 +17,13 @@ use super::{
     blocked::Blocked,
     claim::{Claim, Key, millis},
     in_flight::{KEEP, Place, Places, place},
-    names::{ALL_PLACES, EPOCH, LIVE, Names},
+    merge::Question,
+    names::{ALL_PLACES, EPOCH, LIVE, NAMED_WITH, Names},
     rules::Room,
     verdict::Busy,
     window::Outlook,
 };
-use crate::store::{Cause, Script, Store, Unavailable};
+use crate::store::{Cause, Process, Script, Store, Unavailable};
 
 /// Asks Redis.
 pub(super) struct Shared {
@@ -48,17 +49,43 @@ struct Scripts {
     places: Script,
 }
 
+/// Which data it is that Redis has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Data {
+    /// Its name, which is lost with it.
+    epoch: Arc<str>,
+    /// Who holds it: a process that has started again may have read an older state of it.
+    process: Process,
+    /// The same where it has to be asked each time.
+    answering: Arc<str>,
+}
+
+impl Data {
+    /// Whether the process that holds it can be told from another.
+    pub(super) fn is_known(&self) -> bool {
+        matches!(self.process, Process::Known(_)) || !self.answering.is_empty()
+    }
+}
+
+/// Calls of one window, each with its age in milliseconds.
+pub(super) struct Part {
+    pub(super) key: Key,
+    /// In milliseconds.
+    pub(super) span: u64,
+    pub(super) calls: Vec<(u64, Uuid)>,
+}
+
 /// Whether Redis is trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// All instances count together, in the data with this name.
-    Together(Arc<str>),
+    /// All instances count together, in this data.
+    Together(Data),
     /// This instance counts by itself.
     Alone(Cause),
 }
 
 /// What a call asks for.
-pub(super) struct Question<'a> {
+pub(super) struct Asked<'a> {
     pub(super) claims: &'a [Claim],
     pub(super) id: &'a Uuid,
     pub(super) seat: Option<Seat<'a>>,
@@ -74,9 +101,9 @@ pub(super) struct Seat<'a> {
 /// What Redis says to it.
 pub(super) enum Answer {
     /// It is not the data that this instance has merged into.
-    OtherEpoch,
-    /// The windows have the say.
-    Outlooks(Vec<Outlook>),
+    OtherData,
+    /// The windows have the say. What only watches would have found no place.
+    Outlooks(Vec<Outlook>, Option<Busy>),
     Busy(Busy),
 }
 
@@ -111,7 +138,10 @@ impl Shared {
         self.mode.send_if_modified(|current| {
             let changed = match (&*current, &mode) {
                 (Mode::Alone(Cause::NotYetAsked), _) => true,
-                (Mode::Alone(_), Mode::Alone(_)) => false,
+                // That one does not mend itself, whatever came before.
+                (Mode::Alone(was), Mode::Alone(is)) => {
+                    (*was == Cause::OtherKey) != (*is == Cause::OtherKey)
+                }
                 (current, mode) => current != mode,
             };
             *current = mode;
@@ -141,12 +171,13 @@ impl Shared {
     /// Asks for all places that a call has to have.
     pub(super) async fn ask(
         &self,
-        epoch: &str,
-        question: &Question<'_>,
+        data: &Data,
+        question: &Asked<'_>,
     ) -> Result<Answer, Unavailable> {
         let mut keys = vec![EPOCH.to_owned()];
         let mut arguments = vec![
-            epoch.as_bytes().to_vec(),
+            data.epoch.as_bytes().to_vec(),
+            data.answering.as_bytes().to_vec(),
             place(question.id).to_vec(),
             number(question.claims.len() as u64),
         ];
@@ -161,32 +192,61 @@ impl Shared {
             keys.push(ALL_PLACES.to_owned());
             arguments.push(number(u64::from(seat.room.client)));
             arguments.push(number(u64::from(seat.room.total)));
+            arguments.push(number(u64::from(seat.room.watches_client)));
+            arguments.push(number(u64::from(seat.room.watches_total)));
             arguments.push(number(micros(KEEP)));
             arguments.push(seat.free.concat());
         }
-        let answer: Vec<i64> = self.run(&self.scripts.admit, &keys, &arguments).await?;
-        Ok(read(&answer, question))
+        let script = &self.scripts.admit;
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let asked = self.store.run(|mut link| {
+            let (keys, arguments) = (&*keys, &arguments);
+            async move {
+                if *link.process() != data.process {
+                    return Ok(None);
+                }
+                let answer = script.run::<Vec<i64>>(&mut link, keys, arguments);
+                answer.await.map(Some)
+            }
+        });
+        let answer = asked.await?;
+        Ok(answer.map_or(Answer::OtherData, |answer| read(&answer, question)))
     }
 
     /// Says that this instance lives; answers which data it is, and how many instances live.
-    pub(super) async fn join(&self) -> Result<(Arc<str>, u32), Unavailable> {
-        let arguments = [
-            Uuid::new_v4().simple().to_string().into_bytes(),
-            number(millis(EPOCH_KEEP)),
-            self.instance.to_vec(),
-            number(micros(LIVES)),
-        ];
-        let (script, keys) = (&self.scripts.join, [EPOCH, LIVE]);
+    ///
+    /// # Errors
+    /// Also when the others call the same windows by other names: nothing would be shared.
+    pub(super) async fn join(&self) -> Result<(Data, u32), Unavailable> {
+        let (script, keys) = (&self.scripts.join, [EPOCH, LIVE, NAMED_WITH]);
+        let epoch = Uuid::new_v4().simple().to_string();
         let asked = self.store.run(|mut link| {
-            let arguments = &arguments;
+            let process = link.process().clone();
+            let arguments = [
+                epoch.clone().into_bytes(),
+                number(millis(EPOCH_KEEP)),
+                self.instance.to_vec(),
+                number(micros(LIVES)),
+                self.names.fingerprint().into_bytes(),
+                number(u64::from(process == Process::Changing)),
+            ];
             async move {
-                script
-                    .run::<(String, u32)>(&mut link, &keys, arguments)
-                    .await
+                let answer =
+                    script.run::<(String, u32, bool, String)>(&mut link, &keys, &arguments);
+                Ok((answer.await?, process))
             }
         });
-        let (epoch, live) = asked.await?;
-        Ok((epoch.into(), live))
+        let ((epoch, live, same_names, answering), process) = asked.await?;
+        if !same_names {
+            self.count_replicas(live, false);
+            return Err(Unavailable(Cause::OtherKey));
+        }
+        let data = Data {
+            epoch: epoch.into(),
+            process,
+            answering: answering.into(),
+        };
+        Ok((data, live))
     }
 
     /// Takes the number of instances that live. Right after a change some have yet to say so, and
@@ -201,36 +261,57 @@ impl Shared {
         gauge!("zoho_mcp_limiter_replicas").set(self.replicas());
     }
 
-    /// Tells Redis of calls that it may not know of: each with its age in milliseconds.
-    pub(super) async fn merge(
-        &self,
-        key: &Key,
-        span: u64,
-        calls: &[(u64, Uuid)],
-    ) -> Result<(), Unavailable> {
-        let keys = [self.names.window(key)];
-        for chunk in calls.chunks(CHUNK) {
-            let mut arguments = vec![number(span * 1_000)];
-            for (age, id) in chunk {
+    /// Tells Redis of calls that it may not know of.
+    pub(super) async fn merge(&self, question: Question) -> Result<(), Unavailable> {
+        let parts = question.parts;
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let keys = parts.iter().map(|part| self.names.window(&part.key));
+        let keys: Vec<String> = keys.collect();
+        let mut arguments = Vec::new();
+        for part in &parts {
+            arguments.push(number(part.span * 1_000));
+            arguments.push(number(part.calls.len() as u64));
+            for (age, id) in &part.calls {
                 arguments.push(number(age * 1_000));
                 arguments.push(place(id).to_vec());
             }
-            let _: i64 = self.run(&self.scripts.merge, &keys, &arguments).await?;
         }
+        let _: i64 = self.run(&self.scripts.merge, &keys, &arguments).await?;
         Ok(())
     }
 
     /// Gives places back and, with `keep`, says that the others are still taken.
-    pub(super) async fn tell_places(&self, places: &Places, keep: bool) -> Result<(), Unavailable> {
-        let keys = [self.names.places(&places.client), ALL_PLACES.to_owned()];
-        let taken = if keep {
-            places.taken.concat()
-        } else {
-            Vec::new()
-        };
-        let arguments = [number(micros(KEEP)), places.free.concat(), taken];
+    pub(super) async fn tell_places(
+        &self,
+        places: &[Places],
+        keep: bool,
+    ) -> Result<(), Unavailable> {
+        let clients = places.iter().map(|it| self.names.places(&it.client));
+        let keys: Vec<String> = std::iter::once(ALL_PLACES.to_owned())
+            .chain(clients)
+            .collect();
+        let mut arguments = vec![number(micros(KEEP))];
+        for places in places {
+            arguments.push(places.free.concat());
+            arguments.push(match keep {
+                true => places.taken.concat(),
+                false => Vec::new(),
+            });
+        }
         let _: i64 = self.run(&self.scripts.places, &keys, &arguments).await?;
         Ok(())
+    }
+
+    /// Says that this instance does not live any more, so that the others need not wait for it.
+    pub(super) async fn leave(&self) -> Result<(), Unavailable> {
+        let leave = |mut link| async move {
+            let mut leave = redis::cmd("ZREM");
+            leave.arg(LIVE).arg(&self.instance);
+            leave.exec_async(&mut link).await
+        };
+        self.store.run(leave).await
     }
 
     async fn run<T: redis::FromRedisValue>(
@@ -246,19 +327,24 @@ impl Shared {
     }
 }
 
-fn read(answer: &[i64], question: &Question<'_>) -> Answer {
-    let (verdict, busy) = match answer {
-        [verdict, busy, ..] => (*verdict, *busy),
-        _ => return Answer::OtherEpoch,
+fn read(answer: &[i64], question: &Asked<'_>) -> Answer {
+    let [verdict, busy, watched, windows @ ..] = answer else {
+        return Answer::OtherData;
     };
-    match (verdict, busy, &question.seat) {
-        (-1, ..) => Answer::OtherEpoch,
-        (_, 1, Some(seat)) => Answer::Busy(Busy::Client(seat.room.client)),
-        (_, 2, Some(seat)) => Answer::Busy(Busy::Everybody(seat.room.total)),
-        _ => {
-            let windows = answer.get(2..).unwrap_or_default();
-            Answer::Outlooks(windows.chunks_exact(4).map(outlook).collect())
-        }
+    if *verdict == -1 {
+        return Answer::OtherData;
+    }
+    let busy_with = |who: i64| match (who, &question.seat) {
+        (1, Some(seat)) => Some(Busy::Client(seat.room.client)),
+        (2, Some(seat)) => Some(Busy::Everybody(seat.room.total)),
+        _ => None,
+    };
+    match busy_with(*busy) {
+        Some(busy) => Answer::Busy(busy),
+        None => Answer::Outlooks(
+            windows.chunks_exact(4).map(outlook).collect(),
+            busy_with(*watched),
+        ),
     }
 }
 
@@ -273,7 +359,7 @@ fn outlook(window: &[i64]) -> Outlook {
     }
 }
 
-fn number(number: u64) -> Vec<u8> {
+pub(super) fn number(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
@@ -285,5 +371,3 @@ fn micros(span: Duration) -> u64 {
 const EPOCH_KEEP: Duration = Duration::from_secs(3_600);
 /// How long an instance counts as living after its last word.
 pub(super) const LIVES: Duration = Duration::from_secs(10);
-/// Calls told in one script, so that none takes Redis long.
-const CHUNK: usize = 500;

@@ -11,6 +11,7 @@ use super::{
     rules::Rules,
 };
 use crate::{
+    auth::User,
     setting::{Limit, LimitMode},
     store::{Script, Store, Unavailable},
 };
@@ -24,11 +25,19 @@ pub struct Usage {
     /// Whose it is, where it is not everybody's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<Arc<str>>,
+    /// A person's: the issuer of their tokens and their name there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Arc<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[expect(missing_docs, reason = "see issuer")]
+    pub subject: Option<Arc<str>>,
     /// Where it is for one tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<Arc<str>>,
     /// Calls that count now.
     pub used: u64,
+    /// Calls that may follow now.
+    pub remaining: u64,
     /// Calls that may.
     pub limit: u32,
     /// The window, such as `1m`; none for calls in flight.
@@ -41,18 +50,26 @@ pub struct Usage {
     pub shadow: bool,
 }
 
-/// Looks at the windows of everybody, of each client, and of each client with each limited tool.
-/// Those of single users cannot be found: Redis does not know whose they are.
+/// Looks at the windows of everybody, of each client, of each client with each limited tool, and of
+/// each user named here: Redis does not know whose the others are.
 ///
 /// # Errors
-/// Redis cannot be asked.
+/// Redis cannot be asked, or its windows have other names.
 pub async fn usage(
     store: &Store,
     names: &Names,
     rules: &Rules,
     clients: &[Arc<str>],
+    users: &[User],
 ) -> Result<Vec<Usage>, Unavailable> {
-    let rows = rows(names, rules, clients);
+    names.are_shared(store).await?;
+    let mut rows = rows(names, rules, clients);
+    rows.extend(users.iter().map(|user| {
+        let mut row = Row::window(names, ("user", Whose::Users(user.clone())), rules.user);
+        row.usage.issuer = Some(user.issuer.clone());
+        row.usage.subject = Some(user.subject.clone());
+        row
+    }));
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).collect();
     let spans: Vec<Vec<u8>> = rows
         .iter()
@@ -72,6 +89,7 @@ pub async fn usage(
         .zip(found)
         .map(|(row, (used, reset))| Usage {
             used: whole(used),
+            remaining: u64::from(row.usage.limit).saturating_sub(whole(used)),
             reset_seconds: row
                 .usage
                 .per
@@ -92,7 +110,12 @@ fn rows(names: &Names, rules: &Rules, clients: &[Arc<str>]) -> Vec<Row> {
     let room = rules.in_flight;
     let mut rows = vec![
         Row::window(names, ("global", Whose::Everybodys), rules.global),
-        Row::places(ALL_PLACES.into(), "in_flight_total", room.total),
+        Row::places(
+            ALL_PLACES.into(),
+            "in_flight_total",
+            room.total,
+            room.watches_total,
+        ),
     ];
     let mut tools: Vec<_> = rules.tools.iter().collect();
     tools.sort_unstable_by_key(|(tool, _)| *tool);
@@ -106,7 +129,12 @@ fn rows(names: &Names, rules: &Rules, clients: &[Arc<str>]) -> Vec<Row> {
             row.usage.tool = Some(Arc::clone(tool));
             of_client.push(row);
         }
-        of_client.push(Row::places(names.places(client), "in_flight", room.client));
+        of_client.push(Row::places(
+            names.places(client),
+            "in_flight",
+            room.client,
+            room.watches_client,
+        ));
         for row in &mut of_client {
             row.usage.client = Some(Arc::clone(client));
         }
@@ -128,11 +156,14 @@ impl Row {
         }
     }
 
-    fn places(key: String, dimension: &'static str, limit: u32) -> Self {
+    fn places(key: String, dimension: &'static str, limit: u32, shadow: bool) -> Self {
         Self {
             key,
             span: Duration::ZERO,
-            usage: Usage::unused(dimension, limit),
+            usage: Usage {
+                shadow,
+                ..Usage::unused(dimension, limit)
+            },
         }
     }
 }
@@ -142,8 +173,11 @@ impl Usage {
         Self {
             dimension,
             client: None,
+            issuer: None,
+            subject: None,
             tool: None,
             used: 0,
+            remaining: limit.into(),
             limit,
             per: None,
             reset_seconds: None,

@@ -14,6 +14,8 @@ pub struct Verdict {
     shadowed: Vec<Standing>,
     retry_after: Option<Duration>,
     busy: Option<Busy>,
+    shadow_busy: Option<Busy>,
+    uncounted: bool,
 }
 
 /// Too many calls are in flight: how many may be, of this client or of all.
@@ -58,6 +60,8 @@ impl Verdict {
             shadowed,
             retry_after,
             busy: None,
+            shadow_busy: None,
+            uncounted: false,
         }
     }
 
@@ -65,13 +69,34 @@ impl Verdict {
     pub(super) fn busy(busy: Busy) -> Self {
         Self {
             busy: Some(busy),
-            ..Self::new(Vec::new(), None)
+            ..Self::new(Vec::new(), Some(BUSY_FOR))
+        }
+    }
+
+    /// No place would have been free, if that did not only watch.
+    pub(super) fn watched(self, busy: Option<Busy>) -> Self {
+        Self {
+            shadow_busy: busy,
+            ..self
+        }
+    }
+
+    /// Refused because it cannot be counted, and not because too many were.
+    pub(super) fn uncounted(self) -> Self {
+        Self {
+            uncounted: true,
+            ..self
         }
     }
 
     /// Whether the call may go on.
     pub fn is_admitted(&self) -> bool {
-        self.retry_after.is_none() && self.busy.is_none()
+        self.retry_after.is_none()
+    }
+
+    /// Whether it may not because it cannot be counted.
+    pub fn is_uncounted(&self) -> bool {
+        self.uncounted
     }
 
     /// Whether it may not because too many calls are in flight.
@@ -96,19 +121,25 @@ impl Verdict {
 
     /// The dimensions that only watch and would have refused, as `client, 60 per 1m`.
     pub fn shadow_policy(&self) -> Option<String> {
-        (!self.shadowed.is_empty()).then(|| policy(self.shadowed.iter()))
+        let busy = self.shadow_busy.map(Busy::policy);
+        let windows = (!self.shadowed.is_empty()).then(|| policy(self.shadowed.iter()));
+        let told: Vec<String> = busy.into_iter().chain(windows).collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     /// The dimensions that refuse.
     pub fn violated(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.refusing().map(|standing| standing.name)
+        let busy = self.busy.map(Busy::dimension);
+        let windows = self.refusing().map(|standing| standing.name);
+        busy.into_iter().chain(windows)
     }
 
-    /// `RateLimit` and `RateLimit-Policy` as the IETF draft has them, and `Retry-After` on a
-    /// refusal.
+    /// `RateLimit` and `RateLimit-Policy` as the IETF draft has them, where calls are counted, and
+    /// `Retry-After` on a refusal.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> + use<> {
         let (mut limits, mut policies) = (Vec::with_capacity(128), Vec::with_capacity(128));
-        for (index, standing) in self.standings.iter().enumerate() {
+        let counted: &[Standing] = if self.uncounted { &[] } else { &self.standings };
+        for (index, standing) in counted.iter().enumerate() {
             let Standing { name, quota, .. } = standing;
             let (remaining, reset) = (standing.remaining, seconds(standing.reset));
             let (requests, window) = (quota.requests, seconds(quota.per.duration()));
@@ -142,20 +173,30 @@ impl Verdict {
 
     /// What a refused caller is told.
     pub fn message(&self) -> String {
-        format!(
-            "Rate limit exceeded ({}). Retry after {} seconds.",
-            self.policy(),
-            self.retry_after_seconds().unwrap_or_default(),
-        )
+        let policy = self.policy();
+        let seconds = self.retry_after_seconds().unwrap_or_default();
+        if self.uncounted {
+            return format!(
+                "Calls cannot be counted at the moment, so this one is not admitted ({policy}). \
+                 Retry after {seconds} seconds."
+            );
+        }
+        match self.busy {
+            Some(Busy::Client(_)) => format!(
+                "Too many calls of this client are running ({policy}). Wait for one to finish, \
+                 then try again."
+            ),
+            Some(Busy::Everybody(_)) => {
+                format!("Too many calls are running ({policy}). Retry after {seconds} seconds.")
+            }
+            None => format!("Rate limit exceeded ({policy}). Retry after {seconds} seconds."),
+        }
     }
 
     /// The quotas that refuse, as `client, 60 per 1m`.
     pub fn policy(&self) -> String {
-        match self.busy {
-            Some(Busy::Client(limit)) => format!("in_flight, {limit}"),
-            Some(Busy::Everybody(limit)) => format!("in_flight_total, {limit}"),
-            None => policy(self.refusing()),
-        }
+        self.busy
+            .map_or_else(|| policy(self.refusing()), Busy::policy)
     }
 
     /// The `data` of the JSON-RPC error.
@@ -168,6 +209,20 @@ impl Verdict {
 
     fn refusing(&self) -> impl Iterator<Item = &Standing> {
         self.standings.iter().filter(|standing| standing.violated)
+    }
+}
+
+impl Busy {
+    fn dimension(self) -> &'static str {
+        match self {
+            Self::Client(_) => "in_flight",
+            Self::Everybody(_) => "in_flight_total",
+        }
+    }
+
+    fn policy(self) -> String {
+        let (Self::Client(limit) | Self::Everybody(limit)) = self;
+        format!("{}, {limit}", self.dimension())
     }
 }
 
@@ -197,6 +252,9 @@ fn seconds(span: Duration) -> u64 {
         .try_into()
         .unwrap_or(u64::MAX)
 }
+
+/// Nobody knows when a call ends. Long enough that whoever waits is not always asking.
+const BUSY_FOR: Duration = Duration::from_secs(1);
 
 static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -295,8 +353,28 @@ mod tests {
     fn a_client_that_is_busy_has_no_window_to_wait_for() {
         let verdict = Verdict::busy(Busy::Client(32));
         assert!(!verdict.is_admitted() && verdict.is_busy());
-        assert_eq!(verdict.headers().count(), 0);
+        assert_eq!(verdict.headers().count(), 1);
+        assert_eq!(header(&verdict, "retry-after").unwrap(), "1");
         assert_eq!(verdict.policy(), "in_flight, 32");
+        assert_eq!(verdict.violated().collect::<Vec<_>>(), ["in_flight"]);
+        let everybody = Verdict::busy(Busy::Everybody(500));
+        assert_eq!(
+            everybody.message(),
+            "Too many calls are running (in_flight_total, 500). Retry after 1 seconds."
+        );
+    }
+
+    #[test]
+    fn a_call_that_cannot_be_counted_is_not_told_that_there_were_too_many() {
+        let standings = vec![standing("client", 60, "1m", 0, 1_000)];
+        let verdict = Verdict::new(standings, Some(Duration::from_secs(1))).uncounted();
+        assert_eq!(
+            verdict.message(),
+            "Calls cannot be counted at the moment, so this one is not admitted (client, 60 per \
+             1m). Retry after 1 seconds."
+        );
+        assert_eq!(header(&verdict, "ratelimit"), None);
+        assert_eq!(header(&verdict, "retry-after").unwrap(), "1");
     }
 
     #[test]

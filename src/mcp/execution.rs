@@ -47,6 +47,7 @@ impl<'a> Execution<'a> {
         let lenient = desk.audit.on_failure() == OnFailure::Continue;
         let room = desk.audit.reserve().await.ok();
         if room.is_none() && !lenient {
+            desk.audit.refused(&ticket.caller.client);
             return Err(Unrecorded);
         }
         let mut record = Record::new(desk, ticket, row, room);

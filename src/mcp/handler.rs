@@ -182,7 +182,7 @@ fn granted<'a>(
     let row = tools::find(tool).filter(|row| row.name == grant.tool());
     let row = row.ok_or_else(out_of_order)?;
     let seat = guarded.get::<Seat>().ok_or_else(out_of_order)?;
-    let in_flight = seat.take().ok_or_else(|| NotGranted::Told(BUSY.into()))?;
+    let in_flight = seat.take().ok_or_else(out_of_order)?;
     Ok((row, grant, in_flight))
 }
 
@@ -226,9 +226,6 @@ fn out_of_order() -> McpError {
     tracing::error!("a call reached the handler without passing every guard");
     TEXT.clone()
 }
-
-const BUSY: &str =
-    "Too many calls of this client are running. Wait for one to finish, then try again.";
 
 /// The list changes only with the configuration.
 const LIST_TTL_MS: u64 = 60_000;

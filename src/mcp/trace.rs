@@ -96,11 +96,12 @@ fn described(call: &Call, headers: &HeaderMap) -> (String, Vec<KeyValue>) {
     (name, attributes)
 }
 
-/// An id is the caller's to choose: one that could be a sentence or an address is left out.
+/// An id is the caller's to choose: one that is neither a number nor a UUID could be a text.
 fn plain_id(raw: &str) -> Option<&str> {
     let id = raw.trim_matches('"');
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    (id.len() <= LONGEST_ID && id.bytes().all(plain)).then_some(id)
+    let is_number = id.len() <= LONGEST_ID && id.bytes().all(|byte| byte.is_ascii_digit());
+    let is_uuid = id.len() == UUID && uuid::Uuid::try_parse(id).is_ok();
+    (is_number || is_uuid).then_some(id)
 }
 
 fn revision(call: &Call, headers: &HeaderMap) -> Option<String> {
@@ -128,13 +129,7 @@ fn remote(headers: &HeaderMap) -> Option<Remote> {
     let (parent, None) = (parents.next()?, parents.next()) else {
         return None;
     };
-    let states: Vec<&str> = headers
-        .get_all("tracestate")
-        .iter()
-        .take(MOST_STATES)
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    Remote::read(parent.to_str().ok()?, Some(&states.join(",")))
+    Remote::read(parent.to_str().ok()?)
 }
 
 const KNOWN_METHODS: [&str; 12] = [
@@ -151,8 +146,10 @@ const KNOWN_METHODS: [&str; 12] = [
     "completion/complete",
     "logging/setLevel",
 ];
-const LONGEST_ID: usize = 64;
-const MOST_STATES: usize = 8;
+/// Digits of any number that a client counts with.
+const LONGEST_ID: usize = 20;
+/// Characters of a UUID as it is written.
+const UUID: usize = 36;
 
 #[cfg(test)]
 mod tests {
@@ -177,6 +174,20 @@ mod tests {
         );
         assert_eq!(name, "tools/call");
         assert!(!attributes.contains("canary"), "{attributes}");
+    }
+
+    #[test]
+    fn an_id_that_could_be_a_text_is_not_on_a_span() {
+        for (id, kept) in [
+            ("7", true),
+            ("\"7\"", true),
+            ("\"0198a1b2-0000-7000-8000-0123456789ab\"", true),
+            ("\"ada-lovelace\"", false),
+            ("\"ada\"", false),
+            ("\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"", false),
+        ] {
+            assert_eq!(plain_id(id).is_some(), kept, "{id}");
+        }
     }
 
     #[test]

@@ -23,6 +23,9 @@ pub(super) struct Entry {
     path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     query: Option<String>,
+    /// The header of that name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) traceparent: Option<String>,
     pub(super) user: Option<String>,
     pub(super) status: Option<u16>,
     pub(super) credits: u32,

@@ -121,6 +121,15 @@ async fn walk(
     }
     let now = desk.clock.now();
     let seq = desk.journal().open(now, &method, &path, parts.uri.query());
+    let parent = parts
+        .headers
+        .get("traceparent")
+        .and_then(|it| it.to_str().ok());
+    if let Some(parent) = parent {
+        desk.journal().amend(seq, |entry| {
+            entry.traceparent = Some(parent.chars().take(64).collect())
+        });
+    }
     let query = parts.uri.query().unwrap_or_default().to_owned();
     let head = Head {
         method,

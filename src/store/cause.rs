@@ -27,10 +27,12 @@ pub enum Cause {
     ReadOnly,
     OutOfMemory,
     Loading,
+    Busy,
     CannotPersist,
     ClusterDown,
     NoPrimary,
     Restarted,
+    OtherKey,
     Other,
 }
 
@@ -47,10 +49,12 @@ impl Cause {
             Self::ReadOnly => "read_only",
             Self::OutOfMemory => "out_of_memory",
             Self::Loading => "loading",
+            Self::Busy => "busy_script",
             Self::CannotPersist => "cannot_persist",
             Self::ClusterDown => "cluster_down",
             Self::NoPrimary => "no_primary",
             Self::Restarted => "data_lost",
+            Self::OtherKey => "other_pseudonym_key",
             Self::Other => "error",
         }
     }
@@ -73,10 +77,16 @@ impl Cause {
             Self::ReadOnly => "redis.url leads to a replica; name the primary, or use sentinels",
             Self::OutOfMemory => "Redis has reached maxmemory; give it more",
             Self::Loading => "Redis is loading its data; wait",
+            Self::Busy => {
+                "a script of somebody's keeps Redis from answering; SCRIPT KILL ends it, and its slow log names it"
+            }
             Self::CannotPersist => "Redis cannot write its snapshot to disk; see its log",
             Self::ClusterDown => "the cluster has lost nodes; see CLUSTER INFO",
             Self::NoPrimary => "the sentinels know no primary by the name in redis.master",
-            Self::Restarted => "Redis has lost its data; what is known here is put back",
+            Self::Restarted => "Redis has lost data, or may have; what is known here is put back",
+            Self::OtherKey => {
+                "instances with another audit.pseudonym_key use this Redis, so limits are not shared with them; give all the same key"
+            }
             Self::Other => "see the log of Redis",
         }
     }
@@ -101,6 +111,7 @@ impl From<&RedisError> for Cause {
                 Self::Password
             }
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::Permission,
+            _ if is_denied_to_script(error) => Self::Permission,
             (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => Self::ReadOnly,
             (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
             (
@@ -116,10 +127,17 @@ impl From<&RedisError> for Cause {
                 ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::NoValidReplicasFoundBySentinel,
                 _,
             ) => Self::NoPrimary,
+            (_, Some("BUSY")) => Self::Busy,
             (_, Some("OOM")) => Self::OutOfMemory,
             (_, Some("MISCONF" | "NOREPLICAS")) => Self::CannotPersist,
             (ErrorKind::Io, _) => Self::Lost,
             _ => Self::Other,
         }
     }
+}
+
+/// A command that a script may not run for its user has no code of its own.
+fn is_denied_to_script(error: &RedisError) -> bool {
+    let detail = error.detail().unwrap_or_default();
+    detail.contains("The user executing the script can't")
 }

@@ -1,6 +1,6 @@
 //! What `[redis]` says.
 
-use std::{borrow::Cow, fmt, num::NonZeroU32, path::PathBuf, str::FromStr};
+use std::{borrow::Cow, fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
 
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 use secrecy::SecretString;
@@ -107,6 +107,23 @@ impl Config {
         if self.url.iter().any(|url| url.tls != first.tls) {
             return Err(BadStore::Mixed);
         }
+        if self.timeout.duration() > MOST_TIMEOUT {
+            return Err(BadStore::Timeout);
+        }
+        if self
+            .expected_replicas
+            .is_some_and(|it| it.get() > MOST_REPLICAS)
+        {
+            return Err(BadStore::Replicas);
+        }
+        if self.kind != Kind::Sentinel {
+            if self.master.is_some() {
+                return Err(BadStore::NoSentinels("master"));
+            }
+            if self.sentinel_password.is_some() {
+                return Err(BadStore::NoSentinels("sentinel_password"));
+            }
+        }
         match self.kind {
             Kind::Single if self.url.len() > 1 => Err(BadStore::Several),
             Kind::Cluster if self.url.iter().any(|url| url.database != 0) => {
@@ -197,6 +214,12 @@ pub enum BadStore {
     ClusterDatabase,
     #[error("master: is missing; it is the name that the sentinels know the primary by")]
     NoMaster,
+    #[error("{0}: has no effect without kind = \"sentinel\"")]
+    NoSentinels(&'static str),
+    #[error("timeout: is longer than 5s, for which every call would wait while Redis is frozen")]
+    Timeout,
+    #[error("expected_replicas: is more than 1000, so that hardly anything is left for each")]
+    Replicas,
     #[error("ca: has no effect, since url does not begin with rediss://")]
     CaWithoutTls,
     #[error("ca: cannot read {}", path.display())]
@@ -217,10 +240,16 @@ impl BadStore {
                 "keep the password in the environment or in a file of its own, and refer to it"
             }
             Self::Ca { .. } => "name a readable file with the certificate in PEM",
+            Self::NoSentinels(_) => "set kind = \"sentinel\", or leave it out",
+            Self::Timeout => "write 50ms, or up to 5s where the way to Redis is long",
+            Self::Replicas => "write how many instances share the limits",
             _ => "config/default.toml shows how [redis] is written",
         }
     }
 }
+
+const MOST_TIMEOUT: Duration = Duration::from_secs(5);
+const MOST_REPLICAS: u32 = 1_000;
 
 fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Url>, D::Error> {
     #[derive(Deserialize)]
@@ -302,6 +331,19 @@ mod tests {
                 "master: is missing",
             ),
             ("url = \"redis://a\"\nca = \"ca.pem\"", "ca: has no effect"),
+            (
+                "url = \"redis://a\"\nmaster = \"m\"",
+                "master: has no effect",
+            ),
+            (
+                "url = \"redis://a\"\nsentinel_password = \"env:P\"",
+                "sentinel_password: has no effect",
+            ),
+            ("url = \"redis://a\"\ntimeout = \"6s\"", "longer than 5s"),
+            (
+                "url = \"redis://a\"\nexpected_replicas = 1001",
+                "more than 1000",
+            ),
         ] {
             let refused = config(text).unwrap_err();
             assert!(refused.contains(says), "{text}: {refused}");

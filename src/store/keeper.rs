@@ -176,10 +176,12 @@ impl Store {
     /// Makes a connection that is known to work, and says how long Redis took to answer on it.
     pub(super) async fn dial(&self, dialer: &mut Dialer) -> Result<(Link, Duration), Cause> {
         let connecting = async {
-            let link = dialer.connect().await?;
+            let mut link = dialer.connect().await?;
             let started = Instant::now();
             probe(link.clone()).await?;
-            Ok((link, started.elapsed()))
+            let took = started.elapsed();
+            link.introduce().await?;
+            Ok((link, took))
         };
         let connected: RedisResult<_> = timeout(self.connect_within(), connecting)
             .await

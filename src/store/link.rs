@@ -1,10 +1,11 @@
 //! One connection, to one Redis, to a cluster, or to the primary that sentinels name.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo as _,
-    Pipeline, RedisFuture, RedisResult, TlsCertificates, TlsMode, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind,
+    IntoConnectionInfo as _, Pipeline, RedisFuture, RedisResult, ServerErrorKind, TlsCertificates,
+    TlsMode, Value,
     aio::{ConnectionLike, MultiplexedConnection},
     cluster::ClusterClient,
     cluster_async::ClusterConnection,
@@ -19,18 +20,66 @@ use super::{
 
 /// A connection that many tasks may use at once. Cheap to clone.
 #[derive(Clone)]
-pub enum Link {
+pub struct Link {
+    way: Way,
+    process: Process,
+}
+
+#[derive(Clone)]
+enum Way {
     /// To one Redis.
     Node(MultiplexedConnection),
     /// To the node of a cluster that holds the key.
     Cluster(ClusterConnection),
 }
 
+/// Which process answers. One that has started again may have older data, though it has some.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Process {
+    /// The same for as long as the connection lasts: the id that Redis gives itself at each start.
+    Known(Arc<str>),
+    /// Redis does not let us ask.
+    Hidden,
+    /// It may change from one question to the next.
+    Changing,
+}
+
+impl Link {
+    fn new(way: Way) -> Self {
+        let process = match way {
+            Way::Node(_) => Process::Hidden,
+            Way::Cluster(_) => Process::Changing,
+        };
+        Self { way, process }
+    }
+
+    /// Which process answers on it.
+    pub fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Asks which process answers. A user without the right to `INFO` goes on without knowing.
+    pub(super) async fn introduce(&mut self) -> RedisResult<()> {
+        if self.process == Process::Changing {
+            return Ok(());
+        }
+        let mut info = redis::cmd("INFO");
+        let told: RedisResult<String> = info.arg("server").query_async(self).await;
+        let id = match &told {
+            Ok(told) => told.lines().find_map(|line| line.strip_prefix("run_id:")),
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) => None,
+            Err(error) => return Err(error.clone()),
+        };
+        self.process = id.map_or(Process::Hidden, |id| Process::Known(id.trim().into()));
+        Ok(())
+    }
+}
+
 impl ConnectionLike for Link {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
-        match self {
-            Self::Node(node) => node.req_packed_command(cmd),
-            Self::Cluster(cluster) => cluster.req_packed_command(cmd),
+        match &mut self.way {
+            Way::Node(node) => node.req_packed_command(cmd),
+            Way::Cluster(cluster) => cluster.req_packed_command(cmd),
         }
     }
 
@@ -40,16 +89,16 @@ impl ConnectionLike for Link {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        match self {
-            Self::Node(node) => node.req_packed_commands(pipeline, offset, count),
-            Self::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
+        match &mut self.way {
+            Way::Node(node) => node.req_packed_commands(pipeline, offset, count),
+            Way::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
-        match self {
-            Self::Node(node) => node.get_db(),
-            Self::Cluster(cluster) => cluster.get_db(),
+        match &self.way {
+            Way::Node(node) => node.get_db(),
+            Way::Cluster(cluster) => cluster.get_db(),
         }
     }
 }
@@ -104,17 +153,18 @@ impl Dialer {
     }
 
     pub(super) async fn connect(&mut self) -> RedisResult<Link> {
-        match &mut self.target {
+        let way = match &mut self.target {
             Target::Node(client) => {
                 let connecting = client.get_multiplexed_async_connection_with_config(&self.node);
-                connecting.await.map(Link::Node)
+                Way::Node(connecting.await?)
             }
-            Target::Cluster(client) => client.get_async_connection().await.map(Link::Cluster),
+            Target::Cluster(client) => Way::Cluster(client.get_async_connection().await?),
             Target::Sentinels(client) => {
                 let connecting = client.get_async_connection_with_config(&self.node);
-                connecting.await.map(Link::Node)
+                Way::Node(connecting.await?)
             }
-        }
+        };
+        Ok(Link::new(way))
     }
 }
 

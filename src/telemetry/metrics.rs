@@ -210,6 +210,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (
         Kind::Count,
+        "zoho_mcp_audit_calls_refused_total",
+        "Calls that were not made because the audit log had no room for their lines, by client",
+    ),
+    (
+        Kind::Count,
         "zoho_mcp_audit_write_failures_total",
         "Tries to write audit lines that failed",
     ),

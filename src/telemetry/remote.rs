@@ -1,19 +1,17 @@
-//! The trace that a caller says its request belongs to: `traceparent` and `tracestate` of the W3C,
-//! read strictly. What cannot be read is as if it were not there.
-//! Source: <https://www.w3.org/TR/trace-context/>, sections 3.2 and 3.3.
-
-use std::str::FromStr as _;
+//! The trace that a caller says its request belongs to: `traceparent` of the W3C, read strictly. What
+//! cannot be read is as if it were not there. `tracestate` is not looked at: it is the caller's text,
+//! and spans hold none.
+//! Source: <https://www.w3.org/TR/trace-context/>, section 3.2.
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 
-/// A span outside of this process. Holds no text of the caller's but ids and a checked `tracestate`.
+/// A span outside of this process. Holds nothing of the caller's but ids.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Remote(pub(super) SpanContext);
 
 impl Remote {
     /// Reads what a caller sent; `None` when `traceparent` is not exactly one that is well-formed.
-    /// A `tracestate` that is not is left out.
-    pub fn read(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
+    pub fn read(traceparent: &str) -> Option<Self> {
         let (version, rest) = traceparent.split_once('-')?;
         let (trace, rest) = rest.split_once('-')?;
         let (span, rest) = rest.split_once('-')?;
@@ -29,8 +27,7 @@ impl Remote {
         let trace = TraceId::from(hex(trace, 32)?);
         let span = SpanId::from(u64::try_from(hex(span, 16)?).ok()?);
         let sampled = TraceFlags::SAMPLED & TraceFlags::new(u8::try_from(flags).ok()?);
-        let state = tracestate.and_then(state).unwrap_or_default();
-        let context = SpanContext::new(trace, span, sampled, true, state);
+        let context = SpanContext::new(trace, span, sampled, true, TraceState::NONE);
         context.is_valid().then_some(Self(context))
     }
 }
@@ -44,18 +41,8 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
     well_formed.then(|| u128::from_str_radix(text, 16).ok())?
 }
 
-fn state(text: &str) -> Option<TraceState> {
-    let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t'));
-    if !printable || text.len() > LONGEST_STATE {
-        return None;
-    }
-    TraceState::from_str(text).ok()
-}
-
 /// Bytes. The fields of version 0 need 55.
 const LONGEST_PARENT: usize = 128;
-/// Bytes: as much as the specification asks everyone to pass on.
-const LONGEST_STATE: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -67,19 +54,15 @@ mod tests {
 
     #[test]
     fn what_the_specification_shows_is_read() {
-        let Remote(context) = Remote::read(GOOD, Some("congo=t61rcWkgMzE,rojo=00f067aa")).unwrap();
+        let Remote(context) = Remote::read(GOOD).unwrap();
         assert_eq!(
             context.trace_id().to_string(),
             "0af7651916cd43dd8448eb211c80319c"
         );
         assert_eq!(context.span_id().to_string(), "b7ad6b7169203331");
         assert!(context.is_sampled() && context.is_remote());
-        assert_eq!(
-            context.trace_state().header(),
-            "congo=t61rcWkgMzE,rojo=00f067aa"
-        );
         let later = GOOD.replacen("00", "cc", 1) + "-what-will-come";
-        assert!(Remote::read(&later, None).is_some());
+        assert!(Remote::read(&later).is_some());
     }
 
     #[test]
@@ -98,27 +81,16 @@ mod tests {
             "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
             " 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         ] {
-            assert_eq!(Remote::read(wrong, None), None, "{wrong}");
+            assert_eq!(Remote::read(wrong), None, "{wrong}");
         }
         let endless = GOOD.replacen("00", "01", 1) + "-" + &"x".repeat(200);
-        assert_eq!(Remote::read(&endless, None), None);
-    }
-
-    #[test]
-    fn a_bad_state_costs_the_state_and_not_the_parent() {
-        for wrong in ["a", "A=1", "a=1\u{1b}[2J", "ä=1", &"a=b,".repeat(200)] {
-            let Remote(context) = Remote::read(GOOD, Some(wrong)).unwrap();
-            assert_eq!(context.trace_state().header(), "", "{wrong}");
-        }
+        assert_eq!(Remote::read(&endless), None);
     }
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(parent in "\\PC{0,80}", state in "\\PC{0,600}") {
-            let _ = Remote::read(&parent, Some(&state));
-            if let Some(Remote(context)) = Remote::read(GOOD, Some(&state)) {
-                prop_assert!(context.trace_state().header().is_ascii());
-            }
+        fn no_text_makes_it_panic(parent in "\\PC{0,80}") {
+            let _ = Remote::read(&parent);
         }
 
         #[test]
@@ -126,7 +98,7 @@ mod tests {
             trace in 1_u128.., span in 1_u64.., flags in any::<u8>(), at in 0_usize..55, other in any::<char>(),
         ) {
             let text = format!("00-{trace:032x}-{span:016x}-{flags:02x}");
-            let Remote(context) = Remote::read(&text, None).unwrap();
+            let Remote(context) = Remote::read(&text).unwrap();
             prop_assert_eq!(context.trace_id(), TraceId::from(trace));
             prop_assert_eq!(context.span_id(), SpanId::from(span));
             prop_assert_eq!(context.is_sampled(), flags & 1 == 1);
@@ -134,7 +106,7 @@ mod tests {
             let mut changed: Vec<char> = text.chars().collect();
             changed[at] = other;
             let changed: String = changed.into_iter().collect();
-            if changed != text && let Some(read) = Remote::read(&changed, None) {
+            if changed != text && let Some(read) = Remote::read(&changed) {
                 prop_assert!(read != Remote(context) || !(2..53).contains(&at));
             }
         }

@@ -37,6 +37,8 @@ pub struct Config {
     pub sample: Share,
     /// What this daemon is called there.
     pub service: String,
+    /// Whether requests to Zoho say which span they are of.
+    pub propagate_to_zoho: bool,
 }
 
 /// The address of a collector.
@@ -95,6 +97,7 @@ pub struct Traces(Option<Arc<Running>>);
 struct Running {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
+    propagate: bool,
 }
 
 impl Traces {
@@ -126,7 +129,13 @@ impl Traces {
             .with_resource(resource.build())
             .build();
         let tracer = provider.tracer("zoho-mcp");
-        Ok(Self(Some(Arc::new(Running { provider, tracer }))))
+        let propagate = config.propagate_to_zoho;
+        let running = Running {
+            provider,
+            tracer,
+            propagate,
+        };
+        Ok(Self(Some(Arc::new(running))))
     }
 
     /// Whether spans are made at all.
@@ -159,6 +168,7 @@ impl Traces {
         Trace(Some(Arc::new(Open {
             context: outside.with_span(span),
             tracer: running.tracer.clone(),
+            propagate: running.propagate,
         })))
     }
 
@@ -186,6 +196,7 @@ pub struct Trace(Option<Arc<Open>>);
 struct Open {
     context: Context,
     tracer: SdkTracer,
+    propagate: bool,
 }
 
 impl Trace {
@@ -234,7 +245,7 @@ impl Trace {
         template: impl Into<Value>,
     ) -> Upstream {
         let Some(open) = &self.0 else {
-            return Upstream(None);
+            return Upstream(None, false);
         };
         let builder = SpanBuilder::from_name(name)
             .with_kind(SpanKind::Client)
@@ -243,14 +254,21 @@ impl Trace {
                 KeyValue::new("url.template", template),
             ]);
         let span = open.tracer.build_with_context(builder, &open.context);
-        Upstream(Some(span))
+        Upstream(Some(span), open.propagate)
     }
 }
 
-/// The span of one request to Zoho.
-pub struct Upstream(Option<Span>);
+/// The span of one request to Zoho, and whether Zoho may hear of it.
+pub struct Upstream(Option<Span>, bool);
 
 impl Upstream {
+    /// The header of the W3C that names the span to whoever answers: ids, and nothing of a caller's.
+    pub fn traceparent(&self) -> Option<String> {
+        let context = self.0.as_ref().filter(|_| self.1)?.span_context();
+        let (trace, span) = (context.trace_id(), context.span_id());
+        Some(format!("00-{trace}-{span}-{:02x}", context.trace_flags()))
+    }
+
     /// Zoho answered with a status, or did not, for which there is a word of ours.
     pub fn end(mut self, outcome: Result<u16, &'static str>) {
         let Some(mut span) = self.0.take() else {

@@ -1,5 +1,7 @@
 //! What can go wrong between this daemon and Zoho, by what the caller should do about it.
 
+pub use super::code::Code;
+
 /// A failed exchange with Zoho. Never carries an upstream body.
 #[derive(Debug, thiserror::Error)]
 pub enum ZohoError {
@@ -73,29 +75,4 @@ pub enum Problem {
     TooLarge,
     #[error("circuit open")]
     CircuitOpen,
-}
-
-/// A code or API name that Zoho sent: at most 64 characters of `[A-Za-z0-9_.]`, so that it can stand in a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Code(Box<str>);
-
-impl Code {
-    /// Takes what is a code; anything else becomes `unknown`.
-    pub fn new(text: &str) -> Self {
-        let plain = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
-        Self(if plain { text.into() } else { "unknown".into() })
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Code {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
 }

@@ -171,7 +171,12 @@ impl Crm {
         let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
         let span = self.trace.upstream(tally::name(&ask.method), ask.route);
         let limit = self.deadline.min(began + zoho.request_timeout);
-        let answer = timeout_at(limit, exchange(self.request(ask, &token), LARGEST_BODY)).await;
+        let request = self.request(ask, &token);
+        let request = match span.traceparent() {
+            Some(parent) => request.header("traceparent", parent),
+            None => request,
+        };
+        let answer = timeout_at(limit, exchange(request, LARGEST_BODY)).await;
         let latency = began.elapsed();
         self.tally.ended(&sent, outcome(&answer));
         span.end(outcome(&answer).map_err(tally::word));

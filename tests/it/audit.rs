@@ -1,8 +1,11 @@
 //! What the log says, and that nothing else is in it.
 
 mod canaries;
+mod losses;
+mod reader;
 mod sinks;
 mod story;
+mod two_sinks;
 
 use std::collections::BTreeMap;
 

@@ -118,6 +118,46 @@ async fn the_queries_about_calls_are_right() {
     let events: Vec<_> = call.iter().map(|row| row["event"].clone()).collect();
     assert_eq!(events, ["tool_call_start", "tool_call_success"]);
     assert!(number(&call[1], "zohoRequests") >= 1.0);
+    assert_eq!(call[1]["outcome"], "created");
+    assert!(call[1]["recordId"].is_string());
+    let whole = |n: usize| call[n]["@message"].as_str().unwrap();
+    assert!(whole(0).contains("\"args\":{") && whole(1).contains("\"zoho\":[{"));
+}
+
+#[tokio::test]
+async fn a_line_of_another_log_in_the_same_group_counts_for_nothing() {
+    let lines = a_day().await;
+    let others = lines.iter().cloned().map(|mut line| {
+        line.as_object_mut().unwrap().remove("hash");
+        line
+    });
+    let merged: Vec<_> = others.chain(lines.iter().cloned()).collect();
+    for entry in fs::read_dir(folder()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".query") {
+            let query = Query::parse(&text(&name));
+            assert_eq!(query.run(&merged), query.run(&lines), "{name}");
+        }
+    }
+    let template = text("observability.yaml");
+    for pattern in template.split("FilterPattern: ").skip(1) {
+        let pattern = pattern.lines().next().unwrap();
+        assert!(pattern.contains("{ ($.hash = *) && ("), "{pattern}");
+    }
+    for query in template.split("SOURCE '${LogGroupName}' | ").skip(1) {
+        assert!(query.starts_with("filter ispresent(hash) and "), "{query}");
+    }
+}
+
+#[test]
+fn a_call_that_nobody_waited_for_is_a_slow_one_as_well() {
+    let ended = |event: &str, ms: u64| json!({ "event": event, "toolName": "t", "durationMs": ms, "hash": "h" });
+    let lines = [
+        ended("tool_call_success", 5),
+        ended("tool_call_cancelled", 9000),
+    ];
+    let rows = Query::parse(&text("slowest-tools.query")).run(&lines);
+    assert_eq!(number(&rows[0], "maxMs"), 9000.0);
 }
 
 #[tokio::test]
@@ -220,8 +260,8 @@ fn the_template_saves_the_queries_as_they_are() {
 
 #[test]
 fn a_limit_that_only_watches_is_no_refusal() {
-    let shadow = json!({ "event": "rate_limit_exceeded", "reason": "shadow", "policy": "client" });
-    let limited = json!({ "event": "rate_limit_exceeded", "policy": "client" });
+    let shadow = json!({ "event": "rate_limit_exceeded", "reason": "shadow", "policy": "client", "hash": "h" });
+    let limited = json!({ "event": "rate_limit_exceeded", "policy": "client", "hash": "h" });
     let rows = Query::parse(&text("refusals.query")).run(&[shadow, limited]);
     assert_eq!(rows.len(), 1);
     let alarms = text("observability.yaml");

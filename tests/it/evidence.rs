@@ -259,7 +259,7 @@ async fn a_refusal_is_explained_down_to_the_line_of_the_configuration() {
             &limited,
             "does not set it: add get_dashboard_metrics under [limits.tools]",
         ),
-        (&stranger, "compare with `zoho-mcp keys list`"),
+        (&stranger, "copy it again, all of it"),
         (&fine, "It was not refused"),
     ] {
         let request = answer.header("x-request-id");

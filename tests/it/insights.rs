@@ -80,6 +80,7 @@ fn flat(line: &Value) -> Row {
     }
     let mut row = Row::new();
     add(&mut row, "", line);
+    row.insert("@message".into(), line.to_string().into());
     row
 }
 

@@ -49,6 +49,11 @@ impl Bench {
     }
 
     fn ask(&mut self, now: u64, id: u64, windows: &[Window]) -> Vec<i64> {
+        self.ask_of("", now, id, windows)
+    }
+
+    /// The same of one process only.
+    fn ask_of(&mut self, process: &str, now: u64, id: u64, windows: &[Window]) -> Vec<i64> {
         // As long as real ones, where a double no longer has a digit to spare.
         let now = 1_764_183_058_000_000 + now;
         let mut clock = redis::cmd("HSET");
@@ -57,6 +62,7 @@ impl Bench {
         let mut call = self.admit.prepare_invoke();
         call.key("zm:{rl}:epoch")
             .arg("e")
+            .arg(process)
             .arg(&id.to_be_bytes())
             .arg(windows.len());
         for (name, limit, span, shadow) in windows {
@@ -168,7 +174,7 @@ fn follow(
     let answer = bench.ask(now, step.id, &step.windows);
     let refused = model.refuses(now, step);
     prop_assert_eq!(answer[0] == 0, refused);
-    let told: Vec<&[i64]> = answer[2..].chunks(4).collect();
+    let told: Vec<&[i64]> = answer[3..].chunks(4).collect();
     for (window, told) in step.windows.iter().zip(&told) {
         let inside = model.inside(now, window);
         let free = window.1.saturating_sub(inside.len() as u64);
@@ -218,6 +224,20 @@ fn the_same_call_counts_once_however_often_it_is_asked() {
         "counted before, so it needs no place"
     );
     assert_eq!(bench.content(&windows)[0].len(), 2);
+}
+
+#[test]
+fn another_process_is_not_asked() {
+    let redis = Redis::start();
+    let mut bench = Bench::new(&redis);
+    bench.begin();
+    let windows = [(0, 2, 1_000_000, false)];
+    let info: String = redis.ask(&["INFO", "server"]);
+    let process = info.lines().find_map(|line| line.strip_prefix("run_id:"));
+    assert_eq!(bench.ask_of(process.unwrap(), 0, 1, &windows)[0], 1);
+    let other = process.unwrap().chars().rev().collect::<String>();
+    assert_eq!(bench.ask_of(&other, 0, 2, &windows)[0], -1);
+    assert_eq!(bench.content(&windows)[0].len(), 1);
 }
 
 #[test]

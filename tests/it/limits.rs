@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     agent::{Agent, Answer},
@@ -290,18 +290,22 @@ async fn a_client_has_so_many_calls_in_flight() {
     let calls: Vec<_> = (0..3)
         .map(|_| {
             let agent = house.agent(SUPPORT);
-            tokio::spawn(async move { search(&agent).await.result() })
+            tokio::spawn(async move { search(&agent).await })
         })
         .collect();
     let other = house.agent(REPORTING);
     let other = tokio::spawn(async move { search(&other).await.content() });
-    let mut refused: Vec<Value> = Vec::new();
+    let mut refused: Vec<Answer> = Vec::new();
     for call in calls {
-        let result = call.await.unwrap();
-        refused.extend(Some(result).filter(|result| result["isError"] == true));
+        let answer = call.await.unwrap();
+        refused.extend(Some(answer).filter(|answer| answer.status != 200));
     }
     assert_eq!(refused.len(), 1);
-    let told = refused[0]["content"][0]["text"].as_str().unwrap();
+    assert_eq!(refused[0].status, 429);
+    assert_eq!(refused[0].header("retry-after"), "1");
+    let told = &refused[0].json()["error"];
+    assert_eq!(told["data"]["violatedPolicies"], json!(["in_flight"]));
+    let told = told["message"].as_str().unwrap();
     assert!(
         told.contains("Wait for one to finish, then try again"),
         "{told}"
@@ -313,6 +317,29 @@ async fn a_client_has_so_many_calls_in_flight() {
     assert_eq!(
         (&line["policy"], &line["clientId"]),
         (&json!("in_flight, 2"), &json!(SUPPORT))
+    );
+}
+
+#[tokio::test]
+async fn a_busy_client_can_be_told_in_a_result_that_the_model_reads() {
+    let house = House::with(|setup| {
+        setup.set("limits.in_flight", "1");
+        setup.set("limits.answer", "tool_error");
+    })
+    .await;
+    let slow = json!({ "fault": "latency", "path": "/crm/v8/Contacts", "delay": "1500ms" });
+    house.zoho.fault(slow).await;
+    let agent = house.agent(SUPPORT);
+    let both = tokio::join!(search(&agent), search(&agent));
+    let results = [both.0.result(), both.1.result()];
+    let refused = results.iter().filter(|result| result["isError"] == true);
+    let told: Vec<&str> = refused
+        .map(|result| result["content"][0]["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].starts_with("Too many calls of this client"),
+        "{told:?}"
     );
 }
 

@@ -50,7 +50,18 @@ impl Options {
     /// A cluster of one node that holds all slots.
     pub(crate) fn cluster(mut self) -> Self {
         self.cluster = true;
-        self.add(&["--cluster-enabled", "yes"])
+        self.node()
+    }
+
+    /// A node of a cluster that holds nothing.
+    fn node(self) -> Self {
+        let bus = free_port().to_string();
+        self.add(&["--cluster-enabled", "yes", "--cluster-port", &bus])
+    }
+
+    /// A replica of a Redis.
+    pub(crate) fn replica_of(self, primary: &Redis) -> Self {
+        self.add(&["--replicaof", "127.0.0.1", &primary.port.to_string()])
     }
 
     /// A sentinel that watches a Redis and calls it `primary`.
@@ -96,12 +107,51 @@ impl Redis {
         redis.launch();
         if redis.options.cluster {
             let _: String = redis.ask(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
-            wait("the cluster to be whole", || {
-                let info: String = redis.ask(&["CLUSTER", "INFO"]);
-                info.contains("cluster_state:ok")
-            });
+            redis.wait_for_cluster();
         }
         redis
+    }
+
+    /// A second node of a cluster, which has all that the first has.
+    pub(crate) fn replica_in_cluster_of(primary: &Redis) -> Self {
+        let replica = Self::with(Options::node);
+        let port = primary.port.to_string();
+        let bus = primary.options.arguments.last().unwrap();
+        let _: String = replica.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, bus]);
+        let id: String = primary.ask(&["CLUSTER", "MYID"]);
+        wait("the nodes to meet", || {
+            let nodes: String = replica.ask(&["CLUSTER", "NODES"]);
+            let line = nodes.lines().find(|line| line.contains(&id));
+            line.is_some_and(|line| line.contains(" master ") && line.contains("0-16383"))
+        });
+        let _: String = replica.ask(&["CLUSTER", "REPLICATE", &id]);
+        replica.wait_for_primary();
+        replica
+    }
+
+    /// Waits until it has what its primary has.
+    pub(crate) fn wait_for_primary(&self) {
+        wait("the replica to have what its primary has", || {
+            let info: String = self.ask(&["INFO", "replication"]);
+            info.contains("master_link_status:up")
+        });
+    }
+
+    /// Makes a sentinel appoint the other Redis.
+    pub(crate) fn fail_over(&self) {
+        wait("a replica that can be appointed", || {
+            let mut command = redis::cmd("SENTINEL");
+            command.arg("FAILOVER").arg("primary");
+            let told = command.query::<String>(&mut self.connection().unwrap());
+            told.is_ok()
+        });
+    }
+
+    fn wait_for_cluster(&self) {
+        wait("the cluster to be whole", || {
+            let info: String = self.ask(&["CLUSTER", "INFO"]);
+            info.contains("cluster_state:ok")
+        });
     }
 
     pub(crate) fn url(&self) -> String {
@@ -129,8 +179,8 @@ impl Redis {
     pub(crate) fn allow(&self, password: &str, more: &[&str]) {
         let password = format!(">{password}");
         let user = ["ACL", "SETUSER", "zoho", "on", &password, "~zm:*"];
-        let rights = "+evalsha +eval +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount +zrangebyscore \
-                      +zrem +zremrangebyscore +zscore";
+        let rights = "+evalsha +eval +info +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount \
+                      +zrangebyscore +zrem +zremrangebyscore +zscore";
         let rights = rights.split_whitespace().chain(more.iter().copied());
         let _: String = self.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
     }
@@ -163,10 +213,13 @@ impl Redis {
         child.wait().unwrap();
     }
 
-    /// Starts it again, empty.
+    /// Starts it again, empty, or with what it saved last.
     pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none());
         self.launch();
+        if self.options.cluster {
+            self.wait_for_cluster();
+        }
     }
 
     /// It holds all connections and answers none.

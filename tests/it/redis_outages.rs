@@ -197,6 +197,30 @@ async fn a_redis_that_takes_no_writes_is_of_no_use() {
 }
 
 #[tokio::test]
+async fn a_script_that_keeps_redis_busy_is_named() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |_| ()).await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
+    let _: String = redis.ask(&["CONFIG", "SET", "busy-reply-threshold", "1"]);
+    let mut connection = redis.connection().unwrap();
+    let endless = std::thread::spawn(move || {
+        let mut eval = ::redis::cmd("EVAL");
+        let ended = eval.arg("while true do end").arg(0);
+        ended.query::<i64>(&mut connection).unwrap_err()
+    });
+    for house in &houses {
+        assert_eq!(last_mode(house, "local").await["error"], "busy_script");
+    }
+    let _: String = redis.ask(&["SCRIPT", "KILL"]);
+    endless.join().unwrap();
+    for house in &houses {
+        last_mode(house, "shared").await;
+    }
+}
+
+#[tokio::test]
 async fn without_redis_a_limit_is_closed_or_open_where_it_says_so() {
     let mut redis = Redis::start();
     let houses = pair(&redis, |setup| {
@@ -219,6 +243,14 @@ async fn without_redis_a_limit_is_closed_or_open_where_it_says_so() {
         (report.status.as_u16(), report.header("retry-after")),
         (429, "1")
     );
+    let told = &report.json()["error"]["message"];
+    let told = told.as_str().unwrap();
+    assert!(
+        told.starts_with("Calls cannot be counted at the moment"),
+        "{told}"
+    );
+    let line = houses[0].event("rate_limit_exceeded").await;
+    assert_eq!(line["reason"], "store_unavailable");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn a_call_is_a_span_of_the_callers_trace_with_zoho_below_it() {
     assert_eq!(span.kind(), SpanKind::Server);
     assert_eq!(hex(&span.trace_id), TRACE);
     assert_eq!(hex(&span.parent_span_id), "b7ad6b7169203331");
-    assert_eq!(span.trace_state, "a=1");
+    assert_eq!(span.trace_state, "", "a text of the caller's");
     assert_eq!(hex(&span.links[0].trace_id), "1".repeat(32));
     for (name, value) in [
         ("mcp.method.name", "tools/call"),
@@ -216,9 +216,31 @@ async fn nothing_of_what_is_asked_or_answered_is_on_a_span() {
 }
 
 #[tokio::test]
-async fn zoho_hears_nothing_of_the_trace() {
+async fn zoho_is_told_which_span_asks() {
     let collector = Collector::start(Manner::Takes).await;
     let house = traced(&collector, |_| ()).await;
+    let agent = house.agent(SUPPORT).with("traceparent", PARENT);
+    let agent = agent.with("tracestate", "canary=1");
+    let arguments = json!({ "name": "Giulia" });
+    agent.call("search_contacts", arguments).await.content();
+    let span = collector.span("GET Contacts/search").await;
+    let journal = house.zoho.journal().await;
+    let told = journal
+        .iter()
+        .filter(|entry| entry["path"] == "/crm/v8/Contacts/search");
+    let told: Vec<_> = told.map(|entry| entry["traceparent"].clone()).collect();
+    let expected = format!("00-{TRACE}-{}-01", hex(&span.span_id));
+    assert_eq!(told, [json!(expected)]);
+    assert!(!json!(journal).to_string().contains("canary"));
+}
+
+#[tokio::test]
+async fn zoho_hears_nothing_of_the_trace_where_it_is_not_to() {
+    let collector = Collector::start(Manner::Takes).await;
+    let house = traced(&collector, |setup| {
+        setup.set("traces.propagate_to_zoho", "false");
+    })
+    .await;
     let agent = house.agent(SUPPORT).with("traceparent", PARENT);
     agent
         .call("search_contacts", json!({ "name": "Giulia" }))

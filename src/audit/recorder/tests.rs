@@ -44,8 +44,10 @@ fn scripted_and_signed(
     steps.into_iter().for_each(|it| step.send(it).unwrap());
     let (taken, written) = channel();
     let opened = Opened {
-        sinks: vec![Box::new(Stream::new(Scripted { script, taken }))],
-        previous: Previous::Unknown,
+        sinks: vec![(
+            Box::new(Stream::new(Scripted { script, taken })),
+            Previous::Unknown,
+        )],
         batch: 512,
         head: None,
     };

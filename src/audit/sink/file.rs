@@ -168,7 +168,7 @@ fn is_a_log(mut file: &File) -> io::Result<()> {
     let mut lines = beginning.split(|&byte| byte == b'\n');
     let first = lines.next().unwrap_or_default();
     let is_ours = match lines.next() {
-        Some(_) => std::str::from_utf8(first).is_ok_and(|line| Line::parse(line).is_some()),
+        Some(_) => Line::read(first).is_some(),
         // An unfinished first line.
         None => first.iter().zip(BEGINNING).all(|(a, b)| a == b),
     };
@@ -217,7 +217,7 @@ mod tests {
     struct Folder(PathBuf);
 
     /// A line of a log.
-    const FIRST: &str = "{\"timestamp\":\"t\",\"event\":\"e\",\"instance\":\"i\",\"boot\":\"b\",\"seq\":1,\"prevHash\":\"p\",\"hash\":\"h\"}\n";
+    const FIRST: &str = "{\"timestamp\":\"2026-03-31T00:00:00.000Z\",\"event\":\"e\",\"instance\":\"i\",\"boot\":\"0123456789abcdef\",\"seq\":1,\"prevHash\":\"p\",\"hash\":\"h\"}\n";
 
     fn config(max_size: &str) -> FileConfig {
         FileConfig {

@@ -37,13 +37,9 @@ pub(in crate::audit) struct Tail {
 
 /// Looks for the last line of `instance` in the file, and in the one that was put aside last.
 pub(super) fn previous(path: &Path, instance: &str) -> Previous {
-    let mut put_aside = put_aside(path);
-    put_aside.sort();
-    let (last, older) = match put_aside.split_last() {
-        Some((last, older)) => (Some(last), !older.is_empty()),
-        None => (None, false),
-    };
-    let mut whole = !older;
+    let Aside { files, others } = put_aside(path);
+    let last = files.last();
+    let mut whole = files.len() < 2 && !others;
     for path in [Some(&path.to_path_buf()), last].into_iter().flatten() {
         match last_line(path, instance) {
             Ok(Look::Found(tail)) => return Previous::Named(tail),
@@ -77,8 +73,7 @@ impl Previous {
 
 /// Verifies as much of the end of a run as holds a signature for certain.
 fn is_vouched(path: &Path, tail: &Tail, key: PublicKey) -> bool {
-    let mut paths = put_aside(path);
-    paths.sort();
+    let mut paths = put_aside(path).files;
     paths.push(path.to_path_buf());
     let mut left = LAST_LOOK;
     let mut parts = Vec::new();
@@ -99,6 +94,7 @@ fn is_vouched(path: &Path, tail: &Tail, key: PublicKey) -> bool {
         open: true,
         partial: true,
         heads: Vec::new(),
+        signed_since: None,
     });
     for line in parts
         .iter()
@@ -122,19 +118,43 @@ fn last_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn put_aside(path: &Path) -> Vec<PathBuf> {
+/// The files of a log that were put aside.
+#[derive(Default)]
+struct Aside {
+    /// The oldest first.
+    files: Vec<PathBuf>,
+    /// Whether somebody packed some, or gave them other names.
+    others: bool,
+}
+
+fn put_aside(path: &Path) -> Aside {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return Vec::new();
+        return Aside::default();
     };
     let prefix = format!("{name}.");
     let names = fs::read_dir(folder.unwrap_or(Path::new(".")));
     let siblings = names.into_iter().flatten().filter_map(|entry| {
         let entry = entry.ok()?;
-        let is_ours = entry.file_name().to_str()?.starts_with(&prefix);
-        is_ours.then(|| entry.path())
+        let name = entry.file_name();
+        let time = name.to_str()?.strip_prefix(&prefix)?;
+        Some((entry.path(), is_time(time)))
     });
-    siblings.collect()
+    let (ours, others): (Vec<_>, Vec<_>) = siblings.partition(|(_, is_ours)| *is_ours);
+    let mut files: Vec<_> = ours.into_iter().map(|(path, _)| path).collect();
+    files.sort();
+    Aside {
+        files,
+        others: !others.is_empty(),
+    }
+}
+
+/// Whether a name ends as that of a file that was put aside.
+fn is_time(text: &str) -> bool {
+    let (day, rest) = text.split_at_checked(8).unwrap_or_default();
+    let is_digits = day.bytes().all(|byte| byte.is_ascii_digit());
+    let is_rest = |byte| matches!(byte, b'0'..=b'9' | b'T' | b'.' | b'Z' | b'+');
+    is_digits && rest.starts_with('T') && rest.bytes().all(is_rest)
 }
 
 /// What a look at the end of a file showed.
@@ -212,6 +232,10 @@ mod tests {
         );
         fs::write(put_aside("20260101T"), line("d", 7)).unwrap();
         assert_eq!((found("a"), found("d")), (Some(2), None));
+        fs::write(put_aside("20260103T.gz"), "packed").unwrap();
+        assert_eq!(found("a"), Some(2));
+        fs::remove_file(put_aside("20260101T")).unwrap();
+        assert_eq!(found("d"), None, "it may be in what was packed");
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -24,6 +24,10 @@ pub struct Finding {
 pub enum Wrong {
     #[error("this is no line of the log: it was changed, or added")]
     NoLine,
+    #[error(
+        "the line is unfinished: the process was killed while it wrote it (--open, if the log may end so)"
+    )]
+    Torn,
     #[error("the line was changed: its hash does not fit its text")]
     Altered,
     #[error("lines with seq {} to {} are missing before this one", seq.0, seq.1)]
@@ -43,7 +47,17 @@ pub enum Wrong {
     )]
     NoRun { seq: u64 },
     #[error(
-        "the run has no closing line: its end was cut off, or it is still written to (then --open)"
+        "the beginning of the run is missing, though earlier lines of its instance are there: it was taken out"
+    )]
+    Beheaded,
+    #[error(
+        "the run before this one, up to its seq {seq}, is missing, though earlier lines of the instance are there: it was taken out, or moved"
+    )]
+    TakenOut { seq: u64 },
+    #[error("the run follows one that names it as the run before: they were put in another order")]
+    Exchanged,
+    #[error(
+        "the run has no closing line: it was killed or is still written to (then --open), or its end was cut off"
     )]
     NoEnd,
     #[error(

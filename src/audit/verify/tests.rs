@@ -1,3 +1,5 @@
+mod gaps;
+
 use std::sync::mpsc::channel;
 
 use proptest::prelude::*;
@@ -45,18 +47,20 @@ fn log(key: Option<&SigningKey>, calls: usize) -> Vec<String> {
 }
 
 fn log_after(previous: Previous, key: Option<&SigningKey>, calls: usize) -> Vec<String> {
+    log_at(config().checkpoint, previous, key, calls)
+}
+
+fn log_at(pace: Pace, previous: Previous, key: Option<&SigningKey>, calls: usize) -> Vec<String> {
     let (sender, taken) = channel();
     let opened = Opened {
-        sinks: vec![Box::new(Kept(sender))],
-        previous,
+        sinks: vec![(Box::new(Kept(sender)), previous)],
         head: None,
         batch: 1,
     };
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().build().unwrap();
     runtime.block_on(async {
-        let config = config();
-        let manner = (config.on_failure, config.checkpoint);
+        let manner = (config().on_failure, pace);
         let audit = Audit::write_to(manner, opened, "one", key.cloned());
         for n in 0..calls {
             let event = Event {
@@ -368,9 +372,9 @@ proptest! {
     fn nothing_that_is_read_can_stop_the_reader(lines in proptest::collection::vec(
         prop_oneof![
             proptest::collection::vec(any::<u8>(), 0..40),
-            (any::<u64>(), "[ab]", "(log_open|checkpoint|x)").prop_map(|(seq, boot, event)| {
+            (any::<u64>(), "(a{16}|b{16})", "(log_open|checkpoint|x)").prop_map(|(seq, boot, event)| {
                 let seq = if seq % 2 == 0 { u64::MAX - seq % 3 } else { seq % 4 };
-                format!("{{\"timestamp\":\"t\",\"event\":\"{event}\",\"instance\":\"i\",\"boot\":\"{boot}\",\"seq\":{seq},\"prevHash\":\"\",\"previousBoot\":\"{boot}\",\"previousSeq\":{seq},\"signature\":\"AA\",\"hash\":\"h\"}}").into_bytes()
+                format!("{{\"timestamp\":\"2026-03-31T00:00:00Z\",\"event\":\"{event}\",\"instance\":\"i\",\"boot\":\"{boot}\",\"seq\":{seq},\"prevHash\":\"\",\"previousBoot\":\"{boot}\",\"previousSeq\":{seq},\"signature\":\"AA\",\"hash\":\"h\"}}").into_bytes()
             }),
         ],
         1..12,

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::{
     BadArguments,
     document::Document,
+    doubt::{Doubt, Trust},
     files::Files,
+    page::Page,
     remedy::{self, Remedy},
     telling,
 };
@@ -17,6 +19,8 @@ use super::{
 pub(super) struct Explain {
     #[command(flatten)]
     call: Call,
+    #[command(flatten)]
+    trust: Trust,
     /// The configuration, to name the line in it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -36,7 +40,7 @@ struct Call {
     execution: Option<String>,
 }
 
-pub(super) fn run(explain: &Explain, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let config = match &explain.config {
         Some(path) => {
             let place = || format!("cannot read {}", path.display());
@@ -59,10 +63,13 @@ pub(super) fn run(explain: &Explain, out: &mut impl Write) -> anyhow::Result<()>
         .zip(document.as_ref());
     let files = Files::new(&explain.files)?;
     let mut lines = Vec::new();
-    files.lines(|_, text| {
+    let mut doubt = Doubt::new(&explain.trust)?;
+    files.lines(|at, text| {
+        doubt.line(at, text);
         let line = serde_json::from_slice::<Value>(text);
         lines.extend(line.ok().filter(|line| explain.call.is(line)));
     })?;
+    doubt.tell();
     anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
     for line in &lines {
         if let Some(remedy) = remedy::of(line, document.as_ref()) {
@@ -87,7 +94,7 @@ impl Call {
 fn tell(
     remedy: &Remedy,
     config: Option<(&str, &Document<'_>)>,
-    out: &mut impl Write,
+    out: &mut Page<impl Write>,
 ) -> std::io::Result<()> {
     writeln!(out, "why      {}", remedy.why)?;
     writeln!(out, "remedy   {}", remedy.what)?;

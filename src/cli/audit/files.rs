@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead, BufReader, Read as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -88,6 +88,9 @@ fn read(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), BadArgument
         if read == 0 {
             return Ok(());
         }
+        if read as u64 == LONGEST && !text.ends_with(b"\n") {
+            skip_line(&mut file).map_err(bad)?;
+        }
         line += 1;
         let text = text.strip_suffix(b"\n").unwrap_or(&text);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
@@ -95,5 +98,36 @@ fn read(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), BadArgument
     }
 }
 
+/// Goes on behind the next line end.
+fn skip_line(file: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let ready = file.fill_buf()?;
+        let end = ready.iter().position(|&byte| byte == b'\n');
+        let is_over = end.is_some() || ready.is_empty();
+        let length = end.map_or(ready.len(), |end| end + 1);
+        file.consume(length);
+        if is_over {
+            return Ok(());
+        }
+    }
+}
+
 /// Bytes of a line; the daemon's own are a quarter of that.
 const LONGEST: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_never_ends_is_one_line() {
+        let path = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
+        let endless = "x".repeat(3 * LONGEST as usize + 7);
+        std::fs::write(&path, format!("a\n{endless}\nb\r\n{endless}")).unwrap();
+        let mut lines = Vec::new();
+        read(&path, |line, text| lines.push((line, text.len()))).unwrap();
+        std::fs::remove_file(path).unwrap();
+        let cut = LONGEST as usize;
+        assert_eq!(lines, [(1, 1), (2, cut), (3, 1), (4, cut)]);
+    }
+}

@@ -5,7 +5,7 @@ use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt as _, path::P
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
-use super::BadArguments;
+use super::{BadArguments, page::Page};
 use crate::audit::SigningKey;
 
 #[derive(clap::Args)]
@@ -16,7 +16,7 @@ pub(super) struct Keygen {
 }
 
 /// The public key goes to `out`: keep it where nobody who can write the log can change it.
-pub(super) fn run(keygen: &Keygen, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(keygen: &Keygen, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let place = || format!("cannot write {}", keygen.out.display());
     let (key, pem) = SigningKey::generate()?;
     let mut options = OpenOptions::new();
@@ -29,7 +29,9 @@ pub(super) fn run(keygen: &Keygen, out: &mut impl Write) -> anyhow::Result<()> {
     file.write_all(pem.expose_secret().as_bytes())
         .with_context(place)?;
     file.sync_all().with_context(place)?;
-    write!(out, "{}", key.public().to_pem())?;
+    for line in key.public().to_pem().lines() {
+        writeln!(out, "{line}")?;
+    }
     eprintln!(
         "Key {} is in {}. Set [audit] signing_key = \"file:{}\"; keep the public key above elsewhere, for `zoho-mcp audit verify --public-key`.",
         key.public().id(),

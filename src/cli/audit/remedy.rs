@@ -1,5 +1,8 @@
 //! What would change a decision, and where it is configured.
 
+mod call;
+mod door;
+
 use serde_json::Value;
 
 use super::{
@@ -20,15 +23,17 @@ fn path<const N: usize>(keys: [&str; N]) -> Option<Vec<String>> {
     Some(keys.map(str::to_owned).to_vec())
 }
 
-/// `None` for a line that refuses nothing. With the configuration at hand, the setting
+/// `None` for a line after which nobody asks why. With the configuration at hand, the setting
 /// that really decided is named.
 pub(super) fn of(line: &Value, config: Option<&Document<'_>>) -> Option<Remedy> {
     match text(line, "event")? {
         "tool_access_denied" => Some(denied(line)),
         "rate_limit_exceeded" if is_shadow(line) => None,
         "rate_limit_exceeded" => Some(limited(line, config)),
-        "auth_failed" => Some(not_proven(line)),
-        "tool_call_error" => Some(failed(line)),
+        "auth_failed" => Some(door::not_proven(line)),
+        "tool_call_error" => Some(call::failed(line)),
+        "tool_call_cancelled" => Some(call::cancelled(line)),
+        "session_close" => call::stream_ended(line),
         _ => None,
     }
 }
@@ -84,6 +89,13 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
         "client:tool" | "tool" => path(["limits", "tools", tool]),
         other => path(["limits", other]),
     };
+    if of_line(line, "reason") == "store_unavailable" {
+        return Remedy {
+            why: format!("Redis could not be asked, and {policy} admits nothing then"),
+            what: "see to Redis, or let each instance keep its share meanwhile".into(),
+            setting: path(["limits", "on_store_error"]),
+        };
+    }
     Remedy {
         why: format!("over the limit {policy}"),
         what: "wait as long as it was told, call less, or raise the limit".into(),
@@ -91,92 +103,13 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
     }
 }
 
-fn not_proven(line: &Value) -> Remedy {
-    let reason = of_line(line, "reason");
-    let key = of_line(line, "keyId");
-    let (what, setting) = match reason {
-        "no_credential" => ("send the key in X-API-Key".to_owned(), None),
-        "revoked" | "retired" | "expired" | "key_revoked" | "key_retired" | "key_expired"
-        | "key_removed" => (
-            format!("the key {key} is over: `zoho-mcp keys rotate` makes another"),
-            None,
-        ),
-        "unknown_client" | "client_removed" => (
-            format!("the key {key} is a client's that is not under [clients]"),
-            None,
-        ),
-        "too_many_failures" => (
-            "wait; then send a good credential, since the address has sent many bad ones".into(),
-            path(["limits", "failed_logins"]),
-        ),
-        "token_expired" => ("get a new token from the issuer".into(), None),
-        "token_keys_unavailable" => (
-            "the keys of the issuer cannot be had: `zoho-mcp check --online` says why".into(),
-            path(["auth", "jwt"]),
-        ),
-        "token_not_a_key" => (
-            "no issuer of tokens is configured, and this is no key of ours".into(),
-            path(["auth", "jwt"]),
-        ),
-        token if token.starts_with("token_") => (
-            "compare the token with [[auth.jwt]]: issuer, audience, algorithms and the client"
-                .into(),
-            path(["auth", "jwt"]),
-        ),
-        certificate if certificate.contains("certificate") || certificate == "wrong_key_usage" => (
-            "compare the certificate with the CA, its lists and [clients.NAME] certificate".into(),
-            path(["server", "tls", "client_ca"]),
-        ),
-        _ => (
-            "compare with `zoho-mcp keys list`, or make a new key".to_owned(),
-            None,
-        ),
-    };
-    Remedy {
-        why: reason.replace('_', " "),
-        what,
-        setting,
-    }
-}
-
-fn failed(line: &Value) -> Remedy {
-    let error = of_line(line, "error");
-    let setting = |table, key| path([table, key]);
-    let (what, setting) = match error {
-        "timeout" | "deadline_exceeded" => (
-            "ask for less, or allow more time",
-            setting("mcp", "tool_timeout"),
-        ),
-        "zoho_busy" => (
-            "try again, or allow more at once",
-            setting("zoho", "concurrency"),
-        ),
-        "zoho_credentials" => (
-            "`zoho-mcp check --online` says what Zoho does not accept",
-            setting("zoho", "credentials"),
-        ),
-        "audit_unavailable" => (
-            "mend the audit log; until then calls are refused as configured",
-            setting("audit", "on_failure"),
-        ),
-        "zoho_unavailable" | "ambiguous_write" => {
-            ("Zoho did not answer: look before repeating a write", None)
-        }
-        "invalid_arguments" | "not_found" | "zoho_refused_input" => {
-            ("none: the agent has to ask otherwise", None)
-        }
-        _ => ("the operational log of that time has more", None),
-    };
-    Remedy {
-        why: format!("the call failed: {}", error.replace('_', " ")),
-        what: what.to_owned(),
-        setting,
-    }
-}
-
 fn of_line<'a>(line: &'a Value, name: &str) -> &'a str {
     text(line, name).unwrap_or("?")
 }
+
+/// For words that this version does not write.
+const UNHEARD_OF: &str =
+    "unknown: the line is of another version, or was changed; `zoho-mcp audit verify` says which";
 
 #[cfg(test)]
 mod tests {
@@ -214,7 +147,14 @@ limits = { requests = 1, per = \"1m\" }
             ("tool_access_denied", "unknown_tool", "made up a tool"),
             ("auth_failed", "token_audience", "[[auth.jwt]]"),
             ("auth_failed", "token_expired", "new token"),
-            ("auth_failed", "unknown_certificate_name", "the CA"),
+            (
+                "auth_failed",
+                "unknown_certificate_name",
+                "as its certificate does",
+            ),
+            ("auth_failed", "foreign_session", "opened itself"),
+            ("auth_failed", "conflict", "one credential"),
+            ("auth_failed", "checksum", "copy it again"),
             ("auth_failed", "wrong_secret", "keys list"),
         ] {
             let told = of(&line(event, reason), None).unwrap().what;
@@ -227,5 +167,63 @@ limits = { requests = 1, per = \"1m\" }
         let line =
             json!({ "event": "rate_limit_exceeded", "reason": "shadow", "policy": "client" });
         assert!(of(&line, None).is_none());
+    }
+
+    /// The words that a file of the daemon has for something, where it says so.
+    fn words<'a>(source: &'a str, function: &str) -> Vec<&'a str> {
+        let (_, body) = source.split_once(function).unwrap();
+        let body = body.split_once("\n    }\n").unwrap().0;
+        let arms = body.split("=> \"").skip(1);
+        let words: Vec<_> = arms.map(|arm| arm.split('"').next().unwrap()).collect();
+        assert!(words.len() > 3, "{function}: {words:?}");
+        words
+    }
+
+    #[test]
+    fn there_is_advice_for_every_word_that_the_daemon_has() {
+        let reason = "pub const fn reason(self)";
+        let door = [
+            words(include_str!("../../auth/api_key.rs"), reason),
+            words(include_str!("../../auth/jwt/bad.rs"), reason),
+            words(include_str!("../../auth/mtls.rs"), reason),
+            words(include_str!("../../listen/tls/trust.rs"), reason),
+            vec![
+                "no_credential",
+                "conflict",
+                "unknown_client",
+                "foreign_session",
+            ],
+            vec!["another_credential_needed"],
+        ];
+        let ends = words(include_str!("../../auth/failure.rs"), reason);
+        let calls = words(include_str!("../../tools/error.rs"), "pub fn kind(&self)");
+        let own = ["timeout", "panic", "audit_unavailable"];
+        let refusals = door
+            .concat()
+            .into_iter()
+            .map(|word| ("auth_failed", "reason", word));
+        let failures = calls.into_iter().chain(own);
+        let failures = failures.map(|word| ("tool_call_error", "error", word));
+        let ends = ends.into_iter().chain(["ended", "too_old"]);
+        let ends = ends.map(|word| ("session_close", "reason", word));
+        let cancelled = ["client_gone", "drain"];
+        let cancelled = cancelled.map(|word| ("tool_call_cancelled", "reason", word));
+        for (event, field, word) in refusals.chain(failures).chain(ends).chain(cancelled) {
+            let remedy = of(&json!({ "event": event, field: word }), None).unwrap();
+            assert_ne!(remedy.what, UNHEARD_OF, "{event}: {word}");
+        }
+        let made_up = of(&json!({ "event": "auth_failed", "reason": "x" }), None);
+        assert_eq!(made_up.unwrap().what, UNHEARD_OF);
+    }
+
+    #[test]
+    fn a_breaker_of_ours_is_told_apart_from_a_zoho_that_does_not_answer() {
+        let line = |problem: &str| {
+            json!({ "event": "tool_call_error", "error": "zoho_unavailable",
+            "zoho": [{ "problem": problem }] })
+        };
+        let told = |problem| of(&line(problem), None).unwrap().what;
+        assert!(told("circuit_open").contains("did not ask"));
+        assert!(told("timeout").contains("Zoho did not answer"));
     }
 }

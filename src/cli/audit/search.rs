@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{BadArguments, files::Files};
+use super::{BadArguments, files::Files, page::Page};
 use crate::{audit::Redactor, config::Environment, secrets, setting::SecretRef};
 
 #[derive(clap::Args)]
@@ -27,7 +27,7 @@ pub(super) struct Search {
 pub(super) fn run(
     search: &Search,
     environment: &Environment,
-    out: &mut impl Write,
+    out: &mut Page<impl Write>,
 ) -> anyhow::Result<()> {
     let env = |name: &str| environment.get(name).cloned();
     let key = secrets::read(&search.pseudonym_key, Path::new(""), &env)

@@ -9,13 +9,20 @@ use std::{
 
 use serde_json::Value;
 
-use super::{files::Files, telling};
+use super::{
+    doubt::{Doubt, Trust},
+    files::Files,
+    page::Page,
+    telling,
+};
 
 #[derive(clap::Args)]
 pub(super) struct Story {
     #[command(flatten)]
     about: About,
-    /// Only of this day in UTC, such as 2026-03-31
+    #[command(flatten)]
+    trust: Trust,
+    /// Only what began on this day in UTC, such as 2026-03-31
     #[arg(long, value_name = "DAY")]
     day: Option<jiff::civil::Date>,
     /// The files of the log, in any order
@@ -37,22 +44,25 @@ struct About {
     session: Option<String>,
 }
 
-pub(super) fn run(story: &Story, out: &mut impl Write) -> anyhow::Result<()> {
+pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&story.files)?;
     let mut teller = Teller::default();
     let mut told = Ok(());
-    files.lines(|_, text| {
+    let mut doubt = Doubt::new(&story.trust)?;
+    files.lines(|at, text| {
+        doubt.line(at, text);
         let Ok(line) = serde_json::from_slice::<Value>(text) else {
             return;
         };
         let over = teller.was_over(&line);
         if story.is_about(&line) && told.is_ok() {
-            teller.take(line, over);
+            teller.take(line, over, |line| story.is_on_the_day(line));
             told = teller.tell(out);
         }
     })?;
     told?;
     let total = teller.finish(out)?;
+    doubt.tell();
     anyhow::ensure!(total > 0, "nothing of that is in the log");
     Ok(())
 }
@@ -62,13 +72,19 @@ impl Story {
         let has = |name: &str, wanted: &Option<String>| {
             wanted.as_ref().is_none_or(|wanted| line[name] == **wanted)
         };
-        let day = self.day.map(|day| day.to_string()).unwrap_or_default();
+        let client = self.about.client.as_deref();
+        let lost_calls = client
+            .and_then(|client| line["refusedCalls"].get(client))
+            .is_some();
         has("executionId", &self.about.execution)
-            && has("clientId", &self.about.client)
+            && (has("clientId", &self.about.client) || lost_calls)
             && has("sessionId", &self.about.session)
-            && line["timestamp"]
-                .as_str()
-                .is_some_and(|at| at.starts_with(&day))
+    }
+
+    fn is_on_the_day(&self, line: &Value) -> bool {
+        let day = self.day.map(|day| day.to_string()).unwrap_or_default();
+        let at = line["timestamp"].as_str();
+        at.is_some_and(|at| at.starts_with(&day))
     }
 }
 
@@ -79,6 +95,8 @@ struct Teller {
     /// By the order of their beginnings. Without an end yet, a call is not told.
     waiting: BTreeMap<u64, Begun>,
     calls: HashMap<String, u64>,
+    /// Calls that began on another day, until they end.
+    elsewhere: HashSet<String>,
     /// Requests over a limit that only watches, until their call begins.
     over: HashSet<String>,
 }
@@ -92,7 +110,7 @@ struct Begun {
 }
 
 impl Begun {
-    fn tell(&self, out: &mut impl Write) -> std::io::Result<()> {
+    fn tell(&self, out: &mut Page<impl Write>) -> std::io::Result<()> {
         telling::tell(&self.line, (self.end.as_ref(), self.over), out)
     }
 }
@@ -108,7 +126,8 @@ impl Teller {
         line["event"] == "tool_call_start" && self.over.remove(request)
     }
 
-    fn take(&mut self, line: Value, over: bool) {
+    /// A call is of the day on which it began.
+    fn take(&mut self, line: Value, over: bool, is_on_the_day: impl Fn(&Value) -> bool) {
         let event = telling::text(&line, "event").unwrap_or_default();
         let execution = telling::text(&line, "executionId");
         let execution = execution.unwrap_or_default().to_owned();
@@ -125,6 +144,15 @@ impl Teller {
             return;
         }
         let begins = event == "tool_call_start";
+        if ends && self.elsewhere.remove(&execution) {
+            return;
+        }
+        if !is_on_the_day(&line) {
+            if begins {
+                self.elsewhere.insert(execution);
+            }
+            return;
+        }
         if begins {
             self.calls.insert(execution, self.next);
         }
@@ -140,7 +168,7 @@ impl Teller {
         self.next += 1;
     }
 
-    fn tell(&mut self, out: &mut impl Write) -> std::io::Result<()> {
+    fn tell(&mut self, out: &mut Page<impl Write>) -> std::io::Result<()> {
         loop {
             // A call that never ends, since the daemon was killed, may not keep the rest waiting.
             let patient = self.waiting.len() < MOST;
@@ -154,7 +182,7 @@ impl Teller {
         }
     }
 
-    fn finish(mut self, out: &mut impl Write) -> std::io::Result<u64> {
+    fn finish(mut self, out: &mut Page<impl Write>) -> std::io::Result<u64> {
         for begun in std::mem::take(&mut self.waiting).into_values() {
             begun.tell(out)?;
         }
@@ -164,3 +192,41 @@ impl Teller {
 
 /// What waits for the end of an earlier call, at most.
 const MOST: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The story of a day.
+    fn told(day: &str, lines: &[Value]) -> String {
+        let mut teller = Teller::default();
+        let mut out = Vec::new();
+        let mut page = Page::new(&mut out);
+        for line in lines {
+            let is_on_the_day = |line: &Value| line["timestamp"].as_str().unwrap().starts_with(day);
+            teller.take(line.clone(), false, is_on_the_day);
+            teller.tell(&mut page).unwrap();
+        }
+        teller.finish(&mut page).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_call_over_midnight_is_of_the_day_on_which_it_began() {
+        let line = |at: &str, event: &str| json!({ "timestamp": at, "event": event, "executionId": "x", "toolName": "t" });
+        let lines = [
+            line("2026-03-31T23:59:59Z", "tool_call_start"),
+            line("2026-04-01T00:00:01Z", "tool_call_success"),
+        ];
+        let first = told("2026-03-31", &lines);
+        assert!(
+            first.contains("called t") && first.contains("records, after"),
+            "{first}"
+        );
+        assert_eq!(told("2026-04-01", &lines), "");
+        let end_alone = told("2026-04-01", &lines[1..]);
+        assert!(end_alone.contains("t answered"), "{end_alone}");
+    }
+}

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::audit::event::is_hidden;
+use super::page::Page;
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
 ///
@@ -12,25 +12,7 @@ use crate::audit::event::is_hidden;
 pub(super) fn tell(
     line: &Value,
     (end, over): (Option<&Value>, bool),
-    out: &mut impl Write,
-) -> io::Result<()> {
-    let mut told = Vec::new();
-    what_happened(line, (end, over), &mut told)?;
-    // A log that was tampered with may not draw on the screen of whoever reads it.
-    let told = String::from_utf8_lossy(&told);
-    for c in told.chars() {
-        match c {
-            c if c != '\n' && is_hidden(c) => write!(out, "{}", c.escape_unicode())?,
-            c => write!(out, "{c}")?,
-        }
-    }
-    Ok(())
-}
-
-fn what_happened(
-    line: &Value,
-    (end, over): (Option<&Value>, bool),
-    out: &mut impl Write,
+    out: &mut Page<impl Write>,
 ) -> io::Result<()> {
     let client = text(line, "clientId").unwrap_or("somebody unknown");
     let tool = text(line, "toolName").unwrap_or("a tool that does not exist");
@@ -38,33 +20,50 @@ fn what_happened(
     let what = match text(line, "event").unwrap_or_default() {
         "tool_call_start" => format!("{client} called {tool}"),
         "auth_success" => format!("{client} proved who it is"),
+        "auth_failed" if line["clientId"].is_string() => {
+            format!("{client} tried what is another caller's")
+        }
         "auth_failed" => "a login was refused".into(),
         "tool_access_denied" => format!("{client} was not permitted to call {tool}"),
         "rate_limit_exceeded" if is_shadow(line) => {
             format!("{client} was over a limit that only watches, and was let through")
         }
-        "rate_limit_exceeded" => format!("{client} was over a limit"),
+        "rate_limit_exceeded" => match text(line, "toolName") {
+            Some(tool) => format!("{client} was over a limit, and not let through to {tool}"),
+            None => format!("{client} was over a limit"),
+        },
+        "tool_call_success" => format!("{tool} answered {client}"),
+        "tool_call_error" => format!("{tool} failed for {client}"),
+        "tool_call_cancelled" => format!("{tool} was cut off for {client}"),
+        "lines_lost" => "the log had no room for a while".into(),
         "session_open" => format!("{client} opened a stream"),
         "session_close" => format!("the stream of {client} ended"),
         event => event.replace('_', " "),
     };
     writeln!(out, "{at}  {what}")?;
     who(line, out)?;
-    if line["event"] == "tool_call_start" {
-        call(line, end, over, out)?;
-    } else {
-        refusal(line, out)?;
+    match text(line, "event").unwrap_or_default() {
+        "tool_call_start" => call(line, end, over, out)?,
+        // Its beginning is not in the log, or was not asked for.
+        "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => result(line, out)?,
+        _ => refusal(line, out)?,
     }
     writeln!(out)
 }
 
-fn who(line: &Value, out: &mut impl Write) -> io::Result<()> {
+fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     let mut parts = Vec::new();
+    let is_nobody = line["event"] == "auth_failed" && !line["clientId"].is_string();
+    let proof = if is_nobody {
+        "tried with "
+    } else {
+        "proven by "
+    };
     let named = [
         ("user ", "userId"),
         ("of ", "issuer"),
         ("role ", "role"),
-        ("proven by ", "authMethod"),
+        (proof, "authMethod"),
         ("key ", "keyId"),
         ("from ", "ip"),
         ("at ", "path"),
@@ -85,7 +84,12 @@ fn who(line: &Value, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn call(start: &Value, end: Option<&Value>, over: bool, out: &mut impl Write) -> io::Result<()> {
+fn call(
+    start: &Value,
+    end: Option<&Value>,
+    over: bool,
+    out: &mut Page<impl Write>,
+) -> io::Result<()> {
     writeln!(out, "  asked    {}", arguments(&start["args"]))?;
     let role = text(start, "role").unwrap_or("?");
     let within = if over {
@@ -97,6 +101,10 @@ fn call(start: &Value, end: Option<&Value>, over: bool, out: &mut impl Write) ->
     let Some(end) = end else {
         return writeln!(out, "  result   unknown: the log does not say how it ended");
     };
+    result(end, out)
+}
+
+fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     for request in end["zoho"].as_array().into_iter().flatten() {
         let (method, route) = (text(request, "method"), text(request, "route"));
         let came = match (&request["status"], text(request, "problem")) {
@@ -137,7 +145,7 @@ fn call(start: &Value, end: Option<&Value>, over: bool, out: &mut impl Write) ->
     )
 }
 
-fn refusal(line: &Value, out: &mut impl Write) -> io::Result<()> {
+fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     if is_shadow(line) {
         let policy = text(line, "policy").unwrap_or("?");
         return writeln!(out, "  over     the limit {policy}, but it only watches");
@@ -147,6 +155,12 @@ fn refusal(line: &Value, out: &mut impl Write) -> io::Result<()> {
     }
     if let Some(seconds) = line["retryAfterSeconds"].as_u64() {
         writeln!(out, "  told     to come back after {seconds} seconds")?;
+    }
+    for (client, calls) in line["refusedCalls"].as_object().into_iter().flatten() {
+        writeln!(out, "  refused  {calls} calls of {client}")?;
+    }
+    if let (Some(from), Some(until)) = (text(line, "lostFrom"), text(line, "lostUntil")) {
+        writeln!(out, "  between  {from} and {until}")?;
     }
     match text(line, "reason") {
         Some(reason) => writeln!(out, "  because  {}", reason.replace('_', " ")),
@@ -186,7 +200,7 @@ mod tests {
 
     fn told(line: &Value, end: Option<&Value>, over: bool) -> String {
         let mut out = Vec::new();
-        tell(line, (end, over), &mut out).unwrap();
+        tell(line, (end, over), &mut Page::new(&mut out)).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -220,8 +234,37 @@ mod tests {
 
     #[test]
     fn what_would_draw_on_the_screen_is_escaped() {
-        let line = json!({ "event": "auth_success", "clientId": "a\u{202e}b\u{1b}[2J" });
+        let line = json!({ "event": "auth_success", "clientId": "a\u{202e}b\n\u{1b}[2J" });
         let told = told(&line, None, false);
-        assert!(told.contains("a\\u{202e}b\\u{1b}[2J proved"), "{told}");
+        assert!(told.contains("a\\u202eb\\u000a\\u001b[2J proved"), "{told}");
+    }
+
+    #[test]
+    fn a_line_says_who_did_what_with_which_tool() {
+        for (line, wanted) in [
+            (
+                json!({ "event": "rate_limit_exceeded", "clientId": "a", "toolName": "t", "policy": "client" }),
+                "a was over a limit, and not let through to t",
+            ),
+            (
+                json!({ "event": "auth_failed", "authMethod": "jwt", "reason": "token_expired" }),
+                "who      tried with jwt",
+            ),
+            (
+                json!({ "event": "auth_failed", "clientId": "a", "authMethod": "jwt", "reason": "foreign_session" }),
+                "a tried what is another caller's\n  who      proven by jwt",
+            ),
+            (
+                json!({ "event": "tool_call_error", "clientId": "a", "toolName": "t", "error": "timeout", "durationMs": 3 }),
+                "t failed for a\n  zoho     was not asked\n  result   failed: timeout",
+            ),
+            (
+                json!({ "event": "lines_lost", "refusedCalls": { "a": 3 }, "lostFrom": "x", "lostUntil": "y" }),
+                "refused  3 calls of a\n  between  x and y",
+            ),
+        ] {
+            let told = told(&line, None, false);
+            assert!(told.contains(wanted), "{told}");
+        }
     }
 }

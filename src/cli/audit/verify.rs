@@ -3,8 +3,9 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Context as _;
+use serde::{Deserialize, de::IgnoredAny};
 
-use super::{BadArguments, files::Files};
+use super::{BadArguments, files::Files, page::Page};
 use crate::audit::{
     Head, PublicKey,
     verify::{End, Expectations, Run, Verdict, Verifier},
@@ -18,10 +19,12 @@ pub(super) struct Verify {
     /// A key that may have signed the log, as `audit keygen` printed it; can be given again
     #[arg(long = "public-key", value_name = "FILE")]
     public_keys: Vec<PathBuf>,
-    /// The log is still written to: a missing last line is no fault
+    /// The log is still written to, or its process was killed: a missing last line is no fault,
+    /// and neither is an unfinished one
     #[arg(long)]
     open: bool,
-    /// Older files were deleted on purpose: missing first lines are no fault
+    /// Older files were deleted on purpose: what an instance wrote before its first line here is
+    /// allowed to be missing
     #[arg(long)]
     partial: bool,
     /// A file out of the folder [audit] heads: the log has to reach the line that it names; can be
@@ -31,9 +34,28 @@ pub(super) struct Verify {
     /// The hash of a line that the log has to reach; can be given again
     #[arg(long = "expect-head", value_name = "HASH")]
     hashes: Vec<String>,
+    /// When signing was turned on, such as 2026-03-31T12:00:00Z: runs that began before need not be
+    /// signed
+    #[arg(long, value_name = "TIME")]
+    signed_since: Option<jiff::Timestamp>,
+    /// The operational log and embedded metrics went to the same place, such as a group of
+    /// CloudWatch: their lines of JSON are passed over
+    #[arg(long)]
+    mixed: bool,
 }
 
-pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
+/// A line of JSON, as far as it tells another log from this one.
+#[derive(Deserialize)]
+struct Other {
+    target: Option<IgnoredAny>,
+    #[serde(rename = "_aws")]
+    metrics: Option<IgnoredAny>,
+    boot: Option<IgnoredAny>,
+    seq: Option<IgnoredAny>,
+    hash: Option<IgnoredAny>,
+}
+
+pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&verify.files)?;
     let keys = verify.public_keys.iter().map(public_key);
     let expected = Expectations {
@@ -41,10 +63,18 @@ pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
         open: verify.open,
         partial: verify.partial,
         heads: heads(verify)?,
+        signed_since: verify.signed_since,
     };
     let (with_keys, with_heads) = (!expected.keys.is_empty(), !expected.heads.is_empty());
     let mut verifier = Verifier::new(expected);
-    files.lines(|at, text| verifier.line(at, text))?;
+    let mut passed_over = 0_u64;
+    files.lines(|at, text| {
+        if verify.mixed && is_anothers(text) {
+            passed_over += 1;
+        } else {
+            verifier.line(at, text);
+        }
+    })?;
     let verdict = verifier.finish();
     for (boot, run) in &verdict.runs {
         tell_run(boot, run, with_keys, out)?;
@@ -70,11 +100,36 @@ pub(super) fn run(verify: &Verify, out: &mut impl Write) -> anyhow::Result<()> {
     if with_heads {
         writeln!(out, "PROVEN  the log reaches every head that was given")?;
     }
+    tell_gaps(&verdict, out)?;
+    if passed_over > 0 {
+        writeln!(
+            out,
+            "but nothing of {passed_over} lines of other logs, which were passed over"
+        )?;
+    }
+    writeln!(out, "but not that no run came after the last of these")?;
     Ok(())
 }
 
-fn tell_run(boot: &str, run: &Run, with_keys: bool, out: &mut impl Write) -> std::io::Result<()> {
+/// Nothing that has a place in a chain is another log's, or a line could be hidden as one.
+fn is_anothers(text: &[u8]) -> bool {
+    serde_json::from_slice::<Other>(text).is_ok_and(|line| {
+        let is_known = line.target.is_some() || line.metrics.is_some();
+        let is_ours = line.boot.is_some() || line.seq.is_some() || line.hash.is_some();
+        is_known && !is_ours
+    })
+}
+
+fn tell_run(
+    boot: &str,
+    run: &Run,
+    with_keys: bool,
+    out: &mut Page<impl Write>,
+) -> std::io::Result<()> {
     let signed = match (&run.signer, with_keys) {
+        (None, false) if run.begins_with > 1 => {
+            "its first line, which says who signs it, is not here".into()
+        }
         (None, _) => "not signed".into(),
         (Some(signer), false) => format!("says it is signed by {signer}"),
         (Some(signer), true) if run.unsigned == 0 => format!("signed by {signer} to its last line"),
@@ -108,14 +163,26 @@ fn tell_run(boot: &str, run: &Run, with_keys: bool, out: &mut impl Write) -> std
     writeln!(out, "        head {}", run.head())
 }
 
-fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::io::Result<()> {
+fn tell_proof(
+    verdict: &Verdict,
+    with_keys: bool,
+    out: &mut Page<impl Write>,
+) -> std::io::Result<()> {
     let runs = || verdict.runs.values();
     writeln!(
         out,
         "PROVEN  no line was changed, moved, added or taken out between the first and the last of each run"
     )?;
     if with_keys {
-        let unsigned: u64 = runs().map(|run| run.unsigned).sum();
+        let signed = || runs().filter(|run| !run.excused);
+        let unsigned: u64 = signed().map(|run| run.unsigned).sum();
+        let excused = runs().count() - signed().count();
+        if excused > 0 {
+            writeln!(
+                out,
+                "but not who wrote {excused} runs from before --signed-since: somebody could have written them anew"
+            )?;
+        }
         writeln!(out, "PROVEN  whoever wrote it held the signing key")?;
         if unsigned > 0 {
             writeln!(
@@ -127,6 +194,31 @@ fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::
         writeln!(
             out,
             "but not who wrote it: somebody could have written all of it anew. Sign it ([audit] signing_key) and give --public-key"
+        )?;
+    }
+    Ok(())
+}
+
+/// What is not here, and was not asked for.
+fn tell_gaps(verdict: &Verdict, out: &mut Page<impl Write>) -> std::io::Result<()> {
+    let runs = || verdict.runs.values();
+    for (boot, run) in verdict.runs.iter().filter(|(_, run)| run.after_gap) {
+        let Run {
+            instance,
+            first,
+            begins_with,
+            ..
+        } = run;
+        writeln!(
+            out,
+            "but not what was before seq {begins_with} of {boot}, {first}: what {instance} wrote until then is not here, as --partial allows"
+        )?;
+    }
+    if verdict.torn > 0 {
+        writeln!(
+            out,
+            "but not what was in {} lines that a kill left unfinished",
+            verdict.torn
         )?;
     }
     let open = runs().filter(|run| run.end == End::Unknown).count();
@@ -143,7 +235,7 @@ fn tell_proof(verdict: &Verdict, with_keys: bool, out: &mut impl Write) -> std::
             "but not that no whole run is missing before {unknown} of these: they could not know what came before"
         )?;
     }
-    writeln!(out, "but not that no run came after the last of these")
+    Ok(())
 }
 
 fn heads(verify: &Verify) -> Result<Vec<Head>, BadArguments> {
@@ -161,7 +253,7 @@ fn heads(verify: &Verify) -> Result<Vec<Head>, BadArguments> {
     Ok(heads)
 }
 
-fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {
+pub(super) fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {
     let place = || format!("--public-key {}", path.display());
     let text = std::fs::read_to_string(path)
         .with_context(place)

@@ -10,6 +10,8 @@ use crate::{
 
 const LIMIT: u32 = 100;
 const SPAN: Duration = Duration::from_secs(10);
+/// As config/default.toml has it.
+const DEFAULT: &str = "50ms";
 const AWAY: Duration = Duration::from_millis(2_500);
 
 pub(crate) async fn figures() -> Vec<(&'static str, String)> {
@@ -98,8 +100,8 @@ async fn two(redis: &Server, client: u32) -> [Contender; 2] {
         span: SPAN,
     };
     let url = redis.url();
-    let one = Contender::at(Kind::Exact, &url, quotas).await;
-    let other = Contender::at(Kind::Exact, &url, quotas).await;
+    let one = Contender::waiting(Kind::Exact, &url, quotas, DEFAULT).await;
+    let other = Contender::waiting(Kind::Exact, &url, quotas, DEFAULT).await;
     [one, other]
 }
 

@@ -1,0 +1,100 @@
+//! Where runs begin, and what has to be there before them.
+
+use super::{ASSUMED, End, Line, Place, Run, Verifier, Wrong, is_zeros};
+
+impl Verifier {
+    /// Takes the first line of a run.
+    pub(super) fn begins(&mut self, at: Place, line: &Line<'_>) {
+        let opens = line.seq == 1 && line.event == "log_open" && is_zeros(&line.prev_hash);
+        // Older files may be gone, but then nothing of the instance is there before the gap.
+        let is_first = self.instances.insert((&*line.instance).into());
+        let excused = self.expected.partial && is_first;
+        let begins_well = opens || (excused && line.seq > 1);
+        if !begins_well {
+            let wrong = if is_first {
+                Wrong::NoBeginning
+            } else {
+                Wrong::Beheaded
+            };
+            self.wrong(at, Some(line.seq), wrong);
+        }
+        if self.gone.contains(&*line.boot) {
+            self.wrong(at, Some(line.seq), Wrong::Exchanged);
+        }
+        let is_unsigned = opens && !self.expected.keys.is_empty() && !line.has_signature();
+        // Whoever signs does not stop.
+        let may = self.expected.is_before_signing(line) && !self.signing.contains(&*line.instance);
+        let names_nothing = self.names(at, line, is_first);
+        let mut run = Run {
+            instance: (&*line.instance).into(),
+            lines: 0,
+            first: (&*line.timestamp).into(),
+            last: "".into(),
+            end: End::Unknown,
+            signer: line.signer.as_deref().map(Into::into),
+            knows_previous: line.previous.as_deref().is_some_and(|it| it != "unknown"),
+            after_gap: excused && (!opens || names_nothing),
+            begins_with: line.seq,
+            excused: is_unsigned && may,
+            unsigned: 0,
+            doubted: false,
+            seq: 0,
+            hash: "".into(),
+            at,
+            checkpoint_seconds: line.checkpoint_seconds,
+            signed_at: None,
+            late: None,
+            named: None,
+            checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
+            opened: opens,
+            vouched: false,
+        };
+        if is_unsigned && !may {
+            self.wrong(at, Some(line.seq), Wrong::NotSigned);
+        }
+        self.vouched(at, line, &mut run);
+        run.advance(at, line);
+        self.runs.insert((&*line.boot).into(), run);
+    }
+
+    /// The first line of a run names the last line of the run before it. Answers whether that run
+    /// is not there.
+    fn names(&mut self, at: Place, line: &Line<'_>, is_first: bool) -> bool {
+        let (Some(boot), Some(seq)) = (&line.previous_boot, line.previous_seq) else {
+            return false;
+        };
+        let found = self.runs.get_mut(&**boot);
+        let is_missing = found.is_none();
+        let wrong = match found {
+            None if !is_first => Some(Wrong::TakenOut { seq }),
+            None if self.expected.partial => None,
+            None => Some(Wrong::NoRun { seq }),
+            Some(run) if run.seq < seq => Some(Wrong::Missing {
+                seq: (run.seq + 1, seq),
+            }),
+            // Whether what follows belongs there is known at its end.
+            Some(run) if run.seq > seq => {
+                run.named.get_or_insert(seq);
+                None
+            }
+            Some(run) if line.previous_hash.as_deref() != Some(&*run.hash) => {
+                Some(Wrong::Broken { before: run.at })
+            }
+            Some(run) => {
+                run.named.get_or_insert(seq);
+                run.doubted = line.previous.as_deref() == Some("unverified");
+                if run.end == End::Unknown {
+                    run.end = End::Named;
+                }
+                None
+            }
+        };
+        if let Some(wrong) = wrong {
+            self.wrong(at, Some(line.seq), wrong);
+        }
+        if is_missing {
+            self.gone.insert((&**boot).into());
+        }
+        is_missing
+    }
+}

@@ -1,0 +1,153 @@
+//! What helps after a call that failed, or that did not come to its end.
+
+use serde_json::Value;
+
+use super::{Remedy, UNHEARD_OF, of_line, path};
+
+pub(super) fn failed(line: &Value) -> Remedy {
+    let error = of_line(line, "error");
+    let asked = line["zoho"].as_array();
+    let last = asked.and_then(|requests| requests.last());
+    let own_breaker = last.is_some_and(|request| request["problem"] == "circuit_open");
+    let (what, setting) = match error {
+        "zoho_unavailable" if own_breaker => (
+            "wait: Zoho had not answered before, so the daemon did not ask. It looks again by itself, and breaker_state says when it answers",
+            None,
+        ),
+        error => ours(error)
+            .or_else(|| zohos(error))
+            .unwrap_or((UNHEARD_OF, None)),
+    };
+    Remedy {
+        why: format!("the call failed: {}", error.replace('_', " ")),
+        what: what.to_owned(),
+        setting,
+    }
+}
+
+type Advice = (&'static str, Option<Vec<String>>);
+
+fn ours(error: &str) -> Option<Advice> {
+    Some(match error {
+        "invalid_arguments" => (
+            "none: the agent has to send what the tool's schema asks for",
+            None,
+        ),
+        "timeout" | "deadline_exceeded" => (
+            "ask for less, or allow more time",
+            path(["mcp", "tool_timeout"]),
+        ),
+        "audit_unavailable" => (
+            "mend the audit log; until then calls are refused as configured",
+            path(["audit", "on_failure"]),
+        ),
+        "idempotency_key_reused" => (
+            "none: the agent used one idempotency_key for two writes, and has to take a new one",
+            None,
+        ),
+        "idempotency_key_in_use" => (
+            "wait for the first call with that idempotency_key, then repeat it",
+            None,
+        ),
+        "idempotency_keys_exhausted" => (
+            "the client used so many keys that no more are kept: wait, or write without a key where a second copy does no harm",
+            None,
+        ),
+        "idempotency_keys_unavailable" => (
+            "Redis did not answer, and nothing was written: `zoho-mcp check --online` says why",
+            path(["redis", "url"]),
+        ),
+        "panic" | "internal" => (
+            "a fault of the daemon: the operational log of that time has its place; report it",
+            None,
+        ),
+        _ => return None,
+    })
+}
+
+fn zohos(error: &str) -> Option<Advice> {
+    Some(match error {
+        "not_found" => (
+            "none: there is no such record, or the caller may not see it",
+            None,
+        ),
+        "zoho_refused_input" => ("none: the agent has to ask otherwise", None),
+        "too_many_matches" => ("none: the agent has to narrow its search", None),
+        "zoho_forbidden" => (
+            "give the CRM user behind the credentials the permission, in Zoho",
+            path(["zoho", "credentials"]),
+        ),
+        "zoho_conflict" => (
+            "none: the record is locked or was changed meanwhile; read it again first",
+            None,
+        ),
+        "zoho_busy" => (
+            "try again, or allow more at once",
+            path(["zoho", "concurrency"]),
+        ),
+        "zoho_credits_spent" => (
+            "wait until credits of the last 24 hours come back, or allow more, if Zoho does",
+            path(["zoho", "daily_credits"]),
+        ),
+        "zoho_credentials" => (
+            "`zoho-mcp check --online` says what Zoho does not accept",
+            path(["zoho", "credentials"]),
+        ),
+        "zoho_user" => (
+            "the caller is no active CRM user whose credentials are there: the operational log says which",
+            path(["zoho", "user_credentials"]),
+        ),
+        "zoho_unavailable" => (
+            "Zoho did not answer, and nothing was changed: try again",
+            None,
+        ),
+        "ambiguous_write" => (
+            "Zoho did not answer whether it wrote: look before repeating it, or repeat it with the same idempotency_key",
+            None,
+        ),
+        _ => return None,
+    })
+}
+
+pub(super) fn cancelled(line: &Value) -> Remedy {
+    let reason = of_line(line, "reason");
+    let (why, what, setting) = match reason {
+        "client_gone" => (
+            "the client went away, or cancelled the call",
+            "let the client wait longer, or ask for less",
+            None,
+        ),
+        "drain" => (
+            "the daemon was told to end, and the call had not ended in time",
+            "call again; or allow calls more time at the end",
+            path(["server", "drain_timeout"]),
+        ),
+        _ => ("the call was cut off", UNHEARD_OF, None),
+    };
+    Remedy {
+        why: why.into(),
+        what: what.into(),
+        setting,
+    }
+}
+
+/// `None` for a stream that ended as streams do.
+pub(super) fn stream_ended(line: &Value) -> Option<Remedy> {
+    let told = |why: &str, what: &str| Remedy {
+        why: why.into(),
+        what: what.into(),
+        setting: None,
+    };
+    match of_line(line, "reason") {
+        "disconnected" => None,
+        "ended" => Some(told(
+            "the daemon ended the stream: it goes down, or its reader had stalled",
+            "open another, and read it",
+        )),
+        "too_old" => Some(told(
+            "a stream may only be so old",
+            "open another: credentials are looked at anew then",
+        )),
+        _ => Some(super::door::not_proven(line)),
+    }
+}

@@ -1,0 +1,140 @@
+//! What helps somebody who was not let in, or whose stream was ended for what became of their
+//! credential.
+
+use serde_json::Value;
+
+use super::{Remedy, UNHEARD_OF, of_line, path};
+
+pub(super) fn not_proven(line: &Value) -> Remedy {
+    let reason = of_line(line, "reason");
+    let (key, client) = (of_line(line, "keyId"), of_line(line, "clientId"));
+    let (what, setting) = key_or_certificate(reason, key, client)
+        .or_else(|| token(reason))
+        .or_else(|| certificate(reason, client))
+        .unwrap_or_else(|| (UNHEARD_OF.to_owned(), None));
+    Remedy {
+        why: reason.replace('_', " "),
+        what,
+        setting,
+    }
+}
+
+type Advice = (String, Option<Vec<String>>);
+
+fn key_or_certificate(reason: &str, key: &str, client: &str) -> Option<Advice> {
+    let told = |what: &str| (what.to_owned(), None);
+    Some(match reason {
+        "no_credential" => told("send the key in X-API-Key, or what the listener asks for instead"),
+        "malformed" | "checksum" => {
+            told("the key is not whole, or none of ours: copy it again, all of it")
+        }
+        "unknown_key" | "wrong_secret" => {
+            told("compare with `zoho-mcp keys list`, or make a new key")
+        }
+        "not_yet_valid" => (
+            format!("the key {key} holds only later: `zoho-mcp keys list` says when"),
+            None,
+        ),
+        "revoked" | "retired" | "expired" | "key_revoked" | "key_retired" | "key_expired"
+        | "key_removed" => (
+            format!("the key {key} is over: `zoho-mcp keys rotate` makes another"),
+            None,
+        ),
+        "unknown_client" | "client_removed" => (
+            format!("the credential {key} is a client's that is not under [clients]"),
+            None,
+        ),
+        "conflict" => told(
+            "send one credential: these are of two clients, or sent twice. A proxy that adds one is a usual cause",
+        ),
+        "foreign_session" => told(
+            "use the session that this caller opened itself: a session belongs to whoever opened it. If that was no mistake, somebody else has its id: see who with `audit story --client`",
+        ),
+        "another_credential_needed" => (
+            format!("{client} has to prove itself in another way as well, or may in another only"),
+            path(["clients", client, "credentials"]),
+        ),
+        "too_many_failures" => (
+            "wait; then send a good credential, since the address has sent many bad ones".into(),
+            path(["limits", "failed_logins"]),
+        ),
+        _ => return None,
+    })
+}
+
+fn token(reason: &str) -> Option<Advice> {
+    let what = match reason {
+        "token_expired" => return Some(("get a new token from the issuer".into(), None)),
+        "token_not_a_key" => "no issuer of tokens is configured, and this is no key of ours",
+        "token_keys_unavailable" => {
+            "the keys of the issuer cannot be had: `zoho-mcp check --online` says why"
+        }
+        "token_not_yet_valid" | "token_issued_in_future" => {
+            "set the clocks of the issuer and of this machine, or allow more leeway"
+        }
+        "token_scope_missing" => "ask the issuer for a token with the scope that every token needs",
+        "token_unknown_client" => "name the client that the token stands for under [clients]",
+        "token_bound_to_another" => {
+            "the token is bound to a certificate: show that one on the connection"
+        }
+        "token_issuer_removed" | "token_issuer" => "the issuer is none that is configured",
+        "token_unknown_key" | "token_key_removed" | "token_signature" => {
+            "the issuer's key set does not have the key that signed it"
+        }
+        "token_audience" => {
+            "the token is for somebody else: ask for one with the audience of [[auth.jwt]]"
+        }
+        "token_algorithm"
+        | "token_type"
+        | "token_header"
+        | "token_critical_header"
+        | "token_brings_key" => "the issuer makes tokens in a way that is not accepted here",
+        "token_too_long" | "token_malformed" => "it is no token, or not all of it: send it whole",
+        "token_claims"
+        | "token_expiry_missing"
+        | "token_issued_at_missing"
+        | "token_subject"
+        | "token_scope_unreadable"
+        | "token_lives_too_long" => {
+            "the token lacks a claim, has one that cannot be read, or lives longer than is allowed: change it at the issuer"
+        }
+        _ => return None,
+    };
+    Some((what.into(), path(["auth", "jwt"])))
+}
+
+fn certificate(reason: &str, client: &str) -> Option<Advice> {
+    let tls = |key| path(["server", "tls", key]);
+    let (what, setting) = match reason {
+        "no_certificate" => ("show a client certificate", tls("client_auth")),
+        "certificate_expired" | "certificate_not_yet_valid" => {
+            ("issue another certificate, or set the clocks", None)
+        }
+        "certificate_revoked" => (
+            "issue another certificate: the CA has revoked this one",
+            None,
+        ),
+        "revocation_unknown" | "crl_expired" | "crl_untrusted" => (
+            "fetch a fresh list from the CA that issued the certificate",
+            tls("client_crl"),
+        ),
+        "unknown_issuer" | "untrusted_chain" | "bad_signature" => (
+            "send the whole chain, of a CA that is trusted here",
+            tls("client_ca"),
+        ),
+        "malformed_certificate" | "weak_signature" | "wrong_purpose" | "wrong_key_usage" => (
+            "issue a certificate for client authentication, with a key that signs and an algorithm that is still trusted",
+            None,
+        ),
+        "no_certificate_name" | "several_certificate_names" => (
+            "issue a certificate that names one client, in the way configured",
+            path(["auth", "mtls", "identity"]),
+        ),
+        "certificate_names_disagree" | "unknown_certificate_name" => (
+            "name the client as its certificate does",
+            path(["clients", client, "certificate"]),
+        ),
+        _ => return None,
+    };
+    Some((what.into(), setting))
+}

@@ -1,0 +1,94 @@
+//! What found no room while nobody read the log, and how the log says so.
+
+use std::{fs::File, io::Read as _, sync::Arc};
+
+use serde_json::{Value, json};
+
+use super::verify;
+use crate::house::{House, SUPPORT, eventually};
+
+/// Standard output is a pipe that nobody reads, though somebody could.
+const UNREAD: &str = r#"log="${4%/*}/audit"; mkfifo "$log"; exec 3<>"$log"; exec "$@" >"$log""#;
+
+/// Denied calls, each of which is a line, until a call that is permitted is refused.
+async fn fill(house: &Arc<House>) {
+    let writers = (0..12).map(|_| {
+        let house = house.clone();
+        tokio::spawn(async move {
+            let agent = house.agent(SUPPORT);
+            while !house.operational_log().contains("has no room") {
+                agent.call("get_revenue_report", json!({})).await;
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+}
+
+/// Reads what waits, for as long as the daemon lives.
+fn read(house: &House) {
+    let (mut pipe, copy) = (
+        File::open(house.file("audit")).unwrap(),
+        house.file("audit.copy"),
+    );
+    std::thread::spawn(move || {
+        let (mut buffer, mut all) = ([0; 65536], Vec::new());
+        while let Ok(read @ 1..) = pipe.read(&mut buffer) {
+            all.extend_from_slice(&buffer[..read]);
+            std::fs::write(&copy, &all).unwrap();
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_found_no_room_is_counted_and_told_where_it_was_lost() {
+    let house = House::with(|setup| {
+        setup.through(UNREAD);
+        setup.set("server.ops_listen", "127.0.0.1:0");
+    })
+    .await;
+    let house = Arc::new(house);
+    fill(&house).await;
+    let search = json!({ "name": "Popper" });
+    for _ in 0..3 {
+        let agent = house.agent(SUPPORT);
+        let result = agent.call("search_contacts", search.clone()).await.result();
+        assert_eq!(result["isError"], true, "{result}");
+    }
+    let counted = house.operator().get("/metrics").await.text;
+    let refused = format!("zoho_mcp_audit_calls_refused_total{{client=\"{SUPPORT}\"}} 3");
+    assert!(counted.contains(&refused), "{counted}");
+    read(&house);
+    let text = eventually("the line that tells of it", || {
+        let text = std::fs::read_to_string(house.file("audit.copy")).unwrap_or_default();
+        (text.contains("\"lines_lost\"") && text.ends_with('\n')).then_some(text)
+    })
+    .await;
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    verify(&lines);
+    let parsed = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+    let parsed: Vec<Value> = parsed.collect();
+    let at = parsed.iter().position(|line| line["event"] == "lines_lost");
+    let lost = &parsed[at.unwrap()];
+    assert_eq!(lost["refusedCalls"], json!({ SUPPORT: 3 }), "{lost}");
+    let reason = lost["reason"].as_str().unwrap();
+    assert!(reason.contains("tool_call_refused 3"), "{reason}");
+    assert!(reason.contains("tool_access_denied"), "{reason}");
+    let time = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
+    let (from, until) = (time(lost, "lostFrom"), time(lost, "lostUntil"));
+    assert!(from < until, "{lost}");
+    let before = &parsed[at.unwrap() - 1];
+    assert!(time(before, "timestamp") <= from, "{before}");
+    assert!(at.unwrap() > 8000, "everything that had room is before it");
+    let log = house.operational_log();
+    for (once, what) in [
+        (1, "a sink neither takes nor refuses"),
+        (1, "the audit log is written again"),
+        (1, "the audit log has no room"),
+        (1, "says what it lacks"),
+    ] {
+        assert_eq!(log.matches(what).count(), once, "{what}: {log}");
+    }
+    assert!(log.lines().count() < 30, "one line for each loss: {log}");
+}
