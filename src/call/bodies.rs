@@ -58,8 +58,14 @@ impl Bodies {
 }
 
 impl Share {
-    /// The body is so many bytes long by now.
-    pub(super) fn reach(&mut self, bytes: usize) -> Result<(), Full> {
+    /// The same with room for a body that is so many bytes long by now; without room for that, what it
+    /// had is given back.
+    pub(super) fn reaching(mut self, bytes: usize) -> Result<Self, Full> {
+        self.reach(bytes)?;
+        Ok(self)
+    }
+
+    fn reach(&mut self, bytes: usize) -> Result<(), Full> {
         let more = bytes.saturating_sub(self.bytes);
         if more == 0 {
             return Ok(());

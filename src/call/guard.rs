@@ -73,10 +73,8 @@ pub async fn read(
     else {
         return Err(Refusal::Internal);
     };
-    let read = match gate.bodies.begin(&caller.client) {
-        Ok(share) => collect(body, &gate, share).await,
-        Err(full) => Err(full.into()),
-    };
+    let share = gate.bodies.begin(&caller.client).ok();
+    let read = collect(body, &gate, share).await;
     if let Err(Unread::Full(Full)) = &read {
         let event = Event {
             policy: Some("body_memory".into()),
@@ -127,26 +125,33 @@ fn is_sent_as_it_is(headers: &HeaderMap) -> bool {
 }
 
 /// The whole has a deadline, and nobody may use it up drop by drop: at every moment as many bytes
-/// have come as a slow line carries.
-async fn collect(body: Body, gate: &Gate, mut share: Share) -> Result<Bytes, Unread> {
+/// have come as a slow line carries. What there is no room for is read all the same and let go, since
+/// an answer before the end of a body may not reach who is still sending.
+async fn collect(body: Body, gate: &Gate, mut share: Option<Share>) -> Result<Bytes, Unread> {
     let mut body = Limited::new(body, gate.max_body);
     let began = Instant::now();
-    let mut whole = BytesMut::new();
+    let (mut whole, mut came) = (BytesMut::new(), 0);
     loop {
-        let steady = GRACE + Duration::from_millis(whole.len() as u64 / BYTES_PER_MILLISECOND);
+        let steady = GRACE + Duration::from_millis(came as u64 / BYTES_PER_MILLISECOND);
         let until = began + steady.min(gate.deadline);
         let frame = match timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
-            Ok(None) => return Ok(whole.freeze()),
+            Ok(None) if share.is_some() => return Ok(whole.freeze()),
+            Ok(None) => return Err(Full.into()),
             Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
                 return Err(Unread::TooLarge);
             }
             Ok(Some(Err(_))) => return Err(Unread::EndedEarly),
-            Err(_) => return Err(Unread::TooSlow),
+            Err(_) if share.is_some() => return Err(Unread::TooSlow),
+            Err(_) => return Err(Full.into()),
         };
         if let Ok(data) = frame.into_data() {
-            share.reach(whole.len() + data.len())?;
-            whole.extend_from_slice(&data);
+            came += data.len();
+            share = share.and_then(|share| share.reaching(came).ok());
+            match share {
+                Some(_) => whole.extend_from_slice(&data),
+                None => whole = BytesMut::new(),
+            }
         }
     }
 }
@@ -200,7 +205,7 @@ mod tests {
             bodies: Bodies::new(1 << 20),
             audit: Audit::discarding(OnFailure::Continue),
         };
-        let share = gate.bodies.begin(&"client".into()).unwrap();
+        let share = gate.bodies.begin(&"client".into()).ok();
         collect(body, &gate, share).await
     }
 
@@ -236,6 +241,27 @@ mod tests {
         let refused = collected(dripping(1, Duration::from_secs(1), 100)).await;
         assert_eq!(refused, Err(Unread::TooSlow));
         assert!(began.elapsed() < Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_without_room_is_heard_out_and_not_kept() {
+        let gate = Gate {
+            max_body: 256 << 10,
+            deadline: Duration::from_secs(10),
+            bodies: Bodies::new(128 << 10),
+            audit: Audit::discarding(OnFailure::Continue),
+        };
+        let client = "client".into();
+        let began = Instant::now();
+        let share = gate.bodies.begin(&client).ok();
+        let body = dripping(32 << 10, Duration::from_millis(500), 4);
+        let read = collect(body, &gate, share).await;
+        assert_eq!(read, Err(Unread::Full(Full)));
+        assert_eq!(began.elapsed(), Duration::from_secs(2), "to its end");
+        let endless = dripping(32 << 10, Duration::from_secs(20), 2);
+        let read = collect(endless, &gate, None).await;
+        assert_eq!(read, Err(Unread::Full(Full)));
+        assert!(gate.bodies.begin(&client).is_ok(), "nothing is held");
     }
 
     #[tokio::test(start_paused = true)]
