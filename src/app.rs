@@ -55,7 +55,7 @@ pub struct App {
     pub auth: Arc<auth::Gate>,
     pub limit: Arc<limit::Gate>,
     pub permit: Arc<permit::Gate>,
-    pub body: call::Limits,
+    pub body: Arc<call::Gate>,
     pub sessions: Arc<Sessions>,
     pub health: Arc<Health>,
     pub drain: Drain,
@@ -96,12 +96,14 @@ impl App {
             permit: Arc::new(permit::Gate {
                 policy: held.policy,
                 tools,
-                audit: held.audit,
+                audit: held.audit.clone(),
             }),
-            body: call::Limits {
+            body: Arc::new(call::Gate {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),
-            },
+                bodies: call::Bodies::new(config.mcp.body_memory.bytes()),
+                audit: held.audit.clone(),
+            }),
             sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
             drain: held.drain,
             allowed: config.server.check().context("server")?,

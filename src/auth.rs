@@ -14,6 +14,7 @@ mod lease;
 pub mod mtls;
 pub mod presented;
 pub mod proof;
+pub mod repeats;
 pub mod scopes;
 
 pub use api_key::Keys;

@@ -1,12 +1,14 @@
 //! The JSON-RPC envelope, read once and strictly: what the guards decide on is what the protocol
 //! library will see, or the request ends here.
 
+mod bodies;
 mod envelope;
 mod guard;
 mod headers;
 mod unreadable;
 mod values;
 
+pub use bodies::{Bodies, SHARES};
 pub use envelope::Call;
-pub use guard::{Limits, read};
+pub use guard::{Gate, read};
 pub use unreadable::Unreadable;

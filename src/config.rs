@@ -187,8 +187,8 @@ impl Config {
             .map(|permission| permission.tool)
             .collect();
         let tools = names.join(", ");
-        let mut problems = Vec::new();
-        problems.extend(proving::problems(self));
+        let mut problems = proving::problems(self);
+        problems.extend(self.room_for_bodies());
         if self.policy().clients.is_empty() {
             problems.push(Problem::new(
                 "clients: no client is configured",
@@ -248,6 +248,15 @@ impl Config {
                 Problem::new(text, "name one of [clients]")
             })
             .collect()
+    }
+
+    fn room_for_bodies(&self) -> Option<Problem> {
+        (!self.mcp.has_room_for_a_body()).then(|| {
+            Problem::new(
+                "mcp.body_memory: one client's quarter of it is less than mcp.max_body",
+                "set it to at least four times max_body, better to many times that",
+            )
+        })
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -10,8 +10,8 @@
 //! * [`health`]: cached checks of what this daemon depends on.
 //! * [`limit`]: how much a caller may call.
 //! * [`permit`]: what a caller may touch.
-//! * [`auth`]: who is calling.
 //! * [`call`]: the JSON-RPC envelope, read once.
+//! * [`auth`]: who is calling.
 //! * [`zoho`]: the client of Zoho CRM.
 //! * [`sandbox`]: a Zoho CRM to try out and to test against; used by commands and tests only.
 //! * [`listen`]: sockets, deadlines, the peer's address, draining.

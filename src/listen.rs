@@ -103,6 +103,8 @@ pub enum BadAddress {
     ProxyProtocol,
     #[error("nobody is trusted to forward a certificate")]
     ForwardedCertificate,
+    #[error("a load balancer that speaks the PROXY protocol reads no headers and writes none")]
+    TwoProxies,
 }
 
 impl BadAddress {
@@ -114,7 +116,7 @@ impl BadAddress {
             Self::Origin => "server.origins",
             Self::OpsListen => "server.ops_listen",
             Self::ProxyProtocol => "server.proxy_protocol",
-            Self::ForwardedCertificate => "server.tls.forwarded_client_cert",
+            Self::ForwardedCertificate | Self::TwoProxies => "server.tls.forwarded_client_cert",
         }
     }
 
@@ -126,6 +128,9 @@ impl BadAddress {
             Self::Origin => "write it as https://app.example.com",
             Self::OpsListen => {
                 "listen on 127.0.0.1, or say ops_anywhere = true where a firewall keeps others out"
+            }
+            Self::TwoProxies => {
+                "set it to false where server.proxy_protocol is true: there this daemon ends TLS and sees certificates itself"
             }
             Self::ProxyProtocol | Self::ForwardedCertificate => {
                 "name the load balancer's network in server.trusted_proxies"

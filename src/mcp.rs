@@ -11,7 +11,10 @@ use std::num::NonZeroUsize;
 
 use serde::Deserialize;
 
-use crate::setting::{Size, Span};
+use crate::{
+    call,
+    setting::{Size, Span},
+};
 
 pub use handler::{Desk, Handler};
 pub use legacy_sse::{Sessions, in_band, open, post};
@@ -25,10 +28,19 @@ pub use trace::guard as trace;
 pub struct Config {
     pub legacy_sse: bool,
     pub max_body: Size,
+    pub body_memory: Size,
     pub body_timeout: Span,
     pub tool_timeout: Span,
     pub max_streams_per_client: NonZeroUsize,
+    pub max_streams_per_user: NonZeroUsize,
     pub max_calls_per_stream: NonZeroUsize,
     pub max_stream_age: Span,
     pub keep_alive: Span,
+}
+
+impl Config {
+    /// Whether one client's part of the room for bodies holds the largest body.
+    pub fn has_room_for_a_body(&self) -> bool {
+        self.body_memory.bytes() / call::SHARES >= self.max_body.bytes()
+    }
 }

@@ -61,7 +61,7 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
     let traced = app.traces.are_on();
     let guards = ServiceBuilder::new()
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
-        .layer(from_fn_with_state(app.body, call::read))
+        .layer(from_fn_with_state(app.body.clone(), call::read))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
@@ -76,7 +76,7 @@ fn legacy_sse(app: &App) -> Router {
     let guards = ServiceBuilder::new()
         .layer(who())
         .layer(from_fn_with_state(app.sessions.clone(), mcp::in_band))
-        .layer(from_fn_with_state(app.body, call::read))
+        .layer(from_fn_with_state(app.body.clone(), call::read))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));

@@ -47,7 +47,6 @@ impl KeyWatch {
             keys,
             usage: usage.map(|file| Notes {
                 file,
-                written: None,
                 is_failing: false,
             }),
             audit,
@@ -87,8 +86,6 @@ struct Watch {
 /// Where it is noted when keys were used.
 struct Notes {
     file: UsageFile,
-    /// None before the first time, which begins the file.
-    written: Option<Vec<(Arc<str>, Timestamp)>>,
     is_failing: bool,
 }
 
@@ -118,7 +115,10 @@ impl Watch {
                 () = end.cancelled() => break,
                 () = self.look() => {}
             }
-            next = Instant::now() + self.pause();
+            next = match self.source.has_more() && self.failures == 0 {
+                true => Instant::now(),
+                false => Instant::now() + self.pause(),
+            };
         }
         self.note().await;
     }
@@ -133,10 +133,13 @@ impl Watch {
 
     async fn look(&mut self) {
         self.seen = self.source.stamp();
+        // What the last look left out is a part of the change that was told.
+        let is_rest = self.source.has_more();
         match self.source.look(Timestamp::now()).await {
             Ok(found) => {
                 let outcome = match (found.is_some(), self.failures) {
                     (false, 0) => None,
+                    (true, 0) if is_rest => None,
                     (false, _) => Some("recovered"),
                     (true, _) => Some("applied"),
                 };
@@ -181,18 +184,13 @@ impl Watch {
         self.audit.record(event).await;
     }
 
-    /// Writes down when keys were used, where that is news.
+    /// Writes down when keys were used, and with it that somebody still watches.
     async fn note(&mut self) {
         let Some(notes) = &mut self.usage else { return };
-        let mut used = self.keys.last_used();
-        used.sort_unstable();
-        if notes.written.as_ref() == Some(&used) {
-            return;
-        }
-        let (file, seen) = (notes.file.clone(), used.clone());
+        let (file, seen) = (notes.file.clone(), self.keys.last_used());
         let added = spawn_blocking(move || file.add(seen, Timestamp::now())).await;
         match added {
-            Ok(Ok(())) => (notes.written, notes.is_failing) = (Some(used), false),
+            Ok(Ok(())) => notes.is_failing = false,
             Ok(Err(bad)) if !notes.is_failing => {
                 notes.is_failing = true;
                 let problem = bad.to_string();

@@ -66,6 +66,8 @@ pub struct Event {
     /// What Zoho was asked on the way.
     pub zoho: Requests,
     pub retry_after_seconds: Option<u64>,
+    /// How many events alike this one stands for.
+    pub repeated: Option<u64>,
     pub policy: Option<Cow<'static, str>>,
     pub reason: Option<Cow<'static, str>>,
     pub error: Option<Cow<'static, str>>,
@@ -98,6 +100,7 @@ impl Event {
             outcome: None,
             zoho: Requests::NONE,
             retry_after_seconds: None,
+            repeated: None,
             policy: None,
             reason: None,
             error: None,
@@ -143,6 +146,7 @@ impl Event {
         line.text("outcome", self.outcome);
         self.zoho.write(&mut line.0);
         line.number("retryAfterSeconds", self.retry_after_seconds);
+        line.number("repeated", self.repeated);
         line.text("policy", self.policy.as_deref());
         line.text("reason", self.reason.as_deref());
         line.text("error", self.error.as_deref());

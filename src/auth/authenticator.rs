@@ -15,6 +15,7 @@ use super::{
     mtls::{BadCertificate, Mtls},
     presented::{presented, ways},
     proof::{Credentials, Proof, Way},
+    repeats::Repeats,
 };
 use crate::{listen::ClientCertificate, setting::Quota};
 
@@ -52,6 +53,9 @@ pub struct Authenticator {
     failures: ArcSwap<Failures>,
     /// Nobody guesses a certificate: these are counted apart, to bound their lines in the log.
     bad_certificates: ArcSwap<Failures>,
+    /// Nor is a request without a credential a guess: counted apart for the same reason.
+    strangers: ArcSwap<Failures>,
+    pub(super) repeats: Repeats,
 }
 
 impl Authenticator {
@@ -65,6 +69,8 @@ impl Authenticator {
             directory: ArcSwap::from_pointee(directory),
             failures: ArcSwap::from_pointee(Failures::new(failed_logins)),
             bad_certificates: ArcSwap::from_pointee(Failures::new(failed_logins)),
+            strangers: ArcSwap::from_pointee(Failures::new(failed_logins)),
+            repeats: Repeats::default(),
         }
     }
 
@@ -97,8 +103,9 @@ impl Authenticator {
         self.directory.store(Arc::new(directory));
         if self.failures.load().quota() != failed_logins {
             self.failures.store(Arc::new(Failures::new(failed_logins)));
-            let bad_certificates = Failures::new(failed_logins);
-            self.bad_certificates.store(Arc::new(bad_certificates));
+            for apart in [&self.bad_certificates, &self.strangers] {
+                apart.store(Arc::new(Failures::new(failed_logins)));
+            }
         }
     }
 
@@ -167,10 +174,14 @@ impl Authenticator {
         // bound to it.
         let mut nobodys = None;
         if let (Some(mtls), Some(certificate)) = (&self.mtls, attempt.certificate) {
+            let failure = |bad: BadCertificate| AuthFailure {
+                key_id: Some(mtls.shown(certificate).0),
+                ..bad.into()
+            };
             match by_certificate(mtls, certificate) {
                 Ok(evidence) => found.push(evidence),
-                Err(bad @ BadCertificate::UnknownName) => nobodys = Some(bad),
-                Err(bad) => return Err(bad.into()),
+                Err(bad @ BadCertificate::UnknownName) => nobodys = Some(failure(bad)),
+                Err(bad) => return Err(failure(bad)),
             }
         }
         if let Some(key) = presented.key {
@@ -182,7 +193,7 @@ impl Authenticator {
         match compose(found) {
             Ok(Some(caller)) => self.admit(caller),
             Ok(None) => Err(match nobodys {
-                Some(bad) => bad.into(),
+                Some(failure) => failure,
                 None => AuthFailure::new(FailureKind::NoCredential, "no_credential"),
             }),
             Err(Disagree) => Err(AuthFailure::new(FailureKind::Conflict, "conflict")),
@@ -289,6 +300,16 @@ impl Authenticator {
     /// Neither a request without a credential, which is how clients find out what is asked for,
     /// nor one with a token that was good until lately is a guess.
     pub(super) fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
+        if failure.kind.is_a_strangers() {
+            let is_repeated = self.strangers.load().record(peer).is_err();
+            if is_repeated {
+                self.repeats.count(failure.reason);
+            }
+            return AuthFailure {
+                is_repeated,
+                ..failure
+            };
+        }
         if !failure.kind.is_guess() {
             return failure;
         }

@@ -22,6 +22,8 @@ pub struct AuthFailure {
     pub key_id: Option<Arc<str>>,
     /// The ways that were tried.
     pub tried: Proof,
+    /// Its address had its lines in the log: this one is only counted.
+    pub is_repeated: bool,
 }
 
 impl AuthFailure {
@@ -31,6 +33,7 @@ impl AuthFailure {
             reason,
             key_id: None,
             tried: Proof::default(),
+            is_repeated: false,
         }
     }
 }
@@ -94,6 +97,11 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether anybody can do it as often as he likes, without anything that could be good.
+    pub(super) const fn is_a_strangers(self) -> bool {
+        matches!(self, Self::NoCredential | Self::TokensUnavailable)
+    }
+
     pub(super) const fn is_guess(self) -> bool {
         matches!(
             self,

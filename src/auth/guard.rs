@@ -94,6 +94,7 @@ impl Gate {
 
     async fn record(&self, failure: &AuthFailure, peer: &Peer) {
         let event = match failure.kind {
+            _ if failure.is_repeated => return,
             FailureKind::TooManyFailures { first: false, .. } => return,
             FailureKind::TooManyFailures { retry_after, .. } => Event {
                 policy: Some("failed_logins".into()),

@@ -9,6 +9,7 @@ use super::{Caller, Gate, Lapse};
 use crate::{
     audit::{Event, Kind},
     listen::Peer,
+    refusal::{Refusal, Unproven},
 };
 
 /// A caller, and who can say whether it still is one.
@@ -32,6 +33,21 @@ impl Lease {
             }
             tokio::time::sleep(self.next_look(now)).await;
         }
+    }
+
+    /// Whether something that lasts may begin. A token that is good for its leeway alone is not
+    /// enough: what it opened would end at once.
+    ///
+    /// # Errors
+    /// As the guard answers a token that has expired.
+    pub fn may_last(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let now = Timestamp::now();
+        if self.caller.token_ends().is_none_or(|end| now < end) {
+            return Ok(());
+        }
+        let why = Unproven::TokenExpired;
+        let challenge = self.gate.discovery().challenge(headers, Some(why.text()));
+        Err(Refusal::Unauthenticated { why, challenge })
     }
 
     /// The challenge of a token whose scopes do not reach.

@@ -176,9 +176,15 @@ impl Mtls {
         })
     }
 
-    /// Whether the certificate would be accepted now, for streams that outlive their request.
-    pub fn still_good(&self, certificate: &ClientCertificate) -> bool {
-        self.identify(certificate).is_ok()
+    /// What a log can say of a certificate, trusted or not: its fingerprint, and whom it names.
+    pub fn shown(&self, certificate: &ClientCertificate) -> (Arc<str>, Option<Arc<str>>) {
+        let clients = self.clients.load();
+        let names = Names::of(&certificate.leaf).ok();
+        let client = names.and_then(|names| {
+            let name = names.one(self.identity).ok()?;
+            clients.owner(name).cloned()
+        });
+        (fingerprint(&certificate.sha256), client)
     }
 
     /// Whether the certificate is trusted at this moment, whomever it names.
@@ -322,14 +328,16 @@ mod tests {
         let (one, other) = (it.certificate(7), it.certificate(8));
         let identified = it.mtls.identify(&one).unwrap();
         assert_eq!(&*identified.client, "agent");
-        assert!(it.mtls.still_good(&one) && it.mtls.still_good(&other));
+        assert!(it.mtls.identify(&other).is_ok());
         fs::write(it.folder.join("crl.pem"), crl(&it.ca, &[7])).unwrap();
         assert!(it.tls.reload(Timestamp::now()).unwrap().is_ok());
         assert_eq!(
             it.mtls.identify(&one),
             Err(BadCertificate::Untrusted(Untrusted::Revoked))
         );
-        assert!(!it.mtls.still_good(&one) && it.mtls.still_good(&other));
+        assert!(it.mtls.identify(&other).is_ok());
+        let shown = it.mtls.shown(&one);
+        assert_eq!(shown, (identified.fingerprint, Some("agent".into())));
         // A list that cannot be read takes nothing back and clears nobody.
         fs::write(it.folder.join("crl.pem"), "nonsense").unwrap();
         assert!(it.tls.reload(Timestamp::now()).unwrap().is_err());
@@ -337,14 +345,14 @@ mod tests {
             it.tls.reload_if_changed(Timestamp::now()).is_none(),
             "told once"
         );
-        assert!(!it.mtls.still_good(&one) && it.mtls.still_good(&other));
+        assert!(it.mtls.identify(&one).is_err() && it.mtls.identify(&other).is_ok());
     }
 
     #[test]
     fn a_client_that_is_taken_out_is_out_at_once() {
         let it = Fixture::new();
         let certificate = it.certificate(7);
-        assert!(it.mtls.still_good(&certificate));
+        assert!(it.mtls.identify(&certificate).is_ok());
         it.mtls.reload(CertificateNames::default());
         assert_eq!(
             it.mtls.identify(&certificate),

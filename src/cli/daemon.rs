@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     app::{App, Reload},
     audit::{Audit, Event, Kind},
-    auth::mtls,
+    auth::{mtls, repeats::Telling},
     cli::ops::Ops,
     listen::{self, Front, Outcome},
     router::router,
@@ -47,6 +47,7 @@ pub(super) async fn run(
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
     let (refused, to_record) = mpsc::channel(REFUSED);
     let authenticator = app.auth.authenticator.clone();
+    let repeats = Telling::start(authenticator.clone(), app.audit().clone());
     tokio::spawn(mtls::record_refused(
         authenticator,
         app.audit().clone(),
@@ -80,6 +81,7 @@ pub(super) async fn run(
     if let Some(writing) = writing {
         writing.abort();
     }
+    repeats.end().await;
     let recorded = app.audit().close().await;
     if let Some(embedded) = embedded {
         embedded.write();

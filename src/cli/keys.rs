@@ -121,7 +121,7 @@ enum InUse {
         used: Timestamp,
     },
     #[error(
-        "it is not known whether key {id} of {client} was used within the last 24 hours; name what tells it with --usage FILE (a usage file that has been written for that long, or an audit log that covers it), or end the key all the same with --force"
+        "it is not known whether key {id} of {client} was used within the last 24 hours; name what tells it with --usage FILE (a usage file that has been written for that long and still is, or an audit log that covers it), or end the key all the same with --force"
     )]
     Unknown { id: Arc<str>, client: Arc<str> },
 }
@@ -262,7 +262,7 @@ impl Scene<'_> {
             return Err(InUse::Lately { id, client, used });
         }
         let recent = self.now.checked_sub(RECENT).unwrap_or(Timestamp::MIN);
-        // A log that is read while the daemon runs ends a moment ago at best.
+        // What is read while the daemon runs ends a moment ago at best.
         let end = self.now.checked_sub(FRESH).unwrap_or(Timestamp::MIN);
         let start = recent.max(key.created);
         match usage.is_some_and(|usage| usage.covers(start, end)) {
@@ -344,7 +344,7 @@ fn generate(args: &NewKey, now: Timestamp) -> anyhow::Result<(SecretString, KeyR
 const MAX_LIVE: usize = 2;
 /// A key that was used this lately is still needed.
 const RECENT: SignedDuration = SignedDuration::from_hours(24);
-/// An audit log that ends longer ago than this says nothing of the time since.
+/// A usage file or an audit log that ends longer ago than this says nothing of the time since.
 const FRESH: SignedDuration = SignedDuration::from_mins(10);
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Resul
                 let config: Config = config;
                 let mut more = config.problems();
                 // Who refers to a role that was taken out makes no mistake.
-                more.retain(|problem| !names_are_missing || !problem.text.starts_with("clients"));
+                more.retain(|problem| !names_are_missing || !refers_to_a_name(&problem.text));
                 problems.extend(more);
                 if problems.is_empty() {
                     return Ok(config);
@@ -36,7 +36,12 @@ pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Resul
 
 fn told(error: &serde_path_to_error::Error<toml::de::Error>) -> Problem {
     let (path, problem) = (error.path(), error.inner().message());
-    let remedy = "config/default.toml has every key with its type and default";
+    let remedy = match &*path.to_string() {
+        path if path.starts_with("server.trusted_proxies") => {
+            "write a network as 10.0.0.0/24, and one address as 10.0.0.7/32"
+        }
+        _ => "config/default.toml has every key with its type and default",
+    };
     Problem::new(format!("{path}: {problem}"), remedy)
 }
 
@@ -79,6 +84,11 @@ fn take_out(table: &mut Table, defaults: &Table, path: &[String]) -> Option<()> 
 fn is_named_by_the_operator(path: &[String]) -> bool {
     path.first()
         .is_some_and(|key| matches!(key.as_str(), "roles" | "clients"))
+}
+
+fn refers_to_a_name(problem: &str) -> bool {
+    problem.starts_with("clients")
+        || (problem.starts_with("auth.jwt") && problem.contains("no client is named"))
 }
 
 const MOST_TOLD: usize = 20;

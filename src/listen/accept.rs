@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Config, Drain, Proxies, RefusedCertificate, Tls,
-    connection::Server,
+    connection::{Origin, Server},
     places::{AddressPlace, Place, Places},
     proxy,
 };
@@ -110,23 +110,24 @@ impl Hall {
         let (server, places, head) = (self.server.clone(), self.places.clone(), self.head);
         self.drain.connections().spawn(async move {
             let header = tokio::time::timeout(head, proxy::read(&mut socket)).await;
-            let ip = match header {
-                Ok(Ok(Some(ip))) => ip,
-                Ok(Ok(None)) => proxy,
+            let (ip, is_passed_on) = match header {
+                Ok(Ok(Some(ip))) => (ip, true),
+                Ok(Ok(None)) => (proxy, false),
                 Ok(Err(error)) => {
                     tracing::warn!(%proxy, %error, "a trusted proxy sent no usable PROXY header");
                     return;
                 }
                 Err(_) => return,
             };
-            let own = if ip == proxy {
+            let own = if !is_passed_on {
                 None
             } else if let Some(own) = places.take_for(ip) {
                 Some(own)
             } else {
                 return;
             };
-            server.connection(socket, ip).await;
+            let origin = Origin { ip, is_passed_on };
+            server.connection(socket, origin).await;
             drop((place, own));
         });
     }
@@ -134,7 +135,11 @@ impl Hall {
     fn spawn(&self, socket: TcpStream, ip: IpAddr, places: (Place, Option<AddressPlace>)) {
         let server = self.server.clone();
         self.drain.connections().spawn(async move {
-            server.connection(socket, ip).await;
+            let origin = Origin {
+                ip,
+                is_passed_on: false,
+            };
+            server.connection(socket, origin).await;
             drop(places);
         });
     }

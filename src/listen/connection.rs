@@ -1,6 +1,6 @@
 //! One connection: its handshake, its requests, and how it ends.
 
-use std::{convert::Infallible, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::pending, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Version, header};
@@ -15,6 +15,7 @@ use tokio::{
     sync::mpsc,
 };
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
@@ -26,12 +27,33 @@ use super::{
 
 /// A client certificate that was refused in the handshake, or later, when it was not trusted any
 /// more.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RefusedCertificate {
     /// The connection's address.
     pub ip: IpAddr,
     /// Why.
     pub why: Untrusted,
+    /// The one that was trusted until now; of one that never was, the handshake keeps nothing.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) ip: IpAddr,
+    /// It is said by a PROXY header, and not by the socket.
+    pub(super) is_passed_on: bool,
+}
+
+impl Origin {
+    fn peer(self, certificate: Option<Arc<ClientCertificate>>) -> Connection {
+        let peer = Connection::new(self.ip, certificate);
+        if self.is_passed_on {
+            peer.passed_on()
+        } else {
+            peer
+        }
+    }
 }
 
 pub(super) struct Server {
@@ -61,7 +83,7 @@ impl Server {
         }
     }
 
-    pub(super) async fn connection(&self, socket: TcpStream, ip: IpAddr) {
+    pub(super) async fn connection(&self, socket: TcpStream, origin: Origin) {
         // Without it an answer on a stream waits 40 ms for the peer's delayed acknowledgement.
         if socket.set_nodelay(true).is_err() {
             return;
@@ -74,9 +96,10 @@ impl Server {
         // Asked for before the certificates are, so that no change falls between the two.
         let changes = self.tls.trust().map(|trust| trust.changes());
         let Some(server) = self.tls.server() else {
-            let peer = Connection::new(ip, None);
-            return self.requests(watched, &watch, peer).await;
+            let peer = origin.peer(None);
+            return self.requests(watched, &watch, peer, pending()).await;
         };
+        let ip = origin.ip;
         let handshake = TlsAcceptor::from(server).accept(watched);
         let stream = match tokio::time::timeout(self.handshake, handshake).await {
             Ok(Ok(stream)) => stream,
@@ -89,27 +112,51 @@ impl Server {
             .iter()
             .map(|certificate| certificate.clone().into_owned());
         let certificate = ClientCertificate::new(chain.collect()).map(Arc::new);
-        let peer = Connection::new(ip, certificate.clone());
+        let peer = origin.peer(certificate.clone());
+        let end = CancellationToken::new();
+        let mut requests = pin!(self.requests(stream, &watch, peer, end.cancelled()));
         tokio::select! {
-            () = self.requests(stream, &watch, peer) => {}
-            why = distrusted(certificate, changes) => self.refuse(why, ip).await,
+            () = requests.as_mut() => {}
+            why = distrusted(certificate.as_ref(), changes) => {
+                // No request is let in any more. A stream asks after its caller by itself, and ends
+                // with the reason in the log; who is at rest goes at once.
+                end.cancel();
+                let last_words = tokio::time::timeout(LAST_WORDS, requests);
+                let _ = tokio::join!(last_words, self.refuse(why, ip, certificate));
+            }
         }
     }
 
     async fn handshake_failed(&self, error: &std::io::Error, ip: IpAddr) {
         tracing::debug!(%ip, %error, "a TLS handshake failed");
         if let Some(why) = Untrusted::of_handshake(error) {
-            self.refuse(why, ip).await;
+            self.refuse(why, ip, None).await;
         }
     }
 
-    async fn refuse(&self, why: Untrusted, ip: IpAddr) {
+    async fn refuse(
+        &self,
+        why: Untrusted,
+        ip: IpAddr,
+        certificate: Option<Arc<ClientCertificate>>,
+    ) {
+        let refused = RefusedCertificate {
+            ip,
+            why,
+            certificate,
+        };
         // Gone only when nobody records any more: at the very end.
-        let _ = self.refused.send(RefusedCertificate { ip, why }).await;
+        let _ = self.refused.send(refused).await;
     }
 
-    async fn requests<IO>(&self, io: IO, watch: &Arc<Watch>, peer: Connection)
-    where
+    /// Until the peer leaves, or until `end`, after which no more requests are taken.
+    async fn requests<IO>(
+        &self,
+        io: IO,
+        watch: &Arc<Watch>,
+        peer: Connection,
+        end: impl Future<Output = ()>,
+    ) where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = Arc::new(peer);
@@ -140,10 +187,16 @@ impl Server {
             self.http
                 .serve_connection(TokioIo::new(Read::new(io, watch.clone())), service)
         );
+        let end = async {
+            tokio::select! {
+                () = end => {}
+                () = self.drain.requests().cancelled() => {}
+            }
+        };
         tokio::select! {
             _ = connection.as_mut() => {}
             () = watch.expired() => {}
-            () = self.drain.requests().cancelled() => {
+            () = end => {
                 connection.as_mut().graceful_shutdown();
                 watch.hurry(LAST_HEAD);
                 tokio::select! {
@@ -158,15 +211,15 @@ impl Server {
 /// Returns when the CA or the revocation lists have changed and the certificate is not trusted any
 /// more: an open connection gets no further than a new one.
 async fn distrusted(
-    certificate: Option<Arc<ClientCertificate>>,
+    certificate: Option<&Arc<ClientCertificate>>,
     changes: Option<TrustChanges>,
 ) -> Untrusted {
     let (Some(certificate), Some(mut changes)) = (certificate, changes) else {
-        return std::future::pending().await;
+        return pending().await;
     };
     loop {
         let trust = changes.next().await;
-        if let Err(why) = trust.verdict(&certificate) {
+        if let Err(why) = trust.verdict(certificate) {
             return why;
         }
     }
@@ -183,6 +236,8 @@ fn http(config: &Config) -> auto::Builder<TokioExecutor> {
     http.http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(2 * WINDOW)
         .max_header_list_size(MAX_HEAD as u32)
         .max_pending_accept_reset_streams(Some(MAX_RESETS))
         .max_local_error_reset_streams(Some(MAX_RESETS))
@@ -190,6 +245,9 @@ fn http(config: &Config) -> auto::Builder<TokioExecutor> {
     http
 }
 
+/// For what is under way on a connection whose certificate is not trusted any more: streams look
+/// after their caller once a second.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// For the head of a request that has begun to come in when no more are taken.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 /// Bytes of a request's head.
@@ -197,5 +255,8 @@ const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
 /// Concurrent requests of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 128;
+/// Bytes of a request that wait unread, while it is not known yet who sends it; of one connection
+/// twice as many.
+const WINDOW: u32 = 64 << 10;
 /// Streams that a peer opens and resets, or makes us reset, before its connection ends.
 const MAX_RESETS: usize = 32;

@@ -106,6 +106,9 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
 /// URL-encoded PEM, the leaf first. A plus sign stands for itself.
 fn chain(value: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     let pem: Vec<u8> = percent_decode(value).collect();
+    if !is_nothing_but_certificates(std::str::from_utf8(&pem).ok()?) {
+        return None;
+    }
     let chain = CertificateDer::pem_slice_iter(&pem)
         .take(MAX_CHAIN + 1)
         .collect::<Result<Vec<_>, _>>()
@@ -113,6 +116,24 @@ fn chain(value: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     (1..=MAX_CHAIN).contains(&chain.len()).then_some(chain)
 }
 
+/// Readers of PEM pass over what stands between its sections; a comma there joins two headers, of
+/// which one may be a client's.
+fn is_nothing_but_certificates(pem: &str) -> bool {
+    let mut rest = pem.trim_ascii();
+    while !rest.is_empty() {
+        let section = rest
+            .strip_prefix(BEGIN)
+            .and_then(|rest| rest.split_once(END));
+        let Some((_, after)) = section else {
+            return false;
+        };
+        rest = after.trim_ascii_start();
+    }
+    true
+}
+
+const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
+const END: &str = "-----END CERTIFICATE-----";
 const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The whole chain, where the load balancer passes it through; the leaf, where it verifies.
 const CERTIFICATE: [&str; 2] = ["x-amzn-mtls-clientcert", "x-amzn-mtls-clientcert-leaf"];
@@ -174,6 +195,8 @@ mod tests {
         let headers = with("x-amzn-mtls-clientcert", PEM);
         assert!(certificate(STRANGER, &headers).is_none());
         assert!(!certificate(PROXY, &headers).unwrap().leaf.is_empty());
+        let two = with("x-amzn-mtls-clientcert", &PEM.repeat(2));
+        assert_eq!(certificate(PROXY, &two).unwrap().intermediates.len(), 1);
     }
 
     #[test]
@@ -185,7 +208,10 @@ mod tests {
         );
         let nine = with("x-amzn-mtls-clientcert", &PEM.repeat(9));
         let garbage = with("x-amzn-mtls-clientcert-leaf", b"%%%");
-        for headers in [twice, nine, garbage] {
+        // Two headers that something on the way made one of.
+        let joined = with("x-amzn-mtls-clientcert", &[PEM, PEM].join(&b','));
+        let prefaced = with("x-amzn-mtls-clientcert", &[b"x", PEM].concat());
+        for headers in [twice, nine, garbage, joined, prefaced] {
             assert!(certificate(PROXY, &headers).unwrap().leaf.is_empty());
         }
     }

@@ -99,6 +99,9 @@ impl Allowed {
         if config.trusted_proxies.is_empty() && config.tls.forwarded_client_cert {
             return Err(BadAddress::ForwardedCertificate);
         }
+        if config.proxy_protocol && config.tls.forwarded_client_cert {
+            return Err(BadAddress::TwoProxies);
+        }
         Ok(Self(Arc::new(Lists { hosts, origins })))
     }
 

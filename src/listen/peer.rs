@@ -27,6 +27,8 @@ use crate::{audit::Event, refusal::Refusal, telemetry::TraceId};
 pub struct Connection {
     ip: IpAddr,
     certificate: Option<Arc<ClientCertificate>>,
+    /// The address is out of a PROXY header.
+    is_passed_on: bool,
     announced: AtomicU64,
 }
 
@@ -69,7 +71,17 @@ impl Connection {
         Self {
             ip: ip.to_canonical(),
             certificate,
+            is_passed_on: false,
             announced: AtomicU64::new(0),
+        }
+    }
+
+    /// The same connection of a client that a load balancer passes on byte by byte: it has read none
+    /// of the headers, so that all of them are the client's own, wherever the client stands.
+    pub(super) fn passed_on(self) -> Self {
+        Self {
+            is_passed_on: true,
+            ..self
         }
     }
 
@@ -176,8 +188,15 @@ pub async fn identify(
         .get::<Arc<Connection>>()
         .ok_or(Refusal::Internal)?
         .clone();
-    let ip = proxies.client_ip(connection.ip, request.headers());
-    let forwarded = proxies.certificate(connection.ip, request.headers());
+    let (ip, forwarded) = if connection.is_passed_on {
+        (connection.ip, None)
+    } else {
+        let (ip, headers) = (connection.ip, request.headers());
+        (
+            proxies.client_ip(ip, headers),
+            proxies.certificate(ip, headers),
+        )
+    };
     forwarded::strip(request.headers_mut());
     let (request_id, door) = (Uuid::now_v7(), Door::of(request.uri().path()));
     request.extensions_mut().insert(Peer {

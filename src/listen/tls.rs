@@ -1,6 +1,7 @@
 //! TLS: the certificate that this daemon shows, and whose certificates it asks for. Files are read
 //! again when they change; a bad one changes nothing.
 
+mod authority;
 mod expiry;
 mod load;
 mod problem;

@@ -12,7 +12,7 @@ use axum::{
     Extension,
     body::{Body, Bytes},
     extract::{Query, Request, State, rejection::QueryRejection},
-    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -36,13 +36,16 @@ pub use session::Sessions;
 /// Opens a stream and the session behind it, both the caller's own.
 ///
 /// # Errors
-/// [`Refusal::TooManyOpen`] beyond `[mcp] max_streams_per_client`.
+/// [`Refusal::TooManyOpen`] beyond `[mcp] max_streams_per_client` or
+/// `max_streams_per_user`; 401 for a token that is over but for its leeway.
 pub async fn open(
     State((sessions, handler)): State<(Arc<Sessions>, Handler)>,
     Extension(caller): Extension<Arc<Caller>>,
     Extension(lease): Extension<Lease>,
     Extension(mut peer): Extension<Peer>,
+    headers: HeaderMap,
 ) -> Result<Response, Refusal> {
+    lease.may_last(&headers)?;
     let mut opened = sessions.open(&caller)?;
     peer.session = Some(opened.session.label());
     let event = caller.sign(peer.sign(Event::new(Kind::SessionOpen)));

@@ -38,7 +38,7 @@ impl Unproven {
             Self::InvalidToken => "Invalid token",
             Self::TokenExpired => "Token expired",
             Self::CredentialsDisagree => {
-                "The credentials that were sent disagree. Send exactly one"
+                "The credentials that were sent disagree. Send those of one client only"
             }
         }
     }

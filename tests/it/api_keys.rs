@@ -117,6 +117,29 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
 }
 
 #[tokio::test]
+async fn requests_without_a_credential_do_not_flood_the_log() {
+    let mut house = House::with(|setup| {
+        setup.set("limits.failed_logins", "{ requests = 5, per = \"10m\" }");
+    })
+    .await;
+    let nobody = house.stranger(None);
+    for _ in 0..40 {
+        let answer = nobody.ask("tools/list", json!({})).await;
+        assert_eq!(answer.status, 401, "the answer stays the same");
+    }
+    let guess = house.stranger(Some("zmcp_live_guess"));
+    let answer = guess.ask("tools/list", json!({})).await;
+    assert_eq!(answer.status, 401, "guesses are counted apart");
+    house.signal("-TERM");
+    house.ended().await;
+    let told = house.recorded("the rest in one line", |line| line["repeated"] == 35);
+    let told = told.await;
+    assert_eq!(told["event"], "auth_failed");
+    assert_eq!(told["reason"], "no_credential");
+    assert_eq!(house.events("auth_failed").len(), 5 + 1 + 1);
+}
+
+#[tokio::test]
 async fn a_rotated_key_works_at_once_and_a_retired_one_no_longer() {
     let house = House::start().await;
     let store = house.file("keys.json");

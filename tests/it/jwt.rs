@@ -99,7 +99,7 @@ async fn no_bad_token_gets_in_and_the_log_says_why() {
         assert!(challenge.starts_with("Bearer"), "{name}");
         let text = match reason {
             "token_expired" => "Token expired",
-            "conflict" => "The credentials that were sent disagree. Send exactly one",
+            "conflict" => "The credentials that were sent disagree. Send those of one client only",
             _ => "Invalid token",
         };
         assert_eq!(answer.json()["error"], text, "{name}");

@@ -1,10 +1,12 @@
 //! The older transport: a stream to listen on, messages posted beside it.
 
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 use crate::{
     agent::modern_meta,
     house::{House, REPORTING, SUPPORT},
+    issuer::{Issuer, Key, now},
     stream::Stream,
 };
 
@@ -151,6 +153,52 @@ async fn a_client_has_so_many_streams() {
     let _third = agent.stream().await;
     let all = |_: &Value| house.events("session_open").len() == 4;
     house.recorded("four streams", all).await;
+}
+
+#[tokio::test]
+async fn a_person_has_so_many_streams_and_leaves_room_for_others() {
+    let key = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&key]).await;
+    let house = House::with(|setup| {
+        setup.set("mcp.max_streams_per_client", "3");
+        setup.set("mcp.max_streams_per_user", "2");
+        setup.config(&issuer.config("client = \"customer-service-agent\""));
+    })
+    .await;
+    let agent = |person: &str| {
+        let token = issuer.token(&key, json!({ "sub": person }));
+        let agent = house.stranger(None);
+        agent.with("authorization", &format!("Bearer {token}"))
+    };
+    let (ada, bob) = (agent("ada"), agent("bob"));
+    let _first = ada.stream().await;
+    let _second = ada.stream().await;
+    assert_eq!(ada.get("/sse").await.status, 429);
+    let _third = bob.stream().await;
+    assert_eq!(
+        bob.get("/sse").await.status,
+        429,
+        "the client's are all open"
+    );
+}
+
+#[tokio::test]
+async fn a_token_in_its_leeway_calls_and_opens_no_stream() {
+    let key = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&key]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config("client = \"customer-service-agent\"\nleeway = \"30s\""));
+    })
+    .await;
+    let ended = json!({ "iat": now() - 600, "exp": now() - 1 });
+    let token = issuer.token(&key, ended);
+    let agent = house.stranger(None);
+    let agent = agent.with("authorization", &format!("Bearer {token}"));
+    assert_eq!(agent.ask("ping", json!({})).await.status, 200);
+    let stream = agent.get("/sse").await;
+    assert_eq!(stream.status, 401);
+    assert_eq!(stream.text, r#"{"error":"Token expired"}"#);
+    assert!(house.events("session_open").is_empty());
 }
 
 #[tokio::test]

@@ -102,8 +102,13 @@ const PROBE: &[u8] = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: clo
 
 /// A PROXY header for a client at 203.0.113.9.
 fn proxied() -> Vec<u8> {
+    proxied_from([203, 0, 113, 9])
+}
+
+fn proxied_from(client: [u8; 4]) -> Vec<u8> {
     let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
-    header.extend([203, 0, 113, 9, 127, 0, 0, 1, 0x30, 0x39, 0x0b, 0xb8]);
+    header.extend(client);
+    header.extend([127, 0, 0, 1, 0x30, 0x39, 0x0b, 0xb8]);
     header
 }
 
@@ -144,6 +149,15 @@ async fn a_trusted_load_balancer_says_where_a_connection_comes_from() {
     );
     // Where the connection comes from is known, and that is no proxy.
     assert_eq!(house.event("auth_failed").await["ip"], "203.0.113.9");
+    // Nor is it one where it shares its network with the load balancer, which reads no headers.
+    assert!(
+        say(&house, &[&proxied_from([127, 0, 0, 1]), list])
+            .await
+            .starts_with("HTTP/1.1 401")
+    );
+    let second = || house.events("auth_failed").get(1).cloned();
+    let second = eventually("the second failure", second).await;
+    assert_eq!(second["ip"], "127.0.0.1");
     let own = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
     assert!(say(&house, &[own, PROBE]).await.starts_with("HTTP/1.1 200"));
     let mut long = proxied();

@@ -32,6 +32,8 @@ mod wire;
 
 mod api_keys;
 mod audit;
+mod authorities;
+mod bodies;
 mod browser;
 mod cli;
 mod clients;

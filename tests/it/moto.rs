@@ -159,6 +159,8 @@ struct Told {
     asked: Vec<String>,
     meeting: Option<(Arc<Barrier>, usize)>,
     intruder: Option<String>,
+    is_hung: bool,
+    hanging: usize,
 }
 
 impl Stub {
@@ -204,6 +206,16 @@ impl Stub {
         self.state.lock().unwrap().previous = Some((status, error));
     }
 
+    /// Lets whoever asks for the version before wait without an answer.
+    pub(crate) fn hang_previous(&self) {
+        self.state.lock().unwrap().is_hung = true;
+    }
+
+    /// How many have waited so, or still do.
+    pub(crate) fn hanging(&self) -> usize {
+        self.state.lock().unwrap().hanging
+    }
+
     /// Lets the next readers of a current version wait for each other: they all read the same.
     pub(crate) fn meet(&self, readers: usize) {
         self.state.lock().unwrap().meeting = Some((Arc::new(Barrier::new(readers)), readers));
@@ -230,6 +242,11 @@ async fn answer(
     body: String,
 ) -> (StatusCode, Json<Value>) {
     let asked: Value = serde_json::from_str(&body).unwrap();
+    let is_hung = state.lock().unwrap().is_hung;
+    if is_hung && asked["VersionStage"] == "AWSPREVIOUS" {
+        state.lock().unwrap().hanging += 1;
+        std::future::pending::<()>().await;
+    }
     let is_put = headers["x-amz-target"] == "secretsmanager.PutSecretValue";
     let (met, (status, value)) = {
         let mut told = state.lock().unwrap();

@@ -104,6 +104,14 @@ async fn a_client_may_have_to_show_a_certificate_and_a_key() {
     assert_eq!(told["authMethod"], "mtls+api_key");
     let (fingerprint, key_id) = told["keyId"].as_str().unwrap().split_once('+').unwrap();
     assert_eq!((fingerprint.len(), key_id), (16, &key[10..20]));
+    // The log tells `keys` that this key is in use, whatever it was shown beside.
+    let log = tls.house.file("copy.jsonl");
+    std::fs::write(&log, tls.house.audit_text().join("\n")).unwrap();
+    let (log, store) = (log.to_str().unwrap(), tls.house.file("keys.json"));
+    let retire = ["keys", "retire", "--key", key_id, "--usage", log, "--store"];
+    let refused = command(&[&retire[..], &[store.to_str().unwrap()]].concat());
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("was used at"), "{said}");
 }
 
 #[tokio::test]
@@ -136,7 +144,7 @@ fn leaf(ca: &Ca, change: impl FnOnce(&mut rcgen::CertificateParams)) -> Option<I
 }
 
 /// Every kind of certificate that the CA does not stand for, with the reason that the log has.
-fn untrusted(good: &Ca, revoked_ca: &Ca, too_deep: &Ca) -> Vec<Bad> {
+fn untrusted(good: &Ca, revoked_ca: &Ca, too_deep: &Ca, signless: &Ca) -> Vec<Bad> {
     let unlisted = good.below("unlisted", BasicConstraints::Constrained(1));
     let past = |leaf: &mut rcgen::CertificateParams| leaf.not_after = date_time_ymd(2021, 1, 1);
     let future = |leaf: &mut rcgen::CertificateParams| leaf.not_before = date_time_ymd(2089, 1, 1);
@@ -159,6 +167,7 @@ fn untrusted(good: &Ca, revoked_ca: &Ca, too_deep: &Ca) -> Vec<Bad> {
         ("certificate_revoked", uri(revoked_ca)),
         ("revocation_unknown", uri(&unlisted)),
         ("untrusted_chain", uri(too_deep)),
+        ("untrusted_chain", uri(signless)),
         ("untrusted_chain", leaf(good, is_ca)),
         ("weak_signature", Some(good.weak_client(URI))),
     ]
@@ -213,16 +222,20 @@ async fn every_bad_certificate_is_refused_and_told_once() {
     let revoked_ca = root.below("revoked", BasicConstraints::Unconstrained);
     let narrow = good.below("narrow", BasicConstraints::Constrained(0));
     let too_deep = narrow.below("too deep", BasicConstraints::Constrained(0));
+    let signless = good.below_with("signless", BasicConstraints::Constrained(0), |ca| {
+        ca.key_usages = vec![KeyUsagePurpose::CrlSign];
+    });
     let revoked = good.client(URI);
     let lists = [
         root.crl(&[revoked_ca.serial()], 2090),
         good.crl(&[revoked.serial()], 2090),
         revoked_ca.crl(&[], 2090),
         too_deep.crl(&[], 2090),
+        signless.crl(&[], 2090),
     ];
     let tls = house(&root, "required", Some(&lists.concat())).await;
     assert_eq!(answer(&tls, Some(&good.client(URI))).await, Some(200));
-    let mut bad = untrusted(&good, &revoked_ca, &too_deep);
+    let mut bad = untrusted(&good, &revoked_ca, &too_deep, &signless);
     bad.extend(misnamed(&good));
     bad.push(("certificate_revoked", Some(revoked)));
     for (n, (reason, identity)) in bad.iter().enumerate() {
@@ -326,8 +339,15 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     assert!(agent.attempt(Method::POST, "/mcp", list()).await.is_err());
     let mut resumed = tls.connect(&client).await;
     assert_eq!(ask(&mut resumed).await, None);
-    let revoked = |event: &Value| event["reason"] == "certificate_revoked";
-    tls.house.recorded("the revocation", revoked).await;
+    let told = |name: &'static str| {
+        move |line: &Value| line["event"] == name && line["reason"] == "certificate_revoked"
+    };
+    let cut = |line: &Value| told("auth_failed")(line) && line["clientId"] == SUPPORT;
+    let cut = tls.house.recorded("the cut", cut).await;
+    assert_eq!(cut["keyId"].as_str().unwrap().len(), 16);
+    // The stream ended for that, and not because its connection did.
+    let ended = told("session_close");
+    tls.house.recorded("the end of the stream", ended).await;
     assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
 }
 

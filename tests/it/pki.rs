@@ -39,7 +39,17 @@ pub(crate) struct Identity {
 
 impl Ca {
     pub(crate) fn root(name: &str) -> Self {
-        let (params, serial) = ca_params(name, BasicConstraints::Unconstrained);
+        Self::signed_by_itself(ca_params(name, BasicConstraints::Unconstrained))
+    }
+
+    /// A root, except for what is changed.
+    pub(crate) fn root_with(change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (mut params, serial) = ca_params("changed", BasicConstraints::Unconstrained);
+        change(&mut params);
+        Self::signed_by_itself((params, serial))
+    }
+
+    fn signed_by_itself((params, serial): (CertificateParams, u64)) -> Self {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self {
             issuer,
@@ -49,7 +59,18 @@ impl Ca {
     }
 
     pub(crate) fn below(&self, name: &str, constraints: BasicConstraints) -> Self {
-        let (params, serial) = ca_params(name, constraints);
+        self.below_with(name, constraints, |_| ())
+    }
+
+    /// The same, except for what is changed.
+    pub(crate) fn below_with(
+        &self,
+        name: &str,
+        constraints: BasicConstraints,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Self {
+        let (mut params, serial) = ca_params(name, constraints);
+        change(&mut params);
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
         Self {

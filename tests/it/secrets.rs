@@ -151,6 +151,29 @@ async fn what_served_stands_in_for_a_version_before_that_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn new_keys_do_not_wait_for_the_version_before() {
+    let stub = Stub::start().await;
+    let (old, document) = key_document(SUPPORT);
+    let (new, next) = key_document(SUPPORT);
+    stub.hold("keys", &document);
+    let house = House::with(|setup| {
+        stub.serves(setup);
+        setup.set("auth.api_keys.source", "aws:keys");
+        setup.set("auth.api_keys.refresh", "1s");
+    })
+    .await;
+    stub.hang_previous();
+    stub.hold("keys", &next);
+    eventually("the question for the version before", || {
+        (stub.hanging() > 0).then_some(())
+    })
+    .await;
+    for key in [&new, &old] {
+        assert_eq!(status(&house.stranger(Some(key))).await, 200);
+    }
+}
+
+#[tokio::test]
 async fn whatever_is_wrong_with_the_secret_the_old_keys_serve_and_one_event_says_so() {
     let stub = Stub::start().await;
     let (key, document) = key_document(SUPPORT);

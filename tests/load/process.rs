@@ -61,7 +61,7 @@ impl Installation {
         fs::write(self.folder.join("zoho.json"), credentials.to_string()).unwrap();
         let url = &backend.url;
         let config = format!(
-            "{CONFIG}[zoho]\nconcurrency = 64\naccounts_url = \"{url}\"\napi_url = \"{url}\"\n"
+            "{CONFIG}[zoho]\nconcurrency = 64\ndaily_credits = 1000000000\nclient_share = 1.0\naccounts_url = \"{url}\"\napi_url = \"{url}\"\n"
         );
         let file = self.folder.join("zoho-mcp.toml");
         fs::write(&file, config).unwrap();

@@ -39,6 +39,8 @@ struct AwsVersion {
     until: Timestamp,
     /// Whether there is nothing more to find out about it.
     is_settled: bool,
+    /// Whether the document before it was asked for.
+    is_asked: bool,
 }
 
 /// Why there are no new keys.
@@ -96,6 +98,12 @@ impl KeySource {
         }
     }
 
+    /// Whether the last look left something out that the next one may find at once.
+    pub(super) fn has_more(&self) -> bool {
+        let version = self.last.as_ref().and_then(|last| last.aws.as_ref());
+        version.is_some_and(|version| !version.is_asked)
+    }
+
     /// The same place, to be looked at from another runtime.
     pub fn moved(self) -> Self {
         Self { aws: None, ..self }
@@ -151,11 +159,15 @@ impl KeySource {
         }
         let document = self.parse(&current.secret)?;
         let until = known.map_or_else(|| self.overlap_end(&current, now), |known| known.until);
-        let (previous, is_settled) = match until > now {
-            true => self.previous(aws, &current.id).await,
-            false => (None, true),
+        // New keys do not wait for the document before them: what served until now stands in.
+        let is_asked = known.is_some() || self.last.is_none();
+        let (previous, is_settled) = match (until > now, is_asked) {
+            (true, true) => self.previous(aws, &current.id).await,
+            (true, false) => (self.served(&current.id), false),
+            (false, _) => (None, true),
         };
-        if known.is_some() && !is_settled {
+        if known.is_some_and(|known| !is_settled || known.previous == previous) {
+            self.asked(is_settled);
             return Ok(None);
         }
         let published = Published {
@@ -170,6 +182,7 @@ impl KeySource {
                 previous,
                 until,
                 is_settled,
+                is_asked: is_asked || is_settled,
             }),
         });
         Ok(Some(published))
@@ -184,24 +197,35 @@ impl KeySource {
         since.saturating_add(self.overlap).unwrap_or(now)
     }
 
-    /// What the version before holds. Where that is unreadable, what served until now stands in.
-    async fn previous(&self, aws: &AwsSecret, current: &str) -> (Option<KeyDocument>, bool) {
-        let served = || match self.last.as_ref()? {
+    fn asked(&mut self, is_settled: bool) {
+        let version = self.last.as_mut().and_then(|last| last.aws.as_mut());
+        if let Some(version) = version {
+            (version.is_asked, version.is_settled) = (true, is_settled);
+        }
+    }
+
+    /// What served until the version `current` came.
+    fn served(&self, current: &str) -> Option<KeyDocument> {
+        match self.last.as_ref()? {
             Last {
                 aws: Some(version), ..
             } if version.id == current => version.previous.clone(),
             Last { document, .. } => Some(document.clone()),
-        };
+        }
+    }
+
+    /// What the version before holds. Where that is unreadable, what served until now stands in.
+    async fn previous(&self, aws: &AwsSecret, current: &str) -> (Option<KeyDocument>, bool) {
         match aws.previous().await {
             Ok(None) => (None, true),
             Ok(Some(version)) => {
                 let document = KeyDocument::parse(version.secret.bytes()).ok();
-                (document.or_else(served), true)
+                (document.or_else(|| self.served(current)), true)
             }
             Err(error) => {
                 let problem = error.to_string();
                 tracing::warn!(problem, "the keys of the version before are not known");
-                (served(), false)
+                (self.served(current), false)
             }
         }
     }

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use super::format::is_id;
 
 /// A key document that was read and found sound as a whole.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyDocument {
     version: u32,

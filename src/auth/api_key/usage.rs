@@ -4,6 +4,7 @@
 //! tells the same of all of them, and is understood as well.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs::File,
     io::{self, BufRead as _, BufReader, Read as _},
@@ -14,7 +15,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::secrets::file;
+use crate::{auth::proof::Way, secrets::file};
 
 /// When each key was last used, as far as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,9 +29,8 @@ pub struct Usage {
 enum Watched {
     #[default]
     Never,
-    /// A usage file is added to for as long as keys are used.
-    Since(Timestamp),
-    /// A log says nothing of what came after its last line.
+    /// A log says nothing of what came after its last line, and a usage file nothing of what came
+    /// after an instance last added to it.
     Within(Timestamp, Timestamp),
 }
 
@@ -46,8 +46,8 @@ impl Usage {
         };
         match Document::read(path).map_err(failed)? {
             Some(document) => Ok(Self {
+                watched: document.watched(),
                 last_used: document.last_used,
-                watched: document.since.map_or(Watched::Never, Watched::Since),
             }),
             None => Self::from_audit_log(path)
                 .map_err(failed)?
@@ -82,7 +82,6 @@ impl Usage {
     pub fn covers(&self, start: Timestamp, end: Timestamp) -> bool {
         match self.watched {
             Watched::Never => false,
-            Watched::Since(since) => since <= start,
             Watched::Within(since, until) => since <= start && end <= until,
         }
     }
@@ -98,10 +97,10 @@ impl Usage {
             let at = line.timestamp;
             usage.watched = match usage.watched {
                 Watched::Within(since, until) => Watched::Within(since.min(at), until.max(at)),
-                Watched::Never | Watched::Since(_) => Watched::Within(at, at),
+                Watched::Never => Watched::Within(at, at),
             };
             // A key that was refused is named too, but no client.
-            if let (Some(id), Some(_)) = (line.key_id, line.client_id) {
+            if let (Some(id), Some(_)) = (line.api_key(), &line.client_id) {
                 usage.add([(id.into(), at)]);
             }
         }
@@ -113,9 +112,6 @@ impl Watched {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Never, _) | (_, Self::Never) => Self::Never,
-            (Self::Since(one), Self::Since(other)) => Self::Since(one.max(other)),
-            (Self::Since(one), Self::Within(other, until))
-            | (Self::Within(one, until), Self::Since(other)) => Self::Within(one.max(other), until),
             (Self::Within(one, end), Self::Within(other, until)) => {
                 Self::Within(one.max(other), end.min(until))
             }
@@ -143,7 +139,8 @@ impl UsageFile {
         &self.0
     }
 
-    /// Adds what was seen until `now`. A file that is new begins to watch then. Blocks on the disk.
+    /// Adds what was seen until `now`, which may be nothing: that nothing was used is news as well. A
+    /// file that is new begins to watch then. Blocks on the disk.
     ///
     /// # Errors
     /// When it cannot be read or written.
@@ -156,9 +153,10 @@ impl UsageFile {
                 Err(error) => return Err(error),
             };
             let since = known.since.unwrap_or(now);
+            let until = known.until.map_or(now, |until| until.max(now));
             let mut usage = Usage {
                 last_used: known.last_used,
-                watched: Watched::Since(since),
+                watched: Watched::Never,
             };
             usage.add(seen);
             let (last_used, forgotten) = latest(usage.last_used);
@@ -166,6 +164,7 @@ impl UsageFile {
                 version: VERSION,
                 // What was forgotten looks as if it had never been used.
                 since: Some(forgotten.map_or(since, |at| since.max(at))),
+                until: Some(until),
                 last_used,
             };
             let bytes = serde_json::to_vec_pretty(&document)?;
@@ -199,10 +198,20 @@ struct Document {
     /// Since when uses have been added. Files of before that was noted have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     since: Option<Timestamp>,
+    /// Until when: an instance says it once a minute. Files of before that was noted have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
     last_used: BTreeMap<Arc<str>, Timestamp>,
 }
 
 impl Document {
+    fn watched(&self) -> Watched {
+        let both = self.since.zip(self.until);
+        both.map_or(Watched::Never, |(since, until)| {
+            Watched::Within(since, until)
+        })
+    }
+
     /// `None` when the file holds something else.
     fn read(path: &Path) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
@@ -218,9 +227,24 @@ impl Document {
 struct Line<'a> {
     timestamp: Timestamp,
     #[serde(borrow)]
-    key_id: Option<&'a str>,
+    auth_method: Option<Cow<'a, str>>,
     #[serde(borrow)]
-    client_id: Option<std::borrow::Cow<'a, str>>,
+    key_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    client_id: Option<Cow<'a, str>>,
+}
+
+impl Line<'_> {
+    /// The API key's id. A caller who was proven in several ways has an id of each, in the order of
+    /// the ways; only what a token calls its key may hold a plus sign itself, and comes last.
+    fn api_key(&self) -> Option<&str> {
+        let ids = self.key_id.as_deref()?;
+        let Some(ways) = self.auth_method.as_deref() else {
+            return Some(ids);
+        };
+        let place = ways.split('+').position(|way| way == Way::ApiKey.name())?;
+        ids.split('+').nth(place)
+    }
 }
 
 /// The file stays small: what was used longest ago goes first. Also the moment after which nothing
@@ -280,7 +304,12 @@ mod tests {
         assert_eq!(usage.of("A"), Some(at(60)));
         assert_eq!(usage.of("B"), Some(at(120)));
         assert_eq!(usage.of("C"), None);
-        assert!(usage.covers(at(60), at(9_999)) && !usage.covers(at(59), at(60)));
+        assert!(usage.covers(at(60), at(120)) && !usage.covers(at(59), at(60)));
+        assert!(!usage.covers(at(60), at(121)), "nobody has written since");
+        file.add(Vec::new(), at(180)).unwrap();
+        file.add(Vec::new(), at(170)).unwrap();
+        let usage = Usage::read(file.path()).unwrap();
+        assert!(usage.covers(at(60), at(180)) && usage.of("B") == Some(at(120)));
     }
 
     #[test]
@@ -293,9 +322,12 @@ mod tests {
         };
         let before = read("old.json", r#"{"version":1,"lastUsed":{}}"#);
         assert!(!before.covers(at(0), at(0)), "it does not say since when");
+        let open = r#"{"version":1,"since":"2027-01-15T08:01:00Z","lastUsed":{}}"#;
+        let open = read("open.json", open);
+        assert!(!open.covers(at(60), at(60)), "it does not say until when");
         let file = read(
             "new.json",
-            r#"{"version":1,"since":"2027-01-15T08:01:00Z","lastUsed":{}}"#,
+            r#"{"version":1,"since":"2027-01-15T08:01:00Z","until":"2027-01-15T08:03:00Z","lastUsed":{}}"#,
         );
         let log = read(
             "audit.jsonl",
@@ -324,6 +356,28 @@ mod tests {
         assert_eq!(Usage::read(&log).unwrap().of("A"), Some(at(120)));
         fs::write(&log, "hello\n").unwrap();
         assert!(matches!(Usage::read(&log), Err(BadUsage::Neither { .. })));
+    }
+
+    #[test]
+    fn a_key_that_is_shown_beside_another_proof_is_in_use_too() {
+        let folder = Folder::new();
+        let log = folder.0.join("audit.jsonl");
+        let line = |way: &str, ids: &str| {
+            let start = r#"{"timestamp":"2027-01-15T08:00:00.000Z","event":"tool_call_start","#;
+            format!(r#"{start}"clientId":"a","authMethod":"{way}","keyId":"{ids}"}}"#)
+        };
+        let lines = [
+            line("api_key", "A"),
+            line("mtls+api_key", "0123456789abcdef+B"),
+            line("api_key+jwt", "C+a+kid"),
+            line("mtls+api_key+jwt", r"0123456789abcdef+D+\u0061"),
+            line("jwt", "E"),
+            line("mtls+jwt", "0123456789abcdef+F"),
+        ];
+        fs::write(&log, lines.join("\n")).unwrap();
+        let usage = Usage::read(&log).unwrap();
+        let known: Vec<&str> = usage.last_used.keys().map(|id| &**id).collect();
+        assert_eq!(known, ["A", "B", "C", "D"]);
     }
 
     #[test]

@@ -63,13 +63,20 @@ impl Turn {
 }
 
 impl Jwks {
-    pub(super) fn new(url: Url, issuer: Arc<str>, http: Client, audit: Audit) -> Arc<Self> {
+    /// Keys that the issuer had at another address serve until they are fetched from this one.
+    pub(super) fn new(
+        url: Url,
+        issuer: Arc<str>,
+        http: Client,
+        audit: Audit,
+        before: Option<&Self>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             url,
             issuer,
             http,
             audit,
-            held: ArcSwapOption::empty(),
+            held: ArcSwapOption::new(before.and_then(Self::current)),
             turn: Arc::default(),
             ended: AtomicU64::default(),
             wake: Notify::new(),
@@ -341,7 +348,7 @@ mod tests {
         let url = Url::parse("http://127.0.0.1:9/").unwrap();
         let audit = Audit::discarding(crate::audit::OnFailure::Continue);
         let http = Client::builder().build().unwrap();
-        let jwks = Jwks::new(url, "issuer".into(), http, audit);
+        let jwks = Jwks::new(url, "issuer".into(), http, audit, None);
         assert_eq!(jwks.generation(), None);
         assert_eq!(jwks.take(vec![key(Some("a"), 1)], false), None);
         assert_eq!(

@@ -128,7 +128,8 @@ fn fetched(
         authorities: https,
     })
     .map_err(|_| Why::Http)?;
-    let jwks = Jwks::new(url, issuer.issuer.clone(), http, audit.clone());
+    let before = before.and_then(Source::fetched).map(|jwks| &**jwks);
+    let jwks = Jwks::new(url, issuer.issuer.clone(), http, audit.clone(), before);
     let fresh = tokio::spawn(jwks.clone().keep_fresh());
     Ok(Fetched {
         jwks,

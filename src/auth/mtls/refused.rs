@@ -17,7 +17,15 @@ pub async fn record_refused(
     audit: Audit,
     mut refused: mpsc::Receiver<RefusedCertificate>,
 ) {
-    while let Some(RefusedCertificate { ip, why }) = refused.recv().await {
+    while let Some(refused) = refused.recv().await {
+        let RefusedCertificate {
+            ip,
+            why,
+            certificate,
+        } = refused;
+        let shown = authenticator.mtls().zip(certificate);
+        let shown = shown.map(|(mtls, certificate)| mtls.shown(&certificate));
+        let (key_id, client_id) = shown.unzip();
         let failure = AuthFailure::new(FailureKind::InvalidCertificate, why.reason());
         let failure = authenticator.count(failure, ip);
         let event = match failure.kind {
@@ -34,6 +42,8 @@ pub async fn record_refused(
         };
         let event = Event {
             ip: Some(ip),
+            key_id,
+            client_id: client_id.flatten(),
             auth_method: Some("mtls"),
             ..event
         };

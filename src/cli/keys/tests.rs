@@ -183,6 +183,8 @@ fn a_key_in_use_is_not_retired_by_mistake() {
     );
     assert!(folder.works(&old));
     let tomorrow = NOW.checked_add(SignedDuration::from_hours(2)).unwrap();
+    let file = UsageFile::beside(&folder.store());
+    file.add(Vec::new(), tomorrow).unwrap();
     folder.keys_at(&retire, tomorrow).unwrap();
     assert!(!folder.works(&old) && folder.works(&new));
     folder.used(&new, 0);
@@ -223,6 +225,9 @@ fn a_key_of_which_nobody_knows_is_not_retired() {
     fs::write(&log, "{\"timestamp\":\"2027-01-15T08:00:00Z\"}").unwrap();
     let by_log = format!("{retire} --usage {}", log.display());
     assert!(folder.keys_at(&by_log, hours(25)).is_err());
+    let stale = folder.keys_at(&retire, hours(25));
+    assert!(stale.is_err(), "nobody has written into it for a day");
+    file.add(Vec::new(), hours(25)).unwrap();
     folder.keys_at(&retire, hours(25)).unwrap();
     assert!(!folder.works(&key) && folder.works(&other));
 }

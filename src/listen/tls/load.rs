@@ -10,7 +10,7 @@ use std::{
 
 use jiff::Timestamp;
 use rustls::{
-    RootCertStore, ServerConfig,
+    ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
     server::ServerSessionMemoryCache,
     version::{TLS12, TLS13},
@@ -26,6 +26,7 @@ use x509_parser::{
 
 use super::{
     BadTls, ClientAuth, Config,
+    authority::{self, Roots},
     expiry::{Kind, Term},
     trust::Verifier,
 };
@@ -108,7 +109,7 @@ impl Files {
         let verifier = match (&self.client_ca, &read.client_ca) {
             (Some(path), Some(pem)) => {
                 let roots = roots(path, pem, now, &mut warnings)?;
-                let verifier = self.verifier(roots, read, &provider, &mut terms)?;
+                let verifier = self.verifier(roots, read, &provider, &mut terms, &mut warnings)?;
                 Some(Arc::new(verifier))
             }
             _ => None,
@@ -118,6 +119,7 @@ impl Files {
                 warnings.extend(secret.warning.as_ref().map(ToString::to_string));
                 let chain = certificates(CERT, cert, pem)?;
                 terms.extend(validity(CERT, cert, &chain, now)?);
+                warnings.extend(authority::doubts(cert, &chain, &provider));
                 let private = private_key(key, secret)?;
                 let server = self.server(&provider, chain, private, verifier.clone());
                 Some(server.map_err(|_| BadTls::Mismatch {
@@ -137,17 +139,22 @@ impl Files {
 
     fn verifier(
         &self,
-        roots: RootCertStore,
+        roots: Roots,
         read: &Read,
         provider: &Arc<CryptoProvider>,
         terms: &mut Vec<Term>,
+        warnings: &mut Vec<String>,
     ) -> Result<Verifier, BadTls> {
         let lists = match (&self.client_crl, &read.client_crl) {
-            (Some(path), Some(bytes)) => revocation_lists(path, bytes, terms)?,
+            (Some(path), Some(bytes)) => {
+                let lists = revocation_lists(path, bytes, terms)?;
+                roots.vouch_for(path, &lists, provider, warnings)?;
+                lists
+            }
             _ => Vec::new(),
         };
         let is_optional = self.client_auth != ClientAuth::Required;
-        Verifier::new(roots, lists, is_optional, provider).map_err(|_| BadTls::Garbage {
+        Verifier::new(&roots, &lists, is_optional, provider).map_err(|_| BadTls::Garbage {
             key: CLIENT_CRL,
             path: self.client_crl.clone().unwrap_or_default(),
             wanted: "revocation list",
@@ -282,18 +289,14 @@ fn roots(
     pem: &[u8],
     now: Timestamp,
     warnings: &mut Vec<String>,
-) -> Result<RootCertStore, BadTls> {
-    let mut roots = RootCertStore::empty();
+) -> Result<Roots, BadTls> {
+    let mut roots = Roots::default();
     let mut expired = None;
     for certificate in certificates(CLIENT_CA, path, pem)? {
-        match span_of(&certificate) {
-            Some((_, until)) if until < now => expired = Some(until),
-            _ => roots.add(certificate).map_err(|_| BadTls::Garbage {
-                key: CLIENT_CA,
-                path: path.to_owned(),
-                wanted: "CA certificate",
-            })?,
-        }
+        let end = span_of(&certificate).map(|(_, until)| until);
+        let end = end.filter(|until| *until < now);
+        roots.add(path, certificate, end.is_some())?;
+        expired = end.or(expired);
     }
     match expired {
         Some(until) if roots.is_empty() => Err(BadTls::Expired {
@@ -312,8 +315,8 @@ fn roots(
     }
 }
 
-/// Many in one file as PEM, or one as DER, the newest first. An expired one is taken, since what it revokes stays
-/// revoked; whoever it would clear is refused for as long as it is the newest.
+/// Many in one file as PEM, or one as DER, the newest first. An expired one is taken, since what it
+/// revokes stays revoked; whoever it would clear is refused for as long as it is the newest.
 fn revocation_lists(
     path: &Path,
     bytes: &[u8],

@@ -11,7 +11,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, OtherError, RootCertStore,
     SignatureScheme,
     client::danger::HandshakeSignatureValid,
     crypto::CryptoProvider,
@@ -23,7 +23,10 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use tokio::sync::watch;
 
-use super::super::ClientCertificate;
+use super::{
+    super::ClientCertificate,
+    authority::{Roots, may_issue},
+};
 
 /// The CA and the revocation lists that count now, and when they change.
 pub struct Trust {
@@ -205,18 +208,70 @@ impl Untrusted {
     }
 }
 
-/// Two looks at a chain: every certificate in it of which some list speaks must not be revoked,
-/// and some list must speak of the leaf.
+/// A chain has to lead to one of the CAs, over certificates that may sign others, and over no more
+/// of them than the CA lets stand below it: rustls asks neither of these two.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    chain: Arc<dyn ClientCertVerifier>,
-    leaf: Option<Arc<dyn ClientCertVerifier>>,
+    all: Looks,
+    /// The CAs apart by how many others they let stand below them, where any of them says so.
+    by_depth: Vec<(usize, Looks)>,
 }
 
 impl Verifier {
     pub(super) fn new(
+        roots: &Roots,
+        lists: &[CertificateRevocationListDer<'static>],
+        is_optional: bool,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, VerifierBuilderError> {
+        let mut all = RootCertStore::empty();
+        let mut by_depth = Vec::new();
+        for (depth, roots) in roots.trusted() {
+            all.extend(roots.roots.iter().cloned());
+            let looks = Looks::new(roots.clone(), lists, is_optional, provider)?;
+            by_depth.push((*depth, looks));
+        }
+        if by_depth.iter().all(|(depth, _)| *depth == usize::MAX) {
+            by_depth.clear();
+        }
+        Ok(Self {
+            all: Looks::new(all, lists, is_optional, provider)?,
+            by_depth,
+        })
+    }
+
+    /// The certificates between come in order, the one that signed the leaf first (RFC 8446,
+    /// section 4.4.2), so that a CA is offered the first of them only.
+    fn within_depth(
+        &self,
+        leaf: &CertificateDer<'_>,
+        issuing: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        if self.by_depth.is_empty() {
+            return self.all.verify(leaf, issuing, now);
+        }
+        let mut looks = self.by_depth.iter().map(|(depth, looks)| {
+            let nearest = issuing.get(..*depth).unwrap_or(issuing);
+            looks.verify(leaf, nearest, now)
+        });
+        let trusted = looks.find_map(Result::ok);
+        trusted.ok_or_else(|| CertificateError::UnknownIssuer.into())
+    }
+}
+
+/// Two looks at a chain: every certificate in it of which some list speaks must not be revoked,
+/// and some list must speak of the leaf.
+#[derive(Debug)]
+struct Looks {
+    chain: Arc<dyn ClientCertVerifier>,
+    leaf: Option<Arc<dyn ClientCertVerifier>>,
+}
+
+impl Looks {
+    fn new(
         roots: RootCertStore,
-        lists: Vec<CertificateRevocationListDer<'static>>,
+        lists: &[CertificateRevocationListDer<'static>],
         is_optional: bool,
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, VerifierBuilderError> {
@@ -224,7 +279,7 @@ impl Verifier {
         let builder = || {
             let builder =
                 WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone())
-                    .with_crls(lists.clone())
+                    .with_crls(lists.to_vec())
                     .enforce_revocation_expiration();
             if is_optional {
                 builder.allow_unauthenticated()
@@ -242,18 +297,8 @@ impl Verifier {
             leaf,
         })
     }
-}
 
-impl ClientCertVerifier for Verifier {
-    fn client_auth_mandatory(&self) -> bool {
-        self.chain.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
+    fn verify(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
@@ -265,6 +310,42 @@ impl ClientCertVerifier for Verifier {
         self.chain
             .verify_client_cert(end_entity, intermediates, now)
     }
+}
+
+/// A chain that rustls finds good and that breaks a rule of its CA all the same.
+#[derive(Debug, thiserror::Error)]
+#[error("a certificate in the chain may not sign others, or not that many below it")]
+struct RuleBroken;
+
+impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.all.chain.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.all.chain.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let issuing = intermediates.iter().filter(|der| may_issue(der));
+        let issuing: Vec<_> = issuing
+            .map(|der| CertificateDer::from(der.as_ref()))
+            .collect();
+        let verified = self.within_depth(end_entity, &issuing, now);
+        let is_whole = self.by_depth.is_empty() && issuing.len() == intermediates.len();
+        if verified.is_ok() || is_whole {
+            return verified;
+        }
+        // Says what is wrong with the chain as it came.
+        self.all.verify(end_entity, intermediates, now)?;
+        let broken = OtherError(Arc::new(RuleBroken));
+        Err(CertificateError::Other(broken).into())
+    }
 
     fn verify_tls12_signature(
         &self,
@@ -272,7 +353,7 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls12_signature(message, cert, dss)
+        self.all.chain.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -281,10 +362,10 @@ impl ClientCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chain.verify_tls13_signature(message, cert, dss)
+        self.all.chain.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.all.chain.supported_verify_schemes()
     }
 }

@@ -64,10 +64,16 @@ impl Sessions {
             return Err(Refusal::Draining);
         }
         let mut open = self.lock();
-        let of_caller = open
-            .values()
-            .filter(|session| session.owner.client == caller.client);
-        if of_caller.count() >= self.config.max_streams_per_client.get() {
+        let (mut of_client, mut of_user) = (0, 0);
+        for owner in open.values().map(|session| &session.owner) {
+            let is_clients = owner.client == caller.client;
+            of_client += usize::from(is_clients);
+            of_user += usize::from(is_clients && owner.user == caller.user);
+        }
+        let config = &self.config;
+        if of_client >= config.max_streams_per_client.get()
+            || of_user >= config.max_streams_per_user.get()
+        {
             return Err(Refusal::TooManyOpen);
         }
         let (to_service, inbound) = mpsc::channel(QUEUE);

@@ -114,6 +114,21 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "zero",
     ),
     (
+        "[server]\ntrusted_proxies = [\"10.0.0.0/24\"]\nproxy_protocol = true\n[server.tls]\nclient_ca = \"ca.pem\"\nforwarded_client_cert = true",
+        "server.tls.forwarded_client_cert",
+        "reads no headers",
+    ),
+    (
+        "[server]\ntrusted_proxies = [\"127.9.0.1\"]",
+        "server.trusted_proxies",
+        "10.0.0.7/32",
+    ),
+    (
+        "[mcp]\nbody_memory = \"1MiB\"\nmax_body = \"512KiB\"",
+        "mcp.body_memory",
+        "less than mcp.max_body",
+    ),
+    (
         "[mcp]\ntool_timeout = \"soon\"",
         "mcp.tool_timeout",
         "a span of time",
@@ -226,6 +241,16 @@ fn all_mistakes_of_a_document_are_told_at_once() {
         assert!(ended.err.contains(key), "{key}: {}", ended.err);
     }
     assert_eq!(ended.err.matches("remedy: ").count(), 6, "{}", ended.err);
+}
+
+#[test]
+fn who_refers_to_a_client_with_a_mistake_makes_none() {
+    let issuer = "[[auth.jwt]]\nissuer = \"https://login.example.com/\"\naudience = \"a\"\n\
+                  jwks = \"https://login.example.com/jwks\"\nclient = \"c\"";
+    let ended = Desk::new().check(&format!("{issuer}\n{GOOD}credentials = \"sometimes\"\n"));
+    assert_eq!(ended.code, 64, "{}", ended.err);
+    assert!(ended.err.contains("clients.c.credentials"), "{}", ended.err);
+    assert!(!ended.err.contains("auth.jwt"), "{}", ended.err);
 }
 
 #[test]

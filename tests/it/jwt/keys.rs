@@ -203,3 +203,32 @@ async fn a_public_key_in_a_file_is_replaced_without_refusing_anybody() {
         assert_eq!(statuses().await, wanted, "{file}");
     }
 }
+
+#[tokio::test]
+async fn known_keys_go_on_until_those_at_a_new_address_were_fetched() {
+    let [own, next] = ["own", "next"].map(|id| Key::new(id, Algorithm::ES256));
+    let (issuer, moved) = (Issuer::start(&[&own]).await, Issuer::start(&[&next]).await);
+    let house = House::behind(&issuer).await;
+    let token = issuer.token(&own, json!({}));
+    assert_eq!(house.status(&token).await, 200);
+    moved.down(true);
+    let file = house.file("zoho-mcp.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let address = |issuer: &Issuer| format!("jwks = \"{}/jwks\"", issuer.url);
+    assert!(text.contains(&address(&issuer)));
+    let text = text.replace(&address(&issuer), &address(&moved));
+    house.replace("zoho-mcp.toml", &text);
+    house.signal("-HUP");
+    house.event("config_reload").await;
+    assert_eq!(house.status(&token).await, 200);
+    moved.down(false);
+    house.signal("-HUP");
+    let changed = |line: &Value| {
+        let reason = line["reason"].as_str().unwrap_or_default();
+        reason.starts_with("jwks_changed")
+    };
+    house.recorded("the keys of the new address", changed).await;
+    assert_eq!(house.status(&token).await, 401);
+    let token = issuer.token(&next, json!({}));
+    assert_eq!(house.status(&token).await, 200);
+}
