@@ -38,7 +38,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 struct Arguments {
     /// The binary under test.
-    #[arg(long, default_value = "target/dist/zoho-mcp")]
+    #[arg(long, default_value = "target/release/zoho-mcp")]
     binary: PathBuf,
     /// Turns of each server in each row; the medians are shown.
     #[arg(long, default_value_t = 5)]
