@@ -36,6 +36,8 @@ pub(super) struct Shared {
     blocked: Mutex<Blocked>,
     /// Something is wrong with Redis, or with what it knows.
     pub(super) doubt: Notify,
+    /// Why Redis, which can be reached, does not do what limits need of it.
+    refused: Mutex<Option<Cause>>,
     /// Calls were admitted that Redis may not know of.
     pub(super) unmerged: AtomicBool,
     instance: Place,
@@ -117,6 +119,7 @@ impl Shared {
             mode: watch::Sender::new(Mode::Alone(Cause::NotYetAsked)),
             blocked: Mutex::default(),
             doubt: Notify::new(),
+            refused: Mutex::default(),
             unmerged: AtomicBool::new(false),
             instance: place(&Uuid::new_v4()),
             scripts: Scripts {
@@ -209,7 +212,7 @@ impl Shared {
                 answer.await.map(Some)
             }
         });
-        let answer = asked.await?;
+        let answer = self.heard(asked.await)?;
         Ok(answer.map_or(Answer::OtherData, |answer| read(&answer, question)))
     }
 
@@ -323,7 +326,27 @@ impl Shared {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let keys = &*keys;
         let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
-        self.store.run(ask).await
+        self.heard(self.store.run(ask).await)
+    }
+
+    /// Remembers a refusal that a second try would not heal: other scripts may run all the same.
+    fn heard<T>(&self, answer: Result<T, Unavailable>) -> Result<T, Unavailable> {
+        if let Err(Unavailable(cause)) = &answer
+            && cause.is_lasting()
+        {
+            *self.refused() = Some(*cause);
+            self.doubt.notify_one();
+        }
+        answer
+    }
+
+    /// The refusal that was remembered, once.
+    pub(super) fn take_refusal(&self) -> Option<Cause> {
+        self.refused().take()
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Cause>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

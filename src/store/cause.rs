@@ -59,6 +59,19 @@ impl Cause {
         }
     }
 
+    /// Whether asking again would be answered in the same way until somebody mends it, although
+    /// Redis can be reached.
+    pub const fn is_lasting(self) -> bool {
+        matches!(
+            self,
+            Self::Password
+                | Self::Permission
+                | Self::OutOfMemory
+                | Self::CannotPersist
+                | Self::Other
+        )
+    }
+
     /// What an operator should look at.
     pub const fn remedy(self) -> &'static str {
         match self {
