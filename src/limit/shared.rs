@@ -32,6 +32,8 @@ pub(super) struct Shared {
     expected_replicas: Option<NonZeroU32>,
     /// As many as were last counted.
     live_replicas: AtomicU32,
+    /// That there are more than expected is said once.
+    said_more: AtomicBool,
     mode: watch::Sender<Mode>,
     blocked: Mutex<Blocked>,
     /// Something is wrong with Redis, or with what it knows.
@@ -116,6 +118,7 @@ impl Shared {
             names,
             expected_replicas,
             live_replicas: AtomicU32::new(1),
+            said_more: AtomicBool::new(false),
             mode: watch::Sender::new(Mode::Alone(Cause::NotYetAsked)),
             blocked: Mutex::default(),
             doubt: Notify::new(),
@@ -161,10 +164,12 @@ impl Shared {
         self.mode()
     }
 
-    /// How many instances share the limits, as far as is known.
+    /// How many instances share the limits, as far as is known. More than are expected admit no
+    /// more together than a limit allows.
     pub(super) fn replicas(&self) -> u32 {
-        let live = self.live_replicas.load(Ordering::Relaxed).max(1);
-        self.expected_replicas.map_or(live, NonZeroU32::get)
+        let live = self.live_replicas.load(Ordering::Relaxed);
+        let expected = self.expected_replicas.map_or(1, NonZeroU32::get);
+        live.max(expected)
     }
 
     pub(super) fn blocked(&self) -> MutexGuard<'_, Blocked> {
@@ -262,6 +267,17 @@ impl Shared {
             }
         }
         gauge!("zoho_mcp_limiter_replicas").set(self.replicas());
+        let more = self.expected_replicas.filter(|it| live > it.get());
+        if let Some(expected) = more
+            && !self.said_more.swap(true, Ordering::Relaxed)
+        {
+            tracing::warn!(
+                expected,
+                live,
+                "more instances share the limits than redis.expected_replicas says; correct it, \
+                 since until all have been counted their shares would be too large"
+            );
+        }
     }
 
     /// Tells Redis of calls that it may not know of.
