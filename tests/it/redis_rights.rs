@@ -105,3 +105,36 @@ async fn a_window_that_somebody_has_overwritten_is_not_taken_for_health() {
     };
     eventually("all four calls to be put back", client).await;
 }
+
+#[tokio::test]
+async fn a_check_names_each_command_that_the_user_may_not_run() {
+    let redis = Redis::start();
+    redis.allow("s3cret", &[]);
+    let house = House::with(|setup| {
+        as_user(setup);
+        setup
+            .set("redis.url", &redis.url())
+            .set("redis.timeout", "2s");
+    })
+    .await;
+    let check = || {
+        let checked = house.command(&["check", "--online"]);
+        let told = String::from_utf8([checked.stdout, checked.stderr].concat()).unwrap();
+        (checked.status.success(), told)
+    };
+    let (passed, told) = check();
+    assert!(passed, "{told}");
+    let rights = "eval evalsha get del hset hget hmget time pexpire zadd zcard zcount \
+                  zrangebyscore zrem zremrangebyscore zscore";
+    for right in rights.split_whitespace() {
+        redis.right(&format!("-{right}"));
+        let (passed, told) = check();
+        let says = format!("the user may not run {right}; add +{right} to its rights");
+        assert!(!passed && told.contains(&says), "{right}: {told}");
+        redis.right(&format!("+{right}"));
+    }
+    redis.right("-zrem");
+    redis.right("-hmget");
+    let (_, told) = check();
+    assert!(told.contains("hmget, zrem; add +hmget +zrem"), "{told}");
+}
