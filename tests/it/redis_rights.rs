@@ -138,3 +138,22 @@ async fn a_check_names_each_command_that_the_user_may_not_run() {
     let (_, told) = check();
     assert!(told.contains("hmget, zrem; add +hmget +zrem"), "{told}");
 }
+
+#[tokio::test]
+async fn a_redis_that_lacks_replicas_for_writes_is_named_as_such() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |_| ()).await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
+    let replicas =
+        |least| -> String { redis.ask(&["CONFIG", "SET", "min-replicas-to-write", least]) };
+    replicas("1");
+    for house in &houses {
+        assert_eq!(last_mode(house, "local").await["error"], "no_replicas");
+    }
+    replicas("0");
+    for house in &houses {
+        last_mode(house, "shared").await;
+    }
+}
