@@ -2,14 +2,10 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
-use metrics::gauge;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -19,6 +15,7 @@ use super::{
     in_flight::{KEEP, Place, Places, place},
     merge::Question,
     names::{ALL_PLACES, EPOCH, LIVE, NAMED_WITH, Names},
+    replicas::Replicas,
     rules::Room,
     verdict::Busy,
     window::Outlook,
@@ -29,11 +26,7 @@ use crate::store::{Cause, Process, Script, Store, Unavailable};
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) names: Names,
-    expected_replicas: Option<NonZeroU32>,
-    /// As many as were last counted.
-    live_replicas: AtomicU32,
-    /// That there are more than expected is said once.
-    said_more: AtomicBool,
+    replicas: Replicas,
     mode: watch::Sender<Mode>,
     blocked: Mutex<Blocked>,
     /// Something is wrong with Redis, or with what it knows.
@@ -116,9 +109,7 @@ impl Shared {
         Self {
             store,
             names,
-            expected_replicas,
-            live_replicas: AtomicU32::new(1),
-            said_more: AtomicBool::new(false),
+            replicas: Replicas::new(expected_replicas),
             mode: watch::Sender::new(Mode::Alone(Cause::NotYetAsked)),
             blocked: Mutex::default(),
             doubt: Notify::new(),
@@ -164,12 +155,9 @@ impl Shared {
         self.mode()
     }
 
-    /// How many instances share the limits, as far as is known. More than are expected admit no
-    /// more together than a limit allows.
+    /// How many instances share the limits, as far as is known.
     pub(super) fn replicas(&self) -> u32 {
-        let live = self.live_replicas.load(Ordering::Relaxed);
-        let expected = self.expected_replicas.map_or(1, NonZeroU32::get);
-        live.max(expected)
+        self.replicas.known()
     }
 
     pub(super) fn blocked(&self) -> MutexGuard<'_, Blocked> {
@@ -257,27 +245,9 @@ impl Shared {
         Ok((data, live))
     }
 
-    /// Takes the number of instances that live. Right after a change some have yet to say so, and
-    /// an instance that takes itself for the only one would admit too much.
+    /// Takes the number of instances that live.
     pub(super) fn count_replicas(&self, live: u32, settled: bool) {
-        match settled {
-            true => self.live_replicas.store(live, Ordering::Relaxed),
-            false => {
-                self.live_replicas.fetch_max(live, Ordering::Relaxed);
-            }
-        }
-        gauge!("zoho_mcp_limiter_replicas").set(self.replicas());
-        let more = self.expected_replicas.filter(|it| live > it.get());
-        if let Some(expected) = more
-            && !self.said_more.swap(true, Ordering::Relaxed)
-        {
-            tracing::warn!(
-                expected,
-                live,
-                "more instances share the limits than redis.expected_replicas says; correct it, \
-                 since until all have been counted their shares would be too large"
-            );
-        }
+        self.replicas.count(live, settled);
     }
 
     /// Tells Redis of calls that it may not know of.

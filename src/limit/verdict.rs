@@ -174,10 +174,8 @@ impl Verdict {
     /// What a refused caller is told.
     pub fn message(&self) -> String {
         let policy = self.policy();
-        let wait = match self.retry_after_seconds().unwrap_or_default() {
-            1 => "1 second".to_owned(),
-            seconds => format!("{seconds} seconds"),
-        };
+        let seconds = self.retry_after_seconds().unwrap_or_default();
+        let wait = format!("{seconds} second{}", if seconds == 1 { "" } else { "s" });
         if self.uncounted {
             return format!(
                 "Calls cannot be counted at the moment, so this one is not admitted ({policy}). \
