@@ -10,6 +10,7 @@ mod limiter;
 mod local;
 mod merge;
 mod names;
+mod replicas;
 pub mod rules;
 mod shared;
 mod trial;

@@ -9,6 +9,7 @@ mod config;
 mod keeper;
 mod link;
 mod patience;
+mod rights;
 mod script;
 
 pub use access::Access;

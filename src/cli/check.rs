@@ -86,7 +86,16 @@ async fn check_redis(app: &mut App, online: bool) -> anyhow::Result<()> {
             let unusable =
                 |unavailable: Unavailable| anyhow::anyhow!("redis: {}", unavailable.advice());
             // The connection lives as long as its keeper.
-            let _keeper = connected.map_err(unusable)?;
+            let keeper = connected.map_err(unusable)?;
+            let missing = keeper.store().missing_rights().await.map_err(unusable)?;
+            if !missing.is_empty() {
+                anyhow::bail!(
+                    "redis: the user may not run {}; add +{} to its rights, as docs/limits.md has \
+                     them",
+                    missing.join(", "),
+                    missing.join(" +")
+                );
+            }
             let tried = app.limit.limiter.try_out().await.map_err(unusable)?;
             println!("ok       redis: connected, takes writes, counts calls");
             if let Some(trial) = tried {

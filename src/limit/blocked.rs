@@ -80,7 +80,8 @@ impl Blocked {
             }
             if self.by_key.len() < MAX_KEYS {
                 let block = Block {
-                    until: now + wait,
+                    // No call stays in a window for longer, whatever a clock says.
+                    until: now + (*wait).min(claim.span()),
                     since: now,
                     limit: claim.limit,
                     known: Arc::clone(&known),
@@ -191,6 +192,15 @@ mod tests {
         assert_eq!(again.violated().collect::<Vec<_>>(), ["client"]);
         assert_eq!(again.standings().len(), 2, "all that is known is told");
         assert!(blocked.refusal(1_300, &claims).is_none());
+    }
+
+    #[test]
+    fn nothing_is_remembered_for_longer_than_the_window() {
+        let mut blocked = Blocked::default();
+        let claims = [claim("global", ""), claim("client", "one")];
+        refused(&mut blocked, &claims, [0, 3_600_000]);
+        assert!(blocked.refusal(1_999, &claims).is_some());
+        assert!(blocked.refusal(2_000, &claims).is_none());
     }
 
     #[test]

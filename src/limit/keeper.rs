@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     limiter::Limiter,
     shared::{Data, LIVES, Mode, Shared},
-    trial::evicts,
+    trial::{evicts, try_scripts},
 };
 use crate::{
     audit::{Audit, Event, Kind},
@@ -71,8 +71,13 @@ impl Limiter {
                     break;
                 }
             }
+            try_scripts(&shared.store).await?;
             self.merge(shared).await?;
+        } else {
+            try_scripts(&shared.store).await?;
         }
+        // It has just been seen to do all that limits need.
+        shared.take_refusal();
         shared.unmerged.store(false, Ordering::Relaxed);
         change(shared, Mode::Together(data.clone()), audit).await;
         // What was admitted between telling and trusting.
@@ -102,6 +107,9 @@ impl Limiter {
                     let _ = self.tell_places(shared, false).await;
                     continue;
                 }
+            }
+            if let Some(cause) = shared.take_refusal() {
+                return cause;
             }
             joined = Instant::now();
             match join(shared).await {

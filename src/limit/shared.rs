@@ -2,14 +2,10 @@
 
 use std::{
     num::NonZeroU32,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
-use metrics::gauge;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
@@ -19,6 +15,7 @@ use super::{
     in_flight::{KEEP, Place, Places, place},
     merge::Question,
     names::{ALL_PLACES, EPOCH, LIVE, NAMED_WITH, Names},
+    replicas::Replicas,
     rules::Room,
     verdict::Busy,
     window::Outlook,
@@ -29,13 +26,13 @@ use crate::store::{Cause, Process, Script, Store, Unavailable};
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) names: Names,
-    expected_replicas: Option<NonZeroU32>,
-    /// As many as were last counted.
-    live_replicas: AtomicU32,
+    replicas: Replicas,
     mode: watch::Sender<Mode>,
     blocked: Mutex<Blocked>,
     /// Something is wrong with Redis, or with what it knows.
     pub(super) doubt: Notify,
+    /// Why Redis, which can be reached, does not do what limits need of it.
+    refused: Mutex<Option<Cause>>,
     /// Calls were admitted that Redis may not know of.
     pub(super) unmerged: AtomicBool,
     instance: Place,
@@ -112,11 +109,11 @@ impl Shared {
         Self {
             store,
             names,
-            expected_replicas,
-            live_replicas: AtomicU32::new(1),
+            replicas: Replicas::new(expected_replicas),
             mode: watch::Sender::new(Mode::Alone(Cause::NotYetAsked)),
             blocked: Mutex::default(),
             doubt: Notify::new(),
+            refused: Mutex::default(),
             unmerged: AtomicBool::new(false),
             instance: place(&Uuid::new_v4()),
             scripts: Scripts {
@@ -160,8 +157,7 @@ impl Shared {
 
     /// How many instances share the limits, as far as is known.
     pub(super) fn replicas(&self) -> u32 {
-        let live = self.live_replicas.load(Ordering::Relaxed).max(1);
-        self.expected_replicas.map_or(live, NonZeroU32::get)
+        self.replicas.known()
     }
 
     pub(super) fn blocked(&self) -> MutexGuard<'_, Blocked> {
@@ -209,7 +205,7 @@ impl Shared {
                 answer.await.map(Some)
             }
         });
-        let answer = asked.await?;
+        let answer = self.heard(asked.await)?;
         Ok(answer.map_or(Answer::OtherData, |answer| read(&answer, question)))
     }
 
@@ -249,16 +245,9 @@ impl Shared {
         Ok((data, live))
     }
 
-    /// Takes the number of instances that live. Right after a change some have yet to say so, and
-    /// an instance that takes itself for the only one would admit too much.
+    /// Takes the number of instances that live.
     pub(super) fn count_replicas(&self, live: u32, settled: bool) {
-        match settled {
-            true => self.live_replicas.store(live, Ordering::Relaxed),
-            false => {
-                self.live_replicas.fetch_max(live, Ordering::Relaxed);
-            }
-        }
-        gauge!("zoho_mcp_limiter_replicas").set(self.replicas());
+        self.replicas.count(live, settled);
     }
 
     /// Tells Redis of calls that it may not know of.
@@ -323,7 +312,27 @@ impl Shared {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let keys = &*keys;
         let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
-        self.store.run(ask).await
+        self.heard(self.store.run(ask).await)
+    }
+
+    /// Remembers a refusal that a second try would not heal: other scripts may run all the same.
+    fn heard<T>(&self, answer: Result<T, Unavailable>) -> Result<T, Unavailable> {
+        if let Err(Unavailable(cause)) = &answer
+            && cause.is_lasting()
+        {
+            *self.refused() = Some(*cause);
+            self.doubt.notify_one();
+        }
+        answer
+    }
+
+    /// The refusal that was remembered, once.
+    pub(super) fn take_refusal(&self) -> Option<Cause> {
+        self.refused().take()
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Cause>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

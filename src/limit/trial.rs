@@ -2,7 +2,12 @@
 
 use uuid::Uuid;
 
-use super::{in_flight::place, limiter::Limiter, names::EPOCH, shared::number};
+use super::{
+    in_flight::{Place, place},
+    limiter::Limiter,
+    names::EPOCH,
+    shared::number,
+};
 use crate::store::{Cause, Script, Store, Unavailable};
 
 /// What a Redis that can be used is like.
@@ -24,22 +29,29 @@ impl Limiter {
         let Some(shared) = &self.shared else {
             return Ok(None);
         };
-        let scratch = Scratch {
-            store: &shared.store,
-            name: Uuid::new_v4().simple().to_string(),
-        };
-        let process = scratch.join().await?;
-        let first = scratch.admit(&process).await?;
-        let second = scratch.admit(&process).await?;
-        if (first, second) != (1, 0) {
-            return Err(Unavailable(Cause::Other));
-        }
+        let process = try_scripts(&shared.store).await?;
         shared.names.are_shared(&shared.store).await?;
         Ok(Some(Trial {
             is_known: !process.is_empty(),
             evicts: evicts(&shared.store).await?,
         }))
     }
+}
+
+/// Runs every script that limits need. Answers the process that ran them, where it may be asked.
+pub(super) async fn try_scripts(store: &Store) -> Result<String, Unavailable> {
+    let name = Uuid::new_v4().simple().to_string();
+    let scratch = Scratch { store, name };
+    let process = scratch.join().await?;
+    let (one, other) = (place(&Uuid::new_v4()), place(&Uuid::new_v4()));
+    let first = scratch.admit(&process, one, &[]).await?;
+    let second = scratch.admit(&process, other, &one).await?;
+    if (first, second) != (1, 0) {
+        return Err(Unavailable(Cause::Other));
+    }
+    scratch.merge(other).await?;
+    scratch.tell_places(one, other).await?;
+    Ok(process)
 }
 
 /// The policy by which Redis throws keys away to make room, where it does.
@@ -76,13 +88,13 @@ impl Scratch<'_> {
     }
 
     /// The script's verdict over a call of which one may come, in windows and places.
-    async fn admit(&self, process: &str) -> Result<i64, Unavailable> {
+    async fn admit(&self, process: &str, call: Place, free: &[u8]) -> Result<i64, Unavailable> {
         let script = Script::new(include_str!("script/admit.lua"));
         let [one, many, enforced] = [1, 9, 0].map(number);
         let arguments = [
             b"trial".to_vec(),
             process.as_bytes().to_vec(),
-            place(&Uuid::new_v4()).to_vec(),
+            call.to_vec(),
             one.clone(),
             one,
             number(KEEP_MILLIS * 1_000),
@@ -92,11 +104,31 @@ impl Scratch<'_> {
             enforced.clone(),
             enforced,
             number(KEEP_MILLIS * 1_000),
-            Vec::new(),
+            free.to_vec(),
         ];
         let keys = ["epoch", "window", "places", "all-places"];
         let answer: Vec<i64> = self.run(&script, &keys, &arguments).await?;
         Ok(answer.first().copied().unwrap_or(-1))
+    }
+
+    async fn merge(&self, call: Place) -> Result<(), Unavailable> {
+        let script = Script::new(include_str!("script/merge.lua"));
+        let arguments = [
+            number(KEEP_MILLIS * 1_000),
+            number(1),
+            number(0),
+            call.to_vec(),
+        ];
+        let _: i64 = self.run(&script, &["window"], &arguments).await?;
+        Ok(())
+    }
+
+    async fn tell_places(&self, free: Place, taken: Place) -> Result<(), Unavailable> {
+        let script = Script::new(include_str!("script/places.lua"));
+        let arguments = [number(KEEP_MILLIS * 1_000), free.to_vec(), taken.to_vec()];
+        let keys = ["all-places", "places"];
+        let _: i64 = self.run(&script, &keys, &arguments).await?;
+        Ok(())
     }
 
     async fn run<T: redis::FromRedisValue>(

@@ -175,10 +175,11 @@ impl Verdict {
     pub fn message(&self) -> String {
         let policy = self.policy();
         let seconds = self.retry_after_seconds().unwrap_or_default();
+        let wait = format!("{seconds} second{}", if seconds == 1 { "" } else { "s" });
         if self.uncounted {
             return format!(
                 "Calls cannot be counted at the moment, so this one is not admitted ({policy}). \
-                 Retry after {seconds} seconds."
+                 Retry after {wait}."
             );
         }
         match self.busy {
@@ -187,9 +188,9 @@ impl Verdict {
                  then try again."
             ),
             Some(Busy::Everybody(_)) => {
-                format!("Too many calls are running ({policy}). Retry after {seconds} seconds.")
+                format!("Too many calls are running ({policy}). Retry after {wait}.")
             }
-            None => format!("Rate limit exceeded ({policy}). Retry after {seconds} seconds."),
+            None => format!("Rate limit exceeded ({policy}). Retry after {wait}."),
         }
     }
 
@@ -360,7 +361,7 @@ mod tests {
         let everybody = Verdict::busy(Busy::Everybody(500));
         assert_eq!(
             everybody.message(),
-            "Too many calls are running (in_flight_total, 500). Retry after 1 seconds."
+            "Too many calls are running (in_flight_total, 500). Retry after 1 second."
         );
     }
 
@@ -371,7 +372,7 @@ mod tests {
         assert_eq!(
             verdict.message(),
             "Calls cannot be counted at the moment, so this one is not admitted (client, 60 per \
-             1m). Retry after 1 seconds."
+             1m). Retry after 1 second."
         );
         assert_eq!(header(&verdict, "ratelimit"), None);
         assert_eq!(header(&verdict, "retry-after").unwrap(), "1");

@@ -29,6 +29,7 @@ pub enum Cause {
     Loading,
     Busy,
     CannotPersist,
+    NoReplicas,
     ClusterDown,
     NoPrimary,
     Restarted,
@@ -51,12 +52,27 @@ impl Cause {
             Self::Loading => "loading",
             Self::Busy => "busy_script",
             Self::CannotPersist => "cannot_persist",
+            Self::NoReplicas => "no_replicas",
             Self::ClusterDown => "cluster_down",
             Self::NoPrimary => "no_primary",
             Self::Restarted => "data_lost",
             Self::OtherKey => "other_pseudonym_key",
             Self::Other => "error",
         }
+    }
+
+    /// Whether asking again would be answered in the same way until somebody mends it, although
+    /// Redis can be reached.
+    pub const fn is_lasting(self) -> bool {
+        matches!(
+            self,
+            Self::Password
+                | Self::Permission
+                | Self::OutOfMemory
+                | Self::CannotPersist
+                | Self::NoReplicas
+                | Self::Other
+        )
     }
 
     /// What an operator should look at.
@@ -79,6 +95,9 @@ impl Cause {
             Self::Loading => "Redis is loading its data; wait",
             Self::Busy => {
                 "a script of somebody's keeps Redis from answering; SCRIPT KILL ends it, and its slow log names it"
+            }
+            Self::NoReplicas => {
+                "Redis has fewer replicas in time than its min-replicas-to-write; mend them, or lower it"
             }
             Self::CannotPersist => "Redis cannot write its snapshot to disk; see its log",
             Self::ClusterDown => "the cluster has lost nodes; see CLUSTER INFO",
@@ -129,7 +148,8 @@ impl From<&RedisError> for Cause {
             ) => Self::NoPrimary,
             (_, Some("BUSY")) => Self::Busy,
             (_, Some("OOM")) => Self::OutOfMemory,
-            (_, Some("MISCONF" | "NOREPLICAS")) => Self::CannotPersist,
+            (_, Some("MISCONF")) => Self::CannotPersist,
+            (_, Some("NOREPLICAS")) => Self::NoReplicas,
             (ErrorKind::Io, _) => Self::Lost,
             _ => Self::Other,
         }

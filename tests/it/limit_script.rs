@@ -72,12 +72,12 @@ impl Bench {
         call.invoke(&mut self.connection).unwrap()
     }
 
-    /// Every member of every window.
+    /// Every call in every window.
     fn content(&mut self, windows: &[Window]) -> Vec<Vec<(Vec<u8>, u64)>> {
         let mut read = |(name, ..): &Window| {
-            redis::cmd("ZRANGE")
+            redis::cmd("ZRANGEBYSCORE")
                 .arg(format!("zm:{{rl}}:w:{name}"))
-                .arg(&["0", "-1", "WITHSCORES"])
+                .arg(&["0", "+inf", "WITHSCORES"])
                 .query(&mut self.connection)
                 .unwrap()
         };
@@ -262,4 +262,43 @@ fn a_full_window_stays_small() {
         let rest: i64 = redis.ask(&["PTTL", &key]);
         assert!((1..=60_000).contains(&rest), "{rest}");
     }
+}
+
+#[test]
+fn a_shorter_span_takes_nothing_out_that_a_longer_one_needs() {
+    const SECOND: u64 = 1_000_000;
+    let redis = Redis::start();
+    let mut bench = Bench::new(&redis);
+    bench.begin();
+    let (long, short) = ([(0, 3, 400 * SECOND, false)], [(0, 3, 5 * SECOND, false)]);
+    for id in 0..2 {
+        assert_eq!(bench.ask(0, id, &long)[0], 1);
+    }
+    assert_eq!(bench.ask(10 * SECOND, 2, &short)[0], 1);
+    let rest: i64 = redis.ask(&["PTTL", "zm:{rl}:w:0"]);
+    assert!(rest > 300_000, "{rest}");
+    let refused = bench.ask(20 * SECOND, 3, &long);
+    assert_eq!(refused[0], 0);
+    assert_eq!(refused[4], 380_000_000, "all three count");
+    // Nobody looks at it for so long any more, so that it does not have to hold so much.
+    assert_eq!(bench.ask(900 * SECOND, 4, &short)[0], 1);
+    assert_eq!(bench.ask(910 * SECOND, 5, &short)[0], 1);
+    assert_eq!(bench.content(&short)[0].len(), 1);
+}
+
+#[test]
+fn a_clock_that_goes_back_locks_nobody_out_for_longer_than_the_window() {
+    const SPAN: u64 = 60_000_000;
+    let redis = Redis::start();
+    let mut bench = Bench::new(&redis);
+    bench.begin();
+    let windows = [(0, 2, SPAN, false)];
+    for id in 0..2 {
+        assert_eq!(bench.ask(3_600_000_000, id, &windows)[0], 1);
+    }
+    let refused = bench.ask(0, 2, &windows);
+    let (wait, reset) = (refused[4] as u64, refused[5] as u64);
+    assert_eq!((refused[0], wait, reset), (0, SPAN, SPAN));
+    assert_eq!(bench.ask(SPAN - 1, 2, &windows)[0], 0);
+    assert_eq!(bench.ask(SPAN, 2, &windows)[0], 1);
 }

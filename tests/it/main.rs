@@ -69,6 +69,7 @@ mod redis_data;
 mod redis_failover;
 mod redis_kinds;
 mod redis_outages;
+mod redis_rights;
 mod redis_seen;
 mod reload;
 mod runbooks;

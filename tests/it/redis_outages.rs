@@ -76,12 +76,35 @@ async fn instances_that_live_are_counted_where_nobody_says_how_many() {
         setup.set("limits.client", "{ requests = 20, per = \"1h\" }");
     })
     .await;
+    for house in &houses {
+        mode(house, "shared").await;
+    }
     // Each instance says several times a second that it lives, and hears of the others then.
     let before = redis.ran("evalsha");
     let heard = || (redis.ran("evalsha") >= before + 8).then_some(());
     eventually("instances to hear of each other", heard).await;
     redis.kill();
     assert_eq!(admitted(&houses[..1], SUPPORT, 30).await, 10);
+}
+
+#[tokio::test]
+async fn more_instances_than_are_expected_count_all_the_same() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        setup.set("redis.expected_replicas", "1");
+        setup.set("limits.client", "{ requests = 20, per = \"1h\" }");
+    })
+    .await;
+    let told = "more instances share the limits than redis.expected_replicas says";
+    for house in &houses {
+        let log = || house.operational_log().matches(told).count();
+        eventually("the other to be counted", || (log() == 1).then_some(())).await;
+    }
+    redis.kill();
+    assert_eq!(admitted(&houses, SUPPORT, 60).await, 20, "ten of each");
+    for house in &houses {
+        assert_eq!(house.operational_log().matches(told).count(), 1);
+    }
 }
 
 #[tokio::test]

@@ -234,3 +234,21 @@ async fn other_limits_hold_without_a_restart() {
     houses[0].event("config_reload").await;
     assert_eq!(admitted(&houses, SUPPORT, 70).await, 5);
 }
+
+#[tokio::test]
+async fn failed_logins_are_counted_by_each_instance_for_itself() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        setup.set("limits.failed_logins", "{ requests = 3, per = \"1h\" }");
+    })
+    .await;
+    for house in &houses {
+        mode(house, "shared").await;
+        let guess = house.stranger(Some("zmcp_live_guess"));
+        let mut told = Vec::new();
+        for _ in 0..4 {
+            told.push(list(&guess).await.status.as_u16());
+        }
+        assert_eq!(told, [401, 401, 401, 429], "a burst of three, of each");
+    }
+}

@@ -7,8 +7,10 @@
 -- client may have, how many all may have, for each of the two "1" when it only watches, for how many
 -- microseconds a place is kept, and the ids, 8 bytes each, whose places are free again.
 --
--- A window is a sorted set of ids by the time in microseconds at which they were admitted; places
--- are a sorted set of ids by the time at which they are given up for lost. A call that is refused
+-- A window is a sorted set of ids by the time in microseconds at which they were admitted. Beside
+-- them stand the spans with which instances look at it, each by the negative of the time until which
+-- that counts: while instances have different configurations nothing leaves that the longest needs.
+-- Places are a sorted set of ids by the time at which they are given up for lost. A call that is refused
 -- writes nothing but what others have given back. Answers {verdict, busy, watched, then free, wait,
 -- reset and counted for each window}: verdict 1 admitted, 0 refused, -1 other data; busy 1 when the
 -- client has no place, 2 when nobody has; watched the same where that refuses nothing; times in
@@ -31,6 +33,30 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
+-- Redis's clock has gone back: what was admitted later than now counts as admitted now. So many at
+-- once as do not take long.
+local function rewind(key)
+  for _, late in ipairs(redis.call('ZRANGEBYSCORE', key, '(' .. text(now), '+inf', 'LIMIT', 0, 10000)) do
+    redis.call('ZADD', key, text(now), late)
+  end
+end
+
+-- The longest span of those with which instances look at a window. Its own is written down anew
+-- while it still counts for as long as it is.
+local function longest(key, span)
+  -- Longer than an id, so that it is none.
+  local own, most, is_known = string.format('%012.0f', span), span, false
+  local spans = redis.call('ZRANGEBYSCORE', key, '-inf', '(-' .. text(now), 'WITHSCORES')
+  for i = 1, #spans, 2 do
+    most = math.max(most, tonumber(spans[i]))
+    is_known = is_known or spans[i] == own and -tonumber(spans[i + 1]) >= now + span
+  end
+  if not is_known then
+    redis.call('ZADD', key, '-' .. text(now + 2 * span), own)
+  end
+  return most
+end
+
 local answer, open, refused = { 1, 0, 0 }, {}, false
 for i = 1, windows do
   local key = KEYS[1 + i]
@@ -38,6 +64,9 @@ for i = 1, windows do
   local after = '(' .. text(now - span)
   local count = redis.call('ZCOUNT', key, after, '+inf')
   local wait, counted = 0, 0
+  if count >= limit and redis.call('ZCOUNT', key, '(' .. text(now), '+inf') > 0 then
+    rewind(key)
+  end
   if count >= limit then
     local at = redis.call('ZSCORE', key, id)
     if at and tonumber(at) > now - span then
@@ -45,14 +74,14 @@ for i = 1, windows do
     else
       -- A lowered limit leaves too many: more than one has to leave.
       local last = redis.call('ZRANGEBYSCORE', key, after, '+inf', 'WITHSCORES', 'LIMIT', count - limit, 1)
-      wait = tonumber(last[2]) + span - now
+      wait = math.min(tonumber(last[2]) - now, 0) + span
       refused = refused or ARGV[4 + 3 * i] ~= '1'
     end
   end
   local oldest = 0
   if count > 0 then
     local first = redis.call('ZRANGEBYSCORE', key, after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-    oldest = tonumber(first[2]) + span - now
+    oldest = math.min(tonumber(first[2]) - now, 0) + span
   end
   open[i] = wait == 0 and counted == 0
   local at = 4 * i
@@ -67,7 +96,9 @@ if in_flight then
     redis.call('ZREM', places[2], string.sub(free, i, i + 7))
   end
   for i = 1, 2 do
-    local taken = redis.call('ZCOUNT', places[i], '(' .. text(now), '+inf')
+    -- One that is kept for so long was taken before Redis's clock went back; whoever has it still
+    -- says so in time.
+    local taken = redis.call('ZCOUNT', places[i], '(' .. text(now), text(now + 2 * tonumber(ARGV[asks + 5])))
     if taken >= tonumber(ARGV[asks + i]) and not redis.call('ZSCORE', places[i], id) then
       local at = ARGV[asks + 2 + i] == '1' and 3 or 2
       if answer[at] == 0 then
@@ -92,8 +123,9 @@ for i = 1, windows do
         redis.call('ZADD', key, text(now), id)
       end
     end
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - span))
-    redis.call('PEXPIRE', key, math.ceil(span / 1000))
+    local keep = longest(key, span)
+    redis.call('ZREMRANGEBYSCORE', key, '-' .. text(now), text(now - keep))
+    redis.call('PEXPIRE', key, math.ceil(keep / 1000))
   end
 end
 if in_flight then

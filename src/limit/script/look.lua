@@ -11,6 +11,6 @@ for i, key in ipairs(KEYS) do
   local count = redis.call('ZCOUNT', key, after, '+inf')
   local first = redis.call('ZRANGEBYSCORE', key, after, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
   answer[2 * i - 1] = count
-  answer[2 * i] = first[2] and tonumber(first[2]) + span - now or 0
+  answer[2 * i] = first[2] and math.min(tonumber(first[2]) - now, 0) + span or 0
 end
 return answer

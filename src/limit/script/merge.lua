@@ -15,6 +15,10 @@ for _, key in ipairs(KEYS) do
     end
   end
   at = at + 2 * calls
+  -- The spans of other instances stand beside the calls.
+  for _, other in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', '(-' .. string.format('%.0f', now))) do
+    span = math.max(span, tonumber(other))
+  end
   redis.call('PEXPIRE', key, math.ceil(span / 1000))
 end
 return 1
