@@ -32,7 +32,12 @@ impl Verifier {
             last: "".into(),
             end: End::Unknown,
             signer: line.signer.as_deref().map(Into::into),
-            knows_previous: line.previous.as_deref().is_some_and(|it| it != "unknown"),
+            // A file that was moved away before the run began cannot be told from none at all.
+            knows_previous: match line.previous.as_deref() {
+                None | Some("unknown") => false,
+                Some("none") => is_first,
+                Some(_) => true,
+            },
             after_gap: excused && (!opens || names_nothing),
             begins_with: line.seq,
             excused: is_unsigned && may,

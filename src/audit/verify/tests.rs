@@ -241,6 +241,15 @@ fn lines_beyond_the_end_that_the_next_run_names_were_inserted() {
 }
 
 #[test]
+fn a_run_that_found_no_file_vouches_for_nothing_before_it_where_something_was() {
+    let moved_away = [log(Some(&key()), 3), log(Some(&key()), 3)];
+    let verdict = verify(&moved_away.concat(), signed());
+    assert!(verdict.is_good(), "{:?}", verdict.findings);
+    let knowing = verdict.runs.values().filter(|run| run.knows_previous);
+    assert_eq!(knowing.count(), 1, "the first, and not the second");
+}
+
+#[test]
 fn a_process_of_the_same_name_that_writes_on_signs_what_it_writes() {
     let one = log(Some(&key()), 12);
     let next = log_after(previous(&one[..4]), Some(&key()), 3);

@@ -78,7 +78,11 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
             return Ok(());
         }
     }
-    writeln!(out, "It was not refused and did not fail.")?;
+    writeln!(
+        out,
+        "The log has no refusal and no failure of it. A request whose form is wrong is refused \
+         without a line, and counted in the metric zoho_mcp_refusals_total."
+    )?;
     Ok(())
 }
 
