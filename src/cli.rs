@@ -93,6 +93,7 @@ pub fn main() -> ExitCode {
                 || error.is::<BadConfiguration>()
                 || error.is::<NotUtf8>()
                 || error.is::<keys::BadArgument>()
+                || error.is::<healthcheck::BadUrl>()
                 || error.is::<audit::BadArguments>();
             if misused {
                 ExitCode::from(USAGE)

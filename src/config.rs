@@ -9,6 +9,7 @@ mod refused;
 
 use std::{
     collections::BTreeMap,
+    io::Read as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -188,7 +189,9 @@ impl Config {
             .collect();
         let tools = names.join(", ");
         let mut problems = proving::problems(self);
-        problems.extend(self.room_for_bodies());
+        if let Err(bad) = self.mcp.check() {
+            problems.push(Problem::new(bad, bad.remedy()));
+        }
         if self.policy().clients.is_empty() {
             problems.push(Problem::new(
                 "clients: no client is configured",
@@ -250,15 +253,6 @@ impl Config {
             .collect()
     }
 
-    fn room_for_bodies(&self) -> Option<Problem> {
-        (!self.mcp.has_room_for_a_body()).then(|| {
-            Problem::new(
-                "mcp.body_memory: one client's quarter of it is less than mcp.max_body",
-                "set it to at least four times max_body, better to many times that",
-            )
-        })
-    }
-
     fn warnings(&self) -> Vec<String> {
         let warnings = self
             .policy()
@@ -286,10 +280,14 @@ const NO_KEY: &str = "audit.pseudonym_key: it is not set, so whoever reads Redis
 const MAX_FILE: u64 = 1 << 20;
 
 fn read_bounded(path: &Path) -> std::io::Result<String> {
-    if std::fs::metadata(path)?.len() > MAX_FILE {
+    let mut text = String::new();
+    // What a device says of its size means nothing.
+    let file = std::fs::File::open(path)?;
+    let read = file.take(MAX_FILE + 1).read_to_string(&mut text);
+    if text.len() as u64 > MAX_FILE {
         return Err(std::io::Error::other("the file is larger than 1 MiB"));
     }
-    std::fs::read_to_string(path)
+    read.map(|_| text)
 }
 
 #[cfg(test)]

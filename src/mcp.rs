@@ -39,8 +39,52 @@ pub struct Config {
 }
 
 impl Config {
+    /// What is wrong with it beyond its types.
+    ///
+    /// # Errors
+    /// The first key that cannot be kept to.
+    pub fn check(&self) -> Result<(), BadConfig> {
+        if self.tool_timeout < LEAST_TOOL_TIMEOUT {
+            return Err(BadConfig::ToolTimeout);
+        }
+        if self.max_body.bytes() > MOST_BODY {
+            return Err(BadConfig::MaxBody);
+        }
+        match self.has_room_for_a_body() {
+            true => Ok(()),
+            false => Err(BadConfig::BodyMemory),
+        }
+    }
+
     /// Whether one client's part of the room for bodies holds the largest body.
-    pub fn has_room_for_a_body(&self) -> bool {
+    fn has_room_for_a_body(&self) -> bool {
         self.body_memory.bytes() / call::SHARES >= self.max_body.bytes()
     }
 }
+
+/// Why `[mcp]` is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum BadConfig {
+    #[error("mcp.tool_timeout: shorter than 1s")]
+    ToolTimeout,
+    #[error("mcp.max_body: too large, the most is 64MiB")]
+    MaxBody,
+    #[error("mcp.body_memory: one client's quarter of it is less than mcp.max_body")]
+    BodyMemory,
+}
+
+impl BadConfig {
+    /// What to write instead.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::ToolTimeout => "set it to 1s or more: some of it is kept for the answer",
+            Self::MaxBody => "set it to 64MiB or less; a note of the greatest length needs 256KiB",
+            Self::BodyMemory => "set it to at least four times max_body, better to many times that",
+        }
+    }
+}
+
+const LEAST_TOOL_TIMEOUT: Span = Span::millis(1000);
+/// Bytes.
+const MOST_BODY: usize = 64 << 20;

@@ -77,6 +77,8 @@ pub enum Refusal {
     NoIssuer,
     /// `/mcp` takes a POST and nothing else: there are no sessions to read from or to end.
     OnlyPost,
+    /// Here is something to read, and nothing to send to.
+    OnlyGet,
     /// The body is compressed.
     Encoded,
     /// There is no such session for this caller.
@@ -132,6 +134,7 @@ impl Refusal {
             | Self::NotFound
             | Self::NoIssuer
             | Self::OnlyPost
+            | Self::OnlyGet
             | Self::NoSession
             | Self::Starting
             | Self::Draining
@@ -235,8 +238,13 @@ impl IntoResponse for Refusal {
         if let Self::OverLimit(over) = &self {
             headers.extend(over.headers.clone());
         }
-        if matches!(self, Self::OnlyPost) {
-            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        let allowed = match self {
+            Self::OnlyPost => Some("POST"),
+            Self::OnlyGet => Some("GET,HEAD"),
+            _ => None,
+        };
+        if let Some(allowed) = allowed {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
         response.extensions_mut().insert(self);
         response

@@ -85,7 +85,8 @@ fn legacy_sse(app: &App) -> Router {
             "/sse",
             get(mcp::open)
                 .with_state((app.sessions.clone(), app.handler.clone()))
-                .layer(who()),
+                .layer(who())
+                .fallback(only_get),
         )
         .route("/messages", post(mcp::post).layer(guards))
 }
@@ -93,17 +94,23 @@ fn legacy_sse(app: &App) -> Router {
 /// Where a client without a token finds out where to get one, without a credential.
 fn discovery(app: &App) -> Router {
     Router::new()
-        .route(auth::METADATA_ROOT, get(auth::protected_resource))
-        .route(auth::METADATA_PATH, get(auth::protected_resource))
+        .route(
+            auth::METADATA_ROOT,
+            get(auth::protected_resource).fallback(only_get),
+        )
+        .route(
+            auth::METADATA_PATH,
+            get(auth::protected_resource).fallback(only_get),
+        )
         .with_state(app.auth.clone())
 }
 
 /// What load balancers and orchestrators ask, without a credential.
 fn probes(app: &App) -> Router {
     Router::new()
-        .route("/health", get(health::health))
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
+        .route("/health", get(health::health).fallback(only_get))
+        .route("/livez", get(health::livez).fallback(only_get))
+        .route("/readyz", get(health::readyz).fallback(only_get))
         .with_state(app.health.clone())
 }
 
@@ -132,6 +139,10 @@ pub fn ops(app: &App, metrics: Metrics) -> Router {
 
 async fn only_post() -> Refusal {
     Refusal::OnlyPost
+}
+
+async fn only_get() -> Refusal {
+    Refusal::OnlyGet
 }
 
 async fn not_found() -> Refusal {

@@ -96,6 +96,14 @@ pub async fn fetch(
     }
 }
 
+/// Whether more on this machine may read a secret in a file than have to.
+pub fn exposed(reference: &SecretRef, base: &Path) -> Option<SecretWarning> {
+    match reference {
+        SecretRef::File(path) => file::exposed(base.join(path)),
+        SecretRef::Env(_) | SecretRef::Aws(_) => None,
+    }
+}
+
 /// Asks the kernel to leave this process's memory out of a core dump, where secrets could be read
 /// from. Says whether it agreed; only Linux does.
 pub fn keep_out_of_core_dumps() -> bool {

@@ -90,6 +90,7 @@ impl FromStr for Size {
             "B" => 1,
             "KiB" => 1 << 10,
             "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
             _ => return Err(BadSetting::Size),
         };
         match number.checked_mul(unit) {
@@ -371,11 +372,8 @@ mod tests {
             assert_eq!(text.parse::<SecretRef>(), Err(BadSetting::AwsRef), "{text}");
         }
         for text in ["", "hunter2", "file:", "env:", "vault:x"] {
-            assert_eq!(
-                text.parse::<SecretRef>(),
-                Err(BadSetting::SecretRef),
-                "{text}"
-            );
+            let read = text.parse::<SecretRef>();
+            assert_eq!(read, Err(BadSetting::SecretRef), "{text}");
         }
     }
 

@@ -38,6 +38,9 @@ pub use error::ToolError;
 pub use idempotency::Idempotency;
 pub use progress::Progress;
 
+/// Rows that one call returns at most, whatever a role allows.
+pub const MOST_RECORDS: u32 = 200;
+
 /// One thing that an agent can do with the CRM.
 pub trait Tool: 'static {
     /// `[a-z_]+`, what a role's list of tools names.

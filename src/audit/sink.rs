@@ -77,11 +77,22 @@ pub(super) struct Opened {
 
 /// A log file that cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{key}: cannot write to {}: {source}; make the folder, or name another {}", path.display(), if *key == HEADS { "one" } else { "file" })]
+#[error("{key}: cannot write to {}", path.display())]
 pub struct CannotOpen {
     key: &'static str,
     path: PathBuf,
     source: io::Error,
+}
+
+impl CannotOpen {
+    /// What to do about it.
+    pub fn remedy(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::AlreadyExists => "name each file once",
+            _ if self.key == HEADS => "make the folder, or name another one",
+            _ => "make the folder, or name another file",
+        }
+    }
 }
 
 /// Opens what `[audit] sinks` names; paths are relative to `base`.

@@ -8,7 +8,7 @@ pub mod usage;
 
 use std::sync::Arc;
 
-pub use document::{BadDocument, KeyDocument, KeyRecord, Status};
+pub use document::{BadDocument, KeyDocument, KeyRecord, Status, is_client_name};
 pub use format::{ApiKey, CannotGenerate};
 pub use published::Published;
 pub use set::{KeySet, Keys};

@@ -87,6 +87,14 @@ pub async fn read(
     let call = Call::parse(&body).map_err(|unreadable| unreadable.refuse(&body))?;
     // The headers belong to Streamable HTTP; on the older transport the body speaks alone.
     if peer.door == Door::Mcp {
+        if call.method.is_empty() {
+            // The id is of a request that was never made.
+            return Err(Refusal::Unreadable {
+                code: -32600,
+                id: None,
+                problem: "Invalid Request: this is an answer, and nothing was asked",
+            });
+        }
         headers::check_version(&parts.headers, &call).map_err(|requested| {
             Refusal::UnsupportedVersion {
                 id: call.id.clone(),

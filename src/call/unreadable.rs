@@ -34,7 +34,7 @@ impl Unreadable {
             Self::Depth => (-32700, "Parse error: the JSON is nested too deep"),
             Self::Value => (
                 -32700,
-                "Parse error: a text or a number in the JSON has no value",
+                "Parse error: a number is out of range, or a text has an unpaired surrogate",
             ),
             Self::Batch => (
                 -32600,

@@ -9,9 +9,10 @@ use crate::{
     app::{App, Secrets},
     audit::Audit,
     auth::Authenticator,
-    cli::BadConfiguration,
+    cli::{BadConfiguration, starting},
     config::{Environment, Loaded},
     limit::Trial,
+    secrets,
     setting::SecretRef,
     store::Unavailable,
 };
@@ -45,11 +46,16 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     let secrets =
         Secrets::read(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
     println!("ok       secrets: found");
+    for secret in loaded.config.secrets() {
+        if let Some(warning) = secrets::exposed(secret, &loaded.base) {
+            println!("warning  {warning}");
+        }
+    }
     for warning in secrets.warnings(&loaded.config) {
         println!("warning  {warning}");
     }
     Audit::check(&loaded.config.audit, &loaded.base)
-        .map_err(|error| BadConfiguration(error.into()))?;
+        .map_err(|error| starting::cannot_log(&loaded, &error))?;
     println!("ok       audit log: can be written");
     let audit = Audit::discarding(loaded.config.audit.on_failure);
     let mut app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;

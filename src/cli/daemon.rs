@@ -30,6 +30,16 @@ pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
+/// Ends the log of a start that failed, so that its reader knows that nothing is missing. One that
+/// has served has ended its log itself.
+pub(super) async fn ending(audit: &Audit, ended: anyhow::Result<()>) -> anyhow::Result<()> {
+    if ended.is_err() {
+        // Why it failed is what matters to whoever started it.
+        let _ = audit.close().await;
+    }
+    ended
+}
+
 /// Serves until SIGTERM or SIGINT, then drains. `ready` is called once the socket answers.
 pub(super) async fn run(
     mut app: App,

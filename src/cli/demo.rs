@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context as _;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::net::TcpListener;
 
 use crate::{
     app::{App, Secrets},
@@ -57,7 +58,24 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     let listener = daemon::bind(config.server.listen)?;
     let ops = Ops::bind(&config.server)?;
     let audit = Audit::start(&config.audit, Path::new(""), None)?;
-    let app = App::new(config, secrets, audit)?;
+    let log = audit.clone();
+    let started = App::new(config, secrets, audit);
+    let ended = match started {
+        Ok(app) => serve(app, (listener, ops), &keys, &sandbox, listen.ready_file).await,
+        Err(error) => Err(error),
+    };
+    daemon::ending(&log, ended).await?;
+    sandbox.stop().await;
+    Ok(())
+}
+
+async fn serve(
+    app: App,
+    (listener, ops): (TcpListener, Option<Ops>),
+    keys: &BTreeMap<Arc<str>, SecretString>,
+    sandbox: &Sandbox,
+    ready_file: Option<PathBuf>,
+) -> anyhow::Result<()> {
     let url = ready::url("http", listener.local_addr()?);
     let clients: BTreeMap<&str, &str> = keys
         .iter()
@@ -71,13 +89,11 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         zoho: Some(sandbox.credentials()),
     };
     daemon::run(app, listener, ops, None, || {
-        ready.write(listen.ready_file.as_deref())?;
+        ready.write(ready_file.as_deref())?;
         banner::print(&url, sandbox.url(), &clients);
         Ok(())
     })
-    .await?;
-    sandbox.stop().await;
-    Ok(())
+    .await
 }
 
 type FreshKeys = (BTreeMap<Arc<str>, SecretString>, KeyDocument);

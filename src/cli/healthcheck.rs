@@ -11,12 +11,14 @@ use zeroize::Zeroizing;
 #[derive(clap::Args)]
 pub(super) struct Healthcheck {
     /// What to ask; https where the listener speaks TLS
+    // Read later: a refusal of the argument parser would repeat what may hold a password.
     #[arg(
         long,
         env = "ZOHO_MCP_HEALTH_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:3000/health"
     )]
-    url: reqwest::Url,
+    url: String,
     /// The certificate to show, as PEM, where the daemon asks for one
     #[arg(long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
@@ -26,7 +28,7 @@ pub(super) struct Healthcheck {
 }
 
 pub(super) async fn run(healthcheck: Healthcheck) -> anyhow::Result<()> {
-    let mut url = healthcheck.url;
+    let mut url = readable(&healthcheck.url)?;
     if url.path() == "/" {
         url.set_path("/health");
     }
@@ -49,6 +51,27 @@ pub(super) async fn run(healthcheck: Healthcheck) -> anyhow::Result<()> {
     let status = answer.status();
     anyhow::ensure!(status.is_success(), "{url} answered {status}");
     Ok(())
+}
+
+/// A URL that can be shown.
+fn readable(text: &str) -> Result<reqwest::Url, BadUrl> {
+    let url: reqwest::Url = text.parse().map_err(|_| BadUrl::Unreadable)?;
+    match url.username().is_empty() && url.password().is_none() {
+        true => Ok(url),
+        false => Err(BadUrl::Credentials),
+    }
+}
+
+/// Why there is nothing to ask. Shows nothing of the URL, which may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadUrl {
+    #[error("--url is no URL\n  remedy: write it as http://127.0.0.1:3000/health")]
+    Unreadable,
+    #[error(
+        "--url has a user name or a password, which would be shown and which no probe needs\n  \
+         remedy: leave out everything up to the @"
+    )]
+    Credentials,
 }
 
 fn identity(cert: &Path, key: &Path) -> anyhow::Result<reqwest::Identity> {

@@ -16,7 +16,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use crate::{
-    auth::api_key::{ApiKey, CannotGenerate, KeyDocument, KeyRecord, Status, Usage, UsageFile},
+    auth::api_key::{
+        ApiKey, CannotGenerate, KeyDocument, KeyRecord, Status, Usage, UsageFile, is_client_name,
+    },
     config::Environment,
     setting::Span,
 };
@@ -105,6 +107,8 @@ pub(super) enum BadArgument {
     Environment(CannotGenerate),
     #[error("--expires is too far away")]
     Expires,
+    #[error("--client is empty, longer than 128 bytes or has control characters")]
+    Client,
     #[error("--key takes the id of a key, 10 characters, as `zoho-mcp keys list` shows it")]
     KeyId,
 }
@@ -327,6 +331,7 @@ fn too_many(args: &NewKey, live: &[Arc<str>]) -> String {
 }
 
 fn generate(args: &NewKey, now: Timestamp) -> anyhow::Result<(SecretString, KeyRecord)> {
+    ensure!(is_client_name(&args.client), BadArgument::Client);
     let not_after = match args.expires {
         None => None,
         Some(span) => {

@@ -1,7 +1,9 @@
 //! `zoho-mcp serve`: the daemon.
 
+use tokio::net::TcpListener;
+
 use crate::{
-    app::{App, Origins, Reload},
+    app::{App, Origins, Reload, Secrets},
     audit::Audit,
     cli::{
         BadConfiguration, Serve, daemon,
@@ -35,7 +37,30 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
         &loaded.base,
         secrets.signing_key.clone(),
     );
-    let audit = audit.map_err(|error| BadConfiguration(error.into()))?;
+    let audit = audit.map_err(|error| starting::cannot_log(&loaded, &error))?;
+    let log = audit.clone();
+    let sockets = (listener, ops);
+    let ended = recorded(
+        serve,
+        environment,
+        loaded,
+        (secrets, origins),
+        audit,
+        sockets,
+    )
+    .await;
+    daemon::ending(&log, ended).await
+}
+
+/// From the first line of the audit log.
+async fn recorded(
+    serve: Serve,
+    environment: Environment,
+    loaded: Loaded,
+    (secrets, origins): (Secrets, Origins),
+    audit: Audit,
+    (listener, ops): (TcpListener, Option<Ops>),
+) -> anyhow::Result<()> {
     let app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     for warning in app.tls.warnings() {
         tracing::warn!("{warning}");

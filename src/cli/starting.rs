@@ -1,6 +1,9 @@
 //! The time before a daemon has its secrets: it answers probes, takes no calls, and tries again.
 
-use std::{future, net::TcpListener as Socket, os::fd::AsFd as _, sync::Arc, time::Duration};
+use std::{
+    error::Error as _, future, net::TcpListener as Socket, os::fd::AsFd as _, sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use axum::{
@@ -20,8 +23,9 @@ use tokio::{
 
 use crate::{
     app::{BadSecrets, Secrets, read_tls},
+    audit::CannotOpen,
     cli::BadConfiguration,
-    config::{Environment, Loaded},
+    config::{Environment, Loaded, Problem, Refused},
     health,
     listen::{self, Drain, Front},
     refusal::Refusal,
@@ -97,6 +101,13 @@ async fn wait(
     }
     let waited = config.start_deadline;
     Err(refused).with_context(|| format!("no usable secrets within {waited}"))
+}
+
+/// The refusal of a configuration whose audit log cannot be written.
+pub(super) fn cannot_log(loaded: &Loaded, error: &CannotOpen) -> Refused {
+    let cause = error.source().map(|cause| format!(": {cause}"));
+    let text = format!("{error}{}", cause.unwrap_or_default());
+    loaded.refused(vec![Problem::new(text, error.remedy())])
 }
 
 fn unusable(refused: BadSecrets) -> anyhow::Error {

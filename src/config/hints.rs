@@ -1,7 +1,9 @@
 //! What is legal and yet leaves a door less closed, or a client more puzzled, than was probably meant.
 
+use std::collections::BTreeSet;
+
 use super::Config;
-use crate::auth::Issuer;
+use crate::{auth::Issuer, permit::Role, tools};
 
 pub(super) fn hints(config: &Config) -> Vec<String> {
     let mut hints = Vec::new();
@@ -21,12 +23,54 @@ pub(super) fn hints(config: &Config) -> Vec<String> {
         ),
         None => {}
     }
+    hints.extend(open_to_all(config));
+    hints.extend({ config.roles.iter() }.flat_map(|(name, role)| role_hints(name, role)));
     if config.server.tls.takes_certificates() && config.server.tls.client_crl.is_none() {
         hints.push(
             "server.tls.client_crl: it is not set, so no client certificate can be revoked before \
              it expires; name the revocation list of the CA, or issue short-lived certificates"
                 .into(),
         );
+    }
+    hints
+}
+
+/// Behind a load balancer one of the three is set.
+fn open_to_all(config: &Config) -> Option<String> {
+    let server = &config.server;
+    let is_open = server.listen.ip().is_unspecified()
+        && server.tls.cert.is_none()
+        && server.public_url.is_none()
+        && server.trusted_proxies.is_empty();
+    is_open.then(|| {
+        "server.listen: it is every address of this machine, without TLS, so keys cross the network \
+         in clear text; set server.tls, or public_url and trusted_proxies behind a load balancer, or \
+         listen on 127.0.0.1"
+            .into()
+    })
+}
+
+fn role_hints(name: &str, role: &Role) -> Vec<String> {
+    let mut hints = Vec::new();
+    if role.tools.is_empty() {
+        hints.push(format!(
+            "roles.{name}.tools: it is empty, so the role may call nothing; list some tools"
+        ));
+    }
+    let mut seen = BTreeSet::new();
+    let twice = { role.tools.iter() }.filter(|tool| !seen.insert(*tool));
+    let twice: BTreeSet<&String> = twice.collect();
+    hints.extend(
+        twice
+            .into_iter()
+            .map(|tool| format!("roles.{name}.tools: {tool} is listed twice; once is enough")),
+    );
+    if role.max_records_per_query.get() > tools::MOST_RECORDS {
+        hints.push(format!(
+            "roles.{name}.max_records_per_query: no call returns more than {} records; set that, or \
+             less",
+            tools::MOST_RECORDS
+        ));
     }
     hints
 }
@@ -59,7 +103,7 @@ mod tests {
 
     fn said(server: &str, more: &str) -> String {
         let text = format!(
-            "[server]\n{server}\n{more}\n[roles.r]\ntools = []\nmax_records_per_query = 1\n\
+            "[server]\n{server}\n{more}\n[roles.r]\ntools = ['search_contacts']\nmax_records_per_query = 1\n\
              [clients.c]\nrole = 'r'\n"
         );
         let loaded = Loaded::from_text("x.toml", &text, PathBuf::new(), &BTreeMap::new());
@@ -95,6 +139,38 @@ mod tests {
             nameless.starts_with("server.public_url: it is not set"),
             "{nameless}"
         );
+    }
+
+    #[test]
+    fn a_listener_for_everyone_is_encrypted_or_behind_something() {
+        let open = "listen = '0.0.0.0:3000'\n";
+        assert!(said(open, "").starts_with("server.listen: it is every address"));
+        for closed in [
+            "listen = '127.0.0.1:3000'\n",
+            "listen = '0.0.0.0:3000'\npublic_url = 'https://mcp.example.com'\n",
+            "listen = '0.0.0.0:3000'\ntrusted_proxies = ['10.0.0.0/24']\n",
+            "listen = '0.0.0.0:3000'\ntls = { cert = 'a', key = 'b' }\n",
+        ] {
+            assert_eq!(said(closed, ""), "", "{closed}");
+        }
+    }
+
+    #[test]
+    fn a_role_that_can_do_less_than_it_says_is_told() {
+        let role = |tools: &str, most: u32| {
+            said(
+                "",
+                &format!("[roles.x]\ntools = {tools}\nmax_records_per_query = {most}\n"),
+            )
+        };
+        assert_eq!(role("['search_contacts']", 200), "");
+        assert!(role("[]", 1).contains("roles.x.tools: it is empty"));
+        let twice = role(
+            "['search_contacts', 'search_contacts', 'search_contacts']",
+            1,
+        );
+        assert_eq!(twice.matches("search_contacts is listed twice").count(), 1);
+        assert!(role("['search_contacts']", 201).contains("more than 200 records"));
     }
 
     #[test]

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::{Config, Problem};
-use crate::auth::{Issuer, Way, api_key::KeyRecord, jwt};
+use crate::auth::{
+    Issuer, Way,
+    api_key::{KeyRecord, is_client_name},
+    jwt,
+};
 
 pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let issuers = jwt::config::check(&config.auth.jwt);
@@ -34,7 +38,22 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         let ways = client.credentials.ways();
         ways.filter_map(|way| impossible(config, name, way))
     }));
+    problems.extend(unspeakable("roles", config.roles.keys()));
+    problems.extend(unspeakable("clients", config.clients.keys()));
     problems
+}
+
+/// Names that no key can be made for, and no log can show as they are.
+fn unspeakable<'a>(
+    section: &str,
+    names: impl Iterator<Item = &'a Arc<str>>,
+) -> impl Iterator<Item = Problem> {
+    names.filter(|name| !is_client_name(name)).map(move |name| {
+        Problem::new(
+            format!("{section}.{name:?}: the name is empty, longer than 128 bytes or has control characters"),
+            "name it in letters, digits and dashes",
+        )
+    })
 }
 
 impl Config {

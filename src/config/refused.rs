@@ -1,7 +1,10 @@
 //! A configuration that cannot be used: everything that is wrong with it, each with where it was
 //! said and what to do.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
 
 /// A configuration that cannot be used, with everything that is wrong with it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -75,8 +78,24 @@ impl fmt::Display for Refused {
         for (n, Problem { text, remedy }) in self.problems.iter().enumerate() {
             let line_end = if n > 0 { "\n" } else { "" };
             let place = self.origin.of(text);
-            write!(f, "{line_end}{place}: {text}\n  remedy: {remedy}")?;
+            write!(f, "{line_end}{place}: ")?;
+            tame(f, text)?;
+            write!(f, "\n  remedy: ")?;
+            tame(f, remedy)?;
         }
         Ok(())
     }
+}
+
+/// Writes a text that may repeat what stands in the file. A terminal would obey its control
+/// characters; lines are our own.
+fn tame(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    for c in text.chars() {
+        match c {
+            '\n' => f.write_char(c)?,
+            c if c.is_control() => write!(f, "{}", c.escape_default())?,
+            c => f.write_char(c)?,
+        }
+    }
+    Ok(())
 }

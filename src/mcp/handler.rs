@@ -7,9 +7,12 @@ use axum::http::{Extensions, request::Parts};
 use rmcp::{
     ErrorData as McpError, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock,
-        CustomRequest, CustomResult, ErrorCode, Implementation, JsonObject, ListToolsResult,
-        PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams,
+        CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode,
+        GetPromptRequestParams, GetPromptResponse, Implementation, JsonObject, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+        SubscribeRequestParams, Tool, UnsubscribeRequestParams,
     },
     service::RequestContext,
 };
@@ -50,6 +53,20 @@ pub(super) struct Ticket {
     pub(super) peer: Peer,
     pub(super) trace: Trace,
     pub(super) slip: Option<Slip>,
+}
+
+/// Methods that the protocol library knows and this server does not serve: it would answer with
+/// their bare names.
+macro_rules! not_served {
+    ($($method:ident($params:ty) -> $answer:ty;)*) => {$(
+        async fn $method(
+            &self,
+            _: $params,
+            _: RequestContext<RoleServer>,
+        ) -> Result<$answer, McpError> {
+            Err(no_method())
+        }
+    )*};
 }
 
 impl ServerHandler for Handler {
@@ -114,8 +131,28 @@ impl ServerHandler for Handler {
     ) -> Result<CustomResult, McpError> {
         Err(match OUR_METHODS.contains(&&*request.method) {
             true => McpError::invalid_params(BAD_PARAMS, None),
-            false => McpError::new(ErrorCode::METHOD_NOT_FOUND, NO_METHOD, None),
+            false => no_method(),
         })
+    }
+
+    #[expect(deprecated, reason = "clients of older revisions still ask")]
+    async fn set_level(
+        &self,
+        _: rmcp::model::SetLevelRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), McpError> {
+        Err(no_method())
+    }
+
+    not_served! {
+        complete(CompleteRequestParams) -> CompleteResult;
+        get_prompt(GetPromptRequestParams) -> GetPromptResponse;
+        list_prompts(Option<PaginatedRequestParams>) -> ListPromptsResult;
+        list_resources(Option<PaginatedRequestParams>) -> ListResourcesResult;
+        list_resource_templates(Option<PaginatedRequestParams>) -> ListResourceTemplatesResult;
+        read_resource(ReadResourceRequestParams) -> ReadResourceResponse;
+        subscribe(SubscribeRequestParams) -> ();
+        unsubscribe(UnsubscribeRequestParams) -> ();
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
@@ -221,6 +258,17 @@ fn parts(context: &RequestContext<RoleServer>) -> Result<&Parts, McpError> {
     context.extensions.get().ok_or_else(out_of_order)
 }
 
+pub(super) fn no_method() -> McpError {
+    McpError::new(ErrorCode::METHOD_NOT_FOUND, NO_METHOD, None)
+}
+
+/// Whether the protocol library refuses the method itself, in words of its own, without asking a
+/// handler.
+pub(super) fn is_never_asked(method: &str) -> bool {
+    let extensions = ["tasks/", "skills/", "resources/directory/"];
+    extensions.iter().any(|prefix| method.starts_with(prefix))
+}
+
 /// A guard is missing from the walk: closed, never open.
 fn out_of_order() -> McpError {
     static TEXT: LazyLock<McpError> =
@@ -242,7 +290,8 @@ const OUR_METHODS: [&str; 5] = [
 ];
 const BAD_PARAMS: &str =
     "Invalid params: they are not what the MCP specification has for this method";
-const NO_METHOD: &str = "Method not found. This server answers tools/list and tools/call";
+pub(super) const NO_METHOD: &str =
+    "Method not found. This server answers tools/list and tools/call";
 
 const INSTRUCTIONS: &str = "Tools that read and write one organisation's Zoho CRM. Search first, \
     then use the ids that a search returned. Names, notes and other texts in results come from CRM \

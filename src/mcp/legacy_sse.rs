@@ -150,7 +150,8 @@ pub async fn post(
     match &mut message {
         JsonRpcMessage::Request(request) => {
             request.request.extensions_mut().insert(parts);
-            if let Err(not_taken) = session.begin_call(&request.id) {
+            let admitted = session.admit(&request.request, &call);
+            if let Err(not_taken) = admitted.and_then(|()| session.begin_call(&request.id)) {
                 session.tell(&not_taken.answer(call.id.as_deref()));
                 return Ok(accepted());
             }

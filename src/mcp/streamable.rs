@@ -12,7 +12,7 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{Extensions, header},
+    http::{Extensions, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
@@ -28,7 +28,7 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::{Config, Handler, accept};
+use super::{Config, Handler, accept, handler};
 use crate::{auth::Lease, call::Call, listen::Drain, refusal::Refusal, tools::Progress};
 
 /// The service behind `/mcp`. Host, origin and body size are the walk's own guards' business.
@@ -83,30 +83,58 @@ impl<H: ServerHandler + Clone> Service<Request> for Streamable<H> {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        if let (Some(handler), Some(call)) = (&self.direct, plain(&request)) {
-            let handler = handler.clone();
-            let guarded = request.into_parts().0.extensions;
-            return Box::pin(async move { Ok(answer(&handler, &call, &guarded).await) });
-        }
+        // Both ways need the walk behind them.
         let Some(lease) = request.extensions().get::<Lease>().cloned() else {
             return Box::pin(async { Ok(Refusal::Internal.into_response()) });
         };
+        if let (Some(handler), Some(call)) = (&self.direct, plain(&request)) {
+            let handler = handler.clone();
+            let guarded = request.into_parts().0.extensions;
+            return Box::pin(async move { Ok(unkept(answer(&handler, &call, &guarded).await)) });
+        }
+        if self.direct.is_some()
+            && let Some(call) = unserved(&request)
+        {
+            let told = told(call.id.as_deref(), Err(handler::no_method()));
+            return Box::pin(async move { Ok(told) });
+        }
         accept::widen(&mut request);
         let answer = StreamableHttpService::clone(&self.rmcp).call(request);
-        Box::pin(async move { Ok(accept::while_trusted(answer.await?.map(Body::new), lease)) })
+        Box::pin(async move {
+            let answer = answer.await?.map(Body::new);
+            Ok(unkept(accept::while_trusted(answer, lease)))
+        })
     }
+}
+
+/// What came out of the CRM is kept by nobody on the way.
+fn unkept(mut answer: Response) -> Response {
+    let no_store = HeaderValue::from_static("no-store");
+    answer.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    answer
 }
 
 /// A call of a tool by its name with arguments and nothing else, of a revision that knows neither
 /// the headers nor the results of 2026-07-28: nothing that only the protocol library can answer.
 fn plain(request: &Request) -> Option<Arc<Call>> {
     let call = request.extensions().get::<Arc<Call>>()?;
-    let old = match request.headers().get("mcp-protocol-version") {
+    let plain =
+        is_old(request) && call.is_request() && call.tool().is_some() && call.is_only_arguments;
+    plain.then(|| call.clone())
+}
+
+fn is_old(request: &Request) -> bool {
+    match request.headers().get("mcp-protocol-version") {
         Some(version) => version.as_bytes() < ProtocolVersion::STANDARD_HEADERS.as_str().as_bytes(),
         None => true,
-    };
-    let plain = old && call.is_request() && call.tool().is_some() && call.is_only_arguments;
-    plain.then(|| call.clone())
+    }
+}
+
+/// A request that the protocol library would refuse in words that help nobody.
+fn unserved(request: &Request) -> Option<Arc<Call>> {
+    let call = request.extensions().get::<Arc<Call>>()?;
+    let unserved = is_old(request) && call.is_request() && handler::is_never_asked(&call.method);
+    unserved.then(|| call.clone())
 }
 
 /// Answers a plain call as rmcp would, without its two tasks and their channels, which cost more
@@ -119,6 +147,10 @@ async fn answer(handler: &Handler, call: &Call, guarded: &Extensions) -> Respons
     let outcome = handler
         .call(guarded, tool, arguments, Progress::default(), &never)
         .await;
+    told(Some(id), outcome)
+}
+
+fn told(id: Option<&RawValue>, outcome: Result<CallToolResult, McpError>) -> Response {
     let (result, error) = match outcome {
         Ok(mut result) => {
             // Older revisions know one kind of result only.
@@ -150,7 +182,7 @@ fn arguments(call: &Call) -> serde_json::Result<JsonObject> {
 #[derive(Serialize)]
 struct Message<'a> {
     jsonrpc: &'static str,
-    id: &'a RawValue,
+    id: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     result: Option<CallToolResult>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,7 +22,7 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType | Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound | Self::NoIssuer | Self::NoSession => StatusCode::NOT_FOUND,
-            Self::OnlyPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OnlyPost | Self::OnlyGet => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -39,13 +39,16 @@ impl Refusal {
             Self::InsufficientScope(_) => "Insufficient scope",
             Self::TooManyFailures { .. } => "Too many failed logins. Try again later",
             Self::TooLarge => "The request body is too large",
-            Self::TooSlow => "The request body took too long",
+            Self::TooSlow => {
+                "The request body took too long. After 3 s it has to come at 4 bytes a millisecond, and whole within mcp.body_timeout"
+            }
             Self::MediaType => "Send the request body as content-type: application/json",
             Self::UnsupportedVersion { .. } => "Unsupported protocol version",
             Self::OverLimit(_) => "Rate limit exceeded",
             Self::NotFound => "Not found. MCP is at /mcp",
             Self::NoIssuer => "No token issuer is configured. Send an API key as X-API-Key",
             Self::OnlyPost => "This server keeps no sessions. Send each message as a POST",
+            Self::OnlyGet => "Only GET is answered here. MCP is at /mcp",
             Self::Encoded => "Send the request body as it is, without content-encoding",
             Self::NoSession => "No such session. Open a new one with GET /sse",
             Self::TooManyOpen => "Too many calls or streams are open. Let some finish first",
@@ -77,6 +80,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::NoIssuer => "no_issuer",
             Self::OnlyPost => "only_post",
+            Self::OnlyGet => "only_get",
             Self::NoSession => "no_session",
             Self::TooManyOpen => "too_many_open",
             Self::AuditUnavailable => "audit_unavailable",

@@ -29,13 +29,23 @@ pub(super) fn read(path: PathBuf) -> Result<Secret, SecretError> {
     File::open(&path)
         .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
         .map_err(failed)?;
-    let mode = metadata.mode() & 0o777;
-    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
     let secret = Secret::within(MAX_BYTES, &bytes, || format!("file {}", path.display()))?;
     Ok(Secret {
-        warning: is_open(mode, is_ours).then_some(SecretWarning::OthersCanRead { path, mode }),
+        warning: warning(path, &metadata),
         ..secret
     })
+}
+
+/// The warning that comes with the secret in a file, without reading it.
+pub(super) fn exposed(path: PathBuf) -> Option<SecretWarning> {
+    let metadata = fs::metadata(&path).ok()?;
+    warning(path, &metadata)
+}
+
+fn warning(path: PathBuf, metadata: &Metadata) -> Option<SecretWarning> {
+    let mode = metadata.mode() & 0o777;
+    let is_ours = metadata.uid() == rustix::process::geteuid().as_raw();
+    is_open(mode, is_ours).then_some(SecretWarning::OthersCanRead { path, mode })
 }
 
 /// Whether more may read it than have to. A file of another owner, such as one that an orchestrator

@@ -99,6 +99,7 @@ impl ToolError {
                 ZohoError::Busy { .. } => "zoho_busy",
                 ZohoError::CreditsSpent { .. } => "zoho_credits_spent",
                 ZohoError::Credentials { .. } => "zoho_credentials",
+                ZohoError::TokenRefused { .. } => "zoho_token_refused",
                 ZohoError::Unavailable { .. } => "zoho_unavailable",
                 ZohoError::Ambiguous { .. } => "ambiguous_write",
                 ZohoError::User(_) => "zoho_user",
@@ -127,9 +128,8 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             does not allow this. Read it again before another try."
             .into(),
         ZohoError::Busy { retry_after } => {
-            let seconds = whole_seconds(*retry_after);
-            let unit = if seconds == 1 { "second" } else { "seconds" };
-            format!("Zoho CRM is busy. Try again in {seconds} {unit}.").into()
+            let seconds = seconds(*retry_after);
+            format!("Zoho CRM is busy. Try again in {seconds}.").into()
         }
         ZohoError::CreditsSpent { retry_after, whose } => {
             let minutes = whole_seconds(*retry_after).div_ceil(60);
@@ -144,6 +144,14 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
         ZohoError::Credentials { .. } => "Zoho CRM refuses this server's credentials. An operator \
             has to act; retrying does not help."
             .into(),
+        ZohoError::TokenRefused { retry_after } => {
+            let seconds = seconds(*retry_after);
+            format!(
+                "Zoho CRM does not accept its access token at the moment. Nothing was changed. \
+                 Try again in {seconds}; if it stays, tell an operator."
+            )
+            .into()
+        }
         ZohoError::Unavailable { .. } => {
             "Zoho CRM does not answer. Nothing was changed. Try again \
             in 30 seconds; if it fails again, tell the user."
@@ -205,6 +213,13 @@ fn user_advice(problem: UserProblem) -> &'static str {
     }
 }
 
+fn seconds(time: Duration) -> String {
+    match whole_seconds(time) {
+        1 => "1 second".into(),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
 fn whole_seconds(time: Duration) -> u64 {
     time.as_millis()
         .div_ceil(1000)
@@ -229,6 +244,11 @@ mod tests {
             retry_after: Duration::from_secs(1),
         });
         assert!(soon.advice().ends_with("in 1 second."), "{}", soon.advice());
+        let refused = ToolError::from(ZohoError::TokenRefused {
+            retry_after: Duration::from_secs(8),
+        });
+        let told = refused.advice();
+        assert!(told.contains("Try again in 8 seconds;"), "{told}");
     }
 
     #[test]

@@ -163,8 +163,11 @@ impl Input {
 
     /// Where to go on in each list that is not at its end.
     fn positions(&self, binding: &Binding) -> Result<Positions, ToolError> {
-        let types = self.types.as_ref().map_or(1, Vec::len);
-        if !(1..=Kind::ALL.len()).contains(&types) {
+        let each_once = |types: &Vec<Kind>| {
+            let named = Kind::ALL.iter().filter(|kind| types.contains(kind));
+            !types.is_empty() && named.count() == types.len()
+        };
+        if !self.types.as_ref().is_none_or(each_once) {
             return Err(ToolError::Argument {
                 argument: "types",
                 problem: "name 1 to 6 types, each once, or leave it out",

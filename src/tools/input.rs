@@ -10,7 +10,7 @@ use serde::{
 use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment};
 
-use super::{ToolError, schema};
+use super::{MOST_RECORDS, ToolError, schema};
 
 /// Reads arguments; none at all is an empty object. A refusal names the argument and what it has
 /// to be, out of the schema: never a value, nor a name that the caller made up.
@@ -97,7 +97,7 @@ impl<'de, const MAX: usize> Deserialize<'de> for Prose<MAX> {
 pub(super) struct Limit(u32);
 
 impl Limit {
-    pub(super) const MAX: u32 = 200;
+    pub(super) const MAX: u32 = MOST_RECORDS;
 
     pub(super) fn get(self) -> u32 {
         self.0
@@ -268,8 +268,8 @@ fn remedy(node: &JsonObject) -> String {
     } else {
         match node.get("type").and_then(Value::as_str) {
             Some("string") if node.contains_key("maxLength") => {
-                let most = text("maxLength");
-                format!("text of 1 to {most} characters without control characters")
+                let (least, most) = (text("minLength"), text("maxLength"));
+                format!("text of {least} to {most} characters without control characters")
             }
             Some("string") => format!("text of the form {}", text("pattern").trim_matches('"')),
             Some("integer") => format!(

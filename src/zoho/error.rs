@@ -29,6 +29,9 @@ pub enum ZohoError {
     /// The refresh token, client id or secret is wrong or revoked: an operator has to act.
     #[error("zoho refused the credentials ({code})")]
     Credentials { code: Code },
+    /// Tokens that were just minted are not taken; others are tried after a while.
+    #[error("zoho does not take the tokens that it makes")]
+    TokenRefused { retry_after: std::time::Duration },
     /// Zoho did not answer, or answered with nonsense; nothing was written.
     #[error("zoho is not available ({problem})")]
     Unavailable { problem: Problem },

@@ -75,10 +75,17 @@ fn bad_arguments_end_with_64_and_go_to_standard_error() {
         &["keys", "retire", "--store", "x"],
         &["serve", "--config", "x", "--no-such-option"],
         &["healthcheck", "--url", "not a url"],
+        &["healthcheck", "--url", "https://user:secret@127.0.0.1:1/"],
+        &[
+            "healthcheck",
+            "--url",
+            "https://user:secret@127.0.0.1:port/",
+        ],
     ] {
         let ended = run(arguments);
         assert_eq!((ended.code, &*ended.out), (64, ""), "{arguments:?}");
         assert!(!ended.err.is_empty(), "{arguments:?}");
+        assert!(!ended.err.contains("secret@"), "{}", ended.err);
     }
 }
 

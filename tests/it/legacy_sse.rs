@@ -68,6 +68,31 @@ async fn the_newest_revision_is_spoken_here_too_without_its_headers() {
 }
 
 #[tokio::test]
+async fn who_does_not_initialize_first_is_told_to() {
+    let house = House::start().await;
+    let mut stream = house.agent(SUPPORT).stream().await;
+    for (id, method, code, says) in [
+        (1, "tools/list", -32600, "initialize first"),
+        (2, "no/such", -32600, "initialize first"),
+        (3, "server/discover", -32600, "initialize first"),
+        (4, "initialize", -32602, "needs protocolVersion"),
+    ] {
+        let told = stream.ask(id, method, json!({})).await;
+        assert_eq!(told["error"]["code"], code, "{told}");
+        let text = told["error"]["message"].as_str().unwrap();
+        assert!(text.contains(says), "{text}");
+    }
+    assert!(stream.ask(5, "ping", json!({})).await["result"].is_object());
+    stream.initialize().await;
+    assert!(stream.ask(6, "tools/list", json!({})).await["result"].is_object());
+    for method in ["tasks/get", "resources/list"] {
+        let told = stream.ask(7, method, json!({ "taskId": "x" })).await;
+        let text = told["error"]["message"].as_str().unwrap();
+        assert!(text.starts_with("Method not found."), "{method}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_belongs_to_who_opened_it() {
     let house = House::start().await;
     let mut stream = house.agent(SUPPORT).stream().await;

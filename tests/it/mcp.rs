@@ -182,6 +182,12 @@ async fn there_is_nothing_to_get_or_to_delete() {
         let told = answer.json();
         assert!(told["error"].as_str().unwrap().contains("POST"), "{told}");
     }
+    for path in ["/sse", "/health", "/livez", "/readyz"] {
+        let answer = house.agent(SUPPORT).send(Method::POST, path, "{}").await;
+        let told = (answer.status.as_u16(), answer.header("allow"));
+        assert_eq!(told, (405, "GET,HEAD"), "{path}");
+        assert!(answer.json()["error"].as_str().unwrap().contains("GET"));
+    }
     let nowhere = house.agent(SUPPORT).get("/elsewhere").await;
     assert_eq!(nowhere.status, 404);
     assert!(nowhere.json()["error"].as_str().unwrap().contains("/mcp"));
@@ -222,7 +228,14 @@ async fn what_is_unknown_is_said_in_the_protocols_own_codes() {
     let house = House::start().await;
     let agent = house.agent(SUPPORT);
     assert_eq!(agent.ask("no/such", json!({})).await.code(), -32601);
-    assert_eq!(agent.ask("resources/list", json!({})).await.code(), -32601);
+    for (method, params) in NOT_SERVED {
+        let params: Value = serde_json::from_str(params).unwrap();
+        let told = agent.ask(method, params).await;
+        assert_eq!(told.code(), -32601, "{method}");
+        let text = told.json()["error"]["message"].clone();
+        let text = text.as_str().unwrap();
+        assert!(text.starts_with("Method not found."), "{method}: {text}");
+    }
     let page = agent.ask("tools/list", json!({ "cursor": "second" })).await;
     assert_eq!(page.code(), -32602, "there is one page");
     let unknown = agent.call("drop_tables", json!({})).await;
@@ -235,6 +248,25 @@ async fn what_is_unknown_is_said_in_the_protocols_own_codes() {
     );
 }
 
+/// Methods of the specification that have nothing to do with tools.
+const NOT_SERVED: &[(&str, &str)] = &[
+    ("resources/list", "{}"),
+    ("resources/templates/list", "{}"),
+    ("resources/read", r#"{ "uri": "x:y" }"#),
+    ("resources/subscribe", r#"{ "uri": "x:y" }"#),
+    ("resources/unsubscribe", r#"{ "uri": "x:y" }"#),
+    ("prompts/list", "{}"),
+    ("prompts/get", r#"{ "name": "x" }"#),
+    ("logging/setLevel", r#"{ "level": "info" }"#),
+    (
+        "completion/complete",
+        r#"{ "ref": { "type": "ref/prompt", "name": "x" }, "argument": { "name": "a", "value": "b" } }"#,
+    ),
+    ("tasks/get", r#"{ "taskId": "x" }"#),
+    ("tasks/list", "{}"),
+    ("tasks/cancel", r#"{ "taskId": "x" }"#),
+];
+
 #[tokio::test]
 async fn a_call_without_an_id_is_no_call_and_an_answer_is_not_expected() {
     let house = House::start().await;
@@ -245,6 +277,8 @@ async fn a_call_without_an_id_is_no_call_and_an_answer_is_not_expected() {
     let answering = json!({ "jsonrpc": "2.0", "id": 1, "result": {} });
     let unasked = agent.post(answering.to_string()).await;
     assert_eq!((unasked.status.as_u16(), unasked.code()), (400, -32600));
+    assert!(unasked.text.contains("\"id\":null"), "{}", unasked.text);
+    assert!(unasked.text.contains("nothing was asked"));
     agent
         .call("search_contacts", json!({ "name": "Giulia" }))
         .await

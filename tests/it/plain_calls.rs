@@ -38,6 +38,7 @@ async fn assert_alike(agent: &Agent, id: Value, params: Value) -> Value {
     for header in ["ratelimit-policy", "cache-control", "mcp-session-id"] {
         assert_eq!(plain.header(header), library.header(header), "{header}");
     }
+    assert_eq!(plain.header("cache-control"), "no-store");
     plain.json()
 }
 

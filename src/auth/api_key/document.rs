@@ -225,7 +225,8 @@ pub enum BadDocument {
     Duplicate { index: usize },
 }
 
-fn is_client_name(name: &str) -> bool {
+/// Whether a client can have this name: it stands in logs and on terminals as it is.
+pub fn is_client_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 

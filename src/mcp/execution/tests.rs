@@ -3,14 +3,18 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use axum::extract::Request;
 use serde_json::{Value, json};
+use tower::Service as _;
 
 use super::*;
 use crate::{
     app::{App, Secrets},
     auth::{Caller, Proof, Way},
+    call::Call,
     config::{Environment, Loaded},
     listen::Peer,
+    mcp::Streamable,
     permit,
     telemetry::tell_panics,
     tools,
@@ -134,4 +138,23 @@ async fn a_call_that_panics_ends_with_its_line_and_what_it_stumbled_over_is_told
         !log.contains("Kanarie") && !audit.contains("Kanarie"),
         "{log}\n{audit}"
     );
+}
+
+#[tokio::test]
+async fn a_request_that_no_guard_has_seen_is_refused_on_both_ways() {
+    let base = std::env::temp_dir().join(format!("zoho-mcp-{}", Uuid::new_v4()));
+    std::fs::create_dir(&base).unwrap();
+    let app = app(&base);
+    let mut mcp = Streamable::new(app.handler.clone(), &app.config.mcp, &app.drain);
+    for method in ["tools/call", "tools/list"] {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method,
+            "params": { "name": "search_contacts", "arguments": { "name": "x" } } });
+        let body = bytes::Bytes::from(body.to_string());
+        let call = Arc::new(Call::parse(&body).unwrap());
+        let request = Request::post("/mcp").header("content-type", "application/json");
+        let request = request.extension(call).body(body.into()).unwrap();
+        let answer = mcp.call(request).await.unwrap();
+        assert_eq!(answer.status(), 500, "{method}");
+    }
+    std::fs::remove_dir_all(base).unwrap();
 }

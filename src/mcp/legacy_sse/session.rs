@@ -2,19 +2,31 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use axum::body::Bytes;
-use rmcp::model::{ClientJsonRpcMessage, RequestId};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, RequestId};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-use crate::{auth::Caller, listen::Drain, mcp::Config, refusal::Refusal};
+use crate::{
+    auth::Caller,
+    call::Call,
+    listen::Drain,
+    mcp::{
+        Config,
+        handler::{self, NO_METHOD},
+    },
+    refusal::Refusal,
+};
 
 /// All open sessions.
 pub struct Sessions {
@@ -31,6 +43,8 @@ pub struct Session {
     outbound: mpsc::Sender<Bytes>,
     unanswered: Mutex<Vec<Unanswered>>,
     max_unanswered: usize,
+    /// Whether the handshake has begun, or a request came that needs none.
+    begun: AtomicBool,
     drain: Drain,
     until: Instant,
     ended: CancellationToken,
@@ -86,6 +100,7 @@ impl Sessions {
             inbound: to_service,
             outbound: to_stream,
             unanswered: Mutex::default(),
+            begun: AtomicBool::new(false),
             max_unanswered: self.config.max_calls_per_stream.get(),
             drain: self.drain.clone(),
             until: Instant::now() + self.config.max_stream_age.duration(),
@@ -151,6 +166,28 @@ impl Session {
     /// Whether every answer that is owed is on the stream.
     pub(super) fn owes_nothing(&self) -> bool {
         self.unanswered().is_empty()
+    }
+
+    /// Lets a request in that may come now: first of all the handshake, or one of the revision
+    /// that has none.
+    pub(super) fn admit(&self, request: &ClientRequest, call: &Call) -> Result<(), NotTaken> {
+        let handshake = matches!(request, ClientRequest::InitializeRequest(_));
+        let probe = matches!(
+            request,
+            ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_)
+        );
+        if handshake || (call.version.is_some() && !probe) {
+            self.begun.store(true, Ordering::Relaxed);
+        }
+        if handler::is_never_asked(&call.method) {
+            return Err(NotTaken::NoMethod);
+        }
+        let may_come = probe && (call.version.is_some() || &*call.method == "ping");
+        match may_come || self.begun.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false if &*call.method == "initialize" => Err(NotTaken::Handshake),
+            false => Err(NotTaken::NotInitialized),
+        }
     }
 
     /// Counts a call in, until [`Session::end_call`].
@@ -231,6 +268,12 @@ pub(super) enum NotTaken {
     TooMany,
     #[error("Invalid Request: a call with this id is still unanswered. Give every call its own id")]
     IdInUse,
+    #[error("Invalid Request: initialize first")]
+    NotInitialized,
+    #[error("Invalid params: initialize needs protocolVersion, capabilities and clientInfo")]
+    Handshake,
+    #[error("{NO_METHOD}")]
+    NoMethod,
 }
 
 impl NotTaken {
@@ -249,7 +292,9 @@ impl NotTaken {
         }
         let code = match self {
             Self::TooMany => 429,
-            Self::IdInUse => -32600,
+            Self::IdInUse | Self::NotInitialized => -32600,
+            Self::Handshake => -32602,
+            Self::NoMethod => -32601,
         };
         Answer {
             jsonrpc: "2.0",

@@ -48,10 +48,14 @@ fn all_but_emails_are_read_unless_asked_for() {
             Kind::Events
         ]
     );
-    let some = positions(json!({"contact_id": "1", "types": ["emails", "notes", "notes"]}));
+    let some = positions(json!({"contact_id": "1", "types": ["emails", "notes"]}));
     assert_eq!(some, [Kind::Notes, Kind::Emails]);
     assert!(read(json!({"contact_id": "1", "types": ["secrets"]})).is_err());
-    for types in [json!([]), json!(vec!["notes"; 7])] {
+    for types in [
+        json!([]),
+        json!(["notes", "notes"]),
+        json!(vec!["notes"; 7]),
+    ] {
         let input = read(json!({"contact_id": "1", "types": types})).unwrap();
         let binding = Binding::new("get_contact_history", &input, 20);
         let refusal = input.positions(&binding).unwrap_err().to_string();

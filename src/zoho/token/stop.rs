@@ -98,15 +98,17 @@ impl Stop {
     }
 
     pub(super) fn error(&self, now: Instant) -> ZohoError {
+        let left = || {
+            let until = self.until;
+            until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now))
+        };
         match &self.why {
             Why::Refused(code) => ZohoError::Credentials { code: code.clone() },
-            Why::Unaccepted => ZohoError::Credentials {
-                code: Code::new("INVALID_TOKEN"),
+            Why::Unaccepted => ZohoError::TokenRefused {
+                retry_after: left(),
             },
             Why::Throttled => ZohoError::Busy {
-                retry_after: self
-                    .until
-                    .map_or(Duration::ZERO, |until| until.saturating_duration_since(now)),
+                retry_after: left(),
             },
             Why::Trouble(problem) => ZohoError::Unavailable { problem: *problem },
         }

@@ -2,6 +2,8 @@
 
 mod secrets;
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::{Ended, run, run_with};
 use crate::house::{Folder, House};
 
@@ -58,7 +60,9 @@ fn each_mistake_is_told_with_file_key_and_remedy() {
     for (mistake, key, problem) in MISTAKES {
         let ended = desk.check(&format!("{mistake}\n{GOOD}"));
         let told = &ended.err;
-        assert_eq!((ended.code, &*ended.out), (64, ""), "{mistake}: {told}");
+        assert_eq!(ended.code, 64, "{mistake}: {told}");
+        assert!(!told.contains('\u{1b}'), "{told:?}");
+        assert!(told.matches("os error").count() <= 1, "{told}");
         assert!(
             told.contains("mine.toml") && told.contains("remedy: "),
             "{mistake}: {told}"
@@ -137,6 +141,36 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "[mcp]\nmax_body = \"256 potatoes\"",
         "mcp.max_body",
         "a size",
+    ),
+    (
+        "[mcp]\nmax_body = \"99GiB\"",
+        "mcp.max_body",
+        "the most is 64MiB",
+    ),
+    (
+        "[mcp]\ntool_timeout = \"999ms\"",
+        "mcp.tool_timeout",
+        "shorter than 1s",
+    ),
+    (
+        "[audit]\nsinks = [\"file:nowhere/audit.jsonl\"]",
+        "audit.sinks",
+        "cannot write to",
+    ),
+    (
+        "[clients.\"a\\u001b[31m\"]\nrole = \"r\"",
+        "clients.\"a\\u{1b}[31m\"",
+        "control characters",
+    ),
+    (
+        "[roles.\"a\\nb\"]\ntools = []\nmax_records_per_query = 1",
+        "roles.\"a\\nb\"",
+        "control characters",
+    ),
+    (
+        "[clients.x]\nrole = \"a\\u001b\"",
+        "add [roles.a\\u{1b}]",
+        "no role is named",
     ),
     ("[mcp]\nlegacy_sse = \"yes\"", "mcp.legacy_sse", "a boolean"),
     (
@@ -251,6 +285,27 @@ fn who_refers_to_a_client_with_a_mistake_makes_none() {
     assert_eq!(ended.code, 64, "{}", ended.err);
     assert!(ended.err.contains("clients.c.credentials"), "{}", ended.err);
     assert!(!ended.err.contains("auth.jwt"), "{}", ended.err);
+}
+
+#[test]
+fn a_file_without_an_end_is_not_read_to_it() {
+    let ended = run(&["check", "--config", "/dev/zero"]);
+    assert_eq!(ended.code, 64);
+    assert!(ended.err.contains("larger than 1 MiB"), "{}", ended.err);
+}
+
+#[test]
+fn a_secret_that_others_can_read_is_a_warning() {
+    let desk = Desk::new();
+    let mode = |mode: u32| {
+        let path = desk.0.path("zoho.json");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+        desk.check(GOOD).out
+    };
+    let open = mode(0o644);
+    let says = "warning  others can read the secret in file";
+    assert!(open.contains(says) && open.contains("zoho.json"), "{open}");
+    assert!(!mode(0o600).contains(says));
 }
 
 #[test]

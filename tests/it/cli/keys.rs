@@ -100,7 +100,13 @@ fn what_cannot_be_done_says_what_can() {
             64,
             "2 to 8",
         ),
-        ("new", &["--client", ""], 1, "client"),
+        ("new", &["--client", ""], 64, "--client"),
+        (
+            "new",
+            &["--client", "a b\nc"],
+            64,
+            "--client is empty, longer",
+        ),
     ] {
         let ended = store.keys(action, more);
         assert_eq!(ended.code, code, "{action} {more:?}: {}", ended.err);

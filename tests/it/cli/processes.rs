@@ -40,6 +40,24 @@ async fn a_port_in_use_is_said_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_start_that_fails_ends_its_audit_log() {
+    let house = House::start().await;
+    let config = house.file("zoho-mcp.toml");
+    let nowhere = ["--ready-file", "/nonexistent/x"];
+    let serve = ["serve", "--config", config.to_str().unwrap()];
+    let port = [("ZOHO_MCP__SERVER__LISTEN", "127.0.0.1:0")];
+    for ended in [
+        run_with(&[&serve[..], &nowhere].concat(), &port),
+        run(&[&["demo", "--listen", "127.0.0.1:0"][..], &nowhere].concat()),
+    ] {
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert!(ended.err.contains("/nonexistent/x"), "{}", ended.err);
+        let last = ended.out.lines().last().unwrap_or_default();
+        assert!(last.contains("\"event\":\"log_close\""), "{}", ended.out);
+    }
+}
+
+#[tokio::test]
 async fn the_ready_files_have_what_a_script_needs_and_nobody_else_can_read_them() {
     use std::os::unix::fs::PermissionsExt as _;
     let house = House::start().await;

@@ -119,6 +119,7 @@ async fn who_dawdles_is_let_go() {
     body.send(&whole[..whole.len() - 3]).await;
     let late = body.until("took too long").await;
     assert!(late.starts_with("HTTP/1.1 408"), "{late}");
+    assert!(late.contains("4 bytes a millisecond"), "{late}");
     assert_eq!(silent.rest().await, "", "a connection without a byte");
     assert_eq!(head.rest().await, "", "a head that stops");
     let answers = next.rest().await.matches("HTTP/1.1").count();

@@ -151,6 +151,16 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("get_contact_history", r#"{}"#, "`contact_id` is missing"),
     (
         "get_contact_history",
+        r#"{ "contact_id": "1", "types": ["notes", "notes"] }"#,
+        "each once",
+    ),
+    (
+        "get_contact_history",
+        r#"{ "contact_id": "1", "since": "x" }"#,
+        "`since` must be text of 10 to 35 characters",
+    ),
+    (
+        "get_contact_history",
         r#"{ "contact_id": "1", "types": ["sms"] }"#,
         "`types[0]` must be one of",
     ),

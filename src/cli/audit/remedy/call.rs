@@ -93,6 +93,10 @@ fn zohos(error: &str) -> Option<Advice> {
             "`zoho-mcp check --online` says what Zoho does not accept",
             path(["zoho", "credentials"]),
         ),
+        "zoho_token_refused" => (
+            "Zoho does not take the tokens that it makes: it is tried again by itself; if it stays, `zoho-mcp check --online` says more",
+            path(["zoho", "credentials"]),
+        ),
         "zoho_user" => (
             "the caller is no active CRM user whose credentials are there: the operational log says which",
             path(["zoho", "user_credentials"]),
