@@ -260,7 +260,7 @@ async fn a_refusal_is_explained_down_to_the_line_of_the_configuration() {
             "does not set it: add get_dashboard_metrics under [limits.tools]",
         ),
         (&stranger, "copy it again, all of it"),
-        (&fine, "It was not refused"),
+        (&fine, "no refusal and no failure of it"),
     ] {
         let request = answer.header("x-request-id");
         let explained = audit(
