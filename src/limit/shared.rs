@@ -310,9 +310,7 @@ impl Shared {
         arguments: &[Vec<u8>],
     ) -> Result<T, Unavailable> {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let keys = &*keys;
-        let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
-        self.heard(self.store.run(ask).await)
+        self.heard(self.store.run_script(script, &keys, arguments).await)
     }
 
     /// Remembers a refusal that a second try would not heal: other scripts may run all the same.

@@ -57,7 +57,7 @@ pub(super) async fn try_scripts(store: &Store) -> Result<String, Unavailable> {
 /// The policy by which Redis throws keys away to make room, where it does.
 pub(super) async fn evicts(store: &Store) -> Result<Option<String>, Unavailable> {
     let script = Script::new(include_str!("script/memory.lua"));
-    let told: Vec<String> = run(store, &script, &[EPOCH], &[]).await?;
+    let told: Vec<String> = store.run_script(&script, &[EPOCH], &[]).await?;
     Ok(match told.as_slice() {
         [bytes, policy] if bytes != "0" && policy != "noeviction" => Some(policy.clone()),
         _ => None,
@@ -140,18 +140,8 @@ impl Scratch<'_> {
         let named = |key: &&str| format!("zm:{{rl}}:trial:{}:{key}", self.name);
         let keys: Vec<String> = keys.iter().map(named).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        run(self.store, script, &keys, arguments).await
+        self.store.run_script(script, &keys, arguments).await
     }
-}
-
-async fn run<T: redis::FromRedisValue>(
-    store: &Store,
-    script: &Script,
-    keys: &[&str],
-    arguments: &[Vec<u8>],
-) -> Result<T, Unavailable> {
-    let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
-    store.run(ask).await
 }
 
 const KEEP_MILLIS: u64 = 10_000;

@@ -76,9 +76,7 @@ pub async fn usage(
         .map(|row| row.span.as_micros().to_string().into_bytes())
         .collect();
     let script = Script::new(include_str!("script/look.lua"));
-    let (script, keys, spans) = (&script, &*keys, &*spans);
-    let look = |mut link| async move { script.run::<Vec<i64>>(&mut link, keys, spans).await };
-    let found = store.run(look).await?;
+    let found: Vec<i64> = store.run_script(&script, &keys, &spans).await?;
     let found = found.chunks_exact(2).map(|pair| match pair {
         [used, reset] => (*used, *reset),
         _ => (0, 0),

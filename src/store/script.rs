@@ -2,7 +2,7 @@
 
 use redis::{ErrorKind, FromRedisValue, RedisResult, ServerErrorKind, cmd};
 
-use super::Link;
+use super::{Link, Store, Unavailable};
 
 /// One script. All its keys have to share one hash tag, so that it runs on a cluster too.
 pub struct Script {
@@ -41,5 +41,21 @@ impl Script {
             }
             ran => ran,
         }
+    }
+}
+
+impl Store {
+    /// Runs a script that may run twice.
+    ///
+    /// # Errors
+    /// As [`Store::run`].
+    pub async fn run_script<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[Vec<u8>],
+    ) -> Result<T, Unavailable> {
+        let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
+        self.run(ask).await
     }
 }

@@ -117,14 +117,8 @@ impl Shared {
         arguments: &[String],
     ) -> Result<T, ToolError> {
         let arguments: Vec<Vec<u8>> = arguments.iter().map(|it| it.as_bytes().into()).collect();
-        let keys = [key];
-        let asked = self.store.run(|mut link| {
-            let (keys, arguments) = (&keys, &arguments);
-            async move { script.run::<T>(&mut link, keys, arguments).await }
-        });
-        asked
-            .await
-            .map_err(|Unavailable(_)| ToolError::KeysUnavailable)
+        let asked = self.store.run_script(script, &[key], &arguments).await;
+        asked.map_err(|Unavailable(_)| ToolError::KeysUnavailable)
     }
 
     fn key(&self, name: &Name) -> String {

@@ -158,10 +158,8 @@ impl Shared {
         ];
         let ledger = client_ledger(&question.want.client);
         let keys = [PLACES, QUERIES, INSTANCES, ORGANISATION, &ledger];
-        let (script, arguments) = (&self.enter, &arguments);
-        let ask = |mut link| async move { script.run(&mut link, &keys, arguments).await };
-        let asked: (i64, u64, u32, u32, u32) = self.store.run(ask).await?;
-        let (verdict, seconds, spent, live, taken) = asked;
+        let asked = self.store.run_script(&self.enter, &keys, &arguments);
+        let (verdict, seconds, spent, live, taken): (i64, u64, u32, u32, u32) = asked.await?;
         self.live.store(live, Ordering::Relaxed);
         self.is_crowded
             .store(taken.saturating_mul(2) >= places, Ordering::Relaxed);
@@ -205,9 +203,8 @@ impl Shared {
         }
         let key = client.map_or_else(|| ORGANISATION.to_owned(), client_ledger);
         let keys = [PLACES, QUERIES, INSTANCES, &key];
-        let (script, arguments) = (&self.tell, &arguments);
-        let ask = |mut link| async move { script.run(&mut link, &keys, arguments).await };
-        let (spent, live, is_known): (u32, u32, u8) = self.store.run(ask).await?;
+        let told = self.store.run_script(&self.tell, &keys, &arguments);
+        let (spent, live, is_known): (u32, u32, u8) = told.await?;
         self.live.store(live, Ordering::Relaxed);
         Ok((spent, is_known == 1))
     }

@@ -216,9 +216,7 @@ impl Place {
         arguments: &[Vec<u8>],
     ) -> Result<T, Unavailable> {
         let keys = self.keys.each_ref().map(String::as_str);
-        let keys = &keys[..];
-        let ask = |mut link| async move { script.run(&mut link, keys, arguments).await };
-        self.shelf.store.run(ask).await
+        self.shelf.store.run_script(script, &keys, arguments).await
     }
 }
 
