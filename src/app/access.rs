@@ -13,7 +13,10 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Secrets, chain, stamp::Stamp};
+use super::{
+    Secrets, chain,
+    stamp::{GLANCE, Stamp},
+};
 use crate::{
     audit::{Audit, Event, Kind},
     config::{Config, Environment, Loaded},
@@ -138,7 +141,7 @@ impl BadAccess {
 impl Watch {
     async fn run(mut self) {
         let mut glance = interval(GLANCE);
-        let mut next = Instant::now() + self.pause();
+        let mut next = Instant::now() + self.pace.pause(self.failures);
         loop {
             tokio::select! {
                 changed = self.config.changed() => if changed.is_err() { return },
@@ -147,15 +150,7 @@ impl Watch {
                 _ = glance.tick() => if self.stamps() == self.seen { continue },
             }
             self.look().await;
-            next = Instant::now() + self.pause();
-        }
-    }
-
-    fn pause(&self) -> Duration {
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        match self.failures {
-            0 => self.pace.after_success(random),
-            failures => self.pace.after_failure(failures, random),
+            next = Instant::now() + self.pace.pause(self.failures);
         }
     }
 
@@ -247,6 +242,3 @@ impl Watch {
         self.audit.record(event).await;
     }
 }
-
-/// How often files are looked at: one `stat` call each.
-const GLANCE: Duration = Duration::from_secs(2);

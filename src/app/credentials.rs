@@ -10,7 +10,10 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{chain, stamp::Stamp};
+use super::{
+    chain,
+    stamp::{GLANCE, Stamp},
+};
 use crate::{
     audit::{Audit, Event, Kind},
     config::{Environment, Loaded},
@@ -96,7 +99,7 @@ enum BadCredentials {
 impl Watch {
     async fn run(mut self) {
         let mut glance = interval(GLANCE);
-        let mut next = Instant::now() + self.pause();
+        let mut next = Instant::now() + self.pace.pause(self.failures);
         loop {
             let is_hurried = tokio::select! {
                 () = self.hurry.notified() => true,
@@ -107,23 +110,12 @@ impl Watch {
                 },
             };
             self.look(is_hurried).await;
-            next = Instant::now() + self.pause();
-        }
-    }
-
-    fn pause(&self) -> Duration {
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        match self.failures {
-            0 => self.pace.after_success(random),
-            failures => self.pace.after_failure(failures, random),
+            next = Instant::now() + self.pace.pause(self.failures);
         }
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        match &self.source {
-            SecretRef::File(path) => Stamp::of(&self.base.join(path)),
-            SecretRef::Env(_) | SecretRef::Aws(_) => None,
-        }
+        Stamp::of_secret(&self.source, &self.base)
     }
 
     async fn look(&mut self, is_hurried: bool) {
@@ -180,6 +172,3 @@ impl Watch {
         self.audit.record(event).await;
     }
 }
-
-/// How often the file is looked at: one `stat` call.
-const GLANCE: Duration = Duration::from_secs(2);

@@ -43,7 +43,7 @@ impl Fetches {
             next: Instant::now(),
             failures: 0,
         };
-        fetches.next += fetches.pause();
+        fetches.next += fetches.pace.pause(0);
         fetches
     }
 
@@ -67,21 +67,13 @@ impl Fetches {
                 Some((found.reference.clone(), way))
             });
             self.ways = ways.collect();
-            self.next = Instant::now() + self.pause();
+            self.next = Instant::now() + self.pace.pause(self.failures);
         }
         if self.looking.is_none() && !wanted.is_empty() && Instant::now() >= self.next {
             let look = look(wanted, self.ways.clone(), self.environment.clone());
             self.looking = Some(AbortOnDropHandle::new(tokio::spawn(look)));
         }
         found
-    }
-
-    fn pause(&self) -> Duration {
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        match self.failures {
-            0 => self.pace.after_success(random),
-            failures => self.pace.after_failure(failures, random),
-        }
     }
 }
 

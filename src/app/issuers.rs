@@ -172,9 +172,7 @@ impl Gathered {
 /// What the files that issuers refer to look like.
 pub(super) fn stamps(loaded: &Loaded) -> Vec<Option<Stamp>> {
     let secrets = loaded.config.auth.jwt.iter().filter_map(Issuer::secret);
-    let stamp = |reference: &SecretRef| match reference {
-        SecretRef::File(path) => Stamp::of(&loaded.base.join(path)),
-        SecretRef::Env(_) | SecretRef::Aws(_) => None,
-    };
-    secrets.map(stamp).collect()
+    secrets
+        .map(|reference| Stamp::of_secret(reference, &loaded.base))
+        .collect()
 }

@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::stamp::Stamp;
+use super::stamp::{GLANCE, Stamp};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Keys, api_key::UsageFile},
@@ -93,7 +93,7 @@ impl Watch {
     async fn run(mut self, hurry: Arc<Notify>, end: CancellationToken) {
         let mut glance = interval(GLANCE);
         let mut note = interval_at(Instant::now() + NOTE, NOTE);
-        let mut next = Instant::now() + self.pause();
+        let mut next = Instant::now() + self.pace.pause(self.failures);
         self.note().await;
         let keys = self.keys.clone();
         loop {
@@ -117,18 +117,10 @@ impl Watch {
             }
             next = match self.source.has_more() && self.failures == 0 {
                 true => Instant::now(),
-                false => Instant::now() + self.pause(),
+                false => Instant::now() + self.pace.pause(self.failures),
             };
         }
         self.note().await;
-    }
-
-    fn pause(&self) -> Duration {
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        match self.failures {
-            0 => self.pace.after_success(random),
-            failures => self.pace.after_failure(failures, random),
-        }
     }
 
     async fn look(&mut self) {
@@ -213,8 +205,5 @@ pub(super) fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
         (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
     }
 }
-
-/// How often a file is looked at: one `stat` call.
-const GLANCE: Duration = Duration::from_secs(2);
 /// How often it is noted when keys were used; the first use after a pause is noted at once.
 const NOTE: Duration = Duration::from_secs(60);

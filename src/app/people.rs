@@ -79,9 +79,6 @@ impl People {
     }
 
     fn stamp(&self) -> Option<Stamp> {
-        match &self.source {
-            SecretRef::File(path) => Stamp::of(&self.base.join(path)),
-            SecretRef::Env(_) | SecretRef::Aws(_) => None,
-        }
+        Stamp::of_secret(&self.source, &self.base)
     }
 }

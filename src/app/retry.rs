@@ -17,8 +17,7 @@ pub(super) struct Retry {
 impl Retry {
     pub(super) fn failed(&mut self) {
         self.failures = self.failures.saturating_add(1);
-        let random = getrandom::u32().unwrap_or(u32::MAX);
-        let pause = Pace::at_least_every(SLOWEST).after_failure(self.failures, random);
+        let pause = Pace::at_least_every(SLOWEST).pause(self.failures);
         self.next = Some(Instant::now() + pause);
     }
 

@@ -83,8 +83,7 @@ async fn wait(
             told = problem;
         }
         let again = async {
-            let random = getrandom::u32().unwrap_or(u32::MAX);
-            sleep(pace.after_failure(failures, random)).await;
+            sleep(pace.pause(failures)).await;
             read(loaded, environment).await
         };
         let found = tokio::select! {

@@ -14,14 +14,23 @@ impl Pace {
         Self { longest }
     }
 
+    /// Until the next look, after so many failures in a row.
+    pub fn pause(self, failures: u32) -> Duration {
+        let random = getrandom::u32().unwrap_or(u32::MAX);
+        match failures {
+            0 => self.after_success(random),
+            failures => self.after_failure(failures, random),
+        }
+    }
+
     /// After it was read: a fifth earlier or later than the mean, so that instances that started
     /// together drift apart, and never later than asked for, so that a revocation is in time.
-    pub fn after_success(self, random: u32) -> Duration {
+    fn after_success(self, random: u32) -> Duration {
         spread(self.longest.mul_f64(1.0 / 1.2), random)
     }
 
     /// After the `failures`-th failure in a row: soon at first, so that a short outage stays short.
-    pub fn after_failure(self, failures: u32, random: u32) -> Duration {
+    fn after_failure(self, failures: u32, random: u32) -> Duration {
         let doubled = FIRST.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)));
         spread(doubled.min(SLOWEST), random).min(self.longest)
     }

@@ -111,10 +111,7 @@ impl KeySource {
 
     /// What tells cheaply that a file has changed; `None` for what is no file.
     pub(super) fn stamp(&self) -> Option<Stamp> {
-        match &self.reference {
-            SecretRef::File(path) => Stamp::of(&self.base.join(path)),
-            SecretRef::Env(_) | SecretRef::Aws(_) => None,
-        }
+        Stamp::of_secret(&self.reference, &self.base)
     }
 
     async fn open(&mut self, reference: &AwsRef) -> Result<AwsSecret, SecretError> {
