@@ -24,26 +24,35 @@ impl Chain {
         }
     }
 
-    /// Closes a line that [`super::Event::open_line`] opened: its place, the hash before it, a
-    /// signature if there is a key to sign with, and its own hash. The signature is over the line
-    /// as it would be without `signature` and `hash`, the hash over the line without `hash`.
-    pub(super) fn close(&mut self, line: &mut Vec<u8>, key: Option<&SigningKey>) {
+    /// Adds to `out` a line that [`super::Event::open_line`] opened, and closes it there: its place,
+    /// the hash before it, a signature if there is a key to sign with, and its own hash. The
+    /// signature is over the line as it would be without `signature` and `hash`, the hash over the
+    /// line without `hash`. Answers the length of the line, in bytes.
+    pub(super) fn close(
+        &mut self,
+        out: &mut Vec<u8>,
+        open: &[u8],
+        key: Option<&SigningKey>,
+    ) -> usize {
+        let begin = out.len();
         self.seq += 1;
-        line.extend_from_slice(b",\"seq\":");
-        number(line, self.seq);
-        line.extend_from_slice(b",\"prevHash\":\"");
-        line.extend_from_slice(&self.hash);
-        line.push(b'"');
+        out.extend_from_slice(open);
+        out.extend_from_slice(b",\"seq\":");
+        number(out, self.seq);
+        out.extend_from_slice(b",\"prevHash\":\"");
+        out.extend_from_slice(&self.hash);
+        out.push(b'"');
         if let Some(key) = key {
-            line.push(b'}');
-            let signature = key.sign(line);
-            line.pop();
-            let _ = write!(line, ",\"signature\":\"{signature}\"");
+            out.push(b'}');
+            let signature = key.sign(out.get(begin..).unwrap_or_default());
+            out.pop();
+            let _ = write!(out, ",\"signature\":\"{signature}\"");
         }
-        self.hash = hash(line);
-        line.extend_from_slice(b",\"hash\":\"");
-        line.extend_from_slice(&self.hash);
-        line.extend_from_slice(b"\"}\n");
+        self.hash = hash(out.get(begin..).unwrap_or_default());
+        out.extend_from_slice(b",\"hash\":\"");
+        out.extend_from_slice(&self.hash);
+        out.extend_from_slice(b"\"}\n");
+        out.len() - begin
     }
 
     /// The hash of the last line, in hex.

@@ -118,7 +118,11 @@ mod tests {
         let who = format!(",\"instance\":\"{instance}\",\"boot\":\"0123456789abcdef\"");
         let mut read = Vec::new();
         for (seq, text) in [(100, "a longer line"), (2, "b")] {
-            chain.close(&mut format!("{{\"x\":\"{text}\"").into_bytes(), None);
+            chain.close(
+                &mut Vec::new(),
+                format!("{{\"x\":\"{text}\"").as_bytes(),
+                None,
+            );
             file.note(seq, chain.hash(), who.as_bytes());
             let text = std::fs::read_to_string(folder.join(format!("{instance}.head"))).unwrap();
             assert_eq!(text.len(), WIDTH + 1, "{text}");

@@ -312,11 +312,7 @@ impl Writer {
 impl Outlet {
     /// Adds a line, closed by the chain of this sink.
     fn add(&mut self, open: &[u8], key: Option<&SigningKey>) -> usize {
-        let mut line = Vec::with_capacity(open.len() + CLOSING);
-        line.extend_from_slice(open);
-        self.chain.close(&mut line, key);
-        self.bytes.extend_from_slice(&line);
-        line.len()
+        self.chain.close(&mut self.bytes, open, key)
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -330,8 +326,6 @@ impl Outlet {
 
 /// Bytes that are written at once.
 const BATCH: usize = 256 << 10;
-/// What closes a line, at most.
-const CLOSING: usize = 384;
 const RETRY: Duration = Duration::from_millis(100);
 const LAST_TRIES: u32 = 20;
 /// Milliseconds after which a batch that a sink neither takes nor refuses counts as refused.
