@@ -83,21 +83,26 @@ impl<H: ServerHandler + Clone> Service<Request> for Streamable<H> {
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        // Both ways need the walk behind them.
-        let Some(lease) = request.extensions().get::<Lease>().cloned() else {
+        // All ways need the walk behind them.
+        let Some(lease) = request.extensions().get::<Lease>() else {
             return Box::pin(async { Ok(Refusal::Internal.into_response()) });
         };
-        if let (Some(handler), Some(call)) = (&self.direct, plain(&request)) {
-            let handler = handler.clone();
-            let guarded = request.into_parts().0.extensions;
-            return Box::pin(async move { Ok(unkept(answer(&handler, &call, &guarded).await)) });
+        match self.direct.as_ref().zip(asked(&request)) {
+            Some((handler, call)) if is_plain(&call) => {
+                let handler = handler.clone();
+                let guarded = request.into_parts().0.extensions;
+                return Box::pin(
+                    async move { Ok(unkept(answer(&handler, &call, &guarded).await)) },
+                );
+            }
+            // The protocol library would refuse it in words that help nobody.
+            Some((_, call)) if handler::is_never_asked(&call.method) => {
+                let told = told(call.id.as_deref(), Err(handler::no_method()));
+                return Box::pin(async move { Ok(told) });
+            }
+            _ => {}
         }
-        if self.direct.is_some()
-            && let Some(call) = unserved(&request)
-        {
-            let told = told(call.id.as_deref(), Err(handler::no_method()));
-            return Box::pin(async move { Ok(told) });
-        }
+        let lease = lease.clone();
         accept::widen(&mut request);
         let answer = StreamableHttpService::clone(&self.rmcp).call(request);
         Box::pin(async move {
@@ -114,27 +119,20 @@ fn unkept(mut answer: Response) -> Response {
     answer
 }
 
-/// A call of a tool by its name with arguments and nothing else, of a revision that knows neither
-/// the headers nor the results of 2026-07-28: nothing that only the protocol library can answer.
-fn plain(request: &Request) -> Option<Arc<Call>> {
-    let call = request.extensions().get::<Arc<Call>>()?;
-    let plain =
-        is_old(request) && call.is_request() && call.tool().is_some() && call.is_only_arguments;
-    plain.then(|| call.clone())
-}
-
-fn is_old(request: &Request) -> bool {
-    match request.headers().get("mcp-protocol-version") {
+/// What is asked in a revision that knows neither the headers nor the results of 2026-07-28.
+fn asked(request: &Request) -> Option<Arc<Call>> {
+    let is_old = match request.headers().get("mcp-protocol-version") {
         Some(version) => version.as_bytes() < ProtocolVersion::STANDARD_HEADERS.as_str().as_bytes(),
         None => true,
-    }
+    };
+    let call = request.extensions().get::<Arc<Call>>()?;
+    (is_old && call.is_request()).then(|| call.clone())
 }
 
-/// A request that the protocol library would refuse in words that help nobody.
-fn unserved(request: &Request) -> Option<Arc<Call>> {
-    let call = request.extensions().get::<Arc<Call>>()?;
-    let unserved = is_old(request) && call.is_request() && handler::is_never_asked(&call.method);
-    unserved.then(|| call.clone())
+/// A call of a tool by its name with arguments and nothing else: nothing that only the protocol
+/// library can answer.
+fn is_plain(call: &Call) -> bool {
+    call.tool().is_some() && call.is_only_arguments
 }
 
 /// Answers a plain call as rmcp would, without its two tasks and their channels, which cost more
