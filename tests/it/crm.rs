@@ -1,10 +1,125 @@
-//! The CRM behind the daemon, asked directly: what is true, whatever the daemon says.
+//! The CRM behind the daemon: what makes it misbehave, what it saw, and what is true, whatever the
+//! daemon says.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::house::{House, Zoho};
+use crate::{
+    house::{House, MANAGER, REP, http},
+    process::{Folder, Process},
+};
+
+/// Starts a sandbox.
+pub(crate) async fn sandbox(folder: &Folder) -> (Process, Zoho) {
+    let ready = folder.path("sandbox.json");
+    let arguments = [
+        "sandbox",
+        "--listen",
+        "127.0.0.1:0",
+        "--ready-file",
+        ready.to_str().unwrap(),
+    ];
+    let process = Process::start(&arguments, &BTreeMap::new());
+    let zoho = Zoho::new(&process.wait_for(&ready).await["zoho"]);
+    (process, zoho)
+}
+
+/// The sandbox's controls.
+#[derive(Clone)]
+pub(crate) struct Zoho {
+    pub(crate) url: String,
+    pub(crate) daemon_credentials: Value,
+    pub(crate) refresh_tokens: Value,
+    pub(crate) http: reqwest::Client,
+    /// For asking the CRM directly: Zoho gives only so many.
+    pub(crate) token: tokio::sync::OnceCell<String>,
+}
 
 impl Zoho {
+    /// As its ready file says.
+    pub(crate) fn new(ready: &Value) -> Self {
+        Self {
+            url: ready["api"].as_str().unwrap().to_owned(),
+            daemon_credentials: json!({
+                "client_id": ready["client_id"],
+                "client_secret": ready["client_secret"],
+                "refresh_token": ready["refresh_tokens"]["admin"],
+            }),
+            refresh_tokens: ready["refresh_tokens"].clone(),
+            http: http(),
+            token: tokio::sync::OnceCell::new(),
+        }
+    }
+
+    /// The credentials of people, by e-mail address.
+    pub(crate) fn people(&self) -> Value {
+        let person = |email: &str, token: &str| {
+            let token = &self.refresh_tokens[token];
+            (
+                email.to_owned(),
+                json!({ "refresh_token": token, "user": email }),
+            )
+        };
+        [person(MANAGER, "manager"), person(REP, "rep-1")]
+            .into_iter()
+            .collect()
+    }
+
+    pub(crate) async fn fault(&self, fault: Value) {
+        let sent = self
+            .http
+            .post(format!("{}/__sim/faults", self.url))
+            .json(&fault)
+            .send()
+            .await
+            .unwrap();
+        assert!(sent.status().is_success(), "{}", sent.text().await.unwrap());
+    }
+
+    pub(crate) async fn mend(&self) {
+        let sent = self
+            .http
+            .delete(format!("{}/__sim/faults", self.url))
+            .send()
+            .await
+            .unwrap();
+        assert!(sent.status().is_success());
+    }
+
+    /// The requests that it saw, in order.
+    pub(crate) async fn journal(&self) -> Vec<Value> {
+        let sent = self
+            .http
+            .get(format!("{}/__sim/journal", self.url))
+            .send()
+            .await
+            .unwrap();
+        let journal: Value = sent.json().await.unwrap();
+        journal["requests"].as_array().unwrap().clone()
+    }
+
+    /// How many requests with that method and path prefix it saw.
+    pub(crate) async fn seen(&self, method: &str, path: &str) -> usize {
+        let journal = self.journal().await;
+        let matches = |entry: &&Value| {
+            entry["method"] == method && entry["path"].as_str().unwrap().starts_with(path)
+        };
+        journal.iter().filter(matches).count()
+    }
+
+    /// How many notes were written.
+    pub(crate) async fn notes_written(&self) -> usize {
+        let journal = self.journal().await;
+        let committed = journal
+            .iter()
+            .filter_map(|entry| entry["committed"].as_array())
+            .flatten();
+        committed
+            .filter(|record| record["module"] == "Notes")
+            .count()
+    }
+
     /// Changes settings of the sandbox.
     pub(crate) async fn set(&self, settings: Value) {
         let sent = self.http.post(format!("{}/__sim/settings", self.url));

@@ -3,22 +3,21 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     fs,
-    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    process::{Command, ExitStatus, Output},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::{agent::Agent, wire::Wire};
+use crate::{agent::Agent, crm::sandbox, process::BINARY, wire::Wire};
+pub(crate) use crate::{
+    crm::Zoho,
+    process::{Folder, Process, command, command_with},
+};
 
 pub(crate) const SUPPORT: &str = "customer-service-agent";
 pub(crate) const REPORTING: &str = "reporting-agent";
@@ -400,121 +399,12 @@ impl House {
     }
 }
 
-/// The sandbox's controls.
-#[derive(Clone)]
-pub(crate) struct Zoho {
-    pub(crate) url: String,
-    pub(crate) daemon_credentials: Value,
-    pub(crate) refresh_tokens: Value,
-    pub(crate) http: reqwest::Client,
-    /// For asking the CRM directly: Zoho gives only so many.
-    pub(crate) token: tokio::sync::OnceCell<String>,
-}
-
-impl Zoho {
-    fn new(ready: &Value) -> Self {
-        Self {
-            url: ready["api"].as_str().unwrap().to_owned(),
-            daemon_credentials: json!({
-                "client_id": ready["client_id"],
-                "client_secret": ready["client_secret"],
-                "refresh_token": ready["refresh_tokens"]["admin"],
-            }),
-            refresh_tokens: ready["refresh_tokens"].clone(),
-            http: http(),
-            token: tokio::sync::OnceCell::new(),
-        }
-    }
-
-    /// The credentials of people, by e-mail address.
-    pub(crate) fn people(&self) -> Value {
-        let person = |email: &str, token: &str| {
-            let token = &self.refresh_tokens[token];
-            (
-                email.to_owned(),
-                json!({ "refresh_token": token, "user": email }),
-            )
-        };
-        [person(MANAGER, "manager"), person(REP, "rep-1")]
-            .into_iter()
-            .collect()
-    }
-
-    pub(crate) async fn fault(&self, fault: Value) {
-        let sent = self
-            .http
-            .post(format!("{}/__sim/faults", self.url))
-            .json(&fault)
-            .send()
-            .await
-            .unwrap();
-        assert!(sent.status().is_success(), "{}", sent.text().await.unwrap());
-    }
-
-    pub(crate) async fn mend(&self) {
-        let sent = self
-            .http
-            .delete(format!("{}/__sim/faults", self.url))
-            .send()
-            .await
-            .unwrap();
-        assert!(sent.status().is_success());
-    }
-
-    /// The requests that it saw, in order.
-    pub(crate) async fn journal(&self) -> Vec<Value> {
-        let sent = self
-            .http
-            .get(format!("{}/__sim/journal", self.url))
-            .send()
-            .await
-            .unwrap();
-        let journal: Value = sent.json().await.unwrap();
-        journal["requests"].as_array().unwrap().clone()
-    }
-
-    /// How many requests with that method and path prefix it saw.
-    pub(crate) async fn seen(&self, method: &str, path: &str) -> usize {
-        let journal = self.journal().await;
-        let matches = |entry: &&Value| {
-            entry["method"] == method && entry["path"].as_str().unwrap().starts_with(path)
-        };
-        journal.iter().filter(matches).count()
-    }
-
-    /// How many notes were written.
-    pub(crate) async fn notes_written(&self) -> usize {
-        let journal = self.journal().await;
-        let committed = journal
-            .iter()
-            .filter_map(|entry| entry["committed"].as_array())
-            .flatten();
-        committed
-            .filter(|record| record["module"] == "Notes")
-            .count()
-    }
-}
-
-/// Runs a command of the binary to its end.
-pub(crate) fn command(arguments: &[&str]) -> Output {
-    command_with::<&str>(arguments, &[])
-}
-
-/// The same with environment variables.
-pub(crate) fn command_with<V: AsRef<OsStr>>(arguments: &[&str], variables: &[(&str, V)]) -> Output {
-    Command::new(BINARY)
-        .args(arguments)
-        .envs(variables.iter().map(|(name, value)| (name, value)))
-        .output()
-        .unwrap()
-}
-
 fn variable(key: &str) -> String {
     let name = key.to_uppercase().replace('-', "_").replace('.', "__");
     format!("ZOHO_MCP__{name}")
 }
 
-/// Looks again and again for ten seconds.
+/// Looks again and again for twenty seconds.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -535,20 +425,6 @@ pub(crate) fn http() -> reqwest::Client {
         .tls_certs_only([])
         .build()
         .unwrap()
-}
-
-async fn sandbox(folder: &Folder) -> (Process, Zoho) {
-    let ready = folder.path("sandbox.json");
-    let arguments = [
-        "sandbox",
-        "--listen",
-        "127.0.0.1:0",
-        "--ready-file",
-        ready.to_str().unwrap(),
-    ];
-    let process = Process::start(&arguments, &BTreeMap::new());
-    let zoho = Zoho::new(&process.wait_for(&ready).await["zoho"]);
-    (process, zoho)
 }
 
 fn new_key(folder: &Folder, client: &str) -> String {
@@ -576,8 +452,6 @@ pub(crate) fn key_document(client: &str) -> (String, String) {
     (key, fs::read_to_string(folder.path("keys.json")).unwrap())
 }
 
-const BINARY: &str = env!("CARGO_BIN_EXE_zoho-mcp");
-
 const CONFIG: &str = r#"
 [server]
 listen = "127.0.0.1:0"
@@ -598,117 +472,3 @@ role = "reporting"
 [clients.readonly-dashboard]
 role = "dashboard"
 "#;
-
-pub(crate) struct Process {
-    pub(crate) child: Child,
-    stdout: Arc<Mutex<Vec<String>>>,
-    pub(crate) stderr: Arc<Mutex<String>>,
-}
-
-impl Process {
-    pub(crate) fn start(arguments: &[&str], environment: &BTreeMap<String, String>) -> Self {
-        Self::start_in(None, arguments, environment)
-    }
-
-    fn start_in(
-        shell: Option<&str>,
-        arguments: &[&str],
-        environment: &BTreeMap<String, String>,
-    ) -> Self {
-        let mut command = match shell {
-            None => Command::new(BINARY),
-            Some(script) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", script, "sh", BINARY]);
-                shell
-            }
-        };
-        let mut child = command
-            .args(arguments)
-            .envs(environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (stdout, stderr) = (
-            Arc::<Mutex<Vec<String>>>::default(),
-            Arc::<Mutex<String>>::default(),
-        );
-        let (lines, text) = (stdout.clone(), stderr.clone());
-        let (out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        std::thread::spawn(move || {
-            for line in BufReader::new(out).lines().map_while(Result::ok) {
-                lines.lock().unwrap().push(line);
-            }
-        });
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = err.read(&mut buffer) {
-                text.lock()
-                    .unwrap()
-                    .push_str(&String::from_utf8_lossy(&buffer[..read]));
-            }
-        });
-        Self {
-            child,
-            stdout,
-            stderr,
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([signal, &pid]).status();
-        assert!(sent.unwrap().success());
-    }
-
-    async fn wait_for(&self, ready: &Path) -> Value {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !ready.exists() {
-            let stderr = self.stderr.lock().unwrap().clone();
-            assert!(Instant::now() < deadline, "not ready: {stderr}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        serde_json::from_slice(&fs::read(ready).unwrap()).unwrap()
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new() -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(Self::fresh_name("house"));
-        fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    fn fresh_name(kind: &str) -> String {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        format!("{kind}-{}-{count}", std::process::id())
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.path(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
