@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, process::Command};
 
-use crate::tools::{Folder, passes, read, root, run, text, tool, zoho_mcp};
+use crate::tools::{Folder, checkov, passes, read, root, run, text, tool, zoho_mcp};
 
 const TEMPLATES: [&str; 4] = [
     "deploy/aws/secrets.yaml",
@@ -36,14 +36,7 @@ fn a_property_that_does_not_exist_would_be_found() {
 
 #[test]
 fn checkov_finds_nothing() {
-    let mut checkov = tool("checkov");
-    checkov.args([
-        "--skip-download",
-        "--quiet",
-        "--compact",
-        "--framework",
-        "cloudformation",
-    ]);
+    let mut checkov = checkov("cloudformation");
     for template in TEMPLATES {
         checkov.args(["-f", template]);
     }

@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::tools::{Folder, is_content, passes, read, run, secrets, text, tool};
+use crate::tools::{Folder, checkov, is_content, passes, read, run, secrets, text, tool};
 
 const OVERLAY: &str = "deploy/kubernetes/overlays/production";
 
@@ -40,15 +40,8 @@ fn a_word_that_kubernetes_does_not_know_would_be_found() {
 fn checkov_finds_nothing() {
     let folder = Folder::new();
     let built = folder.write("built.yaml", &manifests());
-    let mut checkov = tool("checkov");
-    checkov.args([
-        "--skip-download",
-        "--quiet",
-        "--compact",
-        "--framework",
-        "kubernetes",
-        "-f",
-    ]);
+    let mut checkov = checkov("kubernetes");
+    checkov.arg("-f");
     passes(checkov.arg(&built));
 }
 

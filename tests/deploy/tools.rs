@@ -12,6 +12,14 @@ pub(crate) fn tool(name: &str) -> Command {
     Command::new(root().join("target/deploy/python/bin").join(name))
 }
 
+/// The checker of policies, offline and for what it is given.
+pub(crate) fn checkov(framework: &str) -> Command {
+    let mut checkov = tool("checkov");
+    checkov.args(["--skip-download", "--quiet", "--compact", "--framework"]);
+    checkov.arg(framework);
+    checkov
+}
+
 /// The daemon's binary.
 pub(crate) fn zoho_mcp() -> Command {
     Command::new(env!("CARGO_BIN_EXE_zoho-mcp"))

@@ -1,6 +1,7 @@
 //! What the log says, and that nothing else is in it.
 
 mod canaries;
+mod commands;
 mod losses;
 mod reader;
 mod sinks;

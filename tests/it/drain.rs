@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A call that Zoho answers late, and that has begun.
-async fn running(house: &House, agent: Agent, delay: &str) -> JoinHandle<Answer> {
+pub(crate) async fn running(house: &House, agent: Agent, delay: &str) -> JoinHandle<Answer> {
     let fault = json!({ "fault": "latency", "path": "/crm", "delay": delay });
     house.zoho.fault(fault).await;
     let call = async move {

@@ -6,7 +6,10 @@ use serde_json::json;
 
 use crate::{
     house::{DASHBOARD, House, REPORTING, SUPPORT, command},
-    log::{a_contact, audit, lines, lines_of_the_last_file, said, signed, stop, to_file, verify},
+    log::{
+        a_contact, audit, lines, lines_of_the_last_file, pseudonymous, said, search, signed, stop,
+        to_file, verify,
+    },
 };
 
 /// Calls of one client that are retold.
@@ -319,25 +322,12 @@ async fn what_is_no_log_at_all_is_no_proof_and_stops_nobody() {
 
 #[tokio::test]
 async fn who_knows_a_value_finds_it() {
-    let mut house = House::with(|setup| {
-        to_file(setup);
-        let key = "0123456789abcdef0123456789abcdef";
-        setup.set("audit.pseudonym_key", "file:pseudonyms");
-        setup.file("pseudonyms", key);
-    })
-    .await;
-    let search = json!({ "email": "Anna@Example.org" });
-    house.agent(SUPPORT).call("search_contacts", search).await;
+    let mut house = House::with(pseudonymous).await;
+    let email = json!({ "email": "Anna@Example.org" });
+    house.agent(SUPPORT).call("search_contacts", email).await;
     a_contact(&house).await;
     stop(&mut house).await;
-    let key = format!("file:{}", house.file("pseudonyms").display());
-    let search = |value: &str| {
-        said(&audit(
-            &["search", "--value", value, "--pseudonym-key", &key],
-            &house,
-        ))
-    };
-    assert!(search("anna@example.org").contains("\"tool_call_start\""));
-    assert!(search("bert@example.org").starts_with("0 lines"));
+    assert!(search(&house, "anna@example.org").contains("\"tool_call_start\""));
+    assert!(search(&house, "bert@example.org").starts_with("0 lines"));
     assert!(!lines_of_the_last_file(&house).contains("nna@"));
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     container::Image,
+    drain::running,
     house::{House, SUPPORT},
 };
 
@@ -52,16 +53,7 @@ async fn as_process_1_it_answers_what_has_come_before_it_leaves() {
     let image = Image::built().await;
     let mut container = None;
     let mut house = House::with(|setup| container = Some(image.houses(setup))).await;
-    let slow = json!({ "fault": "latency", "path": "/crm", "delay": "1s" });
-    house.zoho.fault(slow).await;
-    let agent = house.agent(SUPPORT);
-    let call = async move {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-    };
-    let call = tokio::spawn(call);
-    house.event("tool_call_start").await;
+    let call = running(&house, house.agent(SUPPORT), "1s").await;
     house.signal("-TERM");
     assert!(call.await.unwrap().content()["items"].is_array());
     assert_eq!(house.ended().await.code(), Some(0));

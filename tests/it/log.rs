@@ -10,6 +10,23 @@ pub(crate) fn to_file(setup: &mut Setup) {
     setup.set("audit.sinks", "[\"file:audit.jsonl\"]");
 }
 
+/// In a file, with pseudonyms of a key that is known.
+pub(crate) fn pseudonymous(setup: &mut Setup) {
+    to_file(setup);
+    setup.set("audit.pseudonym_key", "file:pseudonyms");
+    setup.file("pseudonyms", "0123456789abcdef0123456789abcdef");
+}
+
+/// What somebody finds who knows a value, and that key.
+pub(crate) fn search(house: &House, value: &str) -> String {
+    let key = format!("file:{}", house.file("pseudonyms").display());
+    let found = audit(
+        &["search", "--value", value, "--pseudonym-key", &key],
+        house,
+    );
+    said(&found)
+}
+
 /// A house whose log is signed, and its public key in `public.pem`.
 pub(crate) async fn signed(change: impl FnOnce(&mut Setup)) -> House {
     let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("key-{}", uuid::Uuid::new_v4()));

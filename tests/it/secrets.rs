@@ -82,6 +82,16 @@ async fn a_rotation_and_an_outage_of_secrets_manager_lose_no_call() {
     more_calls.ends_well().await;
 }
 
+/// A house whose keys are in AWS, looked at every second.
+async fn keys_in(stub: &Stub) -> House {
+    House::with(|setup| {
+        stub.serves(setup);
+        setup.set("auth.api_keys.source", "aws:keys");
+        setup.set("auth.api_keys.refresh", "1s");
+    })
+    .await
+}
+
 #[tokio::test]
 async fn keys_of_the_version_before_work_for_the_overlap_and_pending_ones_never() {
     let moto = Moto::start().await;
@@ -131,12 +141,7 @@ async fn what_served_stands_in_for_a_version_before_that_cannot_be_read() {
     let (new, next) = key_document(SUPPORT);
     stub.hold("keys", &document);
     stub.fail_previous(400, "DecryptionFailure");
-    let house = House::with(|setup| {
-        stub.serves(setup);
-        setup.set("auth.api_keys.source", "aws:keys");
-        setup.set("auth.api_keys.refresh", "1s");
-    })
-    .await;
+    let house = keys_in(&stub).await;
     stub.hold("keys", &next);
     house.keys_were("applied", 1).await;
     let asked = stub.asked().len();
@@ -156,12 +161,7 @@ async fn new_keys_do_not_wait_for_the_version_before() {
     let (old, document) = key_document(SUPPORT);
     let (new, next) = key_document(SUPPORT);
     stub.hold("keys", &document);
-    let house = House::with(|setup| {
-        stub.serves(setup);
-        setup.set("auth.api_keys.source", "aws:keys");
-        setup.set("auth.api_keys.refresh", "1s");
-    })
-    .await;
+    let house = keys_in(&stub).await;
     stub.hang_previous();
     stub.hold("keys", &next);
     eventually("the question for the version before", || {
@@ -178,12 +178,7 @@ async fn whatever_is_wrong_with_the_secret_the_old_keys_serve_and_one_event_says
     let stub = Stub::start().await;
     let (key, document) = key_document(SUPPORT);
     stub.hold("keys", &document);
-    let house = House::with(|setup| {
-        stub.serves(setup);
-        setup.set("auth.api_keys.source", "aws:keys");
-        setup.set("auth.api_keys.refresh", "1s");
-    })
-    .await;
+    let house = keys_in(&stub).await;
     let agent = house.stranger(Some(&key));
     let says = async |text: &str| {
         eventually(text, || {

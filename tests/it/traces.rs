@@ -234,6 +234,13 @@ async fn zoho_is_told_which_span_asks() {
     assert!(!json!(journal).to_string().contains("canary"));
 }
 
+/// A search by a caller that names its trace.
+async fn a_traced_call(house: &House) {
+    let agent = house.agent(SUPPORT).with("traceparent", PARENT);
+    let found = agent.call("search_contacts", json!({ "name": "Giulia" }));
+    found.await.content();
+}
+
 #[tokio::test]
 async fn zoho_hears_nothing_of_the_trace_where_it_is_not_to() {
     let collector = Collector::start(Manner::Takes).await;
@@ -241,11 +248,7 @@ async fn zoho_hears_nothing_of_the_trace_where_it_is_not_to() {
         setup.set("traces.propagate_to_zoho", "false");
     })
     .await;
-    let agent = house.agent(SUPPORT).with("traceparent", PARENT);
-    agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    a_traced_call(&house).await;
     let journal = json!(house.zoho.journal().await).to_string();
     assert!(journal.contains("Contacts/search"));
     assert!(!journal.contains("traceparent") && !journal.contains(TRACE));
@@ -333,21 +336,13 @@ async fn what_the_caller_asks_for_is_not_sampled_and_without_a_collector_there_i
         setup.set("traces.sample", "0.0");
     })
     .await;
-    let agent = house.agent(SUPPORT).with("traceparent", PARENT);
-    agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    a_traced_call(&house).await;
     assert_eq!(house.event("tool_call_success").await["traceId"], TRACE);
     house.signal("-TERM");
     house.ended().await;
     assert_eq!(collector.asked(), 0);
     let house = House::start().await;
-    let agent = house.agent(SUPPORT).with("traceparent", PARENT);
-    agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    a_traced_call(&house).await;
     let line = house.event("tool_call_success").await;
     assert!(line.get("traceId").is_none(), "{line}");
 }

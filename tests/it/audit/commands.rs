@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     house::{House, REPORTING, SUPPORT, command},
-    log::{audit, lines, said, stop, to_file},
+    log::{audit, lines, pseudonymous, said, search, stop, to_file},
 };
 
 #[tokio::test]
@@ -85,28 +85,16 @@ async fn a_configuration_that_is_no_toml_is_a_mistake_of_whoever_named_it() {
 
 #[tokio::test]
 async fn a_value_within_a_filter_is_found_as_well() {
-    let mut house = House::with(|setup| {
-        to_file(setup);
-        setup.set("audit.pseudonym_key", "file:pseudonyms");
-        setup.file("pseudonyms", "0123456789abcdef0123456789abcdef");
-    })
-    .await;
+    let mut house = House::with(pseudonymous).await;
     let stage = json!({ "filters": { "stage": "Zaubersberg Deal" } });
     let asked = house.agent(REPORTING).call("get_deal_summary", stage).await;
     assert_eq!(asked.status, 200);
     stop(&mut house).await;
-    let key = format!("file:{}", house.file("pseudonyms").display());
-    let search = |value: &str| {
-        said(&audit(
-            &["search", "--value", value, "--pseudonym-key", &key],
-            &house,
-        ))
-    };
-    let found = search("zaubersberg deal");
+    let found = search(&house, "zaubersberg deal");
     assert!(
         found.contains("\"toolName\":\"get_deal_summary\""),
         "{found}"
     );
     assert!(!found.to_lowercase().contains("zaubersberg"), "{found}");
-    assert!(search("Prospecting deal").starts_with("0 lines"));
+    assert!(search(&house, "Prospecting deal").starts_with("0 lines"));
 }
