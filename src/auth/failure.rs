@@ -142,9 +142,9 @@ impl Lapse {
                 BadKey::Expired => "key_expired",
                 _ => "key_removed",
             },
-            Self::Token(BadToken::Expired) => "token_expired",
             Self::Token(BadToken::Issuer) => "token_issuer_removed",
-            Self::Token(_) => "token_key_removed",
+            Self::Token(BadToken::UnknownKey) => "token_key_removed",
+            Self::Token(bad) => bad.reason(),
             Self::Certificate(bad) => bad.reason(),
         }
     }

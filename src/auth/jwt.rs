@@ -13,10 +13,11 @@ mod verified;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use jsonwebtoken::Algorithm;
 use sha2::{Digest as _, Sha256};
 
 use self::{
-    claims::{Claims, Expected},
+    claims::{Claims, Expected, Words},
     config::{Issuer, ScopesCount},
     source::Source,
     verified::Verified,
@@ -68,12 +69,29 @@ pub struct Token {
     last_second: i64,
 }
 
-/// What has to stay true for a token to be good.
+/// What has to stay true for a token to be good: all that it was judged by, and what that came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenStanding {
     issuer: Arc<str>,
     key: [u8; 32],
     expires: Timestamp,
+    facts: Arc<Facts>,
+    verdict: Verdict,
+}
+
+/// What a token says, apart from its issuer and its signature.
+#[derive(Debug, PartialEq, Eq)]
+struct Facts {
+    algorithm: Algorithm,
+    kind: Box<str>,
+    claims: Claims,
+}
+
+/// What an issuer's configuration makes of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Verdict {
+    client: Arc<str>,
+    scopes: Option<Scopes>,
 }
 
 impl TokenStanding {
@@ -131,7 +149,7 @@ impl Tokens {
     /// Whether there are keys to verify anybody's token with.
     pub fn can_be_verified(&self) -> bool {
         let mut issuers = self.issuers.iter();
-        issuers.any(|trusted| trusted.keys.generation().is_some())
+        issuers.any(|trusted| trusted.keys.are_there())
     }
 
     /// The issuers that clients can find a login at.
@@ -202,7 +220,7 @@ impl Tokens {
         Ok(token)
     }
 
-    /// Whether what was true of a token still is.
+    /// Whether what was true of a token still is, judged as it was at first.
     ///
     /// # Errors
     /// What has changed.
@@ -211,9 +229,12 @@ impl Tokens {
             return Err(BadToken::Expired);
         }
         let trusted = self.issuer(&token.issuer).ok_or(BadToken::Issuer)?;
-        match trusted.keys.holds(&token.key) {
+        if !trusted.keys.holds(&token.key, token.facts.algorithm) {
+            return Err(BadToken::UnknownKey);
+        }
+        match trusted.judge(&token.facts, now)? == token.verdict {
             true => Ok(()),
-            false => Err(BadToken::UnknownKey),
+            false => Err(BadToken::Reassessed),
         }
     }
 
@@ -231,46 +252,67 @@ impl Tokens {
 
 impl Trusted {
     async fn verify(&self, token: &Compact<'_>, now: Timestamp) -> Result<Token, BadToken> {
-        let config = &self.config;
-        if !config.algorithms().contains(&token.algorithm) {
-            return Err(BadToken::Algorithm);
-        }
-        if !self.types.contains(&token.kind) {
-            return Err(BadToken::Type);
-        }
-        let (key, generation) = self.keys.find(token).await?;
-        if !key.signed(token.signed, token.signature, token.algorithm) {
-            return Err(BadToken::Signature);
-        }
-        let expected = Expected {
-            audiences: config.audience.list(),
-            leeway: config.leeway.duration(),
-            max_lifetime: config.max_lifetime.duration(),
+        // Before keys are looked for, which may have them fetched.
+        self.takes(token.algorithm, &token.kind)?;
+        let (key, generation) = self.keys.signer(token).await?;
+        let facts = Facts {
+            algorithm: token.algorithm,
+            kind: token.kind.as_str().into(),
+            claims: Claims::read(&token.claims)?,
         };
-        let claims = claims::read(&token.claims, &expected, now.as_second())?;
+        let verdict = self.judge(&facts, now)?;
+        let claims = &facts.claims;
         let expires = Timestamp::from_second(claims.expires).map_err(|_| BadToken::Expiry)?;
-        let leeway = i64::try_from(expected.leeway.as_secs()).unwrap_or(0);
+        let leeway = i64::try_from(self.config.leeway.duration().as_secs()).unwrap_or(0);
         Ok(Token {
-            client: self.client(&claims)?,
-            scopes: self.scopes(&claims)?,
+            client: verdict.client.clone(),
+            scopes: verdict.scopes.clone(),
             user: User {
-                issuer: config.issuer.clone(),
-                subject: claims.subject,
+                issuer: self.config.issuer.clone(),
+                subject: claims.subject.clone(),
             },
             key_id: Some(key.name()),
             certificate: claims.certificate,
-            standing: TokenStanding {
-                issuer: config.issuer.clone(),
-                key: key.print,
-                expires,
-            },
             generation,
             last_second: claims.expires + leeway,
+            standing: TokenStanding {
+                issuer: self.config.issuer.clone(),
+                key: key.print,
+                expires,
+                facts: Arc::new(facts),
+                verdict,
+            },
         })
     }
 
-    fn client(&self, claims: &Claims<'_>) -> Result<Arc<str>, BadToken> {
-        let mapped = claims.client.and_then(|id| self.config.clients.get(id));
+    /// What this issuer's configuration makes of a token that its key has signed.
+    fn judge(&self, facts: &Facts, now: Timestamp) -> Result<Verdict, BadToken> {
+        self.takes(facts.algorithm, &facts.kind)?;
+        let expected = Expected {
+            audiences: self.config.audience.list(),
+            leeway: self.config.leeway.duration(),
+            max_lifetime: self.config.max_lifetime.duration(),
+        };
+        facts.claims.check(&expected, now.as_second())?;
+        Ok(Verdict {
+            client: self.client(&facts.claims)?,
+            scopes: self.scopes(&facts.claims)?,
+        })
+    }
+
+    fn takes(&self, algorithm: Algorithm, kind: &str) -> Result<(), BadToken> {
+        if !self.config.algorithms().contains(&algorithm) {
+            return Err(BadToken::Algorithm);
+        }
+        match self.types.iter().any(|one| one == kind) {
+            true => Ok(()),
+            false => Err(BadToken::Type),
+        }
+    }
+
+    fn client(&self, claims: &Claims) -> Result<Arc<str>, BadToken> {
+        let mapped = claims.client.as_ref();
+        let mapped = mapped.and_then(|id| self.config.clients.get(id));
         let client = mapped.cloned().or_else(|| self.config.default_client());
         client.ok_or(BadToken::UnknownClient)
     }
@@ -278,14 +320,20 @@ impl Trusted {
     /// Each claim narrows by itself: what a user may do is not what the application was allowed.
     /// Where `permissions` says what the user may do, scopes that are none of ours say nothing: an
     /// application that signs people in is given `openid profile` whatever it may call.
-    fn scopes(&self, claims: &Claims<'_>) -> Result<Option<Scopes>, BadToken> {
-        let words = claims.scopes.iter().chain(&claims.permissions).flatten();
-        let has = |wanted: &str| words.clone().any(|word| *word == wanted);
+    fn scopes(&self, claims: &Claims) -> Result<Option<Scopes>, BadToken> {
+        let words = claims.scopes.iter().chain(&claims.permissions);
+        let has = |wanted: &str| {
+            words
+                .clone()
+                .flat_map(Words::iter)
+                .any(|word| word == wanted)
+        };
         if !self.config.required_scopes.iter().all(|scope| has(scope)) {
             return Err(BadToken::ScopeMissing);
         }
         let permissions = claims.permissions.as_ref();
-        let narrows = |words: &&Vec<&str>| permissions.is_none() || any_is_ours(words, &self.tools);
+        let narrows =
+            |words: &&Words| permissions.is_none() || any_is_ours(words.iter(), &self.tools);
         let mut narrowing = claims
             .scopes
             .iter()
@@ -296,33 +344,11 @@ impl Trusted {
             (ScopesCount::Never, _) | (ScopesCount::WhenPresent, None) => None,
             (ScopesCount::Always, None) => Some(Scopes::of([])),
             (ScopesCount::Always | ScopesCount::WhenPresent, Some(_)) => {
-                Some(Scopes::of_claims(narrowing))
+                Some(Scopes::of_claims(narrowing.map(Words::iter)))
             }
         })
     }
 }
 
 #[cfg(test)]
-impl Token {
-    /// Any token.
-    pub(crate) fn sample() -> Self {
-        let issuer: Arc<str> = "https://login.example.com/".into();
-        Self {
-            client: "agent".into(),
-            user: User {
-                issuer: issuer.clone(),
-                subject: "u".into(),
-            },
-            scopes: None,
-            key_id: None,
-            certificate: None,
-            standing: TokenStanding {
-                issuer,
-                key: [0; 32],
-                expires: Timestamp::MAX,
-            },
-            generation: 0,
-            last_second: i64::MAX,
-        }
-    }
-}
+mod tests;

@@ -30,13 +30,11 @@ impl Scopes {
     }
 
     /// Reads the words of each scope claim that a token has. Without any claim nothing is narrowed.
-    pub fn of_claims<'a>(claims: impl IntoIterator<Item = &'a Vec<&'a str>>) -> Self {
-        let claims = claims.into_iter();
-        Self(
-            claims
-                .map(|words| Claim::of(words.iter().copied()))
-                .collect(),
-        )
+    pub fn of_claims<'a, Words>(claims: impl IntoIterator<Item = Words>) -> Self
+    where
+        Words: IntoIterator<Item = &'a str>,
+    {
+        Self(claims.into_iter().map(Claim::of).collect())
     }
 
     /// Whether each claim covers a tool that changes the CRM, or one that does not.
@@ -59,11 +57,11 @@ impl Scopes {
 
 /// Whether any of the words means something here. A bare word does when a tool is named so: much of
 /// what others use as scopes (`openid`, `profile`) looks like the name of a tool.
-pub fn any_is_ours(words: &[&str], tools: &[&str]) -> bool {
-    let is_ours = |word: &&str| {
-        matches!(*word, READ | WRITE) || word.starts_with(TOOL) || tools.contains(word)
+pub fn any_is_ours<'a>(words: impl IntoIterator<Item = &'a str>, tools: &[&str]) -> bool {
+    let is_ours = |word: &str| {
+        matches!(word, READ | WRITE) || word.starts_with(TOOL) || tools.contains(&word)
     };
-    words.iter().any(is_ours)
+    words.into_iter().any(is_ours)
 }
 
 impl Claim {
@@ -115,22 +113,22 @@ mod tests {
 
     #[test]
     fn no_claim_widens_another() {
-        let both = Scopes::of_claims(&[
+        let both = Scopes::of_claims([
             vec!["crm:read", "crm:write"],
             vec!["search_contacts", "tool:create_note"],
         ]);
         assert!(both.cover("search_contacts", false) && both.cover("create_note", true));
         assert!(!both.cover("get_deal_summary", false));
-        let apart = Scopes::of_claims(&[vec!["crm:read"], vec!["create_note"]]);
+        let apart = Scopes::of_claims([vec!["crm:read"], vec!["create_note"]]);
         assert!(!apart.cover("search_contacts", false) && !apart.cover("create_note", true));
-        assert!(!Scopes::of_claims(&[vec!["crm:read"], vec![]]).cover("search_contacts", false));
+        assert!(!Scopes::of_claims([vec!["crm:read"], vec![]]).cover("search_contacts", false));
     }
 
     #[test]
     fn a_word_of_others_is_told_from_the_name_of_a_tool() {
         let tools = ["create_note", "search_contacts"];
         for ours in ["crm:read", "crm:write", "tool:x", "create_note"] {
-            assert!(any_is_ours(&["openid", ours], &tools), "{ours}");
+            assert!(any_is_ours(["openid", ours], &tools), "{ours}");
         }
         let others = [
             "openid",
@@ -140,7 +138,7 @@ mod tests {
             "crm:*",
             "",
         ];
-        assert!(!any_is_ours(&others, &tools) && !any_is_ours(&[], &tools));
+        assert!(!any_is_ours(others, &tools) && !any_is_ours([], &tools));
     }
 
     #[test]

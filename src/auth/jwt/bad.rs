@@ -52,6 +52,8 @@ pub enum BadToken {
     Expired,
     #[error("the token lacks a scope that every call needs")]
     ScopeMissing,
+    #[error("the token means another client or other scopes by now")]
+    Reassessed,
     #[error("the issuer's keys could not be fetched")]
     KeysUnavailable,
 }
@@ -84,6 +86,7 @@ impl BadToken {
             Self::UnknownClient => "token_unknown_client",
             Self::Expired => "token_expired",
             Self::ScopeMissing => "token_scope_missing",
+            Self::Reassessed => "token_reassessed",
             Self::KeysUnavailable => "token_keys_unavailable",
         }
     }

@@ -1,4 +1,5 @@
-//! What a token says, once its signature is known to be right.
+//! What a token says, and what an issuer's configuration makes of it: at first, once its signature
+//! is known to be right, and again for as long as something lasts that it opened.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,62 +15,81 @@ pub(super) struct Expected<'a> {
     pub(super) max_lifetime: Duration,
 }
 
-/// The claims that count.
-#[derive(Debug)]
-pub(super) struct Claims<'a> {
+/// The claims that count. As large as the token at most, give or take its audiences, which are few.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Claims {
     pub(super) subject: Arc<str>,
-    /// Seconds since the epoch.
+    /// Seconds since the epoch, as all dates.
     pub(super) expires: i64,
+    issued: i64,
+    from: Option<i64>,
+    audiences: Box<[Box<str>]>,
     /// `client_id` (RFC 9068), or else `azp`.
-    pub(super) client: Option<&'a str>,
-    /// The words of each of `scope` and `scp` that the token has: what an application was allowed.
-    pub(super) scopes: Vec<Vec<&'a str>>,
-    /// The words of `permissions`: what the user may do.
-    pub(super) permissions: Option<Vec<&'a str>>,
+    pub(super) client: Option<Box<str>>,
+    /// Each of `scope` and `scp` that the token has: what an application was allowed.
+    pub(super) scopes: Vec<Words>,
+    /// `permissions`: what the user may do.
+    pub(super) permissions: Option<Words>,
     /// SHA-256 of the certificate that the token is bound to (RFC 8705, section 3.1).
     pub(super) certificate: Option<[u8; 32]>,
 }
 
-/// Reads and checks the claims at `now`, in seconds since the epoch. That the token has expired is
-/// said only of one that would be good otherwise.
-pub(super) fn read<'a>(
-    claims: &'a Map<String, Value>,
-    expected: &Expected<'_>,
-    now: i64,
-) -> Result<Claims<'a>, BadToken> {
-    let leeway = seconds(expected.leeway);
-    let expires = date(claims, "exp")
-        .and_then(|at| at.ok_or(()))
-        .map_err(|()| BadToken::Expiry)?;
-    let issued = date(claims, "iat")
-        .and_then(|at| at.ok_or(()))
-        .map_err(|()| BadToken::IssuedAt)?;
-    let from = date(claims, "nbf").map_err(|()| BadToken::NotYetValid)?;
-    let subject = subject(claims)?;
-    if !audience(claims, expected.audiences) {
-        return Err(BadToken::Audience);
+/// The words of one claim, in one text: a list of them would be many times the token's size.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Words(Box<str>);
+
+impl Words {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.split(' ').filter(|word| !word.is_empty())
     }
-    if issued > now + leeway {
-        return Err(BadToken::IssuedInFuture);
+}
+
+impl Claims {
+    /// Reads claims of any issuer.
+    pub(super) fn read(claims: &Map<String, Value>) -> Result<Self, BadToken> {
+        let expires = date(claims, "exp").and_then(|at| at.ok_or(()));
+        let issued = date(claims, "iat").and_then(|at| at.ok_or(()));
+        Ok(Self {
+            expires: expires.map_err(|()| BadToken::Expiry)?,
+            issued: issued.map_err(|()| BadToken::IssuedAt)?,
+            from: date(claims, "nbf").map_err(|()| BadToken::NotYetValid)?,
+            subject: subject(claims)?,
+            audiences: audiences(claims).ok_or(BadToken::Audience)?,
+            client: text(claims, "client_id")
+                .or_else(|| text(claims, "azp"))
+                .map(Into::into),
+            scopes: scopes(claims)?,
+            permissions: words(claims, "permissions")?,
+            certificate: certificate(claims)?,
+        })
     }
-    if from.is_some_and(|from| from > now + leeway) {
-        return Err(BadToken::NotYetValid);
+
+    /// Judges them at `now`, in seconds since the epoch. That the token has expired is said only of
+    /// one that would be good otherwise.
+    pub(super) fn check(&self, expected: &Expected<'_>, now: i64) -> Result<(), BadToken> {
+        let leeway = seconds(expected.leeway);
+        if !self
+            .audiences
+            .iter()
+            .any(|audience| expected.audiences.contains(audience))
+        {
+            return Err(BadToken::Audience);
+        }
+        if self.issued > now + leeway {
+            return Err(BadToken::IssuedInFuture);
+        }
+        if self.from.is_some_and(|from| from > now + leeway) {
+            return Err(BadToken::NotYetValid);
+        }
+        let lifetime = self.expires - self.issued;
+        if lifetime <= 0 || lifetime > seconds(expected.max_lifetime) {
+            return Err(BadToken::Lifetime);
+        }
+        if now >= self.expires + leeway {
+            return Err(BadToken::Expired);
+        }
+        Ok(())
     }
-    if expires <= issued || expires - issued > seconds(expected.max_lifetime) {
-        return Err(BadToken::Lifetime);
-    }
-    let read = Claims {
-        subject,
-        expires,
-        client: text(claims, "client_id").or_else(|| text(claims, "azp")),
-        scopes: scopes(claims)?,
-        permissions: words(claims, "permissions")?,
-        certificate: certificate(claims)?,
-    };
-    if now >= expires + leeway {
-        return Err(BadToken::Expired);
-    }
-    Ok(read)
 }
 
 pub(super) fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -103,31 +123,30 @@ fn subject(claims: &Map<String, Value>) -> Result<Arc<str>, BadToken> {
     }
 }
 
-fn audience(claims: &Map<String, Value>, expected: &[Box<str>]) -> bool {
-    let ours = |value: &Value| {
-        let audience = value.as_str();
-        audience.is_some_and(|audience| expected.iter().any(|ours| **ours == *audience))
-    };
-    match claims.get("aud") {
-        Some(Value::Array(list)) => list.iter().all(Value::is_string) && list.iter().any(ours),
-        Some(value) => ours(value),
-        None => false,
+fn audiences(claims: &Map<String, Value>) -> Option<Box<[Box<str>]>> {
+    let text = |value: &Value| value.as_str().map(Into::into);
+    match claims.get("aud")? {
+        Value::Array(list) if list.len() <= MAX_AUDIENCES => list.iter().map(text).collect(),
+        value => text(value).map(|only| [only].into()),
     }
 }
 
-fn scopes(claims: &Map<String, Value>) -> Result<Vec<Vec<&str>>, BadToken> {
+fn scopes(claims: &Map<String, Value>) -> Result<Vec<Words>, BadToken> {
     let claims = ["scope", "scp"].map(|name| words(claims, name).transpose());
     claims.into_iter().flatten().collect()
 }
 
-/// Words in one text, or in a list: issuers differ.
-fn words<'a>(claims: &'a Map<String, Value>, name: &str) -> Result<Option<Vec<&'a str>>, BadToken> {
+/// Words in one text, or in a list: issuers differ. What has a space within a list is no word, and
+/// means nothing to anybody (RFC 6749, section 3.3).
+fn words(claims: &Map<String, Value>, name: &str) -> Result<Option<Words>, BadToken> {
     Ok(Some(match claims.get(name) {
         None => return Ok(None),
-        Some(Value::String(text)) => text.split(' ').filter(|word| !word.is_empty()).collect(),
+        Some(Value::String(text)) => Words(text.as_str().into()),
         Some(Value::Array(list)) => {
             let words: Option<Vec<&str>> = list.iter().map(Value::as_str).collect();
-            words.ok_or(BadToken::Scope)?
+            let mut words = words.ok_or(BadToken::Scope)?;
+            words.retain(|word| !word.contains(' '));
+            Words(words.join(" ").into())
         }
         Some(_) => return Err(BadToken::Scope),
     }))
@@ -154,6 +173,8 @@ fn seconds(span: Duration) -> i64 {
 
 /// The last second of the year 9999.
 const END_OF_CALENDAR: i64 = 253_402_300_799;
+/// No issuer names more; each takes more room than it has characters.
+const MAX_AUDIENCES: usize = 64;
 /// Characters of a subject (OpenID Connect Core, section 2).
 const MAX_SUBJECT: usize = 255;
 
@@ -182,10 +203,13 @@ mod tests {
             leeway: Duration::from_secs(30),
             max_lifetime: Duration::from_secs(3600),
         };
-        let claims = claims.as_object().unwrap().clone();
-        let read = read(&claims, &expected, NOW)?;
+        let read = Claims::read(claims.as_object().unwrap())?;
+        read.check(&expected, NOW)?;
         let claims = read.scopes.iter().chain(&read.permissions);
-        Ok((read.expires, claims.map(Vec::len).collect()))
+        Ok((
+            read.expires,
+            claims.map(|words| words.iter().count()).collect(),
+        ))
     }
 
     #[test]
@@ -196,6 +220,8 @@ mod tests {
             check(json!({ "scope": " crm:read  x ", "permissions": ["y"] })),
             Ok((NOW + 600, vec![2, 1]))
         );
+        let spaced = json!({ "permissions": ["crm:read crm:write", "y"] });
+        assert_eq!(check(spaced), Ok((NOW + 600, vec![1])));
         assert!(check(json!({ "scope": "" })).is_ok_and(|(_, words)| words == [0]));
         let in_fractions = json!({ "iat": NOW as f64 - 0.5, "exp": NOW as f64 + 600.7 });
         assert_eq!(check(in_fractions), Ok((NOW + 600, vec![])));
@@ -242,6 +268,7 @@ mod tests {
             (json!({ "aud": "A" }), BadToken::Audience),
             (json!({ "aud": [] }), BadToken::Audience),
             (json!({ "aud": ["a", 1] }), BadToken::Audience),
+            (json!({ "aud": vec!["a"; 65] }), BadToken::Audience),
             (json!({ "sub": null }), BadToken::Subject),
             (json!({ "sub": "" }), BadToken::Subject),
             (json!({ "sub": 7 }), BadToken::Subject),

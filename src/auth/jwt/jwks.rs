@@ -12,7 +12,6 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::BytesMut;
 use http::{StatusCode, header};
-use jsonwebtoken::Algorithm;
 use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::{
@@ -20,7 +19,11 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{BadToken, key::Key, strict};
+use super::{
+    BadToken, Compact,
+    key::{self, Key},
+    strict,
+};
 use crate::audit::{Audit, Event, Kind};
 
 /// The keys behind one address.
@@ -39,7 +42,7 @@ pub(super) struct Jwks {
 
 /// Keys as they were fetched.
 struct Held {
-    keys: Vec<Arc<Key>>,
+    keys: Arc<[Arc<Key>]>,
     fetched: Instant,
     generation: u64,
 }
@@ -83,33 +86,53 @@ impl Jwks {
         })
     }
 
-    /// The key for a token, and the generation that it belongs to.
-    pub(super) async fn find(
+    /// The key that signed a token, and the generation that it belongs to. A key that is not there
+    /// may be new, and one of the same name that did not sign may have been replaced.
+    pub(super) async fn signer(
         self: &Arc<Self>,
-        id: Option<&str>,
-        algorithm: Algorithm,
+        token: &Compact<'_>,
     ) -> Result<(Arc<Key>, u64), BadToken> {
-        if let Some(found) = self.held_key(id, algorithm) {
-            return Ok(found);
-        }
-        let asking = timeout(PATIENCE, self.ask(id, algorithm));
-        asking.await.unwrap_or(Err(BadToken::KeysUnavailable))
+        let held = self.current();
+        let why = match held_signer(held.as_deref(), token) {
+            Ok(found) => return Ok(found),
+            Err(why) => why,
+        };
+        let seen = held.map(|held| held.generation);
+        let asking = timeout(PATIENCE, self.ask(token, seen, why));
+        asking.await.unwrap_or(Err(match why {
+            BadToken::Signature => why,
+            _ => BadToken::KeysUnavailable,
+        }))
     }
 
-    /// Waits for the turn, and has the keys fetched unless somebody just did in vain.
+    /// Waits for the turn, and has the keys fetched unless somebody just did in vain. `why` is what
+    /// came of the keys that were `seen` until now.
     async fn ask(
         self: &Arc<Self>,
-        id: Option<&str>,
-        algorithm: Algorithm,
+        token: &Compact<'_>,
+        seen: Option<u64>,
+        why: BadToken,
     ) -> Result<(Arc<Key>, u64), BadToken> {
         let before = self.ended.load(Ordering::Acquire);
         let mut turn = self.turn.clone().lock_owned().await;
         // Whoever had the turn before may have fetched what is missing.
-        if let Some(found) = self.held_key(id, algorithm) {
+        let (mut seen, mut why) = (seen, why);
+        let mut look = || {
+            let held = self.current();
+            let generation = held.as_ref().map(|held| held.generation);
+            if std::mem::replace(&mut seen, generation) != generation {
+                match held_signer(held.as_deref(), token) {
+                    Ok(found) => return Ok(found),
+                    Err(bad) => why = bad,
+                }
+            }
+            Err(why)
+        };
+        if let Ok(found) = look() {
             return Ok(found);
         }
         let shared = turn.failing && self.ended.load(Ordering::Acquire) != before;
-        let have_keys = self.current().is_some();
+        let have_keys = !self.keys().is_empty();
         if !shared && turn.may_ask(Instant::now(), have_keys) {
             // On its own, so that a caller who leaves cannot use up the question without its answer.
             let jwks = self.clone();
@@ -119,16 +142,13 @@ impl Jwks {
             });
             let _ = fetching.await;
         }
-        self.held_key(id, algorithm).ok_or(match self.current() {
-            Some(_) => BadToken::UnknownKey,
-            None => BadToken::KeysUnavailable,
-        })
+        look()
     }
 
-    /// Whether the key is in the set now.
-    pub(super) fn holds(&self, print: &[u8; 32]) -> bool {
-        let held = self.current();
-        held.is_some_and(|held| held.keys.iter().any(|key| key.print == *print))
+    /// Those that may be used now.
+    pub(super) fn keys(&self) -> Arc<[Arc<Key>]> {
+        self.current()
+            .map_or_else(Arc::default, |held| held.keys.clone())
     }
 
     /// Changes with the keys; none while there are none.
@@ -141,10 +161,10 @@ impl Jwks {
         loop {
             let mut turn = self.turn.clone().lock_owned().await;
             self.fetch(&mut turn).await;
-            let pause = match (turn.failing, self.current()) {
-                (false, _) => REFRESH,
-                (true, Some(_)) => COOLDOWN,
-                (true, None) => RETRY,
+            let pause = match (turn.failing, self.keys().is_empty()) {
+                (false, false) => REFRESH,
+                (true, false) => COOLDOWN,
+                (_, true) => RETRY,
             };
             drop(turn);
             let _ = timeout(pause, self.wake.notified()).await;
@@ -158,18 +178,15 @@ impl Jwks {
 
     /// Fetches once, for `zoho-mcp check`.
     pub(super) async fn reach(&self) -> Result<usize, FetchFailed> {
-        get(&self.http, &self.url).await.map(|keys| keys.len())
+        match get(&self.http, &self.url).await?.len() {
+            0 => Err(FetchFailed::NoneUsable),
+            keys => Ok(keys),
+        }
     }
 
     fn current(&self) -> Option<Arc<Held>> {
         let held = self.held.load_full();
         held.filter(|held| held.fetched.elapsed() < STALE)
-    }
-
-    fn held_key(&self, id: Option<&str>, algorithm: Algorithm) -> Option<(Arc<Key>, u64)> {
-        let held = self.current()?;
-        let key = choose(&held.keys, id, algorithm)?.clone();
-        Some((key, held.generation))
     }
 
     async fn fetch(&self, turn: &mut OwnedMutexGuard<Turn>) {
@@ -205,31 +222,30 @@ impl Jwks {
         };
         let same = |held: &Arc<Held>| prints(&held.keys) == prints(&keys);
         let changed = before.as_ref().is_some_and(|held| !same(held));
+        let emptied = keys.is_empty() && (changed || before.is_none());
+        if emptied {
+            let error = FetchFailed::NoneUsable;
+            tracing::warn!(issuer = &*self.issuer, %error, "an issuer's keys are gone");
+        }
         let generation = before.as_ref().map_or(0, |held| held.generation);
         self.held.store(Some(Arc::new(Held {
-            keys,
+            keys: keys.into(),
             fetched: Instant::now(),
             generation: generation + u64::from(changed),
         })));
-        match (changed, was_failing) {
-            (true, _) => Some("jwks_changed"),
-            (false, true) => Some("jwks_available"),
-            (false, false) => None,
+        match (emptied, changed, was_failing) {
+            (true, ..) => Some("jwks_empty"),
+            (false, true, _) => Some("jwks_changed"),
+            (false, false, true) => Some("jwks_available"),
+            (false, false, false) => None,
         }
     }
 }
 
-/// The first key of that id which fits; without an id, the only key that fits.
-fn choose<'a>(
-    keys: &'a [Arc<Key>],
-    id: Option<&str>,
-    algorithm: Algorithm,
-) -> Option<&'a Arc<Key>> {
-    let mut fitting = keys.iter().filter(|key| key.fits(algorithm));
-    match id {
-        Some(id) => fitting.find(|key| key.id.as_deref() == Some(id)),
-        None => fitting.next().filter(|_| fitting.next().is_none()),
-    }
+fn held_signer(held: Option<&Held>, token: &Compact<'_>) -> Result<(Arc<Key>, u64), BadToken> {
+    let held = held.ok_or(BadToken::KeysUnavailable)?;
+    let key = key::signer(&held.keys, token, token.key_id.as_deref())?;
+    Ok((key.clone(), held.generation))
 }
 
 /// Why keys could not be fetched.
@@ -252,21 +268,15 @@ pub enum FetchFailed {
     NoneUsable,
 }
 
+/// The keys that can be used: none, where the issuer has withdrawn them all.
 async fn get(http: &Client, url: &Url) -> Result<Vec<Arc<Key>>, FetchFailed> {
     let body = timeout(FETCH, body(http, url));
     let body = body.await.map_err(|_| FetchFailed::Slow)??;
     let document = strict::object(&body).ok_or(FetchFailed::NotKeys)?;
     let listed = document.get("keys").and_then(Value::as_array);
     let listed = listed.ok_or(FetchFailed::NotKeys)?.iter();
-    let keys: Vec<Arc<Key>> = listed
-        .filter_map(Value::as_object)
-        .filter_map(Key::of_jwk)
-        .map(Arc::new)
-        .collect();
-    match keys.is_empty() {
-        true => Err(FetchFailed::NoneUsable),
-        false => Ok(keys),
-    }
+    let keys = listed.filter_map(Value::as_object);
+    Ok(keys.filter_map(Key::of_jwk).map(Arc::new).collect())
 }
 
 async fn body(http: &Client, url: &Url) -> Result<BytesMut, FetchFailed> {
@@ -303,30 +313,83 @@ const MAX_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use jsonwebtoken::{Algorithm, EncodingKey, crypto};
     use serde_json::json;
 
-    fn key(id: Option<&str>, byte: u8) -> Arc<Key> {
-        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-        let x = URL_SAFE_NO_PAD.encode([byte; 32]);
+    use super::*;
+
+    /// A pair: what the set has of it, and what signs.
+    fn pair(id: Option<&str>) -> (Arc<Key>, EncodingKey) {
+        let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let x = base64(pair.public_key_raw());
         let mut jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": x });
         if let Some(id) = id {
             jwk["kid"] = id.into();
         }
-        Arc::new(Key::of_jwk(jwk.as_object().unwrap()).unwrap())
+        let key = Key::of_jwk(jwk.as_object().unwrap()).unwrap();
+        let private = EncodingKey::from_ed_der(&pair.serialize_der());
+        (Arc::new(key), private)
+    }
+
+    fn base64(bytes: &[u8]) -> String {
+        use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    fn token(id: Option<&str>, private: &EncodingKey) -> String {
+        let header = json!({ "alg": "EdDSA", "kid": id });
+        let header = header.as_object().unwrap().clone();
+        let header: serde_json::Map<_, _> = header
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect();
+        let header = json!(header).to_string();
+        let signed = format!("{}.{}", base64(header.as_bytes()), base64(b"{}"));
+        let signature = crypto::sign(signed.as_bytes(), private, Algorithm::EdDSA).unwrap();
+        format!("{signed}.{signature}")
+    }
+
+    fn signed_by(keys: &[Arc<Key>], token: &str) -> Result<[u8; 32], BadToken> {
+        let held = Held {
+            keys: keys.into(),
+            fetched: Instant::now(),
+            generation: 0,
+        };
+        let token = Compact::parse(token).unwrap();
+        held_signer(Some(&held), &token).map(|(key, _)| key.print)
     }
 
     #[test]
-    fn a_key_is_found_by_its_id_or_as_the_only_one() {
-        let keys = [key(Some("a"), 1), key(Some("a"), 2), key(Some("b"), 3)];
-        let print = |id| choose(&keys, id, Algorithm::EdDSA).map(|key| key.print);
-        assert_eq!(print(Some("a")), Some(keys[0].print));
-        assert_eq!(print(Some("b")), Some(keys[2].print));
-        assert_eq!((print(Some("c")), print(None)), (None, None));
-        let only = [key(None, 1)];
-        assert!(choose(&only, None, Algorithm::EdDSA).is_some());
-        assert!(choose(&only, None, Algorithm::ES256).is_none());
-        assert!(choose(&only, Some("a"), Algorithm::EdDSA).is_none());
+    fn each_key_that_a_token_can_mean_is_tried() {
+        let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let ((one, signs_one), (two, signs_two)) = (pair(Some("a")), pair(Some("a")));
+        let (other, signs_other) = pair(Some("b"));
+        let keys = [one.clone(), two.clone(), other.clone()];
+        for (key, private, id) in [
+            (&one, &signs_one, Some("a")),
+            (&two, &signs_two, Some("a")),
+            (&two, &signs_two, None),
+            (&other, &signs_other, None),
+        ] {
+            assert_eq!(
+                signed_by(&keys, &token(id, private)),
+                Ok(key.print),
+                "{id:?}"
+            );
+        }
+        let wrong = |id| signed_by(&keys, &token(id, &signs_other));
+        assert_eq!(wrong(Some("a")), Err(BadToken::Signature));
+        assert_eq!(wrong(Some("c")), Err(BadToken::UnknownKey));
+    }
+
+    #[test]
+    fn so_many_keys_are_tried_and_no_more() {
+        let _ = crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+        let pairs: Vec<_> = (0..9).map(|_| pair(None)).collect();
+        let keys: Vec<_> = pairs.iter().map(|(key, _)| key.clone()).collect();
+        let found = |n: usize| signed_by(&keys, &token(None, &pairs[n].1));
+        assert!(found(7).is_ok());
+        assert_eq!(found(8), Err(BadToken::Signature));
     }
 
     #[test]
@@ -349,22 +412,21 @@ mod tests {
         let audit = Audit::discarding(crate::audit::OnFailure::Continue);
         let http = Client::builder().build().unwrap();
         let jwks = Jwks::new(url, "issuer".into(), http, audit, None);
+        let key = || pair(Some("a")).0;
+        let (first, second) = (key(), key());
         assert_eq!(jwks.generation(), None);
-        assert_eq!(jwks.take(vec![key(Some("a"), 1)], false), None);
-        assert_eq!(
-            jwks.take(vec![key(Some("a"), 1)], true),
-            Some("jwks_available")
-        );
+        assert_eq!(jwks.take(vec![first.clone()], false), None);
+        assert_eq!(jwks.take(vec![first], true), Some("jwks_available"));
         assert_eq!(jwks.generation(), Some(0));
-        assert_eq!(
-            jwks.take(vec![key(Some("a"), 2)], false),
-            Some("jwks_changed")
-        );
+        assert_eq!(jwks.take(vec![second.clone()], false), Some("jwks_changed"));
         assert_eq!(jwks.generation(), Some(1));
         tokio::time::advance(STALE - Duration::from_secs(1)).await;
-        assert!(jwks.held_key(Some("a"), Algorithm::EdDSA).is_some());
+        assert_eq!(jwks.keys().len(), 1);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(jwks.held_key(Some("a"), Algorithm::EdDSA).is_none());
-        assert!(!jwks.holds(&key(Some("a"), 2).print));
+        assert!(jwks.keys().is_empty() && jwks.generation().is_none());
+        assert_eq!(jwks.take(vec![second], false), None);
+        assert_eq!(jwks.take(Vec::new(), false), Some("jwks_empty"));
+        assert_eq!(jwks.take(Vec::new(), false), None);
+        assert!(jwks.keys().is_empty() && jwks.generation().is_some());
     }
 }

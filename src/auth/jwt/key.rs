@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use x509_parser::{prelude::FromDer as _, public_key::RSAPublicKey};
 
+use super::{BadToken, Compact};
+
 /// One key.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -176,6 +178,24 @@ impl Key {
     }
 }
 
+/// The key that signed the token, among those that it can mean: with an id those of that id, which
+/// an issuer that makes a new key may give twice. Only so many are tried.
+pub(super) fn signer<'a>(
+    keys: &'a [Arc<Key>],
+    token: &Compact<'_>,
+    id: Option<&str>,
+) -> Result<&'a Arc<Key>, BadToken> {
+    let named = |key: &&Arc<Key>| id.is_none() || key.id.as_deref() == id;
+    let fits = |key: &&Arc<Key>| key.fits(token.algorithm) && named(key);
+    let mut meant = keys.iter().filter(fits).take(MAX_KEYS).peekable();
+    if meant.peek().is_none() {
+        return Err(BadToken::UnknownKey);
+    }
+    meant
+        .find(|key| key.signed(token.signed, token.signature, token.algorithm))
+        .ok_or(BadToken::Signature)
+}
+
 /// None for a modulus that is too small or too large, or an exponent that is not odd and above 1.
 fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Option<Key> {
     let modulus = without_zeros(modulus);
@@ -202,7 +222,7 @@ fn point(kind: Kind, size: usize, x: Vec<u8>, y: &[u8]) -> Option<Key> {
 }
 
 const MIN_SECRET: usize = 32;
-/// A token of a file's keys does not say by which it is signed: each is tried.
+/// A token need not say by which key it is signed: so many are tried.
 const MAX_KEYS: usize = 8;
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jsonwebtoken::Algorithm;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     BadToken, Compact,
     config::{Issuer, jwks_url},
     jwks::Jwks,
-    key::{Key, UnusableKey},
+    key::{self, Key, UnusableKey},
 };
 use crate::{
     audit::Audit,
@@ -49,21 +50,29 @@ impl Source {
         })
     }
 
-    /// The key for a token, and the generation that it belongs to.
-    pub(super) async fn find(&self, token: &Compact<'_>) -> Result<(Arc<Key>, u64), BadToken> {
+    /// The key that signed a token, and the generation that it belongs to. Which of a file's keys
+    /// a token names is not known: they have no ids.
+    pub(super) async fn signer(&self, token: &Compact<'_>) -> Result<(Arc<Key>, u64), BadToken> {
         match self {
-            Self::Fixed(keys) => Ok((signer(keys, token)?.clone(), 0)),
-            Self::Fetched(Fetched { jwks, .. }) => {
-                jwks.find(token.key_id.as_deref(), token.algorithm).await
-            }
+            Self::Fixed(keys) => Ok((key::signer(keys, token, None)?.clone(), 0)),
+            Self::Fetched(Fetched { jwks, .. }) => jwks.signer(token).await,
         }
     }
 
-    /// Whether the key is trusted now.
-    pub(super) fn holds(&self, print: &[u8; 32]) -> bool {
+    /// Whether the key is trusted now, and for that algorithm.
+    pub(super) fn holds(&self, print: &[u8; 32], algorithm: Algorithm) -> bool {
+        let same = |key: &Arc<Key>| key.print == *print && key.fits(algorithm);
         match self {
-            Self::Fixed(keys) => keys.iter().any(|key| key.print == *print),
-            Self::Fetched(Fetched { jwks, .. }) => jwks.holds(print),
+            Self::Fixed(keys) => keys.iter().any(same),
+            Self::Fetched(Fetched { jwks, .. }) => jwks.keys().iter().any(same),
+        }
+    }
+
+    /// Whether there is any key.
+    pub(super) fn are_there(&self) -> bool {
+        match self {
+            Self::Fixed(keys) => !keys.is_empty(),
+            Self::Fetched(Fetched { jwks, .. }) => !jwks.keys().is_empty(),
         }
     }
 
@@ -93,18 +102,6 @@ fn fixed(issuer: &Issuer, secret: &Secret) -> Result<Box<[Arc<Key>]>, Why> {
     match keys.iter().all(fits) {
         true => Ok(keys.into_iter().map(Arc::new).collect()),
         false => Err(Why::Algorithms),
-    }
-}
-
-/// The key that signed the token; where only one can have, whether it did is left to be found out.
-fn signer<'a>(keys: &'a [Arc<Key>], token: &Compact<'_>) -> Result<&'a Arc<Key>, BadToken> {
-    let mut fitting = keys.iter().filter(|key| key.fits(token.algorithm));
-    let first = fitting.next().ok_or(BadToken::UnknownKey)?;
-    let signed = |key: &&Arc<Key>| key.signed(token.signed, token.signature, token.algorithm);
-    match fitting.clone().next() {
-        None => Ok(first),
-        Some(_) if signed(&first) => Ok(first),
-        Some(_) => Ok(fitting.find(signed).unwrap_or(first)),
     }
 }
 
