@@ -108,8 +108,12 @@ impl Hall {
 
     fn admit_behind_proxy(&self, mut socket: TcpStream, proxy: IpAddr, place: Place) {
         let (server, places, head) = (self.server.clone(), self.places.clone(), self.head);
+        let drain = self.drain.clone();
         self.drain.connections().spawn(async move {
-            let header = tokio::time::timeout(head, proxy::read(&mut socket)).await;
+            let header = tokio::select! {
+                header = tokio::time::timeout(head, proxy::read(&mut socket)) => header,
+                () = drain.last_arrivals() => return,
+            };
             let (ip, is_passed_on) = match header {
                 Ok(Ok(Some(ip))) => (ip, true),
                 Ok(Ok(None)) => (proxy, false),

@@ -101,7 +101,11 @@ impl Server {
         };
         let ip = origin.ip;
         let handshake = TlsAcceptor::from(server).accept(watched);
-        let stream = match tokio::time::timeout(self.handshake, handshake).await {
+        let shaken = tokio::select! {
+            shaken = tokio::time::timeout(self.handshake, handshake) => shaken,
+            () = self.drain.last_arrivals() => return,
+        };
+        let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return self.handshake_failed(&error, ip).await,
             Err(_) => return tracing::debug!(%ip, "a TLS handshake took too long"),

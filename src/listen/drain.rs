@@ -26,9 +26,9 @@ pub struct Drain {
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every call was answered and every connection closed.
+    /// Every call was answered, and who had asked for nothing was sent away.
     Clean,
-    /// The deadline cut some off.
+    /// The deadline cut some calls off.
     CutOff,
 }
 
@@ -72,6 +72,13 @@ impl Drain {
         &self.requests
     }
 
+    /// Returns a moment after connections take no further request: who has not even come as far as
+    /// to a first one, within a handshake say, is waited for no longer.
+    pub(super) async fn last_arrivals(&self) {
+        self.requests.cancelled().await;
+        sleep(LAST_ARRIVALS).await;
+    }
+
     /// Held while a call is answered, until the last byte of the answer is handed over.
     pub fn call(&self) -> TaskTrackerToken {
         self.calls.token()
@@ -110,6 +117,7 @@ impl Drain {
         if ended {
             return Outcome::Clean;
         }
+        let cuts_off = !self.calls.is_empty();
         self.accepting.cancel();
         self.requests.cancel();
         self.cut.cancel();
@@ -117,7 +125,10 @@ impl Drain {
         self.streams.cancel();
         self.over.cancel();
         let _ = timeout(LAST_WORDS, self.connections.wait()).await;
-        Outcome::CutOff
+        match cuts_off {
+            true => Outcome::CutOff,
+            false => Outcome::Clean,
+        }
     }
 
     /// Whether everything ended by itself.
@@ -144,6 +155,8 @@ impl Drain {
 
 /// For requests that were sent before the connection could be closed.
 const LAST_REQUESTS: Duration = Duration::from_millis(300);
+/// For handshakes that have begun.
+const LAST_ARRIVALS: Duration = Duration::from_secs(1);
 /// For calls that were cut off to say so, and for streams to say goodbye.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -170,6 +183,18 @@ mod tests {
             drain.finish(Duration::ZERO, LONG, pending()).await,
             Outcome::Clean
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_asks_for_nothing_is_no_call_that_is_cut_off() {
+        for hurried in [false, true] {
+            let drain = Drain::default();
+            drain.see_off(pending());
+            drain.begin();
+            let hurry = async { tokio::time::sleep(if hurried { LONG / 100 } else { LONG }).await };
+            let outcome = drain.finish(Duration::ZERO, LONG, hurry).await;
+            assert_eq!(outcome, Outcome::Clean, "hurried: {hurried}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
