@@ -180,7 +180,9 @@ impl Authenticator {
             };
             match by_certificate(mtls, certificate) {
                 Ok(evidence) => found.push(evidence),
-                Err(bad @ BadCertificate::UnknownName) => nobodys = Some(failure(bad)),
+                Err(bad @ (BadCertificate::UnknownName | BadCertificate::NoName)) => {
+                    nobodys = Some(failure(bad));
+                }
                 Err(bad) => return Err(failure(bad)),
             }
         }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, task::JoinHandle};
 
 use crate::{
     agent::{Agent, Answer},
-    house::{DASHBOARD, House, SUPPORT, eventually},
+    house::{DASHBOARD, House, SUPPORT, Setup, eventually},
+    pki::TlsHouse,
 };
 
 /// A call that Zoho answers late, and that has begun.
@@ -209,4 +210,27 @@ async fn it_ends_while_a_client_reads_nothing_of_its_stream() {
     tokio::time::timeout(Duration::from_secs(5), deaf.rest())
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn who_has_not_even_shaken_hands_is_no_call_that_is_cut_off() {
+    let mut tls = TlsHouse::with(|_| ()).await;
+    let proxied = |setup: &mut Setup| {
+        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
+        setup.set("server.proxy_protocol", "true");
+    };
+    let mut proxied = House::with(proxied).await;
+    for (house, begun) in [
+        (&mut tls.house, &b"\x16\x03\x01\x02\x00\x01"[..]),
+        (&mut proxied, b"\r\n\r\n\0\r\nQUIT"),
+    ] {
+        let mut sockets = Vec::new();
+        for bytes in [begun, b""].repeat(5) {
+            let mut socket = house.socket().await;
+            socket.write_all(bytes).await.unwrap();
+            sockets.push(socket);
+        }
+        house.signal("-TERM");
+        assert_eq!(ended(house, "clean").await, 0);
+    }
 }

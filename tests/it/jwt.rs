@@ -1,6 +1,7 @@
 //! Bearer tokens: whose are accepted, what they allow, and how clients find out where to get one.
 
 mod keys;
+mod rotation;
 mod trail;
 
 use jsonwebtoken::Algorithm;

@@ -52,6 +52,7 @@ mod http2;
 mod image;
 mod jwt;
 mod keys;
+mod lapse;
 mod legacy_sse;
 mod limit_script;
 mod limits;

@@ -517,6 +517,10 @@ async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_re
             .with("x-amzn-mtls-clientcert", &identity.header())
             .with("authorization", &format!("Bearer {token}"))
     };
+    // A certificate need name nobody for a token to be bound to it.
+    let nameless = clients.leaf(|leaf| leaf.subject_alt_names = Vec::new());
+    let answer = bound(&nameless).ask("tools/list", json!({})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
     let (agent, bystander) = (bound(&holder), bound(&other));
     let (mut stream, mut goes_on) = (agent.stream().await, bystander.stream().await);
     stream.initialize().await;

@@ -30,7 +30,10 @@ impl<'a> Row<'a> {
             created: text(key.created),
             not_before: text(key.not_before),
             not_after: key.not_after.map(text),
-            last_used: usage.and_then(|usage| usage.of(&key.id)).map(text),
+            // Known to the minute only: a key that is used at once was used after it was made.
+            last_used: usage
+                .and_then(|usage| usage.of(&key.id))
+                .map(|used| text(used.max(key.created))),
         }
     }
 }

@@ -149,11 +149,11 @@ fn the_list_shows_all_but_hashes() {
     assert!(lines[2].ends_with(&format!(
         "active   {made}  {made}  2027-01-16T08:00:00Z  unknown"
     )));
-    folder.used(&key, 30);
+    folder.used(&key, -2);
     let later = NOW.checked_add(SignedDuration::from_hours(25)).unwrap();
     let (list, _) = folder.keys_at("list", later).unwrap();
     assert!(
-        list.contains("never                 2027-01-14T02:00:00Z"),
+        list.contains("never                 2027-01-15T10:00:00Z"),
         "{list}"
     );
     assert!(
@@ -163,10 +163,20 @@ fn the_list_shows_all_but_hashes() {
     let (json, _) = folder.keys("list --json").unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["usageKnown"], true);
-    assert_eq!(json["keys"][0]["lastUsed"], "2027-01-14T02:00:00Z");
+    assert_eq!(json["keys"][0]["lastUsed"], "2027-01-15T10:00:00Z");
     assert_eq!(json["keys"][1]["id"], id(&short));
     assert_eq!(json["keys"][1]["notAfter"], "2027-01-16T08:00:00Z");
     assert!(!json.to_string().contains("sha256"));
+}
+
+#[test]
+fn no_key_was_used_before_it_was_made() {
+    let folder = Folder::new();
+    let (key, _) = folder.keys("new --client agent").unwrap();
+    // What the minute of its first use looks like.
+    folder.used(&key, 1);
+    let (list, _) = folder.keys("list").unwrap();
+    assert_eq!(list.matches("2027-01-15T08:00:00Z").count(), 3, "{list}");
 }
 
 #[test]
