@@ -2,16 +2,17 @@
 //!
 //! The stage `AWSPENDING` belongs to a rotation that is not finished; nothing here asks for it.
 
+mod bounded;
 mod error;
 
-use std::{io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use aws_config::{
     BehaviorVersion, Region, identity::IdentityCache, meta::region::ProvideRegion as _,
     profile::ProfileFileRegionProvider, timeout::TimeoutConfig,
 };
 use aws_sdk_secretsmanager::{
-    Client,
+    Client, config,
     config::{ProvideCredentials as _, SharedCredentialsProvider},
     error::{ProvideErrorMetadata, SdkError},
     operation::get_secret_value::GetSecretValueOutput,
@@ -22,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{Secret, SecretError};
 use crate::setting::AwsRef;
+use bounded::Bounded;
 pub use error::{Action, AwsError, AwsProblem};
 
 /// One secret, and the way to it. Cheap to clone; its connections are kept.
@@ -79,7 +81,7 @@ impl AwsSecret {
             .load()
             .await;
         Ok(Self {
-            client: Client::new(&config),
+            client: Client::from_conf(config::Builder::from(&config).interceptor(Bounded).build()),
             credentials: config.credentials_provider(),
             reference: reference.clone(),
         })
@@ -182,8 +184,12 @@ impl AwsSecret {
         &self,
         action: Action,
         error: &SdkError<E, R>,
-    ) -> AwsError {
+    ) -> AwsError
+    where
+        SdkError<E, R>: Error + 'static,
+    {
         let problem = match error {
+            error if bounded::was_too_large(error) => AwsProblem::TooLarge,
             SdkError::ServiceError(answer) => AwsProblem::of(answer.err().code()),
             SdkError::DispatchFailure(failure) if failure.is_io() => AwsProblem::Unreachable,
             SdkError::ResponseError(_) => AwsProblem::Unavailable,

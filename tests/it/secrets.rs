@@ -199,6 +199,7 @@ async fn whatever_is_wrong_with_the_secret_the_old_keys_serve_and_one_event_says
         ),
         ("{\"version\":2,\"keys\":[]}", "version is not 1"),
         (&"x".repeat(70_000), "aws:keys is larger than 64 KiB"),
+        (&"x".repeat(2 << 20), "larger than that of any secret"),
     ] {
         stub.hold("keys", text);
         says(said).await;

@@ -81,6 +81,8 @@ pub enum AwsProblem {
     Throttled,
     #[error("Secrets Manager fails; it is tried again")]
     Unavailable,
+    #[error("the answer is larger than that of any secret; look at AWS_ENDPOINT_URL")]
+    TooLarge,
     #[error("another exists already under that name; name it by its ARN")]
     Exists,
     #[error("AWS refuses the request")]
