@@ -146,7 +146,6 @@ impl Held {
             Some(store) => {
                 let sharing = zoho::Sharing {
                     store: store.clone(),
-                    expected_replicas: config.redis.expected_replicas,
                     token_key: secrets.token_key,
                 };
                 Zoho::shared(&config.zoho, secrets.zoho, &sharing)
@@ -175,7 +174,7 @@ impl Held {
         let limiter = match store {
             Some(store) => {
                 let names = Names::new(secrets.pseudonym_key.as_ref());
-                Limiter::over(store, names, config.redis.expected_replicas, rules)
+                Limiter::over(store, names, rules)
             }
             None => Limiter::new(rules),
         };

@@ -5,17 +5,23 @@
 mod access;
 mod breaker;
 mod cause;
+mod caution;
 mod config;
 mod keeper;
+mod leases;
 mod link;
 mod patience;
+mod replicas;
 mod rights;
 mod script;
+mod tls;
 
 pub use access::Access;
 pub use breaker::{Store, Unrenewed};
 pub use cause::{Cause, Unavailable};
+pub use caution::Caution;
 pub use config::{AtStart, BadStore, Config, Kind, Passwords, Url};
 pub use keeper::Keeper;
+pub use leases::{Lease, Leases};
 pub use link::{Link, Process};
 pub use script::Script;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Config;
-use crate::{auth::Issuer, permit::Role, tools};
+use crate::{auth::Issuer, limit, permit::Role, setting::Limit, tools};
 
 pub(super) fn hints(config: &Config) -> Vec<String> {
     let mut hints = Vec::new();
@@ -25,6 +25,7 @@ pub(super) fn hints(config: &Config) -> Vec<String> {
     }
     hints.extend(open_to_all(config));
     hints.extend({ config.roles.iter() }.flat_map(|(name, role)| role_hints(name, role)));
+    hints.extend(limit::unreached(&config.limits, &own_limits(config)).map(|it| it.to_string()));
     if config.server.tls.takes_certificates() && config.server.tls.client_crl.is_none() {
         hints.push(
             "server.tls.client_crl: it is not set, so no client certificate can be revoked before \
@@ -33,6 +34,14 @@ pub(super) fn hints(config: &Config) -> Vec<String> {
         );
     }
     hints
+}
+
+/// Of the clients that have one.
+fn own_limits(config: &Config) -> Vec<(&str, Limit)> {
+    let clients = config.clients.iter();
+    clients
+        .filter_map(|(name, client)| Some((name.as_ref(), client.limits?)))
+        .collect()
 }
 
 /// Behind a load balancer one of the three is set.

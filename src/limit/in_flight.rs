@@ -2,7 +2,7 @@
 //! is given up for lost when this process no longer says that it is taken.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{rules::Room, verdict::Busy};
+use crate::store::{Lease, Leases};
 
 /// Counts the calls in flight. Holds no more clients than there are calls, but for those whose
 /// places have yet to be given back.
@@ -32,14 +33,11 @@ struct Counts {
 #[derive(Debug, Default)]
 struct Count {
     calls: u32,
-    /// Places that are taken in Redis.
-    taken: HashSet<Place>,
-    /// Places that Redis still believes to be taken.
-    free: Vec<Place>,
+    places: Leases,
 }
 
 /// A call's name in Redis: the half of its id that is random.
-pub(super) type Place = [u8; 8];
+pub(super) type Place = Lease;
 
 /// The place of a call.
 pub(super) fn place(id: &Uuid) -> Place {
@@ -105,19 +103,19 @@ impl Calls {
     /// Whether so many places stand in Redis that others may soon lack those given back here.
     pub(super) fn are_scarce(&self, room: Room) -> bool {
         let counts = self.lock();
-        let places = |count: &Count| count.taken.len() + count.free.len();
         let is_many = |places: usize, room: u32| places.saturating_mul(4) >= room as usize;
-        let all = counts.by_client.values().map(places).sum();
+        let all = (counts.by_client.values())
+            .map(|count| count.places.len())
+            .sum();
         is_many(all, room.total)
-            || (counts.by_client.values()).any(|count| is_many(places(count), room.client))
+            || (counts.by_client.values()).any(|count| is_many(count.places.len(), room.client))
     }
 
-    /// The places of a client that its next question gives back. They stay on the list until that
-    /// is done: another question that overtakes this one gives them back as well.
+    /// The places of a client that its next question gives back.
     pub(super) fn free(&self, client: &Arc<str>) -> Vec<Place> {
         let counts = self.lock();
         let count = counts.by_client.get(client);
-        count.map_or_else(Vec::new, |count| count.free.clone())
+        count.map_or_else(Vec::new, |count| count.places.free().to_vec())
     }
 
     /// Whether there are places to give back, of any client.
@@ -126,7 +124,7 @@ impl Calls {
         counts
             .by_client
             .values()
-            .any(|count| !count.free.is_empty())
+            .any(|count| !count.places.free().is_empty())
     }
 
     /// They are given back.
@@ -136,7 +134,7 @@ impl Calls {
         }
         let mut counts = self.lock();
         if let Some(count) = counts.by_client.get_mut(client) {
-            count.free.retain(|place| !places.contains(place));
+            count.places.given_back(places);
             if count.is_idle() {
                 counts.by_client.remove(client);
             }
@@ -148,8 +146,8 @@ impl Calls {
         let counts = self.lock();
         let places = counts.by_client.iter().map(|(client, count)| Places {
             client: Arc::clone(client),
-            taken: count.taken.iter().copied().collect(),
-            free: count.free.clone(),
+            taken: count.places.taken().map(|(place, ())| *place).collect(),
+            free: count.places.free().to_vec(),
         });
         places
             .filter(|places| !places.taken.is_empty() || !places.free.is_empty())
@@ -169,11 +167,7 @@ impl Calls {
         };
         count.calls = count.calls.saturating_sub(1);
         if let Some(place) = place {
-            count.taken.remove(&place);
-            // Without Redis nobody asks for them, and there they run out by themselves.
-            if count.free.len() < MAX_FREE {
-                count.free.push(place);
-            }
+            count.places.end(place);
             self.0.given_back.notify_one();
         }
         if count.is_idle() {
@@ -188,7 +182,7 @@ impl Calls {
 
 impl Count {
     fn is_idle(&self) -> bool {
-        self.calls == 0 && self.free.is_empty()
+        self.calls == 0 && self.places.free().is_empty()
     }
 }
 
@@ -198,7 +192,7 @@ impl InFlight {
         self.place = Some(place);
         let mut counts = self.calls.lock();
         if let Some(count) = counts.by_client.get_mut(&self.client) {
-            count.taken.insert(place);
+            count.places.take(place, ());
         }
     }
 
@@ -207,7 +201,7 @@ impl InFlight {
         if let Some(place) = self.place.take() {
             let mut counts = self.calls.lock();
             if let Some(count) = counts.by_client.get_mut(&self.client) {
-                count.taken.remove(&place);
+                count.places.forget(&place);
             }
         }
     }
@@ -221,7 +215,6 @@ impl Drop for InFlight {
 
 /// How long Redis keeps a place that nobody speaks for.
 pub(super) const KEEP: Duration = Duration::from_secs(15);
-const MAX_FREE: usize = 256;
 
 #[cfg(test)]
 mod tests {

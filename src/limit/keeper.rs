@@ -9,13 +9,14 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{
+    claim::millis,
     limiter::Limiter,
     shared::{Data, LIVES, Mode, Shared},
     trial::{evicts, try_scripts},
 };
 use crate::{
     audit::{Audit, Event, Kind},
-    store::{Cause, Unavailable},
+    store::{Cause, Caution, Unavailable},
 };
 
 impl Limiter {
@@ -25,12 +26,18 @@ impl Limiter {
         let Some(shared) = &self.shared else {
             return;
         };
+        let mut caution = Caution::new(BEFORE_TRUST, LONGEST_LOOK);
         loop {
-            let cause = match self.come_together(shared, &audit).await {
-                Ok(data) => self.stay_together(shared, &data).await,
+            let cause = match self.come_together(shared, &audit, caution.look()).await {
+                Ok(data) => {
+                    let since = Instant::now();
+                    let cause = self.stay_together(shared, &data).await;
+                    caution.ended(since.elapsed());
+                    cause
+                }
                 Err(Unavailable(cause)) => cause,
             };
-            change(shared, Mode::Alone(cause), &audit).await;
+            change(shared, Mode::Alone(cause), None, &audit).await;
             tokio::select! {
                 () = shared.store.changed() => {}
                 () = sleep(RETRY) => {}
@@ -52,34 +59,28 @@ impl Limiter {
         }
     }
 
-    async fn come_together(&self, shared: &Shared, audit: &Audit) -> Result<Data, Unavailable> {
+    async fn come_together(
+        &self,
+        shared: &Shared,
+        audit: &Audit,
+        look: Duration,
+    ) -> Result<Data, Unavailable> {
         shared.store.tried().await?;
         let (data, live) = shared.join().await?;
         shared.count_replicas(live, false);
+        let mut merged = None;
         if shared.mode() != Mode::Alone(Cause::NotYetAsked) {
-            self.merge(shared).await?;
-            // The others may have found Redis a moment later. Whoever trusts it before all have
-            // told it what they admitted admits too much.
-            let replicas = shared.replicas();
-            for _ in 0..2 {
-                sleep(BEFORE_TRUST).await;
-                let (found, live) = shared.join().await?;
-                if found != data {
-                    return Err(Unavailable(Cause::Restarted));
-                }
-                if live >= replicas {
-                    break;
-                }
-            }
+            let first = self.merge(shared).await?;
+            watch(shared, &data, look).await?;
             try_scripts(&shared.store).await?;
-            self.merge(shared).await?;
+            merged = Some(first + self.merge(shared).await?);
         } else {
             try_scripts(&shared.store).await?;
         }
         // It has just been seen to do all that limits need.
         shared.take_refusal();
         shared.unmerged.store(false, Ordering::Relaxed);
-        change(shared, Mode::Together(data.clone()), audit).await;
+        change(shared, Mode::Together(data.clone()), merged, audit).await;
         // What was admitted between telling and trusting.
         if self.merge(shared).await.is_err() {
             shared.unmerged.store(true, Ordering::Relaxed);
@@ -128,10 +129,13 @@ impl Limiter {
         }
     }
 
-    /// Tells Redis all that this instance knows. What Redis knows already stays as it is.
-    async fn merge(&self, shared: &Shared) -> Result<(), Unavailable> {
+    /// Tells Redis all that this instance knows. What Redis knows already stays as it is. Answers how
+    /// long it took.
+    async fn merge(&self, shared: &Shared) -> Result<Duration, Unavailable> {
+        let started = Instant::now();
         self.merge_windows(shared).await?;
-        self.tell_places(shared, true).await
+        self.tell_places(shared, true).await?;
+        Ok(started.elapsed())
     }
 
     async fn tell_places(&self, shared: &Shared, keep: bool) -> Result<(), Unavailable> {
@@ -174,6 +178,28 @@ async fn due(at: Option<Instant>) {
     }
 }
 
+/// Looks at Redis until it may be trusted. The others may have found it a moment later, and whoever
+/// trusts it before all have told it what they admitted admits too much. One that has gone again and
+/// again has to show for longer that it stays.
+async fn watch(shared: &Shared, data: &Data, look: Duration) -> Result<(), Unavailable> {
+    let replicas = shared.replicas();
+    let (mut left, mut is_extended) = (look, false);
+    loop {
+        let pause = left.min(BEFORE_TRUST);
+        sleep(pause).await;
+        let (found, live) = shared.join().await?;
+        if found != *data {
+            return Err(Unavailable(Cause::Restarted));
+        }
+        left = left.saturating_sub(pause);
+        match (left.is_zero(), live >= replicas || is_extended) {
+            (false, _) => {}
+            (true, true) => return Ok(()),
+            (true, false) => (left, is_extended) = (FOR_THE_MISSING, true),
+        }
+    }
+}
+
 /// One slow answer is no outage.
 async fn join(shared: &Shared) -> Result<(Data, u32), Unavailable> {
     let mut joined = shared.join().await;
@@ -202,7 +228,8 @@ async fn warn(shared: &Shared, data: &Data) {
     }
 }
 
-async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
+/// Says so where it is a change; `merged` is how long it took to tell Redis what it lacked.
+async fn change(shared: &Shared, mode: Mode, merged: Option<Duration>, audit: &Audit) {
     let (reason, cause) = match &mode {
         Mode::Together(_) => ("shared", None),
         Mode::Alone(cause) => ("local", Some(*cause)),
@@ -211,7 +238,10 @@ async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
         return;
     }
     match cause {
-        None => tracing::info!("limits are shared over Redis"),
+        None => tracing::info!(
+            merge_ms = merged.map(millis),
+            "limits are shared over Redis"
+        ),
         Some(cause) => tracing::warn!(
             cause = cause.name(),
             remedy = cause.remedy(),
@@ -222,14 +252,19 @@ async fn change(shared: &Shared, mode: Mode, audit: &Audit) {
     let event = Event {
         reason: Some(reason.into()),
         error: cause.map(|cause| cause.name().into()),
+        duration_ms: merged.map(millis),
         ..Event::new(Kind::LimiterMode)
     };
     audit.record(event).await;
 }
 
 /// Longer than the others need to find out that Redis was gone or is back: the pause between their
-/// looks at it, one connection and their own merge. Twice as long while some are still missing.
+/// looks at it, one connection and their own merge.
 const BEFORE_TRUST: Duration = Duration::from_millis(500);
+/// Once more, while some instances that are expected are still missing: all in all well below a second.
+const FOR_THE_MISSING: Duration = Duration::from_millis(150);
+/// For a Redis that does not stay. Well within the time for which it keeps a place.
+const LONGEST_LOOK: Duration = Duration::from_secs(8);
 const RETRY: Duration = Duration::from_millis(200);
 /// An instance without calls has to find out as well.
 const JOIN_EVERY: Duration = Duration::from_millis(250);

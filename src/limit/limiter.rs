@@ -1,7 +1,6 @@
 //! The limiter: in this process's memory, or together with others over Redis.
 
 use std::{
-    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -62,14 +61,9 @@ impl Limiter {
 
     /// Counts together with all who use the same Redis and the same names, once
     /// [`Limiter::keep`] runs.
-    pub fn over(
-        store: Store,
-        names: Names,
-        expected_replicas: Option<NonZeroU32>,
-        rules: Rules,
-    ) -> Self {
+    pub fn over(store: Store, names: Names, rules: Rules) -> Self {
         Self {
-            shared: Some(Shared::new(store, names, expected_replicas)),
+            shared: Some(Shared::new(store, names)),
             ..Self::new(rules)
         }
     }

@@ -111,7 +111,20 @@ impl Config {
         let shadow = (failed.mode == LimitMode::Shadow).then_some(BadLimit::FailuresWatched);
         let store = failed.on_store_error.map(|_| BadLimit::FailuresInStore);
         let bad = fixed.chain(tools).filter_map(bad_quota).chain(unknown);
-        none_of(bad.chain(shadow).chain(store))
+        let bad = bad.chain(shadow).chain(store);
+        none_of(bad.chain(self.above_total()))
+    }
+}
+
+impl Config {
+    /// A client cannot have more calls in flight than all have together.
+    fn above_total(&self) -> Option<BadLimit> {
+        let (client, total) = (self.in_flight, self.in_flight_total);
+        let enforced = [client, total].map(|it| it.mode == LimitMode::Enforce);
+        (enforced == [true; 2] && client.calls > total.calls).then_some(BadLimit::AboveTotal {
+            client: client.calls,
+            total: total.calls,
+        })
     }
 }
 
@@ -205,6 +218,13 @@ pub enum BadLimit {
         "limits.failed_logins.on_store_error: it has no effect, each instance counts for itself"
     )]
     FailuresInStore,
+    #[error(
+        "limits.in_flight is {client}, more than limits.in_flight_total, {total}: no client could ever have so many"
+    )]
+    AboveTotal {
+        client: NonZeroU32,
+        total: NonZeroU32,
+    },
 }
 
 impl BadLimit {
@@ -217,6 +237,9 @@ impl BadLimit {
             Self::UnknownTool { .. } => format!("the tools are: {tools}"),
             Self::FailuresWatched => "leave mode out, or allow more requests".to_owned(),
             Self::FailuresInStore => "leave on_store_error out".to_owned(),
+            Self::AboveTotal { .. } => {
+                "lower limits.in_flight, or raise limits.in_flight_total".to_owned()
+            }
         }
     }
 }
@@ -335,6 +358,24 @@ mod tests {
             let told = at_once(wrong).unwrap_err().to_string();
             assert!(told.contains("a number of calls that is not 0"), "{told}");
         }
+    }
+
+    #[test]
+    fn one_client_cannot_have_more_calls_in_flight_than_all_together() {
+        let base = "global = { requests = 1, per = \"1m\" }\nanswer = \"http\"";
+        let mut config = config(base).unwrap();
+        config.in_flight.calls = 501.try_into().unwrap();
+        let bad = config.check(&[]).unwrap_err();
+        let told = "limits.in_flight is 501, more than limits.in_flight_total, 500";
+        assert!(bad[0].to_string().starts_with(told), "{bad:?}");
+        config.in_flight_total.mode = LimitMode::Shadow;
+        assert_eq!(
+            config.check(&[]),
+            Ok(()),
+            "what only watches bounds nothing"
+        );
+        config.in_flight_total = config.in_flight;
+        assert_eq!(config.check(&[]), Ok(()));
     }
 
     #[test]

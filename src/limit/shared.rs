@@ -1,7 +1,6 @@
 //! The windows that all instances share, in Redis: one script, one round trip, all or nothing.
 
 use std::{
-    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
@@ -15,7 +14,6 @@ use super::{
     in_flight::{KEEP, Place, Places, place},
     merge::Question,
     names::{ALL_PLACES, EPOCH, LIVE, NAMED_WITH, Names},
-    replicas::Replicas,
     rules::Room,
     verdict::Busy,
     window::Outlook,
@@ -26,7 +24,6 @@ use crate::store::{Cause, Process, Script, Store, Unavailable};
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) names: Names,
-    replicas: Replicas,
     mode: watch::Sender<Mode>,
     blocked: Mutex<Blocked>,
     /// Something is wrong with Redis, or with what it knows.
@@ -105,11 +102,10 @@ pub(super) enum Answer {
 }
 
 impl Shared {
-    pub(super) fn new(store: Store, names: Names, expected_replicas: Option<NonZeroU32>) -> Self {
+    pub(super) fn new(store: Store, names: Names) -> Self {
         Self {
             store,
             names,
-            replicas: Replicas::new(expected_replicas),
             mode: watch::Sender::new(Mode::Alone(Cause::NotYetAsked)),
             blocked: Mutex::default(),
             doubt: Notify::new(),
@@ -157,7 +153,7 @@ impl Shared {
 
     /// How many instances share the limits, as far as is known.
     pub(super) fn replicas(&self) -> u32 {
-        self.replicas.known()
+        self.store.replicas()
     }
 
     pub(super) fn blocked(&self) -> MutexGuard<'_, Blocked> {
@@ -247,7 +243,7 @@ impl Shared {
 
     /// Takes the number of instances that live.
     pub(super) fn count_replicas(&self, live: u32, settled: bool) {
-        self.replicas.count(live, settled);
+        self.store.count_replicas(live, settled);
     }
 
     /// Tells Redis of calls that it may not know of.

@@ -24,6 +24,7 @@ use super::{
     keeper::{Keeper, Renewed},
     link::{Dialer, Link},
     patience::Patience,
+    replicas::Replicas,
 };
 
 /// The handle that rooms ask through. Cheap to clone.
@@ -33,6 +34,7 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     config: Config,
     patience: Patience,
+    replicas: Replicas,
     state: watch::Sender<State>,
     doubt: Notify,
     /// Redis has refused the password, and had not just before.
@@ -72,6 +74,7 @@ impl Store {
         let (sender, renewed) = mpsc::channel(1);
         let store = Self(Arc::new(Shared {
             patience: Patience::new(config.timeout.duration()),
+            replicas: Replicas::new(config.expected_replicas),
             state: watch::Sender::new(State::Down(Cause::NotYetAsked)),
             doubt: Notify::new(),
             refused: Notify::new(),
@@ -154,6 +157,17 @@ impl Store {
     /// How long Redis took to answer when it was last looked at.
     pub fn latency(&self) -> Duration {
         Duration::from_micros(self.0.latency.load(Ordering::Relaxed))
+    }
+
+    /// How many instances share it, as far as is known: what each may do by itself is divided by
+    /// this while it is gone.
+    pub fn replicas(&self) -> u32 {
+        self.0.replicas.known()
+    }
+
+    /// Takes the number of instances that live; `settled` once all have had the time to say so.
+    pub fn count_replicas(&self, live: u32, settled: bool) {
+        self.0.replicas.count(live, settled);
     }
 
     /// Waits until it can be asked, or until it is known that it cannot.

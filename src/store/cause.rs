@@ -2,6 +2,8 @@
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::tls;
+
 /// Redis could not be asked. The caller decides what to do without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Redis cannot be asked: {0}")]
@@ -22,6 +24,11 @@ pub enum Cause {
     Timeout,
     Refused,
     Lost,
+    UnknownAuthority,
+    WrongName,
+    OutOfDate,
+    CertificateDemanded,
+    Tls,
     Password,
     Permission,
     ReadOnly,
@@ -45,6 +52,11 @@ impl Cause {
             Self::Timeout => "timeout",
             Self::Refused => "connection_refused",
             Self::Lost => "connection_lost",
+            Self::UnknownAuthority => "tls_unknown_authority",
+            Self::WrongName => "tls_wrong_name",
+            Self::OutOfDate => "tls_out_of_date",
+            Self::CertificateDemanded => "tls_client_certificate_demanded",
+            Self::Tls => "tls_failed",
             Self::Password => "wrong_password",
             Self::Permission => "no_permission",
             Self::ReadOnly => "read_only",
@@ -83,8 +95,21 @@ impl Cause {
                 "Redis or the way to it is slower than redis.timeout; look at its slow log and at the network"
             }
             Self::Refused => "nothing listens at redis.url; start Redis or mend the address",
-            Self::Lost => {
-                "the connection was cut or could not be built up; look at Redis's log, and at TLS if url begins with rediss://"
+            Self::Lost => "the connection was cut or could not be built up; look at Redis's log",
+            Self::UnknownAuthority => {
+                "the certificate of Redis is of an authority that is not trusted; name its file as redis.ca"
+            }
+            Self::WrongName => {
+                "the certificate of Redis is for another name; write a name that it has into redis.url, or give Redis another certificate"
+            }
+            Self::OutOfDate => {
+                "the certificate of Redis is expired or not valid yet; renew it, and check the clocks"
+            }
+            Self::CertificateDemanded => {
+                "Redis demands a client certificate, which is not supported; set its tls-auth-clients to no, and use redis.username and redis.password"
+            }
+            Self::Tls => {
+                "the TLS handshake failed; check that redis.url leads to the TLS port of Redis and that it speaks TLS 1.2 or 1.3"
             }
             Self::Password => "check redis.username and redis.password",
             Self::Permission => {
@@ -124,6 +149,9 @@ impl From<&RedisError> for Cause {
         }
         if error.is_timeout() {
             return Self::Timeout;
+        }
+        if let Some(cause) = tls::cause(error) {
+            return cause;
         }
         match (error.kind(), error.code()) {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("WRONGPASS" | "NOAUTH")) => {

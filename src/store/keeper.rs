@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     breaker::{State, Store},
     cause::{Cause, Unavailable},
+    caution::Caution,
     link::{Dialer, Link},
 };
 
@@ -22,6 +23,8 @@ pub struct Keeper {
     /// Connections that were made in another way, to be used from now on.
     renewed: mpsc::Receiver<Renewed>,
     generation: u64,
+    /// Between tries to reach a Redis that connects and then cannot be used.
+    caution: Caution,
 }
 
 /// A connection that works, and how more like it are made.
@@ -43,6 +46,7 @@ impl Keeper {
             dialer,
             renewed,
             generation: 0,
+            caution: Caution::new(RETRY, RETRY_UNSTEADY),
         }
     }
 
@@ -61,7 +65,7 @@ impl Keeper {
             };
             replacement = match connected {
                 Ok(link) => self.serve(link).await,
-                Err(cause) => self.fall(cause).await,
+                Err(cause) => self.fall(cause, RETRY).await,
             };
         }
     }
@@ -108,7 +112,10 @@ impl Keeper {
                 self.store.publish(State::Joining);
                 self.pause(RETRY.saturating_sub(since.elapsed())).await
             }
-            End::Broken(cause) => self.fall(cause).await,
+            End::Broken(cause) => {
+                self.caution.ended(since.elapsed());
+                self.fall(cause, self.caution.look()).await
+            }
         }
     }
 
@@ -149,13 +156,13 @@ impl Keeper {
         }
     }
 
-    async fn fall(&mut self, cause: Cause) -> Option<Link> {
+    async fn fall(&mut self, cause: Cause, pause: Duration) -> Option<Link> {
         if self.store.down() != Some(cause) {
             let (cause, remedy) = (cause.name(), cause.remedy());
             tracing::error!(cause, remedy, "Redis cannot be used");
         }
         self.store.publish(State::Down(cause));
-        self.pause(RETRY).await
+        self.pause(pause).await
     }
 
     /// Waits, unless a connection comes that can be used at once.
@@ -202,3 +209,5 @@ async fn probe(mut link: Link) -> RedisResult<()> {
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Between tries to reach a Redis that is gone.
 const RETRY: Duration = Duration::from_millis(200);
+/// The longest between tries to reach one that can be used again and again, for a moment each time.
+const RETRY_UNSTEADY: Duration = Duration::from_secs(2);

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{Config, Purse, Sharing, ZohoError, config::Shares, lock};
+use crate::store::Leases;
 use ledger::Ledgers;
 use shared::{Id, Shared};
 
@@ -50,10 +51,8 @@ struct Book {
     owed: Ledgers,
     in_flight: u32,
     queries: u32,
-    /// Places that are taken in Redis, and whether each is a query's.
-    taken: Vec<(Id, bool)>,
-    /// Places that Redis still believes to be taken.
-    free: Vec<Id>,
+    /// Places in Redis, and whether each is a query's.
+    places: Leases<bool>,
     remaining: Option<Remaining>,
 }
 
@@ -95,7 +94,7 @@ impl Allowance {
         let queries = places.min(10).saturating_sub(2).max(1);
         let shared = sharing.map(|sharing| {
             let store = sharing.store.clone();
-            Shared::new(store, sharing.expected_replicas, longest + MARGIN)
+            Shared::new(store, longest + MARGIN)
         });
         Self {
             places,
@@ -183,7 +182,7 @@ impl Allowance {
         book.queries += u32::from(want.query);
         book.own.charge(&want.client, now, want.credits);
         match id {
-            Some(id) => book.taken.push((id, want.query)),
+            Some(id) => book.places.take(id, want.query),
             None if self.shared.is_some() => book.owed.charge(&want.client, now, want.credits),
             None => {}
         }
@@ -206,11 +205,7 @@ impl Drop for Place<'_> {
             book.queries = book.queries.saturating_sub(u32::from(self.query));
         }
         if let Some(id) = self.id {
-            book.taken.retain(|(taken, _)| *taken != id);
-            // Without Redis nobody asks for them, and there they run out by themselves.
-            if book.free.len() < MOST_FREE {
-                book.free.push(id);
-            }
+            book.places.end(id);
         }
         drop(book);
         self.allowance.left.notify_one();
@@ -236,7 +231,6 @@ const BUSY: ZohoError = ZohoError::Busy {
 };
 /// More than any edition of Zoho allows.
 const MOST_PLACES: u32 = 256;
-const MOST_FREE: usize = 1024;
 /// For what happens around the exchange with Zoho.
 const MARGIN: Duration = Duration::from_secs(2);
 /// While there is no place.

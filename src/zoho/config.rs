@@ -134,8 +134,6 @@ impl Credentials {
 pub struct Sharing {
     /// The Redis.
     pub store: Store,
-    /// How many instances there are, where an operator has said so.
-    pub expected_replicas: Option<NonZeroU32>,
     /// What access tokens are encrypted with; without it each instance has its own.
     pub token_key: Option<SecretSlice<u8>>,
 }

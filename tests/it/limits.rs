@@ -230,6 +230,7 @@ async fn a_ping_and_a_notification_are_never_refused() {
         let note = json!({ "jsonrpc": "2.0", "method": method, "params": { "requestId": 1 } });
         assert_eq!(agent.post(note.to_string()).await.status, 202, "{method}");
     }
+    assert_eq!(house.events("rate_limit_exceeded").len(), 1, "nor told of");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -26,6 +27,41 @@ pub(crate) struct Options {
     tls_port: Option<u16>,
     password: Option<&'static str>,
     cluster: bool,
+    server: Server,
+    certificate: Certificate,
+    demands_certificates: bool,
+}
+
+/// What the certificate of a Redis says.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum Certificate {
+    #[default]
+    Good,
+    Expired,
+    OfAnotherName,
+}
+
+/// Which program it is.
+#[derive(Default)]
+enum Server {
+    #[default]
+    Redis,
+    Valkey,
+}
+
+impl Server {
+    fn command(&self) -> Command {
+        match self {
+            Self::Redis => Command::new("redis-server"),
+            Self::Valkey => Command::new(valkey().expect("tests/run installs Valkey")),
+        }
+    }
+}
+
+/// Where `tests/run` has put Valkey, if it could be had.
+pub(crate) fn valkey() -> Option<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/valkey/valkey-server");
+    file.exists().then_some(file)
 }
 
 impl Options {
@@ -45,6 +81,24 @@ impl Options {
     pub(crate) fn tls(mut self) -> Self {
         self.tls_port = Some(free_port());
         self
+    }
+
+    /// Valkey in its place.
+    pub(crate) fn valkey(mut self) -> Self {
+        self.server = Server::Valkey;
+        self
+    }
+
+    /// With TLS for those who show a certificate of the same authority only.
+    pub(crate) fn client_certificates(mut self) -> Self {
+        self.demands_certificates = true;
+        self.tls()
+    }
+
+    /// A certificate that says something else.
+    pub(crate) fn certificate(mut self, certificate: Certificate) -> Self {
+        self.certificate = certificate;
+        self.tls()
     }
 
     /// A cluster of one node that holds all slots.
@@ -80,11 +134,16 @@ impl Options {
         let Some(port) = self.tls_port else {
             return self;
         };
-        let (ca, certificate, key) = certificates();
+        let (ca, certificate, key) = certificates(self.certificate);
         let file = |name, text: &str| folder.write(name, text).display().to_string();
         let (ca, certificate) = (file("ca.pem", &ca), file("redis.pem", &certificate));
         let key = file("redis.key", &key);
-        self.add(&["--tls-port", &port.to_string(), "--tls-auth-clients", "no"])
+        let auth = if self.demands_certificates {
+            "yes"
+        } else {
+            "no"
+        };
+        self.add(&["--tls-port", &port.to_string(), "--tls-auth-clients", auth])
             .add(&["--tls-ca-cert-file", &ca, "--tls-cert-file", &certificate])
             .add(&["--tls-key-file", &key, "--tls-cluster", "yes"])
     }
@@ -116,7 +175,7 @@ impl Redis {
     pub(crate) fn replica_in_cluster_of(primary: &Redis) -> Self {
         let replica = Self::with(Options::node);
         let port = primary.port.to_string();
-        let bus = primary.options.arguments.last().unwrap();
+        let bus = primary.bus();
         let _: String = replica.ask(&["CLUSTER", "MEET", "127.0.0.1", &port, bus]);
         let id: String = primary.ask(&["CLUSTER", "MYID"]);
         wait("the nodes to meet", || {
@@ -127,6 +186,38 @@ impl Redis {
         let _: String = replica.ask(&["CLUSTER", "REPLICATE", &id]);
         replica.wait_for_primary();
         replica
+    }
+
+    /// A cluster of three primaries, each of which has a third of the slots.
+    pub(crate) fn cluster_of_three() -> [Self; 3] {
+        let nodes = std::array::from_fn(|_| Self::with(Options::node));
+        let all: &[Self; 3] = &nodes;
+        let [first, others @ ..] = all;
+        for (node, slots) in all.iter().zip(["0 5460", "5461 10922", "10923 16383"]) {
+            let (from, to) = slots.split_once(' ').unwrap();
+            let _: String = node.ask(&["CLUSTER", "ADDSLOTSRANGE", from, to]);
+        }
+        for node in others {
+            let port = node.port.to_string();
+            let meet = ["CLUSTER", "MEET", "127.0.0.1", &port, node.bus()];
+            let _: String = first.ask(&meet);
+        }
+        for node in all {
+            wait("all nodes to know each other", || {
+                let info: String = node.ask(&["CLUSTER", "INFO"]);
+                info.contains("cluster_state:ok") && info.contains("cluster_size:3")
+            });
+        }
+        nodes
+    }
+
+    fn bus(&self) -> &str {
+        self.options.arguments.last().unwrap()
+    }
+
+    /// The id by which the other nodes of a cluster know it.
+    pub(crate) fn node_id(&self) -> String {
+        self.ask(&["CLUSTER", "MYID"])
     }
 
     /// Waits until it has what its primary has.
@@ -253,7 +344,8 @@ impl Redis {
 
     fn launch(&mut self) {
         let log = fs::File::create(self.folder.path("redis.log")).unwrap();
-        let child = Command::new("redis-server")
+        let child = (self.options.server)
+            .command()
             .args(&self.options.arguments)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
             .args(["--save", "", "--appendonly", "no", "--dir"])
@@ -300,16 +392,22 @@ fn free_port() -> u16 {
 }
 
 /// An authority, and a certificate of this machine with its key.
-fn certificates() -> (String, String, String) {
+fn certificates(wanted: Certificate) -> (String, String, String) {
     let mut authority = rcgen::CertificateParams::default();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority_key = rcgen::KeyPair::generate().unwrap();
     let ca = authority.self_signed(&authority_key).unwrap();
     let issuer = rcgen::Issuer::new(authority, authority_key);
     let key = rcgen::KeyPair::generate().unwrap();
-    let server =
-        rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])
-            .unwrap();
+    let names: &[&str] = match wanted {
+        Certificate::OfAnotherName => &["elsewhere.example"],
+        Certificate::Good | Certificate::Expired => &["localhost", "127.0.0.1"],
+    };
+    let names = names.iter().map(|&name| name.to_owned());
+    let mut server = rcgen::CertificateParams::new(names.collect::<Vec<_>>()).unwrap();
+    if let Certificate::Expired = wanted {
+        server.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    }
     let server = server.signed_by(&key, &issuer).unwrap();
     (ca.pem(), server.pem(), key.serialize_pem())
 }

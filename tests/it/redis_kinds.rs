@@ -5,15 +5,79 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::{
-    house::{House, REPORTING, SUPPORT, eventually},
-    pair::{admitted, mode, pair},
-    redis::Redis,
+    house::{House, REPORTING, SUPPORT, Setup, eventually},
+    pair::{admitted, last_mode, mode, pair},
+    redis::{Options, Redis, valkey},
 };
 
 #[tokio::test]
 async fn redis_holds_digests_only_and_every_key_ends() {
-    let redis = Redis::start();
-    let houses = pair(&redis, |_| ()).await;
+    holds_digests_only_and_every_key_ends(&Redis::start()).await;
+}
+
+#[tokio::test]
+async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
+    let redis = Redis::with(Options::tls);
+    let house = serves_a_user_of_its_own(&redis).await;
+    let stranger = house.command_with(&["check", "--online"], |setup| {
+        setup.unset("redis.ca");
+    });
+    assert!(
+        !stranger.status.success(),
+        "an authority that nobody knows is not trusted"
+    );
+}
+
+#[tokio::test]
+async fn a_cluster_behind_tls_and_a_password_serves_as_well() {
+    serves_as_a_cluster(&Redis::with(|options| in_a_cluster(options).tls())).await;
+}
+
+#[tokio::test]
+async fn valkey_serves_alone_with_a_user_and_as_a_cluster() {
+    if valkey().is_none() {
+        eprintln!("skipped: there is no Valkey for this machine, see tests/run");
+        return;
+    }
+    let redis = Redis::with(Options::valkey);
+    let told: String = redis.ask(&["INFO", "server"]);
+    assert!(told.contains("server_name:valkey"), "{told}");
+    holds_digests_only_and_every_key_ends(&redis).await;
+    serves_a_user_of_its_own(&Redis::with(Options::valkey)).await;
+    serves_as_a_cluster(&Redis::with(|options| in_a_cluster(options.valkey()))).await;
+}
+
+#[tokio::test]
+async fn valkey_that_crashes_is_bridged_and_told_what_it_lacks() {
+    if valkey().is_none() {
+        eprintln!("skipped: there is no Valkey for this machine, see tests/run");
+        return;
+    }
+    let mut redis = Redis::with(Options::valkey);
+    let houses = pair(&redis, |setup| {
+        setup.set("limits.client", "{ requests = 20, per = \"1h\" }");
+    })
+    .await;
+    let mut passed = admitted(&houses, SUPPORT, 8).await;
+    redis.kill();
+    passed += admitted(&houses, SUPPORT, 4).await;
+    for house in &houses {
+        last_mode(house, "local").await;
+    }
+    redis.restart();
+    for house in &houses {
+        last_mode(house, "shared").await;
+    }
+    passed += admitted(&houses, SUPPORT, 60).await;
+    assert_eq!(passed, 20);
+}
+
+fn in_a_cluster(options: Options) -> Options {
+    options.password("right").cluster()
+}
+
+async fn holds_digests_only_and_every_key_ends(redis: &Redis) {
+    let houses = pair(redis, |_| ()).await;
     let agent = houses[0].agent(SUPPORT);
     let answer = agent.call("search_contacts", json!({ "name": "Giulia" }));
     answer.await.content();
@@ -28,17 +92,20 @@ async fn redis_holds_digests_only_and_every_key_ends() {
     }
 }
 
-#[tokio::test]
-async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
-    let redis = Redis::with(|options| options.tls());
+fn trust(setup: &mut Setup, redis: &Redis) {
+    if redis.url().starts_with("rediss://") {
+        setup.set("redis.ca", &redis.ca());
+    }
+}
+
+async fn serves_a_user_of_its_own(redis: &Redis) -> House {
     redis.allow("s3cret", &[]);
     let house = House::with(|setup| {
         setup
             .set("redis.url", &redis.url())
             .set("redis.timeout", "2s");
-        setup
-            .set("redis.ca", &redis.ca())
-            .set("redis.username", "zoho");
+        trust(setup, redis);
+        setup.set("redis.username", "zoho");
         setup
             .set("redis.password", "env:REDIS_SECRET")
             .variable("REDIS_SECRET", "s3cret");
@@ -53,23 +120,14 @@ async fn redis_is_reached_over_tls_with_an_authority_and_a_user_of_its_own() {
         .content();
     assert_eq!(admitted(std::slice::from_ref(&house), SUPPORT, 9).await, 2);
     assert!(!house.operational_log().contains("s3cret"));
-    let stranger = house.command_with(&["check", "--online"], |setup| {
-        setup.unset("redis.ca");
-    });
-    assert!(
-        !stranger.status.success(),
-        "an authority that nobody knows is not trusted"
-    );
+    house
 }
 
-#[tokio::test]
-async fn a_cluster_behind_tls_and_a_password_serves_as_well() {
-    let redis = Redis::with(|options| options.tls().password("right").cluster());
+async fn serves_as_a_cluster(redis: &Redis) {
     redis.allow("s3cret", &["+cluster|slots", "+ping"]);
-    let houses = pair(&redis, |setup| {
-        setup
-            .set("redis.kind", "cluster")
-            .set("redis.ca", &redis.ca());
+    let houses = pair(redis, |setup| {
+        trust(setup, redis);
+        setup.set("redis.kind", "cluster");
         setup.set("redis.username", "zoho");
         setup
             .set("redis.password", "env:REDIS_SECRET")

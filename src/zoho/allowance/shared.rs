@@ -2,10 +2,9 @@
 //! instance has crashed, is free again when no request can take any longer.
 
 use std::{
-    num::NonZeroU32,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -16,14 +15,12 @@ use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
 use super::{Want, ledger::Ledger};
-use crate::store::{Script, Store, Unavailable};
+use crate::store::{Lease, Script, Store, Unavailable};
 
 /// Asks Redis.
 pub(super) struct Shared {
     pub(super) store: Store,
     instance: Uuid,
-    expected_replicas: Option<NonZeroU32>,
-    live: AtomicU32,
     lease: Duration,
     /// Held while what Redis has lost is told again.
     pub(super) telling: Mutex<()>,
@@ -39,7 +36,7 @@ pub(super) struct Shared {
 }
 
 /// A request's name in Redis.
-pub(super) type Id = [u8; 8];
+pub(super) type Id = Lease;
 
 /// What goes with a request.
 pub(super) struct Question<'a> {
@@ -98,16 +95,10 @@ impl What {
 }
 
 impl Shared {
-    pub(super) fn new(
-        store: Store,
-        expected_replicas: Option<NonZeroU32>,
-        lease: Duration,
-    ) -> Self {
+    pub(super) fn new(store: Store, lease: Duration) -> Self {
         Self {
             store,
             instance: Uuid::new_v4(),
-            expected_replicas,
-            live: AtomicU32::new(1),
             lease,
             telling: Mutex::default(),
             looking: [Mutex::default(), Mutex::default()],
@@ -127,8 +118,7 @@ impl Shared {
 
     /// How many instances there are, as far as is known.
     pub(super) fn replicas(&self) -> u32 {
-        let live = self.live.load(Ordering::Relaxed).max(1);
-        self.expected_replicas.map_or(live, NonZeroU32::get)
+        self.store.replicas()
     }
 
     /// One round trip: a place and the credits, or what is in the way. Also what the organisation
@@ -159,8 +149,7 @@ impl Shared {
         let ledger = client_ledger(&question.want.client);
         let keys = [PLACES, QUERIES, INSTANCES, ORGANISATION, &ledger];
         let asked = self.store.run_script(&self.enter, &keys, &arguments);
-        let (verdict, seconds, spent, live, taken): (i64, u64, u32, u32, u32) = asked.await?;
-        self.live.store(live, Ordering::Relaxed);
+        let (verdict, seconds, spent, taken): (i64, u64, u32, u32) = asked.await?;
         self.is_crowded
             .store(taken.saturating_mul(2) >= places, Ordering::Relaxed);
         let wait = Duration::from_secs(seconds.max(1));
@@ -204,8 +193,7 @@ impl Shared {
         let key = client.map_or_else(|| ORGANISATION.to_owned(), client_ledger);
         let keys = [PLACES, QUERIES, INSTANCES, &key];
         let told = self.store.run_script(&self.tell, &keys, &arguments);
-        let (spent, live, is_known): (u32, u32, u8) = told.await?;
-        self.live.store(live, Ordering::Relaxed);
+        let (spent, is_known): (u32, u8) = told.await?;
         Ok((spent, is_known == 1))
     }
 

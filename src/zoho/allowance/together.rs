@@ -26,7 +26,7 @@ impl Allowance {
                     // The next request may give it back on its way; the rest go together.
                     let crowded = shared.is_crowded.load(Ordering::Relaxed);
                     sleep(if crowded { GATHER } else { GATHER_AT_EASE }).await;
-                    if lock(&self.book).free.is_empty() {
+                    if lock(&self.book).places.free().is_empty() {
                         continue;
                     }
                 }
@@ -66,7 +66,7 @@ impl Allowance {
                 let book = lock(&self.book);
                 let news = book.remaining.filter(|it| it.is_news);
                 let news = news.map(|it| it.credits);
-                (book.free.clone(), news, !book.own.is_empty())
+                (book.places.free().to_vec(), news, !book.own.is_empty())
             };
             let question = Question {
                 id: &id,
@@ -133,9 +133,7 @@ impl Allowance {
     /// Redis has heard of these.
     fn told(&self, free: &[Id], remaining: Option<u32>) {
         let mut book = lock(&self.book);
-        if !free.is_empty() {
-            book.free.retain(|id| !free.contains(id));
-        }
+        book.places.given_back(free);
         if let Some(told) = &mut book.remaining
             && remaining == Some(told.credits)
         {
@@ -152,12 +150,14 @@ impl Allowance {
             let owed = std::mem::take(&mut book.owed);
             let is_new = everything || book.own.is_empty();
             let taken = match everything {
-                true => book.taken.clone(),
+                true => (book.places.taken())
+                    .map(|(id, query)| (*id, *query))
+                    .collect(),
                 // Those it knows, and none takes longer than it keeps them.
                 false => Vec::new(),
             };
             let ledgers = if everything { book.own.clone() } else { owed };
-            (ledgers, book.free.clone(), taken, is_new)
+            (ledgers, book.places.free().to_vec(), taken, is_new)
         };
         let mut told = Ok((0, true));
         for (client, ledger) in &ledgers.clients {

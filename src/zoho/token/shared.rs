@@ -1,7 +1,7 @@
 //! The token that all instances use, in Redis: one of them mints it, the others wait for it. Redis
 //! also knows how often it was asked for, and why nobody asks at the moment.
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
@@ -20,7 +20,6 @@ use crate::store::{Script, Store, Unavailable};
 pub(super) struct Shelf {
     store: Store,
     sealer: Sealer,
-    expected_replicas: Option<NonZeroU32>,
     mint: Script,
     minted: Script,
 }
@@ -71,7 +70,6 @@ impl Shelf {
         Ok(Some(Arc::new(Self {
             store: sharing.store.clone(),
             sealer: Sealer::new(key)?,
-            expected_replicas: sharing.expected_replicas,
             mint: Script::new(include_str!("script/mint.lua")),
             minted: Script::new(include_str!("script/minted.lua")),
         })))
@@ -197,8 +195,7 @@ impl Place {
 
     /// How many times this instance may ask while Redis is gone.
     pub(super) fn share_of_mints(&self) -> usize {
-        let replicas = self.shelf.expected_replicas.map_or(1, NonZeroU32::get);
-        (Mints::IN_WINDOW / replicas as usize).max(1)
+        (Mints::IN_WINDOW / self.shelf.store.replicas() as usize).max(1)
     }
 
     async fn settle(&self, right: &Right, told: [Vec<u8>; 3]) {

@@ -46,7 +46,8 @@ impl Contender {
     /// Waits for Redis no longer than that.
     pub(crate) async fn waiting(kind: Kind, url: &str, quotas: Quotas, timeout: &str) -> Self {
         let config = toml::from_str(&format!(
-            "url = '{url}'\nkind = 'single'\ntimeout = '{timeout}'\nat_start = 'refuse'"
+            "url = '{url}'\nkind = 'single'\ntimeout = '{timeout}'\nat_start = 'refuse'\n\
+             expected_replicas = 2"
         ));
         let (store, keeper) =
             Store::new(&config.unwrap(), Path::new(""), &Passwords::default()).unwrap();
@@ -56,8 +57,7 @@ impl Contender {
             store.changed().await;
         }
         let names = Names::new(None);
-        let replicas = std::num::NonZeroU32::new(2);
-        let limiter = Limiter::over(store.clone(), names, replicas, rules(quotas));
+        let limiter = Limiter::over(store.clone(), names, rules(quotas));
         let limiter = Arc::new(limiter);
         let rival = match kind {
             Kind::Exact => {

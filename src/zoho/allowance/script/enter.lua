@@ -8,21 +8,20 @@
 -- whose places are free again.
 --
 -- Places are a sorted set of ids by the time at which they are given up for lost. Answers {verdict,
--- seconds to wait, what the organisation has spent, instances that live, places taken}: verdict 1 go
--- on, 0 no place, 2 the organisation has spent all, 3 the client has, 4 Zoho says that nothing
--- remains, -1 Redis has lost what the instance told it.
+-- seconds to wait, what the organisation has spent, places taken}: verdict 1 go on, 0 no place, 2 the
+-- organisation has spent all, 3 the client has, 4 Zoho says that nothing remains, -1 Redis has lost
+-- what the instance told it.
 local free = ARGV[12]
 for i = 1, #free, 8 do
   redis.call('ZREM', KEYS[1], string.sub(free, i, i + 7))
   redis.call('ZREM', KEYS[2], string.sub(free, i, i + 7))
 end
 if ARGV[3] == '1' and not redis.call('ZSCORE', KEYS[3], ARGV[2]) then
-  return { -1, 0, 0, 1, 0 }
+  return { -1, 0, 0, 0 }
 end
 redis.call('ZADD', KEYS[3], text(now), ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', text(now - DAY))
 redis.call('PEXPIRE', KEYS[3], DAY)
-local live = redis.call('ZCOUNT', KEYS[3], text(now - 30000), '+inf')
 
 local lease, places, queries = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local credits, floor = tonumber(ARGV[7]), tonumber(ARGV[10])
@@ -30,7 +29,7 @@ local org = spent(KEYS[4])
 local taken = redis.call('ZCOUNT', KEYS[1], '(' .. text(now), '+inf')
 -- The same question asked twice.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  return { 1, 0, org, live, taken }
+  return { 1, 0, org, taken }
 end
 -- What Zoho says that remains: l how much, la when it last said so, ls since when that may only be
 -- lowered, because answers overtake each other, lt when one was let through to ask.
@@ -50,25 +49,25 @@ elseif said + 900000 < now then
   left = nil
 end
 if org + credits > tonumber(ARGV[8]) then
-  return { 2, wait(KEYS[4], org + credits - tonumber(ARGV[8])), org, live, taken }
+  return { 2, wait(KEYS[4], org + credits - tonumber(ARGV[8])), org, taken }
 end
 local client = spent(KEYS[5])
 if client + credits > tonumber(ARGV[9]) then
-  return { 3, wait(KEYS[5], client + credits - tonumber(ARGV[9])), org, live, taken }
+  return { 3, wait(KEYS[5], client + credits - tonumber(ARGV[9])), org, taken }
 end
 if left and left - credits < floor then
   -- Once a minute one may ask all the same, since Zoho alone knows what came back.
   local again = math.max(said, asked) + 60000 - now
   if again > 0 then
-    return { 4, math.ceil(again / 1000), org, live, taken }
+    return { 4, math.ceil(again / 1000), org, taken }
   end
   redis.call('HSET', KEYS[4], 'lt', text(now))
 end
 if taken >= places then
-  return { 0, 0, org, live, taken }
+  return { 0, 0, org, taken }
 end
 if queries > 0 and redis.call('ZCOUNT', KEYS[2], '(' .. text(now), '+inf') >= queries then
-  return { 0, 0, org, live, taken }
+  return { 0, 0, org, taken }
 end
 for i = 1, queries > 0 and 2 or 1 do
   redis.call('ZADD', KEYS[i], text(now + lease), ARGV[1])
@@ -79,4 +78,4 @@ if left then
   redis.call('HSET', KEYS[4], 'l', text(math.max(left - credits, 0)))
 end
 charge(KEYS[5], credits, 0, client)
-return { 1, 0, charge(KEYS[4], credits, 0, org), live, taken + 1 }
+return { 1, 0, charge(KEYS[4], credits, 0, org), taken + 1 }

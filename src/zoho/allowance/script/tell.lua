@@ -5,8 +5,8 @@
 -- many milliseconds a place is kept; the ids, 8 bytes each, of places that are free, of those that
 -- are taken, and of the queries among these; "all" of what the instance has spent, "part" of that
 -- with more to come, or what it spent "since"; then, for each quarter of an hour, how long ago it
--- was, in quarters, and its credits. Answers what the ledger holds, how many instances live, and 0 if
--- this one is not known: then Redis has lost what it told, and takes nothing but all of it.
+-- was, in quarters, and its credits. Answers what the ledger holds, and 0 if the instance is not known:
+-- then Redis has lost what it told, and takes nothing but all of it.
 local known = redis.call('ZSCORE', KEYS[3], ARGV[1])
 local takes = known or ARGV[6] ~= 'since'
 local lease, free, taken = tonumber(ARGV[2]), ARGV[3], { ARGV[4], ARGV[5] }
@@ -31,5 +31,4 @@ if ARGV[6] == 'all' or known then
   redis.call('ZADD', KEYS[3], text(now), ARGV[1])
   redis.call('PEXPIRE', KEYS[3], DAY)
 end
-local live = redis.call('ZCOUNT', KEYS[3], text(now - 30000), '+inf')
-return { spent(KEYS[4]), live, takes and 1 or 0 }
+return { spent(KEYS[4]), takes and 1 or 0 }

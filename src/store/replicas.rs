@@ -1,4 +1,5 @@
-//! How many instances share the limits: what the configuration expects, and what was counted.
+//! How many instances share this Redis: what the configuration expects, and what was counted. One
+//! rule for all rooms, since each of them gives an instance its share while Redis is gone.
 
 use std::{
     num::NonZeroU32,
@@ -8,6 +9,7 @@ use std::{
 use metrics::gauge;
 
 /// Counts the instances.
+#[derive(Debug)]
 pub(super) struct Replicas {
     expected: Option<NonZeroU32>,
     /// As many as were last counted.
