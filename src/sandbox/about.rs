@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{
     answer::Answer,
     cell::Id,
+    org::User,
     picklist,
     problem::Problem,
     read::Reader,
@@ -15,6 +16,27 @@ use super::{
 impl Reader<'_> {
     /// `GET /users?type=…`.
     pub(super) fn users(&self) -> Result<Answer, Problem> {
+        let wanted = self.wanted_users()?;
+        let (page, size) = (
+            self.number("page", 1, 1_000_000)?,
+            self.number("per_page", 200, 200)?,
+        );
+        let all: Vec<Value> = wanted.iter().map(|user| user.shown(self.crm)).collect();
+        let rows: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
+        if rows.is_empty() {
+            return Ok(Answer::empty());
+        }
+        let info = json!({"per_page": size, "count": rows.len(), "page": page, "more_records": all.len() > page * size});
+        Ok(Answer::ok(json!({"users": rows, "info": info})))
+    }
+
+    /// `GET /users/actions/count?type=…`.
+    pub(super) fn count_users(&self) -> Result<Answer, Problem> {
+        let count = self.wanted_users()?.len();
+        Ok(Answer::ok(json!({"count": count})))
+    }
+
+    fn wanted_users(&self) -> Result<Vec<&User>, Problem> {
         let kind = self.query.get("type").unwrap_or("AllUsers");
         let wanted = self.crm.users.iter().filter(|user| match kind {
             "CurrentUser" => user.id == self.user.id,
@@ -28,17 +50,7 @@ impl Reader<'_> {
         if !USER_TYPES.contains(&kind) {
             return Err(Problem::bad_param("type"));
         }
-        let (page, size) = (
-            self.number("page", 1, 1_000_000)?,
-            self.number("per_page", 200, 200)?,
-        );
-        let all: Vec<Value> = wanted.map(|user| user.shown(self.crm)).collect();
-        let rows: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
-        if rows.is_empty() {
-            return Ok(Answer::empty());
-        }
-        let info = json!({"per_page": size, "count": rows.len(), "page": page, "more_records": all.len() > page * size});
-        Ok(Answer::ok(json!({"users": rows, "info": info})))
+        Ok(wanted.collect())
     }
 
     /// `GET /users/{id}`.
@@ -141,7 +153,7 @@ impl Reader<'_> {
         Ok(Answer::ok(json!({"fields": fields})))
     }
 
-    fn asked_module(&self) -> Result<Module, Problem> {
+    pub(super) fn asked_module(&self) -> Result<Module, Problem> {
         let name = self
             .query
             .get("module")

@@ -14,8 +14,10 @@ use super::{
     crm::Crm,
     problem::Problem,
     render::{Painter, field_id},
+    scope,
     settings::Settings,
     sight::Sight,
+    view,
 };
 
 /// Answers a query, or says what is wrong with it.
@@ -39,9 +41,11 @@ pub(super) fn answer(
         Problem::bad("INVALID_DATA", details, "invalid data")
     })?;
     let meta = wants_meta(body)?;
-    let written = parse::parse(text, settings.coql_backslash)?;
+    let mut written = parse::parse(text, settings.coql_backslash)?;
     bind::within(written.columns.len(), settings.coql_columns)?;
+    written.module = view::queried(crm, &written.module);
     let query = bind::bind(&written)?;
+    scope::check_query(query.module, meta, &settings.scopes)?;
     if let Some(name) = sight.hidden_in(query.module, query.paths().into_iter()) {
         return Err(bind::invalid(name));
     }

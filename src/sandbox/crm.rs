@@ -46,7 +46,16 @@ pub(super) struct Crm {
     tables: BTreeMap<Module, BTreeMap<Id, Record>>,
     notes_of: HashMap<Id, Vec<Id>>,
     timelines: HashMap<Id, Vec<Happening>>,
+    deleted: Vec<Deleted>,
     next: u64,
+}
+
+/// A record in the recycle bin.
+pub(super) struct Deleted {
+    pub(super) module: Module,
+    pub(super) record: Record,
+    pub(super) at: Timestamp,
+    pub(super) by: Id,
 }
 
 /// The CRM holds as many records as it can.
@@ -96,6 +105,7 @@ impl Crm {
             tables: BTreeMap::new(),
             notes_of: HashMap::new(),
             timelines: HashMap::new(),
+            deleted: Vec::new(),
         };
         for user in &users {
             crm.tables
@@ -181,9 +191,22 @@ impl Crm {
             return;
         };
         self.timelines.remove(&id);
+        let (at, by) = (line.at, line.by);
         if let Some(parent) = record.points_at("Parent_Id") {
             self.timelines.entry(parent).or_default().push(line);
         }
+        self.deleted.push(Deleted {
+            module,
+            record,
+            at,
+            by,
+        });
+    }
+
+    /// The records of a module that were taken away, the latest first.
+    pub(super) fn deleted(&self, module: Module) -> impl Iterator<Item = &Deleted> {
+        let gone = self.deleted.iter().rev();
+        gone.filter(move |gone| gone.module == module)
     }
 
     /// Adds or replaces a record and writes its line into the timeline.

@@ -235,16 +235,21 @@ fn admit(desk: &Desk, head: &Head) -> Option<Result<Admitted, Problem>> {
             desk.journal().amend(head.seq, |entry| entry.user = email);
             user.map_or(TimeZone::UTC, |user| user.zone.clone())
         };
-        let heavy = head.path == "/crm/v8/coql"
-            || head.query.contains("sort_by=")
-            || head.query.contains("cvid=");
-        let in_flight = desk.ledger.enter(heavy, head.now)?;
+        let in_flight = desk.ledger.enter(is_heavy(head), head.now)?;
         Ok(Admitted {
             live,
             zone,
             _in_flight: in_flight,
         })
     }))
+}
+
+/// Queries, and lists of a module that are sorted or of a view, have a limit of their own.
+fn is_heavy(head: &Head) -> bool {
+    let module = head.path.strip_prefix("/crm/v8/");
+    let module = module.filter(|name| !name.contains('/'));
+    let sorted = || head.query.contains("sort_by=") || head.query.contains("cvid=");
+    module.is_some_and(|name| name == "coql" || (head.method == "GET" && sorted()))
 }
 
 fn answer(
@@ -289,10 +294,12 @@ fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
     };
     let route = match route::find(&head.method, &head.path) {
         Ok(route) => route,
-        Err(problem) if matches!(head.method.as_str(), "POST" | "PUT") => {
-            return Answer::wrapped(&problem);
+        Err(problem) => {
+            // Queries are reads, whatever the method.
+            let is_write =
+                matches!(head.method.as_str(), "POST" | "PUT") && !head.path.ends_with("/coql");
+            return Answer::refused(&problem, desk.settings().wraps(is_write));
         }
-        Err(problem) => return Answer::bare(&problem),
     };
     if route == Route::Coql {
         let text = serde_json::from_slice::<serde_json::Value>(body).ok();
