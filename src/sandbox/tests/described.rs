@@ -1,0 +1,188 @@
+//! What the CRM tells about itself and its past: views, lists, activities, timelines, deleted records.
+
+use super::{
+    documented::{error, hold, read},
+    *,
+};
+
+#[tokio::test]
+async fn the_crm_describes_itself() {
+    let client = Client::new().await;
+    let contact = client.first("Contacts").await;
+    let (_, views) = client
+        .get("/crm/v8/settings/custom_views?module=Deals")
+        .await;
+    let view = views["custom_views"][0]["id"].as_str().unwrap().to_owned();
+    let missing = error(
+        "REQUIRED_PARAM_MISSING",
+        json!({"param_name": "module"}),
+        "required param is missing",
+    );
+    let ambiguous = |other: &str| {
+        let params = json!([{"param_name": "cvid"}, {"param_name": other}]);
+        let details = json!({"ambiguity_due_to": params});
+        let message = "ambiguity while processing the request";
+        error("AMBIGUITY_DURING_PROCESSING", details, message)
+    };
+    let lists = json!({"related_lists": [{"api_name": "Notes", "module": {"api_name": "Notes"}}]});
+    let asked = json!({"get_related_records_count": [{"related_list": {"api_name": "Notes"}}]});
+    let cases = vec![
+        read("settings/related_lists?module=Contacts", 200, lists),
+        read("settings/related_lists", 400, missing.clone()),
+        read("settings/custom_views", 400, missing.clone()),
+        read("settings/fields", 400, missing),
+        read(
+            "users/actions/count?type=AdminUsers",
+            200,
+            json!({"count": 1}),
+        ),
+        read(
+            "users?type=CurrentUser",
+            200,
+            json!({"users": [{"email": "ingrid@tallowmere.example"}]}),
+        ),
+        read(
+            "users?type=Nobody",
+            400,
+            error(
+                "INVALID_DATA",
+                json!({"param_name": "type"}),
+                "invalid data",
+            ),
+        ),
+        read(
+            format!("Deals?fields=id&cvid={view}"),
+            200,
+            json!({"data": [{}]}),
+        ),
+        read(
+            format!("Deals?fields=id&sort_by=id&cvid={view}"),
+            400,
+            ambiguous("sort_by"),
+        ),
+        read(
+            format!("Deals/actions/count?word=ab&cvid={view}"),
+            400,
+            ambiguous("word"),
+        ),
+        (
+            "POST",
+            format!("Contacts/{contact}/actions/get_related_records_count"),
+            asked.clone(),
+            200,
+            asked,
+        ),
+        read(
+            format!("Contacts/{contact}/Attachments?fields=id"),
+            204,
+            Value::Null,
+        ),
+    ];
+    hold(&client, cases).await;
+    let query = format!("select id from Deals#{view} where id is not null limit 0, 1");
+    assert_eq!(client.coql(&query).await.0, 200);
+    let before = client.get("/__sim/state").await.1["credits"]["used"].clone();
+    client
+        .get(&format!("/crm/v8/Deals?fields=id&cvid={view}"))
+        .await;
+    let after = client.get("/__sim/state").await.1["credits"]["used"].clone();
+    assert_eq!(after.as_u64().unwrap() - before.as_u64().unwrap(), 3);
+}
+
+#[tokio::test]
+async fn activities_of_every_kind_are_open_or_closed() {
+    let client = Client::new().await;
+    let (mut open, mut closed) = (0, 0);
+    let (_, contacts) = client.get("/crm/v8/Contacts?fields=id&per_page=40").await;
+    for contact in contacts["data"].as_array().unwrap() {
+        let id = contact["id"].as_str().unwrap();
+        for (list, count) in [("View", &mut open), ("View_History", &mut closed)] {
+            let path = format!(
+                "/crm/v8/Contacts/{id}/Activities_Chronological_{list}?fields=Subject,Status"
+            );
+            let (status, found) = client.get(&path).await;
+            let rows = found["data"].as_array().cloned().unwrap_or_default();
+            assert_eq!(status == 204, rows.is_empty(), "{found}");
+            for row in rows {
+                let module = row["$module"].as_str().unwrap();
+                assert!(["Tasks", "Events", "Calls"].contains(&module), "{row}");
+                let done = row["Status"] == "Completed";
+                assert!(
+                    module != "Tasks" || done == (list == "View_History"),
+                    "{row}"
+                );
+                *count += 1;
+            }
+        }
+    }
+    assert!(open > 0 && closed > 0, "{open} {closed}");
+}
+
+#[tokio::test]
+async fn a_timeline_is_filtered_and_its_tokens_keep_the_size_of_its_pages() {
+    let client = Client::new().await;
+    let deal = client.first("Deals").await;
+    for stage in ["Needs Analysis", "Qualification", "Value Proposition"] {
+        let row = json!({"data": [{"Stage": stage}]});
+        let (status, _) = client
+            .send("PUT", &format!("/crm/v8/Deals/{deal}"), &row)
+            .await;
+        assert_eq!(status, 200);
+    }
+    let path = format!("/crm/v8/Deals/{deal}/__timeline");
+    let (_, first) = client.get(&format!("{path}?per_page=2")).await;
+    let line = &first["__timeline"][0];
+    assert_eq!(
+        line["field_history"][0]["_value"]["new"],
+        "Value Proposition"
+    );
+    assert!(line["record"]["module"]["id"].is_string(), "{line}");
+    let token = first["info"]["next_page_token"].as_str().unwrap();
+    let (status, next) = client.get(&format!("{path}?page_token={token}")).await;
+    assert_eq!((status, &next["info"]["per_page"]), (200, &json!(2)));
+    let filtered = async |filter: Value| {
+        let filter = percent_encoding::utf8_percent_encode(
+            &filter.to_string(),
+            percent_encoding::NON_ALPHANUMERIC,
+        )
+        .to_string();
+        client.get(&format!("{path}?filters={filter}")).await
+    };
+    let is = |field: &str, value: &str| json!({"field": {"api_name": field}, "comparator": "equal", "value": value});
+    let (status, _) = filtered(is("source", "crm_api")).await;
+    assert_eq!(status, 200);
+    assert_eq!(filtered(is("source", "import")).await.0, 204);
+    let both = json!({"group_operator": "and", "group": [is("source", "crm_api"), is("record.module.api_name", "Leads")]});
+    assert_eq!(filtered(both).await.0, 204);
+    let span = json!({"field": {"api_name": "audited_time"}, "comparator": "between",
+        "value": ["2000-01-01T00:00:00+00:00", "2001-01-01T00:00:00+00:00"]});
+    assert_eq!(filtered(span).await.0, 204);
+    let bad = error(
+        "INVALID_DATA",
+        json!({"param_name": "filters"}),
+        "invalid data",
+    );
+    assert_eq!(filtered(is("nonsense", "x")).await, (400, bad));
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_listed() {
+    let client = Client::new().await;
+    let deal = client.first("Deals").await;
+    assert_eq!(client.get("/crm/v8/Deals/deleted").await.0, 204);
+    let done = client.request("DELETE", &format!("/crm/v8/Deals?ids={deal}"));
+    assert_eq!(done.send().await.unwrap().status(), 200);
+    let (_, gone) = client.get("/crm/v8/Deals/deleted?type=recycle").await;
+    let row = &gone["data"][0];
+    assert_eq!(
+        (&row["id"], &row["type"]),
+        (&json!(deal), &json!("recycle"))
+    );
+    assert_eq!(row["deleted_by"]["name"], "Ingrid Halvorsen");
+    assert_eq!(gone["info"]["more_records"], false);
+    assert_eq!(
+        client.get("/crm/v8/Deals/deleted?type=permanent").await.0,
+        204
+    );
+    assert_eq!(client.get("/crm/v8/Deals/deleted?type=x").await.0, 400);
+}
