@@ -4,6 +4,7 @@ mod bind;
 mod lex;
 mod parse;
 mod run;
+mod sub;
 
 use serde_json::{Value, json};
 
@@ -44,6 +45,14 @@ pub(super) fn answer(
     let mut written = parse::parse(text, settings.coql_backslash)?;
     bind::within(written.columns.len(), settings.coql_columns)?;
     written.module = view::queried(crm, &written.module);
+    if let Some(tree) = &mut written.filter {
+        let asker = sub::Asker {
+            painter,
+            sight,
+            settings,
+        };
+        asker.resolve(tree, &mut 0)?;
+    }
     let query = bind::bind(&written)?;
     scope::check_query(query.module, meta, &settings.scopes)?;
     if let Some(name) = sight.hidden_in(query.module, query.paths().into_iter()) {
