@@ -9,7 +9,7 @@ use super::{
     picklist,
     problem::Problem,
     read::Reader,
-    render::{field_id, module_id},
+    render::{field_id, layout_id, module_id},
     schema::{Field, Kind, Module},
 };
 
@@ -67,7 +67,7 @@ impl Reader<'_> {
 
     /// `GET /settings/pipeline?layout_id=…`.
     pub(super) fn pipeline(&self) -> Result<Answer, Problem> {
-        let layout = self.crm.org.fixed(91_023).to_string();
+        let layout = layout_id(self.crm, Module::Deals).to_string();
         match self.query.get("layout_id") {
             None => return Err(Problem::missing_param("layout_id")),
             Some(asked) if asked != layout => return Err(Problem::bad_param("layout_id")),
@@ -103,15 +103,8 @@ impl Reader<'_> {
     /// `GET /settings/layouts?module=…`, which is where a client learns the id that a pipeline needs.
     pub(super) fn layouts(&self) -> Result<Answer, Problem> {
         let module = self.asked_module()?;
-        let tail = match module {
-            Module::Accounts => 91_029,
-            Module::Contacts => 91_033,
-            Module::Deals => 91_023,
-            Module::Leads => 91_055,
-            _ => 91_060 + module as u64,
-        };
         Ok(Answer::ok(json!({"layouts": [{
-            "id": self.crm.org.fixed(tail).to_string(),
+            "id": layout_id(self.crm, module).to_string(),
             "name": "Standard",
             "api_name": "Standard",
             "display_label": "Standard",
@@ -122,9 +115,9 @@ impl Reader<'_> {
         }]})))
     }
 
-    /// `GET /settings/modules`.
-    pub(super) fn modules(&self) -> Answer {
-        let rows = Module::ROUTED.iter().map(|module| {
+    /// `GET /settings/modules`, or one of them.
+    pub(super) fn modules(&self, modules: &[Module]) -> Answer {
+        let rows = modules.iter().map(|module| {
             json!({
                 "id": module_id(self.crm, *module),
                 "api_name": module.name(),

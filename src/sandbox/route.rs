@@ -18,6 +18,7 @@ pub(super) enum Route {
     Pipeline,
     Layouts,
     Modules,
+    OneModule(Module),
     Fields,
     CustomViews,
     RelatedLists,
@@ -59,6 +60,9 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
         ["settings", "pipeline"] => read(Route::Pipeline),
         ["settings", "layouts"] => read(Route::Layouts),
         ["settings", "modules"] => read(Route::Modules),
+        ["settings", "modules", name] => read(Route::OneModule(
+            Module::parse(name).ok_or_else(Problem::unknown_module)?,
+        )),
         ["settings", "fields"] => read(Route::Fields),
         ["settings", "custom_views"] => read(Route::CustomViews),
         ["settings", "related_lists"] => read(Route::RelatedLists),

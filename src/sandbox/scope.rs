@@ -51,7 +51,7 @@ fn needed(route: &Route) -> Vec<String> {
         Route::Org => other("org.READ"),
         Route::Pipeline => other("settings.pipeline.READ"),
         Route::Layouts => other("settings.layouts.READ"),
-        Route::Modules => other("settings.modules.READ"),
+        Route::Modules | Route::OneModule(_) => other("settings.modules.READ"),
         Route::Fields => other("settings.fields.READ"),
         Route::Coql => other("coql.READ"),
         Route::Insert(module) => vec![on(module, "CREATE")],

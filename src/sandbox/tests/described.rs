@@ -28,6 +28,11 @@ async fn the_crm_describes_itself() {
     let asked = json!({"get_related_records_count": [{"related_list": {"api_name": "Notes"}}]});
     let cases = vec![
         read("settings/related_lists?module=Contacts", 200, lists),
+        read(
+            "settings/modules/Deals",
+            200,
+            json!({"modules": [{"api_name": "Deals", "generated_type": "default"}]}),
+        ),
         read("settings/related_lists", 400, missing.clone()),
         read("settings/custom_views", 400, missing.clone()),
         read("settings/fields", 400, missing),
@@ -185,4 +190,60 @@ async fn what_was_deleted_is_listed() {
         204
     );
     assert_eq!(client.get("/crm/v8/Deals/deleted?type=x").await.0, 400);
+}
+
+#[tokio::test]
+async fn a_record_read_whole_is_shown_as_zoho_shows_it() {
+    let client = Client::new().await;
+    for (module, shown) in [
+        (
+            "Contacts",
+            json!({"Vendor_Name": null, "Mailing_Latitude": null, "Tag": [], "Locked__s": false}),
+        ),
+        (
+            "Deals",
+            json!({"Campaign_Source": null, "Pipeline": "Standard (Standard)", "$currency_symbol": "$"}),
+        ),
+        (
+            "Leads",
+            json!({"$converted": false, "$converted_detail": {}}),
+        ),
+        ("Tasks", json!({"$se_module": "Deals", "Remind_At": null})),
+        (
+            "Events",
+            json!({"Check_In_Status": "PLANNED", "Participants": [{"type": "contact", "invited": false}]}),
+        ),
+        ("Calls", json!({"$se_module": "Deals"})),
+        (
+            "Notes",
+            json!({"$voice_note": false, "$size": null, "$is_shared_to_client": false}),
+        ),
+    ] {
+        let id = client.first(module).await;
+        let everywhere = json!({"id": id, "$approved": true, "$approval_state": "approved", "$state": "save",
+            "$editable": true, "$in_merge": false, "$field_states": null, "$review": null,
+            "$layout_id": {"name": "Standard"}, "$process_flow": false});
+        let path = format!("{module}/{id}");
+        let cases = vec![
+            read(path.as_str(), 200, json!({"data": [everywhere]})),
+            read(path.as_str(), 200, json!({"data": [shown]})),
+        ];
+        hold(&client, cases).await;
+        let (_, found) = client.get(&format!("/crm/v8/{path}")).await;
+        assert!(found.get("info").is_none(), "one record has no pages");
+        let record = &found["data"][0];
+        for user in ["Owner", "Created_By", "Modified_By"] {
+            let keys: Vec<_> = record[user].as_object().unwrap().keys().collect();
+            assert_eq!(keys, ["email", "id", "name"], "{module} {user}");
+        }
+        let time = record["Modified_Time"].as_str().unwrap();
+        assert!(time.len() == 25 && !time.contains('.'), "{time}");
+    }
+    let event = client.first("Events").await;
+    let (_, event) = client.get(&format!("/crm/v8/Events/{event}")).await;
+    let guest = &event["data"][0]["Participants"][0];
+    assert!(
+        guest["name"].is_string() && guest["Email"].is_string(),
+        "{guest}"
+    );
 }
