@@ -154,7 +154,7 @@ async fn walk(
     let reply = match (spoiled, kind) {
         (Some(reply), _) => Some(reply),
         (None, Some(fault::Kind::ResetBefore)) => None,
-        _ => Some(match read(body).await {
+        _ => Some(match read(body, LARGEST_BODY).await {
             Ok(body) => answer(desk, &head, &caller, &body),
             Err(problem) => Reply::json(problem.status, Some(&problem.body())),
         }),
@@ -360,7 +360,7 @@ async fn controls(
         let problem = Problem::unknown_route();
         return Reply::json(problem.status, Some(&problem.body())).whole();
     }
-    let (status, body) = match read(body).await {
+    let (status, body) = match read(body, LARGEST_ORDER).await {
         Ok(body) => control::answer(desk, method, path, &body),
         Err(problem) => (problem.status, problem.body()),
     };
@@ -368,8 +368,8 @@ async fn controls(
 }
 
 /// The whole body, which has a limit in size and in time.
-async fn read(body: Incoming) -> Result<Bytes, Problem> {
-    let reading = tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect());
+async fn read(body: Incoming, most: usize) -> Result<Bytes, Problem> {
+    let reading = tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect());
     match reading.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(_)) => Err(Problem::too_large()),
@@ -384,6 +384,8 @@ async fn read(body: Incoming) -> Result<Bytes, Problem> {
 const RESET: HeaderName = HeaderName::from_static("x-accesstoken-reset");
 const REMAINING: HeaderName = HeaderName::from_static("x-api-credits-remaining");
 const LARGEST_BODY: usize = 1024 * 1024;
+/// A fault may hold a page that no client should read.
+const LARGEST_ORDER: usize = 16 * 1024 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 const HEADERS_WITHIN: Duration = Duration::from_secs(120);
 const BODY_WITHIN: Duration = Duration::from_secs(30);
