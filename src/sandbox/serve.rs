@@ -28,6 +28,7 @@ use super::{
     reply::{Body, Reply},
     route::{self, Route},
     token::{self, Live},
+    write,
 };
 
 /// Accepts connections until it is told to stop; then all of them end.
@@ -211,7 +212,7 @@ fn instead(fault: &Fault) -> Option<Reply> {
 struct Admitted {
     live: Live,
     zone: TimeZone,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 /// Who calls the CRM, if the request is one of its own; unauthenticated requests cost nothing.
@@ -239,7 +240,7 @@ fn admit(desk: &Desk, head: &Head) -> Option<Result<Admitted, Problem>> {
         Ok(Admitted {
             live,
             zone,
-            _in_flight: in_flight,
+            in_flight,
         })
     }))
 }
@@ -262,6 +263,10 @@ fn answer(
         None => oauth(desk, head, body),
         Some(Err(problem)) => desk.settings().refusal(problem),
         Some(Ok(caller)) => {
+            let bulk = matches!(head.method.as_str(), "POST" | "PUT") && write::is_bulk(body);
+            if let Some(problem) = bulk.then(|| caller.in_flight.weigh().err()).flatten() {
+                return desk.settings().refusal(&problem);
+            }
             let answer = crm(desk, head, caller, body);
             let free = answer.status >= 400 && !desk.settings().failed_calls_cost;
             let credits = if free { 0 } else { answer.credits };
