@@ -1,6 +1,6 @@
 //! What the CRM holds: its records, its users, and what happened to each record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -46,7 +46,8 @@ pub(super) struct Crm {
     tables: BTreeMap<Module, BTreeMap<Id, Record>>,
     notes_of: HashMap<Id, Vec<Id>>,
     timelines: HashMap<Id, Vec<Happening>>,
-    deleted: Vec<Deleted>,
+    /// The latest last.
+    deleted: VecDeque<Deleted>,
     next: u64,
 }
 
@@ -105,7 +106,7 @@ impl Crm {
             tables: BTreeMap::new(),
             notes_of: HashMap::new(),
             timelines: HashMap::new(),
-            deleted: Vec::new(),
+            deleted: VecDeque::new(),
         };
         for user in &users {
             crm.tables
@@ -195,7 +196,10 @@ impl Crm {
         if let Some(parent) = record.points_at("Parent_Id") {
             self.timelines.entry(parent).or_default().push(line);
         }
-        self.deleted.push(Deleted {
+        if self.deleted.len() >= MOST_DELETED {
+            self.deleted.pop_front();
+        }
+        self.deleted.push_back(Deleted {
             module,
             record,
             at,
@@ -311,6 +315,8 @@ const PER_ORG: u64 = 1_000_000_000_000;
 const FIRST: u64 = 1_001_000;
 
 const MOST_RECORDS: usize = 250_000;
+
+const MOST_DELETED: usize = 10_000;
 
 const LONGEST_TIMELINE: usize = 2_000;
 

@@ -1,7 +1,7 @@
 //! What the CRM tells about itself and its past: views, lists, activities, timelines, deleted records.
 
 use super::{
-    documented::{error, hold, read},
+    documented::{bad_param, error, hold, read},
     *,
 };
 
@@ -9,89 +9,59 @@ use super::{
 async fn the_crm_describes_itself() {
     let client = Client::new().await;
     let contact = client.first("Contacts").await;
-    let (_, views) = client
-        .get("/crm/v8/settings/custom_views?module=Deals")
-        .await;
-    let view = views["custom_views"][0]["id"].as_str().unwrap().to_owned();
     let missing = error(
         "REQUIRED_PARAM_MISSING",
         json!({"param_name": "module"}),
         "required param is missing",
     );
+    let lists = json!({"related_lists": [{"api_name": "Notes", "module": {"api_name": "Notes"}}]});
+    let module = json!({"modules": [{"api_name": "Deals", "generated_type": "default"}]});
+    let me = json!({"users": [{"email": "ingrid@tallowmere.example"}]});
+    let one = json!({"count": 1});
+    let asked = json!({"get_related_records_count": [{"related_list": {"api_name": "Notes"}}]});
+    let counts = format!("Contacts/{contact}/actions/get_related_records_count");
+    let attachments = format!("Contacts/{contact}/Attachments?fields=id");
+    let cases = vec![
+        read("settings/related_lists?module=Contacts", 200, lists),
+        read("settings/modules/Deals", 200, module),
+        read("settings/related_lists", 400, missing.clone()),
+        read("settings/custom_views", 400, missing.clone()),
+        read("settings/fields", 400, missing),
+        read("users/actions/count?type=AdminUsers", 200, one),
+        read("users?type=CurrentUser", 200, me),
+        read("users?type=Nobody", 400, bad_param("type")),
+        ("POST", counts, asked.clone(), 200, asked),
+        read(attachments, 204, Value::Null),
+    ];
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn a_view_goes_with_no_other_choice_and_costs_more() {
+    let client = Client::new().await;
+    let settings = "/crm/v8/settings/custom_views?module=Deals";
+    let (_, views) = client.get(settings).await;
+    let view = views["custom_views"][0]["id"].as_str().unwrap().to_owned();
     let ambiguous = |other: &str| {
         let params = json!([{"param_name": "cvid"}, {"param_name": other}]);
         let details = json!({"ambiguity_due_to": params});
         let message = "ambiguity while processing the request";
         error("AMBIGUITY_DURING_PROCESSING", details, message)
     };
-    let lists = json!({"related_lists": [{"api_name": "Notes", "module": {"api_name": "Notes"}}]});
-    let asked = json!({"get_related_records_count": [{"related_list": {"api_name": "Notes"}}]});
+    let list = format!("Deals?fields=id&cvid={view}");
+    let count = format!("Deals/actions/count?cvid={view}");
     let cases = vec![
-        read("settings/related_lists?module=Contacts", 200, lists),
-        read(
-            "settings/modules/Deals",
-            200,
-            json!({"modules": [{"api_name": "Deals", "generated_type": "default"}]}),
-        ),
-        read("settings/related_lists", 400, missing.clone()),
-        read("settings/custom_views", 400, missing.clone()),
-        read("settings/fields", 400, missing),
-        read(
-            "users/actions/count?type=AdminUsers",
-            200,
-            json!({"count": 1}),
-        ),
-        read(
-            "users?type=CurrentUser",
-            200,
-            json!({"users": [{"email": "ingrid@tallowmere.example"}]}),
-        ),
-        read(
-            "users?type=Nobody",
-            400,
-            error(
-                "INVALID_DATA",
-                json!({"param_name": "type"}),
-                "invalid data",
-            ),
-        ),
-        read(
-            format!("Deals?fields=id&cvid={view}"),
-            200,
-            json!({"data": [{}]}),
-        ),
-        read(
-            format!("Deals?fields=id&sort_by=id&cvid={view}"),
-            400,
-            ambiguous("sort_by"),
-        ),
-        read(
-            format!("Deals/actions/count?word=ab&cvid={view}"),
-            400,
-            ambiguous("word"),
-        ),
-        (
-            "POST",
-            format!("Contacts/{contact}/actions/get_related_records_count"),
-            asked.clone(),
-            200,
-            asked,
-        ),
-        read(
-            format!("Contacts/{contact}/Attachments?fields=id"),
-            204,
-            Value::Null,
-        ),
+        read(format!("{list}&sort_by=id"), 400, ambiguous("sort_by")),
+        read(format!("{count}&word=ab"), 400, ambiguous("word")),
+        read(count, 200, json!({})),
     ];
     hold(&client, cases).await;
     let query = format!("select id from Deals#{view} where id is not null limit 0, 1");
     assert_eq!(client.coql(&query).await.0, 200);
-    let before = client.get("/__sim/state").await.1["credits"]["used"].clone();
-    client
-        .get(&format!("/crm/v8/Deals?fields=id&cvid={view}"))
-        .await;
-    let after = client.get("/__sim/state").await.1["credits"]["used"].clone();
-    assert_eq!(after.as_u64().unwrap() - before.as_u64().unwrap(), 3);
+    let used = async || client.get("/__sim/state").await.1["credits"]["used"].clone();
+    let before = used().await.as_u64().unwrap();
+    hold(&client, vec![read(list, 200, json!({"data": [{}]}))]).await;
+    assert_eq!(used().await.as_u64().unwrap() - before, 3);
 }
 
 #[tokio::test]
@@ -162,11 +132,7 @@ async fn a_timeline_is_filtered_and_its_tokens_keep_the_size_of_its_pages() {
     let span = json!({"field": {"api_name": "audited_time"}, "comparator": "between",
         "value": ["2000-01-01T00:00:00+00:00", "2001-01-01T00:00:00+00:00"]});
     assert_eq!(filtered(span).await.0, 204);
-    let bad = error(
-        "INVALID_DATA",
-        json!({"param_name": "filters"}),
-        "invalid data",
-    );
+    let bad = bad_param("filters");
     assert_eq!(filtered(is("nonsense", "x")).await, (400, bad));
 }
 

@@ -48,6 +48,11 @@ pub(super) async fn hold(client: &Client, cases: Vec<Case>) {
     }
 }
 
+/// A parameter holds what it cannot hold.
+pub(super) fn bad_param(name: &str) -> Value {
+    error("INVALID_DATA", json!({"param_name": name}), "invalid data")
+}
+
 const NOWHERE: &str = "6840217000009999999";
 
 #[tokio::test]
@@ -64,54 +69,40 @@ async fn what_is_asked_of_the_wrong_place_is_refused() {
         json!({}),
         "The http request method type is not a valid one",
     );
-    let module = error(
-        "INVALID_MODULE",
-        json!({"resource_path_index": 0}),
-        "the module name given seems to be invalid",
-    );
-    let bad_id = error(
-        "INVALID_DATA",
-        json!({"resource_path_index": 2}),
-        "the id given seems to be invalid",
-    );
-    let relation = error(
-        "INVALID_DATA",
-        json!({"resource_path_index": 2}),
-        "The relation name given seems to be invalid",
-    );
-    let none = Value::Null;
-    let wrapped = |problem: &Value| json!({"data": [problem]});
+    let in_data = json!({"data": [method]});
+    let none = || Value::Null;
     let cases = vec![
         read("", 404, unknown.clone()),
         read("settings/nonsense", 404, unknown.clone()),
         read(format!("Contacts/{id}/a/b/c"), 404, unknown.clone()),
         read(format!("Contacts/{id}/actions/nonsense"), 404, unknown),
-        (
-            "PATCH",
-            "Contacts".into(),
-            none.clone(),
-            400,
-            method.clone(),
-        ),
-        (
-            "PUT",
-            "Contacts/search".into(),
-            none.clone(),
-            400,
-            wrapped(&bad_id),
-        ),
-        ("GET", "coql".into(), none.clone(), 400, method.clone()),
-        ("PUT", "coql".into(), none.clone(), 400, method.clone()),
-        ("POST", "org".into(), none.clone(), 400, wrapped(&method)),
+        ("PATCH", "Contacts".into(), none(), 400, method.clone()),
+        ("GET", "coql".into(), none(), 400, method.clone()),
+        ("PUT", "coql".into(), none(), 400, method),
+        ("POST", "org".into(), none(), 400, in_data),
+    ];
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn modules_and_ids_that_do_not_exist_are_told() {
+    let client = Client::new().await;
+    let id = client.first("Contacts").await;
+    let module = error(
+        "INVALID_MODULE",
+        json!({"resource_path_index": 0}),
+        "the module name given seems to be invalid",
+    );
+    let second = |message: &str| error("INVALID_DATA", json!({"resource_path_index": 2}), message);
+    let bad_id = second("the id given seems to be invalid");
+    let relation = second("The relation name given seems to be invalid");
+    let in_data = json!({"data": [module]});
+    let row = json!({"data": [{}]});
+    let none = Value::Null;
+    let cases = vec![
         read("Unicorns?fields=id", 400, module.clone()),
-        read("Unicorns/search?word=ab", 400, module.clone()),
-        (
-            "POST",
-            "Unicorns".into(),
-            json!({"data": [{}]}),
-            400,
-            wrapped(&module),
-        ),
+        read("Unicorns/search?word=ab", 400, module),
+        ("POST", "Unicorns".into(), row, 400, in_data),
         read("Contacts/12", 400, bad_id),
         read(format!("Contacts/{id}/Nonsense?fields=id"), 400, relation),
         read(format!("Contacts/{NOWHERE}"), 204, none.clone()),
@@ -126,7 +117,7 @@ async fn what_is_asked_of_the_wrong_place_is_refused() {
 }
 
 #[tokio::test]
-async fn lists_ask_for_their_parameters_and_say_where_they_end() {
+async fn lists_ask_for_their_fields() {
     let client = Client::new().await;
     let id = client.first("Contacts").await;
     let missing = error(
@@ -140,6 +131,21 @@ async fn lists_ask_for_their_parameters_and_say_where_they_end() {
         json!({"limit": 50, "param_name": "fields"}),
         "limit exceeded",
     );
+    let search = format!("Contacts/search?word=ab&fields={many}");
+    let cases = vec![
+        read("Contacts", 400, missing.clone()),
+        read("Contacts?fields=", 400, missing.clone()),
+        read(format!("Contacts/{id}/Deals"), 400, missing),
+        read(format!("Contacts?fields={many}"), 400, crowded.clone()),
+        read(format!("Contacts/{id}?fields={many}"), 400, crowded.clone()),
+        read(search, 400, crowded),
+    ];
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn lists_say_where_they_end_and_what_they_cannot_do() {
+    let client = Client::new().await;
     let far = error(
         "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
         json!({"limit": 2000}),
@@ -150,33 +156,24 @@ async fn lists_ask_for_their_parameters_and_say_where_they_end() {
         json!({"param_name": "page_token"}),
         "The page_token given seems to be invalid or input param is added or altered or deleted",
     );
-    let bad = |name: &str| error("INVALID_DATA", json!({"param_name": name}), "invalid data");
     let info = json!({"data": [{}], "info": {"call": false, "per_page": 1, "count": 1, "page": 1,
         "email": false, "sort_by": "id", "sort_order": "desc", "more_records": true,
         "previous_page_token": null}});
+    let some = json!({"data": [{}]});
+    let list = |rest: &str| format!("Contacts?fields=id&{rest}");
     let cases = vec![
-        read("Contacts", 400, missing.clone()),
-        read("Contacts?fields=", 400, missing.clone()),
-        read(format!("Contacts/{id}/Deals"), 400, missing),
-        read(format!("Contacts?fields={many}"), 400, crowded.clone()),
-        read(format!("Contacts/{id}?fields={many}"), 400, crowded.clone()),
-        read(
-            format!("Contacts/search?word=ab&fields={many}"),
-            400,
-            crowded,
-        ),
-        read("Contacts?fields=id&page=11", 400, far),
-        read("Contacts?fields=id&page_token=abc", 400, altered),
-        read("Contacts?fields=id&per_page=201", 400, bad("per_page")),
-        read("Contacts?fields=id&page=0", 400, bad("page")),
-        read("Contacts?fields=id&sort_by=Email", 400, bad("sort_by")),
-        read("Contacts?fields=id&sort_order=up", 400, bad("sort_order")),
-        read("Contacts?fields=id&ids=12", 400, bad("ids")),
-        read("Contacts?fields=id&cvid=12", 400, bad("cvid")),
-        read("Leads?fields=id&converted=maybe", 400, bad("converted")),
+        read(list("page=11"), 400, far),
+        read(list("page_token=abc"), 400, altered),
+        read(list("per_page=201"), 400, bad_param("per_page")),
+        read(list("page=0"), 400, bad_param("page")),
+        read(list("sort_by=Email"), 400, bad_param("sort_by")),
+        read(list("sort_order=up"), 400, bad_param("sort_order")),
+        read(list("ids=12"), 400, bad_param("ids")),
+        read(list("cvid=12"), 400, bad_param("cvid")),
+        read(list("per_page=1"), 200, info),
+        read(list("converted=maybe"), 400, bad_param("converted")),
         read("Leads?fields=id&converted=true", 204, Value::Null),
-        read("Leads?fields=id&converted=both", 200, json!({"data": [{}]})),
-        read("Contacts?fields=id&per_page=1", 200, info),
+        read("Leads?fields=id&converted=both", 200, some),
     ];
     hold(&client, cases).await;
 }
@@ -223,15 +220,14 @@ async fn searches_are_refused_in_zohos_words() {
         json!({"limit": "2000"}),
         "maximum response iteration limit reached",
     );
-    let bad = |name: &str| error("INVALID_DATA", json!({"param_name": name}), "invalid data");
     let cases = vec![
         read("Contacts/search", 400, expected.clone()),
         read("Contacts/search?email=", 400, expected.clone()),
         read("Contacts/search?sort_by=Email", 400, expected),
         read("Contacts/search?word=a", 400, short),
         read("Contacts/search?word=ab&page=11", 400, far),
-        read("Contacts/search?phone=12", 400, bad("phone")),
-        read("Contacts/search?phone=12%2B34", 400, bad("phone")),
+        read("Contacts/search?phone=12", 400, bad_param("phone")),
+        read("Contacts/search?phone=12%2B34", 400, bad_param("phone")),
         read(
             "Contacts/search?email=nobody@nowhere.example",
             204,
