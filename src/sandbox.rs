@@ -31,7 +31,9 @@ mod seed;
 mod serve;
 pub mod settings;
 mod sight;
+mod timeline;
 mod token;
+mod view;
 mod words;
 mod write;
 

@@ -5,16 +5,38 @@ use serde_json::{Value, json};
 use super::{
     answer::Answer,
     cell::Id,
+    org::User,
     picklist,
     problem::Problem,
     read::Reader,
-    render::{field_id, module_id},
+    render::{field_id, layout_id, module_id},
     schema::{Field, Kind, Module},
 };
 
 impl Reader<'_> {
     /// `GET /users?type=…`.
     pub(super) fn users(&self) -> Result<Answer, Problem> {
+        let wanted = self.wanted_users()?;
+        let (page, size) = (
+            self.number("page", 1, 1_000_000)?,
+            self.number("per_page", 200, 200)?,
+        );
+        let all: Vec<Value> = wanted.iter().map(|user| user.shown(self.crm)).collect();
+        let rows: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
+        if rows.is_empty() {
+            return Ok(Answer::empty());
+        }
+        let info = json!({"per_page": size, "count": rows.len(), "page": page, "more_records": all.len() > page * size});
+        Ok(Answer::ok(json!({"users": rows, "info": info})))
+    }
+
+    /// `GET /users/actions/count?type=…`.
+    pub(super) fn count_users(&self) -> Result<Answer, Problem> {
+        let count = self.wanted_users()?.len();
+        Ok(Answer::ok(json!({"count": count})))
+    }
+
+    fn wanted_users(&self) -> Result<Vec<&User>, Problem> {
         let kind = self.query.get("type").unwrap_or("AllUsers");
         let wanted = self.crm.users.iter().filter(|user| match kind {
             "CurrentUser" => user.id == self.user.id,
@@ -28,17 +50,7 @@ impl Reader<'_> {
         if !USER_TYPES.contains(&kind) {
             return Err(Problem::bad_param("type"));
         }
-        let (page, size) = (
-            self.number("page", 1, 1_000_000)?,
-            self.number("per_page", 200, 200)?,
-        );
-        let all: Vec<Value> = wanted.map(|user| user.shown(self.crm)).collect();
-        let rows: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
-        if rows.is_empty() {
-            return Ok(Answer::empty());
-        }
-        let info = json!({"per_page": size, "count": rows.len(), "page": page, "more_records": all.len() > page * size});
-        Ok(Answer::ok(json!({"users": rows, "info": info})))
+        Ok(wanted.collect())
     }
 
     /// `GET /users/{id}`.
@@ -55,7 +67,7 @@ impl Reader<'_> {
 
     /// `GET /settings/pipeline?layout_id=…`.
     pub(super) fn pipeline(&self) -> Result<Answer, Problem> {
-        let layout = self.crm.org.fixed(91_023).to_string();
+        let layout = layout_id(self.crm, Module::Deals).to_string();
         match self.query.get("layout_id") {
             None => return Err(Problem::missing_param("layout_id")),
             Some(asked) if asked != layout => return Err(Problem::bad_param("layout_id")),
@@ -91,15 +103,8 @@ impl Reader<'_> {
     /// `GET /settings/layouts?module=…`, which is where a client learns the id that a pipeline needs.
     pub(super) fn layouts(&self) -> Result<Answer, Problem> {
         let module = self.asked_module()?;
-        let tail = match module {
-            Module::Accounts => 91_029,
-            Module::Contacts => 91_033,
-            Module::Deals => 91_023,
-            Module::Leads => 91_055,
-            _ => 91_060 + module as u64,
-        };
         Ok(Answer::ok(json!({"layouts": [{
-            "id": self.crm.org.fixed(tail).to_string(),
+            "id": layout_id(self.crm, module).to_string(),
             "name": "Standard",
             "api_name": "Standard",
             "display_label": "Standard",
@@ -110,9 +115,9 @@ impl Reader<'_> {
         }]})))
     }
 
-    /// `GET /settings/modules`.
-    pub(super) fn modules(&self) -> Answer {
-        let rows = Module::ROUTED.iter().map(|module| {
+    /// `GET /settings/modules`, or one of them.
+    pub(super) fn modules(&self, modules: &[Module]) -> Answer {
+        let rows = modules.iter().map(|module| {
             json!({
                 "id": module_id(self.crm, *module),
                 "api_name": module.name(),
@@ -141,7 +146,7 @@ impl Reader<'_> {
         Ok(Answer::ok(json!({"fields": fields})))
     }
 
-    fn asked_module(&self) -> Result<Module, Problem> {
+    pub(super) fn asked_module(&self) -> Result<Module, Problem> {
         let name = self
             .query
             .get("module")

@@ -48,6 +48,15 @@ impl Answer {
         self
     }
 
+    /// A problem, in `data[]` or by itself.
+    pub(super) fn refused(problem: &Problem, in_data: bool) -> Self {
+        if in_data {
+            Self::wrapped(problem)
+        } else {
+            Self::bare(problem)
+        }
+    }
+
     /// A problem as reads report it.
     pub(super) fn bare(problem: &Problem) -> Self {
         Self {

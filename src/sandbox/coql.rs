@@ -4,6 +4,7 @@ mod bind;
 mod lex;
 mod parse;
 mod run;
+mod sub;
 
 use serde_json::{Value, json};
 
@@ -14,8 +15,10 @@ use super::{
     crm::Crm,
     problem::Problem,
     render::{Painter, field_id},
+    scope,
     settings::Settings,
     sight::Sight,
+    view,
 };
 
 /// Answers a query, or says what is wrong with it.
@@ -39,9 +42,19 @@ pub(super) fn answer(
         Problem::bad("INVALID_DATA", details, "invalid data")
     })?;
     let meta = wants_meta(body)?;
-    let written = parse::parse(text, settings.coql_backslash)?;
+    let mut written = parse::parse(text, settings.coql_backslash)?;
     bind::within(written.columns.len(), settings.coql_columns)?;
+    written.module = view::queried(crm, &written.module);
+    if let Some(tree) = &mut written.filter {
+        let asker = sub::Asker {
+            painter,
+            sight,
+            settings,
+        };
+        asker.resolve(tree, &mut 0)?;
+    }
     let query = bind::bind(&written)?;
+    scope::check_query(query.module, meta, &settings.scopes)?;
     if let Some(name) = sight.hidden_in(query.module, query.paths().into_iter()) {
         return Err(bind::invalid(name));
     }

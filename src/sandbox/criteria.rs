@@ -157,7 +157,6 @@ fn operation(kind: Kind, operator: &str) -> Option<Op> {
         Kind::Text(_) | Kind::Email | Kind::Phone | Kind::Website
     );
     let area = matches!(kind, Kind::Area(_));
-    let ordered = matches!(kind, Kind::Int | Kind::Currency | Kind::Day | Kind::Moment);
     match operator {
         "equals" if textual || area => Some(Op::Holds),
         "not_equal" if textual || area => Some(Op::HoldsNot),
@@ -165,11 +164,11 @@ fn operation(kind: Kind, operator: &str) -> Option<Op> {
         "not_equal" => Some(Op::NotEqual),
         "starts_with" if textual || area => Some(Op::StartsWith),
         "in" if !area && kind != Kind::Flag => Some(Op::In),
-        "between" if ordered => Some(Op::Between),
-        "greater_than" if ordered => Some(Op::Greater),
-        "greater_equal" if ordered => Some(Op::GreaterEqual),
-        "less_than" if ordered => Some(Op::Less),
-        "less_equal" if ordered => Some(Op::LessEqual),
+        "between" if kind.is_ordered() => Some(Op::Between),
+        "greater_than" if kind.is_ordered() => Some(Op::Greater),
+        "greater_equal" if kind.is_ordered() => Some(Op::GreaterEqual),
+        "less_than" if kind.is_ordered() => Some(Op::Less),
+        "less_equal" if kind.is_ordered() => Some(Op::LessEqual),
         _ => None,
     }
 }

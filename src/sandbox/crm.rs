@@ -1,6 +1,6 @@
 //! What the CRM holds: its records, its users, and what happened to each record.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::Timestamp;
 
@@ -46,7 +46,17 @@ pub(super) struct Crm {
     tables: BTreeMap<Module, BTreeMap<Id, Record>>,
     notes_of: HashMap<Id, Vec<Id>>,
     timelines: HashMap<Id, Vec<Happening>>,
+    /// The latest last.
+    deleted: VecDeque<Deleted>,
     next: u64,
+}
+
+/// A record in the recycle bin.
+pub(super) struct Deleted {
+    pub(super) module: Module,
+    pub(super) record: Record,
+    pub(super) at: Timestamp,
+    pub(super) by: Id,
 }
 
 /// The CRM holds as many records as it can.
@@ -96,6 +106,7 @@ impl Crm {
             tables: BTreeMap::new(),
             notes_of: HashMap::new(),
             timelines: HashMap::new(),
+            deleted: VecDeque::new(),
         };
         for user in &users {
             crm.tables
@@ -181,9 +192,25 @@ impl Crm {
             return;
         };
         self.timelines.remove(&id);
+        let (at, by) = (line.at, line.by);
         if let Some(parent) = record.points_at("Parent_Id") {
             self.timelines.entry(parent).or_default().push(line);
         }
+        if self.deleted.len() >= MOST_DELETED {
+            self.deleted.pop_front();
+        }
+        self.deleted.push_back(Deleted {
+            module,
+            record,
+            at,
+            by,
+        });
+    }
+
+    /// The records of a module that were taken away, the latest first.
+    pub(super) fn deleted(&self, module: Module) -> impl Iterator<Item = &Deleted> {
+        let gone = self.deleted.iter().rev();
+        gone.filter(move |gone| gone.module == module)
     }
 
     /// Adds or replaces a record and writes its line into the timeline.
@@ -288,6 +315,8 @@ const PER_ORG: u64 = 1_000_000_000_000;
 const FIRST: u64 = 1_001_000;
 
 const MOST_RECORDS: usize = 250_000;
+
+const MOST_DELETED: usize = 10_000;
 
 const LONGEST_TIMELINE: usize = 2_000;
 

@@ -17,28 +17,28 @@ impl Cursors {
         Self { key }
     }
 
-    /// The token that continues a listing at `offset`.
+    /// The token that continues a listing at an offset, in pages of a size.
     pub(super) fn issue(
         &self,
-        offset: usize,
+        (offset, size): (usize, usize),
         user: Id,
         bound: &str,
         now: Timestamp,
     ) -> (String, Timestamp) {
         let expires = now.as_second() + LIFETIME;
-        let head = format!("{offset:x}-{expires:x}");
+        let head = format!("{offset:x}-{size:x}-{expires:x}");
         let token = format!("{head}-{}", self.seal(&head, user, bound));
         (token, Timestamp::from_second(expires).unwrap_or(now))
     }
 
-    /// Where a token continues.
+    /// Where a token continues, and how large its pages are.
     pub(super) fn open(
         &self,
         token: &str,
         user: Id,
         bound: &str,
         now: Timestamp,
-    ) -> Result<usize, Problem> {
+    ) -> Result<(usize, usize), Problem> {
         let broken = || {
             Problem::bad(
                 "TOKEN_BOUND_DATA_MISMATCH",
@@ -52,14 +52,17 @@ impl Cursors {
         if !bool::from(genuine) {
             return Err(broken());
         }
-        let (offset, expires) = head.split_once('-').ok_or_else(broken)?;
-        let offset = usize::from_str_radix(offset, 16).map_err(|_| broken())?;
+        let mut parts = head.splitn(3, '-');
+        let mut part = || parts.next().ok_or_else(broken);
+        let (offset, size, expires) = (part()?, part()?, part()?);
+        let number = |text| usize::from_str_radix(text, 16).map_err(|_| broken());
+        let (offset, size) = (number(offset)?, number(size)?);
         let expires = i64::from_str_radix(expires, 16).map_err(|_| broken())?;
         if expires <= now.as_second() {
             let details = json!({"api_name": "page_token", "json_path": "$.query.page_token"});
             return Err(Problem::bad("EXPIRED_VALUE", details, "Page token expired"));
         }
-        Ok(offset)
+        Ok((offset, size))
     }
 
     fn seal(&self, head: &str, user: Id, bound: &str) -> String {
@@ -84,9 +87,12 @@ mod tests {
         let cursors = Cursors::new([7; 32]);
         let now: Timestamp = "2026-05-14T10:00:00Z".parse().unwrap();
         let later: Timestamp = "2026-05-15T10:00:00Z".parse().unwrap();
-        let (token, expires) = cursors.issue(200, Id(1), "fields=id", now);
+        let (token, expires) = cursors.issue((200, 100), Id(1), "fields=id", now);
         assert_eq!(expires, later);
-        assert_eq!(cursors.open(&token, Id(1), "fields=id", now).unwrap(), 200);
+        assert_eq!(
+            cursors.open(&token, Id(1), "fields=id", now).unwrap(),
+            (200, 100)
+        );
         assert_eq!(
             cursors
                 .open(&token, Id(2), "fields=id", now)

@@ -77,8 +77,11 @@ impl Desk {
     pub(super) fn set(&self, settings: Settings) {
         self.ledger
             .limit(settings.daily_credits, settings.concurrency);
-        self.tokens()
-            .rule(settings.token_error_status, settings.live_tokens);
+        self.tokens().rule(
+            settings.token_error_status,
+            settings.live_tokens,
+            &settings.scopes,
+        );
         self.settings.store(Arc::new(settings));
     }
 
@@ -105,10 +108,8 @@ impl Desk {
             }
             read => self.read(read, asked, &settings),
         });
-        answered.unwrap_or_else(|problem| match settings.wraps(route.is_write()) {
-            true => Answer::wrapped(&problem),
-            false => Answer::bare(&problem),
-        })
+        answered
+            .unwrap_or_else(|problem| Answer::refused(&problem, settings.wraps(route.is_write())))
     }
 
     /// Everything as at the start: data, clock, settings, tokens, credits, faults, journal.
@@ -190,8 +191,14 @@ impl Desk {
             Route::Org => Ok(reader.org()),
             Route::Pipeline => reader.pipeline(),
             Route::Layouts => reader.layouts(),
-            Route::Modules => Ok(reader.modules()),
+            Route::Modules => Ok(reader.modules(&Module::ROUTED)),
+            Route::OneModule(module) => Ok(reader.modules(&[*module])),
             Route::Fields => reader.fields_of(),
+            Route::CustomViews => reader.custom_views(),
+            Route::RelatedLists => reader.related_lists(),
+            Route::RelatedCounts(module, id) => reader.related_counts(*module, *id, asked.body),
+            Route::Deleted(module) => reader.deleted(*module),
+            Route::CountUsers => reader.count_users(),
             Route::Coql => {
                 let body: Value =
                     serde_json::from_slice(asked.body).map_err(|_| Problem::bad_body())?;

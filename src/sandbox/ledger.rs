@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -44,7 +47,7 @@ struct Running {
 /// A request that is being answered, until this is dropped.
 pub(super) struct InFlight {
     ledger: Arc<Ledger>,
-    heavy: bool,
+    heavy: AtomicBool,
 }
 
 impl Ledger {
@@ -82,7 +85,7 @@ impl Ledger {
         drop(counts);
         Ok(InFlight {
             ledger: Arc::clone(self),
-            heavy,
+            heavy: heavy.into(),
         })
     }
 
@@ -151,11 +154,28 @@ impl Counts {
     }
 }
 
+impl InFlight {
+    /// Becomes one of the heavy ones, if there is room among them.
+    pub(super) fn weigh(&self) -> Result<(), Problem> {
+        let mut counts = self.ledger.counts();
+        if counts.running.heavy >= MOST_HEAVY {
+            counts.refused += 1;
+            return Err(Problem::too_many_at_once());
+        }
+        if !self.heavy.swap(true, Ordering::Relaxed) {
+            counts.running.heavy += 1;
+            counts.most.heavy = counts.most.heavy.max(counts.running.heavy);
+        }
+        Ok(())
+    }
+}
+
 impl Drop for InFlight {
     fn drop(&mut self) {
         let mut counts = self.ledger.counts();
+        let heavy = usize::from(*self.heavy.get_mut());
         counts.running.all = counts.running.all.saturating_sub(1);
-        counts.running.heavy = counts.running.heavy.saturating_sub(usize::from(self.heavy));
+        counts.running.heavy = counts.running.heavy.saturating_sub(heavy);
     }
 }
 

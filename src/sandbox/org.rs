@@ -56,6 +56,15 @@ impl User {
         json!({"name": self.name(), "id": self.id.to_string()})
     }
 
+    /// The user as the owner of a record that was there already.
+    pub(super) fn known(&self) -> Value {
+        json!({"name": self.name(), "id": self.id.to_string(), "zuid": self.zuid()})
+    }
+
+    fn zuid(&self) -> String {
+        (self.id.0 % 1_000_000_000).to_string()
+    }
+
     /// The user as a record that a lookup can be followed to.
     pub(super) fn record(&self) -> Record {
         let mut record = Record::new(self.id);
@@ -92,7 +101,7 @@ impl User {
             "profile": self.profile(&crm.org),
             "status": self.status(),
             "confirm": self.active,
-            "zuid": (self.id.0 % 1_000_000_000).to_string(),
+            "zuid": self.zuid(),
             "time_zone": self.zone_name,
             "offset": i64::from(offset) * 1000,
             "locale": "en_US",

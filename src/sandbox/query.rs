@@ -31,9 +31,10 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
-    /// Everything but one parameter, in a form that two equal requests share.
-    pub(super) fn without(&self, name: &str) -> String {
-        let mut pairs: Vec<_> = self.0.iter().filter(|(other, _)| other != name).collect();
+    /// Everything but those parameters, in a form that two equal requests share.
+    pub(super) fn without(&self, names: &[&str]) -> String {
+        let kept = |(name, _): &&(String, String)| !names.contains(&name.as_str());
+        let mut pairs: Vec<_> = self.0.iter().filter(kept).collect();
         pairs.sort();
         format!("{pairs:?}")
     }

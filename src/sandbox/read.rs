@@ -1,5 +1,6 @@
 //! Reads of one module: search, list, count, and one record by its id.
 
+mod page;
 mod wanted;
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -9,11 +10,11 @@ use self::wanted::Wanted;
 use super::{
     answer::Answer,
     cell::{Cell, Id, fold},
-    clock::moment,
     coql::compare,
     criteria,
     crm::{Crm, Record},
     cursor::Cursors,
+    filter::tokens,
     org::User,
     problem::Problem,
     query::Query,
@@ -34,12 +35,6 @@ pub(super) struct Reader<'a> {
     pub(super) cursors: &'a Cursors,
     pub(super) now: Timestamp,
     pub(super) modified_since: Option<Timestamp>,
-}
-
-/// A page by number.
-struct Page {
-    number: usize,
-    size: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -63,10 +58,11 @@ impl<'a> Reader<'a> {
             ));
         }
         let fields = self.fields(module)?;
-        let mut found: Vec<&Record> = self
-            .visible(module)
-            .filter(|record| self.is_indexed(record) && wanted.accepts(self, module, record))
-            .collect();
+        let unconverted = self.are_wanted(module)?;
+        let fits = |record: &&Record| {
+            unconverted && self.is_indexed(record) && wanted.accepts(self, module, record)
+        };
+        let mut found: Vec<&Record> = self.visible(module).filter(fits).collect();
         found.truncate(MOST_SEARCHED);
         self.sort(module, &mut found, false)?;
         let rows = self.paint(
@@ -93,6 +89,7 @@ impl<'a> Reader<'a> {
 
     /// `GET /{module}/actions/count`.
     pub(super) fn count(&self, module: Module) -> Result<Answer, Problem> {
+        self.is_of_view(module, &["criteria", "email", "phone", "word"])?;
         let wanted = self.wanted(module)?;
         let accepted = |record: &&Record| {
             wanted
@@ -121,9 +118,15 @@ impl<'a> Reader<'a> {
     /// `GET /{module}?fields=…`.
     pub(super) fn list(&self, module: Module) -> Result<Answer, Problem> {
         if module == Module::Notes && !self.user.administrator {
-            return Err(Problem::with_status(403));
+            return Err(Problem {
+                details: json!({"permissions": ["Crm_Implied_View_Notes"]}),
+                ..Problem::with_status(403)
+            });
         }
         let mut records: Vec<&Record> = self.visible(module).collect();
+        if !self.are_wanted(module)? {
+            records.clear();
+        }
         if let Some(ids) = self.query.get("ids") {
             let ids: Vec<Id> = ids
                 .split(',')
@@ -141,10 +144,9 @@ impl<'a> Reader<'a> {
                 return Ok(Answer::not_modified());
             }
         }
-        let sub_limited = self.query.get("cvid").is_some();
-        Ok(self
-            .listing(module, records)?
-            .costing(if sub_limited { 3 } else { 1 }))
+        let of_view = self.is_of_view(module, &["sort_by", "ids"])?;
+        let listed = self.listing(module, records)?;
+        Ok(listed.costing(if of_view { 3 } else { 1 }))
     }
 
     /// A page of records under the rules that lists and related lists share.
@@ -156,49 +158,10 @@ impl<'a> Reader<'a> {
         let fields = self
             .fields(module)?
             .ok_or_else(|| Problem::missing_param("fields"))?;
-        let page = self.page()?;
-        let bound = format!("{} {}", self.path, self.query.without("page_token"));
-        let start = match self.query.get("page_token") {
-            Some(token) => self.cursors.open(token, self.user.id, &bound, self.now)?,
-            None if page.number * page.size > MOST_BY_PAGE => {
-                let details = json!({"limit": MOST_BY_PAGE});
-                return Err(Problem::bad(
-                    "DISCRETE_PAGINATION_LIMIT_EXCEEDED",
-                    details,
-                    NEEDS_TOKEN,
-                ));
-            }
-            None => (page.number - 1) * page.size,
-        };
-        if start >= MOST_BY_TOKEN {
-            let details = json!({"param_name": "page_token"});
-            return Err(Problem::bad("PAGINATION_LIMIT_EXCEEDED", details, TOO_FAR));
-        }
         self.sort(module, &mut records, true)?;
-        let rows = self.paint(module, &records, start, page.size, Some(&fields));
-        if rows.is_empty() {
-            return Ok(Answer::empty());
-        }
-        let end = start + rows.len();
-        let next =
-            (end < records.len()).then(|| self.cursors.issue(end, self.user.id, &bound, self.now));
-        let expiry = next.as_ref().map(|(_, at)| moment(*at, &self.user.zone));
-        let info = json!({
-            "call": false,
-            "per_page": page.size,
-            "next_page_token": next.as_ref().map(|(token, _)| token),
-            "count": rows.len(),
-            "sort_by": self.query.get("sort_by").unwrap_or("id"),
-            "page": start / page.size + 1,
-            "previous_page_token": (start > 0).then(|| {
-                self.cursors.issue(start.saturating_sub(page.size), self.user.id, &bound, self.now).0
-            }),
-            "page_token_expiry": expiry,
-            "sort_order": self.query.get("sort_order").unwrap_or("desc"),
-            "email": false,
-            "more_records": end < records.len(),
-        });
-        Ok(Answer::ok(json!({"data": rows, "info": info})))
+        self.paged(records.len(), |start, size| {
+            self.paint(module, &records, start, size, Some(&fields))
+        })
     }
 
     /// The answer for a record that is not there, or not seen.
@@ -244,16 +207,23 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn page(&self) -> Result<Page, Problem> {
-        Ok(Page {
-            number: self.number("page", 1, 1_000_000)?,
-            size: self.number("per_page", 200, 200)?,
-        })
+    /// Whether `converted` leaves the leads of this CRM, none of which was ever converted.
+    fn are_wanted(&self, module: Module) -> Result<bool, Problem> {
+        match self.asked("converted") {
+            None | Some("false" | "both") => Ok(true),
+            Some("true") => Ok(module != Module::Leads),
+            Some(_) => Err(Problem::bad_param("converted")),
+        }
+    }
+
+    /// A parameter that says something.
+    pub(super) fn asked(&self, name: &str) -> Option<&str> {
+        self.query.get(name).filter(|value| !value.is_empty())
     }
 
     /// The fields asked for; names that the module lacks are passed over, as Zoho does.
     fn fields(&self, module: Module) -> Result<Option<Vec<&'static Field>>, Problem> {
-        let Some(names) = self.query.get("fields").filter(|names| !names.is_empty()) else {
+        let Some(names) = self.asked("fields") else {
             return Ok(None);
         };
         let names: Vec<&str> = names.split(',').map(str::trim).collect();
@@ -266,16 +236,18 @@ impl<'a> Reader<'a> {
     }
 
     fn wanted(&self, module: Module) -> Result<Option<Wanted>, Problem> {
-        let asked = |name| self.query.get(name);
+        let asked = |name| self.asked(name);
         Ok(Some(if let Some(text) = asked("criteria") {
             Wanted::Criteria(self.readable(module, criteria::parse(module, text)?)?)
         } else if let Some(email) = asked("email") {
             Wanted::Email(fold(email))
         } else if let Some(phone) = asked("phone") {
             let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
-            let shaped = phone
+            // Names and values were parted with a plus for a space: the first one may be a plus.
+            let local = phone.strip_prefix(['+', ' ']).unwrap_or(phone);
+            let shaped = local
                 .chars()
-                .all(|c| c.is_ascii_digit() || " +-().".contains(c));
+                .all(|c| c.is_ascii_digit() || " -().".contains(c));
             if !shaped || digits.len() < 3 {
                 return Err(Problem::bad_param("phone"));
             }
@@ -289,7 +261,7 @@ impl<'a> Reader<'a> {
                     "provide atleast 2 letters for search",
                 ));
             }
-            Wanted::Words(fold(word).split_whitespace().map(str::to_owned).collect())
+            Wanted::Words(tokens(word).split_whitespace().map(str::to_owned).collect())
         } else {
             return Ok(None);
         }))
@@ -326,16 +298,24 @@ impl<'a> Reader<'a> {
             Some(by) if !newest_first && module.field(by).is_some() => by,
             Some(_) => return Err(Problem::bad_param("sort_by")),
         };
-        let ascending = match self.query.get("sort_order") {
-            Some("asc") => true,
-            None | Some("desc") => false,
-            Some(_) => return Err(Problem::bad_param("sort_order")),
-        };
+        let ascending = self.is_ascending(by)?;
         records.sort_by(|a, b| {
             let order = compare(a.get(by), b.get(by)).then(a.id.cmp(&b.id));
             if ascending { order } else { order.reverse() }
         });
         Ok(())
+    }
+
+    /// The direction of what is sorted by a field, and by no other.
+    pub(super) fn is_ascending(&self, by: &str) -> Result<bool, Problem> {
+        if self.query.get("sort_by").is_some_and(|asked| asked != by) {
+            return Err(Problem::bad_param("sort_by"));
+        }
+        match self.query.get("sort_order") {
+            Some("asc") => Ok(true),
+            None | Some("desc") => Ok(false),
+            Some(_) => Err(Problem::bad_param("sort_order")),
+        }
     }
 
     fn paint(
@@ -357,8 +337,4 @@ impl<'a> Reader<'a> {
 }
 
 const MOST_SEARCHED: usize = 2_000;
-const MOST_BY_PAGE: usize = 2_000;
-const MOST_BY_TOKEN: usize = 100_000;
 const MOST_FIELDS: usize = 50;
-const NEEDS_TOKEN: &str = "You can only get the first 2000 records without using page_token param";
-const TOO_FAR: &str = "You can only get upto 100000 records using page_token param";

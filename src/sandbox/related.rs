@@ -15,18 +15,44 @@ use super::{
     words,
 };
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     /// `GET /{module}/{id}/{list}`.
     pub(super) fn related(&self, module: Module, id: Id, list: &str) -> Result<Answer, Problem> {
-        let (child, link) = link(module, list).ok_or_else(Problem::unknown_relation)?;
+        if !lists(module).contains(&list) {
+            return Err(Problem::unknown_relation());
+        }
         let Some(parent) = self.record(module, id) else {
             return self.unknown();
         };
-        let Some(child) = child else {
-            return self.emails(module, parent);
+        match (list, shows(module, list)) {
+            ("Emails", _) => self.emails(module, parent),
+            (_, Some(child)) => {
+                let below = self.below(module, parent, list);
+                self.listing(child, below.into_iter().map(|(_, record)| record).collect())
+            }
+            (_, None) => self.mixed(self.below(module, parent, list)),
+        }
+    }
+
+    /// The records of a list, with the module of each.
+    pub(super) fn below(
+        &self,
+        module: Module,
+        parent: &'a Record,
+        list: &str,
+    ) -> Vec<(Module, &'a Record)> {
+        if let Some(closed) = chronological(list) {
+            let all = [Module::Tasks, Module::Events, Module::Calls].into_iter();
+            let all = all.flat_map(|child| self.below(module, parent, child.name()));
+            return all
+                .filter(|(child, record)| self.is_closed(*child, record) == closed)
+                .collect();
+        }
+        let Some((child, link)) = link(module, list) else {
+            return Vec::new();
         };
         let records: Vec<&Record> = match child {
-            Module::Notes => self.crm.notes_of(id).collect(),
+            Module::Notes => self.crm.notes_of(parent.id).collect(),
             // A deal's contact is the one that the deal points at.
             Module::Contacts if module == Module::Deals => parent
                 .points_at(link)
@@ -35,50 +61,39 @@ impl Reader<'_> {
                 .collect(),
             _ => self
                 .visible(child)
-                .filter(|record| record.points_at(link) == Some(id))
+                .filter(|record| record.points_at(link) == Some(parent.id))
                 .collect(),
         };
-        self.listing(child, records)
+        records.into_iter().map(|record| (child, record)).collect()
     }
 
-    /// `GET /{module}/{id}/__timeline`.
-    pub(super) fn timeline(&self, module: Module, id: Id) -> Result<Answer, Problem> {
-        let size = self.number("per_page", self.settings.timeline_per_page, 200)?;
-        let bound = format!("{} {}", self.path, self.query.without("page_token"));
-        let start = match self.query.get("page_token") {
-            Some(token) => self.cursors.open(token, self.user.id, &bound, self.now)?,
-            None => 0,
-        };
-        if self.record(module, id).is_none() {
-            return self.unknown();
-        }
-        let mut lines: Vec<_> = self.crm.timeline(id).iter().collect();
-        lines.sort_by_key(|line| (line.at, line.id));
-        if self.query.get("sort_order") != Some("asc") {
-            lines.reverse();
-        }
+    /// A list of several modules: each row says its own.
+    fn mixed(&self, mut records: Vec<(Module, &'a Record)>) -> Result<Answer, Problem> {
+        let names = self
+            .asked("fields")
+            .ok_or_else(|| Problem::missing_param("fields"))?;
+        records.sort_by_key(|(_, record)| std::cmp::Reverse(record.id));
         let painter = self.painter();
-        let rows: Vec<Value> = lines
-            .iter()
-            .skip(start)
-            .take(size)
-            .map(|line| painter.happening(line))
-            .collect();
-        if rows.is_empty() {
-            return Ok(Answer::empty());
+        let paint = |(module, record): &(Module, &Record)| {
+            let names = names.split(',').map(str::trim);
+            let fields: Vec<_> = names.filter_map(|name| module.field(name)).collect();
+            let mut row = painter.record(*module, record, Some(&fields));
+            if let Some(row) = row.as_object_mut() {
+                row.insert("$module".to_owned(), json!(module.name()));
+            }
+            row
+        };
+        self.paged(records.len(), |start, size| {
+            records.iter().skip(start).take(size).map(paint).collect()
+        })
+    }
+
+    fn is_closed(&self, module: Module, record: &Record) -> bool {
+        match module {
+            Module::Tasks => record.text("Status") == Some("Completed"),
+            Module::Calls => record.text("Call_Status") != Some("Scheduled"),
+            _ => matches!(record.get("End_DateTime"), Some(Cell::Moment(end)) if *end < self.now),
         }
-        let end = start + rows.len();
-        let more = end < lines.len();
-        let token = |at| self.cursors.issue(at, self.user.id, &bound, self.now).0;
-        let info = json!({
-            "per_page": size,
-            "next_page_token": more.then(|| token(end)),
-            "count": rows.len(),
-            "page": start / size + 1,
-            "previous_page_token": (start > 0).then(|| token(start.saturating_sub(size))),
-            "more_records": more,
-        });
-        Ok(Answer::ok(json!({"__timeline": rows, "info": info})))
     }
 
     /// E-mails are made from the contact's id, so that they are the same in every sandbox.
@@ -174,29 +189,109 @@ impl Reader<'_> {
     }
 }
 
-/// The module that a related list shows and the field that ties it; no module for e-mails.
-fn link(module: Module, list: &str) -> Option<(Option<Module>, &'static str)> {
+/// The related lists of a module, as `settings/related_lists` names them.
+pub(super) fn lists(module: Module) -> &'static [&'static str] {
+    match module {
+        Module::Contacts => OF_CONTACTS,
+        Module::Accounts => OF_ACCOUNTS,
+        Module::Deals => OF_DEALS,
+        Module::Leads => OF_LEADS,
+        Module::Tasks | Module::Events | Module::Calls => &["Notes", "Attachments"],
+        Module::Notes => &["Attachments"],
+        Module::Users => &[],
+    }
+}
+
+/// The module that all rows of a list are of, where it is one that this CRM has.
+pub(super) fn shows(module: Module, list: &str) -> Option<Module> {
+    link(module, list).map(|(child, _)| child)
+}
+
+/// The module that a related list shows and the field that ties it.
+fn link(module: Module, list: &str) -> Option<(Module, &'static str)> {
     use Module::{Accounts, Calls, Contacts, Deals, Events, Leads, Notes, Tasks};
     let activity = if module == Contacts {
         "Who_Id"
     } else {
         "What_Id"
     };
-    if !matches!(module, Contacts | Accounts | Deals | Leads) {
-        return None;
-    }
     Some(match (module, list) {
-        (_, "Notes") => (Some(Notes), "Parent_Id"),
-        (_, "Tasks") => (Some(Tasks), activity),
-        (_, "Events") => (Some(Events), activity),
-        (_, "Calls") => (Some(Calls), activity),
-        (_, "Emails") => (None, ""),
-        (Contacts, "Deals") => (Some(Deals), "Contact_Name"),
-        (Accounts, "Deals") => (Some(Deals), "Account_Name"),
-        (Accounts, "Contacts") => (Some(Contacts), "Account_Name"),
-        (Deals, "Contacts") => (Some(Contacts), "Contact_Name"),
+        (_, "Notes") => (Notes, "Parent_Id"),
+        (Contacts | Accounts | Deals | Leads, "Tasks") => (Tasks, activity),
+        (Contacts | Accounts | Deals | Leads, "Events") => (Events, activity),
+        (Contacts | Accounts | Deals | Leads, "Calls") => (Calls, activity),
+        (Contacts, "Deals") => (Deals, "Contact_Name"),
+        (Accounts, "Deals") => (Deals, "Account_Name"),
+        (Accounts, "Contacts") => (Contacts, "Account_Name"),
+        (Deals, "Contacts") => (Contacts, "Contact_Name"),
         _ => return None,
     })
 }
 
+/// Whether a list is of closed activities, if it is one of activities of every kind.
+fn chronological(list: &str) -> Option<bool> {
+    match list {
+        "Activities_Chronological_View" => Some(false),
+        "Activities_Chronological_View_History" => Some(true),
+        _ => None,
+    }
+}
+
+const OF_CONTACTS: &[&str] = &[
+    "Notes",
+    "Deals",
+    "Tasks",
+    "Events",
+    "Calls",
+    "Activities_Chronological_View",
+    "Activities_Chronological_View_History",
+    "Emails",
+    "Attachments",
+    "Campaigns",
+    "Products",
+    "Cases",
+    "Quotes",
+    "Invoices",
+];
+const OF_ACCOUNTS: &[&str] = &[
+    "Notes",
+    "Deals",
+    "Contacts",
+    "Tasks",
+    "Events",
+    "Calls",
+    "Activities_Chronological_View",
+    "Activities_Chronological_View_History",
+    "Emails",
+    "Attachments",
+    "Products",
+    "Cases",
+    "Quotes",
+    "Invoices",
+];
+const OF_DEALS: &[&str] = &[
+    "Notes",
+    "Contacts",
+    "Tasks",
+    "Events",
+    "Calls",
+    "Activities_Chronological_View",
+    "Activities_Chronological_View_History",
+    "Emails",
+    "Attachments",
+    "Products",
+    "Quotes",
+];
+const OF_LEADS: &[&str] = &[
+    "Notes",
+    "Tasks",
+    "Events",
+    "Calls",
+    "Activities_Chronological_View",
+    "Activities_Chronological_View_History",
+    "Emails",
+    "Attachments",
+    "Campaigns",
+    "Products",
+];
 const PER_CALL: usize = 10;

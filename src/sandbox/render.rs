@@ -138,12 +138,13 @@ impl Painter<'_> {
             })),
             "related_record": null,
             "automation_details": null,
-            "record": {"module": {"api_name": line.module.name()}, "name": name, "id": line.record.to_string()},
+            "record": {"module": {"api_name": line.module.name(), "id": module_id(self.crm, line.module)}, "name": name, "id": line.record.to_string()},
             "audited_time": moment(line.at, self.zone),
             "action": line.action,
             "id": line.id.to_string(),
             "source": line.source,
             "extension": null,
+            "converted_record": null,
             "type": null,
             "field_history": if history.is_empty() { Value::Null } else { json!(history) },
         })
@@ -161,6 +162,8 @@ impl Painter<'_> {
 
     /// What a record read whole says about itself.
     fn dollars(&self, module: Module, record: &Record, shown: &mut Map<String, Value>) {
+        let layout = layout_id(self.crm, module).to_string();
+        let layout = json!({"display_label": "Standard", "name": "Standard", "id": layout});
         let review = json!({"approve": false, "reject": false, "resubmit": false});
         let approval = json!({"delegate": false, "takeover": false, "approve": false, "reject": false, "resubmit": false});
         for (name, value) in [
@@ -171,6 +174,7 @@ impl Painter<'_> {
             ("$editable", json!(true)),
             ("$field_states", Value::Null),
             ("$in_merge", json!(false)),
+            ("$layout_id", layout),
             ("$locked_for_me", json!(false)),
             ("$orchestration", json!(false)),
             ("$process_flow", json!(false)),
@@ -231,6 +235,17 @@ pub(super) fn module_id(crm: &Crm, module: Module) -> String {
         Module::Users => 2_199,
     };
     crm.org.fixed(tail).to_string()
+}
+
+/// The id of a module's one layout.
+pub(super) fn layout_id(crm: &Crm, module: Module) -> Id {
+    crm.org.fixed(match module {
+        Module::Accounts => 91_029,
+        Module::Contacts => 91_033,
+        Module::Deals => 91_023,
+        Module::Leads => 91_055,
+        _ => 91_060 + module as u64,
+    })
 }
 
 /// The id of a field's metadata, which is made from its place in the table.

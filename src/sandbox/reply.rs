@@ -98,13 +98,16 @@ impl Reply {
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         for (name, value) in FIXED {
-            headers.insert(
+            headers.append(
                 HeaderName::from_static(name),
                 HeaderValue::from_static(value),
             );
         }
         if let Some((bytes, kind)) = &self.body {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+            if *kind == JSON {
+                headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(FILE));
+            }
             if announce {
                 headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
             }
@@ -119,6 +122,7 @@ impl Reply {
 }
 
 const JSON: &str = "application/json;charset=UTF-8";
+const FILE: &str = "attachment; filename=response.json";
 const DRIPS: usize = 20;
 const BEFORE_THE_CUT: Duration = Duration::from_millis(50);
 
@@ -132,4 +136,16 @@ const FIXED: &[(&str, &str)] = &[
     ("expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
     ("content-language", "en-US"),
     ("x-content-type-options", "nosniff"),
+    ("strict-transport-security", "max-age=15768000"),
+    ("clientversion", "14723211"),
+    ("clientsubversion", "f2cbf1a2be0e7a6e0dd1c5e2d8c1a1a2"),
+    // A client of an API keeps none of them.
+    (
+        "set-cookie",
+        "crmcsr=9c5b94b1; Path=/; Secure; SameSite=None",
+    ),
+    (
+        "set-cookie",
+        "_zcsr_tmp=9c5b94b1; Path=/; Secure; SameSite=Strict",
+    ),
 ];

@@ -13,11 +13,17 @@ pub(super) enum Route {
     Timeline(Module, Id),
     Users,
     User(Id),
+    CountUsers,
     Org,
     Pipeline,
     Layouts,
     Modules,
+    OneModule(Module),
     Fields,
+    CustomViews,
+    RelatedLists,
+    RelatedCounts(Module, Id),
+    Deleted(Module),
     Coql,
     Insert(Module),
     InsertNote(Module, Id),
@@ -49,13 +55,19 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
         ["coql"] => Err(Problem::wrong_method()),
         ["org"] => read(Route::Org),
         ["users"] => read(Route::Users),
+        ["users", "actions", "count"] => read(Route::CountUsers),
         ["users", id] => read(Route::User(id.parse().map_err(|_| Problem::bad_id())?)),
         ["settings", "pipeline"] => read(Route::Pipeline),
         ["settings", "layouts"] => read(Route::Layouts),
         ["settings", "modules"] => read(Route::Modules),
+        ["settings", "modules", name] => read(Route::OneModule(
+            Module::parse(name).ok_or_else(Problem::unknown_module)?,
+        )),
         ["settings", "fields"] => read(Route::Fields),
+        ["settings", "custom_views"] => read(Route::CustomViews),
+        ["settings", "related_lists"] => read(Route::RelatedLists),
         ["settings", ..] => Err(Problem::unknown_route()),
-        [module, rest @ ..] if rest.len() <= 2 => {
+        [module, rest @ ..] if rest.len() <= 3 => {
             let module = Module::parse(module).ok_or_else(Problem::unknown_module)?;
             below_module(method, module, rest)
         }
@@ -72,6 +84,7 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("POST", ["upsert"]) => Ok(Route::Upsert(module)),
         ("DELETE", []) => Ok(Route::Delete(module, None)),
         ("GET", ["search"]) => Ok(Route::Search(module)),
+        ("GET", ["deleted"]) => Ok(Route::Deleted(module)),
         ("GET", ["actions", "count"]) => Ok(Route::Count(module)),
         ("GET", [id]) => Ok(Route::One(module, record(id)?)),
         ("PUT", [id]) => Ok(Route::Update(module, Some(record(id)?))),
@@ -79,7 +92,10 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("POST", [id, "Locking_Information__s"]) => Ok(Route::Lock(module, record(id)?)),
         ("DELETE", [id, "Locking_Information__s"]) => Ok(Route::Unlock(module, record(id)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
-        (_, ["actions", _] | [_, "actions"]) => Err(Problem::unknown_route()),
+        ("POST", [id, "actions", "get_related_records_count"]) => {
+            Ok(Route::RelatedCounts(module, record(id)?))
+        }
+        (_, ["actions", _] | [_, "actions"] | [_, _, _]) => Err(Problem::unknown_route()),
         ("GET", [id, list]) => Ok(Route::Related(module, record(id)?, (*list).to_owned())),
         ("POST", [id, "Notes"]) if module != Module::Notes => {
             Ok(Route::InsertNote(module, record(id)?))

@@ -4,12 +4,23 @@ use super::{problem::Problem, route::Route, schema::Module};
 
 /// Refuses a request whose scopes were not granted.
 pub(super) fn check(route: &Route, granted: &str) -> Result<(), Problem> {
-    let all = needed(route).iter().all(|needed| {
+    are_granted(needed(route).into_iter(), granted)
+}
+
+/// The same for what a query looks into.
+pub(super) fn check_query(module: Module, meta: bool, granted: &str) -> Result<(), Problem> {
+    let fields = meta.then(|| "ZohoCRM.settings.fields.READ".to_owned());
+    let needed = [format!("ZohoCRM.modules.{}.READ", module.name())];
+    are_granted(needed.into_iter().chain(fields), granted)
+}
+
+fn are_granted(mut needed: impl Iterator<Item = String>, granted: &str) -> Result<(), Problem> {
+    let is_granted = |needed: String| {
         granted
             .split_whitespace()
-            .any(|scope| covers(scope, needed))
-    });
-    if all {
+            .any(|scope| covers(scope, &needed))
+    };
+    if needed.all(is_granted) {
         Ok(())
     } else {
         Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized"))
@@ -31,11 +42,16 @@ fn needed(route: &Route) -> Vec<String> {
             let below = format!("ZohoCRM.modules.{list}.READ");
             vec![on(module, "READ"), below]
         }
-        Route::Users | Route::User(_) => other("users.READ"),
+        // Whatever the lists are.
+        Route::RelatedCounts(..) => other("modules.READ"),
+        Route::Deleted(module) => vec![on(module, "READ")],
+        Route::CustomViews => other("settings.custom_views.READ"),
+        Route::RelatedLists => other("settings.related_lists.READ"),
+        Route::Users | Route::User(_) | Route::CountUsers => other("users.READ"),
         Route::Org => other("org.READ"),
         Route::Pipeline => other("settings.pipeline.READ"),
         Route::Layouts => other("settings.layouts.READ"),
-        Route::Modules => other("settings.modules.READ"),
+        Route::Modules | Route::OneModule(_) => other("settings.modules.READ"),
         Route::Fields => other("settings.fields.READ"),
         Route::Coql => other("coql.READ"),
         Route::Insert(module) => vec![on(module, "CREATE")],

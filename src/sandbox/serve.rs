@@ -28,6 +28,7 @@ use super::{
     reply::{Body, Reply},
     route::{self, Route},
     token::{self, Live},
+    write,
 };
 
 /// Accepts connections until it is told to stop; then all of them end.
@@ -154,7 +155,7 @@ async fn walk(
     let reply = match (spoiled, kind) {
         (Some(reply), _) => Some(reply),
         (None, Some(fault::Kind::ResetBefore)) => None,
-        _ => Some(match read(body).await {
+        _ => Some(match read(body, LARGEST_BODY).await {
             Ok(body) => answer(desk, &head, &caller, &body),
             Err(problem) => Reply::json(problem.status, Some(&problem.body())),
         }),
@@ -211,7 +212,7 @@ fn instead(fault: &Fault) -> Option<Reply> {
 struct Admitted {
     live: Live,
     zone: TimeZone,
-    _in_flight: InFlight,
+    in_flight: InFlight,
 }
 
 /// Who calls the CRM, if the request is one of its own; unauthenticated requests cost nothing.
@@ -235,16 +236,21 @@ fn admit(desk: &Desk, head: &Head) -> Option<Result<Admitted, Problem>> {
             desk.journal().amend(head.seq, |entry| entry.user = email);
             user.map_or(TimeZone::UTC, |user| user.zone.clone())
         };
-        let heavy = head.path == "/crm/v8/coql"
-            || head.query.contains("sort_by=")
-            || head.query.contains("cvid=");
-        let in_flight = desk.ledger.enter(heavy, head.now)?;
+        let in_flight = desk.ledger.enter(is_heavy(head), head.now)?;
         Ok(Admitted {
             live,
             zone,
-            _in_flight: in_flight,
+            in_flight,
         })
     }))
+}
+
+/// Queries, and lists of a module that are sorted or of a view, have a limit of their own.
+fn is_heavy(head: &Head) -> bool {
+    let module = head.path.strip_prefix("/crm/v8/");
+    let module = module.filter(|name| !name.contains('/'));
+    let sorted = || head.query.contains("sort_by=") || head.query.contains("cvid=");
+    module.is_some_and(|name| name == "coql" || (head.method == "GET" && sorted()))
 }
 
 fn answer(
@@ -257,6 +263,10 @@ fn answer(
         None => oauth(desk, head, body),
         Some(Err(problem)) => desk.settings().refusal(problem),
         Some(Ok(caller)) => {
+            let bulk = matches!(head.method.as_str(), "POST" | "PUT") && write::is_bulk(body);
+            if let Some(problem) = bulk.then(|| caller.in_flight.weigh().err()).flatten() {
+                return desk.settings().refusal(&problem);
+            }
             let answer = crm(desk, head, caller, body);
             let free = answer.status >= 400 && !desk.settings().failed_calls_cost;
             let credits = if free { 0 } else { answer.credits };
@@ -289,10 +299,12 @@ fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
     };
     let route = match route::find(&head.method, &head.path) {
         Ok(route) => route,
-        Err(problem) if matches!(head.method.as_str(), "POST" | "PUT") => {
-            return Answer::wrapped(&problem);
+        Err(problem) => {
+            // Queries are reads, whatever the method.
+            let is_write =
+                matches!(head.method.as_str(), "POST" | "PUT") && !head.path.ends_with("/coql");
+            return Answer::refused(&problem, desk.settings().wraps(is_write));
         }
-        Err(problem) => return Answer::bare(&problem),
     };
     if route == Route::Coql {
         let text = serde_json::from_slice::<serde_json::Value>(body).ok();
@@ -353,7 +365,7 @@ async fn controls(
         let problem = Problem::unknown_route();
         return Reply::json(problem.status, Some(&problem.body())).whole();
     }
-    let (status, body) = match read(body).await {
+    let (status, body) = match read(body, LARGEST_ORDER).await {
         Ok(body) => control::answer(desk, method, path, &body),
         Err(problem) => (problem.status, problem.body()),
     };
@@ -361,8 +373,8 @@ async fn controls(
 }
 
 /// The whole body, which has a limit in size and in time.
-async fn read(body: Incoming) -> Result<Bytes, Problem> {
-    let reading = tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect());
+async fn read(body: Incoming, most: usize) -> Result<Bytes, Problem> {
+    let reading = tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect());
     match reading.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(_)) => Err(Problem::too_large()),
@@ -377,6 +389,8 @@ async fn read(body: Incoming) -> Result<Bytes, Problem> {
 const RESET: HeaderName = HeaderName::from_static("x-accesstoken-reset");
 const REMAINING: HeaderName = HeaderName::from_static("x-api-credits-remaining");
 const LARGEST_BODY: usize = 1024 * 1024;
+/// A fault may hold a page that no client should read.
+const LARGEST_ORDER: usize = 16 * 1024 * 1024;
 const LONGEST_HEAD: usize = 64 * 1024;
 const HEADERS_WITHIN: Duration = Duration::from_secs(120);
 const BODY_WITHIN: Duration = Duration::from_secs(30);

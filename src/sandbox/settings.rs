@@ -6,10 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{
-    problem::{BAD_ID, Problem},
-    reply::Reply,
-};
+use super::{problem::Problem, reply::Reply};
 
 /// The switches, by the names that `--set` and `POST /__sim/settings` know.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -183,8 +180,7 @@ impl Settings {
 
     /// What an id that is not known is answered with, where that is an error.
     pub(super) fn unknown_id(&self) -> Option<Problem> {
-        (self.unknown_id_status == 400)
-            .then(|| Problem::bad("INVALID_DATA", json!({"resource_path_index": 1}), BAD_ID))
+        (self.unknown_id_status == 400).then(Problem::bad_id)
     }
 
     /// How a request is refused before it is looked at.

@@ -1,5 +1,8 @@
 mod crm;
+mod described;
+mod documented;
 mod faults;
+mod grants;
 mod rights;
 mod sources;
 mod writes;

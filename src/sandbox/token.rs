@@ -17,6 +17,7 @@ pub(super) struct Tokens {
     refused: u64,
     error_status: u16,
     most_live: usize,
+    scope: String,
 }
 
 /// What a refresh token stands for.
@@ -61,12 +62,14 @@ impl Tokens {
             refused: 0,
             error_status: 200,
             most_live: MOST_LIVE,
+            scope: String::new(),
         }
     }
 
-    /// The status of refusals, and how many access tokens of one refresh token work.
-    pub(super) fn rule(&mut self, error_status: u16, most_live: usize) {
+    /// The status of refusals, how many access tokens of one refresh token work, and what for.
+    pub(super) fn rule(&mut self, error_status: u16, most_live: usize, scope: &str) {
         (self.error_status, self.most_live) = (error_status, most_live);
+        scope.clone_into(&mut self.scope);
     }
 
     /// `POST /oauth/v2/token`; `fresh` becomes the token if one is due.
@@ -85,8 +88,11 @@ impl Tokens {
         if form.get("client_secret") != Some(&self.client_secret) {
             return refuse("invalid_client_secret");
         }
-        if form.get("grant_type") != Some("refresh_token") {
-            return refuse("unsupported_grant_type");
+        match form.get("grant_type") {
+            Some("refresh_token") => {}
+            // Nobody was ever given a grant token here.
+            Some("authorization_code") => return refuse("invalid_code"),
+            _ => return refuse("unsupported_grant_type"),
         }
         let asked = form.get("refresh_token").unwrap_or_default();
         let Some(grant) = self
@@ -118,7 +124,7 @@ impl Tokens {
         self.minted += 1;
         let body = json!({
             "access_token": fresh,
-            "scope": SCOPE,
+            "scope": self.scope,
             "api_domain": api,
             "token_type": "Bearer",
             "expires_in": LIFETIME,
@@ -216,7 +222,6 @@ const MOST_MINTS: usize = 10;
 const WINDOW: i64 = 600;
 const THROTTLED: &str =
     "You have made too many requests continuously. Please try again after some time.";
-const SCOPE: &str = "ZohoCRM.modules.ALL ZohoCRM.coql.READ ZohoSearch.securesearch.READ ZohoCRM.users.READ ZohoCRM.org.READ ZohoCRM.settings.ALL";
 
 #[cfg(test)]
 mod tests {

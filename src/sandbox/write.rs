@@ -327,6 +327,11 @@ fn summary(module: Module, results: Vec<Result<Done, Problem>>, success: u16) ->
     }
 }
 
+/// Whether a body has more rows than Zoho writes beside each other without a limit of their own.
+pub(super) fn is_bulk(body: &[u8]) -> bool {
+    rows(body).is_ok_and(|rows| rows.len() > FEW_ROWS)
+}
+
 /// The rows of a body.
 fn rows(body: &[u8]) -> Result<Vec<Value>, Problem> {
     let body: Value = serde_json::from_slice(body).map_err(|_| Problem::bad_body())?;
@@ -347,4 +352,5 @@ fn rows(body: &[u8]) -> Result<Vec<Value>, Problem> {
     Ok(rows.clone())
 }
 
+const FEW_ROWS: usize = 10;
 const MOST_ROWS: usize = 100;

@@ -62,10 +62,13 @@ impl Breaker {
         if circuit.failures < FAILURES {
             return Change::None;
         }
-        match circuit.next_try.replace(now + PAUSE) {
-            Some(_) => Change::None,
-            None => Change::Opened,
+        // While open the probes alone set the pace: one that fails late, out of a long silence, must
+        // not put off the one that would find Zoho back.
+        if circuit.next_try.is_some() {
+            return Change::None;
         }
+        circuit.next_try = Some(now + PAUSE);
+        Change::Opened
     }
 }
 
@@ -92,6 +95,18 @@ mod tests {
         assert!(breaker.admits(now + PAUSE * 2));
         assert_eq!(breaker.success(), Change::Closed);
         assert!(breaker.admits(now));
+    }
+
+    #[test]
+    fn a_probe_that_fails_late_puts_off_no_other() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 0..FAILURES {
+            breaker.failure(now);
+        }
+        let next = now + PAUSE;
+        assert!(breaker.admits(next));
+        assert_eq!(breaker.failure(next + PAUSE - PAUSE / 10), Change::None);
+        assert!(breaker.admits(next + PAUSE));
     }
 
     #[test]

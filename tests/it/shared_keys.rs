@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -17,7 +18,7 @@ async fn write(house: &House, note: &Value) -> Answer {
 
 /// Tries until it is told anything but to come back.
 async fn written(house: &House, note: &Value) -> Value {
-    for _ in 0..200 {
+    for _ in 0..400 {
         let result = write(house, note).await.result();
         if result["isError"] != true {
             return result["structuredContent"].clone();
@@ -78,6 +79,92 @@ async fn an_unknown_fate_is_cleared_up_by_another_instance() {
         assert_eq!(made["outcome"], outcome, "{kind}");
     }
     assert_eq!(houses[0].zoho.notes_written().await, 2);
+}
+
+/// Two instances that give up on Zoho, and on a write, before a test does.
+async fn hasty_pair(redis: &Redis) -> [House; 2] {
+    pair(redis, |setup| {
+        setup.set("zoho.request_timeout", "400ms");
+        setup.set("mcp.tool_timeout", "3s");
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whatever_fault_a_write_meets_its_key_writes_once() {
+    let redis = Redis::start();
+    let houses = hasty_pair(&redis).await;
+    let zoho = &houses[0].zoho;
+    for (n, fault) in [
+        json!({ "fault": "status", "status": 500 }),
+        json!({ "fault": "status", "status": 503, "body": "<h1>down</h1>" }),
+        json!({ "fault": "status", "status": 429 }),
+        json!({ "fault": "status", "status": 429, "body": { "code": 429, "details": [] } }),
+        json!({ "fault": "html" }),
+        json!({ "fault": "truncate" }),
+        json!({ "fault": "drip", "delay": "200ms" }),
+        json!({ "fault": "latency", "delay": "1s" }),
+        json!({ "fault": "reset_before" }),
+        json!({ "fault": "reset_after_commit" }),
+        json!({ "fault": "revoke_tokens" }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut note = note(&houses[0], &format!("in spite of {fault}")).await;
+        note["idempotency_key"] = json!(format!("fault-{n}"));
+        let mut once = fault.clone();
+        once["path"] = json!("/crm/v8/Notes");
+        once["times"] = json!(1);
+        zoho.fault(once).await;
+        let before = zoho.notes_written().await;
+        write(&houses[n % 2], &note).await;
+        let made = written(&houses[(n + 1) % 2], &note).await;
+        let again = written(&houses[n % 2], &note).await;
+        assert_eq!(made["noteId"], again["noteId"], "{fault}");
+        assert_eq!(zoho.notes_written().await - before, 1, "{fault}");
+        zoho.mend().await;
+    }
+}
+
+#[tokio::test]
+async fn one_key_at_the_same_time_on_all_instances_writes_once() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |_| ()).await;
+    let note = note(&houses[0], "all at once").await;
+    let calls = (0..16).map(|n| written(&houses[n % 2], &note));
+    let made = join_all(calls).await;
+    assert!(made.iter().all(|one| one["noteId"] == made[0]["noteId"]));
+    assert_eq!(houses[0].zoho.notes_written().await, 1);
+}
+
+#[tokio::test]
+async fn an_instance_that_is_killed_in_a_write_leaves_one_note() {
+    let redis = Redis::start();
+    let mut houses = hasty_pair(&redis).await;
+    let zoho = houses[0].zoho.clone();
+    for (n, fault) in ["latency", "reset_before"].into_iter().enumerate() {
+        let note = note(&houses[n], &format!("killed with {fault}")).await;
+        let before = zoho.notes_written().await;
+        let met = json!({ "fault": fault, "path": "/crm/v8/Notes", "times": 1, "delay": "30s" });
+        zoho.fault(met).await;
+        let sent = zoho.seen("POST", "/crm/v8/Notes").await;
+        let agent = houses[n].agent(SUPPORT);
+        let params = json!({ "name": "create_note", "arguments": note });
+        let lost = tokio::spawn(async move { agent.try_ask("tools/call", params).await });
+        while zoho.seen("POST", "/crm/v8/Notes").await == sent {
+            tokio::task::yield_now().await;
+        }
+        houses[n].crash();
+        lost.await.unwrap();
+        let other = &houses[1 - n];
+        let made = written(other, &note).await;
+        assert_eq!(written(other, &note).await["noteId"], made["noteId"]);
+        assert_eq!(zoho.notes_written().await - before, 1, "{fault}");
+        houses[n].start_again().await;
+        let again = written(&houses[n], &note).await;
+        assert_eq!(again["noteId"], made["noteId"], "{fault}");
+    }
 }
 
 #[tokio::test]

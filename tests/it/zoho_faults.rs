@@ -2,6 +2,7 @@
 
 mod gone;
 mod reads;
+mod storm;
 mod writes;
 
 use serde_json::{Value, json};

@@ -268,6 +268,7 @@ fn filter(module: Module, tree: &Tree) -> Result<Filter, Problem> {
             name,
             operator,
             values,
+            ..
         } => Filter::Is(test(module, name, operator, values)?),
     })
 }

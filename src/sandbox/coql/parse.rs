@@ -34,6 +34,8 @@ pub(super) enum Tree {
         name: String,
         operator: String,
         values: Vec<String>,
+        /// A query whose rows are the values.
+        inner: Option<Box<Written>>,
     },
 }
 
@@ -205,21 +207,50 @@ impl Parser {
         }
         let name = self.name()?;
         let (operator, count) = self.operator()?;
-        let values = match count {
-            Values::None => Vec::new(),
-            Values::One => vec![self.value()?],
+        let (values, inner) = match count {
+            Values::None => (Vec::new(), None),
+            Values::One => self.values(true)?,
+            Values::List => self.values(false)?,
             Values::Pair => {
                 let low = self.value()?;
                 self.expect("and")?;
-                vec![low, self.value()?]
+                (vec![low, self.value()?], None)
             }
-            Values::List => self.list()?,
         };
         Ok(Tree::Leaf {
             name,
             operator,
             values,
+            inner,
         })
+    }
+
+    /// One value or a list of them, or the query that finds them.
+    fn values(&mut self, one: bool) -> Result<(Vec<String>, Option<Box<Written>>), Problem> {
+        let opens = |token: &Token| token.is_symbol("(");
+        if one && !self.tokens.peek().is_some_and(opens) {
+            return Ok((vec![self.value()?], None));
+        }
+        let open = self.next()?;
+        if opens(&open) && self.take("select") {
+            self.depth += 1;
+            if self.depth > DEEPEST {
+                return Err(self.lost());
+            }
+            let inner = self.query()?;
+            self.depth -= 1;
+            self.expect_symbol(")")?;
+            return Ok((Vec::new(), Some(Box::new(inner))));
+        }
+        if one || !opens(&open) {
+            return Err(open.unexpected());
+        }
+        let mut values = vec![self.value()?];
+        while self.take_symbol(",") {
+            values.push(self.value()?);
+        }
+        self.expect_symbol(")")?;
+        Ok((values, None))
     }
 
     fn operator(&mut self) -> Result<(String, Values), Problem> {
@@ -266,16 +297,6 @@ impl Parser {
             }
             _ => return Err(token.unexpected()),
         })
-    }
-
-    fn list(&mut self) -> Result<Vec<String>, Problem> {
-        self.expect_symbol("(")?;
-        let mut values = vec![self.value()?];
-        while self.take_symbol(",") {
-            values.push(self.value()?);
-        }
-        self.expect_symbol(")")?;
-        Ok(values)
     }
 
     fn value(&mut self) -> Result<String, Problem> {

@@ -252,6 +252,39 @@ fn refused_queries_are_worded_as_zoho_words_them() {
 }
 
 #[test]
+fn a_query_inside_a_condition_stands_for_what_it_finds() {
+    let room = Room::new();
+    let rows = |query: &str| {
+        let found = room.ask(query);
+        found["data"].as_array().map_or(0, Vec::len)
+    };
+    let dotted = rows("select id from Contacts where Account_Name.Industry = 'Consulting'");
+    let inner = rows(
+        "select id from Contacts where Account_Name in (select id from Accounts where Industry = 'Consulting')",
+    );
+    assert!(dotted > 0);
+    assert_eq!(inner, dotted);
+    let most = "select id from Deals where Amount = (select MAX(Amount) from Deals where Amount is not null)";
+    assert!(rows(most) >= 1);
+    let outside = rows(
+        "select id from Contacts where Account_Name not in (select id from Accounts where id is not null limit 0, 100)",
+    );
+    assert!(outside < rows("select id from Contacts where id is not null"));
+    for (query, refused) in [
+        (
+            "select id from Deals where Amount > (select Amount from Deals where id is not null)",
+            json!(["INVALID_QUERY", {"sub_query_sequence": 0, "operator": ">"}, "subquery return more than one values which is incompatible for the operator"]),
+        ),
+        (
+            "select id from Deals where Account_Name in (select id, Phone from Accounts where id is not null)",
+            json!(["INVALID_QUERY", {"sub_query_sequence": 0, "column_name": ["id", "Phone"]}, "subquery should contains only one column"]),
+        ),
+    ] {
+        assert_eq!(room.refused(query), refused, "{query}");
+    }
+}
+
+#[test]
 fn clashing_columns_are_worded_as_zoho_words_them() {
     let room = Room::new();
     for (query, expected) in [

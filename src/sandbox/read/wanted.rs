@@ -38,9 +38,12 @@ impl Wanted {
                     .contains(digits)
             }),
             // Each word has to begin a word of the record, in whatever field.
-            Self::Words(words) => words
-                .iter()
-                .all(|word| texts(Kind::is_textual).any(|text| begins_a_word(&fold(text), word))),
+            Self::Words(words) => {
+                let begins = |word: &String| {
+                    texts(Kind::is_textual).any(|text| begins_a_word(&fold(text), word))
+                };
+                !words.is_empty() && words.iter().all(begins)
+            }
         }
     }
 }

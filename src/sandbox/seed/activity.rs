@@ -122,7 +122,16 @@ fn event(sower: &mut Sower, deal: Planted) {
     event.set("Venue", sower.street());
     event.set("Check_In_Status", Cell::text("PLANNED"));
     let guest = event.points_at("Who_Id").map(|id| {
-        json!([{"type": "contact", "participant": id.to_string(), "invited": false, "status": "not_known"}])
+        let guest = sower.crm.get(Module::Contacts, id);
+        let told = |field| guest.and_then(|guest| guest.text(field));
+        json!([{
+            "type": "contact",
+            "participant": id.to_string(),
+            "name": told("Full_Name"),
+            "Email": told("Email"),
+            "invited": false,
+            "status": "not_known",
+        }])
     });
     event.set(
         "Participants",

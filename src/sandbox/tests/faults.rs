@@ -139,6 +139,23 @@ async fn credits_run_out_and_the_header_warns_before() {
 }
 
 #[tokio::test]
+async fn writes_of_many_rows_have_a_limit_of_their_own() {
+    let client = Client::new().await;
+    client
+        .fault(json!({"fault": "latency", "delay": "800ms"}))
+        .await;
+    let refused = async |rows: usize| {
+        let row = json!({"Last_Name": "Of a crowd"});
+        let body = json!({"data": vec![row; rows]});
+        let sent = (0..12).map(|_| client.send("POST", "/crm/v8/Contacts", &body));
+        let answers = futures_util::future::join_all(sent).await;
+        answers.iter().filter(|(status, _)| *status == 429).count()
+    };
+    assert_eq!(refused(11).await, 2);
+    assert_eq!(refused(10).await, 0);
+}
+
+#[tokio::test]
 async fn too_many_requests_at_once_are_refused() {
     let client = Client::with(Options {
         settings: Settings {

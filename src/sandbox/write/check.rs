@@ -62,7 +62,7 @@ impl Writer<'_> {
             "json_path": format!("$.data[{at}].Email"),
             "duplicate_record": {
                 "id": known.id.to_string(),
-                "Owner": owner.map(User::short),
+                "Owner": owner.map(User::known),
                 "module": {"api_name": module.name()},
             },
             "more_records": false,
