@@ -71,8 +71,8 @@ impl Fault {
     }
 }
 
-/// What is said in the place of what stands behind, if anything.
-pub(crate) type Speech = fn(Fault) -> Option<String>;
+/// What is said to a question in the place of what stands behind, if anything.
+pub(crate) type Speech = fn(Fault, &str) -> Option<String>;
 
 pub(crate) struct Passage {
     way: Arc<Way>,
@@ -226,7 +226,9 @@ async fn relay(
             read = near.read(&mut asked), if !is_silent => {
                 let Ok(read @ 1..) = read else { return None };
                 way.asked.fetch_add(1, Ordering::Relaxed);
-                if let Some(said) = during.and_then(way.speech) {
+                let question = String::from_utf8_lossy(&asked[..read]);
+                let said = during.and_then(|it| (way.speech)(it, &question));
+                if let Some(said) = said {
                     let _ = near.write_all(said.as_bytes()).await;
                     let _ = near.shutdown().await;
                     return None;

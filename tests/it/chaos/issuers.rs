@@ -52,7 +52,7 @@ pub(super) async fn scene() -> Scene<Trusted> {
     }
 }
 
-fn speech(fault: Fault) -> Option<String> {
+fn speech(fault: Fault, _: &str) -> Option<String> {
     match fault {
         Fault::Page => Some(page()),
         Fault::Failing => Some(said("503 Service Unavailable", "", "{}")),

@@ -2,9 +2,9 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
-    os::unix::fs::symlink,
-    path::PathBuf,
+    io::{self, Write as _},
+    os::unix::fs::{FileTypeExt as _, symlink},
+    path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
@@ -81,8 +81,8 @@ impl Written {
 
 impl Needed for Written {
     const NAME: &'static str = "audit log";
-    /// A call waits for its line a moment, and then is refused or goes on.
-    const DEADLINE: Duration = Duration::from_secs(2);
+    /// A call waits that long for its line, and then is refused or goes on.
+    const DEADLINE: Duration = Duration::from_secs(5);
 
     fn expected(row: &Row) -> Cell {
         row.log
@@ -128,6 +128,7 @@ impl Needed for Written {
             // A log that was begun anew stays as it is.
             let begun = fs::symlink_metadata(log).is_ok_and(|it| it.is_file());
             if kept.exists() && !begun {
+                read_to_its_end(log);
                 let _ = fs::remove_file(log).or_else(|_| fs::remove_dir(log));
                 fs::rename(kept, log).unwrap();
             }
@@ -139,5 +140,14 @@ impl Needed for Written {
             None => String::new(),
             Some(status) => format!("audit_log {status}"),
         }
+    }
+}
+
+/// Reads what is in a pipe for as long as it is written.
+fn read_to_its_end(pipe: &Path) {
+    let is_pipe = fs::metadata(pipe).is_ok_and(|it| it.file_type().is_fifo());
+    if is_pipe {
+        let mut pipe = File::open(pipe).unwrap();
+        std::thread::spawn(move || io::copy(&mut pipe, &mut io::sink()));
     }
 }

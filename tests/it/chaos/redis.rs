@@ -27,7 +27,7 @@ pub(super) async fn scene() -> Scene<Counted> {
     let (redis, ca, names) = (Redis::start(), Ca::root("chaos"), Arc::new(Names::new()));
     let _: String = redis.ask(&["CONFIG", "SET", "busy-reply-threshold", "1"]);
     redis.allow(PASSWORD, &[]);
-    let passage = Passage::to(redis.port, &ca, &names, |_| None).await;
+    let passage = Passage::to(redis.port, &ca, &names, |_, _| None).await;
     let one = House::with(|setup| {
         names.are_known_to(setup);
         setup.file("upstream.pem", &ca.pem());
@@ -36,7 +36,7 @@ pub(super) async fn scene() -> Scene<Counted> {
         setup.variable("CHAOS_REDIS_PASSWORD", PASSWORD);
         setup.set("redis.username", "zoho");
         setup.set("redis.password", "env:CHAOS_REDIS_PASSWORD");
-        setup.set("redis.timeout", "100ms");
+        setup.set("redis.timeout", "250ms");
         setup.set("redis.expected_replicas", "2");
     })
     .await;
@@ -61,7 +61,7 @@ impl Counted {
 impl Needed for Counted {
     const NAME: &'static str = "Redis";
     /// A call waits eight times the timeout at the most, and then is served as any other.
-    const DEADLINE: Duration = Duration::from_millis(800);
+    const DEADLINE: Duration = Duration::from_secs(2);
 
     fn expected(row: &Row) -> Cell {
         row.redis

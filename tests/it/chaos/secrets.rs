@@ -52,7 +52,7 @@ pub(super) async fn scene() -> Scene<Kept> {
     }
 }
 
-fn speech(fault: Fault) -> Option<String> {
+fn speech(fault: Fault, _: &str) -> Option<String> {
     let error = |code: &str| {
         let error = format!("{{\"__type\":\"{code}\",\"message\":\"made up\"}}");
         said("400 Bad Request", "", &error)

@@ -76,6 +76,11 @@ const UNRECORDED: Cell = Cell::Expect {
     state: "unhealthy, audit_log down",
     answers: &["reads served", "writes told"],
 };
+/// A pipe that nobody reads takes what fits into it first.
+const FILLING: Cell = Cell::Expect {
+    state: "unhealthy, audit_log down",
+    answers: &["reads served", "writes served", "writes told"],
+};
 const NOBODY_SERVED_WRONG: Cell = Cell::Expect {
     state: ANY,
     answers: SERVED,
@@ -102,7 +107,7 @@ pub(super) const TABLE: [Row; 14] = [
     row(Fault::Refused, [SHARES, DOWN, KEPT, KEPT, UNRECORDED]),
     // A log that is moved away is begun anew.
     row(Fault::Reset, [SHARES, DOWN, KEPT, KEPT, FINE]),
-    row(Fault::Silent, [SHARES, DOWN, KEPT, KEPT, UNRECORDED]),
+    row(Fault::Silent, [SHARES, DOWN, KEPT, KEPT, FILLING]),
     row(Fault::NameGone, [SHARES, DOWN, KEPT, KEPT, NO_NAME]),
     row(Fault::Expired, [SHARES, DOWN, KEPT, KEPT, NO_TLS]),
     row(

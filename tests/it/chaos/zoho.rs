@@ -54,7 +54,7 @@ pub(super) async fn scene() -> Scene<Asked> {
     }
 }
 
-fn speech(fault: Fault) -> Option<String> {
+fn speech(fault: Fault, question: &str) -> Option<String> {
     let error = |code: &str| {
         format!(
             "{{\"code\":\"{code}\",\"message\":\"made up\",\"status\":\"error\",\"details\":{{}}}}"
@@ -67,6 +67,9 @@ fn speech(fault: Fault) -> Option<String> {
             "",
             &error("INTERNAL_ERROR"),
         )),
+        Fault::Denied if question.contains("/oauth/") => {
+            Some(said("400 Bad Request", "", r#"{"error":"invalid_client"}"#))
+        }
         Fault::Denied => Some(said("401 Unauthorized", "", &error("INVALID_TOKEN"))),
         Fault::Busy => Some(said(
             "429 Too Many Requests",
@@ -93,8 +96,10 @@ impl Needed for Asked {
         self.passage.suffers(fault);
     }
 
-    fn recovers(&mut self, _: &[House; 2]) {
+    /// Credentials that were refused are not shown again until somebody says so.
+    fn recovers(&mut self, houses: &[House; 2]) {
         self.passage.recovers();
+        houses.iter().for_each(|house| house.signal("-HUP"));
     }
 
     fn detail(&self, _: &House, checks: &Value) -> String {
