@@ -119,7 +119,7 @@ impl Passage {
         format!("{}:{}", self.way.names.name(), self.port)
     }
 
-    /// How often something was asked on it so far.
+    /// How often something was asked on it so far, or tried to be; what is refused is not counted.
     pub(crate) fn asked(&self) -> usize {
         self.way.asked.load(Ordering::Relaxed)
     }
@@ -180,7 +180,11 @@ async fn listen(first: TcpListener, port: u16, way: Arc<Way>) {
 
 async fn serve(near: TcpStream, way: Arc<Way>) {
     let mut fault = way.fault.subscribe();
-    // Who is silent or gone shakes no hands.
+    let during = *fault.borrow_and_update();
+    if matches!(during, Some(Fault::Silent | Fault::Reset)) {
+        way.asked.fetch_add(1, Ordering::Relaxed);
+    }
+    // Who is silent shakes no hands.
     let during = *fault
         .wait_for(|it| *it != Some(Fault::Silent))
         .await
@@ -223,9 +227,12 @@ async fn relay(
         let is_silent = during == Some(Fault::Silent);
         tokio::select! {
             Ok(()) = fault.changed() => during = *fault.borrow_and_update(),
-            read = near.read(&mut asked), if !is_silent => {
+            read = near.read(&mut asked) => {
                 let Ok(read @ 1..) = read else { return None };
                 way.asked.fetch_add(1, Ordering::Relaxed);
+                if is_silent {
+                    during = *fault.wait_for(|it| *it != Some(Fault::Silent)).await.ok()?;
+                }
                 let question = String::from_utf8_lossy(&asked[..read]);
                 let said = during.and_then(|it| (way.speech)(it, &question));
                 if let Some(said) = said {

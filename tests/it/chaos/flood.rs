@@ -16,7 +16,7 @@ use crate::{house::SUPPORT, passage::Fault};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn zoho_down_hears_of_hardly_more_calls_than_come_in() {
-    for fault in [Fault::Refused, Fault::Failing, Fault::Silent] {
+    for fault in [Fault::Reset, Fault::Failing, Fault::Silent] {
         let mut scene = zoho::scene().await;
         let agents = scene.houses.each_ref().map(|house| house.agent(SUPPORT));
         let search = json!({ "name": "Giulia" });
