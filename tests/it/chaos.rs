@@ -11,52 +11,28 @@ mod table;
 mod zoho;
 
 use scene::run;
-use table::{NETWORK, WORDS};
-
-use crate::passage::Fault;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_out_of_reach_leaves_every_instance_its_share() {
-    run(redis::scene().await, &NETWORK).await;
+async fn without_redis_every_instance_serves_its_share() {
+    run(redis::scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_out_of_its_mind_leaves_every_instance_its_share() {
-    run(redis::scene().await, &WORDS).await;
+async fn without_zoho_agents_are_told_so_within_the_deadline() {
+    run(zoho::scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn zoho_out_of_reach_is_told_within_the_deadline() {
-    run(zoho::scene().await, &NETWORK).await;
+async fn without_an_issuer_whoever_it_vouched_for_is_served() {
+    run(issuers::scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn zoho_out_of_its_mind_is_told_within_the_deadline() {
-    run(zoho::scene().await, &WORDS).await;
+async fn without_secrets_manager_the_keys_that_were_good_last_serve() {
+    run(secrets::scene).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_issuer_out_of_reach_is_noticed_by_nobody_it_knows() {
-    run(issuers::scene().await, &NETWORK).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_issuer_out_of_its_mind_is_noticed_by_nobody_it_knows() {
-    run(issuers::scene().await, &WORDS).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn secrets_out_of_reach_are_those_that_were_good_last() {
-    run(secrets::scene().await, &NETWORK).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn secrets_out_of_their_mind_are_those_that_were_good_last() {
-    run(secrets::scene().await, &WORDS).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_takes_no_lines_is_no_place_for_writes() {
-    let all: Vec<Fault> = NETWORK.into_iter().chain(WORDS).collect();
-    run(logs::scene().await, &all).await;
+async fn without_a_log_nothing_is_written_and_reads_go_on() {
+    run(logs::scene).await;
 }

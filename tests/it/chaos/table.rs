@@ -24,28 +24,6 @@ pub(super) struct Row {
     pub(super) log: Cell,
 }
 
-/// Of the way to it.
-pub(super) const NETWORK: [Fault; 6] = [
-    Fault::Refused,
-    Fault::Reset,
-    Fault::Silent,
-    Fault::NameGone,
-    Fault::Expired,
-    Fault::Flapping,
-];
-
-/// Of what it says.
-pub(super) const WORDS: [Fault; 8] = [
-    Fault::Slow,
-    Fault::Drip,
-    Fault::Cut,
-    Fault::Garbage,
-    Fault::Page,
-    Fault::Failing,
-    Fault::Denied,
-    Fault::Busy,
-];
-
 const SERVED: &[&str] = &["reads served", "writes served"];
 const TOLD: &[&str] = &["reads told", "writes told"];
 const EITHER: &[&str] = &["reads served", "writes served", "reads told", "writes told"];
