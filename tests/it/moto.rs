@@ -183,6 +183,10 @@ impl Stub {
         environment(&self.url)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.url.rsplit(':').next().unwrap().parse().unwrap()
+    }
+
     /// Holds a text as the current version of a secret; each time it is another version.
     pub(crate) fn hold(&self, secret: &str, text: &str) {
         self.state.lock().unwrap().hold(secret, text);

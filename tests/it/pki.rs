@@ -99,12 +99,16 @@ impl Ca {
         self.server_with(&KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap())
     }
 
-    fn server_with(&self, key: &KeyPair) -> Identity {
-        self.leaf_with(key, |params| {
-            let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-            params.subject_alt_names = CertificateParams::new(names).unwrap().subject_alt_names;
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    /// For a server by other names, good until the end of a year.
+    pub(crate) fn server_named(&self, names: &[&str], until: i32) -> Identity {
+        self.leaf(|params| {
+            serves(params, names);
+            params.not_after = date_time_ymd(until, 12, 31);
         })
+    }
+
+    fn server_with(&self, key: &KeyPair) -> Identity {
+        self.leaf_with(key, |params| serves(params, &["localhost", "127.0.0.1"]))
     }
 
     /// For a client by that URI.
@@ -351,6 +355,13 @@ fn leaf_params(change: impl FnOnce(&mut CertificateParams)) -> (CertificateParam
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     change(&mut params);
     (params, serial)
+}
+
+fn serves(params: &mut CertificateParams, names: &[&str]) {
+    let names = names.iter().map(|&name| name.to_owned());
+    let named = CertificateParams::new(names.collect::<Vec<_>>()).unwrap();
+    params.subject_alt_names = named.subject_alt_names;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
 }
 
 fn next_serial() -> u64 {
