@@ -61,6 +61,7 @@ mod metrics;
 mod mtls;
 mod oauth;
 mod outage;
+mod overload;
 mod permissions;
 mod plain_calls;
 mod record;
