@@ -144,7 +144,8 @@ impl Crowd {
     }
 
     async fn post_from(self: Arc<Self>, queue: Queue) {
-        let mut poster = Poster::to(&self.endpoint).await;
+        // A connection that sends nothing at first would be closed.
+        let mut poster = None;
         let search = call("search_contacts", &json!({ "name": "Giulia", "limit": 10 }));
         while let Some((due, number)) = queue.lock().await.recv().await {
             let id = crate::generator::FIRST_ID + number as u64;
@@ -155,9 +156,13 @@ impl Crowd {
             };
             self.pending.lock().unwrap().insert(id, due);
             let first = crate::generator::FIRST_ID.to_string();
-            poster
-                .post(&target, &search.replacen(&first, &id.to_string(), 1))
-                .await;
+            let body = search.replacen(&first, &id.to_string(), 1);
+            let mut connection = match poster.take() {
+                Some(connection) => connection,
+                None => Poster::to(&self.endpoint).await,
+            };
+            connection.post(&target, &body).await;
+            poster = Some(connection);
         }
     }
 
