@@ -53,6 +53,7 @@ pub struct App {
     pub config: Config,
     pub handler: Handler,
     pub auth: Arc<auth::Gate>,
+    pub load: Arc<limit::Load>,
     pub limit: Arc<limit::Gate>,
     pub permit: Arc<permit::Gate>,
     pub body: Arc<call::Gate>,
@@ -87,6 +88,11 @@ impl App {
                 audit: held.audit.clone(),
                 redactor: held.redactor.clone(),
             }),
+            load: Arc::new(limit::Load::new(
+                config.server.max_requests.get(),
+                held.zoho.clone(),
+                held.audit.clone(),
+            )),
             limit: Arc::new(limit::Gate {
                 limiter: held.limiter,
                 answer: Arc::new(ArcSwap::from_pointee(config.limits.answer)),

@@ -47,6 +47,7 @@ pub struct Config {
     pub proxy_protocol: bool,
     pub max_connections: NonZeroUsize,
     pub max_connections_per_address: NonZeroUsize,
+    pub max_requests: NonZeroUsize,
     pub header_timeout: Span,
     pub write_timeout: Span,
     pub idle_timeout: Span,

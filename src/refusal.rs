@@ -71,6 +71,13 @@ pub enum Refusal {
     },
     /// Over a limit.
     OverLimit(Box<OverLimit>),
+    /// More is asked for than can be answered in time.
+    Overloaded {
+        /// The request's id, where it was read.
+        id: Option<Box<RawValue>>,
+        /// After how many seconds there may be room.
+        retry_after_seconds: u64,
+    },
     /// Nothing is served at this path.
     NotFound,
     /// No issuer of tokens is configured, so that there is nothing to discover.
@@ -125,6 +132,7 @@ impl Refusal {
             | Self::TooManyOpen
             | Self::AuditUnavailable
             | Self::InsufficientScope(_)
+            | Self::Overloaded { .. }
             | Self::OverLimit(_) => Some(i64::from(self.status().as_u16())),
             Self::Host
             | Self::Origin
@@ -155,6 +163,18 @@ impl Refusal {
             (Self::Unreadable { id, .. } | Self::HeaderMismatch { id, .. }, Some(code)) => {
                 serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, None))
             }
+            (
+                Self::Overloaded {
+                    id,
+                    retry_after_seconds,
+                },
+                Some(code),
+            ) => {
+                let data = ErrorData::Overload {
+                    retry_after_seconds: *retry_after_seconds,
+                };
+                serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, Some(data)))
+            }
             (Self::UnsupportedVersion { id, requested }, Some(code)) => {
                 let data = ErrorData::Versions {
                     requested,
@@ -174,6 +194,7 @@ impl Refusal {
         let id = match self {
             Self::OverLimit(over) => &over.id,
             Self::InsufficientScope(scope) => &scope.id,
+            Self::Overloaded { id, .. } => id,
             _ => return None,
         };
         let told = || RawValue::from_string(String::from_utf8(self.body()).ok()?).ok();
@@ -193,6 +214,10 @@ impl Refusal {
     fn retry_after_seconds(&self) -> Option<u64> {
         match self {
             Self::TooManyFailures {
+                retry_after_seconds,
+                ..
+            }
+            | Self::Overloaded {
                 retry_after_seconds,
                 ..
             } => Some(*retry_after_seconds),
@@ -277,6 +302,9 @@ enum ErrorData<'a> {
     Limit {
         retry_after_seconds: u64,
         violated_policies: &'a [&'static str],
+    },
+    Overload {
+        retry_after_seconds: u64,
     },
     Versions {
         requested: &'a str,

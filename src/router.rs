@@ -60,8 +60,10 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
     // Without a collector the guard is not there at all, and costs nothing.
     let traced = app.traces.are_on();
     let guards = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.load.clone(), limit::crowd))
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(app.body.clone(), call::read))
+        .layer(from_fn_with_state(app.load.clone(), limit::shed))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
@@ -72,11 +74,14 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream.
 fn legacy_sse(app: &App) -> Router {
     let traced = app.traces.are_on();
+    let crowd = || from_fn_with_state(app.load.clone(), limit::crowd);
     let who = || from_fn_with_state(app.auth.clone(), auth::authenticate);
     let guards = ServiceBuilder::new()
+        .layer(crowd())
         .layer(who())
         .layer(from_fn_with_state(app.sessions.clone(), mcp::in_band))
         .layer(from_fn_with_state(app.body.clone(), call::read))
+        .layer(from_fn_with_state(app.load.clone(), limit::shed))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
@@ -86,6 +91,7 @@ fn legacy_sse(app: &App) -> Router {
             get(mcp::open)
                 .with_state((app.sessions.clone(), app.handler.clone()))
                 .layer(who())
+                .layer(crowd())
                 .fallback(only_get),
         )
         .route("/messages", post(mcp::post).layer(guards))

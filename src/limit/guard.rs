@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -12,7 +12,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Admission, Answer, InFlight, Limiter, Subject, Verdict};
+use super::{Admission, Answer, InFlight, Limiter, Slip, Subject, Verdict};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::Caller,
@@ -47,42 +47,6 @@ impl Seat {
 /// A refusal that the handler has to tell as a tool result.
 #[derive(Clone, Debug)]
 pub struct Refused(pub Arc<OverLimit>);
-
-/// Where the handler notes what only turned up during the call, for the guard to answer with. There
-/// is none where the answer is a tool result.
-#[derive(Clone, Debug, Default)]
-pub struct Slip(Arc<OnceLock<Shortage>>);
-
-/// A call that is over a limit of Zoho's.
-#[derive(Clone, Debug)]
-pub struct Shortage {
-    /// What the caller is told.
-    pub message: String,
-    /// After how many seconds the same call can succeed.
-    pub retry_after_seconds: u64,
-}
-
-impl Slip {
-    /// The guard answers with this instead of what the handler answers.
-    pub fn note(&self, shortage: Shortage) {
-        // The first one is as good as another.
-        let _ = self.0.set(shortage);
-    }
-
-    fn over(&self, verdict: &Verdict, call: &Call) -> Option<OverLimit> {
-        let shortage = self.0.get()?;
-        Some(OverLimit {
-            id: call.id.clone(),
-            message: shortage.message.clone(),
-            retry_after_seconds: shortage.retry_after_seconds,
-            policies: vec![CREDITS],
-            headers: verdict.headers().collect(),
-        })
-    }
-}
-
-/// The name of the limit on Zoho's credits.
-pub const CREDITS: &str = "zoho-credits";
 
 /// Counts a call, or refuses it.
 ///
@@ -138,8 +102,8 @@ pub async fn limit(
         }
     }
     let mut response = next.run(request).await;
-    if let Some(over) = slip.over(&verdict, &call) {
-        return Err(Refusal::OverLimit(Box::new(over)));
+    if let Some(refusal) = slip.refusal(&verdict, &call) {
+        return Err(refusal);
     }
     response.headers_mut().extend(headers);
     Ok(response)

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::handler::{Desk, Ticket, failed};
 use crate::{
     audit::{Audit, Event, Kind, OnFailure, Requests, Room},
-    limit::{CREDITS, Shortage},
+    limit::{Scarce, Shortage},
     permit::{Effect, Grant},
     telemetry::Trace,
     tools::{Answer, Context, Progress, Row, ToolError, Written},
@@ -118,9 +118,9 @@ impl<'a> Execution<'a> {
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
         if let End::Failed(error) = &end
-            && let Some(seconds) = error.credits_after_seconds()
+            && let Some((of, seconds)) = error.shortage()
         {
-            return self.out_of_credits(&error.advice(), seconds).await;
+            return self.short_of(of, &error.advice(), seconds).await;
         }
         end.into_result(self.row)
     }
@@ -128,16 +128,21 @@ impl<'a> Execution<'a> {
 
 impl Execution<'_> {
     /// Answers as every limit does.
-    async fn out_of_credits(&self, advice: &str, seconds: u64) -> CallToolResult {
-        let message = format!("Rate limit exceeded ({CREDITS}). {advice}");
+    async fn short_of(&self, of: Scarce, advice: &str, seconds: u64) -> CallToolResult {
+        let policy = of.policy();
+        let message = match of {
+            Scarce::Credits => format!("Rate limit exceeded ({policy}). {advice}"),
+            Scarce::Places => advice.to_owned(),
+        };
         if let Some(slip) = &self.ticket.slip {
             slip.note(Shortage {
+                of,
                 message: message.clone(),
                 retry_after_seconds: seconds,
             });
         }
         let event = Event {
-            policy: Some(CREDITS.into()),
+            policy: Some(policy.into()),
             retry_after_seconds: Some(seconds),
             ..self.record.event(Kind::RateLimitExceeded)
         };

@@ -16,12 +16,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use rmcp::{
-    ServiceExt,
-    model::{ClientJsonRpcMessage, ClientNotification, GetExtensions, JsonRpcMessage},
-};
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, GetExtensions, JsonRpcMessage};
 
-use self::{session::Session, transport::Channel};
+use self::session::Session;
 use super::Handler;
 use crate::{
     audit::{Event, Kind},
@@ -46,24 +43,14 @@ pub async fn open(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     lease.may_last(&headers)?;
-    let mut opened = sessions.open(&caller)?;
+    let (audit, drain) = (handler.0.audit.clone(), handler.0.drain.clone());
+    let opened = sessions.open(&caller, handler)?;
     peer.session = Some(opened.session.label());
     let event = caller.sign(peer.sign(Event::new(Kind::SessionOpen)));
-    let audit = handler.0.audit.clone();
-    let ended = opened.session.ended().clone();
-    let channel = Channel::new(&mut opened);
     // Before anything is awaited: dropping the stream is what closes the session.
-    let drain = handler.0.drain.clone();
     let record = (audit.clone(), event.clone());
     let events = stream::events(sessions, opened, lease, record, drain);
     audit.record(event).await;
-    tokio::spawn(async move {
-        // Ends when the stream is dropped, since that cancels the session.
-        if let Ok(service) = handler.serve_with_ct(channel, ended.clone()).await {
-            let _ = service.waiting().await;
-        }
-        ended.cancel();
-    });
     let body = Body::from_stream(events);
     let headers = [
         (
@@ -140,34 +127,32 @@ pub async fn post(
     parts: Parts,
     body: Bytes,
 ) -> Result<Response, Refusal> {
-    let mut message: ClientJsonRpcMessage =
+    let message: ClientJsonRpcMessage =
         serde_json::from_slice(&body).map_err(|_| Refusal::Unreadable {
             code: -32600,
             id: call.id.clone(),
             problem: "Invalid Request: the parameters do not fit the method",
         })?;
     // The caller of a session is proven again by every message.
-    match &mut message {
-        JsonRpcMessage::Request(request) => {
+    match message {
+        JsonRpcMessage::Request(mut request) => {
             request.request.extensions_mut().insert(parts);
             let admitted = session.admit(&request.request, &call);
-            if let Err(not_taken) = admitted.and_then(|()| session.begin_call(&request.id)) {
-                session.tell(&not_taken.answer(call.id.as_deref()));
-                return Ok(accepted());
+            match admitted.and_then(|()| session.begin_call(&request.id)) {
+                Ok(cancelled) => session.answer(request, cancelled),
+                Err(not_taken) => session.tell(&not_taken.answer(call.id.as_deref())),
             }
         }
         JsonRpcMessage::Notification(notification) => {
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                 && let Some(id) = &cancelled.params.request_id
             {
-                // A call that is cancelled is never answered.
-                drop(session.end_call(id));
+                session.cancel_call(id);
             }
-            notification.notification.extensions_mut().insert(parts);
         }
+        // Nothing was asked.
         JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) => {}
     }
-    session.deliver(message).await?;
     Ok(accepted())
 }
 

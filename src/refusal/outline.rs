@@ -9,9 +9,11 @@ impl Refusal {
         match self {
             Self::Host | Self::Origin | Self::InsufficientScope(_) => StatusCode::FORBIDDEN,
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-            Self::TokensUnavailable | Self::AuditUnavailable | Self::Starting | Self::Draining => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::TokensUnavailable
+            | Self::Overloaded { .. }
+            | Self::AuditUnavailable
+            | Self::Starting
+            | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyFailures { .. } | Self::OverLimit(_) | Self::TooManyOpen => {
                 StatusCode::TOO_MANY_REQUESTS
             }
@@ -45,6 +47,9 @@ impl Refusal {
             Self::MediaType => "Send the request body as content-type: application/json",
             Self::UnsupportedVersion { .. } => "Unsupported protocol version",
             Self::OverLimit(_) => "Rate limit exceeded",
+            Self::Overloaded { .. } => {
+                "Overloaded: more is asked for than can be answered soon. Nothing was changed. Try again after the seconds of Retry-After"
+            }
             Self::NotFound => "Not found. MCP is at /mcp",
             Self::NoIssuer => "No token issuer is configured. Send an API key as X-API-Key",
             Self::OnlyPost => "This server keeps no sessions. Send each message as a POST",
@@ -77,6 +82,7 @@ impl Refusal {
             Self::HeaderMismatch { .. } => "header_mismatch",
             Self::UnsupportedVersion { .. } => "unsupported_version",
             Self::OverLimit(_) => "over_limit",
+            Self::Overloaded { .. } => "overloaded",
             Self::NotFound => "not_found",
             Self::NoIssuer => "no_issuer",
             Self::OnlyPost => "only_post",

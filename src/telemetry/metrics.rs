@@ -214,6 +214,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
         "Requests of this instance to Zoho in flight",
     ),
     (
+        Kind::Gauge,
+        "zoho_mcp_zoho_waiting",
+        "Requests of this instance that wait until they may be sent to Zoho",
+    ),
+    (
         Kind::Count,
         "zoho_mcp_zoho_budget_refusals_total",
         "Requests that were not sent for want of credits, by whose are spent",

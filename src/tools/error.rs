@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::zoho::{Purse, UserProblem, ZohoError};
+use crate::{
+    limit::Scarce,
+    zoho::{Purse, UserProblem, ZohoError},
+};
 
 /// Why a call failed. Its texts are ours: they hold no value that a caller or Zoho sent.
 #[derive(Debug, thiserror::Error)]
@@ -72,14 +75,16 @@ impl ToolError {
         }
     }
 
-    /// After how many seconds there are credits again, where they are what is missing.
-    pub fn credits_after_seconds(&self) -> Option<u64> {
-        match self {
+    /// What Zoho has too little of, where that is why, and after how many seconds there may be some.
+    pub fn shortage(&self) -> Option<(Scarce, u64)> {
+        let (of, retry_after) = match self {
             Self::Zoho(ZohoError::CreditsSpent { retry_after, .. }) => {
-                Some(whole_seconds(*retry_after))
+                (Scarce::Credits, retry_after)
             }
-            _ => None,
-        }
+            Self::Zoho(ZohoError::Overloaded { retry_after }) => (Scarce::Places, retry_after),
+            _ => return None,
+        };
+        Some((of, whole_seconds(*retry_after)))
     }
 
     /// A stable word for the audit log.
@@ -97,6 +102,7 @@ impl ToolError {
                 ZohoError::Forbidden { .. } => "zoho_forbidden",
                 ZohoError::Conflict { .. } => "zoho_conflict",
                 ZohoError::Busy { .. } => "zoho_busy",
+                ZohoError::Overloaded { .. } => "overloaded",
                 ZohoError::CreditsSpent { .. } => "zoho_credits_spent",
                 ZohoError::Credentials { .. } => "zoho_credentials",
                 ZohoError::TokenRefused { .. } => "zoho_token_refused",
@@ -127,19 +133,13 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
         ZohoError::Conflict { .. } => "The record is locked, was changed meanwhile, or its state \
             does not allow this. Read it again before another try."
             .into(),
-        ZohoError::Busy { retry_after } => {
+        ZohoError::Busy { retry_after } | ZohoError::Overloaded { retry_after } => {
             let seconds = seconds(*retry_after);
             format!("Zoho CRM is busy. Try again in {seconds}.").into()
         }
         ZohoError::CreditsSpent { retry_after, whose } => {
-            let minutes = whole_seconds(*retry_after).div_ceil(60);
-            let unit = if minutes == 1 {
-                "minute has"
-            } else {
-                "minutes have"
-            };
-            let spent = spent(*whose);
-            format!("{spent}. Do not retry before {minutes} {unit} passed; tell the user.").into()
+            let (spent, passed) = (spent(*whose), minutes(*retry_after));
+            format!("{spent}. Do not retry before {passed} passed; tell the user.").into()
         }
         ZohoError::Credentials { .. } => "Zoho CRM refuses this server's credentials. An operator \
             has to act; retrying does not help."
@@ -171,6 +171,16 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             may have happened: look before you repeat it without an idempotency_key."
             .into(),
     }
+}
+
+fn minutes(span: Duration) -> String {
+    let minutes = whole_seconds(span).div_ceil(60);
+    let unit = if minutes == 1 {
+        "minute has"
+    } else {
+        "minutes have"
+    };
+    format!("{minutes} {unit}")
 }
 
 fn spent(whose: Purse) -> &'static str {

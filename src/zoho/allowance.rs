@@ -4,6 +4,7 @@
 
 mod alone;
 mod ledger;
+mod line;
 mod shared;
 mod together;
 
@@ -24,6 +25,7 @@ use tokio::{
 use super::{Config, Purse, Sharing, ZohoError, config::Shares, lock};
 use crate::store::Leases;
 use ledger::Ledgers;
+use line::Line;
 use shared::{Id, Shared};
 
 /// The organisation's places and credits.
@@ -34,6 +36,8 @@ pub(super) struct Allowance {
     /// The same for this process, where requests wait in their order.
     seats: Semaphore,
     query_seats: Semaphore,
+    line: Line,
+    query_line: Line,
     book: Mutex<Book>,
     left: Notify,
     shared: Option<Shared>,
@@ -102,6 +106,8 @@ impl Allowance {
             shares: Shares::of(config),
             seats: Semaphore::new(places as usize),
             query_seats: Semaphore::new(queries as usize),
+            line: Line::before(places),
+            query_line: Line::before(queries),
             book: Mutex::default(),
             left: Notify::new(),
             shared,
@@ -110,19 +116,27 @@ impl Allowance {
         }
     }
 
-    /// Waits for a place until `deadline`, and pays.
+    /// Waits for a place until `deadline`, if it seems that this takes no more than `patience`, and
+    /// pays.
     ///
     /// # Errors
     /// There is no place, or there are no credits: nothing may be sent.
-    pub(super) async fn enter(
-        &self,
+    pub(super) async fn enter<'a>(
+        &'a self,
         want: &Want,
+        patience: Duration,
         deadline: Instant,
-    ) -> Result<Place<'_>, ZohoError> {
-        let query_seat = match want.query {
-            true => Some(seat(&self.query_seats, deadline).await?),
+    ) -> Result<Place<'a>, ZohoError> {
+        let join = |line: &'a Line| line.join(patience, Instant::now()).map_err(overloaded);
+        let query = match want.query {
+            true => Some((
+                join(&self.query_line)?,
+                seat(&self.query_seats, deadline).await?,
+            )),
             false => None,
         };
+        let (in_query_line, query_seat) = query.unzip();
+        let in_line = join(&self.line)?;
         let mut place = Place {
             allowance: self,
             query: want.query,
@@ -137,6 +151,13 @@ impl Allowance {
                     .await
             }
         };
+        if entered.is_ok() {
+            let now = Instant::now();
+            in_line.served(now);
+            if let Some(waiter) = in_query_line {
+                waiter.served(now);
+            }
+        }
         if let Err(ZohoError::CreditsSpent { whose, .. }) = &entered {
             counter!("zoho_mcp_zoho_budget_refusals_total", "whose" => whose.name()).increment(1);
         }
@@ -168,6 +189,16 @@ impl Allowance {
         let left = self.shares.daily().saturating_sub(self.spent());
         let said = lock(&self.book).remaining;
         said.map_or(left, |said| said.credits.min(left))
+    }
+
+    /// How long a request that comes now waits for a place.
+    pub(super) fn wait(&self) -> Duration {
+        self.line.wait(Instant::now())
+    }
+
+    /// Requests of this instance that wait for a place.
+    pub(super) fn waiting(&self) -> u32 {
+        self.line.waiting() + self.query_line.waiting()
     }
 
     /// Requests of this instance in flight.
@@ -224,6 +255,10 @@ async fn seat(seats: &Semaphore, deadline: Instant) -> Result<SemaphorePermit<'_
 
 fn spent_by(whose: Purse, retry_after: Duration) -> ZohoError {
     ZohoError::CreditsSpent { retry_after, whose }
+}
+
+fn overloaded(retry_after: Duration) -> ZohoError {
+    ZohoError::Overloaded { retry_after }
 }
 
 const BUSY: ZohoError = ZohoError::Busy {

@@ -57,6 +57,7 @@ pub(super) struct Inner {
     pub(super) users: Kept<Vec<User>>,
     pub(super) people: People,
     pub(super) request_timeout: Duration,
+    pub(super) max_wait: Duration,
 }
 
 /// The CRM as one caller may see it, during one call; counts the credits that the call spends.
@@ -162,6 +163,7 @@ impl Zoho {
                 users: Kept::new(now, USERS_AGE),
                 people: People::default(),
                 request_timeout,
+                max_wait: config.max_wait.duration(),
             }),
         })
     }
@@ -182,6 +184,12 @@ impl Zoho {
     /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
         self.inner.pulse.status(self.inner.tokens().refused())
+    }
+
+    /// How long a further call would wait for Zoho, if that is too long.
+    pub fn overload(&self) -> Option<Duration> {
+        let wait = self.inner.allowance.wait();
+        (wait > self.inner.max_wait).then_some(wait)
     }
 
     /// Whether requests are refused because Zoho does not answer, and each change of that.
@@ -215,6 +223,7 @@ impl Zoho {
         metrics::gauge!("zoho_mcp_zoho_credits_spent").set(allowance.spent());
         metrics::gauge!("zoho_mcp_zoho_credits_remaining").set(allowance.remaining());
         metrics::gauge!("zoho_mcp_zoho_in_flight").set(allowance.in_flight());
+        metrics::gauge!("zoho_mcp_zoho_waiting").set(allowance.waiting());
         for purse in Purse::ALL {
             // So that there is a zero to count from.
             metrics::counter!("zoho_mcp_zoho_budget_refusals_total", "whose" => purse.name())

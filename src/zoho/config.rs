@@ -26,6 +26,8 @@ pub struct Config {
     pub coalesce: bool,
     /// Requests in flight, at most.
     pub concurrency: NonZeroU32,
+    /// How long a call may have to wait for one of them, before it is refused.
+    pub max_wait: Span,
     /// Credits that may be spent in 24 hours.
     pub daily_credits: NonZeroU32,
     /// Which part of them is kept for writes.

@@ -149,6 +149,7 @@ mod tests {
             client_shares: std::collections::BTreeMap::new(),
             accounts_url: accounts.map(str::to_owned),
             api_url: api.map(str::to_owned),
+            max_wait: Span::millis(100),
             connect_timeout: Span::millis(100),
             request_timeout: Span::millis(100),
         }

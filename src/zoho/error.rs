@@ -20,6 +20,9 @@ pub enum ZohoError {
     /// Too many requests at once; worth another try after a moment.
     #[error("zoho is busy")]
     Busy { retry_after: std::time::Duration },
+    /// More requests wait for Zoho than can be sent soon, and this one was not sent.
+    #[error("too many requests wait for zoho")]
+    Overloaded { retry_after: std::time::Duration },
     /// API credits of the last 24 hours are spent, and nothing was sent.
     #[error("zoho's daily credits are spent ({})", whose.name())]
     CreditsSpent {

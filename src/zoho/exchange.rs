@@ -218,7 +218,14 @@ impl Crm {
             query: ask.query,
             credits: ask.credits,
         };
-        self.zoho.allowance.enter(&want, self.deadline).await
+        let time_left = self.deadline.saturating_duration_since(Instant::now());
+        // What has been asked already would be lost with the rest.
+        let patience = match self.tally.credits() {
+            0 => time_left.min(self.zoho.max_wait),
+            _ => time_left,
+        };
+        let allowance = &self.zoho.allowance;
+        allowance.enter(&want, patience, self.deadline).await
     }
 
     /// What an answer tells beside what was asked.

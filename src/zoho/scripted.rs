@@ -107,6 +107,7 @@ impl Scripted {
             client_shares: std::collections::BTreeMap::new(),
             accounts_url: Some(self.url.clone()),
             api_url: Some(self.url.clone()),
+            max_wait: Span::millis(5_000),
             connect_timeout: Span::millis(500),
             request_timeout: Span::millis(5_000),
         }

@@ -65,6 +65,7 @@ mod metrics;
 mod mtls;
 mod oauth;
 mod outage;
+mod overload;
 mod permissions;
 mod plain_calls;
 mod record;

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::process;
 
 /// What it is started with.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Setup {
     /// Zoho's address.
     #[arg(long)]

@@ -20,6 +20,7 @@ mod bare;
 mod generator;
 mod process;
 mod report;
+mod streams;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -59,10 +60,12 @@ struct Arguments {
     role: Option<Role>,
 }
 
-#[derive(Subcommand)]
+#[derive(Clone, Subcommand)]
 enum Role {
     /// The bare rmcp server.
     Bare(bare::Setup),
+    /// Many HTTP+SSE streams at the same time, with calls among them.
+    Streams(streams::Setup),
 }
 
 #[tokio::main]
@@ -70,7 +73,7 @@ async fn main() {
     let arguments = Arguments::parse();
     match arguments.role {
         Some(Role::Bare(setup)) => bare::serve(setup).await,
-        None => tokio::task::spawn_blocking(|| drive(arguments))
+        _ => tokio::task::spawn_blocking(|| drive(arguments))
             .await
             .unwrap(),
     }
@@ -80,6 +83,13 @@ async fn main() {
 #[tokio::main(flavor = "current_thread")]
 async fn drive(arguments: Arguments) {
     let installation = Installation::new(&arguments.binary, &arguments.folder, arguments.core);
+    match arguments.role.clone() {
+        Some(Role::Streams(setup)) => streams::run(&installation, setup).await,
+        _ => compare(&installation, &arguments).await,
+    }
+}
+
+async fn compare(installation: &Installation, arguments: &Arguments) {
     let sandbox = installation.sandbox().await;
     let backend = backend::start(&sandbox.ready["zoho"]).await;
     let daemon = installation.daemon(&backend, &sandbox.ready["zoho"]).await;

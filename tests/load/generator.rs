@@ -76,10 +76,7 @@ impl Load {
         progress.ended.store(true, Ordering::Relaxed);
         let mut latencies: Vec<Duration> = connections.join_all().await.concat();
         latencies.sort_unstable();
-        let at = |share: f64| {
-            let place = (latencies.len() as f64 * share) as usize;
-            micros(latencies[place.min(latencies.len() - 1)])
-        };
+        let at = |share| micros(percentile(&latencies, share));
         Turn {
             cpu: micros(cpu) / answered,
             calls_per_second: answered / elapsed.as_secs_f64(),
@@ -87,6 +84,12 @@ impl Load {
             p99: at(0.99),
         }
     }
+}
+
+/// What so large a share stays below. Sorted, and not empty.
+pub(crate) fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let place = (sorted.len() as f64 * share) as usize;
+    sorted[place.min(sorted.len() - 1)]
 }
 
 fn micros(duration: Duration) -> f64 {

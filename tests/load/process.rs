@@ -192,6 +192,11 @@ pub(crate) fn http() -> reqwest::Client {
 const CONFIG: &str = r#"
 [server]
 listen = "127.0.0.1:0"
+max_connections = 30000
+max_connections_per_address = 30000
+[mcp]
+max_streams_per_client = 30000
+max_streams_per_user = 30000
 [limits]
 global = { requests = 1000000, per = "1s" }
 client = { requests = 1000000, per = "1s" }

@@ -87,6 +87,9 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
     let setting = match policy.split([',', ';']).next().unwrap_or_default() {
         "client" if has_own => path(own),
         "client:tool" | "tool" => path(["limits", "tools", tool]),
+        "zoho-credits" => path(["zoho", "daily_credits"]),
+        "zoho-places" => path(["zoho", "max_wait"]),
+        "body_memory" => path(["mcp", "body_memory"]),
         other => path(["limits", other]),
     };
     if of_line(line, "reason") == "store_unavailable" {
@@ -159,6 +162,20 @@ limits = { requests = 1, per = \"1m\" }
         ] {
             let told = of(&line(event, reason), None).unwrap().what;
             assert!(told.contains(wanted), "{reason}: {told}");
+        }
+    }
+
+    #[test]
+    fn each_limit_names_the_key_that_sets_it() {
+        for (policy, key) in [
+            ("global", "limits.global"),
+            ("zoho-credits", "zoho.daily_credits"),
+            ("zoho-places", "zoho.max_wait"),
+            ("body_memory", "mcp.body_memory"),
+        ] {
+            let line = json!({ "event": "rate_limit_exceeded", "policy": policy });
+            let setting = of(&line, None).unwrap().setting.unwrap();
+            assert_eq!(setting.join("."), key);
         }
     }
 

@@ -3,26 +3,30 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use axum::body::Bytes;
-use rmcp::model::{ClientJsonRpcMessage, ClientRequest, RequestId};
+use rmcp::{
+    model::{ClientRequest, InitializeRequestParams, JsonRpcRequest, ProtocolVersion, RequestId},
+    service::serve_directly_with_ct,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
+use super::transport::Exchange;
 use crate::{
     auth::Caller,
     call::Call,
     listen::Drain,
     mcp::{
-        Config,
+        Config, Handler,
         handler::{self, NO_METHOD},
     },
     refusal::Refusal,
@@ -39,12 +43,14 @@ pub struct Sessions {
 pub struct Session {
     id: Box<str>,
     owner: Arc<Caller>,
-    inbound: mpsc::Sender<ClientJsonRpcMessage>,
+    handler: Handler,
     outbound: mpsc::Sender<Bytes>,
     unanswered: Mutex<Vec<Unanswered>>,
     max_unanswered: usize,
     /// Whether the handshake has begun, or a request came that needs none.
     begun: AtomicBool,
+    /// What the handshake asked for.
+    revision: OnceLock<ProtocolVersion>,
     drain: Drain,
     until: Instant,
     ended: CancellationToken,
@@ -53,13 +59,13 @@ pub struct Session {
 /// A request whose answer is not on the stream yet; the drain waits for it.
 pub(super) struct Unanswered {
     id: RequestId,
+    cancelled: CancellationToken,
     _awaited: TaskTrackerToken,
 }
 
-/// A session and the ends of its channels that its stream and its service take.
+/// A session, and what its stream sends.
 pub(super) struct Opened {
     pub(super) session: Arc<Session>,
-    pub(super) inbound: Option<mpsc::Receiver<ClientJsonRpcMessage>>,
     pub(super) outbound: mpsc::Receiver<Bytes>,
 }
 
@@ -73,7 +79,7 @@ impl Sessions {
         }
     }
 
-    pub(super) fn open(&self, caller: &Arc<Caller>) -> Result<Opened, Refusal> {
+    pub(super) fn open(&self, caller: &Arc<Caller>, handler: Handler) -> Result<Opened, Refusal> {
         if self.drain.has_begun() {
             return Err(Refusal::Draining);
         }
@@ -90,28 +96,24 @@ impl Sessions {
         {
             return Err(Refusal::TooManyOpen);
         }
-        let (to_service, inbound) = mpsc::channel(QUEUE);
         let (to_stream, outbound) = mpsc::channel(QUEUE);
         // 122 random bits; and an id alone opens nothing, since its owner is checked.
         let id: Box<str> = uuid::Uuid::new_v4().simple().to_string().into();
         let session = Arc::new(Session {
             id: id.clone(),
             owner: caller.clone(),
-            inbound: to_service,
+            handler,
             outbound: to_stream,
             unanswered: Mutex::default(),
             begun: AtomicBool::new(false),
+            revision: OnceLock::new(),
             max_unanswered: self.config.max_calls_per_stream.get(),
             drain: self.drain.clone(),
             until: Instant::now() + self.config.max_stream_age.duration(),
             ended: self.drain.streams().child_token(),
         });
         open.insert(id, session.clone());
-        Ok(Opened {
-            session,
-            inbound: Some(inbound),
-            outbound,
-        })
+        Ok(Opened { session, outbound })
     }
 
     pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
@@ -172,6 +174,10 @@ impl Session {
     /// that has none.
     pub(super) fn admit(&self, request: &ClientRequest, call: &Call) -> Result<(), NotTaken> {
         let handshake = matches!(request, ClientRequest::InitializeRequest(_));
+        if let ClientRequest::InitializeRequest(handshake) = request {
+            // The first one counts.
+            let _ = self.revision.set(handshake.params.protocol_version.clone());
+        }
         let probe = matches!(
             request,
             ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_)
@@ -190,8 +196,8 @@ impl Session {
         }
     }
 
-    /// Counts a call in, until [`Session::end_call`].
-    pub(super) fn begin_call(&self, id: &RequestId) -> Result<(), NotTaken> {
+    /// Counts a call in, until it is answered or cancelled.
+    pub(super) fn begin_call(&self, id: &RequestId) -> Result<CancellationToken, NotTaken> {
         let mut unanswered = self.unanswered();
         // Of two calls with one id rmcp answers one.
         if unanswered.iter().any(|call| call.id == *id) {
@@ -200,16 +206,20 @@ impl Session {
         if unanswered.len() >= self.max_unanswered {
             return Err(NotTaken::TooMany);
         }
+        let cancelled = self.ended.child_token();
         unanswered.push(Unanswered {
             id: id.clone(),
+            cancelled: cancelled.clone(),
             _awaited: self.drain.call(),
         });
-        Ok(())
+        Ok(cancelled)
     }
 
-    /// The call is answered, or will never be.
-    pub(super) fn end_call(&self, id: &RequestId) -> Option<Unanswered> {
-        take(&mut self.unanswered(), id)
+    /// Ends a call, which will never be answered.
+    pub(super) fn cancel_call(&self, id: &RequestId) {
+        if let Some(call) = take(&mut self.unanswered(), id) {
+            call.cancelled.cancel();
+        }
     }
 
     fn unanswered(&self) -> MutexGuard<'_, Vec<Unanswered>> {
@@ -218,13 +228,21 @@ impl Session {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a message to the service.
-    pub(super) async fn deliver(&self, message: ClientJsonRpcMessage) -> Result<(), Refusal> {
-        let delivered = self.inbound.send_timeout(message, STALLED).await;
-        delivered.map_err(|_| {
-            self.ended.cancel();
-            Refusal::NoSession
-        })
+    /// Has the handler answer a request on the stream, unless it is cancelled.
+    pub(super) fn answer(
+        self: Arc<Self>,
+        request: JsonRpcRequest<ClientRequest>,
+        cancelled: CancellationToken,
+    ) {
+        let known_as = self.revision.get().map(|revision| {
+            let mut client = InitializeRequestParams::default();
+            client.protocol_version = revision.clone();
+            client
+        });
+        let handler = self.handler.clone();
+        let exchange = Exchange::new(self, request);
+        let service = serve_directly_with_ct(handler, exchange, known_as, cancelled);
+        tokio::spawn(service.waiting());
     }
 
     /// Puts a message of our own on the stream. A stream that nobody reads ends instead.
@@ -319,7 +337,7 @@ fn event(name: &str, message: &impl Serialize) -> Option<Bytes> {
     Some(event.into())
 }
 
-/// Messages that wait in either direction.
+/// Messages that wait for their reader.
 const QUEUE: usize = 32;
 /// A reader that takes nothing for so long has left.
 const STALLED: Duration = Duration::from_secs(30);

@@ -85,6 +85,10 @@ fn zohos(error: &str) -> Option<Advice> {
             "try again, or allow more at once",
             path(["zoho", "concurrency"]),
         ),
+        "overloaded" => (
+            "more calls waited for Zoho than it could answer in time: allow more at once, if Zoho does, or a longer wait",
+            path(["zoho", "max_wait"]),
+        ),
         "zoho_credits_spent" => (
             "wait until credits of the last 24 hours come back, or allow more, if Zoho does",
             path(["zoho", "daily_credits"]),
