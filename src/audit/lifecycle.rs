@@ -43,10 +43,16 @@ impl Writer {
     }
 }
 
-/// The first line: what wrote the log, who signs it and how often, and where the last run of the
-/// same instance ended.
-pub(super) fn opening(previous: &Previous, pace: Pace, key: Option<&SigningKey>) -> Vec<u8> {
-    let mut more = format!(",\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+/// The first line for a sink, one of so many: what wrote the log, who signs it and how often, and
+/// where the last run of the same instance ended.
+pub(super) fn opening(
+    (sink, sinks): (&str, usize),
+    previous: &Previous,
+    pace: Pace,
+    key: Option<&SigningKey>,
+) -> Vec<u8> {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut more = format!(",\"version\":\"{version}\",\"sink\":\"{sink}\",\"sinks\":{sinks}");
     // Writing into a string cannot fail.
     if let Some(key) = key {
         let id = key.public().id();

@@ -32,9 +32,8 @@ pub struct Expectations {
 
 impl Expectations {
     fn is_before_signing(&self, line: &Line<'_>) -> bool {
-        let at = line.timestamp.parse::<Timestamp>().ok();
-        at.zip(self.signed_since)
-            .is_some_and(|(at, since)| at < since)
+        let since = line.time().zip(self.signed_since);
+        since.is_some_and(|(at, since)| at < since)
     }
 }
 
@@ -48,6 +47,8 @@ pub struct Verifier {
     gone: BTreeSet<Box<str>>,
     /// Instances that sign.
     signing: BTreeSet<Box<str>>,
+    /// Instances of which a file's copy of a run was read.
+    in_files: BTreeSet<Box<str>>,
     left: Vec<torn::Left>,
     torn: u64,
     findings: Vec<Finding>,
@@ -83,6 +84,7 @@ impl Verifier {
             instances: BTreeSet::new(),
             gone: BTreeSet::new(),
             signing: BTreeSet::new(),
+            in_files: BTreeSet::new(),
             left: Vec::new(),
             torn: 0,
             findings: Vec::new(),
@@ -108,6 +110,9 @@ impl Verifier {
             let heads = &mut self.expected.heads;
             heads.retain(|head| *head.hash() != *line.hash);
         }
+        if line.event == "log_open" && line.seq != 1 {
+            self.wrong(at, Some(line.seq), Wrong::OpensAgain);
+        }
         match self.runs.remove(&*line.boot) {
             None => self.begins(at, line),
             Some(run) => self.goes_on(at, line, run),
@@ -124,6 +129,7 @@ impl Verifier {
         for Finding { at, seq, what } in ends {
             self.wrong(at, seq, what);
         }
+        self.findings.sort_by_key(|finding| finding.at);
         let end = self.last.unwrap_or(Place { file: 0, line: 0 });
         for head in std::mem::take(&mut self.expected.heads) {
             let hash = head.hash().into();
@@ -164,17 +170,13 @@ impl Verifier {
     /// A signature vouches for every line up to its own.
     fn vouched(&mut self, at: Place, line: &Line<'_>, run: &mut Run) {
         run.unsigned += 1;
-        if let Some(seconds) = run.lateness(line) {
-            run.late = Some(Finding {
-                at,
-                seq: Some(line.seq),
-                what: Wrong::Late { seconds },
-            });
-        }
+        run.timed(at, line);
         let must = matches!(&*line.event, "log_open" | "checkpoint" | "log_close");
         if run.excused && !line.has_signature() {
             if !self.expected.is_before_signing(line) {
-                self.wrong(at, Some(line.seq), Wrong::NotSigned);
+                let seq = Some(line.seq);
+                let what = Wrong::NotSigned;
+                run.unexcused.get_or_insert(Finding { at, seq, what });
             }
             return;
         }
@@ -189,12 +191,11 @@ impl Verifier {
                 self.wrong(at, Some(line.seq), Wrong::Unsigned { lines });
             }
             self.signing.insert(run.instance.clone());
-            run.unsigned = 0;
-            run.vouched = true;
-            run.signed_at = line.timestamp.parse().ok();
-            run.late = None;
-        } else if line.has_signature() || line.event != "log_open" {
+            run.proven(line);
+        } else if line.has_signature() || run.vouched {
             self.wrong(at, Some(line.seq), Wrong::BadSignature);
+        } else if line.event != "log_open" {
+            self.wrong(at, Some(line.seq), Wrong::NotSigned);
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -35,7 +35,7 @@ pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(super) async fn ending(audit: &Audit, ended: anyhow::Result<()>) -> anyhow::Result<()> {
     if ended.is_err() {
         // Why it failed is what matters to whoever started it.
-        let _ = audit.close().await;
+        let _ = audit.close(Instant::now()).await;
     }
     ended
 }
@@ -79,6 +79,7 @@ pub(super) async fn run(
         Some(reload) => reload_until_end(reload, &mut signals).await,
         None => signals.end().await,
     }
+    let until = Instant::now() + most_of_an_end(&app.config.server);
     let outcome = finish(&app, &mut signals).await;
     if let Some(reload) = reload {
         reload.end().await;
@@ -92,7 +93,13 @@ pub(super) async fn run(
         writing.abort();
     }
     repeats.end().await;
-    let recorded = app.audit().close().await;
+    let recorded = app
+        .audit()
+        .close(match outcome {
+            Outcome::Clean => until,
+            Outcome::CutOff => Instant::now(),
+        })
+        .await;
     if let Some(embedded) = embedded {
         embedded.write();
     }
@@ -171,6 +178,12 @@ async fn record_breaker(mut open: watch::Receiver<bool>, audit: Audit) {
     }
 }
 
+/// What an orchestrator is told to give before it kills.
+fn most_of_an_end(server: &listen::Config) -> Duration {
+    let delay = server.drain_delay.map(Span::duration).unwrap_or_default();
+    delay + server.drain_timeout.duration() + LAST_LINES
+}
+
 async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
@@ -232,6 +245,8 @@ impl Signals {
     }
 }
 
+/// For the last lines of the audit log, after the drain.
+const LAST_LINES: Duration = Duration::from_secs(5);
 /// For the spans that have not been sent yet.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 /// Refused certificates that may wait to be recorded; whoever refuses another waits as well.

@@ -102,7 +102,7 @@ async fn many_recorders_make_one_chain_without_gaps() {
     for recorder in recorders.collect::<Vec<_>>() {
         recorder.await.unwrap();
     }
-    audit.close().await.unwrap();
+    audit.close(tokio::time::Instant::now()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 2002);
     assert!(verify(&lines).is_good());
@@ -115,7 +115,7 @@ async fn a_sink_that_fails_and_recovers_loses_nothing() {
     audit.record(Event::new(Kind::DrainBegin)).await;
     let mut room = audit.reserve().await.unwrap();
     let _ = audit.accept_in(&mut room, Event::new(Kind::DrainEnd)).await;
-    audit.close().await.unwrap();
+    audit.close(tokio::time::Instant::now()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 4);
     assert!(verify(&lines).is_good() && audit.is_writable());
@@ -150,7 +150,7 @@ async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
         audit.record_in(room, Event::new(Kind::ToolCallStart));
         audit.record_in(room, Event::new(Kind::ToolCallSuccess));
     }
-    audit.close().await.unwrap();
+    audit.close(tokio::time::Instant::now()).await.unwrap();
     let lines = lines(&written);
     let verdict = verify_signed(&lines, vec![key.public()]);
     assert!(verdict.is_good(), "{:?}", verdict.findings);
@@ -180,7 +180,7 @@ async fn texts_that_try_to_break_the_line_stay_inside_it() {
             })
             .await;
     }
-    audit.close().await.unwrap();
+    audit.close(tokio::time::Instant::now()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 5);
     assert!(lines.iter().all(|line| line.len() < 16 << 10));

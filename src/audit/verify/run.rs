@@ -25,6 +25,8 @@ pub struct Run {
     pub after_gap: bool,
     /// It is from before signing was turned on, and not signed.
     pub excused: bool,
+    /// It went to standard output, and another sink has a copy that may name what came before.
+    pub is_a_copy: bool,
     /// The place of the first line that is here.
     pub begins_with: u64,
     /// Whether its first line could tell what came before.
@@ -42,6 +44,13 @@ pub struct Run {
     pub(super) signed_at: Option<Timestamp>,
     /// The last line that came too long after it.
     pub(super) late: Option<Finding>,
+    /// The first line after it that is older than one before it.
+    pub(super) early: Option<Finding>,
+    /// The youngest time since then of what is written in the order of its time, and the last.
+    pub(super) newest: Option<Timestamp>,
+    pub(super) waited: Option<Timestamp>,
+    /// The first line without a signature from after signing was turned on.
+    pub(super) unexcused: Option<Finding>,
     /// Its last line, as a later run names it.
     pub(super) named: Option<u64>,
     /// Its first line is here, and a good signature was seen.
@@ -113,21 +122,68 @@ impl Run {
             _ if self.end == End::Unknown && !expected.open => add(Wrong::NoEnd),
             _ => {}
         }
-        if with_keys && !self.opened && !self.vouched {
+        if with_keys && !self.opened && !self.vouched && self.end != End::Closed {
             add(Wrong::NotSigned);
         } else if with_keys && self.is_overdue() {
             let lines = self.unsigned;
             add(Wrong::Unsigned { lines });
         }
-        wrong.extend(self.late.clone().filter(|_| with_keys));
+        let late = self.late.iter().chain(&self.early);
+        wrong.extend(late.filter(|_| with_keys).cloned());
+        wrong.extend(self.unexcused.clone());
         wrong
+    }
+
+    /// Holds the time of a line against those before it.
+    pub(super) fn timed(&mut self, at: Place, line: &Line<'_>) {
+        let finding = |what| Finding {
+            at,
+            seq: Some(line.seq),
+            what,
+        };
+        if let Some(seconds) = self.lateness(line) {
+            self.late = Some(finding(Wrong::Late { seconds }));
+        }
+        // What the log says about itself on its way is stamped as it is written, and what else is
+        // there may have waited for a sink that took nothing.
+        let waited = !matches!(&*line.event, "checkpoint" | "lines_lost" | "log_healed");
+        let Some(time) = line.time().filter(|_| waited) else {
+            return;
+        };
+        let newest = self.newest.map_or(time, |newest| newest.max(time));
+        let seconds = u64::try_from(newest.duration_since(time).as_secs()).unwrap_or(0);
+        if seconds > SLACK_SECONDS {
+            self.early.get_or_insert(finding(Wrong::Early { seconds }));
+        }
+        self.newest = Some(newest);
+        self.waited = Some(time);
+    }
+
+    /// A good signature vouches for what is before it, however its clock went.
+    pub(super) fn proven(&mut self, line: &Line<'_>) {
+        self.unsigned = 0;
+        self.vouched = true;
+        self.signed_at = line.time();
+        self.newest = self.waited;
+        self.late = None;
+        self.early = None;
+        if !self.opened {
+            // Its first line is gone, and it was one that signs after all.
+            self.excused = false;
+            self.unexcused = None;
+        }
+    }
+
+    /// Whether a good signature is in it.
+    pub const fn is_vouched(&self) -> bool {
+        self.vouched
     }
 
     /// Seconds after the last good signature, if that is longer than the daemon ever waits: what
     /// it writes after its time for a checkpoint has come, it writes together with one.
     pub(super) fn lateness(&self, line: &Line<'_>) -> Option<u64> {
-        let at: Timestamp = line.timestamp.parse().ok()?;
-        let since = u64::try_from(at.duration_since(self.signed_at?).as_secs()).ok()?;
+        let since = line.time()?.duration_since(self.signed_at?);
+        let since = u64::try_from(since.as_secs()).ok()?;
         let every = self.checkpoint_seconds?;
         let most = every
             .saturating_add(every / 2)
