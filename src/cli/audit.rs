@@ -5,6 +5,7 @@ mod doubt;
 mod explain;
 mod files;
 mod keygen;
+mod mixed;
 mod order;
 mod page;
 mod remedy;

@@ -65,7 +65,9 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
     let mut lines = Vec::new();
     let mut doubt = Doubt::new(&explain.trust)?;
     files.lines(|at, text| {
-        doubt.line(at, text);
+        if !doubt.line(at, text) {
+            return;
+        }
         let line = serde_json::from_slice::<Value>(text);
         lines.extend(line.ok().filter(|line| explain.call.is(line)));
     })?;
