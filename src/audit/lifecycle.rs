@@ -98,7 +98,9 @@ fn often(pace: Pace) -> String {
 
 /// What was left unfinished by somebody who was killed, and is now removed.
 pub(super) fn healed(bytes: u64) -> Vec<u8> {
-    let reason = format!("{bytes} bytes of an unfinished line were removed");
+    let reason = format!(
+        "removed {bytes} bytes, the beginning of a line that a process was killed in the middle of"
+    );
     let event = Event {
         reason: Some(reason.into()),
         ..Event::new(Kind::LogHealed)

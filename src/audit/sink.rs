@@ -122,7 +122,7 @@ pub(super) fn open(
                 sinks.push((Box::new(Stream::new(out)), Previous::Unknown));
             }
             Destination::File(path) => {
-                let path = base.join(path);
+                let path = place_of(base.join(path));
                 let file = LogFile::open(&path, config.file);
                 let file = file.map_err(|source| CannotOpen {
                     key: SINKS,
@@ -146,6 +146,11 @@ pub(super) fn open(
         batch,
         head: heads(config, base)?.map(|folder| HeadFile::of(&folder, instance)),
     })
+}
+
+/// Where a link leads: what is put aside stays beside the file, on its disk.
+fn place_of(path: PathBuf) -> PathBuf {
+    fs::canonicalize(&path).unwrap_or(path)
 }
 
 /// Refuses two names of one file: every line would be in it twice.

@@ -2,6 +2,7 @@
 
 mod document;
 mod doubt;
+mod effect;
 mod explain;
 mod files;
 mod keygen;

@@ -9,6 +9,7 @@ use super::{
     BadArguments,
     document::Document,
     doubt::{Doubt, Trust},
+    effect,
     files::Files,
     page::Page,
     remedy::{self, Remedy},
@@ -73,12 +74,30 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
     })?;
     doubt.tell();
     anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
+    let start = lines.iter().find(|line| line["event"] == "tool_call_start");
     for line in &lines {
         if let Some(remedy) = remedy::of(line, document.as_ref()) {
             telling::tell(line, (None, false), out)?;
             tell(&remedy, found, out)?;
-            return Ok(());
+            let is_end = line["durationMs"].is_u64();
+            return match effect::in_doubt(start, Some(line)).filter(|_| is_end) {
+                Some(doubt) => Ok(writeln!(out, "effect   {doubt}")?),
+                None => Ok(()),
+            };
         }
+    }
+    let has_ended = lines.iter().any(|line| line["durationMs"].is_u64());
+    if let Some(start) = start.filter(|_| !has_ended) {
+        telling::tell(start, (None, false), out)?;
+        writeln!(
+            out,
+            "why      the daemon was killed during the call, or had not ended it yet"
+        )?;
+        writeln!(
+            out,
+            "remedy   read what the log and the operational log have after it"
+        )?;
+        return Ok(());
     }
     writeln!(
         out,

@@ -56,7 +56,7 @@ pub(super) fn run(
         }
     })?;
     written?;
-    doubt.tell();
     eprintln!("{found} lines with {pseudonym}");
+    doubt.tell();
     Ok(())
 }
