@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use super::{effect, page::Page};
+use crate::permit::Denial;
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
 ///
@@ -183,7 +184,13 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         writeln!(out, "  between  {from} and {until}")?;
     }
     match text(line, "reason") {
-        Some(reason) => writeln!(out, "  because  {}", reason.replace('_', " ")),
+        Some(reason) => match Denial::of_word(reason) {
+            Some(denial) => {
+                let words = reason.replace('_', " ");
+                writeln!(out, "  because  {words}: {denial}")
+            }
+            None => writeln!(out, "  because  {}", reason.replace('_', " ")),
+        },
         None => Ok(()),
     }
 }
@@ -193,6 +200,7 @@ fn arguments(args: &Value) -> String {
         return "without arguments".into();
     };
     let shown = args.iter().map(|(name, value)| match value {
+        value if name == "unknownArgs" => format!("{value} arguments that the tool does not have"),
         Value::String(text) if text.starts_with("hmac:") => format!("{name} (personal: {text})"),
         Value::String(text) => format!("{name} {text}"),
         Value::Object(of) if of.contains_key("chars") => {

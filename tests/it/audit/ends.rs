@@ -40,7 +40,8 @@ async fn a_pipe_that_is_freed_slowly_at_the_end_has_every_line() {
     }
     house.signal("-TERM");
     let reader = read_slowly(&house);
-    stop(&mut house).await;
+    let ended = house.ended().await;
+    assert!(ended.success(), "{}", house.operational_log());
     let text = String::from_utf8(reader.join().unwrap()).unwrap();
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
     verify(&lines);
