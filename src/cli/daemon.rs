@@ -79,8 +79,7 @@ pub(super) async fn run(
         Some(reload) => reload_until_end(reload, &mut signals).await,
         None => signals.end().await,
     }
-    let until = Instant::now() + most_of_an_end(&app.config.server);
-    let outcome = finish(&app, &mut signals).await;
+    let (outcome, until) = finish(&app, &mut signals).await;
     if let Some(reload) = reload {
         reload.end().await;
     }
@@ -93,13 +92,7 @@ pub(super) async fn run(
         writing.abort();
     }
     repeats.end().await;
-    let recorded = app
-        .audit()
-        .close(match outcome {
-            Outcome::Clean => until,
-            Outcome::CutOff => Instant::now(),
-        })
-        .await;
+    let recorded = app.audit().close(until).await;
     if let Some(embedded) = embedded {
         embedded.write();
     }
@@ -178,13 +171,10 @@ async fn record_breaker(mut open: watch::Receiver<bool>, audit: Audit) {
     }
 }
 
-/// What an orchestrator is told to give before it kills.
-fn most_of_an_end(server: &listen::Config) -> Duration {
-    let delay = server.drain_delay.map(Span::duration).unwrap_or_default();
-    delay + server.drain_timeout.duration() + LAST_LINES
-}
-
-async fn finish(app: &App, signals: &mut Signals) -> Outcome {
+/// How it went, and until when the last lines may take: with what an orchestrator is told to give
+/// before it kills, unless calls were cut off already.
+async fn finish(app: &App, signals: &mut Signals) -> (Outcome, Instant) {
+    let began = Instant::now();
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
     let server = &app.config.server;
@@ -192,9 +182,9 @@ async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     let deadline = server.drain_timeout.duration();
     // Asked twice, it ends at once.
     let outcome = app.drain.finish(delay, deadline, signals.end()).await;
-    let reason = match outcome {
-        Outcome::Clean => "clean",
-        Outcome::CutOff => "cut_off",
+    let (reason, until) = match outcome {
+        Outcome::Clean => ("clean", began + delay + deadline + LAST_LINES),
+        Outcome::CutOff => ("cut_off", began),
     };
     app.audit()
         .record(Event {
@@ -202,7 +192,7 @@ async fn finish(app: &App, signals: &mut Signals) -> Outcome {
             ..Event::new(Kind::DrainEnd)
         })
         .await;
-    outcome
+    (outcome, until)
 }
 
 struct Signals {

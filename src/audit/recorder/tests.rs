@@ -7,6 +7,7 @@ use super::*;
 use crate::audit::{
     Kind, PublicKey,
     sink::{Opened, Previous, Stream},
+    verify::tests::soon,
     verify::{Expectations, Place, Verdict, Verifier},
 };
 
@@ -102,7 +103,7 @@ async fn many_recorders_make_one_chain_without_gaps() {
     for recorder in recorders.collect::<Vec<_>>() {
         recorder.await.unwrap();
     }
-    audit.close(tokio::time::Instant::now()).await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 2002);
     assert!(verify(&lines).is_good());
@@ -115,7 +116,7 @@ async fn a_sink_that_fails_and_recovers_loses_nothing() {
     audit.record(Event::new(Kind::DrainBegin)).await;
     let mut room = audit.reserve().await.unwrap();
     let _ = audit.accept_in(&mut room, Event::new(Kind::DrainEnd)).await;
-    audit.close(tokio::time::Instant::now()).await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 4);
     assert!(verify(&lines).is_good() && audit.is_writable());
@@ -150,7 +151,7 @@ async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
         audit.record_in(room, Event::new(Kind::ToolCallStart));
         audit.record_in(room, Event::new(Kind::ToolCallSuccess));
     }
-    audit.close(tokio::time::Instant::now()).await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     let verdict = verify_signed(&lines, vec![key.public()]);
     assert!(verdict.is_good(), "{:?}", verdict.findings);
@@ -180,7 +181,7 @@ async fn texts_that_try_to_break_the_line_stay_inside_it() {
             })
             .await;
     }
-    audit.close(tokio::time::Instant::now()).await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 5);
     assert!(lines.iter().all(|line| line.len() < 16 << 10));
@@ -192,7 +193,7 @@ struct Slow(Duration, Sender<Vec<u8>>);
 
 impl Write for Slow {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        thread::sleep(self.0);
+        thread::park_timeout(self.0);
         self.1.send(buf.to_vec()).unwrap();
         Ok(buf.len())
     }

@@ -74,11 +74,20 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
     })?;
     doubt.tell();
     anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
+    answer(&lines, found, out)
+}
+
+/// Why the call that these lines are about was refused, failed, or has no end.
+fn answer(
+    lines: &[Value],
+    config: Option<(&str, &Document<'_>)>,
+    out: &mut Page<impl Write>,
+) -> anyhow::Result<()> {
     let start = lines.iter().find(|line| line["event"] == "tool_call_start");
-    for line in &lines {
-        if let Some(remedy) = remedy::of(line, document.as_ref()) {
+    for line in lines {
+        if let Some(remedy) = remedy::of(line, config.map(|(_, document)| document)) {
             telling::tell(line, (None, false), out)?;
-            tell(&remedy, found, out)?;
+            tell(&remedy, config, out)?;
             let is_end = line["durationMs"].is_u64();
             return match effect::in_doubt(start, Some(line)).filter(|_| is_end) {
                 Some(doubt) => Ok(writeln!(out, "effect   {doubt}")?),

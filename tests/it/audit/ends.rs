@@ -20,7 +20,7 @@ fn read_slowly(house: &House) -> std::thread::JoinHandle<Vec<u8>> {
         let (mut buffer, mut all) = ([0; 4096], Vec::new());
         while let Ok(read @ 1..) = pipe.read(&mut buffer) {
             all.extend_from_slice(&buffer[..read]);
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::park_timeout(Duration::from_millis(200));
         }
         all
     })

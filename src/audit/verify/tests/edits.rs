@@ -189,3 +189,17 @@ fn a_run_that_was_exchanged_for_its_copy_on_standard_output_is_found() {
     let from_standard_output = [exchanged, copy("stdout", Previous::Unknown)].concat();
     assert!(verify(&from_standard_output, signed()).is_good());
 }
+
+#[test]
+fn one_line_does_not_stand_for_another() {
+    let lines = log(None, 4);
+    let text = format!("{},\"seq\":1{}", "{\"event\":\"x\"", &lines[1][1..]);
+    let verdict = verify(
+        &[lines[0].clone(), text],
+        Expectations {
+            open: true,
+            ..Expectations::default()
+        },
+    );
+    assert_eq!(places(&verdict), [2]);
+}
