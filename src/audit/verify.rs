@@ -129,7 +129,6 @@ impl Verifier {
         for Finding { at, seq, what } in ends {
             self.wrong(at, seq, what);
         }
-        self.findings.sort_by_key(|finding| finding.at);
         let end = self.last.unwrap_or(Place { file: 0, line: 0 });
         for head in std::mem::take(&mut self.expected.heads) {
             let hash = head.hash().into();

@@ -1,7 +1,7 @@
 //! What can be wrong with a log, and where.
 
 /// A line of a file: both counted as they were given, lines from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Place {
     pub file: usize,
