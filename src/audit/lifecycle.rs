@@ -43,10 +43,16 @@ impl Writer {
     }
 }
 
-/// The first line: what wrote the log, who signs it and how often, and where the last run of the
-/// same instance ended.
-pub(super) fn opening(previous: &Previous, pace: Pace, key: Option<&SigningKey>) -> Vec<u8> {
-    let mut more = format!(",\"version\":\"{}\"", env!("CARGO_PKG_VERSION"));
+/// The first line for a sink, one of so many: what wrote the log, who signs it and how often, and
+/// where the last run of the same instance ended.
+pub(super) fn opening(
+    (sink, sinks): (&str, usize),
+    previous: &Previous,
+    pace: Pace,
+    key: Option<&SigningKey>,
+) -> Vec<u8> {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut more = format!(",\"version\":\"{version}\",\"sink\":\"{sink}\",\"sinks\":{sinks}");
     // Writing into a string cannot fail.
     if let Some(key) = key {
         let id = key.public().id();
@@ -92,7 +98,9 @@ fn often(pace: Pace) -> String {
 
 /// What was left unfinished by somebody who was killed, and is now removed.
 pub(super) fn healed(bytes: u64) -> Vec<u8> {
-    let reason = format!("{bytes} bytes of an unfinished line were removed");
+    let reason = format!(
+        "removed {bytes} bytes, the beginning of a line that a process was killed in the middle of"
+    );
     let event = Event {
         reason: Some(reason.into()),
         ..Event::new(Kind::LogHealed)

@@ -33,6 +33,10 @@ pub(super) struct Line<'a> {
     pub(super) signer: Option<Cow<'a, str>>,
     pub(super) checkpoint_lines: Option<u64>,
     pub(super) checkpoint_seconds: Option<u64>,
+    /// Of a first line: the kind of sink that has it, and how many there are.
+    #[serde(borrow)]
+    pub(super) sink: Option<Cow<'a, str>>,
+    pub(super) sinks: Option<u64>,
     #[serde(borrow)]
     pub(super) previous: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -49,10 +53,13 @@ impl<'a> Line<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let line: Self = serde_json::from_str(text).ok()?;
         // Without a time nothing could be late, and names of another form are not ours.
-        let is_ours = is_name(&line.instance)
-            && is_boot(&line.boot)
-            && line.timestamp.parse::<Timestamp>().is_ok();
+        let is_ours = is_name(&line.instance) && is_boot(&line.boot) && line.time().is_some();
         is_ours.then_some(Self { text, ..line })
+    }
+
+    /// When it was recorded, as it says.
+    pub(super) fn time(&self) -> Option<Timestamp> {
+        self.timestamp.parse().ok()
     }
 
     /// The same for what may not even be text.

@@ -11,7 +11,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
 
 use super::{
@@ -101,8 +101,10 @@ impl Audit {
         let (jobs, queue) = mpsc::unbounded_channel();
         let state = Arc::new(State::new());
         let who = lifecycle::Writer::new(instance);
-        let previous = opened.sinks.iter().map(|(_, previous)| previous);
-        let openings = previous.map(|it| lifecycle::opening(it, pace, key.as_ref()));
+        let count = opened.sinks.len();
+        let openings = opened.sinks.iter().map(|(sink, previous)| {
+            lifecycle::opening((sink.kind(), count), previous, pace, key.as_ref())
+        });
         let openings = openings.collect();
         let is_signed = key.is_some();
         let vouching = (key, pace);
@@ -195,11 +197,12 @@ impl Audit {
         ROOM - self.0.room.available_permits()
     }
 
-    /// Writes what is queued and the closing line, and ends the writer. What comes later is lost.
+    /// Writes what is queued and the closing line, and ends the writer. What comes later is lost. A
+    /// slow sink has until `until` for it, and at least five seconds.
     ///
     /// # Errors
-    /// When the sinks have not taken all of it within five seconds.
-    pub async fn close(&self) -> Result<(), SinkUnavailable> {
+    /// When the sinks have not taken all of it until then, or nothing for five seconds.
+    pub async fn close(&self, until: Instant) -> Result<(), SinkUnavailable> {
         let _ = self.0.jobs.send(Job::Close);
         let writer = self
             .0
@@ -208,10 +211,18 @@ impl Audit {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let Some(writer) = writer else { return Ok(()) };
-        let joined = tokio::task::spawn_blocking(move || writer.join());
-        match timeout(PATIENCE, joined).await {
-            Ok(Ok(Ok(true))) => Ok(()),
-            _ => Err(SinkUnavailable),
+        let mut joined = tokio::task::spawn_blocking(move || writer.join());
+        let mut next = Instant::now() + PATIENCE;
+        loop {
+            let before = self.0.state.progress();
+            match timeout_at(next, &mut joined).await {
+                Ok(Ok(Ok(true))) => return Ok(()),
+                Ok(_) => return Err(SinkUnavailable),
+                Err(_) if next >= until || self.0.state.progress() == before => {
+                    return Err(SinkUnavailable);
+                }
+                Err(_) => next = until.min(next + PATIENCE),
+            }
         }
     }
 

@@ -20,10 +20,14 @@ use super::{
 pub(super) use file::LogFile;
 pub(super) use tail::{Previous, Tail};
 
-/// Takes whole batches of lines. What failed is given again, the same bytes, until it succeeds.
+/// Takes lines. What failed is given again, the same bytes, until it succeeds.
 pub(super) trait Sink: Send {
-    /// Takes a batch; once this returns, it is as durable as the sink makes it.
-    fn take(&mut self, lines: &[u8]) -> io::Result<()>;
+    /// What the log calls its kind.
+    fn kind(&self) -> &'static str;
+
+    /// Takes as much as it can at once of a batch, and says how many bytes; once this returns, they
+    /// are as durable as the sink makes them.
+    fn take(&mut self, lines: &[u8]) -> io::Result<usize>;
 
     /// Bytes of an unfinished line, left by a process that was killed, that were removed since
     /// this was last asked.
@@ -33,30 +37,29 @@ pub(super) trait Sink: Send {
 }
 
 /// A stream that takes what it can: standard output, most often a pipe.
-pub(super) struct Stream<W> {
-    out: W,
-    /// Bytes of the batch that it has taken already.
-    taken: usize,
-}
+pub(super) struct Stream<W>(W);
 
 impl<W: Write + Send> Stream<W> {
     pub(super) const fn new(out: W) -> Self {
-        Self { out, taken: 0 }
+        Self(out)
     }
 }
 
 impl<W: Write + Send> Sink for Stream<W> {
-    fn take(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn kind(&self) -> &'static str {
+        "stdout"
+    }
+
+    /// A few lines at a time: a pipe gives control back only when it has all that it was given, and
+    /// until then nobody could tell a slow reader from one that is gone.
+    fn take(&mut self, lines: &[u8]) -> io::Result<usize> {
+        let few = lines.get(..AT_ONCE).unwrap_or(lines);
+        let end = few.iter().rposition(|&byte| byte == b'\n');
+        let whole = end.and_then(|end| few.get(..=end)).unwrap_or(few);
         loop {
-            let rest = lines.get(self.taken..).unwrap_or_default();
-            if rest.is_empty() {
-                self.out.flush()?;
-                self.taken = 0;
-                return Ok(());
-            }
-            match self.out.write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => self.taken += written,
+            match self.0.write(whole) {
+                Ok(0) if !whole.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => return self.0.flush().map(|()| written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -119,7 +122,7 @@ pub(super) fn open(
                 sinks.push((Box::new(Stream::new(out)), Previous::Unknown));
             }
             Destination::File(path) => {
-                let path = base.join(path);
+                let path = place_of(base.join(path));
                 let file = LogFile::open(&path, config.file);
                 let file = file.map_err(|source| CannotOpen {
                     key: SINKS,
@@ -143,6 +146,11 @@ pub(super) fn open(
         batch,
         head: heads(config, base)?.map(|folder| HeadFile::of(&folder, instance)),
     })
+}
+
+/// Where a link leads: what is put aside stays beside the file, on its disk.
+fn place_of(path: PathBuf) -> PathBuf {
+    fs::canonicalize(&path).unwrap_or(path)
 }
 
 /// Refuses two names of one file: every line would be in it twice.
@@ -220,5 +228,7 @@ fn is_writable(folder: &Path) -> io::Result<()> {
 
 const SINKS: &str = "audit.sinks";
 const HEADS: &str = "audit.heads";
+/// Bytes that a stream is given at once: no line is longer.
+const AT_ONCE: usize = 16 << 10;
 /// Lines that are written, and made durable, at once.
 pub(super) const MOST_LINES: usize = 512;

@@ -44,6 +44,8 @@ pub(super) struct State {
     broken: AtomicBool,
     /// Milliseconds after `began` at which the batch in hand was begun; 0 when there is none.
     busy: AtomicU64,
+    /// How many times a sink took something.
+    progress: AtomicU64,
     /// Whether somebody was told that a sink neither takes nor refuses.
     stuck: AtomicBool,
     pub(super) lost: Losses,
@@ -55,6 +57,7 @@ impl State {
             began: Instant::now(),
             broken: AtomicBool::new(false),
             busy: AtomicU64::new(0),
+            progress: AtomicU64::new(0),
             stuck: AtomicBool::new(false),
             lost: Losses::default(),
         }
@@ -68,6 +71,11 @@ impl State {
             tracing::error!("the audit log cannot be written: a sink neither takes nor refuses");
         }
         !stuck && !self.broken.load(Ordering::Relaxed)
+    }
+
+    /// Another number once a sink has taken something.
+    pub(super) fn progress(&self) -> u64 {
+        self.progress.load(Ordering::Relaxed)
     }
 
     fn is_known(&self) -> bool {
@@ -119,6 +127,8 @@ struct Outlet {
     sink: Box<dyn Sink>,
     chain: Chain,
     bytes: Vec<u8>,
+    /// Of these, what it has taken already.
+    taken: usize,
 }
 
 impl Writer {
@@ -133,6 +143,7 @@ impl Writer {
             sink,
             chain: Chain::new(),
             bytes: Vec::new(),
+            taken: 0,
         });
         Self {
             outlets: outlets.collect(),
@@ -278,14 +289,15 @@ impl Writer {
     /// daemon runs: what comes meanwhile waits, and whoever waits for it is told.
     fn put(&mut self, batch: &mut Batch, patient: bool) -> bool {
         self.state.busy.store(self.state.now(), Ordering::Relaxed);
-        let mut tries = 0;
+        let (mut tries, mut taken) = (0, self.state.progress());
         for outlet in &mut self.outlets {
-            while let Err(error) = outlet.write() {
+            while let Err(error) = outlet.write(&self.state.progress) {
                 metrics::counter!("zoho_mcp_audit_write_failures_total").increment(1);
                 if !self.state.broken.swap(true, Ordering::Relaxed) {
                     tracing::error!(%error, "the audit log cannot be written");
                 }
-                tries += 1;
+                let taken_before = std::mem::replace(&mut taken, self.state.progress());
+                tries = if taken == taken_before { tries + 1 } else { 0 };
                 if !patient && tries > LAST_TRIES || self.jobs.is_closed() {
                     return false;
                 }
@@ -315,11 +327,13 @@ impl Outlet {
         self.chain.close(&mut self.bytes, open, key)
     }
 
-    fn write(&mut self) -> io::Result<()> {
-        if !self.bytes.is_empty() {
-            self.sink.take(&self.bytes)?;
-            self.bytes.clear();
+    fn write(&mut self, progress: &AtomicU64) -> io::Result<()> {
+        while let Some(rest @ [_, ..]) = self.bytes.get(self.taken..) {
+            self.taken += self.sink.take(rest)?;
+            progress.fetch_add(1, Ordering::Relaxed);
         }
+        self.bytes.clear();
+        self.taken = 0;
         Ok(())
     }
 }

@@ -2,9 +2,11 @@
 
 mod document;
 mod doubt;
+mod effect;
 mod explain;
 mod files;
 mod keygen;
+mod mixed;
 mod order;
 mod page;
 mod remedy;

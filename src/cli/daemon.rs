@@ -8,7 +8,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
     task::JoinSet,
-    time::{Interval, MissedTickBehavior, interval},
+    time::{Instant, Interval, MissedTickBehavior, interval},
 };
 
 use crate::{
@@ -35,7 +35,7 @@ pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub(super) async fn ending(audit: &Audit, ended: anyhow::Result<()>) -> anyhow::Result<()> {
     if ended.is_err() {
         // Why it failed is what matters to whoever started it.
-        let _ = audit.close().await;
+        let _ = audit.close(Instant::now()).await;
     }
     ended
 }
@@ -79,7 +79,7 @@ pub(super) async fn run(
         Some(reload) => reload_until_end(reload, &mut signals).await,
         None => signals.end().await,
     }
-    let outcome = finish(&app, &mut signals).await;
+    let (outcome, until) = finish(&app, &mut signals).await;
     if let Some(reload) = reload {
         reload.end().await;
     }
@@ -92,7 +92,7 @@ pub(super) async fn run(
         writing.abort();
     }
     repeats.end().await;
-    let recorded = app.audit().close().await;
+    let recorded = app.audit().close(until).await;
     if let Some(embedded) = embedded {
         embedded.write();
     }
@@ -171,7 +171,10 @@ async fn record_breaker(mut open: watch::Receiver<bool>, audit: Audit) {
     }
 }
 
-async fn finish(app: &App, signals: &mut Signals) -> Outcome {
+/// How it went, and until when the last lines may take: with what an orchestrator is told to give
+/// before it kills, unless calls were cut off already.
+async fn finish(app: &App, signals: &mut Signals) -> (Outcome, Instant) {
+    let began = Instant::now();
     app.drain.begin();
     app.audit().record(Event::new(Kind::DrainBegin)).await;
     let server = &app.config.server;
@@ -179,9 +182,9 @@ async fn finish(app: &App, signals: &mut Signals) -> Outcome {
     let deadline = server.drain_timeout.duration();
     // Asked twice, it ends at once.
     let outcome = app.drain.finish(delay, deadline, signals.end()).await;
-    let reason = match outcome {
-        Outcome::Clean => "clean",
-        Outcome::CutOff => "cut_off",
+    let (reason, until) = match outcome {
+        Outcome::Clean => ("clean", began + delay + deadline + LAST_LINES),
+        Outcome::CutOff => ("cut_off", began),
     };
     app.audit()
         .record(Event {
@@ -189,7 +192,7 @@ async fn finish(app: &App, signals: &mut Signals) -> Outcome {
             ..Event::new(Kind::DrainEnd)
         })
         .await;
-    outcome
+    (outcome, until)
 }
 
 struct Signals {
@@ -232,6 +235,8 @@ impl Signals {
     }
 }
 
+/// For the last lines of the audit log, after the drain.
+const LAST_LINES: Duration = Duration::from_secs(5);
 /// For the spans that have not been sent yet.
 const LAST_SPANS: Duration = Duration::from_secs(2);
 /// Refused certificates that may wait to be recorded; whoever refuses another waits as well.

@@ -2,6 +2,7 @@
 
 mod canaries;
 mod commands;
+mod ends;
 mod losses;
 mod reader;
 mod sinks;

@@ -123,7 +123,7 @@ async fn a_line_that_a_crash_left_unfinished_is_mended_and_told() {
         .unwrap();
     assert_eq!(
         healed["reason"],
-        "19 bytes of an unfinished line were removed"
+        "removed 19 bytes, the beginning of a line that a process was killed in the middle of"
     );
     let verified = said(&verify(&house));
     assert!(

@@ -7,6 +7,7 @@ use super::*;
 use crate::audit::{
     Kind, PublicKey,
     sink::{Opened, Previous, Stream},
+    verify::tests::soon,
     verify::{Expectations, Place, Verdict, Verifier},
 };
 
@@ -102,7 +103,7 @@ async fn many_recorders_make_one_chain_without_gaps() {
     for recorder in recorders.collect::<Vec<_>>() {
         recorder.await.unwrap();
     }
-    audit.close().await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 2002);
     assert!(verify(&lines).is_good());
@@ -115,7 +116,7 @@ async fn a_sink_that_fails_and_recovers_loses_nothing() {
     audit.record(Event::new(Kind::DrainBegin)).await;
     let mut room = audit.reserve().await.unwrap();
     let _ = audit.accept_in(&mut room, Event::new(Kind::DrainEnd)).await;
-    audit.close().await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 4);
     assert!(verify(&lines).is_good() && audit.is_writable());
@@ -150,7 +151,7 @@ async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
         audit.record_in(room, Event::new(Kind::ToolCallStart));
         audit.record_in(room, Event::new(Kind::ToolCallSuccess));
     }
-    audit.close().await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     let verdict = verify_signed(&lines, vec![key.public()]);
     assert!(verdict.is_good(), "{:?}", verdict.findings);
@@ -180,9 +181,69 @@ async fn texts_that_try_to_break_the_line_stay_inside_it() {
             })
             .await;
     }
-    audit.close().await.unwrap();
+    audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 5);
     assert!(lines.iter().all(|line| line.len() < 16 << 10));
     assert!(verify(&lines).is_good());
+}
+
+/// Takes a little every so often, and nothing else would ever be taken.
+struct Slow(Duration, Sender<Vec<u8>>);
+
+impl Write for Slow {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        thread::park_timeout(self.0);
+        self.1.send(buf.to_vec()).unwrap();
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A log with as many lines that wait for a reader that takes 16 KiB in that time.
+async fn behind(pace: Duration, lines: usize) -> (Audit, Receiver<Vec<u8>>) {
+    let (taken, written) = channel();
+    let opened = Opened {
+        sinks: vec![(Box::new(Stream::new(Slow(pace, taken))), Previous::Unknown)],
+        batch: 512,
+        head: None,
+    };
+    let config = crate::audit::verify::tests::config();
+    let manner = (config.on_failure, config.checkpoint);
+    let audit = Audit::write_to(manner, opened, "one", None);
+    for _ in 0..lines {
+        audit.record(Event::new(Kind::AuthFailed)).await;
+    }
+    (audit, written)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_was_slow_to_the_end_has_every_line() {
+    // Some fifty lines at a time: longer than one patience in all.
+    let (audit, written) = behind(Duration::from_millis(600), 600).await;
+    let until = Instant::now() + Duration::from_secs(120);
+    let began = Instant::now();
+    audit.close(until).await.unwrap();
+    assert!(
+        began.elapsed() > PATIENCE,
+        "it was not slow: {:?}",
+        began.elapsed()
+    );
+    let lines = lines(&written);
+    assert_eq!(lines.len(), 602);
+    assert!(verify(&lines).is_good());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_waits_for_no_reader_that_takes_nothing_or_too_long() {
+    let (stuck, _written) = behind(2 * PATIENCE, 3).await;
+    let hour = Instant::now() + Duration::from_secs(3600);
+    let closed = timeout(PATIENCE * 6, stuck.close(hour)).await;
+    assert!(closed.unwrap().is_err(), "it takes nothing");
+    let (slow, _written) = behind(Duration::from_secs(2), 300).await;
+    let closed = timeout(PATIENCE * 6, slow.close(Instant::now())).await;
+    assert!(closed.unwrap().is_err(), "it takes too long");
 }

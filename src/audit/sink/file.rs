@@ -113,13 +113,18 @@ impl LogFile {
 }
 
 impl Sink for LogFile {
-    fn take(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+
+    /// All of it, or nothing.
+    fn take(&mut self, lines: &[u8]) -> io::Result<usize> {
         loop {
             if !is_at(&self.file, &self.path)? {
                 self.file = append_to(&self.path)?;
             }
             if !self.is_regular()? {
-                return self.file.write_all(lines);
+                return self.file.write_all(lines).map(|()| lines.len());
             }
             self.file.lock()?;
             // It may have been put aside while this waited for the lock.
@@ -130,7 +135,7 @@ impl Sink for LogFile {
         }
         let taken = self.locked(lines);
         let _ = self.file.unlock();
-        taken
+        taken.map(|()| lines.len())
     }
 
     fn healed(&mut self) -> u64 {

@@ -21,10 +21,11 @@ impl Verifier {
         if self.gone.contains(&*line.boot) {
             self.wrong(at, Some(line.seq), Wrong::Exchanged);
         }
-        let is_unsigned = opens && !self.expected.keys.is_empty() && !line.has_signature();
+        let is_unsigned = !self.expected.keys.is_empty() && !line.has_signature();
         // Whoever signs does not stop.
         let may = self.expected.is_before_signing(line) && !self.signing.contains(&*line.instance);
         let names_nothing = self.names(at, line, is_first);
+        self.of_one_sink(at, line);
         let mut run = Run {
             instance: (&*line.instance).into(),
             lines: 0,
@@ -41,6 +42,7 @@ impl Verifier {
             after_gap: excused && (!opens || names_nothing),
             begins_with: line.seq,
             excused: is_unsigned && may,
+            is_a_copy: is_a_copy(line),
             unsigned: 0,
             doubted: false,
             seq: 0,
@@ -49,12 +51,17 @@ impl Verifier {
             checkpoint_seconds: line.checkpoint_seconds,
             signed_at: None,
             late: None,
+            early: None,
+            newest: None,
+            waited: None,
+            unexcused: None,
             named: None,
             checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
             opened: opens,
             vouched: false,
         };
-        if is_unsigned && !may {
+        // A line without its beginning may be of a run that signs: its end tells.
+        if opens && is_unsigned && !may {
             self.wrong(at, Some(line.seq), Wrong::NotSigned);
         }
         self.vouched(at, line, &mut run);
@@ -102,4 +109,19 @@ impl Verifier {
         }
         is_missing
     }
+
+    /// A file's copy of a run names what was before; that of standard output cannot, and so may
+    /// not stand for it.
+    fn of_one_sink(&mut self, at: Place, line: &Line<'_>) {
+        if line.sink.as_deref() == Some("file") {
+            self.in_files.insert((&*line.instance).into());
+        } else if is_a_copy(line) && self.in_files.contains(&*line.instance) {
+            self.wrong(at, Some(line.seq), Wrong::AnotherSink);
+        }
+    }
+}
+
+/// Whether another sink of the run has a copy that tells more.
+fn is_a_copy(line: &Line<'_>) -> bool {
+    line.sink.as_deref() == Some("stdout") && line.sinks.is_some_and(|sinks| sinks > 1)
 }

@@ -77,6 +77,16 @@ pub enum Wrong {
     )]
     Late { seconds: u64 },
     #[error(
+        "the line is {seconds} seconds older than one before it in its run, and no signature vouches for it: it was written anew, or the clock was set back"
+    )]
+    Early { seconds: u64 },
+    #[error("the first line of a run stands in its middle: it was changed, or added")]
+    OpensAgain,
+    #[error(
+        "the run is the copy that went to standard output, among lines of its instance from a file, which has a copy of its own: they were exchanged, or files of two sinks were given at once"
+    )]
+    AnotherSink,
+    #[error(
         "lines with seq {} to {} were inserted: the next run of the instance found the end of this one before them, and no signature vouches for them", seq.0, seq.1
     )]
     Inserted { seq: (u64, u64) },

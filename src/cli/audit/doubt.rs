@@ -2,48 +2,83 @@
 
 use std::path::PathBuf;
 
-use super::{BadArguments, verify::public_key};
-use crate::audit::verify::{Expectations, Place, Verifier};
+use anyhow::Context as _;
 
+use super::{BadArguments, mixed::Mixed};
+use crate::audit::{
+    PublicKey,
+    verify::{Expectations, Place, Verifier},
+};
+
+/// Who may have signed a log, and since when somebody does.
 #[derive(clap::Args)]
-pub(super) struct Trust {
+pub(super) struct Signed {
     /// A key that may have signed the log, as `audit keygen` printed it; can be given again
     #[arg(long = "public-key", value_name = "FILE")]
     public_keys: Vec<PathBuf>,
+    /// When signing was turned on, such as 2026-03-31T12:00:00Z: runs that began before need not be
+    /// signed
+    #[arg(long, value_name = "TIME")]
+    signed_since: Option<jiff::Timestamp>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Trust {
+    #[command(flatten)]
+    signed: Signed,
+    #[command(flatten)]
+    mixed: Mixed,
 }
 
 /// Verifies the lines that are told from, in the same reading.
-pub(super) struct Doubt {
+pub(super) struct Doubt<'a> {
     verifier: Verifier,
     with_keys: bool,
+    mixed: &'a Mixed,
 }
 
-impl Doubt {
-    pub(super) fn new(trust: &Trust) -> Result<Self, BadArguments> {
-        let keys = trust.public_keys.iter().map(public_key);
+impl Signed {
+    pub(super) fn expectations(&self) -> Result<Expectations, BadArguments> {
+        let keys = self.public_keys.iter().map(public_key);
+        Ok(Expectations {
+            keys: keys.collect::<Result<_, _>>()?,
+            signed_since: self.signed_since,
+            ..Expectations::default()
+        })
+    }
+}
+
+impl<'a> Doubt<'a> {
+    pub(super) fn new(trust: &'a Trust) -> Result<Self, BadArguments> {
         // A story may be told from a part, and from a log that is still written to.
         let expected = Expectations {
-            keys: keys.collect::<Result<_, _>>()?,
             open: true,
             partial: true,
-            heads: Vec::new(),
-            signed_since: None,
+            ..trust.signed.expectations()?
         };
         Ok(Self {
             with_keys: !expected.keys.is_empty(),
             verifier: Verifier::new(expected),
+            mixed: &trust.mixed,
         })
     }
 
-    pub(super) fn line(&mut self, at: Place, text: &[u8]) {
-        self.verifier.line(at, text);
+    /// Takes the next line; false for one of another log, of which nothing is told.
+    pub(super) fn line(&mut self, at: Place, text: &[u8]) -> bool {
+        let is_ours = !self.mixed.is_anothers(text);
+        if is_ours {
+            self.verifier.line(at, text);
+        }
+        is_ours
     }
 
     /// Says on standard error how far what was told can be believed.
     pub(super) fn tell(self) {
         let verdict = self.verifier.finish();
         let findings = verdict.findings.len() as u64 + verdict.more;
-        let unsigned: u64 = verdict.runs.values().map(|run| run.unsigned).sum();
+        let (excused, signed): (Vec<_>, Vec<_>) =
+            verdict.runs.values().partition(|run| run.excused);
+        let unsigned: u64 = signed.iter().map(|run| run.unsigned).sum();
         if findings > 0 {
             eprintln!(
                 "NOT VERIFIED: this log is not as it was written, and neither may be what it tells: {findings} findings, which `zoho-mcp audit verify` names."
@@ -52,10 +87,23 @@ impl Doubt {
             eprintln!(
                 "Not verified: the chain holds, but without --public-key somebody could have written all of it anew."
             );
+        } else if !excused.is_empty() {
+            let excused = excused.len();
+            eprintln!(
+                "Verified, but for {excused} runs from before --signed-since and {unsigned} lines after the last signatures: somebody could have written these anew."
+            );
         } else if unsigned > 0 {
             eprintln!("Verified, but for {unsigned} lines after the last signatures.");
         } else {
             eprintln!("Verified.");
         }
     }
+}
+
+fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {
+    let place = || format!("--public-key {}", path.display());
+    let text = std::fs::read_to_string(path)
+        .with_context(place)
+        .map_err(BadArguments)?;
+    text.parse().with_context(place).map_err(BadArguments)
 }

@@ -9,6 +9,7 @@ use super::{
     BadArguments,
     document::Document,
     doubt::{Doubt, Trust},
+    effect,
     files::Files,
     page::Page,
     remedy::{self, Remedy},
@@ -65,18 +66,47 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
     let mut lines = Vec::new();
     let mut doubt = Doubt::new(&explain.trust)?;
     files.lines(|at, text| {
-        doubt.line(at, text);
+        if !doubt.line(at, text) {
+            return;
+        }
         let line = serde_json::from_slice::<Value>(text);
         lines.extend(line.ok().filter(|line| explain.call.is(line)));
     })?;
     doubt.tell();
     anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
-    for line in &lines {
-        if let Some(remedy) = remedy::of(line, document.as_ref()) {
+    answer(&lines, found, out)
+}
+
+/// Why the call that these lines are about was refused, failed, or has no end.
+fn answer(
+    lines: &[Value],
+    config: Option<(&str, &Document<'_>)>,
+    out: &mut Page<impl Write>,
+) -> anyhow::Result<()> {
+    let start = lines.iter().find(|line| line["event"] == "tool_call_start");
+    for line in lines {
+        if let Some(remedy) = remedy::of(line, config.map(|(_, document)| document)) {
             telling::tell(line, (None, false), out)?;
-            tell(&remedy, found, out)?;
-            return Ok(());
+            tell(&remedy, config, out)?;
+            let is_end = line["durationMs"].is_u64();
+            return match effect::in_doubt(start, Some(line)).filter(|_| is_end) {
+                Some(doubt) => Ok(writeln!(out, "effect   {doubt}")?),
+                None => Ok(()),
+            };
         }
+    }
+    let has_ended = lines.iter().any(|line| line["durationMs"].is_u64());
+    if let Some(start) = start.filter(|_| !has_ended) {
+        telling::tell(start, (None, false), out)?;
+        writeln!(
+            out,
+            "why      the daemon was killed during the call, or had not ended it yet"
+        )?;
+        writeln!(
+            out,
+            "remedy   read what the log and the operational log have after it"
+        )?;
+        return Ok(());
     }
     writeln!(
         out,

@@ -7,7 +7,12 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{BadArguments, files::Files, page::Page};
+use super::{
+    BadArguments,
+    doubt::{Doubt, Trust},
+    files::Files,
+    page::Page,
+};
 use crate::{audit::Redactor, config::Environment, secrets, setting::SecretRef};
 
 #[derive(clap::Args)]
@@ -18,6 +23,8 @@ pub(super) struct Search {
     /// The key that [audit] pseudonym_key refers to: file:PATH or env:NAME
     #[arg(long, value_name = "REF")]
     pseudonym_key: SecretRef,
+    #[command(flatten)]
+    trust: Trust,
     /// The files of the log, in any order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
@@ -37,7 +44,11 @@ pub(super) fn run(
     let pseudonym = Redactor::new(&key).pseudonym_of(&search.value);
     let files = Files::new(&search.files)?;
     let (mut found, mut written) = (0_u64, Ok(()));
-    files.lines(|_, text| {
+    let mut doubt = Doubt::new(&search.trust)?;
+    files.lines(|at, text| {
+        if !doubt.line(at, text) {
+            return;
+        }
         let text = String::from_utf8_lossy(text);
         if text.contains(&pseudonym) && written.is_ok() {
             found += 1;
@@ -46,5 +57,6 @@ pub(super) fn run(
     })?;
     written?;
     eprintln!("{found} lines with {pseudonym}");
+    doubt.tell();
     Ok(())
 }

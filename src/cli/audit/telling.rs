@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::page::Page;
+use super::{effect, page::Page};
+use crate::permit::Denial;
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
 ///
@@ -98,10 +99,17 @@ fn call(
         "within its limits"
     };
     writeln!(out, "  allowed  by role {role}, {within}")?;
-    let Some(end) = end else {
-        return writeln!(out, "  result   unknown: the log does not say how it ended");
-    };
-    result(end, out)
+    match end {
+        Some(end) => result(end, out)?,
+        None => writeln!(
+            out,
+            "  result   unknown: the log does not say how it ended; the daemon was killed, or had not ended it yet"
+        )?,
+    }
+    match effect::in_doubt(Some(start), end) {
+        Some(doubt) => writeln!(out, "  effect   {doubt}"),
+        None => Ok(()),
+    }
 }
 
 fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
@@ -136,13 +144,26 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
             Some("drain") => "cut off: the daemon went down".into(),
             _ => "cut off".into(),
         },
-        _ => format!("failed: {}", text(end, "error").unwrap_or("?")),
+        _ => failure(text(end, "error").unwrap_or("?")),
     };
     let (ms, credits) = (&end["durationMs"], &end["credits"]);
     writeln!(
         out,
         "  result   {outcome}, after {ms} ms, for {credits} credits"
     )
+}
+
+/// The word for a failure, and what it means where that is about the daemon.
+fn failure(error: &str) -> String {
+    let means = match error {
+        "audit_unavailable" => ": it was not made, since the log could not take its start",
+        "timeout" | "deadline_exceeded" => ": it had taken all the time that a call may take",
+        "panic" | "internal" => ": a fault of the daemon",
+        "ambiguous_write" => ": Zoho did not say whether it wrote",
+        "zoho_unavailable" => ": Zoho did not answer",
+        _ => "",
+    };
+    format!("failed: {error}{means}")
 }
 
 fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
@@ -163,7 +184,13 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         writeln!(out, "  between  {from} and {until}")?;
     }
     match text(line, "reason") {
-        Some(reason) => writeln!(out, "  because  {}", reason.replace('_', " ")),
+        Some(reason) => match Denial::of_word(reason) {
+            Some(denial) => {
+                let words = reason.replace('_', " ");
+                writeln!(out, "  because  {words}: {denial}")
+            }
+            None => writeln!(out, "  because  {}", reason.replace('_', " ")),
+        },
         None => Ok(()),
     }
 }
@@ -173,6 +200,7 @@ fn arguments(args: &Value) -> String {
         return "without arguments".into();
     };
     let shown = args.iter().map(|(name, value)| match value {
+        value if name == "unknownArgs" => format!("{value} arguments that the tool does not have"),
         Value::String(text) if text.starts_with("hmac:") => format!("{name} (personal: {text})"),
         Value::String(text) => format!("{name} {text}"),
         Value::Object(of) if of.contains_key("chars") => {

@@ -3,11 +3,10 @@
 use std::{io::Write, path::PathBuf};
 
 use anyhow::Context as _;
-use serde::{Deserialize, de::IgnoredAny};
 
-use super::{BadArguments, files::Files, page::Page};
+use super::{BadArguments, doubt::Signed, files::Files, mixed::Mixed, page::Page};
 use crate::audit::{
-    Head, PublicKey,
+    Head,
     verify::{End, Expectations, Run, Verdict, Verifier},
 };
 
@@ -16,9 +15,8 @@ pub(super) struct Verify {
     /// The files of the log, in any order
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// A key that may have signed the log, as `audit keygen` printed it; can be given again
-    #[arg(long = "public-key", value_name = "FILE")]
-    public_keys: Vec<PathBuf>,
+    #[command(flatten)]
+    signed: Signed,
     /// The log is still written to, or its process was killed: a missing last line is no fault,
     /// and neither is an unfinished one
     #[arg(long)]
@@ -34,42 +32,23 @@ pub(super) struct Verify {
     /// The hash of a line that the log has to reach; can be given again
     #[arg(long = "expect-head", value_name = "HASH")]
     hashes: Vec<String>,
-    /// When signing was turned on, such as 2026-03-31T12:00:00Z: runs that began before need not be
-    /// signed
-    #[arg(long, value_name = "TIME")]
-    signed_since: Option<jiff::Timestamp>,
-    /// The operational log and embedded metrics went to the same place, such as a group of
-    /// CloudWatch: their lines of JSON are passed over
-    #[arg(long)]
-    mixed: bool,
-}
-
-/// A line of JSON, as far as it tells another log from this one.
-#[derive(Deserialize)]
-struct Other {
-    target: Option<IgnoredAny>,
-    #[serde(rename = "_aws")]
-    metrics: Option<IgnoredAny>,
-    boot: Option<IgnoredAny>,
-    seq: Option<IgnoredAny>,
-    hash: Option<IgnoredAny>,
+    #[command(flatten)]
+    mixed: Mixed,
 }
 
 pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&verify.files)?;
-    let keys = verify.public_keys.iter().map(public_key);
     let expected = Expectations {
-        keys: keys.collect::<Result<_, _>>()?,
         open: verify.open,
         partial: verify.partial,
         heads: heads(verify)?,
-        signed_since: verify.signed_since,
+        ..verify.signed.expectations()?
     };
     let (with_keys, with_heads) = (!expected.keys.is_empty(), !expected.heads.is_empty());
     let mut verifier = Verifier::new(expected);
     let mut passed_over = 0_u64;
     files.lines(|at, text| {
-        if verify.mixed && is_anothers(text) {
+        if verify.mixed.is_anothers(text) {
             passed_over += 1;
         } else {
             verifier.line(at, text);
@@ -109,15 +88,6 @@ pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result
     }
     writeln!(out, "but not that no run came after the last of these")?;
     Ok(())
-}
-
-/// Nothing that has a place in a chain is another log's, or a line could be hidden as one.
-fn is_anothers(text: &[u8]) -> bool {
-    serde_json::from_slice::<Other>(text).is_ok_and(|line| {
-        let is_known = line.target.is_some() || line.metrics.is_some();
-        let is_ours = line.boot.is_some() || line.seq.is_some() || line.hash.is_some();
-        is_known && !is_ours
-    })
 }
 
 fn tell_run(
@@ -183,7 +153,10 @@ fn tell_proof(
                 "but not who wrote {excused} runs from before --signed-since: somebody could have written them anew"
             )?;
         }
-        writeln!(out, "PROVEN  whoever wrote it held the signing key")?;
+        if runs().any(Run::is_vouched) {
+            let others = if excused > 0 { " the others" } else { " it" };
+            writeln!(out, "PROVEN  whoever wrote{others} held the signing key")?;
+        }
         if unsigned > 0 {
             writeln!(
                 out,
@@ -228,6 +201,13 @@ fn tell_gaps(verdict: &Verdict, out: &mut Page<impl Write>) -> std::io::Result<(
             "but not that nothing followed the last line of {open} runs, which have no closing line"
         )?;
     }
+    let copies = runs().filter(|run| run.is_a_copy).count();
+    if copies > 0 {
+        writeln!(
+            out,
+            "but not what the file's copy of {copies} of these names as the run before: these went to standard output, which keeps nothing"
+        )?;
+    }
     let unknown = runs().filter(|run| !run.knows_previous).count();
     if unknown > 0 {
         writeln!(
@@ -251,12 +231,4 @@ fn heads(verify: &Verify) -> Result<Vec<Head>, BadArguments> {
         heads.push(head.map_err(BadArguments)?);
     }
     Ok(heads)
-}
-
-pub(super) fn public_key(path: &PathBuf) -> Result<PublicKey, BadArguments> {
-    let place = || format!("--public-key {}", path.display());
-    let text = std::fs::read_to_string(path)
-        .with_context(place)
-        .map_err(BadArguments)?;
-    text.parse().with_context(place).map_err(BadArguments)
 }

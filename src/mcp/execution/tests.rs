@@ -122,7 +122,10 @@ async fn a_call_that_panics_ends_with_its_line_and_what_it_stumbled_over_is_told
         assert!(!told.contains("Kanarie"), "{told}");
     }
     std::panic::set_hook(before);
-    app.audit().close().await.unwrap();
+    app.audit()
+        .close(tokio::time::Instant::now())
+        .await
+        .unwrap();
     let audit = std::fs::read_to_string(base.join("audit.jsonl")).unwrap();
     std::fs::remove_dir_all(base).unwrap();
     let lines = audit

@@ -7,7 +7,7 @@ use zoho_mcp::audit::Redactor;
 
 use crate::{
     house::{House, SUPPORT, command},
-    log::{a_contact, audit, said, signed, stop},
+    log::{a_contact, audit, said, signed, stop, to_file},
 };
 
 async fn a_signed_log() -> House {
@@ -59,6 +59,67 @@ async fn a_log_among_other_lines_is_verified_when_they_are_passed_over() {
     let hidden = whole.replacen("{\"timestamp\"", "{\"target\":\"x\",\"timestamp\"", 2);
     let found = verify(&hidden, &["--mixed"]);
     assert_eq!(found.status.code(), Some(1), "{}", said(&found));
+}
+
+#[tokio::test]
+async fn what_is_told_among_other_lines_is_told_and_verified_as_well() {
+    let house = a_signed_log().await;
+    let log = house.file("audit.jsonl");
+    let ours = fs::read_to_string(&log).unwrap();
+    let stranger = format!(r#"{{"target":"x","clientId":"{SUPPORT}","requestId":"r"}}"#);
+    fs::write(&log, ours.replace('\n', &format!("\n{stranger}\n"))).unwrap();
+    fs::write(house.file("pseudonyms"), PSEUDONYMS).unwrap();
+    let key = format!("file:{}", house.file("pseudonyms").display());
+    let failed = ours.lines().find(|line| line.contains("tool_call_error"));
+    let failed: Value = serde_json::from_str(failed.unwrap()).unwrap();
+    let request = failed["requestId"].as_str().unwrap();
+    let public = house.file("public.pem");
+    let with_key = ["--public-key", public.to_str().unwrap()];
+    for what in [
+        &["story", "--client", SUPPORT][..],
+        &["explain", "--request", request],
+        &["search", "--value", "giulia", "--pseudonym-key", &key],
+    ] {
+        let what = [what, &with_key].concat();
+        let told = said(&audit(&what, &house));
+        assert!(told.contains("NOT VERIFIED"), "{what:?}: {told}");
+        let told = said(&audit(&[&what[..], &["--mixed"]].concat(), &house));
+        assert!(told.ends_with("Verified.\n"), "{what:?}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_from_before_it_was_signed_is_believed_as_far_as_it_can_be() {
+    let mut house = House::with(to_file).await;
+    a_contact(&house).await;
+    stop(&mut house).await;
+    let made = command(&[
+        "audit",
+        "keygen",
+        "--out",
+        house.file("key").to_str().unwrap(),
+    ]);
+    let public = house.file("public.pem");
+    fs::write(&public, made.stdout).unwrap();
+    let with_key = ["--public-key", public.to_str().unwrap()];
+    let since = ["--signed-since", "2999-01-01T00:00:00Z"];
+    let verified = said(&audit(
+        &[&["verify"], &with_key[..], &since].concat(),
+        &house,
+    ));
+    assert!(
+        verified.contains("from before --signed-since"),
+        "{verified}"
+    );
+    assert!(!verified.contains("held the signing key"), "{verified}");
+    let story = [&["story", "--client", SUPPORT][..], &with_key].concat();
+    let told = said(&audit(&story, &house));
+    assert!(told.contains("NOT VERIFIED"), "{told}");
+    let told = said(&audit(&[&story[..], &since].concat(), &house));
+    assert!(
+        told.contains("Verified, but for 1 runs from before"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

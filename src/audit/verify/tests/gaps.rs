@@ -195,3 +195,43 @@ fn what_is_from_before_signing_was_turned_on_needs_no_signature() {
     rehash(&mut longer, 5);
     assert_eq!(places(&verify(&longer, since(at + minute))), [6]);
 }
+
+#[test]
+fn a_log_that_began_unsigned_may_lack_its_beginning_as_well() {
+    let old = log(None, 1200);
+    let new = log_after(previous(&old), Some(&key()), 9);
+    let first: serde_json::Value = serde_json::from_str(&new[0]).unwrap();
+    let turned_on: Timestamp = first["timestamp"].as_str().unwrap().parse().unwrap();
+    let since = |minutes| Expectations {
+        signed_since: Some(turned_on + jiff::SignedDuration::from_mins(minutes)),
+        ..partial()
+    };
+    for gone in [1, 3, old.len() - 1] {
+        let log = [&old[gone..], &new].concat();
+        let verdict = verify(&log, since(1));
+        assert!(verdict.is_good(), "{gone}: {:?}", verdict.findings);
+        assert_eq!(gaps(&verdict), 1);
+        assert_eq!(verdict.runs.values().filter(|run| run.excused).count(), 1);
+        let not_signed = |wrong: &Wrong| *wrong == Wrong::NotSigned;
+        for expected in [since(-1), partial()] {
+            let verdict = verify(&log, expected);
+            assert!(
+                found(&verdict, not_signed).is_some(),
+                "{:?}",
+                verdict.findings
+            );
+        }
+    }
+    // A run that signs is not excused, wherever it begins here.
+    let verdict = verify(&new[2..], since(1));
+    assert!(verdict.is_good(), "{:?}", verdict.findings);
+    assert!(
+        verdict
+            .runs
+            .values()
+            .all(|run| !run.excused && run.is_vouched())
+    );
+    let mut forged = new[2..].to_vec();
+    forged[0] = forged[0].replace("\"durationMs\":1", "\"durationMs\":7");
+    assert!(!verify(&forged, since(1)).is_good());
+}

@@ -1,0 +1,214 @@
+//! One run of one process, as far as it has been read, and what is wrong with it by itself.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::{Expectations, Finding, Line, Place, Wrong};
+
+/// One run of one process: its chain, as far as it has been read.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Who wrote it.
+    pub instance: Box<str>,
+    /// Lines that were read.
+    pub lines: u64,
+    /// The time of the first and of the last line, as they say.
+    pub first: Box<str>,
+    #[expect(missing_docs, reason = "with the first")]
+    pub last: Box<str>,
+    /// How it ended.
+    pub end: End,
+    /// The key that it says signs it, or that was found to where its first line is gone.
+    pub signer: Option<Box<str>>,
+    /// What was before it, or before its first line that is here, is gone as `partial` allows.
+    pub after_gap: bool,
+    /// It is from before signing was turned on, and not signed.
+    pub excused: bool,
+    /// It went to standard output, and another sink has a copy that may name what came before.
+    pub is_a_copy: bool,
+    /// The place of the first line that is here.
+    pub begins_with: u64,
+    /// Whether its first line could tell what came before.
+    pub knows_previous: bool,
+    /// Lines after the last one that a good signature of its own vouches for.
+    pub unsigned: u64,
+    /// Whether the next run says that it could not verify this one.
+    pub doubted: bool,
+    pub(super) seq: u64,
+    pub(super) hash: Box<str>,
+    pub(super) at: Place,
+    pub(super) checkpoint_lines: Option<u64>,
+    pub(super) checkpoint_seconds: Option<u64>,
+    /// The time of the last good signature.
+    pub(super) signed_at: Option<Timestamp>,
+    /// The last line that came too long after it.
+    pub(super) late: Option<Finding>,
+    /// The first line after it that is older than one before it.
+    pub(super) early: Option<Finding>,
+    /// The youngest time since then of what is written in the order of its time, and the last.
+    pub(super) newest: Option<Timestamp>,
+    pub(super) waited: Option<Timestamp>,
+    /// The first line without a signature from after signing was turned on.
+    pub(super) unexcused: Option<Finding>,
+    /// Its last line, as a later run names it.
+    pub(super) named: Option<u64>,
+    /// Its first line is here, and a good signature was seen.
+    pub(super) opened: bool,
+    pub(super) vouched: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its last line says so.
+    Closed,
+    /// Without a last line, but the next run of the instance names it as it is here.
+    Named,
+    /// Without anything that says that no line is missing.
+    Unknown,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Named => "cut off, and named to its last line by the next run",
+            Self::Unknown => "still open, or cut off",
+        })
+    }
+}
+
+impl Run {
+    pub(super) fn advance(&mut self, at: Place, line: &Line<'_>) {
+        self.lines += 1;
+        self.last = (&*line.timestamp).into();
+        self.seq = line.seq;
+        self.hash = (&*line.hash).into();
+        self.at = at;
+        self.end = match &*line.event {
+            "log_close" => End::Closed,
+            _ => End::Unknown,
+        };
+    }
+
+    /// A signed line says how often there is one, in case the first is gone.
+    pub(super) fn paced(&mut self, line: &Line<'_>) {
+        self.checkpoint_lines = line.checkpoint_lines.or(self.checkpoint_lines);
+        self.checkpoint_seconds = line.checkpoint_seconds.or(self.checkpoint_seconds);
+    }
+
+    pub(super) fn wrong_at_its_end(&self, expected: &Expectations) -> Vec<Finding> {
+        let mut wrong = Vec::new();
+        let mut add = |what| {
+            wrong.push(Finding {
+                at: self.at,
+                seq: Some(self.seq),
+                what,
+            });
+        };
+        let with_keys = !expected.keys.is_empty() && !self.excused;
+        // Another process of that name may have written on; then its signature says so, or its
+        // closing line where nothing is signed.
+        let signed = self.seq.saturating_sub(self.unsigned);
+        let is_its_own = |named| match with_keys {
+            true => signed > named,
+            false => self.end == End::Closed,
+        };
+        match self.named {
+            Some(named) if self.seq > named && !is_its_own(named) => add(Wrong::Inserted {
+                seq: (named + 1, self.seq),
+            }),
+            _ if self.end == End::Unknown && !expected.open => add(Wrong::NoEnd),
+            _ => {}
+        }
+        if with_keys && !self.opened && !self.vouched && self.end != End::Closed {
+            add(Wrong::NotSigned);
+        } else if with_keys && self.is_overdue() {
+            let lines = self.unsigned;
+            add(Wrong::Unsigned { lines });
+        }
+        let late = self.late.iter().chain(&self.early);
+        wrong.extend(late.filter(|_| with_keys).cloned());
+        wrong.extend(self.unexcused.clone());
+        wrong
+    }
+
+    /// Holds the time of a line against those before it.
+    pub(super) fn timed(&mut self, at: Place, line: &Line<'_>) {
+        let finding = |what| Finding {
+            at,
+            seq: Some(line.seq),
+            what,
+        };
+        if let Some(seconds) = self.lateness(line) {
+            self.late = Some(finding(Wrong::Late { seconds }));
+        }
+        // What the log says about itself on its way is stamped as it is written, and what else is
+        // there may have waited for a sink that took nothing.
+        let waited = !matches!(&*line.event, "checkpoint" | "lines_lost" | "log_healed");
+        let Some(time) = line.time().filter(|_| waited) else {
+            return;
+        };
+        let newest = self.newest.map_or(time, |newest| newest.max(time));
+        let seconds = u64::try_from(newest.duration_since(time).as_secs()).unwrap_or(0);
+        if seconds > SLACK_SECONDS {
+            self.early.get_or_insert(finding(Wrong::Early { seconds }));
+        }
+        self.newest = Some(newest);
+        self.waited = Some(time);
+    }
+
+    /// A good signature vouches for what is before it, however its clock went.
+    pub(super) fn proven(&mut self, line: &Line<'_>) {
+        self.unsigned = 0;
+        self.vouched = true;
+        self.signed_at = line.time();
+        self.newest = self.waited;
+        self.late = None;
+        self.early = None;
+        if !self.opened {
+            // Its first line is gone, and it was one that signs after all.
+            self.excused = false;
+            self.unexcused = None;
+        }
+    }
+
+    /// Whether a good signature is in it.
+    pub const fn is_vouched(&self) -> bool {
+        self.vouched
+    }
+
+    /// Seconds after the last good signature, if that is longer than the daemon ever waits: what
+    /// it writes after its time for a checkpoint has come, it writes together with one.
+    pub(super) fn lateness(&self, line: &Line<'_>) -> Option<u64> {
+        let since = line.time()?.duration_since(self.signed_at?);
+        let since = u64::try_from(since.as_secs()).ok()?;
+        let every = self.checkpoint_seconds?;
+        let most = every
+            .saturating_add(every / 2)
+            .saturating_add(SLACK_SECONDS);
+        (since > most).then_some(since)
+    }
+
+    /// More lines than there ever are between two checkpoints.
+    pub(super) fn is_overdue(&self) -> bool {
+        let most = self.checkpoint_lines.unwrap_or(0).saturating_add(SLACK);
+        self.checkpoint_lines.is_some() && self.unsigned > most
+    }
+
+    /// The hash of its last line: whoever keeps it elsewhere can tell later that nothing is missing.
+    pub fn head(&self) -> &str {
+        &self.hash
+    }
+
+    /// The place of its last line in the chain.
+    pub const fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// A checkpoint waits for the batch that it falls due in.
+const SLACK: u64 = 2 * crate::audit::sink::MOST_LINES as u64;
+/// Clocks are set, and disks make a batch wait.
+const SLACK_SECONDS: u64 = 10;
