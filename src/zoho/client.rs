@@ -29,6 +29,7 @@ use super::{
     retry::Budget,
     scope::Scope,
     spent::Spent,
+    stages::Stage,
     tally::Tally,
     token::Tokens,
     users::User,
@@ -55,6 +56,7 @@ pub(super) struct Inner {
     open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
     pub(super) users: Kept<Vec<User>>,
+    pub(super) stages: Kept<Vec<Stage>>,
     pub(super) people: People,
     pub(super) request_timeout: Duration,
 }
@@ -160,6 +162,7 @@ impl Zoho {
                 open: watch::Sender::new(false),
                 org: Kept::new(now, ORG_AGE),
                 users: Kept::new(now, USERS_AGE),
+                stages: Kept::new(now, ORG_AGE),
                 people: People::default(),
                 request_timeout,
             }),
