@@ -10,6 +10,7 @@ mod get_deal_summary;
 mod get_revenue_report;
 pub mod idempotency;
 mod input;
+mod once;
 mod period;
 pub mod progress;
 mod record;
