@@ -95,8 +95,8 @@ impl ToolError {
             )
             .into(),
             Self::StageChanged { now } => format!(
-                "The deal was changed meanwhile and its stage was not: it is now \"{}\". Look at the \
-                 deal again (get_deal_summary) and decide anew; for another try use a new \
+                "The deal is not in the stage that was expected, or was changed meanwhile: its \
+                 stage is now \"{}\". This call wrote nothing. Look at the deal again (get_deal_summary) and decide anew; for another try use a new \
                  idempotency_key. {UNTRUSTED}",
                 brief(now)
             )

@@ -101,6 +101,14 @@ impl Receipt {
             outcome: Outcome::Created,
         }
     }
+
+    /// Of a record that an earlier attempt may have made.
+    pub(super) fn found(written: written::Written) -> Self {
+        Self {
+            outcome: Outcome::Found,
+            ..Self::created(written)
+        }
+    }
 }
 
 /// Makes a write, once for each key.

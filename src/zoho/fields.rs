@@ -48,6 +48,13 @@ impl Fields {
         names.filter(|name| !name.starts_with('$'))
     }
 
+    /// The same without a field.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+
     /// A field's value.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
