@@ -78,6 +78,7 @@ mod shared_budget;
 mod shared_keys;
 mod shared_limits;
 mod shared_token;
+mod shared_writes;
 mod sources;
 mod tls;
 mod tools;
