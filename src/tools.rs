@@ -1,6 +1,7 @@
 //! The table of tools. A tool is one file in `tools/` and one row in [`table`].
 
 mod activity;
+pub mod cache;
 mod complete_task;
 mod concurrent;
 mod create_lead;
@@ -43,6 +44,7 @@ use crate::{
     permit::{Effect, Grant, Permission},
     zoho::Crm,
 };
+pub use cache::Cache;
 pub use error::ToolError;
 pub use idempotency::Idempotency;
 pub use progress::Progress;
@@ -104,7 +106,7 @@ pub struct Written {
 }
 
 /// What a tool answers.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer<T> {
     /// Goes into `structuredContent`.
     pub output: T,

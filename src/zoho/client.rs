@@ -240,6 +240,7 @@ impl Zoho {
         if is_other {
             let renewed = tokens.renewed(credentials);
             self.inner.tokens.store(Arc::new(renewed));
+            self.inner.flights.outdate();
             self.renew_people();
         } else if again {
             tokens.forgive().await;
@@ -316,6 +317,12 @@ impl Crm {
     /// How far Zoho's clock was ahead of ours when it last answered, to the second.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         self.zoho.pulse.ahead()
+    }
+
+    /// How many writes this daemon has made, and changes of whom it asks as: what was read under
+    /// another number may be true no more.
+    pub fn epoch(&self) -> u64 {
+        self.zoho.flights.epoch()
     }
 
     /// Which rows are visible through it.
