@@ -36,6 +36,7 @@ mod audit;
 mod authorities;
 mod bodies;
 mod browser;
+mod cache;
 mod cli;
 mod clients;
 mod cloudwatch;
