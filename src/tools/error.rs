@@ -94,22 +94,8 @@ impl ToolError {
                 }
             )
             .into(),
-            Self::StageChanged { now } => format!(
-                "The deal is not in the stage that was expected, or was changed meanwhile: its \
-                 stage is now \"{}\". This call wrote nothing. Look at the deal again (get_deal_summary) and decide anew; for another try use a new \
-                 idempotency_key. {UNTRUSTED}",
-                brief(now)
-            )
-            .into(),
-            Self::UnknownStage { stages } => {
-                let names: Vec<String> = stages.iter().take(MOST_STAGES).map(brief).collect();
-                let names = names.join(", ");
-                format!(
-                    "Argument `stage` is no stage of a deal; nothing was written. The stages \
-                     are: {names}. {UNTRUSTED}"
-                )
-                .into()
-            }
+            Self::StageChanged { now } => stage_changed(now).into(),
+            Self::UnknownStage { stages } => unknown_stage(stages).into(),
             Self::Unwritable => "The answer could not be written. This is a fault of the server: \
                 do not repeat the call; tell an operator."
                 .into(),
@@ -157,6 +143,24 @@ impl ToolError {
             },
         }
     }
+}
+
+fn stage_changed(now: &CrmText) -> String {
+    let now = brief(now);
+    format!(
+        "The deal is not in the stage that was expected, or was changed meanwhile: its stage is now \
+         \"{now}\". This call wrote nothing. Look at the deal again (get_deal_summary) and decide \
+         anew; for another try use a new idempotency_key. {UNTRUSTED}"
+    )
+}
+
+fn unknown_stage(stages: &[CrmText]) -> String {
+    let names: Vec<String> = stages.iter().take(MOST_STAGES).map(brief).collect();
+    let names = names.join(", ");
+    format!(
+        "Argument `stage` is no stage of a deal; nothing was written. The stages are: {names}. \
+         {UNTRUSTED}"
+    )
 }
 
 fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {

@@ -207,7 +207,7 @@ async fn a_lead_is_added_and_a_second_one_tells_nothing_of_the_first() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_what_does_not_fit_is_not_written() {
+async fn what_is_not_there_is_not_written() {
     let (house, agent) = open_house().await;
     let call = json!({ "record_id": "12345", "subject": "x", "direction": "Inbound",
         "start_time": "2026-01-05T10:00:00Z", "duration_minutes": 1 });
@@ -216,7 +216,7 @@ async fn what_is_not_there_and_what_does_not_fit_is_not_written() {
             "create_task",
             json!({ "record_id": "12345", "subject": "x" }),
         ),
-        ("log_call", call.clone()),
+        ("log_call", call),
         ("complete_task", json!({ "task_id": "6840217000009999999" })),
         (
             "update_deal_stage",
@@ -230,6 +230,16 @@ async fn what_is_not_there_and_what_does_not_fit_is_not_written() {
         let told = agent.call(tool, arguments).await.failure();
         assert!(told.contains("Do not guess ids"), "{tool}: {told}");
     }
+    let asked = house.zoho.journal().await;
+    let nothing = |entry: &Value| entry["committed"].as_array().is_none_or(Vec::is_empty);
+    assert!(asked.iter().all(nothing), "{asked:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_before_zoho_hears_of_it() {
+    let (house, agent) = open_house().await;
+    let call = json!({ "record_id": "12345", "subject": "x", "direction": "Inbound",
+        "start_time": "2026-01-05T10:00:00Z", "duration_minutes": 1 });
     let mut late = call.clone();
     late["start_time"] = json!("2026-02-30T10:00:00Z");
     let mut long = call;
