@@ -38,7 +38,7 @@ use crate::{
     secrets::Secret,
     store,
     telemetry::Traces,
-    tools::{self, Idempotency},
+    tools::{self, Cache, Idempotency},
     zoho::{self, Zoho},
 };
 
@@ -208,6 +208,7 @@ impl Held {
             redactor: self.redactor.clone(),
             policy: self.policy.clone(),
             idempotency: self.idempotency.clone(),
+            cache: Cache::new(&config.cache),
             tool_timeout: config.mcp.tool_timeout,
             drain: self.drain.clone(),
         })

@@ -36,6 +36,7 @@ pub struct Config {
     pub redis: store::Config,
     pub limits: limit::Config,
     pub zoho: zoho::Config,
+    pub cache: tools::cache::Config,
     pub audit: audit::Config,
     pub log: telemetry::Config,
     pub metrics: telemetry::MetricsConfig,
@@ -191,6 +192,9 @@ impl Config {
         let mut problems = proving::problems(self);
         if let Err(bad) = self.mcp.check() {
             problems.push(Problem::new(bad, bad.remedy()));
+        }
+        if let Err(bad) = self.cache.check(&permissions) {
+            problems.push(Problem::new(&bad, bad.remedy()));
         }
         if self.policy().clients.is_empty() {
             problems.push(Problem::new(

@@ -16,6 +16,7 @@ pub mod error;
 mod exchange;
 #[cfg(test)]
 mod exchanges;
+pub mod fields;
 mod flights;
 mod http;
 pub mod id;
@@ -25,6 +26,7 @@ pub mod notes;
 pub mod org;
 mod people;
 mod pulse;
+pub mod records;
 mod retry;
 mod row;
 mod scope;
@@ -33,6 +35,7 @@ mod scripted;
 #[cfg(test)]
 mod signing_in;
 mod spent;
+mod stages;
 mod tally;
 pub mod text;
 mod token;
@@ -40,16 +43,19 @@ mod totals;
 mod users;
 #[cfg(test)]
 mod visibility;
+pub mod written;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use client::{Crm, Listed, Page, Spender, State, Status, Zoho};
 pub use config::{BadConfig, Config, Credentials, DataCenter, Sharing};
 pub use error::{Code, Problem, Purse, UserProblem, ZohoError};
+pub use fields::Fields;
 pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
 pub use people::BadPeople;
 pub use scope::Scope;
+pub use stages::Stage;
 pub use tally::Tally;
 pub use text::CrmText;
 

@@ -63,6 +63,8 @@ pub struct Event {
     /// Of what a write made.
     pub record_id: Option<Box<str>>,
     pub outcome: Option<&'static str>,
+    /// The answer came out of memory.
+    pub cached: bool,
     /// What Zoho was asked on the way.
     pub zoho: Requests,
     pub retry_after_seconds: Option<u64>,
@@ -98,6 +100,7 @@ impl Event {
             credits: None,
             record_id: None,
             outcome: None,
+            cached: false,
             zoho: Requests::NONE,
             retry_after_seconds: None,
             repeated: None,
@@ -144,6 +147,9 @@ impl Event {
         line.number("credits", self.credits.map(u64::from));
         line.text("recordId", self.record_id.as_deref());
         line.text("outcome", self.outcome);
+        if self.cached {
+            line.0.extend_from_slice(b",\"cached\":true");
+        }
         self.zoho.write(&mut line.0);
         line.number("retryAfterSeconds", self.retry_after_seconds);
         line.number("repeated", self.repeated);

@@ -86,6 +86,9 @@ fn ended(event: &Event, outcome: &'static str) {
         histogram!("zoho_mcp_tool_call_duration_seconds", "tool" => tool.clone(), "outcome" => outcome)
             .record(seconds);
     }
+    if event.cached {
+        counter!("zoho_mcp_cached_answers_total", "tool" => tool.clone()).increment(1);
+    }
     if let Some(records) = event.records_returned {
         counter!("zoho_mcp_records_returned_total", "tool" => tool.clone()).increment(records);
     }

@@ -19,7 +19,10 @@ use crate::{
     limit::{Scarce, Shortage},
     permit::{Effect, Grant},
     telemetry::Trace,
-    tools::{Answer, Context, Progress, Row, ToolError, Written},
+    tools::{
+        Answer, Context, Progress, Row, ToolError, Written,
+        cache::{Asker, Question},
+    },
     zoho::{Crm, Spender, Tally},
 };
 
@@ -102,7 +105,16 @@ impl<'a> Execution<'a> {
             idempotency: &self.desk.idempotency,
             written: &written,
         };
-        let running = AssertUnwindSafe((self.row.run)(&context, arguments)).catch_unwind();
+        let question = self.question(&arguments);
+        let known = question.and_then(|question| self.desk.cache.get(&question, Instant::now()));
+        self.record.cached = known.is_some();
+        let running = async {
+            match known {
+                Some(answer) => Ok(answer),
+                None => (self.row.run)(&context, arguments).await,
+            }
+        };
+        let running = AssertUnwindSafe(running).catch_unwind();
         let end = tokio::select! {
             biased;
             end = tokio::time::timeout_at(self.deadline, running) => match end {
@@ -115,6 +127,12 @@ impl<'a> Execution<'a> {
             () = cancelled.cancelled() => End::Cancelled,
         };
         self.record.written = written.into_inner();
+        if let (Some(question), End::Answered(answer)) = (&question, &end)
+            && !self.record.cached
+            && self.crm.tally().is_whole()
+        {
+            self.desk.cache.keep(question, answer, Instant::now());
+        }
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
         if let End::Failed(error) = &end
@@ -127,6 +145,19 @@ impl<'a> Execution<'a> {
 }
 
 impl Execution<'_> {
+    /// What is asked, where the answer may be kept. It begins with the call: what is written while
+    /// the tool runs makes the answer old.
+    fn question(&self, arguments: &JsonObject) -> Option<Question> {
+        let caller = &self.ticket.caller;
+        let user = caller.user.as_ref();
+        let asker = Asker {
+            client: &caller.client,
+            user: user.map(|user| (&*user.issuer, &*user.subject)),
+            epoch: self.crm.epoch(),
+        };
+        self.desk.cache.question(asker, self.grant, arguments)
+    }
+
     /// Answers as every limit does.
     async fn short_of(&self, of: Scarce, advice: &str, seconds: u64) -> CallToolResult {
         let policy = of.policy();
@@ -209,6 +240,7 @@ struct Record {
     trace: Trace,
     tally: Option<Tally>,
     written: Option<Written>,
+    cached: bool,
     pending: bool,
 }
 
@@ -231,6 +263,7 @@ impl Record {
             trace: ticket.trace.clone(),
             tally: None,
             written: None,
+            cached: false,
             pending: false,
         }
     }
@@ -286,6 +319,7 @@ impl Record {
             zoho: tally.map_or(Requests::NONE, Tally::requests),
             record_id: self.written.as_ref().map(|it| it.record.clone()),
             outcome: self.written.as_ref().map(|it| it.outcome),
+            cached: self.cached,
             ..self.event(kind)
         }
     }

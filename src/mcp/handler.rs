@@ -27,7 +27,7 @@ use crate::{
     permit::{self, Decision, Grant, Policy},
     setting::Span,
     telemetry::Trace,
-    tools::{self, Idempotency, Progress, Row},
+    tools::{self, Cache, Idempotency, Progress, Row},
     zoho::Zoho,
 };
 
@@ -39,6 +39,7 @@ pub struct Desk {
     pub redactor: Redactor,
     pub policy: Arc<ArcSwap<Policy>>,
     pub idempotency: Idempotency,
+    pub cache: Cache,
     pub tool_timeout: Span,
     pub drain: Drain,
 }

@@ -260,9 +260,13 @@ impl Writer<'_> {
     }
 
     fn is_unmodified(&self, record: &Record, at: usize) -> Result<(), Problem> {
-        let since = self.unmodified_since.map(Cell::Moment);
-        let modified = record.get("Modified_Time");
-        if since.is_some_and(|since| super::coql::compare(modified, Some(&since)).is_gt()) {
+        // Times are told to the second, so that is what they are held against.
+        let since = self.unmodified_since.map(Timestamp::as_second);
+        let modified = match record.get("Modified_Time") {
+            Some(Cell::Moment(at)) => Some(at.as_second()),
+            _ => None,
+        };
+        if since.is_some_and(|since| modified.is_some_and(|at| at > since)) {
             let details = json!({"api_name": "id", "json_path": format!("$.data[{at}].id"), "id": record.id.to_string()});
             let message = "record updated time has already passed if-unmodified-since time";
             return Err(Problem {

@@ -108,6 +108,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
         "Tool calls that failed, by tool and error",
     ),
     (
+        Kind::Count,
+        "zoho_mcp_cached_answers_total",
+        "Tool calls that were answered out of memory, by tool",
+    ),
+    (
         Kind::Seconds,
         "zoho_mcp_tool_call_duration_seconds",
         "How long tool calls took",

@@ -1,14 +1,15 @@
 //! `create_note`: leaves a note on a record, once.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Context, Tool, ToolError, Written,
+    Answer, Context, Tool, ToolError,
     cursor::digest,
-    idempotency::{Begun, Claim, Key},
+    idempotency::Key,
     input::{Line, Prose},
+    once::{Once, Outcome, Receipt, once},
     record::instant,
     text::Text,
 };
@@ -16,7 +17,8 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        CrmText, Page, RecordId, ZohoError,
+        CrmText, Page, RecordId,
+        fields::same_text,
         notes::{NewNote, Note, NoteParent},
     },
 };
@@ -53,27 +55,6 @@ pub(super) struct Output {
     as_of: String,
 }
 
-/// replayed: an earlier call with the key wrote it. found: taken for that call's note, whose
-/// answer was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    Created,
-    Replayed,
-    Found,
-}
-
-impl Outcome {
-    /// As the log and the answer have it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Replayed => "replayed",
-            Self::Found => "found",
-        }
-    }
-}
-
 impl Tool for CreateNote {
     const NAME: &'static str = "create_note";
     const TITLE: &'static str = "Create a note";
@@ -94,22 +75,8 @@ impl Tool for CreateNote {
 
     async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
         let draft = Draft::new(&input)?;
-        let output = match &input.idempotency_key {
-            None => {
-                let created = call
-                    .crm
-                    .create_note(draft.module, &draft.record, &draft.note)
-                    .await?;
-                call.idempotency.wrote(created.id.as_str(), call.now).await;
-                draft.output(created.id, created.created_time, Outcome::Created, call.now)
-            }
-            Some(key) => draft.write_once(call, key).await?,
-        };
-        // A tool sets it once.
-        let _ = call.written.set(Written {
-            record: output.note_id.as_str().into(),
-            outcome: output.outcome.name(),
-        });
+        let receipt = once(call, input.idempotency_key.as_ref(), &draft).await?;
+        let output = draft.output(receipt, call.now);
         Ok(Answer {
             text: tell(&output),
             output,
@@ -167,147 +134,62 @@ impl Draft {
         })
     }
 
-    async fn write_once(&self, call: &Context<'_>, key: &Key) -> Result<Output, ToolError> {
-        let memory = call.idempotency;
-        match memory
-            .begin(
-                (call.client, call.crm.scope()),
-                CreateNote::NAME,
-                key,
-                self.arguments,
-                call.now,
-            )
-            .await?
-        {
-            Begun::New(claim) => self.write(call, claim, false).await,
-            Begun::Done(result) => {
-                let kept: Kept =
-                    serde_json::from_value(result).map_err(|_| ToolError::Unwritable)?;
-                Ok(self.output(kept.id, kept.created_time, Outcome::Replayed, call.now))
-            }
-            // A failed look-up drops the claim, and the fate of the write stays unknown.
-            Begun::Unknown(claim, since) => match self.look_up(call, &claim, since).await? {
-                Some(note) => {
-                    let found = self.output(note.id, note.created_time, Outcome::Found, call.now);
-                    finish(claim, &found).await?;
-                    Ok(found)
-                }
-                None => self.write(call, claim, true).await,
-            },
-        }
-    }
-
-    /// Writes under a claim. A clean failure frees the key, unless an earlier attempt may have
-    /// come through: that stays unknown.
-    async fn write(
-        &self,
-        call: &Context<'_>,
-        claim: Claim,
-        again: bool,
-    ) -> Result<Output, ToolError> {
-        match call
-            .crm
-            .create_note(self.module, &self.record, &self.note)
-            .await
-        {
-            Ok(created) => {
-                let output =
-                    self.output(created.id, created.created_time, Outcome::Created, call.now);
-                finish(claim, &output).await?;
-                Ok(output)
-            }
-            Err(error) => {
-                if !again && is_clean(&error) {
-                    claim.forget().await;
-                }
-                Err(error.into())
-            }
-        }
-    }
-
-    /// The note that the earlier call wrote, if it did: never one that another call wrote.
-    async fn look_up(
-        &self,
-        call: &Context<'_>,
-        claim: &Claim,
-        begun: Timestamp,
-    ) -> Result<Option<Note>, ToolError> {
-        let newest = Page {
-            number: 1,
-            size: 200,
-        };
-        let notes = call.crm.notes_of(self.module, &self.record, newest).await?;
-        let since = earliest(begun, call.crm.clock_ahead());
-        for note in notes.rows {
-            if self.is_this(&note, since) && claim.take(note.id.as_str()).await? {
-                return Ok(Some(note));
-            }
-        }
-        Ok(None)
-    }
-
     fn is_this(&self, note: &Note, since: Timestamp) -> bool {
         let recent = instant(note.created_time.as_deref()).is_some_and(|created| created >= since);
         let title = self.note.title.as_deref().unwrap_or_default();
+        let theirs = |text: &Option<CrmText>| text.clone().unwrap_or_default();
         recent
-            && same_text(title, note.title.as_ref())
-            && same_text(&self.note.content, note.content.as_ref())
+            && same_text(title, theirs(&note.title).as_str())
+            && same_text(&self.note.content, theirs(&note.content).as_str())
     }
 
-    fn output(
-        &self,
-        note_id: RecordId,
-        created_time: Option<String>,
-        outcome: Outcome,
-        now: Timestamp,
-    ) -> Output {
+    fn output(&self, receipt: Receipt, now: Timestamp) -> Output {
         Output {
-            note_id,
+            note_id: receipt.id,
             module: self.module,
             record_id: self.record.clone(),
-            created_time,
-            outcome,
+            created_time: receipt.time,
+            outcome: receipt.outcome,
             neutralised: self.neutralised,
             as_of: now.to_string(),
         }
     }
 }
 
-/// What is remembered of a note: no word of it.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    id: RecordId,
-    created_time: Option<String>,
-}
+impl Once for Draft {
+    const TOOL: &'static str = CreateNote::NAME;
+    const FIELDS: &'static [(&'static str, &'static str)] =
+        &[("Note_Title", "title"), ("Note_Content", "content")];
+    const CREATES: bool = true;
 
-async fn finish(claim: Claim, output: &Output) -> Result<(), ToolError> {
-    let kept = Kept {
-        id: output.note_id.clone(),
-        created_time: output.created_time.clone(),
-    };
-    let result = serde_json::to_value(kept).map_err(|_| ToolError::Unwritable)?;
-    claim.finish(output.note_id.as_str(), result).await;
-    Ok(())
-}
+    fn arguments(&self) -> [u8; 32] {
+        self.arguments
+    }
 
-/// When a note of a call that began then can have been created, by Zoho's clock at the earliest.
-fn earliest(begun: Timestamp, ahead: Option<SignedDuration>) -> Timestamp {
-    let (ahead, margin) = match ahead {
-        Some(ahead) => (ahead, SECOND_HANDS),
-        None => (SignedDuration::ZERO, CLOCK_SKEW),
-    };
-    begun
-        .checked_add(ahead)
-        .and_then(|begun| begun.checked_sub(margin))
-        .unwrap_or(begun)
-}
+    async fn write(&self, call: &Context<'_>, _: Option<Timestamp>) -> Result<Receipt, ToolError> {
+        let created = call
+            .crm
+            .create_note(self.module, &self.record, &self.note)
+            .await?;
+        Ok(Receipt::created(created))
+    }
 
-/// Whether a failed write surely wrote nothing.
-fn is_clean(error: &ZohoError) -> bool {
-    !matches!(
-        error,
-        ZohoError::Ambiguous { .. } | ZohoError::DeadlineExceeded
-    )
+    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
+        let newest = Page {
+            number: 1,
+            size: 200,
+        };
+        let notes = call.crm.notes_of(self.module, &self.record, newest).await?;
+        let rows = notes.rows.into_iter();
+        let ours = rows.filter(|note| self.is_this(note, since));
+        Ok(ours
+            .map(|note| Receipt {
+                id: note.id,
+                time: note.created_time,
+                outcome: Outcome::Found,
+            })
+            .collect())
+    }
 }
 
 /// Text that Zoho shows as text: no tags, no `crm[user#…]crm` mention, and no characters that hide
@@ -332,23 +214,13 @@ fn neutral(text: &str) -> String {
     neutral
 }
 
-/// Whether Zoho's text is ours, whatever it did to white space and escapes.
-fn same_text(ours: &str, theirs: Option<&CrmText>) -> bool {
-    let plain = |text: &str| -> String {
-        let text = text
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&amp;", "&");
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    plain(ours) == plain(theirs.map(CrmText::as_str).unwrap_or_default())
-}
-
 fn tell(output: &Output) -> String {
     let (note, record) = (&output.note_id, &output.record_id);
     let module = output.module;
     let mut text = Text::new(match output.outcome {
-        Outcome::Created => format!("Note {note} created on {module:?} {record}."),
+        Outcome::Created | Outcome::Updated | Outcome::Unchanged => {
+            format!("Note {note} created on {module:?} {record}.")
+        }
         Outcome::Replayed => format!(
             "Note {note} is on {module:?} {record} already: an earlier call with this \
              idempotency_key wrote it. Nothing was written now."
@@ -368,10 +240,6 @@ fn tell(output: &Output) -> String {
 const MAX_TITLE: usize = 120;
 /// Zoho takes 65,535.
 const MAX_CONTENT: usize = 65_000;
-/// Zoho's times are cut to the second, both that of the note and that of its clock.
-const SECOND_HANDS: SignedDuration = SignedDuration::from_secs(2);
-/// While Zoho has not said what time it is.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
 
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,14 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use super::text::{UNTRUSTED, brief};
 use crate::{
     limit::Scarce,
-    zoho::{Purse, UserProblem, ZohoError},
+    zoho::{CrmText, Purse, UserProblem, ZohoError},
 };
 
-/// Why a call failed. Its texts are ours: they hold no value that a caller or Zoho sent.
+/// Why a call failed. Its texts are ours: but for names of stages, which an agent needs to go on,
+/// they hold no value that a caller or Zoho sent.
 #[derive(Debug, thiserror::Error)]
 pub enum ToolError {
     /// An argument is wrong: which one, and what would be right.
@@ -31,6 +33,18 @@ pub enum ToolError {
     /// Redis, which may know of the key, cannot be asked.
     #[error("it is not known whether this idempotency_key was used")]
     KeysUnavailable,
+    /// Zoho does not take the value of an argument.
+    #[error("zoho does not take the value of `{argument}`")]
+    Refused { argument: &'static str },
+    /// Another record has a value that has to be unique: which one, only Zoho's answer said.
+    #[error("another record has this value of `{argument}`")]
+    Duplicate { argument: &'static str },
+    /// The stage of a deal is another than the call was made for.
+    #[error("the deal is in another stage")]
+    StageChanged { now: CrmText },
+    /// The organisation has no such stage.
+    #[error("there is no such stage")]
+    UnknownStage { stages: Vec<CrmText> },
     /// The answer has no form in JSON.
     #[error("the answer could not be written as json")]
     Unwritable,
@@ -68,6 +82,23 @@ impl ToolError {
                 Nothing was written now. Try again in 30 seconds with the same key and arguments."
                     .into()
             }
+            Self::Refused { argument } => format!(
+                "Zoho CRM does not take this value of `{argument}`; nothing was written. Where the \
+                 field is a list of choices it has to be one of them, spelled alike. Correct it \
+                 and call again."
+            )
+            .into(),
+            Self::Duplicate { argument } => format!(
+                "The CRM has a record with this value already{}, so nothing was written. Search \
+                 for it; if it is not found, tell the user. The same arguments will fail again.",
+                match *argument {
+                    "" => String::new(),
+                    argument => format!(" (`{argument}`)"),
+                }
+            )
+            .into(),
+            Self::StageChanged { now } => stage_changed(now).into(),
+            Self::UnknownStage { stages } => unknown_stage(stages).into(),
             Self::Unwritable => "The answer could not be written. This is a fault of the server: \
                 do not repeat the call; tell an operator."
                 .into(),
@@ -95,6 +126,10 @@ impl ToolError {
             Self::KeyInUse => "idempotency_key_in_use",
             Self::KeysExhausted => "idempotency_keys_exhausted",
             Self::KeysUnavailable => "idempotency_keys_unavailable",
+            Self::Refused { .. } => "zoho_refused_input",
+            Self::Duplicate { .. } => "duplicate",
+            Self::StageChanged { .. } => "stage_changed",
+            Self::UnknownStage { .. } => "unknown_stage",
             Self::Unwritable => "internal",
             Self::Zoho(error) => match error {
                 ZohoError::NotFound => "not_found",
@@ -114,6 +149,24 @@ impl ToolError {
             },
         }
     }
+}
+
+fn stage_changed(now: &CrmText) -> String {
+    let now = brief(now);
+    format!(
+        "The deal is not in the stage that was expected, or was changed meanwhile: its stage is now \
+         \"{now}\". This call wrote nothing. Look at the deal again (get_deal_summary) and decide \
+         anew; for another try use a new idempotency_key. {UNTRUSTED}"
+    )
+}
+
+fn unknown_stage(stages: &[CrmText]) -> String {
+    let names: Vec<String> = stages.iter().take(MOST_STAGES).map(brief).collect();
+    let names = names.join(", ");
+    format!(
+        "Argument `stage` is no stage of a deal; nothing was written. The stages are: {names}. \
+         {UNTRUSTED}"
+    )
 }
 
 fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
@@ -237,6 +290,9 @@ fn whole_seconds(time: Duration) -> u64 {
         .try_into()
         .unwrap_or(u64::MAX)
 }
+
+/// Of a pipeline; there are hardly more than ten.
+const MOST_STAGES: usize = 50;
 
 #[cfg(test)]
 mod tests {

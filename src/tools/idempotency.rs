@@ -158,16 +158,21 @@ impl Claim {
     }
 
     /// It was written: the next call with the key gets this result, which holds no personal data.
-    pub async fn finish(mut self, record: &str, result: Value) {
+    /// The record that it `made` is from then on this key's.
+    pub async fn finish(mut self, made: Option<&str>, result: Value) {
         self.settled = true;
         {
             let mut memory = lock(&self.memory);
-            memory.own(record, self.name, self.now);
+            if let Some(record) = made {
+                memory.own(record, self.name, self.now);
+            }
             memory.settle(&self.client, &self.name, State::Done(result.clone()));
         }
         if let Some(shared) = &self.shared {
             // Whoever else finds the record meanwhile loses it by the next line at the latest.
-            let _ = shared.own(record, &self.name).await;
+            if let Some(record) = made {
+                let _ = shared.own(record, &self.name).await;
+            }
             shared
                 .settle(&self.name, &self.id, Fate::Done(result))
                 .await;

@@ -1,6 +1,6 @@
 //! Arguments: the bounded types they are made of, and what a caller is told of a wrong one.
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{
@@ -164,6 +164,57 @@ pub(super) fn day(text: &str) -> Option<Date> {
     plain.then(|| text.parse().ok()).flatten()
 }
 
+/// A moment, `YYYY-MM-DDTHH:MM:SS` with its offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Moment(Timestamp);
+
+impl Moment {
+    pub(super) fn get(self) -> Timestamp {
+        self.0
+    }
+
+    /// As Zoho takes it.
+    pub(super) fn for_zoho(self) -> String {
+        self.0.strftime("%Y-%m-%dT%H:%M:%S+00:00").to_string()
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let plain = |b: u8| b.is_ascii_digit() || b"-:+TZ".contains(&b);
+        let timed = text.len() <= 25 && text.bytes().all(plain);
+        let moment = timed.then(|| text.parse().ok()).flatten();
+        moment
+            .map(Self)
+            .ok_or_else(|| D::Error::custom(if timed { NO_DATE } else { "not a moment" }))
+    }
+}
+
+/// How long something took, in minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub(super) struct Minutes(u32);
+
+impl Minutes {
+    const MAX: u32 = 1440;
+
+    /// As Zoho takes it: minutes and seconds.
+    pub(super) fn for_zoho(self) -> String {
+        format!("{:02}:00", self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Minutes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let minutes = f64::deserialize(deserializer)?;
+        let fits = minutes.fract() == 0.0 && (0.0..=f64::from(Self::MAX)).contains(&minutes);
+        fits.then_some(Self(minutes as u32))
+            .ok_or_else(|| D::Error::custom("not a time in minutes"))
+    }
+}
+
 /// Implements [`JsonSchema`] for an argument type by a schema that stands where it is used.
 macro_rules! inline_schema {
     ([$($generics:tt)*] $type:ty, $name:literal, $schema:tt) => {
@@ -188,6 +239,8 @@ inline_schema!([const MAX: usize] Line<MAX>, "Line", { "type": "string", "minLen
 inline_schema!([const MAX: usize] Prose<MAX>, "Prose", { "type": "string", "minLength": 1, "maxLength": MAX });
 inline_schema!([] Limit, "Limit", { "type": "integer", "minimum": 1, "maximum": Limit::MAX });
 inline_schema!([] Amount, "Amount", { "type": "number", "minimum": 0, "maximum": 1_000_000_000_000_u64 });
+inline_schema!([] Moment, "Moment", { "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(Z|[+-]\\d{2}:\\d{2})$" });
+inline_schema!([] Minutes, "Minutes", { "type": "integer", "minimum": 0, "maximum": Minutes::MAX });
 inline_schema!([] Day, "Day", { "type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$" });
 
 /// Says what is wrong at `path`, by the schema alone.

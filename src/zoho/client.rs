@@ -29,6 +29,7 @@ use super::{
     retry::Budget,
     scope::Scope,
     spent::Spent,
+    stages::Stage,
     tally::Tally,
     token::Tokens,
     users::User,
@@ -55,6 +56,7 @@ pub(super) struct Inner {
     open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
     pub(super) users: Kept<Vec<User>>,
+    pub(super) stages: Kept<Vec<Stage>>,
     pub(super) people: People,
     pub(super) request_timeout: Duration,
     pub(super) max_wait: Duration,
@@ -161,6 +163,7 @@ impl Zoho {
                 open: watch::Sender::new(false),
                 org: Kept::new(now, ORG_AGE),
                 users: Kept::new(now, USERS_AGE),
+                stages: Kept::new(now, ORG_AGE),
                 people: People::default(),
                 request_timeout,
                 max_wait: config.max_wait.duration(),
@@ -246,6 +249,7 @@ impl Zoho {
         if is_other {
             let renewed = tokens.renewed(credentials);
             self.inner.tokens.store(Arc::new(renewed));
+            self.inner.flights.outdate();
             self.renew_people();
         } else if again {
             tokens.forgive().await;
@@ -322,6 +326,12 @@ impl Crm {
     /// How far Zoho's clock was ahead of ours when it last answered, to the second.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         self.zoho.pulse.ahead()
+    }
+
+    /// How many writes this daemon has made, and changes of whom it asks as: what was read under
+    /// another number may be true no more.
+    pub fn epoch(&self) -> u64 {
+        self.zoho.flights.epoch()
     }
 
     /// Which rows are visible through it.

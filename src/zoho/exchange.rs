@@ -35,6 +35,8 @@ pub(super) struct Ask {
     credits: u32,
     effect: Effect,
     query: bool,
+    /// Sent as `If-Unmodified-Since`.
+    unmodified_since: Option<Box<str>>,
 }
 
 impl Ask {
@@ -48,6 +50,7 @@ impl Ask {
             credits: 1,
             effect: Effect::Read,
             query: false,
+            unmodified_since: None,
         }
     }
 
@@ -69,6 +72,22 @@ impl Ask {
             body: Some(json(body)?),
             effect: Effect::Write,
             ..Self::get(route, route)
+        })
+    }
+
+    /// A `PUT` of a record, refused if it was changed after `since`.
+    pub(super) fn change(
+        route: &'static str,
+        path: &str,
+        body: &impl Serialize,
+        since: Option<&str>,
+    ) -> Result<Self, ZohoError> {
+        Ok(Self {
+            method: Method::PUT,
+            body: Some(json(body)?),
+            effect: Effect::Write,
+            unmodified_since: since.map(Into::into),
+            ..Self::get(route, path)
         })
     }
 
@@ -279,6 +298,10 @@ impl Crm {
             .http
             .request(ask.method.clone(), address)
             .header(header::AUTHORIZATION, token.header.clone());
+        let request = match &ask.unmodified_since {
+            Some(since) => request.header(header::IF_UNMODIFIED_SINCE, &**since),
+            None => request,
+        };
         match &ask.body {
             Some(body) => request
                 .header(header::CONTENT_TYPE, "application/json")

@@ -54,11 +54,21 @@ impl Flights {
         }
     }
 
+    /// How many writes have ended.
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// What was read so far is not to be given to anybody any more.
+    pub(super) fn outdate(&self) {
+        self.epoch.fetch_add(1, Ordering::Release);
+    }
+
     fn join(&self, scoped: &Scoped) -> Part<'_> {
         let key = Key {
             user: scoped.tokens.identity(),
             question: scoped.ask.question(),
-            epoch: self.epoch.load(Ordering::Acquire),
+            epoch: self.epoch(),
         };
         let mut open = lock(&self.open);
         match open.get(&key) {
@@ -84,7 +94,7 @@ impl Drop for Flight<'_> {
 
 impl Drop for Write<'_> {
     fn drop(&mut self) {
-        self.0.epoch.fetch_add(1, Ordering::Release);
+        self.0.outdate();
     }
 }
 
@@ -107,7 +117,10 @@ impl Crm {
         let landed = match timeout_at(self.deadline, flight.wait_for(Option::is_some)).await {
             Ok(Ok(reply)) => reply.clone(),
             Ok(Err(_)) => None,
-            Err(_) => return Err(ZohoError::DeadlineExceeded),
+            Err(_) => {
+                self.tally.broke();
+                return Err(ZohoError::DeadlineExceeded);
+            }
         };
         match landed {
             Some(reply) => Ok(reply),
@@ -121,7 +134,13 @@ impl Crm {
         &'a self,
         scoped: &'a Scoped,
     ) -> Pin<Box<dyn Future<Output = Result<Reply, ZohoError>> + Send + 'a>> {
-        Box::pin(self.send(scoped))
+        Box::pin(async {
+            let sent = self.send(scoped).await;
+            if sent.is_err() {
+                self.tally.broke();
+            }
+            sent
+        })
     }
 
     /// Writes; reads that begin after it do not join those that began before it ended.

@@ -3,15 +3,11 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::{
-    Crm, CrmText, Listed, Page, Problem, RecordId, Reference, ZohoError,
-    answer::unreadable,
-    http::Reply,
-    refused,
-    retry::Effect,
+    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError, refused,
     row::{lookup, moment},
+    written::{Written, written},
 };
 
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -55,14 +51,6 @@ pub struct NewNote {
     pub content: String,
 }
 
-/// What Zoho says of a record it made.
-#[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "named as in the CRM")]
-pub struct Created {
-    pub id: RecordId,
-    pub created_time: Option<String>,
-}
-
 impl Crm {
     /// Notes of a record, newest first.
     pub async fn notes_of(
@@ -81,11 +69,11 @@ impl Crm {
         parent: NoteParent,
         id: &RecordId,
         note: &NewNote,
-    ) -> Result<Created, ZohoError> {
+    ) -> Result<Written, ZohoError> {
         let body = Body::new(parent, id, note)?;
         let write = self.write_on("Notes", (parent.module(), id), &body).await?;
         let reply = self.write(&write).await?;
-        created(&reply).map_err(|error| write.telling(error))
+        written(&reply).map_err(|error| write.telling(error))
     }
 }
 
@@ -161,48 +149,6 @@ fn without_mentions(content: &str) -> Cow<'_, str> {
     }
 }
 
-/// What became of the one element of a write: decided by its own status, not by HTTP's.
-fn created(reply: &Reply) -> Result<Created, ZohoError> {
-    #[derive(Deserialize)]
-    struct Written<'a> {
-        #[serde(borrow)]
-        data: Vec<Element<'a>>,
-    }
-    #[derive(Deserialize)]
-    struct Element<'a> {
-        #[serde(borrow)]
-        status: Cow<'a, str>,
-        #[serde(borrow)]
-        details: Option<&'a RawValue>,
-    }
-    #[derive(Deserialize)]
-    struct Details {
-        id: RecordId,
-        #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
-        created_time: Option<String>,
-    }
-    let nonsense = |error| unreadable(Effect::Write, reply, &error);
-    let written: Written<'_> = serde_json::from_slice(&reply.body).map_err(nonsense)?;
-    let details = match written.data.first() {
-        Some(element) if element.status == "success" => element.details,
-        _ => None,
-    };
-    let details = details.map_or("", RawValue::get);
-    match serde_json::from_str::<Details>(details) {
-        Ok(details) => Ok(Created {
-            id: details.id,
-            created_time: details.created_time,
-        }),
-        // A success that names no record, or the complaint of a refused element.
-        Err(error) => match nonsense(error) {
-            ZohoError::Ambiguous { .. } => Err(ZohoError::Ambiguous {
-                problem: Problem::Unreadable,
-            }),
-            complaint => Err(complaint),
-        },
-    }
-}
-
 #[derive(Deserialize)]
 struct Row {
     id: RecordId,
@@ -239,46 +185,6 @@ const LONGEST_CONTENT: usize = 65_535;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn answer(status: u16, body: &str) -> Result<Created, ZohoError> {
-        created(&Reply {
-            status: http::StatusCode::from_u16(status).unwrap(),
-            retry_after: None,
-            date: None,
-            remaining: None,
-            body: bytes::Bytes::copy_from_slice(body.as_bytes()),
-        })
-    }
-
-    #[test]
-    fn a_write_is_judged_by_its_element_whatever_the_status() {
-        let done = r#"{"data":[{"code":"SUCCESS","details":{"Created_Time":"2026-05-14T12:54:39+03:00","id":"57"},"message":"record added","status":"success"}]}"#;
-        let not = r#"{"data":[{"code":"INVALID_DATA","details":{"api_name":"id","json_path":"$.data[0].Parent_Id.id"},"message":"x","status":"error"}]}"#;
-        let bare = r#"{"code":"EXPECTED_FIELD_MISSING","details":{"expected_fields":[{"api_name":"Note_Title"}]},"status":"error"}"#;
-        for status in [200, 201, 202, 207, 400] {
-            assert_eq!(answer(status, done).unwrap().id.as_str(), "57");
-            assert!(matches!(answer(status, not), Err(ZohoError::NotFound)));
-            assert!(matches!(
-                answer(status, bare),
-                Err(ZohoError::Input { field: Some(_), .. })
-            ));
-        }
-    }
-
-    #[test]
-    fn a_success_that_cannot_be_read_is_ambiguous() {
-        for body in [
-            r#"{"data":[{"status":"success"}]}"#,
-            r#"{"data":[{"status":"success","details":[]}]}"#,
-            r#"{"data":[]}"#,
-            r#"{}"#,
-        ] {
-            assert!(
-                matches!(answer(201, body), Err(ZohoError::Ambiguous { .. })),
-                "{body}"
-            );
-        }
-    }
 
     #[test]
     fn a_note_names_its_parent_and_mentions_nobody() {

@@ -74,6 +74,7 @@ impl Zoho {
             .collect();
         let count = people.len();
         self.inner.people.store(Arc::new(people));
+        self.inner.flights.outdate();
         Ok(count)
     }
 

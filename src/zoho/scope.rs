@@ -1,5 +1,7 @@
 //! What a caller may see, put into every question about records. An exchange takes a [`Scoped`]
-//! question and nothing else, and only this file makes one: nobody can forget the scope.
+//! question and nothing else, and only this file makes one (and `write`): nobody can forget the scope.
+
+mod write;
 
 use std::{collections::BTreeSet, sync::Arc};
 

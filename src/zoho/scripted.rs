@@ -17,7 +17,8 @@ use super::{
     Config, Credentials, Crm, DataCenter, RecordId, Scope, Zoho, ZohoError,
     contacts::Contact,
     lock,
-    notes::{Created, NewNote, NoteParent},
+    notes::{NewNote, NoteParent},
+    written::Written,
 };
 use crate::setting::Span;
 
@@ -268,7 +269,7 @@ pub(super) async fn contact(crm: &Crm) -> Result<Contact, ZohoError> {
     crm.contact(&id()).await
 }
 
-pub(super) async fn note(crm: &Crm) -> Result<Created, ZohoError> {
+pub(super) async fn note(crm: &Crm) -> Result<Written, ZohoError> {
     let note = NewNote {
         title: Some("Follow up".into()),
         content: "call".into(),

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use http::Method;
@@ -21,6 +21,7 @@ pub struct Tally(Arc<Counts>);
 struct Counts {
     credits: AtomicU32,
     requests: Mutex<Requests>,
+    broken: AtomicBool,
 }
 
 impl Tally {
@@ -32,6 +33,16 @@ impl Tally {
     /// The requests so far.
     pub fn requests(&self) -> Requests {
         lock(&self.0.requests).clone()
+    }
+
+    /// Whether all that was asked was answered, after whatever tries.
+    pub fn is_whole(&self) -> bool {
+        !self.0.broken.load(Ordering::Relaxed)
+    }
+
+    /// Something that was asked was not answered.
+    pub(super) fn broke(&self) {
+        self.0.broken.store(true, Ordering::Relaxed);
     }
 
     /// A request is sent. Zoho counts it when it comes, whatever becomes of it.

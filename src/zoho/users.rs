@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use serde::Deserialize;
 
 use super::{
-    Crm, CrmText, Page, RecordId, Reference, UserProblem, ZohoError,
+    Crm, CrmText, Page, RecordId, Reference, Scope, UserProblem, ZohoError,
     row::lookup,
     scope::{Owners, Scoped},
 };
@@ -55,6 +55,17 @@ impl Crm {
     pub(super) async fn owners(&self, name: &str) -> Result<Owners, ZohoError> {
         let users = self.users().await?;
         owners(&users, name).map(Arc::new).map_err(ZohoError::User)
+    }
+
+    /// Whom a record belongs to that the caller adds; Zoho's own choice where that is the caller.
+    pub(super) async fn owner_of_additions(&self) -> Result<Option<RecordId>, ZohoError> {
+        let Scope::Owner(name) = self.scope() else {
+            return Ok(None);
+        };
+        let users = self.users().await?;
+        let user = users.iter().find(|user| user.is(name));
+        user.map(|user| Some(user.id.clone()))
+            .ok_or(ZohoError::User(UserProblem::Unknown))
     }
 
     async fn users(&self) -> Result<Arc<Vec<User>>, ZohoError> {

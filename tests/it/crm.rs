@@ -110,13 +110,18 @@ impl Zoho {
 
     /// How many notes were written.
     pub(crate) async fn notes_written(&self) -> usize {
+        self.written("Notes").await
+    }
+
+    /// How many times a record of that module was written.
+    pub(crate) async fn written(&self, module: &str) -> usize {
         let journal = self.journal().await;
         let committed = journal
             .iter()
             .filter_map(|entry| entry["committed"].as_array())
             .flatten();
         committed
-            .filter(|record| record["module"] == "Notes")
+            .filter(|record| record["module"] == module)
             .count()
     }
 

@@ -2,6 +2,7 @@
 //! whether it exists. Checked against the CRM, asked as its administrator.
 
 mod people;
+mod writes;
 
 use std::collections::BTreeSet;
 
@@ -94,7 +95,18 @@ async fn probes(house: &House) -> Vec<(&'static str, Value, &'static str)> {
         let mut keyed = note;
         keyed["idempotency_key"] = json!(format!("k-{module}"));
         probes.push(("create_note", keyed, "/record_id"));
+        let task = json!({ "module": module, "record_id": id, "subject": "x" });
+        probes.push(("create_task", task, "/record_id"));
+        let call = json!({ "module": module, "record_id": id, "subject": "x",
+            "direction": "Inbound", "start_time": "2026-01-05T10:00:00Z", "duration_minutes": 1 });
+        probes.push(("log_call", call, "/record_id"));
     }
+    let task = foreign(house, "Tasks").await;
+    probes.push(("complete_task", json!({ "task_id": task }), "/task_id"));
+    let step = json!({ "deal_id": deal, "stage": "Closed Won" });
+    probes.push(("update_deal_stage", step, "/deal_id"));
+    let update = json!({ "contact_id": contact, "title": "x" });
+    probes.push(("update_contact", update, "/contact_id"));
     probes
 }
 

@@ -39,7 +39,7 @@ async fn the_same_key_gets_the_first_result() {
     let memory = Idempotency::default();
     new(&memory, "k", 0)
         .await
-        .finish("1", json!({"noteId": "1"}))
+        .finish(Some("1"), json!({"noteId": "1"}))
         .await;
     let again = begin(&memory, "k", 1, 1).await.unwrap();
     assert!(matches!(again, Begun::Done(result) if result["noteId"] == "1"));
@@ -68,7 +68,7 @@ async fn a_dropped_claim_leaves_the_fate_unknown() {
     match begin(&memory, "k", 1, 5).await.unwrap() {
         Begun::Unknown(claim, since) => {
             assert_eq!(since, at(3));
-            claim.finish("1", json!(1)).await;
+            claim.finish(Some("1"), json!(1)).await;
         }
         other => panic!("{other:?}"),
     }
@@ -81,7 +81,7 @@ async fn a_dropped_claim_leaves_the_fate_unknown() {
 #[tokio::test]
 async fn a_key_belongs_to_its_client_its_user_and_its_tool() {
     let memory = Idempotency::default();
-    new(&memory, "k", 0).await.finish("1", json!(1)).await;
+    new(&memory, "k", 0).await.finish(Some("1"), json!(1)).await;
     let user = Scope::User("ann".into());
     for (client, scope, tool) in [
         ("other", &Scope::Org, "create_note"),
@@ -99,7 +99,7 @@ async fn a_key_belongs_to_its_client_its_user_and_its_tool() {
 #[tokio::test]
 async fn a_key_is_forgotten_after_a_day() {
     let memory = Idempotency::default();
-    new(&memory, "k", 0).await.finish("1", json!(1)).await;
+    new(&memory, "k", 0).await.finish(Some("1"), json!(1)).await;
     assert!(matches!(
         begin(&memory, "k", 1, 23).await.unwrap(),
         Begun::Done(_)
@@ -117,7 +117,10 @@ async fn a_full_memory_refuses_and_keeps_what_lives() {
         ..Idempotency::default()
     };
     let running = new(&memory, "running", 0).await;
-    new(&memory, "done", 0).await.finish("1", json!(1)).await;
+    new(&memory, "done", 0)
+        .await
+        .finish(Some("1"), json!(1))
+        .await;
     drop(new(&memory, "unknown", 0).await);
     let full = begin(&memory, "full", 1, 23).await;
     assert!(matches!(full, Err(ToolError::KeysExhausted)), "{full:?}");
@@ -144,7 +147,7 @@ async fn a_full_memory_refuses_and_keeps_what_lives() {
 #[tokio::test]
 async fn a_record_belongs_to_the_call_that_wrote_it() {
     let memory = Idempotency::default();
-    new(&memory, "a", 0).await.finish("7", json!(1)).await;
+    new(&memory, "a", 0).await.finish(Some("7"), json!(1)).await;
     memory.wrote("8", at(0)).await;
     let claim = new(&memory, "b", 0).await;
     assert!(!claim.take("7").await.unwrap());

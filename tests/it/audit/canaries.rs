@@ -20,7 +20,8 @@ async fn open_house() -> House {
         setup.set(
             "roles.customer-service.tools",
             r#"["search_contacts", "get_contact_history", "create_note", "get_deal_summary",
-                "get_revenue_report", "get_dashboard_metrics"]"#,
+                "get_revenue_report", "get_dashboard_metrics", "create_task", "log_call",
+                "complete_task", "update_deal_stage", "update_contact", "create_lead"]"#,
         );
         setup.set(
             "limits.failed_logins",
@@ -92,6 +93,8 @@ async fn no_argument_of_any_tool_reaches_a_log() {
     let house = open_house().await;
     let agent = house.agent(SUPPORT);
     let contact = house.zoho.ids("Contacts", "id is not null").await.remove(0);
+    let task = house.zoho.ids("Tasks", "id is not null").await.remove(0);
+    let deal = house.zoho.ids("Deals", "id is not null").await.remove(0);
     let listed = agent.ask("tools/list", json!({})).await.result();
     let (mut calls, mut n) = (0, 0);
     for tool in listed["tools"].as_array().unwrap() {
@@ -112,6 +115,14 @@ async fn no_argument_of_any_tool_reaches_a_log() {
             ] {
                 let mut arguments = match name {
                     "create_note" => json!({ "record_id": contact, "content": "x" }),
+                    "create_task" => json!({ "record_id": contact, "subject": "x" }),
+                    "log_call" => json!({ "record_id": contact, "subject": "x",
+                        "direction": "Inbound", "start_time": "2026-01-01T10:00:00Z",
+                        "duration_minutes": 5 }),
+                    "complete_task" => json!({ "task_id": task }),
+                    "update_deal_stage" => json!({ "deal_id": deal, "stage": "Needs Analysis" }),
+                    "update_contact" => json!({ "contact_id": contact, "department": "x" }),
+                    "create_lead" => json!({ "last_name": "x", "company": "x" }),
                     "get_contact_history" => json!({ "contact_id": contact }),
                     "search_contacts" if argument == "limit" => json!({ "name": "x" }),
                     _ => json!({}),

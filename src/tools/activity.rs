@@ -1,0 +1,78 @@
+//! An activity that is added to a record: a task, a call.
+
+use std::marker::PhantomData;
+
+use jiff::Timestamp;
+
+use super::{
+    Context, Tool, ToolError,
+    once::{OVER_AFTER, Once, Receipt},
+};
+use crate::zoho::{Fields, RecordId, notes::NoteParent};
+
+/// The activity that a call of the tool `T` is to add.
+pub(super) struct Activity<T> {
+    module: &'static str,
+    about: (NoteParent, RecordId),
+    fields: Fields,
+    arguments: [u8; 32],
+    tool: PhantomData<fn(T)>,
+}
+
+impl<T: Tool> Activity<T> {
+    pub(super) fn new(
+        module: &'static str,
+        about: (NoteParent, RecordId),
+        fields: Fields,
+        arguments: [u8; 32],
+    ) -> Self {
+        Self {
+            module,
+            about,
+            fields,
+            arguments,
+            tool: PhantomData,
+        }
+    }
+}
+
+impl<T: Tool> Once for Activity<T> {
+    const TOOL: &'static str = T::NAME;
+    const FIELDS: &'static [(&'static str, &'static str)] = &[
+        ("Subject", "subject"),
+        ("Due_Date", "due_date"),
+        ("Priority", "priority"),
+        ("Call_Type", "direction"),
+        ("Call_Start_Time", "start_time"),
+        ("Call_Duration", "duration_minutes"),
+        ("Call_Result", "result"),
+        (DESCRIPTION, "description"),
+    ];
+    const CREATES: bool = true;
+
+    fn arguments(&self) -> [u8; 32] {
+        self.arguments
+    }
+
+    async fn write(&self, call: &Context<'_>, _: Option<Timestamp>) -> Result<Receipt, ToolError> {
+        let about = (self.about.0, &self.about.1);
+        let added = call.crm.add_activity(self.module, about, &self.fields);
+        Ok(Receipt::created(added.await?))
+    }
+
+    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
+        let (parent, id) = &self.about;
+        let fields = self.fields.clone().about(*parent, id);
+        let key = match parent {
+            NoteParent::Contacts => "Who_Id",
+            _ => "What_Id",
+        };
+        // Somebody may have worked on it meanwhile.
+        let fields = fields.without("Status");
+        let time = (since, OVER_AFTER);
+        let found = call.crm.added(self.module, &fields, key, time).await?;
+        Ok(found.into_iter().map(Receipt::found).collect())
+    }
+}
+
+pub(super) const DESCRIPTION: &str = "Description";

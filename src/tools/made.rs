@@ -1,0 +1,107 @@
+//! What the tools that write have in common: a change that is made once, and what is answered.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Answer, Context, ToolError,
+    input::Line,
+    once::{Outcome, Receipt},
+    record::instant,
+    text::Text,
+};
+use crate::zoho::{
+    Code, CrmText, Fields, RecordId, ZohoError,
+    records::{Before, Changed},
+};
+
+/// The answer of a tool that writes one record.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Made {
+    record_id: RecordId,
+    outcome: Outcome,
+    /// When it was written, as the CRM says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written_time: Option<String>,
+    as_of: String,
+}
+
+/// Answers with what became of the write; `what` names the record and ends with its id.
+pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made> {
+    let verb = match receipt.outcome {
+        Outcome::Created => " created",
+        Outcome::Updated => " updated",
+        Outcome::Unchanged | Outcome::Replayed | Outcome::Found => "",
+    };
+    let remark = receipt.outcome.remark();
+    Answer {
+        text: Text::new(format!("{what} {}{verb}.{remark}", receipt.id)).finish(),
+        records: 1,
+        output: Made {
+            record_id: receipt.id,
+            outcome: receipt.outcome,
+            written_time: receipt.time,
+            as_of: now.to_string(),
+        },
+    }
+}
+
+/// Makes a record hold `fields`, unless it does already or somebody else changed it: after it was
+/// read, or after an attempt of ours at `since`, which may have come through and been overwritten.
+pub(super) async fn change(
+    call: &Context<'_>,
+    (module, id): (Changed, &RecordId),
+    fields: &Fields,
+    before: &Before,
+    since: Option<Timestamp>,
+) -> Result<Receipt, ToolError> {
+    let modified = before.modified_time.clone();
+    if before.holds(fields) {
+        return Ok(Receipt {
+            id: id.clone(),
+            time: modified,
+            outcome: Outcome::Unchanged,
+        });
+    }
+    let last = instant(modified.as_deref());
+    if since.is_some_and(|since| last.is_some_and(|last| last > since)) {
+        let code = Code::new("ALREADY_MODIFIED");
+        return Err(ZohoError::Conflict { code }.into());
+    }
+    let written = call.crm.change(module, id, fields, before).await?;
+    Ok(Receipt {
+        id: written.id,
+        time: written.modified_time,
+        outcome: Outcome::Updated,
+    })
+}
+
+/// A text without what hides or reorders it.
+pub(super) fn visible(argument: &'static str, text: &str) -> Result<String, ToolError> {
+    let clean = CrmText::clean(text);
+    if clean.as_str().trim().is_empty() {
+        return Err(ToolError::Argument {
+            argument,
+            problem: "nothing visible is in it",
+        });
+    }
+    Ok(clean.as_str().to_owned())
+}
+
+/// The same of a text that may be left out.
+pub(super) fn visible_if(
+    argument: &'static str,
+    text: Option<&str>,
+) -> Result<Option<String>, ToolError> {
+    text.map(|text| visible(argument, text)).transpose()
+}
+
+/// [`visible_if`] of a line.
+pub(super) fn line<const MAX: usize>(
+    argument: &'static str,
+    line: &Option<Line<MAX>>,
+) -> Result<Option<String>, ToolError> {
+    visible_if(argument, line.as_ref().map(Line::as_str))
+}

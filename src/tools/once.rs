@@ -1,0 +1,301 @@
+//! Writes that are made once, whatever happens on the way: the key is recorded before Zoho hears
+//! of the write, and after a lost answer it is looked at what is true before anything is sent again.
+
+use std::future::Future;
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Context, ToolError, Written,
+    idempotency::{Begun, Claim, Key},
+};
+use crate::zoho::{RecordId, ZohoError, written};
+
+/// A write as its tool knows it.
+pub(super) trait Once: Sync {
+    /// The name of the tool: keys are its own.
+    const TOOL: &'static str;
+    /// Which argument each of Zoho's fields comes from, to say which of them Zoho refuses.
+    const FIELDS: &'static [(&'static str, &'static str)];
+    /// Whether it makes a record, which then is that of one call and no other's.
+    const CREATES: bool;
+
+    /// A digest of the arguments as they came.
+    fn arguments(&self) -> [u8; 32];
+
+    /// Sends it, once. Where an earlier attempt may have come through, `since` says when it began;
+    /// a change finds out by itself whether it did.
+    fn write(
+        &self,
+        call: &Context<'_>,
+        since: Option<Timestamp>,
+    ) -> impl Future<Output = Result<Receipt, ToolError>> + Send;
+
+    /// Records that an attempt which began at `since` may have made.
+    fn look(
+        &self,
+        _call: &Context<'_>,
+        _since: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Receipt>, ToolError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+}
+
+/// What is known of a write that has happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Receipt {
+    pub(super) id: RecordId,
+    /// When the record was made or changed, as Zoho says.
+    pub(super) time: Option<String>,
+    pub(super) outcome: Outcome,
+}
+
+/// How a write came about. unchanged: the record was so already. replayed: an earlier call with
+/// the key wrote it. found: taken for that call's write, whose answer was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Replayed,
+    Found,
+}
+
+impl Outcome {
+    /// As the log has it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Replayed => "replayed",
+            Self::Found => "found",
+        }
+    }
+
+    /// What an agent is told after the fact.
+    pub(super) const fn remark(self) -> &'static str {
+        match self {
+            Self::Created | Self::Updated => "",
+            Self::Unchanged => " It was so already: nothing was written.",
+            Self::Replayed => {
+                " An earlier call with this idempotency_key wrote it: nothing was written now."
+            }
+            Self::Found => {
+                " It is taken for the write of the earlier call with this idempotency_key, whose \
+                 answer was lost: nothing was written now."
+            }
+        }
+    }
+}
+
+impl Receipt {
+    /// Of a record that was made now.
+    pub(super) fn created(written: written::Written) -> Self {
+        Self {
+            id: written.id,
+            time: written.created_time,
+            outcome: Outcome::Created,
+        }
+    }
+
+    /// Of a record that an earlier attempt may have made.
+    pub(super) fn found(written: written::Written) -> Self {
+        Self {
+            outcome: Outcome::Found,
+            ..Self::created(written)
+        }
+    }
+}
+
+/// Makes a write, once for each key.
+pub(super) async fn once<W: Once>(
+    call: &Context<'_>,
+    key: Option<&Key>,
+    write: &W,
+) -> Result<Receipt, ToolError> {
+    let receipt = match key {
+        None => {
+            let receipt = send(call, write, None).await?;
+            if W::CREATES {
+                let id = receipt.id.as_str();
+                call.idempotency.wrote(id, call.now).await;
+            }
+            receipt
+        }
+        Some(key) => under(call, key, write).await?,
+    };
+    // A tool sets it once.
+    let _ = call.written.set(Written {
+        record: receipt.id.as_str().into(),
+        outcome: receipt.outcome.name(),
+    });
+    Ok(receipt)
+}
+
+async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Receipt, ToolError> {
+    let whose = (call.client, call.crm.scope());
+    let begun = call
+        .idempotency
+        .begin(whose, W::TOOL, key, write.arguments(), call.now);
+    match begun.await? {
+        Begun::New(claim) => attempt(call, claim, write, None).await,
+        Begun::Done(result) => {
+            let kept: Kept = serde_json::from_value(result).map_err(|_| ToolError::Unwritable)?;
+            Ok(Receipt {
+                id: kept.id,
+                time: kept.created_time,
+                outcome: Outcome::Replayed,
+            })
+        }
+        // A failed look-up drops the claim, and the fate of the write stays unknown.
+        Begun::Unknown(claim, since) => {
+            let begun = by_zohos_clock(since, call.crm.clock_ahead());
+            for found in write.look(call, begun.earliest).await? {
+                if claim.take(found.id.as_str()).await? {
+                    let found = Receipt {
+                        outcome: Outcome::Found,
+                        ..found
+                    };
+                    finish::<W>(claim, &found).await?;
+                    return Ok(found);
+                }
+            }
+            attempt(call, claim, write, Some(begun.at)).await
+        }
+    }
+}
+
+/// Writes under a claim. A clean failure frees the key, unless an earlier attempt may have come
+/// through: that stays unknown.
+async fn attempt<W: Once>(
+    call: &Context<'_>,
+    claim: Claim,
+    write: &W,
+    since: Option<Timestamp>,
+) -> Result<Receipt, ToolError> {
+    match send(call, write, since).await {
+        Ok(mut receipt) => {
+            if since.is_some() && receipt.outcome == Outcome::Unchanged {
+                receipt.outcome = Outcome::Found;
+            }
+            finish::<W>(claim, &receipt).await?;
+            Ok(receipt)
+        }
+        Err(error) => {
+            if since.is_none() && is_clean(&error) {
+                claim.forget().await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Says of a refusal which argument it is about.
+async fn send<W: Once>(
+    call: &Context<'_>,
+    write: &W,
+    since: Option<Timestamp>,
+) -> Result<Receipt, ToolError> {
+    let sent = write.write(call, since).await;
+    sent.map_err(|error| {
+        let ToolError::Zoho(ZohoError::Input { code, field }) = &error else {
+            return error;
+        };
+        let field = field.as_ref().map_or("", |field| field.as_str());
+        let argument = W::FIELDS.iter().find(|(theirs, _)| *theirs == field);
+        match (argument, code.as_str()) {
+            (argument, "DUPLICATE_DATA") => ToolError::Duplicate {
+                argument: argument.map_or("", |(_, ours)| ours),
+            },
+            (Some((_, argument)), _) => ToolError::Refused { argument },
+            (None, _) => error,
+        }
+    })
+}
+
+/// What is remembered of a write: no word of it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    id: RecordId,
+    created_time: Option<String>,
+}
+
+async fn finish<W: Once>(claim: Claim, receipt: &Receipt) -> Result<(), ToolError> {
+    let kept = Kept {
+        id: receipt.id.clone(),
+        created_time: receipt.time.clone(),
+    };
+    let result = serde_json::to_value(kept).map_err(|_| ToolError::Unwritable)?;
+    let made = W::CREATES.then(|| receipt.id.as_str());
+    claim.finish(made, result).await;
+    Ok(())
+}
+
+/// When an attempt began, by Zoho's clock.
+struct Began {
+    at: Timestamp,
+    /// What it made was made no earlier.
+    earliest: Timestamp,
+}
+
+fn by_zohos_clock(begun: Timestamp, ahead: Option<SignedDuration>) -> Began {
+    let (ahead, margin) = match ahead {
+        Some(ahead) => (ahead, SECOND_HANDS),
+        None => (SignedDuration::ZERO, CLOCK_SKEW),
+    };
+    let at = begun.checked_add(ahead).unwrap_or(begun);
+    Began {
+        at,
+        earliest: at.checked_sub(margin).unwrap_or(at),
+    }
+}
+
+/// Whether a failed write surely wrote nothing.
+fn is_clean(error: &ToolError) -> bool {
+    !matches!(
+        error,
+        ToolError::Zoho(ZohoError::Ambiguous { .. } | ZohoError::DeadlineExceeded)
+    )
+}
+
+/// After an attempt began, no record of it is made any more: it has ended, and so has whatever
+/// still was on its way to Zoho.
+pub(super) const OVER_AFTER: SignedDuration = SignedDuration::from_mins(30);
+/// Zoho's times are cut to the second, both that of the record and that of its clock.
+const SECOND_HANDS: SignedDuration = SignedDuration::from_secs(2);
+/// While Zoho has not said what time it is.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoho::error::Problem;
+
+    #[test]
+    fn a_record_is_as_old_as_zohos_clock_says() {
+        let begun: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
+        let at = |ahead| by_zohos_clock(begun, ahead).earliest.to_string();
+        assert_eq!(at(None), "2026-01-01T11:58:00Z");
+        let ahead = SignedDuration::from_secs;
+        assert_eq!(at(Some(ahead(0))), "2026-01-01T11:59:58Z");
+        assert_eq!(at(Some(ahead(-60))), "2026-01-01T11:58:58Z");
+        assert_eq!(at(Some(ahead(300))), "2026-01-01T12:04:58Z");
+    }
+
+    #[test]
+    fn only_a_failure_that_surely_wrote_nothing_frees_the_key() {
+        let clean = |error: ZohoError| is_clean(&error.into());
+        assert!(clean(ZohoError::NotFound));
+        assert!(clean(ZohoError::Unavailable {
+            problem: Problem::Connect
+        }));
+        assert!(!clean(ZohoError::Ambiguous {
+            problem: Problem::Broken
+        }));
+        assert!(!clean(ZohoError::DeadlineExceeded));
+    }
+}

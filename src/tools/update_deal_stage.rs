@@ -1,0 +1,178 @@
+//! `update_deal_stage`: moves a deal to another stage of the pipeline, unless it was moved already.
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    cursor::digest,
+    idempotency::Key,
+    input::Line,
+    made::change,
+    once::{Once, Outcome, Receipt, once},
+    text::{Text, brief},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::{
+        CrmText, Fields, RecordId, Stage, ZohoError,
+        records::{Before, Changed},
+    },
+};
+
+pub(super) struct UpdateDealStage;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    deal_id: RecordId,
+    /// As the CRM calls it.
+    stage: Line<120>,
+    /// The stage that the deal has to be in for this; best what you last read.
+    expected_stage: Option<Line<120>>,
+    /// As of create_note.
+    #[serde(skip_serializing)]
+    idempotency_key: Option<Key>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    deal_id: RecordId,
+    stage: CrmText,
+    /// Where this call knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_stage: Option<CrmText>,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modified_time: Option<String>,
+    as_of: String,
+}
+
+impl Tool for UpdateDealStage {
+    const NAME: &'static str = "update_deal_stage";
+    const TITLE: &'static str = "Move a deal to another stage";
+    const DESCRIPTION: &'static str = "Set the stage of a deal, which also sets its probability. \
+        Fails, and says what the stage is now, when the deal is not in expected_stage or somebody \
+        else changes it at the same time. Costs 2 API credits, 3 once an hour.";
+    const EFFECT: Effect = Effect::Write;
+    const OVERWRITES: bool = true;
+    const CLASSES: Classes = &[
+        ("deal_id", Class::Id),
+        // Any text may come as a stage.
+        ("stage", Class::Pii),
+        ("expected_stage", Class::Pii),
+        ("idempotency_key", Class::Pii),
+    ];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        let step = Step {
+            input: &input,
+            was: OnceLock::new(),
+        };
+        let receipt = once(call, input.idempotency_key.as_ref(), &step).await?;
+        let output = Output {
+            deal_id: receipt.id,
+            stage: CrmText::clean(input.stage.as_str()),
+            previous_stage: step.was.into_inner(),
+            outcome: receipt.outcome,
+            modified_time: receipt.time,
+            as_of: call.now.to_string(),
+        };
+        Ok(Answer {
+            text: tell(&output),
+            records: 1,
+            output,
+        })
+    }
+}
+
+/// A deal on its way to a stage.
+struct Step<'a> {
+    input: &'a Input,
+    /// The stage that it was moved from.
+    was: OnceLock<CrmText>,
+}
+
+impl Once for Step<'_> {
+    const TOOL: &'static str = UpdateDealStage::NAME;
+    const FIELDS: &'static [(&'static str, &'static str)] = &[("Stage", "stage")];
+    const CREATES: bool = false;
+
+    fn arguments(&self) -> [u8; 32] {
+        digest(self.input)
+    }
+
+    async fn write(
+        &self,
+        call: &Context<'_>,
+        since: Option<Timestamp>,
+    ) -> Result<Receipt, ToolError> {
+        let stages = call.crm.stages().await?;
+        let find = |name: &Line<120>| stages.iter().find(|stage| stage.is(name.as_str()));
+        let Some(stage) = find(&self.input.stage) else {
+            let stages = stages.iter().map(|stage| stage.shown.clone()).collect();
+            return Err(ToolError::UnknownStage { stages });
+        };
+        let fields = Fields::default().with("Stage", stage.actual.clone());
+        let deal = (Changed::Deals, &self.input.deal_id);
+        let before = self.read(call).await?;
+        let expected = self.input.expected_stage.as_ref();
+        let is_expected = expected.is_none_or(|name| match find(name) {
+            Some(stage) => is_in(&before, stage),
+            None => before
+                .text("Stage")
+                .is_some_and(|now| now.as_str() == name.as_str()),
+        });
+        if !is_expected && !before.holds(&fields) {
+            return Err(changed(&before));
+        }
+        match change(call, deal, &fields, &before, since).await {
+            Ok(receipt) => {
+                if let (Outcome::Updated, Some(was)) = (receipt.outcome, before.text("Stage")) {
+                    // A tool writes once.
+                    let _ = self.was.set(was);
+                }
+                Ok(receipt)
+            }
+            Err(ToolError::Zoho(ZohoError::Conflict { code }))
+                if code.as_str() == "ALREADY_MODIFIED" =>
+            {
+                Err(changed(&self.read(call).await?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Step<'_> {
+    async fn read(&self, call: &Context<'_>) -> Result<Before, ToolError> {
+        let id = &self.input.deal_id;
+        let names = std::iter::once("Stage");
+        Ok(call.crm.before(Changed::Deals, id, names).await?)
+    }
+}
+
+fn is_in(before: &Before, stage: &Stage) -> bool {
+    before.holds(&Fields::default().with("Stage", stage.actual.clone()))
+}
+
+fn changed(before: &Before) -> ToolError {
+    let now = before.text("Stage").unwrap_or_default();
+    ToolError::StageChanged { now }
+}
+
+fn tell(output: &Output) -> String {
+    let stage = brief(&output.stage);
+    let from = output.previous_stage.as_ref();
+    let from = from.map_or(String::new(), |was| format!(" from {}", brief(was)));
+    let remark = output.outcome.remark();
+    let deal = &output.deal_id;
+    Text::new(format!("Deal {deal}: stage {stage}{from}.{remark}")).finish()
+}

@@ -1,0 +1,229 @@
+//! Every tool that writes does so once for a key: on two instances, whatever happens on the way.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::{
+    agent::Answer,
+    house::{House, SUPPORT, Setup, eventually},
+    pair::pair,
+    redis::Redis,
+    tools::everything_allowed,
+};
+
+/// A write: its tool, the module and method by which it reaches Zoho, its arguments.
+type Write = (&'static str, &'static str, &'static str, Value);
+
+/// What Zoho may do to a write, and whether the write has happened then.
+const FAULTS: [(&str, bool); 5] = [
+    (r#"{ "fault": "reset_before" }"#, false),
+    (r#"{ "fault": "reset_after_commit" }"#, true),
+    (r#"{ "fault": "latency", "delay": "3s" }"#, true),
+    (r#"{ "fault": "status", "status": 500 }"#, false),
+    (r#"{ "fault": "status", "status": 429 }"#, false),
+];
+
+/// The `n`th write of each tool, no two of which are about one record.
+async fn writes(house: &House, n: usize) -> Vec<Write> {
+    let ids = async |module: &str, condition: &str| house.zoho.ids(module, condition).await;
+    let contact = ids("Contacts", "id is not null").await.remove(n);
+    let task = ids("Tasks", "Status = 'Not Started'").await.remove(n);
+    let deal = ids("Deals", "Stage = 'Needs Analysis'").await.remove(n);
+    let text = format!("number {n}");
+    let mut writes = vec![
+        (
+            "create_note",
+            "Notes",
+            "POST",
+            json!({ "record_id": contact, "content": text }),
+        ),
+        (
+            "create_task",
+            "Tasks",
+            "POST",
+            json!({ "record_id": contact, "subject": text,
+            "description": "two\nlines", "due_date": "2031-01-01" }),
+        ),
+        (
+            "log_call",
+            "Calls",
+            "POST",
+            json!({ "record_id": deal, "module": "Deals",
+            "subject": text, "direction": "Inbound", "start_time": "2026-01-05T10:00:00+01:00",
+            "duration_minutes": 7, "description": "<b>bold</b> & more" }),
+        ),
+        (
+            "create_lead",
+            "Leads",
+            "POST",
+            json!({ "last_name": "O'Neil", "company": text }),
+        ),
+        ("complete_task", "Tasks", "PUT", json!({ "task_id": task })),
+        (
+            "update_deal_stage",
+            "Deals",
+            "PUT",
+            json!({ "deal_id": deal, "stage": "Closed Won",
+            "expected_stage": "Needs Analysis" }),
+        ),
+        (
+            "update_contact",
+            "Contacts",
+            "PUT",
+            json!({ "contact_id": contact, "title": text }),
+        ),
+    ];
+    for (_, _, _, arguments) in &mut writes {
+        arguments["idempotency_key"] = json!(format!("key-{n}"));
+    }
+    writes
+}
+
+async fn call(house: &House, write: &Write) -> Answer {
+    house.agent(SUPPORT).call(write.0, write.3.clone()).await
+}
+
+/// Tries until it is told anything but to come back.
+async fn done(house: &House, write: &Write) -> Value {
+    for _ in 0..300 {
+        let result = call(house, write).await.result();
+        if result["isError"] != true {
+            return result["structuredContent"].clone();
+        }
+        let told = result["content"][0]["text"].as_str().unwrap().to_owned();
+        assert!(told.contains("still running"), "{}: {told}", write.0);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("waited in vain for {} to be done", write.0);
+}
+
+async fn fault(house: &House, write: &Write, mut fault: Value) {
+    fault["path"] = json!(format!("/crm/v8/{}", write.1));
+    fault["method"] = json!(write.2);
+    fault["times"] = json!(1);
+    house.zoho.fault(fault).await;
+}
+
+fn hasty(setup: &mut Setup) {
+    everything_allowed(setup);
+    setup.set("zoho.request_timeout", "1s");
+}
+
+#[tokio::test]
+async fn each_tool_writes_once_whatever_zoho_does() {
+    let redis = Redis::start();
+    let [one, two] = pair(&redis, hasty).await;
+    for (n, (kind, happened)) in FAULTS.into_iter().enumerate() {
+        for write in writes(&one, n).await {
+            let (tool, module, ..) = write;
+            let before = one.zoho.written(module).await;
+            fault(&one, &write, serde_json::from_str(kind).unwrap()).await;
+            call(&one, &write).await.failure();
+            let made = done(&two, &write).await;
+            let fresh = ["created", "updated"].contains(&made["outcome"].as_str().unwrap());
+            assert_eq!(fresh, !happened, "{tool} after {kind}: {made}");
+            let again = done(&one, &write).await;
+            assert_eq!(again["outcome"], "replayed", "{tool} after {kind}");
+            let written = one.zoho.written(module).await - before;
+            assert_eq!(written, 1, "{tool} after {kind}");
+            let mut different = write.clone();
+            let (name, value) = other(tool);
+            different.3[name] = value;
+            let told = call(&two, &different).await.failure();
+            assert!(
+                told.contains("already used with other arguments"),
+                "{tool}: {told}"
+            );
+        }
+    }
+}
+
+/// An argument that another call with the same key has.
+fn other(tool: &str) -> (&'static str, Value) {
+    match tool {
+        "create_note" => ("content", json!("other")),
+        "create_task" | "log_call" => ("subject", json!("other")),
+        "create_lead" => ("company", json!("other")),
+        "complete_task" => ("task_id", json!("1")),
+        "update_deal_stage" => ("stage", json!("Closed Lost")),
+        _ => ("title", json!("other")),
+    }
+}
+
+#[tokio::test]
+async fn what_an_instance_wrote_before_it_was_killed_is_found_by_another() {
+    let redis = Redis::start();
+    let [mut one, other] = pair(&redis, |setup| {
+        everything_allowed(setup);
+        setup.set("mcp.tool_timeout", "2s");
+        setup.set("zoho.request_timeout", "2s");
+    })
+    .await;
+    let writes = writes(&one, 0).await;
+    // So that nothing but the writes themselves is left to ask for.
+    other
+        .agent(SUPPORT)
+        .call("get_deal_summary", json!({}))
+        .await;
+    let before = total(&one).await;
+    for write in &writes {
+        fault(&one, write, json!({ "fault": "latency", "delay": "30s" })).await;
+    }
+    let calls = writes.iter().map(|write| {
+        let (agent, write) = (one.agent(SUPPORT), write.clone());
+        let call = json!({ "name": write.0, "arguments": write.3 });
+        tokio::spawn(async move { agent.try_ask("tools/call", call).await.is_some() })
+    });
+    let calls: Vec<_> = calls.collect();
+    for _ in 0..400 {
+        if total(&one).await - before == writes.len() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    one.crash();
+    join_all(calls).await;
+    let done = join_all(writes.iter().map(|write| done(&other, write))).await;
+    for (write, made) in writes.iter().zip(done) {
+        assert_eq!(made["outcome"], "found", "{}", write.0);
+    }
+    assert_eq!(total(&other).await - before, writes.len());
+}
+
+/// All records written so far.
+async fn total(house: &House) -> usize {
+    let journal = house.zoho.journal().await;
+    let committed = journal
+        .iter()
+        .filter_map(|entry| entry["committed"].as_array());
+    committed.map(Vec::len).sum()
+}
+
+#[tokio::test]
+async fn the_log_has_a_write_before_zoho_hears_of_it() {
+    let redis = Redis::start();
+    let [one, _other] = pair(&redis, hasty).await;
+    for write in writes(&one, 0).await {
+        fault(
+            &one,
+            &write,
+            json!({ "fault": "latency", "delay": "400ms" }),
+        )
+        .await;
+        let (agent, sent) = (one.agent(SUPPORT), write.clone());
+        let call = tokio::spawn(async move { agent.call(sent.0, sent.3).await.content() });
+        let started =
+            |line: &Value| line["event"] == "tool_call_start" && line["toolName"] == write.0;
+        let start = one.recorded("the start", started).await;
+        assert_eq!(start["level"], "info");
+        call.await.unwrap();
+        let ended = |line: &Value| {
+            line["event"] == "tool_call_success" && line["executionId"] == start["executionId"]
+        };
+        let end = eventually("the end", || one.audit().into_iter().find(|it| ended(it))).await;
+        assert!(
+            end["recordId"].is_string() && end["outcome"].is_string(),
+            "{end}"
+        );
+    }
+}
