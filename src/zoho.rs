@@ -1,5 +1,6 @@
 //! The client of Zoho CRM: what one caller may see of it, for the length of one call.
 
+pub mod accounts;
 pub mod activities;
 mod allowance;
 mod answer;
@@ -20,6 +21,7 @@ mod flights;
 mod http;
 pub mod id;
 mod kept;
+pub mod leads;
 mod mints;
 pub mod notes;
 pub mod org;
@@ -30,6 +32,7 @@ mod row;
 mod scope;
 #[cfg(test)]
 mod scripted;
+mod search;
 #[cfg(test)]
 mod signing_in;
 mod spent;
@@ -50,6 +53,7 @@ pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
 pub use people::BadPeople;
 pub use scope::Scope;
+pub use search::Search;
 pub use tally::Tally;
 pub use text::CrmText;
 

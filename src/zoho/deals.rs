@@ -69,6 +69,8 @@ pub enum DealOrder {
     Amount,
     /// Earliest first.
     ClosingDate,
+    /// Newest first.
+    Created,
 }
 
 impl Crm {
@@ -96,6 +98,7 @@ impl Crm {
             order: Some(match order {
                 DealOrder::Amount => ("Amount", Direction::Descending),
                 DealOrder::ClosingDate => ("Closing_Date", Direction::Ascending),
+                DealOrder::Created => ("Created_Time", Direction::Descending),
             }),
             offset: (page.number - 1).saturating_mul(page.size),
             limit: page.size,
