@@ -74,7 +74,7 @@ impl Crm {
             .checked_sub(1.second())
             .map_err(|_| refused(field))?;
         Ok(Condition::Between(
-            field,
+            field.into(),
             Literal::Moment(start(from)?),
             Literal::Moment(last),
         ))

@@ -133,8 +133,9 @@ impl Crm {
 impl DealFilter {
     /// The conditions that need no time zone.
     fn plain(&self) -> Vec<Condition> {
-        let equal = |field, value| Condition::Compare(field, Comparison::Equal, value);
-        let id = |field, id: &RecordId| equal(field, Literal::Id(id.clone()));
+        let equal =
+            |field: &'static str, value| Condition::compare(field, Comparison::Equal, value);
+        let id = |field: &'static str, id: &RecordId| equal(field, Literal::Id(id.clone()));
         let mut all = Vec::new();
         all.extend(self.status.map(DealStatus::condition));
         all.extend(
@@ -145,10 +146,10 @@ impl DealFilter {
         all.extend(self.owner.as_ref().map(|owner| id("Owner", owner)));
         all.extend(self.account.as_ref().map(|own| id("Account_Name", own)));
         let closing =
-            |comparison, day| Condition::Compare("Closing_Date", comparison, Literal::Day(day));
+            |comparison, day| Condition::compare("Closing_Date", comparison, Literal::Day(day));
         all.extend(match (self.closing_from, self.closing_to) {
             (Some(from), Some(to)) => Some(Condition::Between(
-                "Closing_Date",
+                "Closing_Date".into(),
                 Literal::Day(from),
                 Literal::Day(to),
             )),
@@ -157,7 +158,7 @@ impl DealFilter {
             (None, None) => None,
         });
         all.extend(self.min_amount.map(|least| {
-            Condition::Compare("Amount", Comparison::AtLeast, Literal::Number(least))
+            Condition::compare("Amount", Comparison::AtLeast, Literal::Number(least))
         }));
         all
     }
@@ -173,12 +174,12 @@ impl DealStatus {
         };
         match self {
             Self::Open => Condition::NotIn(
-                "Stage",
+                "Stage".into(),
                 stages(&["Closed Won", "Closed Lost", "Closed-Lost to Competition"]),
             ),
-            Self::Won => Condition::In("Stage", stages(&["Closed Won"])),
+            Self::Won => Condition::In("Stage".into(), stages(&["Closed Won"])),
             Self::Lost => Condition::In(
-                "Stage",
+                "Stage".into(),
                 stages(&["Closed Lost", "Closed-Lost to Competition"]),
             ),
         }

@@ -383,8 +383,8 @@ impl Owned {
 fn owned_by(owners: &Owners) -> Condition {
     let ids: Vec<_> = owners.iter().cloned().map(Literal::Id).collect();
     match <[Literal; 1]>::try_from(ids) {
-        Ok([only]) => Condition::Compare("Owner", Comparison::Equal, only),
-        Err(ids) => Condition::In("Owner", ids),
+        Ok([only]) => Condition::compare("Owner", Comparison::Equal, only),
+        Err(ids) => Condition::In("Owner".into(), ids),
     }
 }
 

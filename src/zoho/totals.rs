@@ -84,7 +84,7 @@ impl Crm {
             let names = Select {
                 columns: vec![Column::Field("id"), Column::Field("Account_Name")],
                 from: "Accounts",
-                filter: vec![Condition::In("id", ids.collect())],
+                filter: vec![Condition::In("id".into(), ids.collect())],
                 group: None,
                 order: None,
                 offset: 0,
