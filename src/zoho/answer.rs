@@ -50,7 +50,8 @@ pub(super) fn rows<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<Listed<T>
             alias = "Emails",
             alias = "email_related_list",
             alias = "users",
-            alias = "org"
+            alias = "org",
+            alias = "fields"
         )]
         data: Vec<T>,
         info: Option<Info>,

@@ -20,6 +20,7 @@ use super::{
     breaker::Breaker,
     config::{BadConfig, Config, Credentials, Sharing},
     data_center::Servers,
+    fields::Described,
     flights::Flights,
     http::{HttpSetup, exchange, http_client},
     kept::Kept,
@@ -55,6 +56,7 @@ pub(super) struct Inner {
     open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
     pub(super) users: Kept<Vec<User>>,
+    pub(super) fields: Described,
     pub(super) people: People,
     pub(super) request_timeout: Duration,
 }
@@ -160,6 +162,7 @@ impl Zoho {
                 open: watch::Sender::new(false),
                 org: Kept::new(now, ORG_AGE),
                 users: Kept::new(now, USERS_AGE),
+                fields: Described::new(now),
                 people: People::default(),
                 request_timeout,
             }),

@@ -1,6 +1,8 @@
 //! What a caller may see, put into every question about records. An exchange takes a [`Scoped`]
 //! question and nothing else, and only this file makes one: nobody can forget the scope.
 
+mod settings;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
@@ -71,37 +73,6 @@ impl Scoped {
             sifted: false,
             about: None,
         }
-    }
-
-    fn unowned(ask: Ask, tokens: Tokens, personal: bool) -> Self {
-        let owners = None;
-        Self::new(
-            ask,
-            Sight {
-                tokens,
-                personal,
-                owners,
-            },
-        )
-    }
-
-    /// The organisation's settings: nobody's records, the same for every caller.
-    pub(super) fn org(crm: &Crm) -> Self {
-        Self::unowned(Ask::get("org", "org"), crm.zoho.tokens(), false)
-    }
-
-    /// The organisation's users, of whom every caller may know the names.
-    pub(super) fn users(crm: &Crm, page: Page) -> Result<Self, ZohoError> {
-        let ask = Ask::get("users", "users")
-            .with("type", "AllUsers")
-            .page(page)?;
-        Ok(Self::unowned(ask, crm.zoho.tokens(), false))
-    }
-
-    /// Whom a person's credential belongs to.
-    pub(super) fn current_user(tokens: Tokens) -> Self {
-        let ask = Ask::get("users", "users").with("type", "CurrentUser");
-        Self::unowned(ask, tokens, true)
     }
 
     /// What the caller is told of an error: a record that may not be seen does not exist, and a

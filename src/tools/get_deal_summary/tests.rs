@@ -3,6 +3,7 @@ use crate::tools::{
     input,
     record::tests::{a_deal, assert_fits, text},
 };
+use crate::zoho::deals::DealStatus;
 use serde_json::json;
 
 fn filter(filters: serde_json::Value) -> Result<DealFilter, ToolError> {
