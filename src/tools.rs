@@ -1,13 +1,17 @@
 //! The table of tools. A tool is one file in `tools/` and one row in [`table`].
 
 mod concurrent;
+mod count_records;
 mod create_note;
 mod cursor;
 mod deal_filter;
+mod describe_module;
 mod error;
 mod get_contact_history;
 mod get_dashboard_metrics;
 mod get_deal_summary;
+mod get_forecast;
+mod get_pipeline;
 mod get_revenue_report;
 pub mod idempotency;
 mod input;
@@ -22,6 +26,7 @@ mod search_accounts;
 mod search_contacts;
 mod search_leads;
 mod slice;
+mod stages;
 mod text;
 
 use std::{
@@ -135,10 +140,14 @@ pub type Running<'a> = Pin<Box<dyn Future<Output = Result<Answer<Value>, ToolErr
 pub fn table() -> &'static [Row] {
     static TABLE: LazyLock<Vec<Row>> = LazyLock::new(|| {
         vec![
+            Row::of::<count_records::CountRecords>(),
             Row::of::<create_note::CreateNote>(),
+            Row::of::<describe_module::DescribeModule>(),
             Row::of::<get_contact_history::GetContactHistory>(),
             Row::of::<get_dashboard_metrics::GetDashboardMetrics>(),
             Row::of::<get_deal_summary::GetDealSummary>(),
+            Row::of::<get_forecast::GetForecast>(),
+            Row::of::<get_pipeline::GetPipeline>(),
             Row::of::<get_revenue_report::GetRevenueReport>(),
             Row::of::<list_deals::ListDeals>(),
             Row::of::<search_accounts::SearchAccounts>(),

@@ -4,7 +4,7 @@ use jiff::{ToSpan as _, civil::Date};
 use serde::Deserialize;
 
 use super::{
-    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
+    Crm, CrmText, Listed, Module, Page, RecordId, Reference, ZohoError,
     coql::{Column, Condition, Literal, Select},
     refused,
     row::{count, lookup, moment},
@@ -78,6 +78,11 @@ impl Crm {
             Literal::Moment(start(from)?),
             Literal::Moment(last),
         ))
+    }
+
+    /// How many records of a module meet all conditions.
+    pub async fn count_of(&self, module: Module, filter: Vec<Condition>) -> Result<u64, ZohoError> {
+        self.count(module.name(), filter).await
     }
 
     /// How many records there are. A query, since the statistics of `actions/count` lag behind.

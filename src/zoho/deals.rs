@@ -165,6 +165,15 @@ impl DealFilter {
 }
 
 impl DealStatus {
+    /// How a deal of that stage stands.
+    pub fn of(stage: &str) -> Self {
+        match stage {
+            stage if WON.contains(&stage) => Self::Won,
+            stage if LOST.contains(&stage) => Self::Lost,
+            _ => Self::Open,
+        }
+    }
+
     fn condition(self) -> Condition {
         let stages = |stages: &[&str]| {
             stages
@@ -173,15 +182,9 @@ impl DealStatus {
                 .collect()
         };
         match self {
-            Self::Open => Condition::NotIn(
-                "Stage".into(),
-                stages(&["Closed Won", "Closed Lost", "Closed-Lost to Competition"]),
-            ),
-            Self::Won => Condition::In("Stage".into(), stages(&["Closed Won"])),
-            Self::Lost => Condition::In(
-                "Stage".into(),
-                stages(&["Closed Lost", "Closed-Lost to Competition"]),
-            ),
+            Self::Open => Condition::NotIn("Stage".into(), stages(&[&WON[..], &LOST].concat())),
+            Self::Won => Condition::In("Stage".into(), stages(&WON)),
+            Self::Lost => Condition::In("Stage".into(), stages(&LOST)),
         }
     }
 }
@@ -273,6 +276,8 @@ const COLUMNS: [&str; 17] = [
     "Modified_Time",
     "Last_Activity_Time",
 ];
+const WON: [&str; 1] = ["Closed Won"];
+const LOST: [&str; 2] = ["Closed Lost", "Closed-Lost to Competition"];
 const MOST_ROWS: u32 = 200;
 /// Before Zoho, and after all of this.
 const FIRST_DAY: Date = jiff::civil::date(1990, 1, 1);
