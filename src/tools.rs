@@ -7,14 +7,19 @@ mod cursor;
 mod deal_filter;
 mod describe_module;
 mod error;
+mod get_account_360;
+mod get_contact;
 mod get_contact_history;
+mod get_credit_usage;
 mod get_dashboard_metrics;
 mod get_deal_summary;
 mod get_forecast;
 mod get_pipeline;
 mod get_revenue_report;
+mod get_stale_deals;
 pub mod idempotency;
 mod input;
+mod list_activities;
 mod list_deals;
 mod listing;
 mod period;
@@ -28,6 +33,7 @@ mod search_leads;
 mod slice;
 mod stages;
 mod text;
+mod whoami;
 
 use std::{
     future::Future,
@@ -42,7 +48,8 @@ use serde_json::{Map, Value};
 
 use crate::{
     audit::Classes,
-    permit::{Effect, Grant, Permission},
+    auth::Caller,
+    permit::{self, Effect, Grant, Permission, Policy},
     zoho::Crm,
 };
 pub use error::ToolError;
@@ -84,6 +91,10 @@ pub struct Context<'a> {
     pub crm: &'a Crm,
     /// The client's name: idempotency keys are its own.
     pub client: &'a str,
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// What each role may, at the moment.
+    pub policy: &'a Policy,
     /// When the call began.
     pub now: jiff::Timestamp,
     /// Where a long call reports how far it is.
@@ -143,16 +154,22 @@ pub fn table() -> &'static [Row] {
             Row::of::<count_records::CountRecords>(),
             Row::of::<create_note::CreateNote>(),
             Row::of::<describe_module::DescribeModule>(),
+            Row::of::<get_account_360::GetAccount360>(),
+            Row::of::<get_contact::GetContact>(),
             Row::of::<get_contact_history::GetContactHistory>(),
+            Row::of::<get_credit_usage::GetCreditUsage>(),
             Row::of::<get_dashboard_metrics::GetDashboardMetrics>(),
             Row::of::<get_deal_summary::GetDealSummary>(),
             Row::of::<get_forecast::GetForecast>(),
             Row::of::<get_pipeline::GetPipeline>(),
             Row::of::<get_revenue_report::GetRevenueReport>(),
+            Row::of::<get_stale_deals::GetStaleDeals>(),
+            Row::of::<list_activities::ListActivities>(),
             Row::of::<list_deals::ListDeals>(),
             Row::of::<search_accounts::SearchAccounts>(),
             Row::of::<search_contacts::SearchContacts>(),
             Row::of::<search_leads::SearchLeads>(),
+            Row::of::<whoami::Whoami>(),
         ]
     });
     &TABLE
@@ -161,6 +178,13 @@ pub fn table() -> &'static [Row] {
 /// The row of a tool.
 pub fn find(name: &str) -> Option<&'static Row> {
     table().iter().find(|row| row.name == name)
+}
+
+/// The tools that a caller may use, by name.
+pub fn permitted(policy: &Policy, caller: &Caller) -> impl Iterator<Item = &'static Row> {
+    table()
+        .iter()
+        .filter(|row| permit::decide(policy, caller, row.permission()).is_ok())
 }
 
 /// What each tool asks of a caller.

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod activities;
+pub mod agenda;
 mod allowance;
 mod answer;
 mod breaker;
@@ -48,6 +49,7 @@ mod visibility;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use allowance::Usage;
 pub use client::{Crm, Listed, Page, Spender, State, Status, Zoho};
 pub use config::{BadConfig, Config, Credentials, DataCenter, Sharing};
 pub use error::{Code, Problem, Purse, UserProblem, ZohoError};

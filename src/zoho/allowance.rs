@@ -6,6 +6,7 @@ mod alone;
 mod ledger;
 mod shared;
 mod together;
+mod usage;
 
 use std::{
     sync::{
@@ -24,6 +25,7 @@ use tokio::{
 use super::{Config, Purse, Sharing, ZohoError, config::Shares, lock};
 use ledger::Ledgers;
 use shared::{Id, Shared};
+pub use usage::Usage;
 
 /// The organisation's places and credits.
 pub(super) struct Allowance {

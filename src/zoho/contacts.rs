@@ -48,6 +48,15 @@ impl Crm {
         self.one::<Row, Contact>(&record).await
     }
 
+    /// One contact with all that is worth knowing.
+    pub async fn contact_details(&self, id: &RecordId) -> Result<Details, ZohoError> {
+        let fields = format!("{FIELDS},{MORE_FIELDS}");
+        let record = self
+            .record("Contacts/{id}", "Contacts", id, &fields)
+            .await?;
+        self.one::<DetailRow, Details>(&record).await
+    }
+
     /// Contacts created in `[from, to)`, both days of the organisation's time zone.
     pub async fn count_contacts_created(&self, from: Date, to: Date) -> Result<u64, ZohoError> {
         if from >= to {
@@ -111,6 +120,59 @@ impl Crm {
     }
 }
 
+/// What a contact has besides.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "named as in the CRM")]
+pub struct More {
+    #[serde(rename = "Secondary_Email")]
+    pub secondary_email: Option<CrmText>,
+    #[serde(rename = "Home_Phone")]
+    pub home_phone: Option<CrmText>,
+    #[serde(rename = "Other_Phone")]
+    pub other_phone: Option<CrmText>,
+    #[serde(rename = "Email_Opt_Out")]
+    pub email_opt_out: Option<bool>,
+    #[serde(rename = "Reporting_To", default, deserialize_with = "lookup")]
+    pub reports_to: Option<Reference>,
+    #[serde(rename = "Mailing_Street")]
+    pub street: Option<CrmText>,
+    #[serde(rename = "Mailing_City")]
+    pub city: Option<CrmText>,
+    #[serde(rename = "Mailing_State")]
+    pub state: Option<CrmText>,
+    #[serde(rename = "Mailing_Zip")]
+    pub zip: Option<CrmText>,
+    #[serde(rename = "Mailing_Country")]
+    pub country: Option<CrmText>,
+    #[serde(rename = "Description")]
+    pub description: Option<CrmText>,
+}
+
+/// A contact, and what it has besides.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Details {
+    pub contact: Contact,
+    pub more: More,
+}
+
+#[derive(Deserialize)]
+struct DetailRow {
+    #[serde(flatten)]
+    contact: Row,
+    #[serde(flatten)]
+    more: More,
+}
+
+impl From<DetailRow> for Details {
+    fn from(row: DetailRow) -> Self {
+        Self {
+            contact: row.contact.into(),
+            more: row.more,
+        }
+    }
+}
+
 /// A contact as Zoho writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -160,3 +222,5 @@ impl From<Row> for Contact {
 
 pub(super) const FIELDS: &str = "id,Full_Name,Email,Phone,Mobile,Title,Department,Account_Name,Owner,\
     Lead_Source,Created_Time,Modified_Time,Last_Activity_Time";
+const MORE_FIELDS: &str = "Secondary_Email,Home_Phone,Other_Phone,Email_Opt_Out,Reporting_To,\
+    Mailing_Street,Mailing_City,Mailing_State,Mailing_Zip,Mailing_Country,Description";

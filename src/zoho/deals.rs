@@ -1,6 +1,6 @@
 //! Deals: single, filtered, and summed up.
 
-use jiff::{ToSpan as _, civil::Date};
+use jiff::{ToSpan as _, Zoned, civil::Date};
 use serde::Deserialize;
 
 pub use super::totals::{DealGroup, DealTotal};
@@ -48,6 +48,16 @@ pub struct DealFilter {
     pub created_from: Option<Date>,
     pub created_to: Option<Date>,
     pub min_amount: Option<f64>,
+    pub stale: Option<Stale>,
+}
+
+/// A deal that nobody has touched since, or whose closing date has passed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stale {
+    /// The last activity was before this; where there was none, it was made before.
+    pub untouched_since: Zoned,
+    /// The closing date is before this day.
+    pub today: Date,
 }
 
 /// Whether a deal is still in play. The stages behind it are the default pipeline's.
@@ -157,10 +167,23 @@ impl DealFilter {
             (None, Some(to)) => Some(closing(Comparison::AtMost, to)),
             (None, None) => None,
         });
+        all.extend(self.stale.as_ref().map(Stale::condition));
         all.extend(self.min_amount.map(|least| {
             Condition::compare("Amount", Comparison::AtLeast, Literal::Number(least))
         }));
         all
+    }
+}
+
+impl Stale {
+    fn condition(&self) -> Condition {
+        let before = |field: &'static str| {
+            let since = Literal::Moment(self.untouched_since.clone());
+            Condition::compare(field, Comparison::Less, since)
+        };
+        let passed = Condition::compare("Closing_Date", Comparison::Less, Literal::Day(self.today));
+        let never = Condition::Empty("Last_Activity_Time".into()).and(before("Created_Time"));
+        before("Last_Activity_Time").or(never).or(passed)
     }
 }
 

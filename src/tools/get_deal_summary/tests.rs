@@ -52,6 +52,7 @@ fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
         group: text("Negotiation"),
         group_id: None,
         amount,
+        weighted: 0.0,
         deals,
     };
     let output = |more, page| {
