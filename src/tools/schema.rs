@@ -38,6 +38,10 @@ fn object(schema: Value) -> Arc<JsonObject> {
     match schema {
         Value::Object(mut object) => {
             object.remove("description");
+            // Some clients take an object without properties for a mistake.
+            object
+                .entry("properties")
+                .or_insert_with(|| Value::Object(JsonObject::new()));
             Arc::new(object)
         }
         _ => Arc::default(),
