@@ -76,6 +76,36 @@ async fn probes(house: &House) -> Vec<(&'static str, Value, &'static str)> {
         "/contact_id",
     ));
     probes.push(("get_deal_summary", json!({ "deal_id": deal }), "/deal_id"));
+    reads(house, &contact, &account, &mut probes).await;
+    for status in ["open", "won", "lost", "all"] {
+        let owner = user(house, "jonas@tallowmere.example").await;
+        let filters = json!({ "filters": { "owner_id": owner, "status": status } });
+        probes.push(("get_deal_summary", filters, "/filters/owner_id"));
+        let filters = json!({ "filters": { "account_id": account, "status": status } });
+        probes.push(("get_deal_summary", filters, "/filters/account_id"));
+    }
+    for (module, id) in [
+        ("Contacts", &contact),
+        ("Deals", &deal),
+        ("Accounts", &account),
+        ("Leads", &lead),
+    ] {
+        let note = json!({ "module": module, "record_id": id, "content": "x" });
+        probes.push(("create_note", note.clone(), "/record_id"));
+        let mut keyed = note;
+        keyed["idempotency_key"] = json!(format!("k-{module}"));
+        probes.push(("create_note", keyed, "/record_id"));
+    }
+    probes
+}
+
+/// The tools that only read, of one record or of an owner's.
+async fn reads(
+    house: &House,
+    contact: &str,
+    account: &str,
+    probes: &mut Vec<(&'static str, Value, &'static str)>,
+) {
     probes.push((
         "get_contact",
         json!({ "contact_id": contact }),
@@ -102,26 +132,6 @@ async fn probes(house: &House) -> Vec<(&'static str, Value, &'static str)> {
         let arguments = json!({ "module": module, "conditions": [owned] });
         probes.push(("count_records", arguments, "/conditions/0/value"));
     }
-    for status in ["open", "won", "lost", "all"] {
-        let owner = user(house, "jonas@tallowmere.example").await;
-        let filters = json!({ "filters": { "owner_id": owner, "status": status } });
-        probes.push(("get_deal_summary", filters, "/filters/owner_id"));
-        let filters = json!({ "filters": { "account_id": account, "status": status } });
-        probes.push(("get_deal_summary", filters, "/filters/account_id"));
-    }
-    for (module, id) in [
-        ("Contacts", &contact),
-        ("Deals", &deal),
-        ("Accounts", &account),
-        ("Leads", &lead),
-    ] {
-        let note = json!({ "module": module, "record_id": id, "content": "x" });
-        probes.push(("create_note", note.clone(), "/record_id"));
-        let mut keyed = note;
-        keyed["idempotency_key"] = json!(format!("k-{module}"));
-        probes.push(("create_note", keyed, "/record_id"));
-    }
-    probes
 }
 
 /// What came back, apart from the id that was asked about and the time.
