@@ -1,6 +1,8 @@
 //! The client of Zoho CRM: what one caller may see of it, for the length of one call.
 
+pub mod accounts;
 pub mod activities;
+pub mod agenda;
 mod allowance;
 mod answer;
 mod breaker;
@@ -21,7 +23,9 @@ mod flights;
 mod http;
 pub mod id;
 mod kept;
+pub mod leads;
 mod mints;
+pub mod module;
 pub mod notes;
 pub mod org;
 mod people;
@@ -32,6 +36,7 @@ mod row;
 mod scope;
 #[cfg(test)]
 mod scripted;
+mod search;
 #[cfg(test)]
 mod signing_in;
 mod spent;
@@ -41,23 +46,27 @@ pub mod text;
 mod token;
 mod totals;
 mod users;
+mod values;
 #[cfg(test)]
 mod visibility;
 pub mod written;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use allowance::Usage;
 pub use client::{Crm, Listed, Page, Spender, State, Status, Zoho};
 pub use config::{BadConfig, Config, Credentials, DataCenter, Sharing};
 pub use error::{Code, Problem, Purse, UserProblem, ZohoError};
-pub use fields::Fields;
 pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
+pub use module::Module;
 pub use people::BadPeople;
 pub use scope::Scope;
+pub use search::Search;
 pub use stages::Stage;
 pub use tally::Tally;
 pub use text::CrmText;
+pub use values::{Values, same_text};
 
 /// A lookup to another record, or a user.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

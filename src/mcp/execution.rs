@@ -96,7 +96,10 @@ impl<'a> Execution<'a> {
         cancelled: &CancellationToken,
     ) -> CallToolResult {
         let written = OnceLock::new();
+        let policy = self.desk.policy.load();
         let context = Context {
+            caller: &self.ticket.caller,
+            policy: &policy,
             grant: self.grant,
             crm: &self.crm,
             client: &self.ticket.caller.client,

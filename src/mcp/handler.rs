@@ -24,7 +24,7 @@ use crate::{
     auth::Caller,
     limit::{InFlight, Refused, Seat, Slip},
     listen::{Drain, Peer},
-    permit::{self, Decision, Grant, Policy},
+    permit::{Decision, Grant, Policy},
     setting::Span,
     telemetry::Trace,
     tools::{self, Cache, Idempotency, Progress, Row},
@@ -94,9 +94,7 @@ impl ServerHandler for Handler {
         }
         let ticket = Ticket::of(&parts(&context)?.extensions)?;
         let policy = self.0.policy.load();
-        let permitted = tools::table()
-            .iter()
-            .filter(|row| permit::decide(&policy, &ticket.caller, row.permission()).is_ok())
+        let permitted = tools::permitted(&policy, &ticket.caller)
             .map(|row| row.definition.clone())
             .collect();
         let list = ListToolsResult::with_all_items(permitted);

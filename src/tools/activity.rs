@@ -8,13 +8,13 @@ use super::{
     Context, Tool, ToolError,
     once::{OVER_AFTER, Once, Receipt},
 };
-use crate::zoho::{Fields, RecordId, notes::NoteParent};
+use crate::zoho::{RecordId, Values, notes::NoteParent};
 
 /// The activity that a call of the tool `T` is to add.
 pub(super) struct Activity<T> {
     module: &'static str,
     about: (NoteParent, RecordId),
-    fields: Fields,
+    fields: Values,
     arguments: [u8; 32],
     tool: PhantomData<fn(T)>,
 }
@@ -23,7 +23,7 @@ impl<T: Tool> Activity<T> {
     pub(super) fn new(
         module: &'static str,
         about: (NoteParent, RecordId),
-        fields: Fields,
+        fields: Values,
         arguments: [u8; 32],
     ) -> Self {
         Self {

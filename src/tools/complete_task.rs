@@ -14,7 +14,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::{Fields, RecordId, records::Changed},
+    zoho::{RecordId, Values, records::Changed},
 };
 
 pub(super) struct CompleteTask;
@@ -59,7 +59,7 @@ impl Once for Input {
         call: &Context<'_>,
         since: Option<Timestamp>,
     ) -> Result<Receipt, ToolError> {
-        let done = Fields::default().with("Status", "Completed");
+        let done = Values::default().with("Status", "Completed");
         let task = (Changed::Tasks, &self.task_id);
         let before = call.crm.before(task.0, task.1, done.names()).await?;
         change(call, task, &done, &before, since).await

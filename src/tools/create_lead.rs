@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::Fields,
+    zoho::Values,
 };
 
 pub(super) struct CreateLead;
@@ -70,7 +70,7 @@ impl Tool for CreateLead {
 }
 
 impl Input {
-    fn fields(&self) -> Result<Fields, ToolError> {
+    fn fields(&self) -> Result<Values, ToolError> {
         let name = visible("last_name", self.last_name.as_str())?;
         if name.contains('\\') {
             // Zoho's queries could not look for it.
@@ -80,7 +80,7 @@ impl Input {
             });
         }
         let description = self.description.as_ref().map(Prose::as_str);
-        let fields = Fields::default()
+        let fields = Values::default()
             .with("Last_Name", name)
             .with("Company", visible("company", self.company.as_str())?);
         let fields = fields
@@ -94,7 +94,7 @@ impl Input {
 }
 
 struct Lead {
-    fields: Fields,
+    fields: Values,
     arguments: [u8; 32],
 }
 

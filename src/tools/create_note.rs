@@ -18,8 +18,8 @@ use crate::{
     permit::Effect,
     zoho::{
         CrmText, Page, RecordId,
-        fields::same_text,
         notes::{NewNote, Note, NoteParent},
+        same_text,
     },
 };
 

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::{Fields, RecordId, notes::NoteParent},
+    zoho::{RecordId, Values, notes::NoteParent},
 };
 
 pub(super) struct CreateTask;
@@ -77,7 +77,7 @@ impl Input {
         let description = self.description.as_ref().map(Prose::as_str);
         let due = self.due_date.map(|day| day.get().to_string());
         let priority = serde_json::json!(self.priority.unwrap_or(Priority::Normal));
-        let fields = Fields::default()
+        let fields = Values::default()
             .with("Subject", visible("subject", self.subject.as_str())?)
             .with("Status", "Not Started")
             .with("Priority", priority)

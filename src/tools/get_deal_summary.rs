@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Context, Tool, ToolError,
     cursor::{self, Binding, CursorText},
-    input::{Amount, Day, Limit, Line},
+    deal_filter::Filters,
+    input::Limit,
+    list_deals::line,
     record::{Deal, SOURCE, cents},
     slice::Slice,
     text::{Text, brief, brief_or_dash, count, money},
@@ -19,7 +21,7 @@ use crate::{
     permit::Effect,
     zoho::{
         CrmText, Listed, RecordId, deals,
-        deals::{DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
+        deals::{DealFilter, DealGroup, DealOrder, DealTotal},
     },
 };
 
@@ -37,31 +39,6 @@ pub(super) struct Input {
     /// From the last answer, to go on.
     #[serde(skip_serializing)]
     cursor: Option<CursorText>,
-}
-
-#[derive(Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Filters {
-    /// Default open, or all where a stage is given.
-    status: Option<Status>,
-    /// As spelled in the CRM.
-    stage: Option<Line<120>>,
-    owner_id: Option<RecordId>,
-    account_id: Option<RecordId>,
-    /// Closing date, included.
-    closing_from: Option<Day>,
-    /// Closing date, included.
-    closing_to: Option<Day>,
-    min_amount: Option<Amount>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    Open,
-    Won,
-    Lost,
-    All,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -114,7 +91,7 @@ impl Tool for GetDealSummary {
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("deal_id", Class::Id),
-        ("filters", Class::Object(FILTERS)),
+        ("filters", Class::Object(Filters::CLASSES)),
         ("limit", Class::Public),
         // Any text may come as a cursor.
         ("cursor", Class::Pii),
@@ -137,17 +114,6 @@ impl Tool for GetDealSummary {
         }
     }
 }
-
-const FILTERS: Classes = &[
-    ("status", Class::Public),
-    // A stage is any text: so the log correlates it and does not show it.
-    ("stage", Class::Pii),
-    ("owner_id", Class::Id),
-    ("account_id", Class::Id),
-    ("closing_from", Class::Public),
-    ("closing_to", Class::Public),
-    ("min_amount", Class::Public),
-];
 
 async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, ToolError> {
     let slice = Slice::new(call, input.limit, 10);
@@ -196,39 +162,6 @@ async fn stages_in_use(call: &Context<'_>) -> Result<String, ToolError> {
          fits it. Stages in use: {}.",
         names.join(", ")
     ))
-}
-
-impl Filters {
-    fn filter(&self) -> Result<DealFilter, ToolError> {
-        let days = self.closing_from.zip(self.closing_to);
-        if days.is_some_and(|(from, to)| from > to) {
-            return Err(ToolError::Argument {
-                argument: "filters.closing_from",
-                problem: "it is after closing_to; swap them",
-            });
-        }
-        let default = if self.stage.is_some() {
-            Status::All
-        } else {
-            Status::Open
-        };
-        let status = match self.status.unwrap_or(default) {
-            Status::Open => Some(DealStatus::Open),
-            Status::Won => Some(DealStatus::Won),
-            Status::Lost => Some(DealStatus::Lost),
-            Status::All => None,
-        };
-        Ok(DealFilter {
-            status,
-            stage: self.stage.as_ref().map(|stage| stage.as_str().to_owned()),
-            owner: self.owner_id.clone(),
-            account: self.account_id.clone(),
-            closing_from: self.closing_from.map(Day::get),
-            closing_to: self.closing_to.map(Day::get),
-            min_amount: self.min_amount.map(Amount::get),
-            ..DealFilter::default()
-        })
-    }
 }
 
 /// What Zoho gave.
@@ -310,14 +243,7 @@ fn tell(output: &Output, stages: Option<&str>) -> String {
         text.line("Largest:");
     }
     for deal in &output.items {
-        text.line(format!(
-            "- {} ({}), {}, {}, closes {}",
-            brief_or_dash(deal.name.as_ref()),
-            deal.id,
-            deal.amount.map_or_else(|| "no amount".to_owned(), shown),
-            brief_or_dash(deal.stage.as_ref()),
-            deal.closing_date.as_deref().unwrap_or("-"),
-        ));
+        text.line(format!("- {}", line(deal, currency)));
     }
     if let Some(stages) = stages {
         text.remark(stages);

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::{Fields, RecordId, notes::NoteParent},
+    zoho::{RecordId, Values, notes::NoteParent},
 };
 
 pub(super) struct LogCall;
@@ -86,7 +86,7 @@ impl Input {
         let result = self.result.as_ref().map(Line::as_str);
         let description = self.description.as_ref().map(Prose::as_str);
         let direction = serde_json::json!(self.direction);
-        let fields = Fields::default()
+        let fields = Values::default()
             .with("Subject", visible("subject", self.subject.as_str())?)
             .with("Call_Type", direction)
             .with("Call_Start_Time", self.start_time.for_zoho())

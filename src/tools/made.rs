@@ -12,7 +12,7 @@ use super::{
     text::Text,
 };
 use crate::zoho::{
-    Code, CrmText, Fields, RecordId, ZohoError,
+    Code, CrmText, RecordId, Values, ZohoError,
     records::{Before, Changed},
 };
 
@@ -53,7 +53,7 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
 pub(super) async fn change(
     call: &Context<'_>,
     (module, id): (Changed, &RecordId),
-    fields: &Fields,
+    fields: &Values,
     before: &Before,
     since: Option<Timestamp>,
 ) -> Result<Receipt, ToolError> {

@@ -1,10 +1,15 @@
 //! CRM records as answers show them: camelCase, without what is empty.
 
+mod account;
+mod lead;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::zoho::{CrmText, RecordId, Reference, contacts, deals};
+pub(super) use account::Account;
+pub(super) use lead::Lead;
 
 /// Where an answer comes from: its texts are data.
 pub(super) const SOURCE: &str = "zoho_crm";
@@ -83,7 +88,7 @@ pub(super) struct Deal {
 }
 
 /// A lookup as two fields beside each other, which costs a schema less than an object would.
-fn split(reference: Option<Reference>) -> (Option<CrmText>, Option<RecordId>) {
+pub(super) fn split(reference: Option<Reference>) -> (Option<CrmText>, Option<RecordId>) {
     match reference {
         Some(reference) => (reference.name, Some(reference.id)),
         None => (None, None),

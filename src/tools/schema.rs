@@ -6,7 +6,7 @@ use rmcp::model::JsonObject;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
-use crate::zoho::{CrmText, notes::NoteParent};
+use crate::zoho::{CrmText, Module, agenda, notes::NoteParent};
 
 /// What a tool takes.
 pub(super) fn of_input<T: JsonSchema>() -> Arc<JsonObject> {
@@ -38,6 +38,10 @@ fn object(schema: Value) -> Arc<JsonObject> {
     match schema {
         Value::Object(mut object) => {
             object.remove("description");
+            // Some clients take an object without properties for a mistake.
+            object
+                .entry("properties")
+                .or_insert_with(|| Value::Object(JsonObject::new()));
             Arc::new(object)
         }
         _ => Arc::default(),
@@ -75,8 +79,14 @@ fn trim(schema: &mut Value, besides: &[&str]) {
 
 /// The texts on types of other rooms, which say nothing to a model.
 fn is_for_coders(description: &Value) -> bool {
-    static TEXTS: LazyLock<[Option<Value>; 2]> =
-        LazyLock::new(|| [text_of::<CrmText>(), text_of::<NoteParent>()]);
+    static TEXTS: LazyLock<[Option<Value>; 4]> = LazyLock::new(|| {
+        [
+            text_of::<CrmText>(),
+            text_of::<NoteParent>(),
+            text_of::<Module>(),
+            text_of::<agenda::Kind>(),
+        ]
+    });
     TEXTS.iter().any(|text| text.as_ref() == Some(description))
 }
 

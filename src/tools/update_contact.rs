@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::{Fields, RecordId, records::Changed},
+    zoho::{RecordId, Values, records::Changed},
 };
 
 pub(super) struct UpdateContact;
@@ -72,9 +72,9 @@ impl Tool for UpdateContact {
 }
 
 impl Input {
-    fn fields(&self) -> Result<Fields, ToolError> {
+    fn fields(&self) -> Result<Values, ToolError> {
         let description = self.description.as_ref().map(Prose::as_str);
-        let fields = Fields::default()
+        let fields = Values::default()
             .with_some("First_Name", line("first_name", &self.first_name)?)
             .with_some("Last_Name", line("last_name", &self.last_name)?)
             .with_some("Email", line("email", &self.email)?)
@@ -95,7 +95,7 @@ impl Input {
 
 struct Update {
     contact: RecordId,
-    fields: Fields,
+    fields: Values,
     arguments: [u8; 32],
 }
 

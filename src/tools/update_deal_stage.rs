@@ -19,7 +19,7 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        CrmText, Fields, RecordId, Stage, ZohoError,
+        CrmText, RecordId, Stage, Values, ZohoError,
         records::{Before, Changed},
     },
 };
@@ -120,7 +120,7 @@ impl Once for Step<'_> {
             let stages = stages.iter().map(|stage| stage.shown.clone()).collect();
             return Err(ToolError::UnknownStage { stages });
         };
-        let fields = Fields::default().with("Stage", stage.actual.clone());
+        let fields = Values::default().with("Stage", stage.actual.clone());
         let deal = (Changed::Deals, &self.input.deal_id);
         let before = self.read(call).await?;
         let expected = self.input.expected_stage.as_ref();
@@ -160,7 +160,7 @@ impl Step<'_> {
 }
 
 fn is_in(before: &Before, stage: &Stage) -> bool {
-    before.holds(&Fields::default().with("Stage", stage.actual.clone()))
+    before.holds(&Values::default().with("Stage", stage.actual.clone()))
 }
 
 fn changed(before: &Before) -> ToolError {

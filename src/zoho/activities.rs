@@ -124,8 +124,8 @@ impl Crm {
     pub async fn count_overdue_tasks(&self, today: Date) -> Result<u64, ZohoError> {
         let completed = Literal::Text("Completed".into());
         let filter = vec![
-            Condition::Compare("Status", Comparison::NotEqual, completed),
-            Condition::Compare("Due_Date", Comparison::Less, Literal::Day(today)),
+            Condition::compare("Status", Comparison::NotEqual, completed),
+            Condition::compare("Due_Date", Comparison::Less, Literal::Day(today)),
         ];
         self.count("Tasks", filter).await
     }

@@ -7,6 +7,7 @@ mod ledger;
 mod line;
 mod shared;
 mod together;
+mod usage;
 
 use std::{
     sync::{
@@ -27,6 +28,7 @@ use crate::store::Leases;
 use ledger::Ledgers;
 use line::Line;
 use shared::{Id, Shared};
+pub use usage::Usage;
 
 /// The organisation's places and credits.
 pub(super) struct Allowance {

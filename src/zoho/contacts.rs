@@ -4,12 +4,11 @@ use jiff::{ToSpan as _, civil::Date};
 use serde::Deserialize;
 
 use super::{
-    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
+    Crm, CrmText, Listed, Module, Page, RecordId, Reference, ZohoError,
     coql::{Column, Condition, Literal, Select},
-    criteria::{Criteria, Field, Operator},
     refused,
     row::{count, lookup, moment},
-    scope::Wanted,
+    search::{self, Search},
 };
 
 /// A contact, with the fields that the tools show.
@@ -31,27 +30,15 @@ pub struct Contact {
     pub last_activity_time: Option<String>,
 }
 
-/// How contacts are looked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ContactSearch {
-    /// Any searchable field has the word(s).
-    Word(String),
-    /// The e-mail address, whole or in part.
-    Email(String),
-    /// A phone number.
-    Phone(String),
-    /// First, last or full name.
-    Name(String),
-}
-
 impl Crm {
     /// Searches contacts. Nothing found is an empty page.
     pub async fn search_contacts(
         &self,
-        by: &ContactSearch,
+        by: &Search,
         page: Page,
     ) -> Result<Listed<Contact>, ZohoError> {
-        let search = self.search("Contacts/search", by.wanted()?, FIELDS).await?;
+        let wanted = by.wanted(search::person)?;
+        let search = self.search("Contacts/search", wanted, FIELDS).await?;
         self.page::<Row, Contact>(&search, page).await
     }
 
@@ -59,6 +46,15 @@ impl Crm {
     pub async fn contact(&self, id: &RecordId) -> Result<Contact, ZohoError> {
         let record = self.record("Contacts/{id}", "Contacts", id, FIELDS).await?;
         self.one::<Row, Contact>(&record).await
+    }
+
+    /// One contact with all that is worth knowing.
+    pub async fn contact_details(&self, id: &RecordId) -> Result<Details, ZohoError> {
+        let fields = format!("{FIELDS},{MORE_FIELDS}");
+        let record = self
+            .record("Contacts/{id}", "Contacts", id, &fields)
+            .await?;
+        self.one::<DetailRow, Details>(&record).await
     }
 
     /// Contacts created in `[from, to)`, both days of the organisation's time zone.
@@ -87,10 +83,15 @@ impl Crm {
             .checked_sub(1.second())
             .map_err(|_| refused(field))?;
         Ok(Condition::Between(
-            field,
+            field.into(),
             Literal::Moment(start(from)?),
             Literal::Moment(last),
         ))
+    }
+
+    /// How many records of a module meet all conditions.
+    pub async fn count_of(&self, module: Module, filter: Vec<Condition>) -> Result<u64, ZohoError> {
+        self.count(module.name(), filter).await
     }
 
     /// How many records there are. A query, since the statistics of `actions/count` lag behind.
@@ -119,54 +120,63 @@ impl Crm {
     }
 }
 
-impl ContactSearch {
-    /// What is asked of Zoho; what it would refuse is refused here.
-    fn wanted(&self) -> Result<Wanted, ZohoError> {
-        let (parameter, value, least) = match self {
-            Self::Word(word) => ("word", word, 2),
-            Self::Email(email) => ("email", email, 1),
-            Self::Phone(phone) => ("phone", phone, 3),
-            Self::Name(name) => ("criteria", name, 1),
-        };
-        let value = value.trim();
-        let length = value.chars().count();
-        if length < least || length > LONGEST_SEARCH || value.chars().any(char::is_control) {
-            return Err(refused(parameter));
-        }
-        match self {
-            Self::Phone(_) if !is_phone(value) => Err(refused(parameter)),
-            Self::Name(_) => Ok(Wanted::Criteria(by_name(value))),
-            _ => Ok(Wanted::Parameter(parameter, value.to_owned())),
-        }
-    }
+/// What a contact has besides.
+#[derive(Clone, Debug, Deserialize)]
+#[expect(missing_docs, reason = "named as in the CRM")]
+pub struct More {
+    #[serde(rename = "Secondary_Email")]
+    pub secondary_email: Option<CrmText>,
+    #[serde(rename = "Home_Phone")]
+    pub home_phone: Option<CrmText>,
+    #[serde(rename = "Other_Phone")]
+    pub other_phone: Option<CrmText>,
+    #[serde(rename = "Email_Opt_Out")]
+    pub email_opt_out: Option<bool>,
+    #[serde(rename = "Reporting_To", default, deserialize_with = "lookup")]
+    pub reports_to: Option<Reference>,
+    #[serde(rename = "Mailing_Street")]
+    pub street: Option<CrmText>,
+    #[serde(rename = "Mailing_City")]
+    pub city: Option<CrmText>,
+    #[serde(rename = "Mailing_State")]
+    pub state: Option<CrmText>,
+    #[serde(rename = "Mailing_Zip")]
+    pub zip: Option<CrmText>,
+    #[serde(rename = "Mailing_Country")]
+    pub country: Option<CrmText>,
+    #[serde(rename = "Description")]
+    pub description: Option<CrmText>,
 }
 
-fn is_phone(text: &str) -> bool {
-    let number = text.strip_prefix('+').unwrap_or(text);
-    number
-        .bytes()
-        .all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.'))
+/// A contact, and what it has besides.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the types say it")]
+pub struct Details {
+    pub contact: Contact,
+    pub more: More,
 }
 
-/// One word is a first or a last name; several are both, or a last name of several words.
-fn by_name(name: &str) -> Criteria {
-    let mut words = name.split_whitespace();
-    let first = words.next().unwrap_or_default();
-    let rest = words.collect::<Vec<_>>().join(" ");
-    let starts = |field, value: &str| Criteria::is(field, Operator::StartsWith, value);
-    if rest.is_empty() {
-        return starts(Field::FirstName, first).or(starts(Field::LastName, first));
+#[derive(Deserialize)]
+struct DetailRow {
+    #[serde(flatten)]
+    contact: Row,
+    #[serde(flatten)]
+    more: More,
+}
+
+impl From<DetailRow> for Details {
+    fn from(row: DetailRow) -> Self {
+        Self {
+            contact: row.contact.into(),
+            more: row.more,
+        }
     }
-    let whole = Criteria::is(Field::LastName, Operator::Equals, format!("{first} {rest}"));
-    starts(Field::FirstName, first)
-        .and(starts(Field::LastName, &rest))
-        .or(whole)
 }
 
 /// A contact as Zoho writes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Row {
+pub(super) struct Row {
     #[serde(rename = "id")]
     id: RecordId,
     #[serde(rename = "Full_Name")]
@@ -210,52 +220,7 @@ impl From<Row> for Contact {
     }
 }
 
-const FIELDS: &str = "id,Full_Name,Email,Phone,Mobile,Title,Department,Account_Name,Owner,\
+pub(super) const FIELDS: &str = "id,Full_Name,Email,Phone,Mobile,Title,Department,Account_Name,Owner,\
     Lead_Source,Created_Time,Modified_Time,Last_Activity_Time";
-const LONGEST_SEARCH: usize = 200;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_looked_for_in_both_its_parts() {
-        let by = |name: &str| match ContactSearch::Name(name.into()).wanted().unwrap() {
-            Wanted::Criteria(criteria) => criteria.render().unwrap(),
-            Wanted::Parameter(..) => panic!("no criteria"),
-        };
-        assert_eq!(
-            by(" Ann "),
-            "((First_Name:starts_with:Ann)or(Last_Name:starts_with:Ann))"
-        );
-        assert_eq!(
-            by("Ann  van Dyck"),
-            "(((First_Name:starts_with:Ann)and(Last_Name:starts_with:van Dyck))or(Last_Name:equals:Ann van Dyck))"
-        );
-    }
-
-    #[test]
-    fn searches_that_zoho_would_refuse_are_refused() {
-        for by in [
-            ContactSearch::Word("x".into()),
-            ContactSearch::Word(" ".into()),
-            ContactSearch::Email(String::new()),
-            ContactSearch::Email("a\nb".into()),
-            ContactSearch::Phone("12".into()),
-            ContactSearch::Phone("12 or 1".into()),
-            ContactSearch::Name("\t".into()),
-            ContactSearch::Word("x".repeat(201)),
-        ] {
-            let result = by.wanted();
-            assert!(
-                matches!(result, Err(ZohoError::Input { field: Some(_), .. })),
-                "{by:?}"
-            );
-        }
-        assert!(
-            ContactSearch::Phone("+49 (0)30-1.2".into())
-                .wanted()
-                .is_ok()
-        );
-    }
-}
+const MORE_FIELDS: &str = "Secondary_Email,Home_Phone,Other_Phone,Email_Opt_Out,Reporting_To,\
+    Mailing_Street,Mailing_City,Mailing_State,Mailing_Zip,Mailing_Country,Description";

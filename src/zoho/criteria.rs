@@ -21,6 +21,7 @@ pub enum Criteria {
 pub enum Field {
     FirstName,
     LastName,
+    AccountName,
 }
 
 /// How text is compared. Zoho's `equals` on text behaves like "contains the words".
@@ -124,6 +125,7 @@ impl Field {
         match self {
             Self::FirstName => "First_Name",
             Self::LastName => "Last_Name",
+            Self::AccountName => "Account_Name",
         }
     }
 }

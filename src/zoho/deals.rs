@@ -1,6 +1,6 @@
 //! Deals: single, filtered, and summed up.
 
-use jiff::{ToSpan as _, civil::Date};
+use jiff::{ToSpan as _, Zoned, civil::Date};
 use serde::Deserialize;
 
 pub use super::totals::{DealGroup, DealTotal};
@@ -48,6 +48,16 @@ pub struct DealFilter {
     pub created_from: Option<Date>,
     pub created_to: Option<Date>,
     pub min_amount: Option<f64>,
+    pub stale: Option<Stale>,
+}
+
+/// A deal that nobody has touched since, or whose closing date has passed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stale {
+    /// The last activity was before this; where there was none, it was made before.
+    pub untouched_since: Zoned,
+    /// The closing date is before this day.
+    pub today: Date,
 }
 
 /// Whether a deal is still in play. The stages behind it are the default pipeline's.
@@ -69,6 +79,8 @@ pub enum DealOrder {
     Amount,
     /// Earliest first.
     ClosingDate,
+    /// Newest first.
+    Created,
 }
 
 impl Crm {
@@ -96,6 +108,7 @@ impl Crm {
             order: Some(match order {
                 DealOrder::Amount => ("Amount", Direction::Descending),
                 DealOrder::ClosingDate => ("Closing_Date", Direction::Ascending),
+                DealOrder::Created => ("Created_Time", Direction::Descending),
             }),
             offset: (page.number - 1).saturating_mul(page.size),
             limit: page.size,
@@ -130,8 +143,9 @@ impl Crm {
 impl DealFilter {
     /// The conditions that need no time zone.
     fn plain(&self) -> Vec<Condition> {
-        let equal = |field, value| Condition::Compare(field, Comparison::Equal, value);
-        let id = |field, id: &RecordId| equal(field, Literal::Id(id.clone()));
+        let equal =
+            |field: &'static str, value| Condition::compare(field, Comparison::Equal, value);
+        let id = |field: &'static str, id: &RecordId| equal(field, Literal::Id(id.clone()));
         let mut all = Vec::new();
         all.extend(self.status.map(DealStatus::condition));
         all.extend(
@@ -142,10 +156,10 @@ impl DealFilter {
         all.extend(self.owner.as_ref().map(|owner| id("Owner", owner)));
         all.extend(self.account.as_ref().map(|own| id("Account_Name", own)));
         let closing =
-            |comparison, day| Condition::Compare("Closing_Date", comparison, Literal::Day(day));
+            |comparison, day| Condition::compare("Closing_Date", comparison, Literal::Day(day));
         all.extend(match (self.closing_from, self.closing_to) {
             (Some(from), Some(to)) => Some(Condition::Between(
-                "Closing_Date",
+                "Closing_Date".into(),
                 Literal::Day(from),
                 Literal::Day(to),
             )),
@@ -153,14 +167,36 @@ impl DealFilter {
             (None, Some(to)) => Some(closing(Comparison::AtMost, to)),
             (None, None) => None,
         });
+        all.extend(self.stale.as_ref().map(Stale::condition));
         all.extend(self.min_amount.map(|least| {
-            Condition::Compare("Amount", Comparison::AtLeast, Literal::Number(least))
+            Condition::compare("Amount", Comparison::AtLeast, Literal::Number(least))
         }));
         all
     }
 }
 
+impl Stale {
+    fn condition(&self) -> Condition {
+        let before = |field: &'static str| {
+            let since = Literal::Moment(self.untouched_since.clone());
+            Condition::compare(field, Comparison::Less, since)
+        };
+        let passed = Condition::compare("Closing_Date", Comparison::Less, Literal::Day(self.today));
+        let never = Condition::Empty("Last_Activity_Time".into()).and(before("Created_Time"));
+        before("Last_Activity_Time").or(never).or(passed)
+    }
+}
+
 impl DealStatus {
+    /// How a deal of that stage stands.
+    pub fn of(stage: &str) -> Self {
+        match stage {
+            stage if WON.contains(&stage) => Self::Won,
+            stage if LOST.contains(&stage) => Self::Lost,
+            _ => Self::Open,
+        }
+    }
+
     fn condition(self) -> Condition {
         let stages = |stages: &[&str]| {
             stages
@@ -169,15 +205,9 @@ impl DealStatus {
                 .collect()
         };
         match self {
-            Self::Open => Condition::NotIn(
-                "Stage",
-                stages(&["Closed Won", "Closed Lost", "Closed-Lost to Competition"]),
-            ),
-            Self::Won => Condition::In("Stage", stages(&["Closed Won"])),
-            Self::Lost => Condition::In(
-                "Stage",
-                stages(&["Closed Lost", "Closed-Lost to Competition"]),
-            ),
+            Self::Open => Condition::NotIn("Stage".into(), stages(&[&WON[..], &LOST].concat())),
+            Self::Won => Condition::In("Stage".into(), stages(&WON)),
+            Self::Lost => Condition::In("Stage".into(), stages(&LOST)),
         }
     }
 }
@@ -269,6 +299,8 @@ const COLUMNS: [&str; 17] = [
     "Modified_Time",
     "Last_Activity_Time",
 ];
+const WON: [&str; 1] = ["Closed Won"];
+const LOST: [&str; 2] = ["Closed Lost", "Closed-Lost to Competition"];
 const MOST_ROWS: u32 = 200;
 /// Before Zoho, and after all of this.
 const FIRST_DAY: Date = jiff::civil::date(1990, 1, 1);

@@ -7,11 +7,11 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Page, Problem, Scope, State, Zoho, ZohoError,
-    contacts::ContactSearch,
     deals::{DealFilter, DealGroup, DealOrder, DealStatus},
     scripted::{
         INVALID_TOKEN, NOTED, ONE, Say, Scripted, Seen, call, contact, credentials, note, say,
     },
+    search::Search,
 };
 use crate::setting::Span;
 
@@ -39,7 +39,7 @@ fn problem<T: std::fmt::Debug>(result: Result<T, ZohoError>) -> Problem {
 #[tokio::test]
 async fn a_contact_is_read_and_cleaned() {
     let server = Scripted::start(|_, _| say(200, ONE)).await;
-    let (zoho, by) = (server.zoho(), ContactSearch::Name("Ann Lee".into()));
+    let (zoho, by) = (server.zoho(), Search::Name("Ann Lee".into()));
     let crm = call(&zoho);
     let found = crm.search_contacts(&by, TEN).await.unwrap();
     let contact = &found.rows[0];
@@ -193,7 +193,7 @@ async fn many_failures_at_once_are_not_all_tried_again() {
 async fn nothing_found_is_empty_and_a_missing_record_is_missing() {
     let server = Scripted::start(|_, _| say(204, "")).await;
     let zoho = server.zoho();
-    let by = ContactSearch::Word("nobody".into());
+    let by = Search::Word("nobody".into());
     let found = call(&zoho).search_contacts(&by, TEN).await.unwrap();
     assert!(found.rows.is_empty() && !found.more);
     assert!(matches!(
@@ -359,7 +359,7 @@ async fn days_are_the_organisations_own() {
 #[tokio::test]
 async fn a_page_that_zoho_would_refuse_is_not_sent() {
     let server = Scripted::start(|_, _| say(200, ONE)).await;
-    let (zoho, by) = (server.zoho(), ContactSearch::Word("ann".into()));
+    let (zoho, by) = (server.zoho(), Search::Word("ann".into()));
     for (number, size) in [(0, 10), (1, 0), (1, 201), (11, 200)] {
         let page = Page { number, size };
         let result = call(&zoho).search_contacts(&by, page).await;

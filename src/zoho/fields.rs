@@ -1,152 +1,157 @@
-//! What a record is to hold, by Zoho's names of fields, and whether it does.
+//! What a module's records are made of, as the organisation has set it up. Kept for an hour.
 
-use std::collections::BTreeMap;
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer};
+use tokio::time::Instant;
 
-use super::{CrmText, RecordId, notes::NoteParent};
+use super::{Crm, CrmText, Module, Scope, ZohoError, kept::Kept, row::number, scope::Scoped};
 
-/// Values of fields. The names are ours.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Fields(BTreeMap<&'static str, Value>);
+/// One field of a module.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Field {
+    /// What queries call it.
+    #[serde(rename = "api_name")]
+    pub name: CrmText,
+    /// What people call it.
+    #[serde(rename = "field_label")]
+    pub label: Option<CrmText>,
+    /// As Zoho names it: `text`, `picklist`, `currency`, …
+    pub data_type: Option<CrmText>,
+    /// Whether a record cannot be without it.
+    #[serde(default, rename = "system_mandatory")]
+    pub required: Option<bool>,
+    /// Whether nobody can write it.
+    #[serde(default)]
+    pub read_only: Option<bool>,
+    /// Whether the organisation added it.
+    #[serde(default)]
+    pub custom_field: Option<bool>,
+    /// How many characters fit.
+    #[serde(default, deserialize_with = "number")]
+    pub length: Option<f64>,
+    #[serde(default)]
+    lookup: Option<Lookup>,
+    /// What it can be, where that is a list.
+    #[serde(default, rename = "pick_list_values")]
+    pub choices: Vec<Choice>,
+}
 
-impl Fields {
-    /// The same with another field.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.insert(name, value.into());
-        self
-    }
+/// One value of a list.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Choice {
+    /// What queries and records have.
+    pub actual_value: Option<CrmText>,
+    /// What people see.
+    pub display_value: Option<CrmText>,
+    /// Its place in the list.
+    #[serde(default, deserialize_with = "number")]
+    pub sequence_number: Option<f64>,
+    /// Percent; of a deal's stage.
+    #[serde(default, deserialize_with = "number")]
+    pub probability: Option<f64>,
+    /// Of a deal's stage: `Pipeline`, `Closed`, `Omitted` or what the organisation has besides.
+    #[serde(default, deserialize_with = "named")]
+    pub forecast_category: Option<CrmText>,
+    /// `unused` for what is no longer offered.
+    #[serde(default, rename = "type")]
+    usage: Option<CrmText>,
+}
 
-    /// The same with another field, where there is a value for it.
-    #[must_use]
-    pub fn with_some(self, name: &'static str, value: Option<impl Into<Value>>) -> Self {
-        match value {
-            Some(value) => self.with(name, value),
-            None => self,
-        }
-    }
+#[derive(Clone, Debug, Deserialize)]
+struct Lookup {
+    module: Option<LookedUp>,
+}
 
-    /// The same as an activity that is about a record. Zoho links contacts by a field of their own.
-    #[must_use]
-    pub fn about(self, module: NoteParent, id: &RecordId) -> Self {
-        let link = json!({ "id": id });
-        match module {
-            NoteParent::Contacts => self.with("Who_Id", link),
-            other => self
-                .with("What_Id", link)
-                .with("$se_module", other.module()),
-        }
-    }
+#[derive(Clone, Debug, Deserialize)]
+struct LookedUp {
+    api_name: Option<CrmText>,
+}
 
-    /// The names of the fields, without Zoho's pseudo-fields, which nobody can ask for.
-    pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        let names = self.0.keys().copied();
-        names.filter(|name| !name.starts_with('$'))
-    }
-
-    /// The same without a field.
-    #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        self.0.remove(name);
-        self
-    }
-
-    /// A field's value.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
-    }
-
-    /// Whether nothing is there.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether a record as Zoho writes it holds all of these.
-    pub(super) fn are_in(&self, row: &Map<String, Value>) -> bool {
-        let theirs = |name| row.get(name).unwrap_or(&Value::Null);
-        self.names()
-            .all(|name| self.get(name).is_some_and(|ours| same(ours, theirs(name))))
+impl Field {
+    /// The module that it leads to, of a lookup.
+    pub fn leads_to(&self) -> Option<&CrmText> {
+        self.lookup.as_ref()?.module.as_ref()?.api_name.as_ref()
     }
 }
 
-/// Whether Zoho's value is ours, however it writes it: lookups with their names, times with the
-/// offset of the user, texts with other white space and escapes.
-fn same(ours: &Value, theirs: &Value) -> bool {
-    let id = |value: &Value| match value {
-        Value::Object(lookup) => lookup.get("id").and_then(Value::as_str).map(str::to_owned),
-        other => other.as_str().map(str::to_owned),
-    };
-    match (ours, theirs) {
-        (Value::Object(_), _) => id(ours) == id(theirs),
-        (Value::String(ours), Value::String(theirs)) => {
-            let instant = |text: &str| text.parse::<Timestamp>().ok();
-            same_text(ours, theirs) || instant(ours).is_some_and(|at| instant(theirs) == Some(at))
-        }
-        (Value::Number(_), _) => ours.as_f64() == theirs.as_f64(),
-        _ => ours == theirs,
+impl Choice {
+    /// Whether it is still offered.
+    pub fn is_used(&self) -> bool {
+        let usage = self.usage.as_ref();
+        usage.is_none_or(|usage| usage.as_str() != "unused")
     }
 }
 
-/// Whether a text of Zoho's is ours, whatever it did to white space and escapes.
-pub fn same_text(ours: &str, theirs: &str) -> bool {
-    let plain = |text: &str| -> String {
-        let text = CrmText::clean(text)
-            .as_str()
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&amp;", "&");
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    };
-    plain(ours) == plain(theirs)
+/// What is known of each module.
+pub(super) struct Described([Kept<Vec<Field>>; Module::COUNT]);
+
+impl Described {
+    pub(super) fn new(now: Instant) -> Self {
+        Self(std::array::from_fn(|_| Kept::new(now, AGE)))
+    }
+
+    fn of(&self, module: Module) -> Option<&Kept<Vec<Field>>> {
+        self.0.get(module as usize)
+    }
 }
+
+impl Crm {
+    /// The fields of a module. What a person's own Zoho user may see is asked anew for each call,
+    /// since the rights to fields differ.
+    pub async fn fields(&self, module: Module) -> Result<Arc<Vec<Field>>, ZohoError> {
+        match (self.scope(), self.zoho.fields.of(module)) {
+            (Scope::Org | Scope::Owner(_), Some(kept)) => {
+                kept.get(self.deadline, self.fetch_fields(module)).await
+            }
+            _ => self.fetch_fields(module).await.map(Arc::new),
+        }
+    }
+
+    async fn fetch_fields(&self, module: Module) -> Result<Vec<Field>, ZohoError> {
+        let asked = Scoped::fields(self, module.name()).await?;
+        Ok(self.list::<Field, Field>(&asked).await?.rows)
+    }
+}
+
+/// A name, or an object that has one.
+fn named<'de, D: Deserializer<'de>>(from: D) -> Result<Option<CrmText>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Named {
+        Name(String),
+        Object { name: Option<String> },
+    }
+    let named = Option::<Named>::deserialize(from)?;
+    let name = named.and_then(|named| match named {
+        Named::Name(name) => Some(name),
+        Named::Object { name } => name,
+    });
+    Ok(name.map(|name| CrmText::clean(&name)))
+}
+
+const AGE: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_known_again_however_zoho_writes_it() {
-        for (ours, theirs) in [
-            (json!("a  <b>\n"), json!("a &lt;b&gt;")),
-            (
-                json!("2026-05-14T10:00:00Z"),
-                json!("2026-05-14T13:00:00+03:00"),
-            ),
-            (json!({"id": "7"}), json!({"id": "7", "name": "Ann"})),
-            (json!({"id": "7"}), json!("7")),
-            (json!(5), json!(5.0)),
-        ] {
-            assert!(same(&ours, &theirs), "{ours} {theirs}");
-        }
-        for (ours, theirs) in [
-            (json!("a"), json!("b")),
-            (json!("a"), Value::Null),
-            (json!({"id": "7"}), json!({"id": "8"})),
-            (json!({"id": "7"}), Value::Null),
-            (
-                json!("2026-05-14T10:00:00Z"),
-                json!("2026-05-14T10:00:00+03:00"),
-            ),
-        ] {
-            assert!(!same(&ours, &theirs), "{ours} {theirs}");
-        }
-    }
-
-    #[test]
-    fn an_activity_points_at_what_it_is_about() {
-        let id = "7".parse().unwrap();
-        let contact = Fields::default().about(NoteParent::Contacts, &id);
-        assert_eq!(
-            serde_json::to_value(&contact).unwrap(),
-            json!({"Who_Id": {"id": "7"}})
-        );
-        let lead = Fields::default().about(NoteParent::Leads, &id);
-        let expected = json!({"What_Id": {"id": "7"}, "$se_module": "Leads"});
-        assert_eq!(serde_json::to_value(&lead).unwrap(), expected);
-        assert_eq!(lead.names().collect::<Vec<_>>(), ["What_Id"]);
+    fn a_field_is_read_however_zoho_writes_it() {
+        let text = r#"{"api_name":"Stage","field_label":"Stage","data_type":"picklist","lookup":{},
+            "pick_list_values":[
+                {"actual_value":"Won","probability":100,"forecast_category":{"name":"Closed","id":"1"}},
+                {"actual_value":"Old","probability":"5","forecast_category":"Pipeline","type":"unused"},
+                {"actual_value":"-None-","forecast_category":null}]}"#;
+        let stage: Field = serde_json::from_str(text).unwrap();
+        let category = |at: usize| stage.choices[at].forecast_category.as_ref();
+        assert_eq!(category(0).unwrap().as_str(), "Closed");
+        assert_eq!(category(1).unwrap().as_str(), "Pipeline");
+        assert!(category(2).is_none() && stage.leads_to().is_none());
+        assert_eq!(stage.choices[1].probability, Some(5.0));
+        assert!(stage.choices[0].is_used() && !stage.choices[1].is_used());
+        let lookup = r#"{"api_name":"A","lookup":{"module":{"api_name":"Accounts","id":"1"}}}"#;
+        let lookup: Field = serde_json::from_str(lookup).unwrap();
+        assert_eq!(lookup.leads_to().unwrap().as_str(), "Accounts");
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Crm, CrmText, Fields, RecordId, ZohoError,
+    Crm, CrmText, RecordId, Values, ZohoError,
     coql::{Column, Comparison, Condition, Literal, Select},
     notes::NoteParent,
     refused,
@@ -25,7 +25,7 @@ pub struct Before {
 
 impl Before {
     /// Whether it holds all of that already.
-    pub fn holds(&self, fields: &Fields) -> bool {
+    pub fn holds(&self, fields: &Values) -> bool {
         fields.are_in(&self.values)
     }
 
@@ -65,7 +65,7 @@ impl Crm {
         &self,
         module: &'static str,
         about: (NoteParent, &RecordId),
-        fields: &Fields,
+        fields: &Values,
     ) -> Result<Written, ZohoError> {
         let body = self.body(fields.clone().about(about.0, about.1)).await?;
         let parent = (about.0.module(), about.1);
@@ -78,7 +78,7 @@ impl Crm {
     ///
     /// # Errors
     /// As [`Crm::add_activity`].
-    pub async fn add_lead(&self, fields: &Fields) -> Result<Written, ZohoError> {
+    pub async fn add_lead(&self, fields: &Values) -> Result<Written, ZohoError> {
         let body = self.body(fields.clone()).await?;
         let write = self.addition("Leads", &body).await?;
         let reply = self.write(&write).await?;
@@ -113,7 +113,7 @@ impl Crm {
         &self,
         module: Changed,
         id: &RecordId,
-        fields: &Fields,
+        fields: &Values,
         before: &Before,
     ) -> Result<Written, ZohoError> {
         let body = Body {
@@ -134,7 +134,7 @@ impl Crm {
     pub async fn added(
         &self,
         module: &'static str,
-        fields: &Fields,
+        fields: &Values,
         key: &'static str,
         (since, within): (Timestamp, SignedDuration),
     ) -> Result<Vec<Written>, ZohoError> {
@@ -154,8 +154,8 @@ impl Crm {
             columns: columns.collect(),
             from: module,
             filter: vec![
-                Condition::Between("Created_Time", moment(since), moment(until)),
-                Condition::Compare(key, Comparison::Equal, literal(fields, key)?),
+                Condition::Between("Created_Time".into(), moment(since), moment(until)),
+                Condition::compare(key, Comparison::Equal, literal(fields, key)?),
             ],
             group: None,
             order: None,
@@ -170,7 +170,7 @@ impl Crm {
     }
 
     /// What a caller adds is theirs where they see only their own.
-    async fn body(&self, fields: Fields) -> Result<Body, ZohoError> {
+    async fn body(&self, fields: Values) -> Result<Body, ZohoError> {
         let owner = self.owner_of_additions().await?;
         let owner = owner.map(|id| serde_json::json!({ "id": id }));
         Ok(Body {
@@ -181,10 +181,10 @@ impl Crm {
 
 #[derive(Serialize)]
 struct Body {
-    data: [Fields; 1],
+    data: [Values; 1],
 }
 
-fn literal(fields: &Fields, key: &'static str) -> Result<Literal, ZohoError> {
+fn literal(fields: &Values, key: &'static str) -> Result<Literal, ZohoError> {
     let value = fields.get(key).unwrap_or(&Value::Null);
     let id = value.get("id").and_then(Value::as_str);
     match (id, value.as_str()) {

@@ -3,6 +3,8 @@
 
 mod write;
 
+mod settings;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
@@ -73,37 +75,6 @@ impl Scoped {
             sifted: false,
             about: None,
         }
-    }
-
-    fn unowned(ask: Ask, tokens: Tokens, personal: bool) -> Self {
-        let owners = None;
-        Self::new(
-            ask,
-            Sight {
-                tokens,
-                personal,
-                owners,
-            },
-        )
-    }
-
-    /// The organisation's settings: nobody's records, the same for every caller.
-    pub(super) fn org(crm: &Crm) -> Self {
-        Self::unowned(Ask::get("org", "org"), crm.zoho.tokens(), false)
-    }
-
-    /// The organisation's users, of whom every caller may know the names.
-    pub(super) fn users(crm: &Crm, page: Page) -> Result<Self, ZohoError> {
-        let ask = Ask::get("users", "users")
-            .with("type", "AllUsers")
-            .page(page)?;
-        Ok(Self::unowned(ask, crm.zoho.tokens(), false))
-    }
-
-    /// Whom a person's credential belongs to.
-    pub(super) fn current_user(tokens: Tokens) -> Self {
-        let ask = Ask::get("users", "users").with("type", "CurrentUser");
-        Self::unowned(ask, tokens, true)
     }
 
     /// What the caller is told of an error: a record that may not be seen does not exist, and a
@@ -385,8 +356,8 @@ impl Owned {
 fn owned_by(owners: &Owners) -> Condition {
     let ids: Vec<_> = owners.iter().cloned().map(Literal::Id).collect();
     match <[Literal; 1]>::try_from(ids) {
-        Ok([only]) => Condition::Compare("Owner", Comparison::Equal, only),
-        Err(ids) => Condition::In("Owner", ids),
+        Ok([only]) => Condition::compare("Owner", Comparison::Equal, only),
+        Err(ids) => Condition::In("Owner".into(), ids),
     }
 }
 

@@ -31,13 +31,15 @@ pub struct DealTotal {
     /// The id behind it, for owners and accounts.
     pub group_id: Option<RecordId>,
     pub amount: f64,
+    /// Amounts by their probabilities, where that was asked for.
+    pub weighted: f64,
     pub deals: u64,
 }
 
 impl Crm {
     /// Sum and number of all deals that pass the filter.
     pub async fn deal_total(&self, filter: &DealFilter) -> Result<DealTotal, ZohoError> {
-        let query = totals(self.conditions(filter).await?, None);
+        let query = totals(self.conditions(filter).await?, None, false);
         let asked = self.query(query).await?;
         let listed = self.list::<TotalRow, TotalRow>(&asked).await?;
         let row = listed.rows.into_iter().next().unwrap_or_default();
@@ -50,7 +52,7 @@ impl Crm {
         filter: &DealFilter,
         group: DealGroup,
     ) -> Result<Vec<DealTotal>, ZohoError> {
-        let query = totals(self.conditions(filter).await?, Some(group));
+        let query = totals(self.conditions(filter).await?, Some(group), false);
         let asked = self.query(query).await?;
         let mut rows = self.list::<TotalRow, TotalRow>(&asked).await?.rows;
         match group {
@@ -64,6 +66,15 @@ impl Crm {
         let mut totals: Vec<_> = rows.into_iter().map(|row| row.total(Some(group))).collect();
         totals.sort_by(|a, b| b.amount.total_cmp(&a.amount));
         Ok(totals)
+    }
+
+    /// The same by stage, with what is to be expected of each, in no order.
+    pub async fn stage_totals(&self, filter: &DealFilter) -> Result<Vec<DealTotal>, ZohoError> {
+        let group = DealGroup::Stage;
+        let query = totals(self.conditions(filter).await?, Some(group), true);
+        let asked = self.query(query).await?;
+        let rows = self.list::<TotalRow, TotalRow>(&asked).await?.rows;
+        Ok(rows.into_iter().map(|row| row.total(Some(group))).collect())
     }
 
     /// Gives accounts the names that an answer left out; nothing fails for want of a name.
@@ -84,7 +95,7 @@ impl Crm {
             let names = Select {
                 columns: vec![Column::Field("id"), Column::Field("Account_Name")],
                 from: "Accounts",
-                filter: vec![Condition::In("id", ids.collect())],
+                filter: vec![Condition::In("id".into(), ids.collect())],
                 group: None,
                 order: None,
                 offset: 0,
@@ -116,13 +127,17 @@ impl DealGroup {
     }
 }
 
-fn totals(filter: Vec<Condition>, group: Option<DealGroup>) -> Select {
+fn totals(filter: Vec<Condition>, group: Option<DealGroup>, weighted: bool) -> Select {
     let group = group.map(DealGroup::field);
     let mut columns: Vec<_> = group.map(Column::Field).into_iter().collect();
     columns.push(Column::Sum {
         field: "Amount",
         alias: "total_amount",
     });
+    columns.extend(weighted.then_some(Column::Sum {
+        field: "Expected_Revenue",
+        alias: "total_expected",
+    }));
     columns.push(Column::Count {
         alias: "total_deals",
     });
@@ -152,6 +167,8 @@ struct TotalRow {
     account: Option<Reference>,
     #[serde(alias = "SUM(Amount)", default, deserialize_with = "number")]
     total_amount: Option<f64>,
+    #[serde(alias = "SUM(Expected_Revenue)", default, deserialize_with = "number")]
+    total_expected: Option<f64>,
     #[serde(alias = "COUNT(id)", default, deserialize_with = "count")]
     total_deals: u64,
 }
@@ -175,6 +192,7 @@ impl TotalRow {
             group,
             group_id,
             amount: self.total_amount.unwrap_or(0.0),
+            weighted: self.total_expected.unwrap_or(0.0),
             deals: self.total_deals,
         }
     }

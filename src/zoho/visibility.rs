@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     Crm, Page, RecordId, Scope, UserProblem, Zoho, ZohoError,
-    contacts::ContactSearch,
     deals::{DealFilter, DealGroup, DealOrder},
     notes::NoteParent,
     scripted::{INVALID_TOKEN, NOTED, Scripted, Seen, contact, note, say, say_token},
+    search::Search,
 };
 
 /// Ann (8) has Bo (9) below her; Cy (10) stands beside.
@@ -100,10 +100,10 @@ async fn rows_of_others_are_dropped_even_if_zoho_sends_them() {
     let found = deals.rows.into_iter().map(|deal| deal.id);
     assert_eq!(ids(found.collect()), ["2", "4"]);
     for by in [
-        ContactSearch::Word("acme".into()),
-        ContactSearch::Email("a@example.com".into()),
-        ContactSearch::Phone("5550100".into()),
-        ContactSearch::Name("Ann".into()),
+        Search::Word("acme".into()),
+        Search::Email("a@example.com".into()),
+        Search::Phone("5550100".into()),
+        Search::Name("Ann".into()),
     ] {
         let contacts = crm.search_contacts(&by, TEN).await.unwrap();
         let found = contacts.rows.into_iter().map(|contact| contact.id);
@@ -198,7 +198,7 @@ async fn pages_are_full_of_what_is_seen_and_do_not_tell_what_is_not() {
     .await;
     let zoho = server.zoho();
     let crm = owned_by(&zoho, "9");
-    let by = ContactSearch::Word("acme".into());
+    let by = Search::Word("acme".into());
     let mut found = 0;
     for number in 1..=4 {
         let page = Page { number, size: 80 };
@@ -227,7 +227,7 @@ async fn a_crowd_that_hides_what_is_seen_is_said_to_be_one() {
     })
     .await;
     let crm = owned_by(&server.zoho(), "9");
-    let by = ContactSearch::Word("acme".into());
+    let by = Search::Word("acme".into());
     let result = crm.search_contacts(&by, TEN).await.map(drop);
     assert!(matches!(result, Err(ZohoError::TooManyMatches)));
     assert_eq!(questions(&server).len(), 10);

@@ -1,11 +1,16 @@
 //! The tools against the sandbox, checked against what the sandbox itself says.
 
+mod activities;
 mod arguments;
+mod counts;
 mod deals;
 mod figures;
 mod history;
 mod notes;
+mod pipeline;
+mod records;
 mod search;
+mod self_knowledge;
 mod writes;
 
 use serde_json::Value;
@@ -27,7 +32,10 @@ pub(crate) fn everything_allowed(setup: &mut Setup) {
         "roles.customer-service.tools",
         r#"["search_contacts", "get_contact_history", "create_note", "get_deal_summary",
             "get_revenue_report", "get_dashboard_metrics", "create_task", "log_call",
-            "complete_task", "update_deal_stage", "update_contact", "create_lead"]"#,
+            "complete_task", "update_deal_stage", "update_contact", "create_lead", "count_records",
+            "describe_module", "get_account_360", "get_contact", "get_credit_usage",
+            "get_forecast", "get_pipeline", "get_stale_deals", "list_activities", "list_deals",
+            "search_accounts", "search_leads", "whoami"]"#,
     );
     setup.set("roles.customer-service.max_records_per_query", "200");
 }

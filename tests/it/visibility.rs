@@ -77,6 +77,7 @@ async fn probes(house: &House) -> Vec<(&'static str, Value, &'static str)> {
         "/contact_id",
     ));
     probes.push(("get_deal_summary", json!({ "deal_id": deal }), "/deal_id"));
+    reads(house, &contact, &account, &mut probes).await;
     for status in ["open", "won", "lost", "all"] {
         let owner = user(house, "jonas@tallowmere.example").await;
         let filters = json!({ "filters": { "owner_id": owner, "status": status } });
@@ -108,6 +109,41 @@ async fn probes(house: &House) -> Vec<(&'static str, Value, &'static str)> {
     let update = json!({ "contact_id": contact, "title": "x" });
     probes.push(("update_contact", update, "/contact_id"));
     probes
+}
+
+/// The tools that only read, of one record or of an owner's.
+async fn reads(
+    house: &House,
+    contact: &str,
+    account: &str,
+    probes: &mut Vec<(&'static str, Value, &'static str)>,
+) {
+    probes.push((
+        "get_contact",
+        json!({ "contact_id": contact }),
+        "/contact_id",
+    ));
+    probes.push((
+        "get_account_360",
+        json!({ "account_id": account }),
+        "/account_id",
+    ));
+    let other = user(house, "jonas@tallowmere.example").await;
+    for tool in [
+        "get_pipeline",
+        "get_forecast",
+        "get_stale_deals",
+        "list_activities",
+    ] {
+        probes.push((tool, json!({ "owner_id": other }), "/owner_id"));
+    }
+    let filters = json!({ "filters": { "owner_id": other, "status": "all" } });
+    probes.push(("list_deals", filters, "/filters/owner_id"));
+    for module in ["Contacts", "Accounts", "Leads", "Deals", "Tasks"] {
+        let owned = json!({ "field": "Owner", "is": "equal", "value": other });
+        let arguments = json!({ "module": module, "conditions": [owned] });
+        probes.push(("count_records", arguments, "/conditions/0/value"));
+    }
 }
 
 /// What came back, apart from the id that was asked about and the time.
@@ -173,7 +209,18 @@ async fn every_search_and_list_has_the_own_records_and_no_other() {
                 assert_eq!(found, known, "{way} {argument}");
             }
         }
+        for (tool, module) in [("search_accounts", "Accounts"), ("search_leads", "Leads")] {
+            let own = set(house.zoho.ids(module, &format!("Owner = '{rep}'")).await);
+            let found = all_pages(&agent, tool, &json!({ "phone": "555", "limit": 7 })).await;
+            assert!(ids_of(&found).is_subset(&own), "{way} {tool}");
+            let counted = json!({ "module": module });
+            let counted = agent.call("count_records", counted).await.content();
+            assert_eq!(counted["count"], own.len(), "{way} {module}");
+        }
         let arguments = json!({ "filters": { "status": "all" }, "limit": 50 });
+        let deals = ids_of(&all_pages(&agent, "list_deals", &arguments).await);
+        let known = format!("Owner = '{rep}'");
+        assert_eq!(deals, set(house.zoho.ids("Deals", &known).await), "{way}");
         let deals = ids_of(&all_pages(&agent, "get_deal_summary", &arguments).await);
         let known = format!("Owner = '{rep}'");
         assert_eq!(deals, set(house.zoho.ids("Deals", &known).await), "{way}");

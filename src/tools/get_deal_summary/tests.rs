@@ -3,6 +3,7 @@ use crate::tools::{
     input,
     record::tests::{a_deal, assert_fits, text},
 };
+use crate::zoho::deals::DealStatus;
 use serde_json::json;
 
 fn filter(filters: serde_json::Value) -> Result<DealFilter, ToolError> {
@@ -51,6 +52,7 @@ fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
         group: text("Negotiation"),
         group_id: None,
         amount,
+        weighted: 0.0,
         deals,
     };
     let output = |more, page| {

@@ -43,6 +43,7 @@ fn total(name: &str, amount: f64) -> DealTotal {
         group: text(name),
         group_id: Some(id(4)),
         amount,
+        weighted: 0.0,
         deals: 2,
     }
 }

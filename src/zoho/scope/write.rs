@@ -28,11 +28,3 @@ impl Crm {
         Ok(Scoped::new(ask, sight))
     }
 }
-
-impl Scoped {
-    /// What the organisation has of fields in a module: nobody's records, the same for every caller.
-    pub(in crate::zoho) fn fields_of(crm: &Crm, module: &str) -> Self {
-        let ask = Ask::get("settings/fields", "settings/fields").with("module", module);
-        Self::unowned(ask, crm.zoho.tokens(), false)
-    }
-}

@@ -92,15 +92,20 @@ async fn a_wrong_type_in_any_argument_names_the_argument_and_what_it_must_be() {
     assert_eq!(house.zoho.asked().await.len(), warm_up, "Zoho heard of it");
 }
 
-/// An empty list of types is refused in other words, an object is what `filters` wants.
+/// An empty list of types is refused in other words, an object is what `filters` wants, and no
+/// conditions are as good as none.
 fn is_right(argument: &str, value: &Value) -> bool {
-    argument == "filters" && value.is_object() && value.get("a").is_none()
+    let is_list = value.as_array().is_some_and(Vec::is_empty);
+    (argument == "filters" && value.is_object() && value.get("a").is_none())
+        || (argument == "conditions" && is_list)
 }
 
 fn required(tool: &str) -> Value {
     match tool {
         "create_note" => json!({ "record_id": "1", "content": "x" }),
-        "get_contact_history" => json!({ "contact_id": "1" }),
+        "get_contact_history" | "get_contact" => json!({ "contact_id": "1" }),
+        "get_account_360" => json!({ "account_id": "1" }),
+        "count_records" | "describe_module" => json!({ "module": "Deals" }),
         _ => json!({}),
     }
 }

@@ -1,0 +1,279 @@
+//! `get_account_360`: a company with its people and its deals.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    get_contact::clip,
+    input::Limit,
+    record::{Account, Deal, SOURCE, cents},
+    slice::Slice,
+    stages::Sum,
+    text::{Text, brief_or_dash, count, money},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::{
+        CrmText, Listed, RecordId, ZohoError, contacts,
+        deals::{self, DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
+    },
+};
+
+pub(super) struct GetAccount360;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    account_id: RecordId,
+    /// Contacts and open deals to list, each. Default 10.
+    limit: Option<Limit>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    account: Account,
+    /// Its first 2000 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contacts: Option<Vec<Person>>,
+    more_contacts: bool,
+    /// Largest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_deals: Option<Vec<OpenDeal>>,
+    more_open_deals: bool,
+    /// Of all its deals.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    totals: Option<Totals>,
+    /// What could not be read.
+    unavailable: Vec<&'static str>,
+    currency: String,
+    as_of: String,
+    source: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Person {
+    id: RecordId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    full_name: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<CrmText>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct OpenDeal {
+    id: RecordId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    amount: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closing_date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<CrmText>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Totals {
+    open: Total,
+    won: Total,
+    lost: Total,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Total {
+    deals: u64,
+    amount: f64,
+}
+
+impl Tool for GetAccount360 {
+    const NAME: &'static str = "get_account_360";
+    const TITLE: &'static str = "Account overview";
+    const DESCRIPTION: &'static str = "One company with its contacts, its open deals, and what its \
+        deals add up to: open, won and lost. Costs 4 API credits.";
+    const EFFECT: Effect = Effect::Read;
+    const CLASSES: Classes = &[("account_id", Class::Id), ("limit", Class::Public)];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        let slice = Slice::new(call, input.limit, 10);
+        let id = &input.account_id;
+        // First: who may not see it gets nothing else of it.
+        let account = call.crm.account(id).await?;
+        let all = DealFilter {
+            account: Some(id.clone()),
+            ..DealFilter::default()
+        };
+        let open = DealFilter {
+            status: Some(DealStatus::Open),
+            ..all.clone()
+        };
+        let (org, contacts, deals, totals) = tokio::join!(
+            call.crm.org(),
+            call.crm.contacts_of_account(id, slice.page(1)),
+            call.crm.deals(&open, DealOrder::Amount, slice.page(1)),
+            call.crm.deal_totals(&all, DealGroup::Stage),
+        );
+        let found = Found {
+            contacts,
+            deals,
+            totals,
+        };
+        let description = account.description.as_ref().map(clip);
+        let currency = &org?.currency;
+        let output = found.shape(account.into(), description, currency, call.now);
+        let listed = [
+            output.contacts.as_ref().map_or(0, Vec::len),
+            output.open_deals.as_ref().map_or(0, Vec::len),
+        ];
+        Ok(Answer {
+            text: tell(&output),
+            output,
+            records: 1 + listed.iter().sum::<usize>() as u64,
+        })
+    }
+}
+
+/// What Zoho gave, and what it did not.
+struct Found {
+    contacts: Result<Listed<contacts::Contact>, ZohoError>,
+    deals: Result<Listed<deals::Deal>, ZohoError>,
+    totals: Result<Vec<DealTotal>, ZohoError>,
+}
+
+impl Found {
+    fn shape(
+        self,
+        account: Account,
+        description: Option<String>,
+        currency: &str,
+        now: jiff::Timestamp,
+    ) -> Output {
+        let unavailable = [
+            ("contacts", self.contacts.is_err()),
+            ("openDeals", self.deals.is_err()),
+            ("totals", self.totals.is_err()),
+        ];
+        let unavailable = unavailable.iter().filter(|(_, failed)| *failed);
+        let unavailable = unavailable.map(|(name, _)| *name).collect();
+        let (contacts, deals) = (self.contacts.ok(), self.deals.ok());
+        Output {
+            account,
+            description,
+            more_contacts: contacts.as_ref().is_some_and(|listed| listed.more),
+            contacts: contacts.map(|listed| listed.rows.into_iter().map(Person::from).collect()),
+            more_open_deals: deals.as_ref().is_some_and(|listed| listed.more),
+            open_deals: deals.map(|listed| listed.rows.into_iter().map(OpenDeal::from).collect()),
+            totals: self.totals.ok().map(|totals| Totals::of(&totals)),
+            unavailable,
+            currency: currency.to_owned(),
+            as_of: now.to_string(),
+            source: SOURCE,
+        }
+    }
+}
+
+impl Totals {
+    fn of(stages: &[DealTotal]) -> Self {
+        let total = |status| {
+            let mut sum = Sum::default();
+            for stage in stages {
+                let name = stage.group.as_ref().map_or("", |name| name.as_str());
+                if DealStatus::of(name) == status {
+                    sum.deals += stage.deals;
+                    sum.amount += stage.amount;
+                }
+            }
+            Total {
+                deals: sum.deals,
+                amount: cents(sum.amount),
+            }
+        };
+        Self {
+            open: total(DealStatus::Open),
+            won: total(DealStatus::Won),
+            lost: total(DealStatus::Lost),
+        }
+    }
+}
+
+impl From<contacts::Contact> for Person {
+    fn from(contact: contacts::Contact) -> Self {
+        Self {
+            id: contact.id,
+            full_name: contact.full_name,
+            title: contact.title,
+            email: contact.email,
+            phone: contact.phone,
+        }
+    }
+}
+
+impl From<deals::Deal> for OpenDeal {
+    fn from(deal: deals::Deal) -> Self {
+        let deal = Deal::from(deal);
+        Self {
+            id: deal.id,
+            name: deal.name,
+            stage: deal.stage,
+            amount: deal.amount,
+            closing_date: deal.closing_date,
+            owner: deal.owner,
+        }
+    }
+}
+
+fn tell(output: &Output) -> String {
+    let shown = |amount| money(amount, &output.currency);
+    let mut text = Text::new(format!(
+        "{} ({}).",
+        brief_or_dash(output.account.name.as_ref()),
+        output.account.id,
+    ));
+    if let Some(totals) = &output.totals {
+        let parts = [
+            ("open", &totals.open),
+            ("won", &totals.won),
+            ("lost", &totals.lost),
+        ];
+        for (label, total) in parts {
+            let deals = count(total.deals, "deal");
+            text.line(format!("- {label}: {deals} for {}", shown(total.amount)));
+        }
+    }
+    for deal in output.open_deals.iter().flatten() {
+        text.line(format!(
+            "- open deal {} ({}), {}, {}",
+            brief_or_dash(deal.name.as_ref()),
+            deal.id,
+            deal.amount.map_or_else(|| "no amount".to_owned(), shown),
+            brief_or_dash(deal.stage.as_ref()),
+        ));
+    }
+    for contact in output.contacts.iter().flatten() {
+        text.line(format!(
+            "- contact {} ({}), {}",
+            brief_or_dash(contact.full_name.as_ref()),
+            contact.id,
+            brief_or_dash(contact.title.as_ref()),
+        ));
+    }
+    if !output.unavailable.is_empty() {
+        let missing = output.unavailable.join(", ");
+        text.remark(&format!("Not available now: {missing}."));
+    }
+    text.finish()
+}

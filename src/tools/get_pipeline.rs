@@ -1,0 +1,138 @@
+//! `get_pipeline`: the open deals by stage.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    period::Period,
+    record::{SOURCE, cents},
+    stages::{self, Sum},
+    text::{Text, brief_or_dash, count, money},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::{
+        CrmText, RecordId,
+        deals::{DealFilter, DealStatus},
+    },
+};
+
+pub(super) struct GetPipeline;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    owner_id: Option<RecordId>,
+    /// Only deals that close in it; as in get_revenue_report. Default all.
+    closing: Option<Period>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Output {
+    /// In the order of the pipeline.
+    stages: Vec<Stage>,
+    deals: u64,
+    amount: f64,
+    /// Amounts × probabilities.
+    weighted_amount: f64,
+    currency: String,
+    as_of: String,
+    source: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Stage {
+    /// Empty: the deals have none.
+    stage: CrmText,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    probability: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forecast_category: Option<CrmText>,
+    deals: u64,
+    amount: f64,
+    weighted_amount: f64,
+}
+
+impl Tool for GetPipeline {
+    const NAME: &'static str = "get_pipeline";
+    const TITLE: &'static str = "Pipeline";
+    const DESCRIPTION: &'static str = "Open deals by stage: how many, for how much, and weighted by \
+        probability; with the stages that have none. Costs 1 to 2 API credits.";
+    const EFFECT: Effect = Effect::Read;
+    const CLASSES: Classes = &[("owner_id", Class::Id), ("closing", Class::Public)];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        let org = call.crm.org().await?;
+        let today = call.now.to_zoned(org.time_zone.clone()).date();
+        let days = input.closing.map(|closing| closing.days(today));
+        let days = days.transpose()?;
+        let filter = DealFilter {
+            status: Some(DealStatus::Open),
+            owner: input.owner_id,
+            closing_from: days.map(|days| days.first),
+            closing_to: days.map(|days| days.last),
+            ..DealFilter::default()
+        };
+        let stages = stages::stages(call, &filter).await?;
+        let open = stages
+            .into_iter()
+            .filter(|stage| stage.status == DealStatus::Open);
+        let open: Vec<_> = open.take(MOST_STAGES).collect();
+        let all = Sum::of(&open);
+        let output = Output {
+            stages: open.into_iter().map(Stage::from).collect(),
+            deals: all.deals,
+            amount: cents(all.amount),
+            weighted_amount: cents(all.weighted),
+            currency: org.currency.to_string(),
+            as_of: call.now.to_string(),
+            source: SOURCE,
+        };
+        Ok(Answer {
+            text: tell(&output),
+            output,
+            records: 0,
+        })
+    }
+}
+
+impl From<stages::Stage> for Stage {
+    fn from(stage: stages::Stage) -> Self {
+        Self {
+            stage: stage.name,
+            probability: stage.probability.map(cents),
+            forecast_category: stage.category,
+            deals: stage.sum.deals,
+            amount: cents(stage.sum.amount),
+            weighted_amount: cents(stage.sum.weighted),
+        }
+    }
+}
+
+fn tell(output: &Output) -> String {
+    let shown = |amount| money(amount, &output.currency);
+    let mut text = Text::new(format!(
+        "{} for {}, weighted by probability {}.",
+        count(output.deals, "open deal"),
+        shown(output.amount),
+        shown(output.weighted_amount),
+    ));
+    for stage in &output.stages {
+        text.line(format!(
+            "- {}: {} for {}",
+            brief_or_dash(Some(&stage.stage)),
+            count(stage.deals, "deal"),
+            shown(stage.amount),
+        ));
+    }
+    text.finish()
+}
+
+/// Of a pipeline; there are hardly more than ten.
+const MOST_STAGES: usize = 50;

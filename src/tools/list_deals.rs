@@ -1,0 +1,111 @@
+//! `list_deals`: the deals that pass filters, in an order.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Answer, Context, Tool, ToolError,
+    cursor::CursorText,
+    deal_filter::Filters,
+    input::Limit,
+    listing::{Asked, End, Listing, Pager},
+    record::Deal,
+    text::{brief_or_dash, money},
+};
+use crate::{
+    audit::{Class, Classes},
+    permit::Effect,
+    zoho::deals::DealOrder,
+};
+
+pub(super) struct ListDeals;
+
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Input {
+    /// Default all open ones.
+    filters: Option<Filters>,
+    /// Largest amount, earliest closing date or newest first. Default closing_date.
+    sort: Option<Sort>,
+    /// Default 20.
+    limit: Option<Limit>,
+    /// From the last answer, to go on.
+    #[serde(skip_serializing)]
+    cursor: Option<CursorText>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Sort {
+    Amount,
+    #[default]
+    ClosingDate,
+    Created,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Output {
+    #[serde(flatten)]
+    list: Listing<Deal>,
+    currency: String,
+}
+
+impl Tool for ListDeals {
+    const NAME: &'static str = "list_deals";
+    const TITLE: &'static str = "List deals";
+    const DESCRIPTION: &'static str = "The deals that pass the filters, page by page. For totals \
+        use get_deal_summary or get_pipeline. Costs 1 API credit.";
+    const EFFECT: Effect = Effect::Read;
+    const CLASSES: Classes = &[
+        ("filters", Class::Object(Filters::CLASSES)),
+        ("sort", Class::Public),
+        ("limit", Class::Public),
+        // Any text may come as a cursor.
+        ("cursor", Class::Pii),
+    ];
+    type Input = Input;
+    type Output = Output;
+
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+        let asked = Asked {
+            limit: input.limit,
+            default: 20,
+            cursor: input.cursor.as_ref(),
+        };
+        let pager = Pager::new(call, &input, &asked, End::QUERY)?;
+        let filter = input.filters.unwrap_or_default().filter()?;
+        let order = match input.sort.unwrap_or_default() {
+            Sort::Amount => DealOrder::Amount,
+            Sort::ClosingDate => DealOrder::ClosingDate,
+            Sort::Created => DealOrder::Created,
+        };
+        let (org, listed) =
+            tokio::try_join!(call.crm.org(), call.crm.deals(&filter, order, pager.page()),)?;
+        let list: Listing<Deal> = pager.listing(listed, call.now);
+        let text = list.tell("deal", NOTHING, |deal| line(deal, &org.currency));
+        Ok(Answer {
+            text: text.finish(),
+            records: list.records(),
+            output: Output {
+                list,
+                currency: org.currency.to_string(),
+            },
+        })
+    }
+}
+
+/// One deal in one line.
+pub(super) fn line(deal: &Deal, currency: &str) -> String {
+    format!(
+        "{} ({}), {}, {}, closes {}",
+        brief_or_dash(deal.name.as_ref()),
+        deal.id,
+        deal.amount
+            .map_or_else(|| "no amount".to_owned(), |amount| money(amount, currency)),
+        brief_or_dash(deal.stage.as_ref()),
+        deal.closing_date.as_deref().unwrap_or("-"),
+    )
+}
+
+const NOTHING: &str = "No deal passes all filters together. A stage has to be spelled as in the CRM \
+    (get_pipeline has them), and a status has to fit it.";

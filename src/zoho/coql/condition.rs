@@ -1,0 +1,258 @@
+//! What a record must fulfil to be in a query's answer.
+
+use std::{borrow::Cow, fmt, fmt::Write as _, str::FromStr};
+
+use jiff::{Zoned, civil::Date};
+
+use super::super::{RecordId, ZohoError, refused};
+
+/// The name of a field: one of ours, or one that Zoho's own description of a module has. Letters,
+/// digits and underscores only, so that it ends nothing that it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldName(Cow<'static, str>);
+
+/// The text is no name of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a field's name has 1 to 100 letters, digits and underscores")]
+pub struct NotAFieldName;
+
+impl From<&'static str> for FieldName {
+    fn from(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+impl FromStr for FieldName {
+    type Err = NotAFieldName;
+
+    fn from_str(name: &str) -> Result<Self, NotAFieldName> {
+        let fits = (1..=100).contains(&name.len())
+            && name.starts_with(|c: char| c.is_ascii_alphabetic())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        fits.then(|| Self(Cow::Owned(name.to_owned())))
+            .ok_or(NotAFieldName)
+    }
+}
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a record must fulfil.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Condition {
+    Compare(FieldName, Comparison, Literal),
+    Between(FieldName, Literal, Literal),
+    In(FieldName, Vec<Literal>),
+    NotIn(FieldName, Vec<Literal>),
+    StartsWith(FieldName, String),
+    Empty(FieldName),
+    NotEmpty(FieldName),
+    Both(Box<Condition>, Box<Condition>),
+    Either(Box<Condition>, Box<Condition>),
+}
+
+/// How a field is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    AtMost,
+    AtLeast,
+    Greater,
+}
+
+/// A value.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Literal {
+    Text(String),
+    Number(f64),
+    Day(Date),
+    Moment(Zoned),
+    Id(RecordId),
+    Flag(bool),
+}
+
+impl Condition {
+    /// One field compared with one value.
+    pub fn compare(field: impl Into<FieldName>, how: Comparison, value: Literal) -> Self {
+        Self::Compare(field.into(), how, value)
+    }
+
+    /// Both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::Both(Box::new(self), Box::new(other))
+    }
+
+    /// One holds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self::Either(Box::new(self), Box::new(other))
+    }
+
+    pub(super) fn write(&self, text: &mut String) -> Result<(), ZohoError> {
+        match self {
+            Self::Compare(field, comparison, value) => {
+                let _ = write!(text, "{field} {} ", comparison.name());
+                value.write(text)
+            }
+            Self::Between(field, from, to) => {
+                let _ = write!(text, "{field} between ");
+                from.write(text)?;
+                text.push_str(" and ");
+                to.write(text)
+            }
+            Self::StartsWith(field, start) => write_start(field, start, text),
+            Self::Empty(field) => {
+                let _ = write!(text, "{field} is null");
+                Ok(())
+            }
+            Self::NotEmpty(field) => {
+                let _ = write!(text, "{field} is not null");
+                Ok(())
+            }
+            Self::Both(left, right) => write_pair(left, "and", right, text),
+            Self::Either(left, right) => write_pair(left, "or", right, text),
+            Self::In(field, values) => write_list(field, "in", values, text),
+            Self::NotIn(field, values) => write_list(field, "not in", values, text),
+        }
+    }
+}
+
+fn write_pair(
+    left: &Condition,
+    word: &str,
+    right: &Condition,
+    text: &mut String,
+) -> Result<(), ZohoError> {
+    text.push('(');
+    left.write(text)?;
+    let _ = write!(text, " {word} ");
+    right.write(text)?;
+    text.push(')');
+    Ok(())
+}
+
+/// `%` stands for any text in a pattern, and Zoho has no way to write a `%` that does not.
+fn write_start(field: &FieldName, start: &str, text: &mut String) -> Result<(), ZohoError> {
+    if start.is_empty() || start.contains('%') {
+        return Err(refused("select_query"));
+    }
+    let _ = write!(text, "{field} like ");
+    quote(&format!("{start}%"), text)
+}
+
+fn write_list(
+    field: &FieldName,
+    word: &str,
+    values: &[Literal],
+    text: &mut String,
+) -> Result<(), ZohoError> {
+    if values.is_empty() || values.len() > MOST_VALUES {
+        return Err(refused("select_query"));
+    }
+    let _ = write!(text, "{field} {word} (");
+    for (n, value) in values.iter().enumerate() {
+        text.push_str(if n == 0 { "" } else { ", " });
+        value.write(text)?;
+    }
+    text.push(')');
+    Ok(())
+}
+
+impl Literal {
+    fn write(&self, text: &mut String) -> Result<(), ZohoError> {
+        let _ = match self {
+            Self::Text(value) => return quote(value, text),
+            Self::Number(number) if number.is_finite() => write!(text, "{number}"),
+            Self::Number(_) => return Err(refused("select_query")),
+            Self::Day(date) => write!(text, "'{date}'"),
+            Self::Moment(at) => write!(text, "'{}'", at.strftime("%Y-%m-%dT%H:%M:%S%:z")),
+            Self::Id(id) => write!(text, "'{id}'"),
+            Self::Flag(flag) => write!(text, "{flag}"),
+        };
+        Ok(())
+    }
+}
+
+/// Doubles quotes. Some of Zoho's parsers take a backslash for an escape, others do not: one that
+/// could swallow a quote is refused.
+fn quote(value: &str, text: &mut String) -> Result<(), ZohoError> {
+    let swallows = value.ends_with('\\') || value.contains(r"\'");
+    let unfit = value.chars().any(char::is_control) || value.len() > LONGEST_TEXT;
+    if swallows || unfit {
+        return Err(refused("select_query"));
+    }
+    text.push('\'');
+    text.push_str(&value.replace('\'', "''"));
+    text.push('\'');
+    Ok(())
+}
+
+impl Comparison {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::AtMost => "<=",
+            Self::AtLeast => ">=",
+            Self::Greater => ">",
+        }
+    }
+}
+
+const MOST_VALUES: usize = 100;
+const LONGEST_TEXT: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(condition: &Condition) -> Result<String, ZohoError> {
+        let mut text = String::new();
+        condition.write(&mut text).map(|()| text)
+    }
+
+    #[test]
+    fn either_and_both_stand_in_brackets() {
+        let old = Condition::compare("A", Comparison::Less, Literal::Number(1.0));
+        let none = Condition::Empty("A".into()).and(Condition::NotEmpty("B".into()));
+        assert_eq!(
+            written(&old.or(none)).unwrap(),
+            "(A < 1 or (A is null and B is not null))"
+        );
+    }
+
+    #[test]
+    fn a_beginning_is_a_pattern_and_holds_none() {
+        let starts = |text: &str| written(&Condition::StartsWith("A".into(), text.to_owned()));
+        assert_eq!(starts("O'").unwrap(), "A like 'O''%'");
+        assert!(starts("5%").is_err() && starts("").is_err());
+    }
+
+    #[test]
+    fn a_name_cannot_hold_anything_but_a_name() {
+        assert_eq!("Stage".parse(), Ok(FieldName::from("Stage")));
+        for name in [
+            "",
+            "1a",
+            "a b",
+            "a'",
+            "a.b",
+            "a)",
+            "é",
+            "_a",
+            &"a".repeat(101),
+        ] {
+            assert_eq!(name.parse::<FieldName>(), Err(NotAFieldName), "{name}");
+        }
+    }
+}

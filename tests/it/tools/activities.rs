@@ -1,0 +1,116 @@
+//! `list_activities`
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{all_pages, open_house};
+
+fn ids(items: &[Value]) -> BTreeSet<String> {
+    let id = |item: &Value| item["id"].as_str().unwrap().to_owned();
+    items.iter().map(id).collect()
+}
+
+#[tokio::test]
+async fn an_agenda_has_everything_between_two_days_once_and_in_order() {
+    let (house, agent) = open_house().await;
+    let days = json!({ "from": "2026-01-01", "to": "2027-12-31", "status": "all", "limit": 90 });
+    let listed = all_pages(&agent, "list_activities", &days).await;
+    let times: Vec<&str> = listed
+        .iter()
+        .filter_map(|item| item["time"].as_str())
+        .collect();
+    let dates: Vec<&str> = times.iter().map(|time| &time[..10]).collect();
+    assert!(dates.is_sorted(), "{dates:?}");
+    let mut known = BTreeSet::new();
+    for (module, field, kind) in [
+        ("Tasks", "Due_Date", "tasks"),
+        ("Events", "Start_DateTime", "events"),
+        ("Calls", "Call_Start_Time", "calls"),
+    ] {
+        let (from, to) = match module {
+            "Tasks" => ("2026-01-01", "2027-12-31"),
+            _ => ("2026-01-01T00:00:00+00:00", "2027-12-31T23:59:59+00:00"),
+        };
+        let condition = format!("{field} between '{from}' and '{to}'");
+        let mut all = house.zoho.ids(module, &condition).await;
+        assert!(!all.is_empty());
+        let ours = listed.iter().filter(|item| item["type"] == kind);
+        let ours: Vec<Value> = ours.cloned().collect();
+        // The CRM answered 200 of them at most.
+        assert!(ours.len() >= all.len().saturating_sub(3), "{module}");
+        known.extend(all.drain(..));
+    }
+    assert_eq!(ids(&listed).len(), listed.len(), "an activity came twice");
+    assert!(known.difference(&ids(&listed)).count() <= 3);
+}
+
+#[tokio::test]
+async fn overdue_tasks_are_those_that_should_be_done_by_now() {
+    let (house, agent) = open_house().await;
+    let asked = json!({ "status": "overdue", "limit": 100 });
+    let listed = all_pages(&agent, "list_activities", &asked).await;
+    let page = agent.call("list_activities", asked).await.content();
+    let today = page["asOf"].as_str().unwrap().get(..10).unwrap();
+    let condition = format!("(Status != 'Completed' and Due_Date < '{today}')");
+    let number = format!("select COUNT(id) from Tasks where {condition}");
+    let known = house.zoho.number(&number).await;
+    assert!(
+        known > 0.0 && (listed.len() as f64 - known).abs() < 3.0,
+        "{known}"
+    );
+    assert!(
+        listed
+            .iter()
+            .all(|item| item["overdue"] == true && item["type"] == "tasks")
+    );
+}
+
+#[tokio::test]
+async fn what_is_done_is_not_open() {
+    let (_house, agent) = open_house().await;
+    let days = |status| {
+        json!({ "from": "2026-01-01", "to": "2027-12-31", "status": status,
+                                "limit": 100, "types": ["tasks"] })
+    };
+    let open = all_pages(&agent, "list_activities", &days("open")).await;
+    let done = all_pages(&agent, "list_activities", &days("done")).await;
+    let all = all_pages(&agent, "list_activities", &days("all")).await;
+    assert!(!open.is_empty() && !done.is_empty());
+    assert!(ids(&open).is_disjoint(&ids(&done)));
+    assert_eq!(open.len() + done.len(), all.len());
+    assert!(done.iter().all(|task| task["status"] == "Completed"));
+}
+
+#[tokio::test]
+async fn an_agenda_that_cannot_be_says_why() {
+    let (_house, agent) = open_house().await;
+    for (arguments, problem) in [
+        (json!({ "types": [] }), "name 1 to 3 types"),
+        (json!({ "types": ["tasks", "tasks"] }), "each once"),
+        (
+            json!({ "types": ["calls"], "status": "overdue" }),
+            "only tasks can be overdue",
+        ),
+        (
+            json!({ "from": "2026-02-02", "to": "2026-02-01" }),
+            "it is after to",
+        ),
+        (
+            json!({ "from": "2026-02-30" }),
+            "names a date that does not exist",
+        ),
+        (json!({ "cursor": "c1" }), "not a cursor of this tool"),
+    ] {
+        let told = agent.call("list_activities", arguments).await.failure();
+        assert!(told.contains(problem), "{told}");
+    }
+    let nobody = json!({ "owner_id": "6840217000009999999" });
+    let answer = agent.call("list_activities", nobody).await;
+    assert!(
+        answer.text.contains("No activity passes"),
+        "{}",
+        answer.text
+    );
+    assert_eq!(answer.content()["count"], 0);
+}

@@ -1,0 +1,144 @@
+//! `count_records` and `describe_module`
+
+use serde_json::{Value, json};
+
+use super::open_house;
+
+#[tokio::test]
+async fn records_are_counted_as_the_crm_counts_them() {
+    let (house, agent) = open_house().await;
+    let is =
+        |field: &str, is: &str, value: &str| json!({ "field": field, "is": is, "value": value });
+    for (module, conditions, query) in [
+        ("Contacts", json!([]), "id is not null"),
+        (
+            "Leads",
+            json!([is("Lead_Status", "equal", "Contacted")]),
+            "Lead_Status = 'Contacted'",
+        ),
+        (
+            "Accounts",
+            json!([is("account name", "starts_with", "B")]),
+            "Account_Name like 'B%'",
+        ),
+        (
+            "Deals",
+            json!([
+                is("Amount", "at_least", "50000"),
+                is("Stage", "not_equal", "Closed Won")
+            ]),
+            "(Amount >= 50000 and Stage != 'Closed Won')",
+        ),
+        (
+            "Deals",
+            json!([is("Closing_Date", "less", "2026-06-01")]),
+            "Closing_Date < '2026-06-01'",
+        ),
+        (
+            "Contacts",
+            json!([{ "field": "Email", "is": "empty" }]),
+            "Email is null",
+        ),
+        (
+            "Contacts",
+            json!([is("Email_Opt_Out", "equal", "true")]),
+            "Email_Opt_Out = true",
+        ),
+        (
+            "Tasks",
+            json!([is("Status", "equal", "Completed")]),
+            "Status = 'Completed'",
+        ),
+    ] {
+        let asked = json!({ "module": module, "conditions": conditions });
+        let counted = agent.call("count_records", asked.clone()).await.content();
+        let query = format!("select COUNT(id) from {module} where {query}");
+        let known = house.zoho.number(&query).await;
+        assert!(
+            (counted["count"].as_f64().unwrap() - known).abs() < 0.5,
+            "{asked}: {counted} {known}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_condition_that_cannot_be_says_what_could() {
+    let (house, agent) = open_house().await;
+    let condition = |field: &str, is: &str, value: Value| json!({ "module": "Deals", "conditions": [{ "field": field, "is": is, "value": value }] });
+    for (arguments, problem) in [
+        (condition("Colour", "equal", json!("red")), "no such field"),
+        (
+            condition("id is not null or Stage", "equal", json!("x")),
+            "no such field",
+        ),
+        (
+            condition("Amount", "equal", json!("much")),
+            "takes a number",
+        ),
+        (condition("Amount", "starts_with", json!("5")), "only text"),
+        (
+            condition("Closing_Date", "less", json!("tomorrow")),
+            "YYYY-MM-DD",
+        ),
+        (
+            condition("Created_Time", "equal", json!("2026-01-01")),
+            "a time takes",
+        ),
+        (condition("Owner", "equal", json!("Ann")), "a record's id"),
+        (condition("Description", "equal", json!("x")), "long texts"),
+        (
+            condition("Stage", "equal", Value::Null),
+            "a value is missing",
+        ),
+        (condition("Stage", "resembles", json!("x")), "one of equal"),
+        (json!({ "module": "Users" }), "one of Contacts"),
+        (
+            json!({ "module": "Deals", "conditions": vec![json!({ "field": "Stage", "is": "empty" }); 11] }),
+            "at most 10",
+        ),
+    ] {
+        let told = agent
+            .call("count_records", arguments.clone())
+            .await
+            .failure();
+        assert!(told.contains(problem), "{arguments}: {told}");
+    }
+    let quote = condition(
+        "Stage",
+        "equal",
+        json!("x' or id is not null or Stage = 'y"),
+    );
+    assert_eq!(
+        agent.call("count_records", quote).await.content()["count"],
+        0
+    );
+    assert_eq!(house.zoho.seen("GET", "/crm/v8/settings/fields").await, 1);
+}
+
+#[tokio::test]
+async fn a_module_is_described_with_what_its_lists_offer() {
+    let (_house, agent) = open_house().await;
+    let deals = agent
+        .call("describe_module", json!({ "module": "Deals" }))
+        .await
+        .content();
+    let fields = deals["fields"].as_array().unwrap();
+    let field = |name: &str| fields.iter().find(|field| field["name"] == name).unwrap();
+    let stage = field("Stage");
+    assert_eq!(
+        (&stage["type"], &stage["required"]),
+        (&json!("picklist"), &json!(true))
+    );
+    assert_eq!(stage["values"][0], "Qualification");
+    assert_eq!(stage["values"].as_array().unwrap().len(), 9);
+    assert_eq!(field("Account_Name")["leadsTo"], "Accounts");
+    assert_eq!(field("Expected_Revenue")["readOnly"], true);
+    let one = json!({ "module": "Leads", "field": "lead_status" });
+    let one = agent.call("describe_module", one).await.content();
+    assert_eq!(one["fields"].as_array().unwrap().len(), 1);
+    let told = agent.call(
+        "describe_module",
+        json!({ "module": "Leads", "field": "Colour" }),
+    );
+    assert!(told.await.failure().contains("no such field"));
+}
