@@ -11,6 +11,7 @@ mod link;
 mod patience;
 mod rights;
 mod script;
+mod seal;
 
 pub use access::Access;
 pub use breaker::{Store, Unrenewed};
@@ -19,3 +20,4 @@ pub use config::{AtStart, BadStore, Config, Kind, Passwords, Url};
 pub use keeper::Keeper;
 pub use link::{Link, Process};
 pub use script::Script;
+pub use seal::{BadKey, Seal};
