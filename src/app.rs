@@ -33,7 +33,7 @@ use crate::{
     health::Health,
     limit::{self, Limiter, Names},
     listen::{Allowed, Drain, Proxies, Tls},
-    mcp::{Desk, Handler, Sessions},
+    mcp::{Desk, Handler, Relay, Sessions},
     permit,
     secrets::Secret,
     store,
@@ -104,7 +104,11 @@ impl App {
                 bodies: call::Bodies::new(config.mcp.body_memory.bytes()),
                 audit: held.audit.clone(),
             }),
-            sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
+            sessions: Arc::new(Sessions::new(
+                config.mcp.clone(),
+                held.drain.clone(),
+                held.relay,
+            )),
             drain: held.drain,
             allowed: config.server.check().context("server")?,
             trusted_proxies: config.server.proxies(),
@@ -137,11 +141,19 @@ struct Held {
     redis: Option<store::Keeper>,
     tls: Arc<Tls>,
     idempotency: Idempotency,
+    relay: Option<Arc<Relay>>,
 }
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let (store, redis) = access::store(config, &secrets)?.unzip();
+        let relay = match (&store, &secrets.token_key) {
+            (Some(store), Some(key)) if config.mcp.legacy_sse => {
+                let relay = Relay::new(store.clone(), key, config.mcp.longest_stream());
+                Some(Arc::new(relay.context("zoho.token_key")?))
+            }
+            _ => None,
+        };
         let zoho = match &store {
             Some(store) => {
                 let sharing = zoho::Sharing {
@@ -193,6 +205,7 @@ impl Held {
             drain: Drain::default(),
             tls: Arc::new(secrets.tls),
             idempotency,
+            relay,
         })
     }
 

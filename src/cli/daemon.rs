@@ -17,7 +17,7 @@ use crate::{
     auth::{mtls, repeats::Telling},
     cli::ops::Ops,
     listen::{self, Front, Outcome},
-    router::router,
+    router::{relayed, router},
     setting::Span,
     store::{AtStart, Unavailable},
     telemetry::Embedded,
@@ -85,6 +85,9 @@ pub(super) async fn run(
     }
     watch.abort();
     drop(shared);
+    if let Some(relay) = app.sessions.relay() {
+        relay.leave().await;
+    }
     app.limit.limiter.leave().await;
     breaker.abort();
     server.abort();
@@ -129,6 +132,9 @@ async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
     tasks.spawn(redis.keep());
     tasks.spawn(Arc::clone(&limiter).keep(app.audit().clone()));
     tasks.spawn(app.zoho().clone().keep());
+    if let Some(relay) = app.sessions.relay() {
+        tasks.spawn(Arc::clone(relay).keep(app.sessions.clone(), relayed(app)));
+    }
     let Err(Unavailable(cause)) = limiter.decided().await else {
         return Ok(tasks);
     };

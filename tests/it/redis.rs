@@ -180,7 +180,7 @@ impl Redis {
         let password = format!(">{password}");
         let user = ["ACL", "SETUSER", "zoho", "on", &password, "~zm:*"];
         let rights = "+evalsha +eval +info +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount \
-                      +zrangebyscore +zrem +zremrangebyscore +zscore";
+                      +zrangebyscore +zrem +zremrangebyscore +zscore +rpush +llen +blpop";
         let rights = rights.split_whitespace().chain(more.iter().copied());
         let _: String = self.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
     }
