@@ -184,6 +184,8 @@ impl Relay {
     /// lost that.
     async fn live(&self, sessions: &Sessions) {
         let mut began = true;
+        // Sessions begin as soon as Redis can be asked, and then nobody may take this for gone.
+        let _ = self.store.tried().await;
         loop {
             let holds = LIVES.as_millis().to_string().into_bytes();
             let life = life_key(&self.instance);
@@ -204,7 +206,10 @@ impl Relay {
                 }
                 Err(_) => {
                     self.unregistered.store(true, Ordering::Relaxed);
-                    sleep(RETRY).await;
+                    tokio::select! {
+                        () = self.store.changed() => {}
+                        () = sleep(RETRY) => {}
+                    }
                 }
             }
         }

@@ -71,6 +71,7 @@ mod redis_kinds;
 mod redis_outages;
 mod redis_rights;
 mod redis_seen;
+mod relay;
 mod reload;
 mod runbooks;
 mod secrets;

@@ -192,6 +192,13 @@ impl Redis {
         let _: u64 = self.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
     }
 
+    /// Puts something at the end of a list.
+    pub(crate) fn push(&self, key: &str, value: &[u8]) {
+        let mut push = redis::cmd("RPUSH");
+        push.arg(key).arg(value);
+        push.exec(&mut self.connection().unwrap()).unwrap();
+    }
+
     pub(crate) fn keys(&self) -> Vec<String> {
         self.ask(&["KEYS", "*"])
     }
