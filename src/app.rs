@@ -147,13 +147,7 @@ struct Held {
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let (store, redis) = access::store(config, &secrets)?.unzip();
-        let relay = match (&store, &secrets.token_key) {
-            (Some(store), Some(key)) if config.mcp.legacy_sse => {
-                let relay = Relay::new(store.clone(), key, config.mcp.longest_stream());
-                Some(Arc::new(relay.context("zoho.token_key")?))
-            }
-            _ => None,
-        };
+        let relay = relay(config, store.as_ref(), &secrets)?;
         let zoho = match &store {
             Some(store) => {
                 let sharing = zoho::Sharing {
@@ -232,6 +226,22 @@ impl Held {
             started: Instant::now(),
         })
     }
+}
+
+/// Without Redis or a key there is no way to the sessions of other instances.
+fn relay(
+    config: &Config,
+    store: Option<&store::Store>,
+    secrets: &Secrets,
+) -> anyhow::Result<Option<Arc<Relay>>> {
+    let (Some(store), Some(key)) = (store, &secrets.token_key) else {
+        return Ok(None);
+    };
+    if !config.mcp.legacy_sse {
+        return Ok(None);
+    }
+    let relay = Relay::new(store.clone(), key, config.mcp.longest_stream());
+    Ok(Some(Arc::new(relay.context("zoho.token_key")?)))
 }
 
 fn authenticator(

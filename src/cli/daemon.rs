@@ -85,10 +85,7 @@ pub(super) async fn run(
     }
     watch.abort();
     drop(shared);
-    if let Some(relay) = app.sessions.relay() {
-        relay.leave().await;
-    }
-    app.limit.limiter.leave().await;
+    leave(&app).await;
     breaker.abort();
     server.abort();
     if let Some(writing) = writing {
@@ -149,6 +146,14 @@ async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
         );
     }
     Ok(tasks)
+}
+
+/// Tells the other instances that this one does not live any more.
+async fn leave(app: &App) {
+    if let Some(relay) = app.sessions.relay() {
+        relay.leave().await;
+    }
+    app.limit.limiter.leave().await;
 }
 
 async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {

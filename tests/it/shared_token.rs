@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    house::{House, SUPPORT, Setup, Zoho, eventually},
+    house::{House, SUPPORT, Zoho, eventually},
     pair::{health, pair, sharing},
     redis::Redis,
 };

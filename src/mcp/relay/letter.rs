@@ -18,7 +18,7 @@ use crate::auth::Caller;
 /// One or the other way.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Letter {
-    Post(Post),
+    Post(Box<Post>),
     Answer(Answer),
 }
 

@@ -72,7 +72,7 @@ impl Relay {
                 let (relay, sessions) = (Arc::clone(&self), Arc::clone(sessions));
                 let walk = walk.clone();
                 tokio::spawn(async move {
-                    relay.answer(&sessions, &walk, post).await;
+                    relay.answer(&sessions, &walk, *post).await;
                     drop(place);
                 });
             }

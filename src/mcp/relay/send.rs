@@ -107,7 +107,7 @@ impl Relay {
     async fn answered(&self, to: &Elsewhere, post: Post) -> Result<Response, Refusal> {
         let (tell, told) = oneshot::channel();
         let _place = self.wait(post.id, to, tell)?;
-        match self.post(&to.instance, &Letter::Post(post)).await {
+        match self.post(&to.instance, &Letter::Post(Box::new(post))).await {
             Ok(Posted::Taken) => {}
             Ok(Posted::Gone) => return Err(self.unknown()),
             Ok(Posted::Full) | Err(_) => return Err(Refusal::SessionAway),
