@@ -33,7 +33,7 @@ use crate::{
     health::Health,
     limit::{self, Limiter, Names},
     listen::{Allowed, Drain, Proxies, Tls},
-    mcp::{Desk, Handler, Sessions},
+    mcp::{Desk, Handler, Relay, Sessions},
     permit,
     secrets::Secret,
     store,
@@ -110,7 +110,11 @@ impl App {
                 bodies: call::Bodies::new(config.mcp.body_memory.bytes()),
                 audit: held.audit.clone(),
             }),
-            sessions: Arc::new(Sessions::new(config.mcp.clone(), held.drain.clone())),
+            sessions: Arc::new(Sessions::new(
+                config.mcp.clone(),
+                held.drain.clone(),
+                held.relay,
+            )),
             drain: held.drain,
             allowed: config.server.check().context("server")?,
             trusted_proxies: config.server.proxies(),
@@ -143,11 +147,13 @@ struct Held {
     redis: Option<store::Keeper>,
     tls: Arc<Tls>,
     idempotency: Idempotency,
+    relay: Option<Arc<Relay>>,
 }
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let (store, redis) = access::store(config, &secrets)?.unzip();
+        let relay = relay(config, store.as_ref(), &secrets)?;
         let zoho = match &store {
             Some(store) => {
                 let sharing = zoho::Sharing {
@@ -198,6 +204,7 @@ impl Held {
             drain: Drain::default(),
             tls: Arc::new(secrets.tls),
             idempotency,
+            relay,
         })
     }
 
@@ -225,6 +232,22 @@ impl Held {
             started: Instant::now(),
         })
     }
+}
+
+/// Without Redis or a key there is no way to the sessions of other instances.
+fn relay(
+    config: &Config,
+    store: Option<&store::Store>,
+    secrets: &Secrets,
+) -> anyhow::Result<Option<Arc<Relay>>> {
+    let (Some(store), Some(key)) = (store, &secrets.token_key) else {
+        return Ok(None);
+    };
+    if !config.mcp.legacy_sse {
+        return Ok(None);
+    }
+    let relay = Relay::new(store.clone(), key, config.mcp.longest_stream());
+    Ok(Some(Arc::new(relay.context("zoho.token_key")?)))
 }
 
 fn authenticator(

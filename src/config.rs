@@ -270,7 +270,7 @@ impl Config {
         }
         if self.redis.is_configured() && self.zoho.token_key.is_none() {
             warnings.push(
-                "zoho.token_key: it is not set, so instances do not share an access token and each has Zoho make its own; set token_key = \"env:NAME\" with at least 32 bytes, the same for all".into(),
+                "zoho.token_key: it is not set, so instances do not share an access token and each has Zoho make its own, and messages to a stream of /sse have to reach its own instance; set token_key = \"env:NAME\" with at least 32 bytes, the same for all".into(),
             );
         }
         warnings

@@ -4,10 +4,11 @@ mod accept;
 mod execution;
 mod handler;
 mod legacy_sse;
+mod relay;
 mod streamable;
 mod trace;
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 use serde::Deserialize;
 
@@ -17,7 +18,8 @@ use crate::{
 };
 
 pub use handler::{Desk, Handler};
-pub use legacy_sse::{Sessions, in_band, open, post};
+pub use legacy_sse::{Sessions, find, open, post};
+pub use relay::{Relay, Walk, hand_over};
 pub use streamable::Streamable;
 pub use trace::guard as trace;
 
@@ -54,6 +56,11 @@ impl Config {
             true => Ok(()),
             false => Err(BadConfig::BodyMemory),
         }
+    }
+
+    /// How long a stream may stay, with its last calls.
+    pub fn longest_stream(&self) -> Duration {
+        self.max_stream_age.duration() + self.tool_timeout.duration()
     }
 
     /// Whether one client's part of the room for bodies holds the largest body.

@@ -90,6 +90,8 @@ pub enum Refusal {
     Encoded,
     /// There is no such session for this caller.
     NoSession,
+    /// The session is on another instance, which cannot be asked.
+    SessionAway,
     /// The caller has too many streams or calls open.
     TooManyOpen,
     /// The audit log cannot take a line, so nothing may happen.
@@ -144,6 +146,7 @@ impl Refusal {
             | Self::OnlyPost
             | Self::OnlyGet
             | Self::NoSession
+            | Self::SessionAway
             | Self::Starting
             | Self::Draining
             | Self::Internal => None,
@@ -226,6 +229,7 @@ impl Refusal {
             | Self::AuditUnavailable
             | Self::TokensUnavailable
             | Self::Starting
+            | Self::SessionAway
             | Self::Draining => Some(1),
             _ => None,
         }

@@ -6,7 +6,7 @@ use axum::{
     http::header,
     middleware::from_fn_with_state,
     response::{IntoResponse, Response},
-    routing::{get, post, post_service},
+    routing::{MethodRouter, get, post, post_service},
 };
 use rmcp::ServerHandler;
 use tower::ServiceBuilder;
@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     app::App,
     auth, call, health, limit, listen,
-    mcp::{self, Streamable},
+    mcp::{self, Streamable, Walk},
     permit,
     refusal::Refusal,
     telemetry::Metrics,
@@ -71,20 +71,17 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
     Router::new().route("/mcp", post_service(mcp).layer(guards).fallback(only_post))
 }
 
-/// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream.
+/// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream. A message
+/// to a session of another instance goes through the last of them there.
 fn legacy_sse(app: &App) -> Router {
-    let traced = app.traces.are_on();
     let crowd = || from_fn_with_state(app.load.clone(), limit::crowd);
     let who = || from_fn_with_state(app.auth.clone(), auth::authenticate);
     let guards = ServiceBuilder::new()
         .layer(crowd())
         .layer(who())
-        .layer(from_fn_with_state(app.sessions.clone(), mcp::in_band))
+        .layer(from_fn_with_state(app.sessions.clone(), mcp::find))
         .layer(from_fn_with_state(app.body.clone(), call::read))
-        .layer(from_fn_with_state(app.load.clone(), limit::shed))
-        .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
-        .layer(from_fn_with_state(app.limit.clone(), limit::limit))
-        .layer(from_fn_with_state(app.permit.clone(), permit::permit));
+        .layer(from_fn_with_state(app.sessions.clone(), mcp::hand_over));
     Router::new()
         .route(
             "/sse",
@@ -94,7 +91,30 @@ fn legacy_sse(app: &App) -> Router {
                 .layer(crowd())
                 .fallback(only_get),
         )
-        .route("/messages", post(mcp::post).layer(guards))
+        .route("/messages", counted(app).layer(guards))
+}
+
+/// What another instance hands over: it has asked who it is, and whether the session is theirs is
+/// asked before this.
+pub fn relayed(app: &App) -> Walk {
+    let guards = ServiceBuilder::new()
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(app.body.clone(), call::read));
+    Walk {
+        routes: Router::new().route("/messages", counted(app).layer(guards)),
+        auth: app.auth.clone(),
+    }
+}
+
+/// A message that was read, on the instance that holds its stream.
+fn counted(app: &App) -> MethodRouter {
+    let traced = app.traces.are_on();
+    let guards = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.load.clone(), limit::shed))
+        .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
+        .layer(from_fn_with_state(app.limit.clone(), limit::limit))
+        .layer(from_fn_with_state(app.permit.clone(), permit::permit));
+    post(mcp::post).layer(guards)
 }
 
 /// Where a client without a token finds out where to get one, without a credential.

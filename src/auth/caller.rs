@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::{evidence::Standing, proof::Proof, scopes::Scopes};
 use crate::audit::Event;
 
-/// Who is calling, and how that was proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Who is calling, and how that was proven. Written out for another instance it says so, and leaves
+/// out what only the instance that has seen the proof can look after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The name under `[clients]`.
     pub client: Arc<str>,
@@ -17,6 +19,7 @@ pub struct Caller {
     /// The person behind the client, where a token names one.
     pub user: Option<User>,
     /// What logs call that person: never their address.
+    #[serde(skip)]
     pub user_in_log: Option<Arc<str>>,
     /// What proved it.
     pub proven_by: Proof,
@@ -25,6 +28,7 @@ pub struct Caller {
     /// What the token leaves of the role; without, the role stands as it is.
     pub scopes: Option<Scopes>,
     /// What has to stay true for the proof to hold.
+    #[serde(skip)]
     pub standing: Arc<[Standing]>,
 }
 
@@ -61,9 +65,26 @@ impl Caller {
 }
 
 /// A person: unique within the issuer that names them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the claims of the same names")]
 pub struct User {
     pub issuer: Arc<str>,
     pub subject: Arc<str>,
+}
+
+#[cfg(test)]
+impl Caller {
+    /// An agent with a key.
+    pub(crate) fn sample(client: &str) -> Self {
+        Self {
+            client: client.into(),
+            role: "role".into(),
+            user: None,
+            user_in_log: None,
+            proven_by: Proof::by(super::Way::ApiKey),
+            key_id: Some("key".into()),
+            scopes: None,
+            standing: Arc::default(),
+        }
+    }
 }

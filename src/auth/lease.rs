@@ -20,7 +20,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(gate: Arc<Gate>, caller: Arc<Caller>) -> Self {
+    /// For a caller who was proven, here or by an instance that said so.
+    pub fn new(gate: Arc<Gate>, caller: Arc<Caller>) -> Self {
         Self { gate, caller }
     }
 

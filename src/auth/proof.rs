@@ -1,6 +1,6 @@
 //! The ways to prove who is calling, and which of them a client has to go.
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// One way to prove who is calling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -34,7 +34,7 @@ impl Way {
 }
 
 /// All the ways in which one caller was proven.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Proof(u8);
 
 impl Proof {

@@ -17,7 +17,7 @@ use crate::{
     auth::{mtls, repeats::Telling},
     cli::ops::Ops,
     listen::{self, Front, Outcome},
-    router::router,
+    router::{relayed, router},
     setting::Span,
     store::{AtStart, Unavailable},
     telemetry::Embedded,
@@ -85,7 +85,7 @@ pub(super) async fn run(
     }
     watch.abort();
     drop(shared);
-    app.limit.limiter.leave().await;
+    leave(&app).await;
     breaker.abort();
     server.abort();
     if let Some(writing) = writing {
@@ -129,6 +129,9 @@ async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
     tasks.spawn(redis.keep());
     tasks.spawn(Arc::clone(&limiter).keep(app.audit().clone()));
     tasks.spawn(app.zoho().clone().keep());
+    if let Some(relay) = app.sessions.relay() {
+        tasks.spawn(Arc::clone(relay).keep(app.sessions.clone(), relayed(app)));
+    }
     let Err(Unavailable(cause)) = limiter.decided().await else {
         return Ok(tasks);
     };
@@ -143,6 +146,14 @@ async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
         );
     }
     Ok(tasks)
+}
+
+/// Tells the other instances that this one does not live any more.
+async fn leave(app: &App) {
+    if let Some(relay) = app.sessions.relay() {
+        relay.leave().await;
+    }
+    app.limit.limiter.leave().await;
 }
 
 async fn reload_until_end(reload: &mut Reload, signals: &mut Signals) {

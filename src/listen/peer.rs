@@ -159,6 +159,19 @@ impl Peer {
 }
 
 impl Peer {
+    /// Where a message came from that another instance hands over: all that it knows of that.
+    pub fn relayed(ip: IpAddr, request_id: Uuid, session: Arc<str>) -> Self {
+        Self {
+            ip,
+            certificate: None,
+            connection: Arc::new(Connection::new(ip, None)),
+            request_id,
+            trace: None,
+            door: Door::Messages,
+            session: Some(session),
+        }
+    }
+
     /// An event that names this request.
     pub fn sign(&self, event: Event) -> Event {
         let (path, transport) = self.door.names();

@@ -18,8 +18,7 @@ use axum::{
 };
 use rmcp::model::{ClientJsonRpcMessage, ClientNotification, GetExtensions, JsonRpcMessage};
 
-use self::session::Session;
-use super::Handler;
+use super::{Handler, relay::Found};
 use crate::{
     audit::{Event, Kind},
     auth::{Caller, Lease},
@@ -28,6 +27,7 @@ use crate::{
     refusal::Refusal,
 };
 
+pub(super) use session::Session;
 pub use session::Sessions;
 
 /// Opens a stream and the session behind it, both the caller's own.
@@ -73,11 +73,13 @@ pub struct SessionQuery {
     session_id: String,
 }
 
-/// Guard: finds the caller's session, and says on its stream what the guards below refuse.
+/// Guard: finds the caller's session, here or on another instance, and says on its stream what the
+/// guards below refuse.
 ///
 /// # Errors
-/// [`Refusal::NoSession`] for a session that is not there or another's.
-pub async fn in_band(
+/// [`Refusal::NoSession`] for a session that is not there or another's, [`Refusal::SessionAway`] when
+/// nobody knows at the moment.
+pub async fn find(
     State(sessions): State<Arc<Sessions>>,
     query: Result<Query<SessionQuery>, QueryRejection>,
     mut request: Request,
@@ -92,7 +94,20 @@ pub async fn in_band(
         return Err(Refusal::NoSession);
     };
     let Some(session) = sessions.find(&query.session_id, &caller) else {
-        if sessions.is_anothers(&query.session_id, &caller) {
+        let is_anothers = match sessions.relay() {
+            _ if sessions.holds(&query.session_id) => {
+                sessions.is_anothers(&query.session_id, &caller)
+            }
+            None => false,
+            Some(relay) => match relay.find(&query.session_id, &caller).await? {
+                Found::Anothers => true,
+                Found::Elsewhere(elsewhere) => {
+                    request.extensions_mut().insert(elsewhere);
+                    return Ok(next.run(request).await);
+                }
+            },
+        };
+        if is_anothers {
             let lease = request.extensions().get::<Lease>().cloned();
             let peer = request.extensions().get::<Peer>().cloned();
             let (lease, peer) = lease.zip(peer).ok_or(Refusal::Internal)?;
@@ -104,16 +119,20 @@ pub async fn in_band(
         peer.session = Some(session.label());
     }
     request.extensions_mut().insert(session.clone());
-    let response = next.run(request).await;
+    Ok(in_band(&session, next.run(request).await))
+}
+
+/// Says on the stream what was refused and can be said there.
+pub(super) fn in_band(session: &Session, response: Response) -> Response {
     let refusal = response.extensions().get::<Refusal>();
     match refusal.and_then(Refusal::in_band) {
         Some(told) => {
             if let Some(error) = told {
                 session.tell(&error);
             }
-            Ok(accepted())
+            accepted()
         }
-        None => Ok(response),
+        None => response,
     }
 }
 

@@ -12,6 +12,7 @@ impl Refusal {
             Self::TokensUnavailable
             | Self::Overloaded { .. }
             | Self::AuditUnavailable
+            | Self::SessionAway
             | Self::Starting
             | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyFailures { .. } | Self::OverLimit(_) | Self::TooManyOpen => {
@@ -56,6 +57,9 @@ impl Refusal {
             Self::OnlyGet => "Only GET is answered here. MCP is at /mcp",
             Self::Encoded => "Send the request body as it is, without content-encoding",
             Self::NoSession => "No such session. Open a new one with GET /sse",
+            Self::SessionAway => {
+                "The session is on another instance, which cannot be asked at the moment. Send the message again"
+            }
             Self::TooManyOpen => "Too many calls or streams are open. Let some finish first",
             Self::AuditUnavailable => "The service cannot take calls at the moment",
             Self::Starting => "The service is starting. Try again in a moment",
@@ -88,6 +92,7 @@ impl Refusal {
             Self::OnlyPost => "only_post",
             Self::OnlyGet => "only_get",
             Self::NoSession => "no_session",
+            Self::SessionAway => "session_away",
             Self::TooManyOpen => "too_many_open",
             Self::AuditUnavailable => "audit_unavailable",
             Self::Starting => "starting",

@@ -13,7 +13,7 @@ use std::{
 use metrics::histogram;
 use redis::{RedisError, RedisResult};
 use tokio::{
-    sync::{Mutex, Notify, mpsc, watch},
+    sync::{Mutex, MutexGuard, Notify, mpsc, watch},
     time::{Instant, timeout_at},
 };
 
@@ -193,6 +193,15 @@ impl Store {
     /// Waits for the next change: it came up, broke, or went down.
     pub async fn changed(&self) {
         let _ = self.0.state.subscribe().changed().await;
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// What proves us to Redis, as it is used now.
+    pub(super) async fn access(&self) -> MutexGuard<'_, Access> {
+        self.0.access.lock().await
     }
 
     pub(super) fn connect_within(&self) -> Duration {

@@ -139,6 +139,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (
         Kind::Count,
+        "zoho_mcp_relayed_total",
+        "Messages of /sse for another instance by what became of them, and not_taken from others",
+    ),
+    (
+        Kind::Count,
         "zoho_mcp_limited_total",
         "Requests over a limit, by the first dimension that refused; in mode shadow they were served",
     ),

@@ -29,6 +29,10 @@ impl Balancer {
         Self { url }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// An agent that knows only the balancer.
     pub(crate) fn agent(&self, key: &str) -> Agent {
         Agent::new(&self.url, Some(key))

@@ -129,7 +129,7 @@ async fn a_bad_key_ends_every_client_at_the_door() {
 }
 
 /// What a client reported of its visit, step by step.
-struct Visit {
+pub(crate) struct Visit {
     client: String,
     steps: Vec<Value>,
 }
@@ -148,7 +148,7 @@ impl Visit {
         Self::run(&house, client, &house.keys[SUPPORT]).await
     }
 
-    async fn run(house: &House, client: Client, key: &str) -> Self {
+    pub(crate) async fn run(house: &House, client: Client, key: &str) -> Self {
         let described = client.describe();
         let (reports, complaints) = (house.file("reports"), house.file("complaints"));
         let mut child = client
@@ -202,7 +202,7 @@ impl Visit {
         self.succeeds();
     }
 
-    fn succeeds(&self) {
+    pub(crate) fn succeeds(&self) {
         let expected = [
             "connect", "list", "call", "denied", "limited", "other", "again", "end",
         ];
@@ -254,14 +254,14 @@ async fn visited(answer: &str) -> House {
 }
 
 /// A client program and what it is started with.
-struct Client {
+pub(crate) struct Client {
     program: PathBuf,
     folder: PathBuf,
     script: &'static str,
     arguments: [String; 2],
 }
 
-fn python(transport: &str, mode: &str) -> Client {
+pub(crate) fn python(transport: &str, mode: &str) -> Client {
     Client {
         program: installed("python/bin/python"),
         folder: installed("python"),
@@ -270,7 +270,7 @@ fn python(transport: &str, mode: &str) -> Client {
     }
 }
 
-fn typescript(transport: &str, generation: &str) -> Client {
+pub(crate) fn typescript(transport: &str, generation: &str) -> Client {
     Client {
         program: "node".into(),
         // Where the modules are found from.

@@ -80,6 +80,7 @@ mod redis_outages;
 mod redis_rights;
 mod redis_seen;
 mod redis_unsteady;
+mod relay;
 mod reload;
 mod runbooks;
 mod secrets;

@@ -23,6 +23,12 @@ pub(crate) async fn pair(redis: &Redis, change: impl FnOnce(&mut Setup)) -> [Hou
     [one, other]
 }
 
+/// With the key that access tokens and sessions are shared by.
+pub(crate) fn sharing(setup: &mut Setup) {
+    setup.variable("TOKEN_KEY", &"0123456789abcdef".repeat(4));
+    setup.set("zoho.token_key", "env:TOKEN_KEY");
+}
+
 pub(crate) async fn list(agent: &Agent) -> Answer {
     agent.ask("tools/list", json!({})).await
 }

@@ -271,7 +271,7 @@ impl Redis {
         let password = format!(">{password}");
         let user = ["ACL", "SETUSER", "zoho", "on", &password, "~zm:*"];
         let rights = "+evalsha +eval +info +set +get +del +hset +hget +hmget +time +pexpire +zadd +zcard +zcount \
-                      +zrangebyscore +zrem +zremrangebyscore +zscore";
+                      +zrangebyscore +zrem +zremrangebyscore +zscore +rpush +llen +blpop";
         let rights = rights.split_whitespace().chain(more.iter().copied());
         let _: String = self.ask(&user.into_iter().chain(rights).collect::<Vec<_>>());
     }
@@ -281,6 +281,13 @@ impl Redis {
         let password = format!("<{password}");
         let _: String = self.ask(&["ACL", "SETUSER", "zoho", &password]);
         let _: u64 = self.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+    }
+
+    /// Puts something at the end of a list.
+    pub(crate) fn push(&self, key: &str, value: &[u8]) {
+        let mut push = redis::cmd("RPUSH");
+        push.arg(key).arg(value);
+        push.exec(&mut self.connection().unwrap()).unwrap();
     }
 
     pub(crate) fn keys(&self) -> Vec<String> {

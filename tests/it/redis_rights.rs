@@ -124,7 +124,7 @@ async fn a_check_names_each_command_that_the_user_may_not_run() {
     };
     let (passed, told) = check();
     assert!(passed, "{told}");
-    let rights = "eval evalsha get del hset hget hmget time pexpire zadd zcard zcount \
+    let rights = "blpop eval evalsha get del hset hget hmget llen rpush time pexpire zadd zcard zcount \
                   zrangebyscore zrem zremrangebyscore zscore";
     for right in rights.split_whitespace() {
         redis.right(&format!("-{right}"));

@@ -4,8 +4,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    house::{House, SUPPORT, Setup, Zoho, eventually},
-    pair::{health, pair},
+    house::{House, SUPPORT, Zoho, eventually},
+    pair::{health, pair, sharing},
     redis::Redis,
 };
 
@@ -224,11 +224,6 @@ async fn without_a_key_each_instance_has_a_token_of_its_own_and_says_so() {
     }
     assert_eq!(minted(&houses[0].zoho).await, 2);
     assert!(!redis.keys().iter().any(|key| key.starts_with(TOKEN)));
-}
-
-fn sharing(setup: &mut Setup) {
-    setup.variable("TOKEN_KEY", &"0123456789abcdef".repeat(4));
-    setup.set("zoho.token_key", "env:TOKEN_KEY");
 }
 
 async fn ask(house: &House) -> crate::agent::Answer {

@@ -57,6 +57,11 @@ impl Stream {
         }
     }
 
+    /// From now on messages go to where that agent sends them.
+    pub(crate) fn post_to(&mut self, agent: &Agent) {
+        self.agent = agent.clone();
+    }
+
     /// The handshake of the older revisions.
     pub(crate) async fn initialize(&mut self) -> Value {
         let params = json!({

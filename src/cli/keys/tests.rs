@@ -245,7 +245,9 @@ fn a_key_of_which_nobody_knows_is_not_retired() {
 #[test]
 fn when_a_key_was_used_may_come_from_several_instances() {
     let folder = Folder::new();
-    let (key, _) = folder.keys("new --client agent").unwrap();
+    let (key, _) = folder
+        .keys_at("new --client agent", NOW - SignedDuration::from_hours(72))
+        .unwrap();
     let log = folder.0.join("audit.jsonl");
     let line = format!(
         r#"{{"timestamp":"2027-01-15T07:00:00.000Z","clientId":"agent","keyId":"{}"}}"#,

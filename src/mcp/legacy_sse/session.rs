@@ -17,7 +17,10 @@ use rmcp::{
 use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::transport::Exchange;
@@ -28,6 +31,7 @@ use crate::{
     mcp::{
         Config, Handler,
         handler::{self, NO_METHOD},
+        relay::Relay,
     },
     refusal::Refusal,
 };
@@ -37,6 +41,8 @@ pub struct Sessions {
     open: Mutex<HashMap<Box<str>, Arc<Session>>>,
     config: Config,
     drain: Drain,
+    /// To and from other instances, where there are some.
+    relay: Option<Arc<Relay>>,
 }
 
 /// One open session.
@@ -47,6 +53,8 @@ pub struct Session {
     outbound: mpsc::Sender<Bytes>,
     unanswered: Mutex<Vec<Unanswered>>,
     max_unanswered: usize,
+    /// Messages that other instances hand over, at once.
+    relayed: Arc<Semaphore>,
     /// Whether the handshake has begun, or a request came that needs none.
     begun: AtomicBool,
     /// What the handshake asked for.
@@ -71,11 +79,12 @@ pub(super) struct Opened {
 
 impl Sessions {
     /// No session yet.
-    pub fn new(config: Config, drain: Drain) -> Self {
+    pub fn new(config: Config, drain: Drain, relay: Option<Arc<Relay>>) -> Self {
         Self {
             open: Mutex::default(),
             config,
             drain,
+            relay,
         }
     }
 
@@ -107,6 +116,7 @@ impl Sessions {
             unanswered: Mutex::default(),
             begun: AtomicBool::new(false),
             revision: OnceLock::new(),
+            relayed: Arc::new(Semaphore::new(RELAYED)),
             max_unanswered: self.config.max_calls_per_stream.get(),
             drain: self.drain.clone(),
             until: Instant::now() + self.config.max_stream_age.duration(),
@@ -116,10 +126,25 @@ impl Sessions {
         Ok(Opened { session, outbound })
     }
 
-    pub(super) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
+    pub(in crate::mcp) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
         let session = self.lock().get(id)?.clone();
         let open = !session.ended.is_cancelled() && Instant::now() < session.until;
         (session.owner.shares_with(caller) && open).then_some(session)
+    }
+
+    /// Whether there is such a session, whoever opened it.
+    pub(super) fn holds(&self, id: &str) -> bool {
+        self.lock().contains_key(id)
+    }
+
+    /// All that are open.
+    pub(in crate::mcp) fn all(&self) -> Vec<Arc<Session>> {
+        self.lock().values().cloned().collect()
+    }
+
+    /// The way to the sessions of other instances.
+    pub fn relay(&self) -> Option<&Arc<Relay>> {
+        self.relay.as_ref()
     }
 
     /// Whether there is such a session, and somebody else opened it.
@@ -145,12 +170,20 @@ impl Sessions {
 }
 
 impl Session {
-    pub(super) fn id(&self) -> &str {
+    pub(in crate::mcp) fn id(&self) -> &str {
         &self.id
     }
 
+    pub(in crate::mcp) fn owner(&self) -> &Arc<Caller> {
+        &self.owner
+    }
+
+    pub(in crate::mcp) fn relayed(&self) -> Arc<Semaphore> {
+        self.relayed.clone()
+    }
+
     /// What the log calls it: the id itself would let a reader of the log post to it.
-    pub(super) fn label(&self) -> Arc<str> {
+    pub(in crate::mcp) fn label(&self) -> Arc<str> {
         let digest = Sha256::digest(self.id.as_bytes());
         let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
         hex.collect::<String>().into()
@@ -339,5 +372,7 @@ fn event(name: &str, message: &impl Serialize) -> Option<Bytes> {
 
 /// Messages that wait for their reader.
 const QUEUE: usize = 32;
+/// Messages of other instances that are worked on for one session.
+const RELAYED: usize = 32;
 /// A reader that takes nothing for so long has left.
 const STALLED: Duration = Duration::from_secs(30);

@@ -54,6 +54,10 @@ impl Open {
     async fn next(&mut self) -> Option<Bytes> {
         if !self.greeted {
             self.greeted = true;
+            // The first message may reach another instance.
+            if let Some(relay) = self.sessions.relay() {
+                relay.register(&self.opened.session).await;
+            }
             // Relative, since clients refuse an endpoint of another origin.
             let id = self.opened.session.id();
             return Some(format!("event: endpoint\ndata: /messages?sessionId={id}\n\n").into());
@@ -99,7 +103,14 @@ impl Drop for Open {
             ..self.signed.clone()
         };
         let audit = self.audit.clone();
-        self.drain.see_off(async move { audit.record(event).await });
+        let forgotten = self.sessions.relay().cloned();
+        let id: Box<str> = self.opened.session.id().into();
+        self.drain.see_off(async move {
+            audit.record(event).await;
+            if let Some(relay) = forgotten {
+                relay.forget(&id).await;
+            }
+        });
     }
 }
 

@@ -41,6 +41,15 @@ fn ours(error: &str) -> Option<Advice> {
             "mend the audit log; until then calls are refused as configured",
             path(["audit", "on_failure"]),
         ),
+        "duplicate" => (
+            "none: there is such a record already, and nothing was written",
+            None,
+        ),
+        "stage_changed" => (
+            "none: somebody moved the deal meanwhile; the agent was told where it is now",
+            None,
+        ),
+        "unknown_stage" => ("none: the agent was told the stages that there are", None),
         "idempotency_key_reused" => (
             "none: the agent used one idempotency_key for two writes, and has to take a new one",
             None,

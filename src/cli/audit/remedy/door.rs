@@ -77,6 +77,9 @@ fn token(reason: &str) -> Option<Advice> {
         "token_bound_to_another" => {
             "the token is bound to a certificate: show that one on the connection"
         }
+        "token_reassessed" => {
+            "by the configuration of now the token means another client or other scopes: open the stream again"
+        }
         "token_issuer_removed" | "token_issuer" => "the issuer is none that is configured",
         "token_unknown_key" | "token_key_removed" | "token_signature" => {
             "the issuer's key set does not have the key that signed it"
