@@ -79,6 +79,7 @@ pub fn main() -> ExitCode {
     };
     secrets::keep_out_of_core_dumps();
     listen::raise_descriptor_limit();
+    listen::use_small_pages();
     // Whatever speaks TLS later takes this one; another that was there already is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let ended = environment(std::env::vars_os())

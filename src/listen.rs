@@ -25,7 +25,7 @@ use crate::setting::Span;
 pub use accept::{Front, bind, serve};
 pub use address::Address;
 pub use connection::RefusedCertificate;
-pub use descriptors::raise_descriptor_limit;
+pub use descriptors::{raise_descriptor_limit, use_small_pages};
 pub use drain::{Drain, Endless, Outcome};
 pub use forwarded::Proxies;
 pub use host::{Allowed, guard as host_and_origin};

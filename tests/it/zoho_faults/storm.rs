@@ -49,7 +49,8 @@ async fn storm(agent: &Agent, calls: usize) -> Vec<Outcome> {
             let answer = agent.call("search_contacts", name).await;
             Outcome {
                 took: asked.elapsed(),
-                is_answered: answer.result()["isError"] != true,
+                // 503: too many wait for Zoho already.
+                is_answered: answer.status == 200 && answer.result()["isError"] != true,
             }
         });
     }
