@@ -104,17 +104,18 @@ struct Connection {
     answer: Vec<u8>,
 }
 
+/// An answer, as far as it has to be looked at.
 #[derive(Deserialize)]
-struct Envelope {
-    id: u64,
-    result: Outcome,
+pub(crate) struct Envelope {
+    pub(crate) id: u64,
+    pub(crate) result: Outcome,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Outcome {
+pub(crate) struct Outcome {
     #[serde(default)]
-    is_error: bool,
+    pub(crate) is_error: bool,
 }
 
 impl Connection {

@@ -11,7 +11,6 @@ use std::{
 };
 
 use clap::Args;
-use serde::Deserialize;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -22,7 +21,7 @@ use tokio::{
 
 use crate::{
     backend, call,
-    generator::{Endpoint, percentile},
+    generator::{Endpoint, Envelope, percentile},
     process::{Installation, Process},
 };
 
@@ -167,7 +166,7 @@ impl Crowd {
     }
 
     fn answered(&self, text: &str) {
-        let Ok(answer) = serde_json::from_str::<Answer>(text) else {
+        let Ok(answer) = serde_json::from_str::<Envelope>(text) else {
             panic!("no answer: {text}");
         };
         let due = self.pending.lock().unwrap().remove(&answer.id);
@@ -192,19 +191,6 @@ fn async_channel(room: usize) -> (tokio::sync::mpsc::Sender<(Instant, usize)>, Q
 fn exponential() -> f64 {
     let random = f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX);
     -random.max(f64::MIN_POSITIVE).ln()
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    id: u64,
-    result: Outcome,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Outcome {
-    #[serde(default)]
-    is_error: bool,
 }
 
 /// One stream, and what has come of its body that was not read yet.
