@@ -12,6 +12,7 @@ mod host;
 mod peer;
 mod places;
 mod proxy;
+mod rest;
 pub mod tls;
 mod watch;
 

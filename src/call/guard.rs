@@ -11,7 +11,7 @@ use axum::{
 };
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Bodies, Call,
@@ -57,9 +57,8 @@ pub async fn read(
     if is_encoded(&parts.headers) {
         return Err(Refusal::Encoded);
     }
-    // Who announces too much is told without being read to the end.
+    // Who announces too much is told without being read here.
     if body.size_hint().lower() > gate.max_body as u64 {
-        pass_over(body).await;
         return Err(Refusal::TooLarge);
     }
     if !is_sent_as_it_is(&parts.headers) {
@@ -192,25 +191,6 @@ impl From<Unread> for Refusal {
         }
     }
 }
-
-/// Lets a client that is sending already come to an end: one that is cut off in the middle never
-/// reads why. What comes is dropped, and not for long.
-async fn pass_over(mut body: Body) {
-    let passing = async {
-        let mut passed = 0;
-        while let Some(Ok(frame)) = body.frame().await {
-            passed += frame.data_ref().map_or(0, Bytes::len);
-            if passed > MOST_PASSED {
-                return;
-            }
-        }
-    };
-    let _ = timeout(PASSING, passing).await;
-}
-
-/// Bytes.
-const MOST_PASSED: usize = 8 << 20;
-const PASSING: Duration = Duration::from_secs(1);
 
 /// Before the rate counts.
 const GRACE: Duration = Duration::from_secs(3);

@@ -4,7 +4,11 @@ use std::{convert::Infallible, future::pending, net::IpAddr, pin::pin, sync::Arc
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Version, header};
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper::{
+    Request, Response,
+    body::{Body as _, Incoming},
+    service::service_fn,
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -21,6 +25,7 @@ use tower::ServiceExt;
 use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
     frames::Read,
+    rest,
     tls::TrustChanges,
     watch::{Guarded, Watch, Watched},
 };
@@ -167,7 +172,8 @@ impl Server {
         let service = service_fn(|request: Request<Incoming>| {
             let version = request.version();
             let in_request = watch.request(version == Version::HTTP_2);
-            let mut request = request.map(Body::new);
+            let waits = request.headers().contains_key(header::EXPECT);
+            let (mut request, rest) = lent(request);
             request.extensions_mut().insert(peer.clone());
             let (router, drain) = (self.router.clone(), self.drain.clone());
             async move {
@@ -176,8 +182,12 @@ impl Server {
                     Ok(response) => response,
                     Err(never) => match never {},
                 };
+                let is_over = match rest {
+                    Some(rest) => !rest.has_passed(waits).await,
+                    None => false,
+                };
                 // HTTP/2 says it with GOAWAY.
-                if drain.has_begun() && version < Version::HTTP_2 {
+                if is_over || (drain.has_begun() && version < Version::HTTP_2) {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
@@ -210,6 +220,17 @@ impl Server {
             }
         }
     }
+}
+
+/// The request as the router takes it, and what is left of its body afterwards. Over HTTP/2 that is
+/// nobody else's business.
+fn lent(request: Request<Incoming>) -> (Request<Body>, Option<rest::Rest>) {
+    if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
+        return (request.map(Body::new), None);
+    }
+    let (head, body) = request.into_parts();
+    let (body, rest) = rest::lend(body);
+    (Request::from_parts(head, Body::new(body)), Some(rest))
 }
 
 /// Returns when the CA or the revocation lists have changed and the certificate is not trusted any

@@ -1,5 +1,7 @@
 //! What comes over bare connections: ambiguous requests, no requests at all, too slow or too many.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::net::TcpStream;
 
@@ -171,4 +173,50 @@ async fn a_crowd_from_one_address_does_not_keep_others_out() {
         "{served} of 300 connections were let in"
     );
     stands(&house).await;
+}
+
+#[tokio::test]
+async fn who_is_refused_early_does_not_take_the_next_request_along() {
+    let house = House::start().await;
+    let key = &house.keys[SUPPORT];
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let length = body.len();
+    let head = |path: &str, host: &str, key: &str, kind: &str| {
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nX-API-Key: {key}\r\n\
+             Content-Type: {kind}\r\nContent-Length: {length}\r\n\r\n"
+        )
+    };
+    let json = "application/json";
+    for (status, refused) in [
+        (401, head("/mcp", "localhost", "nobody's", json)),
+        (403, head("/mcp", "evil.example", key, json)),
+        (404, head("/nothing", "localhost", key, json)),
+        (415, head("/mcp", "localhost", key, "text/plain")),
+    ] {
+        let mut wire = house.wire().await;
+        wire.send(refused).await;
+        // What the answer would be to is on its way, and nothing of it is there yet.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        wire.send(body).await;
+        let told = wire.until(&format!("HTTP/1.1 {status}")).await;
+        assert!(!told.to_lowercase().contains("connection: close"), "{told}");
+        let good = head("/mcp", "localhost", key, json);
+        wire.send(good + body).await;
+        wire.until("HTTP/1.1 200").await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_and_sends_no_body_is_told_that_the_connection_ends() {
+    let house = House::start().await;
+    for more in ["", "Expect: 100-continue\r\n"] {
+        let mut wire = house.wire().await;
+        let head = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+        wire.send(format!("{head}{more}Content-Length: 40\r\n\r\n"))
+            .await;
+        let told = wire.rest().await.to_lowercase();
+        assert!(told.starts_with("http/1.1 401"), "{told}");
+        assert!(told.contains("connection: close"), "{told}");
+    }
 }
