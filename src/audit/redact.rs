@@ -151,10 +151,13 @@ impl Redactor {
         out.push(b']');
     }
 
-    /// What logs call a person whom a token names: the name itself only if it is an identifier.
+    /// What logs call a person whom a token names. Many directories give out login names, so that the
+    /// subject itself is written only if no person could have it for a name, a number or an address: a
+    /// UUID, or as many hexadecimal digits, perhaps behind a connection's name as in `auth0|…`.
     pub fn person(&self, subject: &str) -> String {
-        let is_opaque = |part: &str| part.is_empty() || is_id(part);
-        match subject.len() <= MAX_WORD && subject.split('|').all(is_opaque) {
+        let (connection, id) = subject.rsplit_once('|').unwrap_or(("", subject));
+        let is_connection = connection.is_empty() || is_id(connection);
+        match subject.len() <= MAX_WORD && is_connection && is_opaque(id) {
             true => subject.to_owned(),
             false => self.pseudonym_of(subject),
         }
@@ -180,6 +183,8 @@ impl Redactor {
 /// Bytes of a digest that stand for a value.
 const PSEUDONYM: usize = 12;
 const MAX_WORD: usize = 64;
+/// Hexadecimal digits that are nobody's number.
+const OPAQUE: usize = 16;
 const MAX_ITEMS: usize = 20;
 
 /// An agent may put anything anywhere: what does not look like a word is not written as one.
@@ -188,6 +193,13 @@ fn is_word(text: &str) -> bool {
         && text
             .bytes()
             .all(|b| (b.is_ascii_graphic() || b == b' ') && b != b'@')
+}
+
+fn is_opaque(id: &str) -> bool {
+    let is_hex = |part: &str| part.bytes().all(|b| b.is_ascii_hexdigit());
+    let has_letters = id.bytes().any(|b| b.is_ascii_alphabetic());
+    let is_uuid = id.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && id.split('-').all(is_hex);
+    is_uuid || (id.len() >= OPAQUE && is_hex(id) && has_letters)
 }
 
 fn is_id(text: &str) -> bool {

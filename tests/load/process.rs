@@ -201,6 +201,7 @@ max_streams_per_user = 30000
 global = { requests = 1000000, per = "1s" }
 client = { requests = 1000000, per = "1s" }
 in_flight = 1000
+in_flight_total = 1000
 [limits.tools]
 create_note = { requests = 1000000, per = "1s" }
 search_contacts = { requests = 1000000, per = "1s" }
