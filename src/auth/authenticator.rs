@@ -198,7 +198,10 @@ impl Authenticator {
                 Some(failure) => failure,
                 None => AuthFailure::new(FailureKind::NoCredential, "no_credential"),
             }),
-            Err(Disagree) => Err(AuthFailure::new(FailureKind::Conflict, "conflict")),
+            Err(Disagree { key_id }) => Err(AuthFailure {
+                key_id,
+                ..AuthFailure::new(FailureKind::Conflict, "conflict")
+            }),
         }
     }
 
@@ -258,10 +261,10 @@ impl Authenticator {
             return Err(failure(kind, "unknown_client"));
         };
         if let Some(way) = entry.credentials.missing(caller.proven_by) {
-            return Err(failure(
-                FailureKind::Missing(way),
-                "another_credential_needed",
-            ));
+            return Err(AuthFailure {
+                client: Some(caller.client.clone()),
+                ..failure(FailureKind::Missing(way), "another_credential_needed")
+            });
         }
         Ok(Caller {
             role: entry.role.clone(),

@@ -37,9 +37,12 @@ pub enum Standing {
     Holder(Arc<ClientCertificate>),
 }
 
-/// Credentials that are each good and name different clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Disagree;
+/// Credentials that are each good and name different clients: one of them may be stolen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Disagree {
+    /// Of both.
+    pub(super) key_id: Option<Arc<str>>,
+}
 
 /// All that was proven, as one caller without a role yet. `None` when nothing was.
 pub(super) fn compose(found: Vec<Evidence>) -> Result<Option<Caller>, Disagree> {
@@ -58,7 +61,11 @@ pub(super) fn compose(found: Vec<Evidence>) -> Result<Option<Caller>, Disagree> 
                 scopes: evidence.scopes,
                 standing: Arc::default(),
             },
-            Some(caller) if caller.client != evidence.client => return Err(Disagree),
+            Some(caller) if caller.client != evidence.client => {
+                return Err(Disagree {
+                    key_id: both(caller.key_id, evidence.key_id),
+                });
+            }
             Some(caller) => Caller {
                 user: caller.user.or(evidence.user),
                 proven_by: caller.proven_by.and(evidence.way),
@@ -113,6 +120,11 @@ mod tests {
     #[test]
     fn ways_that_name_two_clients_are_nobody() {
         let found = vec![evidence(Way::Mtls, "a"), evidence(Way::Jwt, "b")];
-        assert_eq!(compose(found), Err(Disagree));
+        let disagree = compose(found).unwrap_err();
+        assert_eq!(
+            disagree.key_id.as_deref(),
+            Some("mtls+jwt"),
+            "both are named"
+        );
     }
 }

@@ -20,6 +20,8 @@ pub struct AuthFailure {
     pub reason: &'static str,
     /// The public part of the key, where the key was of the right form.
     pub key_id: Option<Arc<str>>,
+    /// Whoever has proven to be this client, and not yet in every way that is asked of it.
+    pub client: Option<Arc<str>>,
     /// The ways that were tried.
     pub tried: Proof,
     /// Its address had its lines in the log: this one is only counted.
@@ -32,6 +34,7 @@ impl AuthFailure {
             kind,
             reason,
             key_id: None,
+            client: None,
             tried: Proof::default(),
             is_repeated: false,
         }

@@ -103,6 +103,7 @@ impl Gate {
             },
             _ => Event {
                 key_id: failure.key_id.clone(),
+                client_id: failure.client.clone(),
                 reason: Some(failure.reason.into()),
                 ..Event::new(Kind::AuthFailed)
             },

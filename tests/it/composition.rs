@@ -55,6 +55,8 @@ async fn each_credential_that_is_listed_is_needed() {
     let required = |text: &str| (401, text.to_owned());
     let key_alone = heard(&house.agent(SUPPORT)).await;
     assert_eq!(key_alone, required("Bearer token required"));
+    let told = house.event("auth_failed").await;
+    assert_eq!(told["clientId"], SUPPORT);
     let token_alone = heard(&with_token(house.stranger(None), &token)).await;
     assert_eq!(token_alone, required("API key required"));
     // Others are asked for nothing more than before.
@@ -68,7 +70,10 @@ async fn credentials_of_two_clients_are_nobodys() {
     let (status, error) = heard(&torn).await;
     assert_eq!(status, 401);
     assert!(error.contains("disagree"), "{error}");
-    assert_eq!(house.event("auth_failed").await["reason"], "conflict");
+    let told = house.event("auth_failed").await;
+    assert_eq!(told["reason"], "conflict");
+    let keys = format!("{}+own", &house.keys[REPORTING][10..20]);
+    assert_eq!(told["keyId"], keys, "one of them may be stolen");
 }
 
 #[tokio::test]
