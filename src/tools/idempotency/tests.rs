@@ -82,6 +82,31 @@ async fn a_dropped_claim_leaves_the_fate_unknown() {
     ));
 }
 
+/// Of a key whose fate is unknown.
+async fn unknown(memory: &Idempotency) -> Claim {
+    match begin(memory, "k", 1, 0).await.unwrap() {
+        Begun::Unknown(claim, _) => claim,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_write_is_in_doubt_for_twice_the_time_of_a_request_since_its_last_attempt() {
+    let memory = remembering();
+    let second = Duration::from_secs(1);
+    drop(new(&memory, "k", 0).await);
+    assert_eq!(unknown(&memory).await.doubtful(), Some(20 * second));
+    tokio::time::advance(19 * second).await;
+    assert_eq!(unknown(&memory).await.doubtful(), Some(second));
+    tokio::time::advance(second).await;
+    let mut claim = unknown(&memory).await;
+    assert_eq!(claim.doubtful(), None);
+    claim.resend().await.unwrap();
+    tokio::time::advance(5 * second).await;
+    drop(claim);
+    assert_eq!(unknown(&memory).await.doubtful(), Some(20 * second));
+}
+
 #[tokio::test]
 async fn a_key_belongs_to_its_client_its_user_and_its_tool() {
     let memory = remembering();
