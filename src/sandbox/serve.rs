@@ -119,6 +119,29 @@ struct Head {
     now: Timestamp,
 }
 
+impl Head {
+    /// Writes the request into the journal.
+    fn open(desk: &Desk, parts: http::request::Parts) -> Self {
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let now = desk.clock.now();
+        let seq = desk.journal().open(now, method, path, parts.uri.query());
+        let parent = parts.headers.get("traceparent");
+        if let Some(parent) = parent.and_then(|it| it.to_str().ok()) {
+            desk.journal().amend(seq, |entry| {
+                entry.traceparent = Some(parent.chars().take(64).collect())
+            });
+        }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers,
+            seq,
+            now,
+        }
+    }
+}
+
 async fn walk(
     desk: &Arc<Desk>,
     peer: SocketAddr,
@@ -126,33 +149,12 @@ async fn walk(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let (method, path) = (
-        parts.method.as_str().to_owned(),
-        parts.uri.path().to_owned(),
-    );
+    let path = parts.uri.path();
     if path.starts_with("/__sim") {
-        return controls(desk, peer, &method, &path, body).await;
+        return controls(desk, peer, parts.method.as_str(), path, body).await;
     }
-    let now = desk.clock.now();
-    let seq = desk.journal().open(now, &method, &path, parts.uri.query());
-    let parent = parts
-        .headers
-        .get("traceparent")
-        .and_then(|it| it.to_str().ok());
-    if let Some(parent) = parent {
-        desk.journal().amend(seq, |entry| {
-            entry.traceparent = Some(parent.chars().take(64).collect())
-        });
-    }
-    let query = parts.uri.query().unwrap_or_default().to_owned();
-    let head = Head {
-        method,
-        path,
-        query,
-        headers: parts.headers,
-        seq,
-        now,
-    };
+    let head = Head::open(desk, parts);
+    let seq = head.seq;
     let met = desk.faults().meet(&head.method, &head.path);
     if let Some(fault) = &met.fault {
         desk.journal()
