@@ -175,13 +175,14 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
+        let idempotency = Idempotency::new(config.zoho.request_timeout.duration());
         let idempotency = match &store {
-            Some(store) => Idempotency::over(
+            Some(store) => idempotency.over(
                 store.clone(),
                 secrets.pseudonym_key.as_ref(),
                 config.mcp.tool_timeout.duration(),
             ),
-            None => Idempotency::default(),
+            None => idempotency,
         };
         let limiter = match store {
             Some(store) => {

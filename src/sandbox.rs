@@ -16,6 +16,7 @@ mod fault;
 mod filter;
 mod journal;
 mod ledger;
+mod oauth;
 mod org;
 mod picklist;
 mod problem;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::dice::Dice;
+use super::{dice::Dice, problem::Problem, reply::Reply};
 use crate::setting::Span;
 
 /// What goes wrong.
@@ -20,6 +21,8 @@ pub(super) enum Kind {
     ResetBefore,
     /// The request takes effect, then the connection is reset.
     ResetAfterCommit,
+    /// The request takes effect after the delay, also when its connection is gone by then.
+    LateCommit,
     /// The body ends before its announced length.
     Truncate,
     /// The body comes in pieces, one per delay.
@@ -164,6 +167,11 @@ impl Fault {
         self.delay.map_or(USUAL_DELAY, Span::duration)
     }
 
+    /// Whether the request itself takes effect late, not its answer alone.
+    pub(super) fn is_late(&self) -> bool {
+        self.fault == Kind::LateCommit
+    }
+
     fn concerns(&self, method: &str, path: &str) -> bool {
         self.path
             .as_ref()
@@ -175,10 +183,35 @@ impl Fault {
     }
 }
 
+/// The answer that a fault gives in place of the real one.
+pub(super) fn instead(fault: &Fault) -> Option<Reply> {
+    let page = |fault: &Fault, default: &'static str| match &fault.body {
+        Some(serde_json::Value::String(page)) => Bytes::from(page.clone()),
+        _ => Bytes::from_static(default.as_bytes()),
+    };
+    match fault.fault {
+        Kind::Html => Some(Reply::html(
+            fault.status.unwrap_or(200),
+            page(fault, MAINTENANCE),
+        )),
+        Kind::Status => {
+            let status = fault.status.unwrap_or(503);
+            Some(match &fault.body {
+                Some(serde_json::Value::String(_)) => Reply::html(status, page(fault, "")),
+                Some(body) => Reply::json(status, Some(body)),
+                None if status == 204 || status == 304 => Reply::json(status, None),
+                None => Reply::json(status, Some(&Problem::with_status(status).body())),
+            })
+        }
+        _ => None,
+    }
+}
+
 fn spelled<S: Serializer>(delay: &Option<Span>, serializer: S) -> Result<S::Ok, S::Error> {
     delay.map(|delay| delay.to_string()).serialize(serializer)
 }
 
+const MAINTENANCE: &str = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>";
 const USUAL_DELAY: Duration = Duration::from_millis(500);
 const LONGEST_DELAY: Duration = Duration::from_secs(600);
 const MOST_FAULTS: usize = 100;

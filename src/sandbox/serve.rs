@@ -8,7 +8,6 @@ use http_body_util::{BodyExt, Limited};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::{Timestamp, tz::TimeZone};
-use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -20,14 +19,15 @@ use super::{
     clock::moment,
     control,
     desk::{Asked, Desk},
-    fault::{self, Fault},
+    fault::{self, Fault, instead},
     journal::{Committed, LONGEST_TEXT},
     ledger::InFlight,
+    oauth,
     problem::Problem,
     query::Query,
     reply::{Body, Reply},
     route::{self, Route},
-    token::{self, Live},
+    token::Live,
     write,
 };
 
@@ -53,23 +53,29 @@ pub(super) async fn accept(
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             continue;
         };
-        let (desk, stop) = (Arc::clone(&desk), stop.clone());
+        let desk = Arc::clone(&desk);
+        let work = Work {
+            stop: stop.clone(),
+            tasks: tasks.clone(),
+        };
         tasks.spawn(async move {
             let _place = place;
-            connection(stream, peer, desk, stop).await;
+            connection(stream, peer, desk, work).await;
         });
     }
 }
 
 /// Serves one connection. Its kill switch resets it: the client sees an abort, not an end.
-async fn connection(stream: TcpStream, peer: SocketAddr, desk: Arc<Desk>, stop: CancellationToken) {
+async fn connection(stream: TcpStream, peer: SocketAddr, desk: Arc<Desk>, work: Work) {
+    let stop = work.stop.clone();
     let _ = stream.set_nodelay(true);
     let kill = CancellationToken::new();
     let switch = kill.clone();
     type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
     let service = hyper::service::service_fn(move |request: Request<Incoming>| -> Answering {
         let (desk, kill) = (Arc::clone(&desk), KillSwitch(switch.clone()));
-        Box::pin(async move { Ok(walk(&desk, peer, kill, request).await) })
+        let work = work.clone();
+        Box::pin(async move { Ok(walk(&desk, peer, (kill, work), request).await) })
     });
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -96,6 +102,13 @@ impl KillSwitch {
     }
 }
 
+/// What outlives a connection, until the sandbox is told to stop.
+#[derive(Clone)]
+struct Work {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
 /// What is known of a request before its body is read.
 struct Head {
     method: String,
@@ -106,40 +119,42 @@ struct Head {
     now: Timestamp,
 }
 
+impl Head {
+    /// Writes the request into the journal.
+    fn open(desk: &Desk, parts: http::request::Parts) -> Self {
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let now = desk.clock.now();
+        let seq = desk.journal().open(now, method, path, parts.uri.query());
+        let parent = parts.headers.get("traceparent");
+        if let Some(parent) = parent.and_then(|it| it.to_str().ok()) {
+            desk.journal().amend(seq, |entry| {
+                entry.traceparent = Some(parent.chars().take(64).collect())
+            });
+        }
+        Self {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers,
+            seq,
+            now,
+        }
+    }
+}
+
 async fn walk(
-    desk: &Desk,
+    desk: &Arc<Desk>,
     peer: SocketAddr,
-    kill: KillSwitch,
+    (kill, work): (KillSwitch, Work),
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let (method, path) = (
-        parts.method.as_str().to_owned(),
-        parts.uri.path().to_owned(),
-    );
+    let path = parts.uri.path();
     if path.starts_with("/__sim") {
-        return controls(desk, peer, &method, &path, body).await;
+        return controls(desk, peer, parts.method.as_str(), path, body).await;
     }
-    let now = desk.clock.now();
-    let seq = desk.journal().open(now, &method, &path, parts.uri.query());
-    let parent = parts
-        .headers
-        .get("traceparent")
-        .and_then(|it| it.to_str().ok());
-    if let Some(parent) = parent {
-        desk.journal().amend(seq, |entry| {
-            entry.traceparent = Some(parent.chars().take(64).collect())
-        });
-    }
-    let query = parts.uri.query().unwrap_or_default().to_owned();
-    let head = Head {
-        method,
-        path,
-        query,
-        headers: parts.headers,
-        seq,
-        now,
-    };
+    let head = Head::open(desk, parts);
+    let seq = head.seq;
     let met = desk.faults().meet(&head.method, &head.path);
     if let Some(fault) = &met.fault {
         desk.journal()
@@ -152,13 +167,20 @@ async fn walk(
     let caller = admit(desk, &head);
     let kind = met.fault.as_ref().map(|fault| fault.fault);
     let spoiled = met.fault.as_ref().and_then(instead);
-    let reply = match (spoiled, kind) {
-        (Some(reply), _) => Some(reply),
-        (None, Some(fault::Kind::ResetBefore)) => None,
-        _ => Some(match read(body, LARGEST_BODY).await {
-            Ok(body) => answer(desk, &head, &caller, &body),
-            Err(problem) => Reply::json(problem.status, Some(&problem.body())),
-        }),
+    let (reply, caller) = match (spoiled, kind) {
+        (Some(reply), _) => (Some(reply), caller),
+        (None, Some(fault::Kind::ResetBefore)) => (None, caller),
+        _ => match read(body, LARGEST_BODY).await {
+            Ok(body) => {
+                let late = met.fault.as_ref().filter(|it| it.is_late());
+                let late = late.map(|fault| (fault.delay(), work));
+                take_effect(Arc::clone(desk), head, caller, body, late).await
+            }
+            Err(problem) => {
+                let reply = Reply::json(problem.status, Some(&problem.body()));
+                (Some(reply), caller)
+            }
+        },
     };
     // The request has had its effect: a client that gives up now does not know.
     if let Some(latency) = met.latency {
@@ -173,6 +195,33 @@ async fn walk(
     }
 }
 
+type Caller = Option<Result<Admitted, Problem>>;
+
+/// Answers, at once or late; no reply is there when the sandbox stops before.
+async fn take_effect(
+    desk: Arc<Desk>,
+    mut head: Head,
+    caller: Caller,
+    body: Bytes,
+    late: Option<(Duration, Work)>,
+) -> (Option<Reply>, Caller) {
+    let Some((delay, work)) = late else {
+        let reply = answer(&desk, &head, &caller, &body);
+        return (Some(reply), caller);
+    };
+    let effect = work.tasks.spawn(async move {
+        tokio::select! {
+            () = work.stop.cancelled() => (None, caller),
+            () = tokio::time::sleep(delay) => {
+                head.now = desk.clock.now();
+                let reply = answer(&desk, &head, &caller, &body);
+                (Some(reply), caller)
+            }
+        }
+    });
+    effect.await.unwrap_or((None, None))
+}
+
 /// Sends an answer whole, unless the fault has it otherwise.
 fn deliver(desk: &Desk, seq: u64, reply: Reply, fault: Option<&Fault>) -> Response<Body> {
     desk.journal()
@@ -184,30 +233,6 @@ fn deliver(desk: &Desk, seq: u64, reply: Reply, fault: Option<&Fault>) -> Respon
     }
 }
 
-/// The answer that a fault gives in place of the real one.
-fn instead(fault: &Fault) -> Option<Reply> {
-    let page = |fault: &Fault, default: &'static str| match &fault.body {
-        Some(serde_json::Value::String(page)) => Bytes::from(page.clone()),
-        _ => Bytes::from_static(default.as_bytes()),
-    };
-    match fault.fault {
-        fault::Kind::Html => Some(Reply::html(
-            fault.status.unwrap_or(200),
-            page(fault, MAINTENANCE),
-        )),
-        fault::Kind::Status => {
-            let status = fault.status.unwrap_or(503);
-            Some(match &fault.body {
-                Some(serde_json::Value::String(_)) => Reply::html(status, page(fault, "")),
-                Some(body) => Reply::json(status, Some(body)),
-                None if status == 204 || status == 304 => Reply::json(status, None),
-                None => Reply::json(status, Some(&Problem::with_status(status).body())),
-            })
-        }
-        _ => None,
-    }
-}
-
 /// A caller of the CRM with a place among the requests in flight.
 struct Admitted {
     live: Live,
@@ -216,7 +241,7 @@ struct Admitted {
 }
 
 /// Who calls the CRM, if the request is one of its own; unauthenticated requests cost nothing.
-fn admit(desk: &Desk, head: &Head) -> Option<Result<Admitted, Problem>> {
+fn admit(desk: &Desk, head: &Head) -> Caller {
     if !head.path.starts_with("/crm/") {
         return None;
     }
@@ -253,14 +278,12 @@ fn is_heavy(head: &Head) -> bool {
     module.is_some_and(|name| name == "coql" || (head.method == "GET" && sorted()))
 }
 
-fn answer(
-    desk: &Desk,
-    head: &Head,
-    caller: &Option<Result<Admitted, Problem>>,
-    body: &[u8],
-) -> Reply {
+fn answer(desk: &Desk, head: &Head, caller: &Caller, body: &[u8]) -> Reply {
     match caller {
-        None => oauth(desk, head, body),
+        None => {
+            let sent = (&*head.query, body);
+            oauth::answer(desk, &head.method, &head.path, sent, head.now)
+        }
         Some(Err(problem)) => desk.settings().refusal(problem),
         Some(Ok(caller)) => {
             let bulk = matches!(head.method.as_str(), "POST" | "PUT") && write::is_bulk(body);
@@ -327,33 +350,6 @@ fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
     desk.answer(&route, &asked)
 }
 
-/// The accounts server: a form body, or the same names in the URL.
-fn oauth(desk: &Desk, head: &Head, body: &[u8]) -> Reply {
-    let form = std::str::from_utf8(body)
-        .ok()
-        .and_then(Query::parse)
-        .unwrap_or_default();
-    let form = form.followed_by(Query::parse(&head.query).unwrap_or_default());
-    let (status, body) = match (head.method.as_str(), head.path.as_str()) {
-        ("POST", "/oauth/v2/token") => match token::fresh() {
-            Ok(fresh) => desk.tokens().mint(&form, fresh, &desk.url, head.now),
-            Err(_) => (500, json!({"error": "server_error"})),
-        },
-        ("POST", "/oauth/v2/token/revoke") => {
-            desk.tokens().revoke(form.get("token").unwrap_or_default())
-        }
-        ("GET", "/oauth/serverinfo") => (
-            200,
-            json!({"result": "success", "locations": {"us": desk.url}}),
-        ),
-        _ => {
-            let problem = Problem::unknown_route();
-            (problem.status, problem.body())
-        }
-    };
-    Reply::json(status, Some(&body))
-}
-
 async fn controls(
     desk: &Desk,
     peer: SocketAddr,
@@ -395,4 +391,3 @@ const LONGEST_HEAD: usize = 64 * 1024;
 const HEADERS_WITHIN: Duration = Duration::from_secs(120);
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 const MOST_CONNECTIONS: usize = 4_096;
-const MAINTENANCE: &str = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>";

@@ -27,6 +27,9 @@ pub enum ToolError {
     /// A call with this idempotency key is still running.
     #[error("a call with this idempotency_key is still running")]
     KeyInUse,
+    /// An earlier call with this idempotency_key may still be written.
+    #[error("it is not known yet whether an earlier call with this idempotency_key was written")]
+    KeyUnsettled { retry_after: Duration },
     /// The client has used as many keys as are remembered.
     #[error("this client has used too many idempotency keys")]
     KeysExhausted,
@@ -70,6 +73,15 @@ impl ToolError {
                 "A call with this idempotency_key is still running. Wait 10 seconds, \
                 then repeat the call with the same key to get its result."
                     .into()
+            }
+            Self::KeyUnsettled { retry_after } => {
+                let seconds = seconds(*retry_after);
+                format!(
+                    "It is not known yet whether the first call with this idempotency_key was \
+                     written. This call wrote nothing. Repeat it with the same key and arguments \
+                     in {seconds}."
+                )
+                .into()
             }
             Self::KeysExhausted => {
                 "This client has used all the idempotency keys that are remembered for 24 hours. \
@@ -124,6 +136,7 @@ impl ToolError {
             Self::Argument { .. } | Self::Arguments(_) => "invalid_arguments",
             Self::KeyReused => "idempotency_key_reused",
             Self::KeyInUse => "idempotency_key_in_use",
+            Self::KeyUnsettled { .. } => "idempotency_key_unsettled",
             Self::KeysExhausted => "idempotency_keys_exhausted",
             Self::KeysUnavailable => "idempotency_keys_unavailable",
             Self::Refused { .. } => "zoho_refused_input",

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use secrecy::SecretSlice;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::Value;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{ToolError, cursor::digest, input::inline_schema};
@@ -26,6 +27,8 @@ pub struct Idempotency {
     memory: Arc<Mutex<Memory>>,
     shared: Option<Arc<Shared>>,
     most_keys: usize,
+    /// For how long after an attempt Zoho may still make what it was sent.
+    quiet: Duration,
 }
 
 /// A key that a caller made up: `[A-Za-z0-9_.:-]{1,64}`.
@@ -53,25 +56,31 @@ pub struct Claim {
     name: Name,
     id: Uuid,
     now: Timestamp,
+    quiet: Duration,
+    /// When an earlier attempt has surely had its effect, if it had one. `None` while an attempt
+    /// of this claim may be on its way.
+    over: Option<Instant>,
     settled: bool,
 }
 
-impl Default for Idempotency {
-    fn default() -> Self {
+impl Idempotency {
+    /// Of this process alone. `request_timeout` is how long Zoho has for an answer: what it was
+    /// sent it may still make for twice as long after an attempt has ended without one.
+    pub fn new(request_timeout: Duration) -> Self {
         Self {
             memory: Arc::default(),
             shared: None,
             most_keys: MAX_KEYS,
+            quiet: request_timeout.saturating_mul(2).min(LONGEST_QUIET),
         }
     }
-}
 
-impl Idempotency {
-    /// Shared by all instances over Redis. `longest_call` is how long a write can take.
-    pub fn over(store: Store, key: Option<&SecretSlice<u8>>, longest_call: Duration) -> Self {
+    /// The same, shared by all instances over Redis. `longest_call` is how long a write can take.
+    #[must_use]
+    pub fn over(self, store: Store, key: Option<&SecretSlice<u8>>, longest_call: Duration) -> Self {
         Self {
-            shared: Some(Arc::new(Shared::new(store, key, longest_call))),
-            ..Self::default()
+            shared: Some(Arc::new(Shared::new(store, key, longest_call, self.quiet))),
+            ..self
         }
     }
 
@@ -98,12 +107,18 @@ impl Idempotency {
             name,
             id: Uuid::new_v4(),
             now,
+            quiet: self.quiet,
+            over: None,
             settled: false,
         };
         let (claim, since) = match known {
             Known::Done(result) => return Ok(Begun::Done(result)),
             Known::Nothing => (claim(), None),
-            Known::Unknown(since) => (claim(), Some(since)),
+            Known::Unknown { begun, over } => {
+                let mut claim = claim();
+                claim.over = Some(over);
+                (claim, Some(begun))
+            }
         };
         claim.agree(arguments, since).await
     }
@@ -121,7 +136,7 @@ impl Idempotency {
 impl Claim {
     /// Asks the other instances, where there are some, what they know of the key.
     async fn agree(
-        self,
+        mut self,
         arguments: [u8; 32],
         since: Option<Timestamp>,
     ) -> Result<Begun, ToolError> {
@@ -141,7 +156,8 @@ impl Claim {
                 None => Begun::New(self),
                 Some(since) => Begun::Unknown(self, since),
             }),
-            Ok(Known::Unknown(begun)) => {
+            Ok(Known::Unknown { begun, over }) => {
+                self.over = self.over.max(Some(over));
                 let since = since.map_or(begun, |since| since.min(begun));
                 Ok(Begun::Unknown(self, since))
             }
@@ -150,11 +166,32 @@ impl Claim {
                     // Redis may have heard, so that the key is given back there too.
                     None if matches!(error, ToolError::KeysUnavailable) => self.forget().await,
                     None => self.give_back(),
-                    Some(_) => self.conclude(State::Unknown),
+                    Some(_) => {
+                        let over = self.over();
+                        self.conclude(State::Unknown { over });
+                    }
                 }
                 Err(error)
             }
         }
+    }
+
+    /// For how long an earlier attempt may still have an effect: a look now proves nothing yet.
+    pub fn doubtful(&self) -> Option<Duration> {
+        let left = self.over?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Another attempt is sent: what becomes of it is open from now on.
+    ///
+    /// # Errors
+    /// Redis, which has to know before Zoho does, cannot be told.
+    pub async fn resend(&mut self) -> Result<(), ToolError> {
+        if let Some(shared) = &self.shared {
+            shared.resend(&self.name, &self.id).await?;
+        }
+        self.over = None;
+        Ok(())
     }
 
     /// It was written: the next call with the key gets this result, which holds no personal data.
@@ -203,6 +240,11 @@ impl Claim {
         }
     }
 
+    /// An attempt that is cut off or ends now may have an effect for a while.
+    fn over(&self) -> Instant {
+        self.over.unwrap_or_else(|| Instant::now() + self.quiet)
+    }
+
     fn conclude(mut self, state: State) {
         self.settled = true;
         lock(&self.memory).settle(&self.client, &self.name, state);
@@ -219,7 +261,8 @@ impl Drop for Claim {
         if self.settled {
             return;
         }
-        lock(&self.memory).settle(&self.client, &self.name, State::Unknown);
+        let over = self.over();
+        lock(&self.memory).settle(&self.client, &self.name, State::Unknown { over });
         let (Some(shared), Ok(runtime)) =
             (self.shared.clone(), tokio::runtime::Handle::try_current())
         else {
@@ -244,6 +287,8 @@ impl<'de> Deserialize<'de> for Key {
 
 inline_schema!([] Key, "Key", { "type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$" });
 
+/// Longer than a server that has lost its client goes on with a request.
+const LONGEST_QUIET: Duration = Duration::from_secs(300);
 /// Of one client in 24 hours: more than its limit admits by default.
 const MAX_KEYS: usize = 100_000;
 

@@ -152,7 +152,9 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
             })
         }
         // A failed look-up drops the claim, and the fate of the write stays unknown.
-        Begun::Unknown(claim, since) => {
+        Begun::Unknown(mut claim, since) => {
+            // What is not there yet at this look may come after it.
+            let doubtful = claim.doubtful();
             let begun = by_zohos_clock(since, call.crm.clock_ahead());
             for found in write.look(call, begun.earliest).await? {
                 if claim.take(found.id.as_str()).await? {
@@ -164,6 +166,10 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
                     return Ok(found);
                 }
             }
+            if let Some(retry_after) = doubtful {
+                return Err(ToolError::KeyUnsettled { retry_after });
+            }
+            claim.resend().await?;
             attempt(call, claim, write, Some(begun.at)).await
         }
     }

@@ -31,6 +31,27 @@ async fn a_reset_is_an_abort_at_the_client_and_only_one_kind_commits() {
 }
 
 #[tokio::test]
+async fn a_late_commit_happens_though_its_client_is_gone() {
+    let client = Client::new().await;
+    let contact = client.first("Contacts").await;
+    let path = format!("/crm/v8/Contacts/{contact}/Notes");
+    client
+        .fault(
+            json!({"fault": "late_commit", "path": "/crm/v8/Contacts", "method": "POST",
+            "times": 1, "delay": "1s"}),
+        )
+        .await;
+    let request = client.request("POST", &path).json(&note("late"));
+    let hasty = request.timeout(std::time::Duration::from_millis(300));
+    assert!(hasty.send().await.unwrap_err().is_timeout());
+    assert_eq!(client.committed().await, 0);
+    while client.committed().await == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(client.committed().await, 1);
+}
+
+#[tokio::test]
 async fn answers_can_be_cut_dripped_and_replaced() {
     let client = Client::new().await;
     client

@@ -7,6 +7,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::tools::ToolError;
 
@@ -42,7 +43,10 @@ struct Entry {
 #[derive(Debug)]
 pub(super) enum State {
     Running,
-    Unknown,
+    /// Whether it was written; an attempt that was has had its effect when it is over.
+    Unknown {
+        over: Instant,
+    },
     Done(Value),
 }
 
@@ -50,8 +54,11 @@ pub(super) enum State {
 #[derive(Debug)]
 pub(super) enum Known {
     Nothing,
-    /// A write was begun at that time.
-    Unknown(Timestamp),
+    /// A write was begun, and has surely had its effect, if any, when it is over.
+    Unknown {
+        begun: Timestamp,
+        over: Instant,
+    },
     Done(Value),
 }
 
@@ -73,9 +80,10 @@ impl Memory {
             Some(entry) => match &entry.state {
                 State::Running => Err(ToolError::KeyInUse),
                 State::Done(result) => Ok(Known::Done(result.clone())),
-                State::Unknown => {
+                &State::Unknown { over } => {
                     entry.state = State::Running;
-                    Ok(Known::Unknown(entry.begun))
+                    let begun = entry.begun;
+                    Ok(Known::Unknown { begun, over })
                 }
             },
             // What lives is never forgotten for something new: it may come back.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::Value;
 use sha2::Sha256;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::memory::{Known, LIFETIME, Name};
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     instance: Uuid,
     /// No call runs longer.
     lease: Duration,
+    quiet: Duration,
     begin: Script,
     settle: Script,
     own: Script,
@@ -40,7 +42,12 @@ pub(super) enum Fate {
 impl Shared {
     /// With a key nobody who reads Redis can try out what a digest might be of. All instances
     /// have to have the same one.
-    pub(super) fn new(store: Store, key: Option<&SecretSlice<u8>>, longest_call: Duration) -> Self {
+    pub(super) fn new(
+        store: Store,
+        key: Option<&SecretSlice<u8>>,
+        longest_call: Duration,
+        quiet: Duration,
+    ) -> Self {
         let key = key.map_or(NO_KEY, |key| key.expose_secret());
         Self {
             store,
@@ -48,6 +55,7 @@ impl Shared {
             hmac: Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default())),
             instance: Uuid::new_v4(),
             lease: longest_call + MARGIN,
+            quiet,
             begin: Script::new(include_str!("script/begin.lua")),
             settle: Script::new(include_str!("script/settle.lua")),
             own: Script::new(include_str!("script/own.lua")),
@@ -69,8 +77,9 @@ impl Shared {
             now.as_millisecond().to_string(),
             self.lease.as_millis().to_string(),
             LIFETIME.as_millis().to_string(),
+            self.quiet.as_millis().to_string(),
         ];
-        let (state, told): (String, String) =
+        let (state, told, left): (String, String, u64) =
             self.ask(&self.begin, &self.key(name), &arguments).await?;
         match state.as_str() {
             "new" => Ok(Known::Nothing),
@@ -82,7 +91,9 @@ impl Shared {
             _ => {
                 let begun = told.parse().ok();
                 let begun = begun.and_then(|at| Timestamp::from_millisecond(at).ok());
-                begun.map(Known::Unknown).ok_or(ToolError::Unwritable)
+                let begun = begun.ok_or(ToolError::Unwritable)?;
+                let over = Instant::now() + Duration::from_millis(left);
+                Ok(Known::Unknown { begun, over })
             }
         }
     }
@@ -95,10 +106,20 @@ impl Shared {
             Fate::Free => ("free", String::new()),
             Fate::Unknown => ("unknown", String::new()),
         };
-        let arguments = [claim.to_string(), word.to_owned(), result];
+        let quiet = self.quiet.as_millis().to_string();
+        let arguments = [claim.to_string(), word.to_owned(), result, quiet];
         let told: Result<i64, _> = self.ask(&self.settle, &self.key(name), &arguments).await;
         if told.is_err() {
             tracing::warn!("what became of an idempotency key could not be shared over Redis");
+        }
+    }
+
+    /// Says that another attempt begins.
+    pub(super) async fn resend(&self, name: &Name, claim: &Uuid) -> Result<(), ToolError> {
+        let arguments = [claim.to_string(), "resend".to_owned()];
+        match self.ask(&self.settle, &self.key(name), &arguments).await? {
+            1 => Ok(()),
+            _ => Err(ToolError::KeyInUse),
         }
     }
 

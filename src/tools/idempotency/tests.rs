@@ -10,6 +10,10 @@ fn at(hours: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hours)
 }
 
+fn remembering() -> Idempotency {
+    Idempotency::new(Duration::from_secs(10))
+}
+
 async fn begin(
     memory: &Idempotency,
     name: &str,
@@ -36,7 +40,7 @@ async fn new(memory: &Idempotency, name: &str, hours: i64) -> Claim {
 
 #[tokio::test]
 async fn the_same_key_gets_the_first_result() {
-    let memory = Idempotency::default();
+    let memory = remembering();
     new(&memory, "k", 0)
         .await
         .finish(Some("1"), json!({"noteId": "1"}))
@@ -51,7 +55,7 @@ async fn the_same_key_gets_the_first_result() {
 
 #[tokio::test]
 async fn a_running_key_is_in_use_and_a_failed_one_is_free() {
-    let memory = Idempotency::default();
+    let memory = remembering();
     let claim = new(&memory, "k", 0).await;
     assert!(matches!(
         begin(&memory, "k", 1, 0).await,
@@ -63,7 +67,7 @@ async fn a_running_key_is_in_use_and_a_failed_one_is_free() {
 
 #[tokio::test]
 async fn a_dropped_claim_leaves_the_fate_unknown() {
-    let memory = Idempotency::default();
+    let memory = remembering();
     drop(new(&memory, "k", 3).await);
     match begin(&memory, "k", 1, 5).await.unwrap() {
         Begun::Unknown(claim, since) => {
@@ -78,9 +82,34 @@ async fn a_dropped_claim_leaves_the_fate_unknown() {
     ));
 }
 
+/// Of a key whose fate is unknown.
+async fn unknown(memory: &Idempotency) -> Claim {
+    match begin(memory, "k", 1, 0).await.unwrap() {
+        Begun::Unknown(claim, _) => claim,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_write_is_in_doubt_for_twice_the_time_of_a_request_since_its_last_attempt() {
+    let memory = remembering();
+    let second = Duration::from_secs(1);
+    drop(new(&memory, "k", 0).await);
+    assert_eq!(unknown(&memory).await.doubtful(), Some(20 * second));
+    tokio::time::advance(19 * second).await;
+    assert_eq!(unknown(&memory).await.doubtful(), Some(second));
+    tokio::time::advance(second).await;
+    let mut claim = unknown(&memory).await;
+    assert_eq!(claim.doubtful(), None);
+    claim.resend().await.unwrap();
+    tokio::time::advance(5 * second).await;
+    drop(claim);
+    assert_eq!(unknown(&memory).await.doubtful(), Some(20 * second));
+}
+
 #[tokio::test]
 async fn a_key_belongs_to_its_client_its_user_and_its_tool() {
-    let memory = Idempotency::default();
+    let memory = remembering();
     new(&memory, "k", 0).await.finish(Some("1"), json!(1)).await;
     let user = Scope::User("ann".into());
     for (client, scope, tool) in [
@@ -98,7 +127,7 @@ async fn a_key_belongs_to_its_client_its_user_and_its_tool() {
 
 #[tokio::test]
 async fn a_key_is_forgotten_after_a_day() {
-    let memory = Idempotency::default();
+    let memory = remembering();
     new(&memory, "k", 0).await.finish(Some("1"), json!(1)).await;
     assert!(matches!(
         begin(&memory, "k", 1, 23).await.unwrap(),
@@ -114,7 +143,7 @@ async fn a_key_is_forgotten_after_a_day() {
 async fn a_full_memory_refuses_and_keeps_what_lives() {
     let memory = Idempotency {
         most_keys: 3,
-        ..Idempotency::default()
+        ..remembering()
     };
     let running = new(&memory, "running", 0).await;
     new(&memory, "done", 0)
@@ -146,7 +175,7 @@ async fn a_full_memory_refuses_and_keeps_what_lives() {
 
 #[tokio::test]
 async fn a_record_belongs_to_the_call_that_wrote_it() {
-    let memory = Idempotency::default();
+    let memory = remembering();
     new(&memory, "a", 0).await.finish(Some("7"), json!(1)).await;
     memory.wrote("8", at(0)).await;
     let claim = new(&memory, "b", 0).await;

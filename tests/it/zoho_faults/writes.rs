@@ -1,5 +1,7 @@
 //! Writes: never sent twice, and never said to have failed when they may have happened.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{contact, failure, hasty_house};
@@ -7,6 +9,18 @@ use crate::house::{House, SUPPORT};
 
 async fn write(house: &House, note: &Value) -> crate::agent::Answer {
     house.agent(SUPPORT).call("create_note", note.clone()).await
+}
+
+/// Repeats it for as long as it is told that its fate is not known yet.
+async fn settled(house: &House, note: &Value) -> Value {
+    for _ in 0..400 {
+        let answer = write(house, note).await;
+        if !answer.text.contains("not known yet") {
+            return answer.content();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited in vain for the fate of a note");
 }
 
 async fn fault(house: &House, mut fault: Value) {
@@ -75,7 +89,7 @@ async fn an_unknown_fate_is_cleared_up_by_the_same_key() {
             "idempotency_key": kind });
         let told = write(&house, &note).await.failure();
         assert!(told.contains("repeat the call with the same key"), "{told}");
-        let made = write(&house, &note).await.content();
+        let made = settled(&house, &note).await;
         assert_eq!(made["outcome"], outcome, "{kind}");
         let again = write(&house, &note).await.content();
         assert_eq!(
@@ -104,7 +118,7 @@ async fn a_lost_write_is_not_taken_for_the_note_of_another_call() {
     }
     fault(&house, json!({ "fault": "status", "status": 503 })).await;
     write(&house, &note(Some("b"))).await.failure();
-    let made = write(&house, &note(Some("b"))).await.content();
+    let made = settled(&house, &note(Some("b"))).await;
     assert_eq!(made["outcome"], "created");
     assert!(!written.contains(&made["noteId"]), "{made}");
     assert_eq!(house.zoho.notes_written().await, 3);
@@ -123,7 +137,7 @@ async fn an_agent_that_goes_away_during_a_write_can_come_back_for_it() {
     });
     // The note is in the CRM, its answer is not here yet.
     while house.zoho.notes_written().await == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     call.abort();
     house.event("tool_call_cancelled").await;
@@ -139,5 +153,49 @@ async fn a_token_refused_before_a_write_costs_no_second_note() {
     fault(&house, json!({ "fault": "revoke_tokens" })).await;
     let note = json!({ "record_id": id, "content": "after a new token" });
     assert_eq!(write(&house, &note).await.content()["outcome"], "created");
+    assert_eq!(house.zoho.notes_written().await, 1);
+}
+
+#[tokio::test]
+async fn an_agent_that_comes_back_before_zoho_has_written_is_told_to_wait() {
+    let house = House::with(|setup| {
+        setup.set("zoho.request_timeout", "5s");
+    })
+    .await;
+    let id = contact(&house).await;
+    fault(&house, json!({ "fault": "late_commit", "delay": "3s" })).await;
+    let note = json!({ "record_id": id, "content": "late", "idempotency_key": "late" });
+    let agent = house.agent(SUPPORT);
+    let call = tokio::spawn({
+        let note = note.clone();
+        async move { agent.call("create_note", note).await }
+    });
+    while house.zoho.seen("POST", "/crm/v8/Notes").await == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    call.abort();
+    house.event("tool_call_cancelled").await;
+    let told = write(&house, &note).await.failure();
+    assert!(told.contains("not known yet"), "{told}");
+    assert!(told.contains("seconds"), "{told}");
+    failure(&house, "idempotency_key_unsettled").await;
+    assert_eq!(settled(&house, &note).await["outcome"], "found");
+    assert_eq!(house.zoho.notes_written().await, 1);
+}
+
+#[tokio::test]
+async fn a_second_attempt_that_is_lost_is_waited_for_too() {
+    let house = hasty_house().await;
+    let id = contact(&house).await;
+    let note = json!({ "record_id": id, "content": "twice", "idempotency_key": "twice" });
+    fault(&house, json!({ "fault": "reset_before" })).await;
+    write(&house, &note).await.failure();
+    fault(&house, json!({ "fault": "late_commit", "delay": "700ms" })).await;
+    let mut told = String::from("not known yet");
+    while told.contains("not known yet") {
+        told = write(&house, &note).await.failure();
+    }
+    assert!(told.contains("may or may not have happened"), "{told}");
+    assert_eq!(settled(&house, &note).await["outcome"], "found");
     assert_eq!(house.zoho.notes_written().await, 1);
 }

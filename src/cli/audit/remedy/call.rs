@@ -58,6 +58,10 @@ fn ours(error: &str) -> Option<Advice> {
             "wait for the first call with that idempotency_key, then repeat it",
             None,
         ),
+        "idempotency_key_unsettled" => (
+            "wait as long as the agent was told: Zoho may still write the first call with that idempotency_key, so nothing is sent a second time before",
+            path(["zoho", "request_timeout"]),
+        ),
         "idempotency_keys_exhausted" => (
             "the client used so many keys that no more are kept: wait, or write without a key where a second copy does no harm",
             None,
