@@ -28,13 +28,15 @@ pub(super) enum Alone {
 }
 
 impl Alone {
-    /// What a limit does.
+    /// What a limit does. One that only watches never closes: it tells of too many calls, and a
+    /// call that cannot be counted is not one too many.
     fn then(self, claim: &Claim) -> OnStoreError {
-        match self {
-            Self::Whole => OnStoreError::Local,
-            Self::Share { on_store_error, .. } => {
-                claim.limit.on_store_error.unwrap_or(on_store_error)
-            }
+        let Self::Share { on_store_error, .. } = self else {
+            return OnStoreError::Local;
+        };
+        match claim.limit.on_store_error.unwrap_or(on_store_error) {
+            OnStoreError::Closed if claim.is_shadow() => OnStoreError::Local,
+            then => then,
         }
     }
 }
@@ -76,8 +78,7 @@ impl Windows {
             self.take(now, claims, &outlooks, id);
             return verdict;
         }
-        let is_closed =
-            |claim: &Claim| !claim.is_shadow() && alone.then(claim) == OnStoreError::Closed;
+        let is_closed = |claim: &Claim| alone.then(claim) == OnStoreError::Closed;
         match claims.iter().any(is_closed) {
             true => verdict.uncounted(),
             false => verdict,

@@ -119,8 +119,12 @@ impl Verdict {
         &self.standings
     }
 
-    /// The dimensions that only watch and would have refused, as `client, 60 per 1m`.
+    /// The dimensions that only watch and would have refused, as `client, 60 per 1m`. None of a
+    /// call that is refused anyway: it made no difference.
     pub fn shadow_policy(&self) -> Option<String> {
+        if !self.is_admitted() {
+            return None;
+        }
         let busy = self.shadow_busy.map(Busy::policy);
         let windows = (!self.shadowed.is_empty()).then(|| policy(self.shadowed.iter()));
         let told: Vec<String> = busy.into_iter().chain(windows).collect();
