@@ -28,6 +28,14 @@ pub(super) enum Alone {
 }
 
 impl Alone {
+    /// A verdict that was reached so.
+    pub(super) fn decides(self, verdict: Verdict) -> Verdict {
+        match self {
+            Self::Share { replicas, .. } if replicas > 1 => verdict.by_share(),
+            Self::Share { .. } | Self::Whole => verdict,
+        }
+    }
+
     /// What a limit does. One that only watches never closes: it tells of too many calls, and a
     /// call that cannot be counted is not one too many.
     fn then(self, claim: &Claim) -> OnStoreError {
@@ -73,7 +81,7 @@ impl Windows {
             .iter()
             .map(|claim| self.look(now, claim, &id, alone))
             .collect();
-        let verdict = verdict(&claims, &outlooks);
+        let verdict = alone.decides(verdict(&claims, &outlooks));
         if verdict.is_admitted() {
             self.take(now, claims, &outlooks, id);
             return verdict;

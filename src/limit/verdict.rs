@@ -16,6 +16,7 @@ pub struct Verdict {
     busy: Option<Busy>,
     shadow_busy: Option<Busy>,
     uncounted: bool,
+    by_share: bool,
 }
 
 /// Too many calls are in flight: how many may be, of this client or of all.
@@ -62,6 +63,7 @@ impl Verdict {
             busy: None,
             shadow_busy: None,
             uncounted: false,
+            by_share: false,
         }
     }
 
@@ -89,6 +91,14 @@ impl Verdict {
         }
     }
 
+    /// Decided by this instance's share of each limit, since the others cannot be asked.
+    pub(super) fn by_share(self) -> Self {
+        Self {
+            by_share: true,
+            ..self
+        }
+    }
+
     /// Whether the call may go on.
     pub fn is_admitted(&self) -> bool {
         self.retry_after.is_none()
@@ -97,6 +107,11 @@ impl Verdict {
     /// Whether it may not because it cannot be counted.
     pub fn is_uncounted(&self) -> bool {
         self.uncounted
+    }
+
+    /// Whether it may not because this instance's share is used up, whatever the others have left.
+    pub fn is_over_share(&self) -> bool {
+        self.by_share && !self.uncounted && !self.is_admitted()
     }
 
     /// Whether it may not because too many calls are in flight.
@@ -177,7 +192,7 @@ impl Verdict {
 
     /// What a refused caller is told.
     pub fn message(&self) -> String {
-        let policy = self.policy();
+        let policy = self.told_policy();
         let seconds = self.retry_after_seconds().unwrap_or_default();
         let wait = format!("{seconds} second{}", if seconds == 1 { "" } else { "s" });
         if self.uncounted {
@@ -202,6 +217,16 @@ impl Verdict {
     pub fn policy(&self) -> String {
         self.busy
             .map_or_else(|| policy(self.refusing()), Busy::policy)
+    }
+
+    /// The same for the caller, who shall not think that a limit is used up of which only this
+    /// instance's share is.
+    fn told_policy(&self) -> String {
+        match self.busy {
+            _ if !self.is_over_share() => self.policy(),
+            Some(busy) => format!("{}, this instance's share", busy.policy()),
+            None => quotas(self.refusing(), "this instance's share of "),
+        }
     }
 
     /// The `data` of the JSON-RPC error.
@@ -232,8 +257,15 @@ impl Busy {
 }
 
 fn policy<'a>(standings: impl Iterator<Item = &'a Standing>) -> String {
+    quotas(standings, "")
+}
+
+/// `of` says what of each quota.
+fn quotas<'a>(standings: impl Iterator<Item = &'a Standing>, of: &str) -> String {
     let quotas: Vec<String> = standings
-        .map(|Standing { name, quota, .. }| format!("{name}, {} per {}", quota.requests, quota.per))
+        .map(|Standing { name, quota, .. }| {
+            format!("{name}, {of}{} per {}", quota.requests, quota.per)
+        })
         .collect();
     quotas.join("; ")
 }

@@ -1,12 +1,6 @@
 use super::*;
 
-fn standing(
-    name: &'static str,
-    requests: u32,
-    per: &str,
-    remaining: u32,
-    reset: u64,
-) -> Standing {
+fn standing(name: &'static str, requests: u32, per: &str, remaining: u32, reset: u64) -> Standing {
     Standing {
         name,
         quota: Quota {
@@ -132,4 +126,27 @@ fn all_that_refuse_are_named() {
         verdict.violated().collect::<Vec<_>>(),
         ["client", "client:tool"]
     );
+}
+
+#[test]
+fn a_share_that_is_used_up_is_not_told_as_the_whole_limit() {
+    let standings = vec![standing("client", 60, "10s", 0, 1_000)];
+    let verdict = Verdict::new(standings, Some(Duration::from_secs(1))).by_share();
+    assert!(verdict.is_over_share());
+    assert_eq!(
+        verdict.message(),
+        "Rate limit exceeded (client, this instance's share of 60 per 10s). Retry after 1 second."
+    );
+    assert_eq!(
+        verdict.policy(),
+        "client, 60 per 10s",
+        "the log has a field"
+    );
+    let busy = Verdict::busy(Busy::Client(16)).by_share();
+    assert_eq!(
+        busy.message(),
+        "Too many calls of this client are running (in_flight, 16, this instance's share). Wait \
+         for one to finish, then try again."
+    );
+    assert!(!verdict.uncounted().is_over_share());
 }
