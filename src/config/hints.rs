@@ -25,7 +25,12 @@ pub(super) fn hints(config: &Config) -> Vec<String> {
     }
     hints.extend(open_to_all(config));
     hints.extend({ config.roles.iter() }.flat_map(|(name, role)| role_hints(name, role)));
-    hints.extend(limit::unreached(&config.limits, &own_limits(config)).map(|it| it.to_string()));
+    let own = own_limits(config);
+    hints.extend(limit::unreached(&config.limits, &own).map(|it| it.to_string()));
+    let replicas = config.redis.expected_replicas;
+    let replicas = replicas.filter(|_| config.redis.is_configured());
+    let indivisible = replicas.map(|it| limit::indivisible(&config.limits, &own, it));
+    hints.extend(indivisible.into_iter().flatten().map(|it| it.to_string()));
     if config.server.tls.takes_certificates() && config.server.tls.client_crl.is_none() {
         hints.push(
             "server.tls.client_crl: it is not set, so no client certificate can be revoked before \
@@ -180,6 +185,28 @@ mod tests {
         );
         assert_eq!(twice.matches("search_contacts is listed twice").count(), 1);
         assert!(role("['search_contacts']", 201).contains("more than 200 records"));
+    }
+
+    #[test]
+    fn a_limit_has_a_share_for_each_instance() {
+        let redis = "[redis]\nurl = 'redis://redis:6379'\nexpected_replicas = 5\n";
+        let tool = |limit: &str| {
+            let tool = format!("[limits.tools]\nsearch_contacts = {{ per = '1m', {limit} }}\n");
+            (said("", &tool), said("", &format!("{redis}{tool}")))
+        };
+        let is_told = |said: &str| said.contains("limits.tools.search_contacts: 4 is less than");
+        let (alone, shared) = tool("requests = 4");
+        assert!(!is_told(&alone) && is_told(&shared), "{alone} {shared}");
+        for good in [
+            "requests = 5",
+            "requests = 4, mode = 'shadow'",
+            "requests = 4, on_store_error = 'closed'",
+        ] {
+            let (_, shared) = tool(good);
+            assert!(!shared.contains("is less than"), "{good}: {shared}");
+        }
+        let shared = said("", &format!("{redis}[limits]\nin_flight = 2\n"));
+        assert!(shared.contains("limits.in_flight: 2 is less"), "{shared}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{Config, Origin, Problem, Refused};
 /// that the reader comes to the next mistake.
 pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Result<Config, Refused> {
     let (mut problems, mut names_are_missing) = (Vec::new(), false);
+    let mut taken_out = Vec::new();
     while problems.len() < MOST_TOLD {
         let error = match serde_path_to_error::deserialize(Value::Table(table.clone())) {
             Ok(config) => {
@@ -16,6 +17,12 @@ pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Resul
                 let mut more = config.problems();
                 // Who refers to a role that was taken out makes no mistake.
                 more.retain(|problem| !names_are_missing || !refers_to_a_name(&problem.text));
+                // What is missing only because it was taken out has been told already.
+                let told = |problem: &Problem| {
+                    let mut keys = taken_out.iter();
+                    keys.any(|key| problem.text.starts_with(&format!("{key}: is missing")))
+                };
+                more.retain(|problem| !told(problem));
                 problems.extend(more);
                 if problems.is_empty() {
                     return Ok(config);
@@ -26,6 +33,7 @@ pub(super) fn read(origin: &Origin, mut table: Table, defaults: &Table) -> Resul
         };
         problems.push(told(&error));
         let path = keys(&error);
+        taken_out.push(path.join("."));
         names_are_missing |= is_named_by_the_operator(&path);
         if take_out(&mut table, defaults, &path).is_none() {
             break;
@@ -92,3 +100,19 @@ fn refers_to_a_name(problem: &str) -> bool {
 }
 
 const MOST_TOLD: usize = 20;
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::PathBuf};
+
+    use crate::config::Loaded;
+
+    #[test]
+    fn what_was_taken_out_is_not_missing() {
+        let text = "[redis]\nurl = 'http://redis:6379'\nexpected_replicas = 3\n";
+        let loaded = Loaded::from_text("x.toml", text, PathBuf::new(), &BTreeMap::new());
+        let told = loaded.err().unwrap().to_string();
+        assert!(told.contains("redis.url: expected an address"), "{told}");
+        assert_eq!(told.matches("redis.url").count(), 1, "{told}");
+    }
+}

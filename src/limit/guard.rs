@@ -130,7 +130,7 @@ impl Gate {
         Event {
             tool_name: self.tool_name(call),
             policy: Some(verdict.policy().into()),
-            reason: verdict.is_uncounted().then(|| UNCOUNTED.into()),
+            reason: why(verdict).map(Into::into),
             retry_after_seconds: verdict.retry_after_seconds(),
             ..Event::new(Kind::RateLimitExceeded)
         }
@@ -153,5 +153,11 @@ impl Gate {
     }
 }
 
-/// Why a call is refused that no limit had counted too many of.
-const UNCOUNTED: &str = "store_unavailable";
+/// Why a call is refused that the whole limit might have admitted.
+fn why(verdict: &Verdict) -> Option<&'static str> {
+    match (verdict.is_uncounted(), verdict.is_over_share()) {
+        (true, _) => Some("store_unavailable"),
+        (false, true) => Some("share"),
+        (false, false) => None,
+    }
+}

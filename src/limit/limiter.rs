@@ -100,7 +100,10 @@ impl Limiter {
         let (mut in_flight, watched) = match entered.transpose() {
             Ok(entered) => entered.map_or((None, None), |(call, busy)| (Some(call), busy)),
             Err(busy) => {
-                let verdict = Verdict::busy(busy);
+                let verdict = match mode {
+                    Some((_, Mode::Alone(_))) => alone.decides(Verdict::busy(busy)),
+                    _ => Verdict::busy(busy),
+                };
                 count("local", &verdict);
                 return Admission::refused(verdict);
             }

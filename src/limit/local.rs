@@ -28,13 +28,23 @@ pub(super) enum Alone {
 }
 
 impl Alone {
-    /// What a limit does.
-    fn then(self, claim: &Claim) -> OnStoreError {
+    /// A verdict that was reached so.
+    pub(super) fn decides(self, verdict: Verdict) -> Verdict {
         match self {
-            Self::Whole => OnStoreError::Local,
-            Self::Share { on_store_error, .. } => {
-                claim.limit.on_store_error.unwrap_or(on_store_error)
-            }
+            Self::Share { replicas, .. } if replicas > 1 => verdict.by_share(),
+            Self::Share { .. } | Self::Whole => verdict,
+        }
+    }
+
+    /// What a limit does. One that only watches never closes: it tells of too many calls, and a
+    /// call that cannot be counted is not one too many.
+    fn then(self, claim: &Claim) -> OnStoreError {
+        let Self::Share { on_store_error, .. } = self else {
+            return OnStoreError::Local;
+        };
+        match claim.limit.on_store_error.unwrap_or(on_store_error) {
+            OnStoreError::Closed if claim.is_shadow() => OnStoreError::Local,
+            then => then,
         }
     }
 }
@@ -71,13 +81,12 @@ impl Windows {
             .iter()
             .map(|claim| self.look(now, claim, &id, alone))
             .collect();
-        let verdict = verdict(&claims, &outlooks);
+        let verdict = alone.decides(verdict(&claims, &outlooks));
         if verdict.is_admitted() {
             self.take(now, claims, &outlooks, id);
             return verdict;
         }
-        let is_closed =
-            |claim: &Claim| !claim.is_shadow() && alone.then(claim) == OnStoreError::Closed;
+        let is_closed = |claim: &Claim| alone.then(claim) == OnStoreError::Closed;
         match claims.iter().any(is_closed) {
             true => verdict.uncounted(),
             false => verdict,

@@ -16,6 +16,7 @@ pub struct Verdict {
     busy: Option<Busy>,
     shadow_busy: Option<Busy>,
     uncounted: bool,
+    by_share: bool,
 }
 
 /// Too many calls are in flight: how many may be, of this client or of all.
@@ -62,6 +63,7 @@ impl Verdict {
             busy: None,
             shadow_busy: None,
             uncounted: false,
+            by_share: false,
         }
     }
 
@@ -89,6 +91,14 @@ impl Verdict {
         }
     }
 
+    /// Decided by this instance's share of each limit, since the others cannot be asked.
+    pub(super) fn by_share(self) -> Self {
+        Self {
+            by_share: true,
+            ..self
+        }
+    }
+
     /// Whether the call may go on.
     pub fn is_admitted(&self) -> bool {
         self.retry_after.is_none()
@@ -97,6 +107,11 @@ impl Verdict {
     /// Whether it may not because it cannot be counted.
     pub fn is_uncounted(&self) -> bool {
         self.uncounted
+    }
+
+    /// Whether it may not because this instance's share is used up, whatever the others have left.
+    pub fn is_over_share(&self) -> bool {
+        self.by_share && !self.uncounted && !self.is_admitted()
     }
 
     /// Whether it may not because too many calls are in flight.
@@ -119,8 +134,12 @@ impl Verdict {
         &self.standings
     }
 
-    /// The dimensions that only watch and would have refused, as `client, 60 per 1m`.
+    /// The dimensions that only watch and would have refused, as `client, 60 per 1m`. None of a
+    /// call that is refused anyway: it made no difference.
     pub fn shadow_policy(&self) -> Option<String> {
+        if !self.is_admitted() {
+            return None;
+        }
         let busy = self.shadow_busy.map(Busy::policy);
         let windows = (!self.shadowed.is_empty()).then(|| policy(self.shadowed.iter()));
         let told: Vec<String> = busy.into_iter().chain(windows).collect();
@@ -173,7 +192,7 @@ impl Verdict {
 
     /// What a refused caller is told.
     pub fn message(&self) -> String {
-        let policy = self.policy();
+        let policy = self.told_policy();
         let seconds = self.retry_after_seconds().unwrap_or_default();
         let wait = format!("{seconds} second{}", if seconds == 1 { "" } else { "s" });
         if self.uncounted {
@@ -198,6 +217,16 @@ impl Verdict {
     pub fn policy(&self) -> String {
         self.busy
             .map_or_else(|| policy(self.refusing()), Busy::policy)
+    }
+
+    /// The same for the caller, who shall not think that a limit is used up of which only this
+    /// instance's share is.
+    fn told_policy(&self) -> String {
+        match self.busy {
+            _ if !self.is_over_share() => self.policy(),
+            Some(busy) => format!("{}, this instance's share", busy.policy()),
+            None => quotas(self.refusing(), "this instance's share of "),
+        }
     }
 
     /// The `data` of the JSON-RPC error.
@@ -228,8 +257,15 @@ impl Busy {
 }
 
 fn policy<'a>(standings: impl Iterator<Item = &'a Standing>) -> String {
+    quotas(standings, "")
+}
+
+/// `of` says what of each quota.
+fn quotas<'a>(standings: impl Iterator<Item = &'a Standing>, of: &str) -> String {
     let quotas: Vec<String> = standings
-        .map(|Standing { name, quota, .. }| format!("{name}, {} per {}", quota.requests, quota.per))
+        .map(|Standing { name, quota, .. }| {
+            format!("{name}, {of}{} per {}", quota.requests, quota.per)
+        })
         .collect();
     quotas.join("; ")
 }
@@ -261,140 +297,4 @@ static RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 static RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn standing(
-        name: &'static str,
-        requests: u32,
-        per: &str,
-        remaining: u32,
-        reset: u64,
-    ) -> Standing {
-        Standing {
-            name,
-            quota: Quota {
-                requests: requests.try_into().unwrap(),
-                per: per.parse().unwrap(),
-            },
-            remaining,
-            reset: Duration::from_millis(reset),
-            violated: remaining == 0,
-            shadow: false,
-        }
-    }
-
-    fn header(verdict: &Verdict, wanted: &str) -> Option<String> {
-        verdict
-            .headers()
-            .find(|(name, _)| name == wanted)
-            .map(|(_, value)| value.to_str().unwrap().to_owned())
-    }
-
-    #[test]
-    fn an_admitted_call_is_told_what_is_left() {
-        let verdict = Verdict::new(
-            vec![
-                standing("global", 500, "1m", 499, 60_000),
-                standing("client", 60, "1m", 12, 30_001),
-            ],
-            None,
-        );
-        assert!(verdict.is_admitted());
-        assert_eq!(
-            header(&verdict, "ratelimit").unwrap(),
-            "\"global\";r=499;t=60, \"client\";r=12;t=31"
-        );
-        assert_eq!(
-            header(&verdict, "ratelimit-policy").unwrap(),
-            "\"global\";q=500;w=60, \"client\";q=60;w=60"
-        );
-        assert_eq!(header(&verdict, "retry-after"), None);
-    }
-
-    #[test]
-    fn a_refusal_says_who_refuses_and_when_to_come_back() {
-        let verdict = Verdict::new(
-            vec![
-                standing("global", 500, "1m", 3, 59_000),
-                standing("client", 60, "1m", 0, 6_001),
-            ],
-            Some(Duration::from_millis(6_001)),
-        );
-        assert_eq!(
-            verdict.message(),
-            "Rate limit exceeded (client, 60 per 1m). Retry after 7 seconds."
-        );
-        assert_eq!(
-            verdict.data(),
-            json!({"retryAfterSeconds": 7, "violatedPolicies": ["client"]})
-        );
-        assert_eq!(header(&verdict, "retry-after").unwrap(), "7");
-        assert_eq!(
-            header(&verdict, "ratelimit").unwrap(),
-            "\"global\";r=3;t=7, \"client\";r=0;t=7",
-            "no item names a time after Retry-After"
-        );
-    }
-
-    #[test]
-    fn a_limit_that_only_watches_is_for_the_log_and_not_for_the_caller() {
-        let shadow = Standing {
-            shadow: true,
-            ..standing("client", 60, "1m", 0, 7)
-        };
-        let verdict = Verdict::new(vec![standing("global", 500, "1m", 9, 1), shadow], None);
-        assert!(verdict.is_admitted());
-        assert_eq!(header(&verdict, "ratelimit").unwrap(), "\"global\";r=9;t=1");
-        assert_eq!(verdict.violated().count(), 0);
-        assert_eq!(verdict.shadow_policy().unwrap(), "client, 60 per 1m");
-    }
-
-    #[test]
-    fn a_client_that_is_busy_has_no_window_to_wait_for() {
-        let verdict = Verdict::busy(Busy::Client(32));
-        assert!(!verdict.is_admitted() && verdict.is_busy());
-        assert_eq!(verdict.headers().count(), 1);
-        assert_eq!(header(&verdict, "retry-after").unwrap(), "1");
-        assert_eq!(verdict.policy(), "in_flight, 32");
-        assert_eq!(verdict.violated().collect::<Vec<_>>(), ["in_flight"]);
-        let everybody = Verdict::busy(Busy::Everybody(500));
-        assert_eq!(
-            everybody.message(),
-            "Too many calls are running (in_flight_total, 500). Retry after 1 second."
-        );
-    }
-
-    #[test]
-    fn a_call_that_cannot_be_counted_is_not_told_that_there_were_too_many() {
-        let standings = vec![standing("client", 60, "1m", 0, 1_000)];
-        let verdict = Verdict::new(standings, Some(Duration::from_secs(1))).uncounted();
-        assert_eq!(
-            verdict.message(),
-            "Calls cannot be counted at the moment, so this one is not admitted (client, 60 per \
-             1m). Retry after 1 second."
-        );
-        assert_eq!(header(&verdict, "ratelimit"), None);
-        assert_eq!(header(&verdict, "retry-after").unwrap(), "1");
-    }
-
-    #[test]
-    fn all_that_refuse_are_named() {
-        let verdict = Verdict::new(
-            vec![
-                standing("client", 60, "90s", 0, 1),
-                standing("client:tool", 10, "24h", 0, 2),
-            ],
-            Some(Duration::from_millis(2)),
-        );
-        assert_eq!(
-            verdict.policy(),
-            "client, 60 per 90s; client:tool, 10 per 1d"
-        );
-        assert_eq!(verdict.retry_after_seconds(), Some(1));
-        assert_eq!(
-            verdict.violated().collect::<Vec<_>>(),
-            ["client", "client:tool"]
-        );
-    }
-}
+mod tests;

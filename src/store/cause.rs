@@ -41,6 +41,7 @@ pub enum Cause {
     NoPrimary,
     Restarted,
     OtherKey,
+    ForeignKey,
     Other,
 }
 
@@ -69,6 +70,7 @@ impl Cause {
             Self::NoPrimary => "no_primary",
             Self::Restarted => "data_lost",
             Self::OtherKey => "other_pseudonym_key",
+            Self::ForeignKey => "foreign_key",
             Self::Other => "error",
         }
     }
@@ -83,6 +85,7 @@ impl Cause {
                 | Self::OutOfMemory
                 | Self::CannotPersist
                 | Self::NoReplicas
+                | Self::ForeignKey
                 | Self::Other
         )
     }
@@ -131,6 +134,9 @@ impl Cause {
             Self::OtherKey => {
                 "instances with another audit.pseudonym_key use this Redis, so limits are not shared with them; give all the same key"
             }
+            Self::ForeignKey => {
+                "somebody else has written over a key that begins with zm:; find it with SCAN and TYPE, delete it, and let nobody else write to ~zm:*"
+            }
             Self::Other => "see the log of Redis",
         }
     }
@@ -174,6 +180,7 @@ impl From<&RedisError> for Cause {
                 ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::NoValidReplicasFoundBySentinel,
                 _,
             ) => Self::NoPrimary,
+            _ if is_of_wrong_type(error) => Self::ForeignKey,
             (_, Some("BUSY")) => Self::Busy,
             (_, Some("OOM")) => Self::OutOfMemory,
             (_, Some("MISCONF")) => Self::CannotPersist,
@@ -182,6 +189,12 @@ impl From<&RedisError> for Cause {
             _ => Self::Other,
         }
     }
+}
+
+/// Out of a script Redis 6 tells the code within the sentence.
+fn is_of_wrong_type(error: &RedisError) -> bool {
+    let detail = error.detail().unwrap_or_default();
+    error.code() == Some("WRONGTYPE") || detail.contains("WRONGTYPE Operation")
 }
 
 /// A command that a script may not run for its user has no code of its own.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     agent::{Agent, Answer},
-    house::{DASHBOARD, House, REPORTING, SUPPORT, Setup},
+    house::{DASHBOARD, House, REPORTING, SUPPORT, Setup, eventually},
 };
 
 async fn house_with(key: &str, quota: &str) -> House {
@@ -356,4 +356,22 @@ async fn on_a_stream_a_refusal_comes_on_the_stream() {
     assert_eq!(refused["result"]["isError"], true, "{refused}");
     let refused = stream.ask(3, "tools/list", json!({})).await;
     assert_eq!(refused["error"]["code"], 429, "{refused}");
+}
+
+#[tokio::test]
+async fn a_call_that_is_refused_has_one_line_whatever_else_only_watches() {
+    let house = House::with(|setup| {
+        setup.set("limits.global", "{ requests = 2, per = \"1h\" }");
+        let watching = "{ requests = 1, per = \"1h\", mode = \"shadow\" }";
+        setup.set("limits.client", watching);
+    })
+    .await;
+    let agent = house.agent(SUPPORT);
+    for status in [200, 200, 429] {
+        assert_eq!(search(&agent).await.status, status);
+    }
+    let told = || Some(house.events("rate_limit_exceeded")).filter(|told| told.len() >= 2);
+    let told = eventually("a line each of the second and the third call", told).await;
+    let reasons: Vec<_> = told.iter().map(|line| line["reason"].as_str()).collect();
+    assert_eq!(reasons, [Some("shadow"), None]);
 }

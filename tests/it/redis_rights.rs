@@ -90,7 +90,7 @@ async fn a_window_that_somebody_has_overwritten_is_not_taken_for_health() {
     }
     assert_eq!(admitted(&houses, SUPPORT, 2).await, 2);
     for house in &houses {
-        assert_eq!(last_mode(house, "local").await["error"], "error");
+        assert_eq!(last_mode(house, "local").await["error"], "foreign_key");
     }
     for window in &windows {
         let _: u64 = redis.ask(&["DEL", window]);
@@ -156,4 +156,33 @@ async fn a_redis_that_lacks_replicas_for_writes_is_named_as_such() {
     for house in &houses {
         last_mode(house, "shared").await;
     }
+}
+
+#[tokio::test]
+async fn a_key_that_somebody_has_overwritten_is_named_by_its_prefix() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |_| ()).await;
+    for key in [
+        "zm:{rl}:live",
+        "zm:{rl}:names",
+        "zm:{rl}:epoch",
+        "zm:{rl}:f",
+    ] {
+        for house in &houses {
+            last_mode(house, "shared").await;
+        }
+        let _: u64 = redis.ask(&["DEL", key]);
+        // No key of ours is a list.
+        let _: u64 = redis.ask(&["RPUSH", key, "foreign"]);
+        let agent = houses[0].agent(SUPPORT);
+        let arguments = serde_json::json!({ "name": "Popper" });
+        assert_eq!(agent.call("search_contacts", arguments).await.status, 200);
+        let named = || houses[0].events("limiter_mode").pop();
+        let named = || named().filter(|line| line["error"] == "foreign_key");
+        eventually(key, named).await;
+        let _: u64 = redis.ask(&["DEL", key]);
+    }
+    last_mode(&houses[0], "shared").await;
+    let log = houses[0].operational_log();
+    assert!(log.contains("a key that begins with zm:"), "{log}");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     house::{House, SUPPORT, eventually},
     issuer::{Issuer, Key},
-    pair::{admitted, mode, pair},
+    pair::{admitted, last_mode, list, mode, pair},
     redis::Redis,
 };
 
@@ -181,4 +181,29 @@ async fn a_cap_on_calls_in_flight_is_tried_out_across_instances() {
     );
     assert_eq!(houses[0].events("rate_limit_exceeded").len(), 0);
     assert_eq!(admitted(&houses, SUPPORT, 2).await, 2);
+}
+
+#[tokio::test]
+async fn a_share_that_is_used_up_is_told_as_a_share() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        setup.set("limits.client", "{ requests = 4, per = \"1h\" }");
+    })
+    .await;
+    redis.kill();
+    last_mode(&houses[0], "local").await;
+    assert_eq!(admitted(&houses[..1], SUPPORT, 2).await, 2);
+    let refused = list(&houses[0].agent(SUPPORT)).await;
+    assert_eq!(refused.status, 429);
+    let told = &refused.json()["error"]["message"];
+    let told = told.as_str().unwrap();
+    assert!(
+        told.contains("client, this instance's share of 4 per 1h"),
+        "{told}"
+    );
+    let line = houses[0].event("rate_limit_exceeded").await;
+    assert_eq!(
+        (&line["reason"], &line["policy"]),
+        (&json!("share"), &json!("client, 4 per 1h"))
+    );
 }

@@ -298,3 +298,40 @@ fn a_limit_that_only_watches_counts_what_it_would_have_admitted() {
     assert_eq!(over, [3, 4, 5, 6, 7, 8, 9]);
     assert!(ask(&limiter, 700, &by("one", 99)).shadow_policy().is_none());
 }
+
+#[test]
+fn a_limit_that_only_watches_says_nothing_of_a_call_that_another_refuses() {
+    let limiter = Limiter::new(rules(2, 50, 2));
+    let mut watching = (*limiter.rules.load_full()).clone();
+    watching.client.mode = LimitMode::Shadow;
+    watching.client.requests = 1.try_into().unwrap();
+    limiter.reload(watching);
+    let told = |id| {
+        let verdict = ask(&limiter, 0, &by("one", id));
+        (verdict.is_admitted(), verdict.shadow_policy().is_some())
+    };
+    assert_eq!(told(1), (true, false));
+    assert_eq!(told(2), (true, true));
+    assert_eq!(told(3), (false, false));
+}
+
+#[test]
+fn a_limit_that_only_watches_does_not_close_without_the_store() {
+    let limiter = Limiter::new(rules(100, 4, 1));
+    let mut watching = (*limiter.rules.load_full()).clone();
+    watching.client.mode = LimitMode::Shadow;
+    watching.client.on_store_error = Some(OnStoreError::Closed);
+    limiter.reload(watching);
+    let share = Alone::Share {
+        replicas: 2,
+        on_store_error: OnStoreError::Local,
+    };
+    let over: Vec<u64> = (1..=4)
+        .filter(|&id| {
+            let verdict = ask_as(&limiter, 0, &by("one", id), share);
+            assert!(verdict.is_admitted());
+            verdict.shadow_policy().is_some()
+        })
+        .collect();
+    assert_eq!(over, [3, 4], "only what is above its share of two");
+}
