@@ -5,6 +5,7 @@ mod doubt;
 mod effect;
 mod explain;
 mod files;
+mod gaps;
 mod keygen;
 mod mixed;
 mod order;

@@ -154,6 +154,7 @@ impl ToolError {
                 ZohoError::CreditsSpent { .. } => "zoho_credits_spent",
                 ZohoError::Credentials { .. } => "zoho_credentials",
                 ZohoError::TokenRefused { .. } => "zoho_token_refused",
+                ZohoError::TokenThrottled { .. } => "zoho_token_throttled",
                 ZohoError::Unavailable { .. } => "zoho_unavailable",
                 ZohoError::Ambiguous { .. } => "ambiguous_write",
                 ZohoError::User(_) => "zoho_user",
@@ -215,6 +216,14 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             format!(
                 "Zoho CRM does not accept its access token at the moment. Nothing was changed. \
                  Try again in {seconds}; if it stays, tell an operator."
+            )
+            .into()
+        }
+        ZohoError::TokenThrottled { retry_after } => {
+            let passed = minutes(*retry_after);
+            format!(
+                "This server has asked Zoho CRM for too many access tokens and gets no other yet. \
+                 Nothing was changed. Do not retry before {passed} passed; tell the user."
             )
             .into()
         }
@@ -328,6 +337,16 @@ mod tests {
         });
         let told = refused.advice();
         assert!(told.contains("Try again in 8 seconds;"), "{told}");
+    }
+
+    #[test]
+    fn a_server_without_a_token_says_so_and_not_that_zoho_is_busy() {
+        let throttled = ToolError::from(ZohoError::TokenThrottled {
+            retry_after: Duration::from_secs(301),
+        });
+        assert_eq!(throttled.kind(), "zoho_token_throttled");
+        let told = throttled.advice();
+        assert!(told.contains("before 6 minutes have passed"), "{told}");
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub enum ZohoError {
     /// Tokens that were just minted are not taken; others are tried after a while.
     #[error("zoho does not take the tokens that it makes")]
     TokenRefused { retry_after: std::time::Duration },
+    /// Too many tokens were asked for, so that none is asked for until then; nothing was sent.
+    #[error("too many access tokens were asked for")]
+    TokenThrottled { retry_after: std::time::Duration },
     /// Zoho did not answer, or answered with nonsense; nothing was written.
     #[error("zoho is not available ({problem})")]
     Unavailable { problem: Problem },

@@ -25,7 +25,9 @@ pub(super) fn pause(
         return None;
     }
     match error {
-        ZohoError::Busy { retry_after } => Some(jitter(retries, random).max(*retry_after)),
+        ZohoError::Busy { retry_after } | ZohoError::TokenThrottled { retry_after } => {
+            Some(jitter(retries, random).max(*retry_after))
+        }
         ZohoError::Unavailable { problem } if passes(*problem) => Some(jitter(retries, random)),
         _ => None,
     }

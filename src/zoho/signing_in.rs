@@ -107,7 +107,9 @@ async fn a_throttled_mint_holds_everyone_back() {
     let zoho = server.zoho();
     for _ in 0..5 {
         match contact(&call(&zoho)).await {
-            Err(ZohoError::Busy { retry_after }) => assert!(retry_after.as_secs() > 290),
+            Err(ZohoError::TokenThrottled { retry_after }) => {
+                assert!(retry_after.as_secs() > 290);
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -1,10 +1,10 @@
 //! Whether what is told is told from a log that is as it was written.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use anyhow::Context as _;
 
-use super::{BadArguments, mixed::Mixed};
+use super::{BadArguments, gaps, mixed::Mixed, page::Page};
 use crate::audit::{
     PublicKey,
     verify::{Expectations, Place, Verifier},
@@ -37,6 +37,11 @@ pub(super) struct Doubt<'a> {
     mixed: &'a Mixed,
 }
 
+/// What was told may be forged: whoever runs this in a script hears it by the exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("what was told is from a log that is not as it was written")]
+pub(super) struct NotAsWritten;
+
 impl Signed {
     pub(super) fn expectations(&self) -> Result<Expectations, BadArguments> {
         let keys = self.public_keys.iter().map(public_key);
@@ -50,7 +55,7 @@ impl Signed {
 
 impl<'a> Doubt<'a> {
     pub(super) fn new(trust: &'a Trust) -> Result<Self, BadArguments> {
-        // A story may be told from a part, and from a log that is still written to.
+        // A story may be told from a part, and from a log that is still written to; `tell` says so.
         let expected = Expectations {
             open: true,
             partial: true,
@@ -72,18 +77,21 @@ impl<'a> Doubt<'a> {
         is_ours
     }
 
-    /// Says on standard error how far what was told can be believed.
-    pub(super) fn tell(self) {
+    /// Says on standard error how far what is told can be believed; an error where it cannot be.
+    pub(super) fn tell(self) -> Result<(), NotAsWritten> {
         let verdict = self.verifier.finish();
         let findings = verdict.findings.len() as u64 + verdict.more;
-        let (excused, signed): (Vec<_>, Vec<_>) =
-            verdict.runs.values().partition(|run| run.excused);
-        let unsigned: u64 = signed.iter().map(|run| run.unsigned).sum();
         if findings > 0 {
             eprintln!(
                 "NOT VERIFIED: this log is not as it was written, and neither may be what it tells: {findings} findings, which `zoho-mcp audit verify` names."
             );
-        } else if !self.with_keys {
+            return Err(NotAsWritten);
+        }
+        let (excused, signed): (Vec<_>, Vec<_>) =
+            verdict.runs.values().partition(|run| run.excused);
+        let unsigned: u64 = signed.iter().map(|run| run.unsigned).sum();
+        let gaps = gaps::of(&verdict);
+        if !self.with_keys {
             eprintln!(
                 "Not verified: the chain holds, but without --public-key somebody could have written all of it anew."
             );
@@ -94,9 +102,17 @@ impl<'a> Doubt<'a> {
             );
         } else if unsigned > 0 {
             eprintln!("Verified, but for {unsigned} lines after the last signatures.");
-        } else {
+        } else if gaps.is_empty() {
             eprintln!("Verified.");
+        } else {
+            eprintln!("Verified, as far as it goes:");
         }
+        let mut page = Page::new(io::LineWriter::new(io::stderr().lock()));
+        for gap in gaps {
+            // There is nowhere left to say that standard error is closed.
+            let _ = writeln!(page, "{gap}");
+        }
+        Ok(())
     }
 }
 

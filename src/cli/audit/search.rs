@@ -57,6 +57,5 @@ pub(super) fn run(
     })?;
     written?;
     eprintln!("{found} lines with {pseudonym}");
-    doubt.tell();
-    Ok(())
+    Ok(doubt.tell()?)
 }

@@ -64,9 +64,9 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
     })?;
     told?;
     let total = teller.finish(out)?;
-    doubt.tell();
+    let believed = doubt.tell();
     anyhow::ensure!(total > 0, "nothing of that is in the log");
-    Ok(())
+    Ok(believed?)
 }
 
 impl Story {

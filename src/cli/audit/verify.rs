@@ -4,7 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use anyhow::Context as _;
 
-use super::{BadArguments, doubt::Signed, files::Files, mixed::Mixed, page::Page};
+use super::{BadArguments, doubt::Signed, files::Files, gaps, mixed::Mixed, page::Page};
 use crate::audit::{
     Head,
     verify::{End, Expectations, Run, Verdict, Verifier},
@@ -79,7 +79,9 @@ pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result
     if with_heads {
         writeln!(out, "PROVEN  the log reaches every head that was given")?;
     }
-    tell_gaps(&verdict, out)?;
+    for gap in gaps::of(&verdict) {
+        writeln!(out, "{gap}")?;
+    }
     if passed_over > 0 {
         writeln!(
             out,
@@ -167,52 +169,6 @@ fn tell_proof(
         writeln!(
             out,
             "but not who wrote it: somebody could have written all of it anew. Sign it ([audit] signing_key) and give --public-key"
-        )?;
-    }
-    Ok(())
-}
-
-/// What is not here, and was not asked for.
-fn tell_gaps(verdict: &Verdict, out: &mut Page<impl Write>) -> std::io::Result<()> {
-    let runs = || verdict.runs.values();
-    for (boot, run) in verdict.runs.iter().filter(|(_, run)| run.after_gap) {
-        let Run {
-            instance,
-            first,
-            begins_with,
-            ..
-        } = run;
-        writeln!(
-            out,
-            "but not what was before seq {begins_with} of {boot}, {first}: what {instance} wrote until then is not here, as --partial allows"
-        )?;
-    }
-    if verdict.torn > 0 {
-        writeln!(
-            out,
-            "but not what was in {} lines that a kill left unfinished",
-            verdict.torn
-        )?;
-    }
-    let open = runs().filter(|run| run.end == End::Unknown).count();
-    if open > 0 {
-        writeln!(
-            out,
-            "but not that nothing followed the last line of {open} runs, which have no closing line"
-        )?;
-    }
-    let copies = runs().filter(|run| run.is_a_copy).count();
-    if copies > 0 {
-        writeln!(
-            out,
-            "but not what the file's copy of {copies} of these names as the run before: these went to standard output, which keeps nothing"
-        )?;
-    }
-    let unknown = runs().filter(|run| !run.knows_previous).count();
-    if unknown > 0 {
-        writeln!(
-            out,
-            "but not that no whole run is missing before {unknown} of these: they could not know what came before"
         )?;
     }
     Ok(())

@@ -107,7 +107,7 @@ impl Stop {
             Why::Unaccepted => ZohoError::TokenRefused {
                 retry_after: left(),
             },
-            Why::Throttled => ZohoError::Busy {
+            Why::Throttled => ZohoError::TokenThrottled {
                 retry_after: left(),
             },
             Why::Trouble(problem) => ZohoError::Unavailable { problem: *problem },

@@ -1,13 +1,16 @@
 //! Personal data in every place that a caller controls, and the logs without any of it.
 
-use std::fs;
+use std::{collections::BTreeSet, fs};
 
 use serde_json::{Value, json};
 
 use super::{assert_every_start_has_its_end, verify};
 use crate::{
     agent::Agent,
+    collector::{Collector, Manner},
     house::{House, SUPPORT, eventually},
+    log::stop,
+    tools::everything_allowed,
 };
 
 /// Every marker of this test begins so.
@@ -15,27 +18,28 @@ const MARK: &str = "Kanarie";
 /// The same as a number.
 const NUMBER: u64 = 4_915_177_349_127;
 
-async fn open_house() -> House {
-    House::with(|setup| {
-        setup.set(
-            "roles.customer-service.tools",
-            r#"["search_contacts", "get_contact_history", "create_note", "get_deal_summary",
-                "get_revenue_report", "get_dashboard_metrics", "create_task", "log_call",
-                "complete_task", "update_deal_stage", "update_contact", "create_lead"]"#,
-        );
+/// A house that tells as much as it can, and the collector of its traces.
+async fn open_house() -> (House, Collector) {
+    let collector = Collector::start(Manner::Takes).await;
+    let house = House::with(|setup| {
+        everything_allowed(setup);
         setup.set(
             "limits.failed_logins",
             "{ requests = 100000, per = \"1m\" }",
         );
-        setup.set("log.level", "debug");
+        setup.set("log.level", "trace");
+        setup.set("traces.endpoint", &collector.url);
+        setup.set("metrics.emf", "true");
         setup.set("server.ops_listen", "127.0.0.1:0");
         setup.set("audit.sinks", "[\"stdout\", \"file:audit.jsonl\"]");
         setup.set("audit.heads", ".");
     })
-    .await
+    .await;
+    (house, collector)
 }
 
-async fn assert_unseen(house: &House, calls: usize) {
+/// Ends the daemon, since it tells the rest then, and looks everywhere.
+async fn assert_unseen((mut house, collector): (House, Collector), calls: usize) -> House {
     eventually("every end", || {
         let log = house.audit();
         let ended = log
@@ -51,9 +55,14 @@ async fn assert_unseen(house: &House, calls: usize) {
         fs::read_to_string(house.file("keys.usage.json")).ok()
     })
     .await;
+    stop(&mut house).await;
+    let (log, spans) = (house.operational_log(), collector.text());
+    assert!(log.contains("\"_aws\""), "no embedded metrics");
+    assert!(!spans.is_empty());
     let mut places = vec![
         ("standard output".to_owned(), house.audit_text().join("\n")),
-        ("standard error".to_owned(), house.operational_log()),
+        ("standard error".to_owned(), log),
+        ("the collector of traces".to_owned(), spans),
         ("/health".to_owned(), health),
         ("/metrics".to_owned(), metrics),
         ("keys.usage.json".to_owned(), usage),
@@ -86,64 +95,162 @@ async fn assert_unseen(house: &House, calls: usize) {
     }
     verify(&house.audit_text());
     assert_every_start_has_its_end(&house.audit());
+    house
+}
+
+/// Whatever an agent can name, as one that is there.
+struct Known {
+    contact: String,
+    account: String,
+    task: String,
+    deal: String,
+}
+
+impl Known {
+    async fn of(house: &House) -> Self {
+        let first = async |module| house.zoho.ids(module, "id is not null").await.remove(0);
+        Self {
+            contact: first("Contacts").await,
+            account: first("Accounts").await,
+            task: first("Tasks").await,
+            deal: first("Deals").await,
+        }
+    }
+
+    /// Arguments that a tool takes: those that it needs, as its schema says, and one more where it
+    /// asks for any of several.
+    fn arguments(&self, tool: &Value) -> Value {
+        let schema = &tool["inputSchema"];
+        let required = schema["required"].as_array().into_iter().flatten();
+        let mut arguments = json!({});
+        for argument in required.map(|name| name.as_str().unwrap()) {
+            arguments[argument] = self.value(argument, &schema["properties"][argument]);
+        }
+        match tool["name"].as_str().unwrap() {
+            "update_contact" => arguments["department"] = json!("x"),
+            "search_accounts" | "search_contacts" | "search_leads" => {
+                arguments["name"] = json!("Giulia")
+            }
+            _ => {}
+        }
+        arguments
+    }
+
+    fn value(&self, argument: &str, schema: &Value) -> Value {
+        match argument {
+            "record_id" | "contact_id" => json!(self.contact),
+            "account_id" => json!(self.account),
+            "task_id" => json!(self.task),
+            "deal_id" => json!(self.deal),
+            "stage" => json!("Needs Analysis"),
+            "start_time" => json!("2026-01-01T10:00:00Z"),
+            _ if schema["enum"].is_array() => schema["enum"][0].clone(),
+            _ if schema["type"] == "integer" => json!(5),
+            _ => json!("Giulia"),
+        }
+    }
+}
+
+/// A mark in every shape that an argument may have.
+fn shapes(mark: &str, schema: &Value) -> Vec<Value> {
+    let mut shapes = vec![
+        json!(mark),
+        json!(format!("{mark} Person")),
+        json!(format!("{mark}@x.example")),
+        json!(NUMBER),
+        json!([mark]),
+        json!({ mark: mark }),
+        json!([NUMBER, mark]),
+    ];
+    // What is inside of an object is an argument as well.
+    let inside = schema["properties"].as_object().into_iter().flatten();
+    shapes.extend(inside.flat_map(|(name, _)| {
+        let values = [json!(mark), json!([mark]), json!(NUMBER)];
+        values.map(|value| json!({ name: value }))
+    }));
+    shapes
 }
 
 #[tokio::test]
 async fn no_argument_of_any_tool_reaches_a_log() {
-    let house = open_house().await;
+    let (house, collector) = open_house().await;
     let agent = house.agent(SUPPORT);
-    let contact = house.zoho.ids("Contacts", "id is not null").await.remove(0);
-    let task = house.zoho.ids("Tasks", "id is not null").await.remove(0);
-    let deal = house.zoho.ids("Deals", "id is not null").await.remove(0);
+    let known = Known::of(&house).await;
     let listed = agent.ask("tools/list", json!({})).await.result();
+    let tools = listed["tools"].as_array().unwrap();
     let (mut calls, mut n) = (0, 0);
-    for tool in listed["tools"].as_array().unwrap() {
+    for tool in tools {
         let name = tool["name"].as_str().unwrap();
-        let properties = tool["inputSchema"]["properties"].as_object().unwrap();
-        for argument in properties.keys() {
+        let fitting = known.arguments(tool);
+        let answer = agent.call(name, fitting.clone()).await.result();
+        assert_ne!(answer["isError"], true, "{name} {fitting}: {answer}");
+        let properties = tool["inputSchema"]["properties"].as_object();
+        for (argument, schema) in properties.into_iter().flatten() {
             n += 1;
-            let mark = format!("{MARK}{n}");
-            for value in [
-                json!(mark),
-                json!(format!("{mark} Person")),
-                json!(format!("{mark}@x.example")),
-                json!(NUMBER),
-                json!([mark]),
-                json!({ (mark.clone()): mark }),
-                json!({ "stage": mark }),
-                json!([NUMBER, mark]),
-            ] {
-                let mut arguments = match name {
-                    "create_note" => json!({ "record_id": contact, "content": "x" }),
-                    "create_task" => json!({ "record_id": contact, "subject": "x" }),
-                    "log_call" => json!({ "record_id": contact, "subject": "x",
-                        "direction": "Inbound", "start_time": "2026-01-01T10:00:00Z",
-                        "duration_minutes": 5 }),
-                    "complete_task" => json!({ "task_id": task }),
-                    "update_deal_stage" => json!({ "deal_id": deal, "stage": "Needs Analysis" }),
-                    "update_contact" => json!({ "contact_id": contact, "department": "x" }),
-                    "create_lead" => json!({ "last_name": "x", "company": "x" }),
-                    "get_contact_history" => json!({ "contact_id": contact }),
-                    "search_contacts" if argument == "limit" => json!({ "name": "x" }),
-                    _ => json!({}),
-                };
+            for value in shapes(&format!("{MARK}{n}"), schema) {
+                let mut arguments = fitting.clone();
+                if ["query", "email", "phone"].contains(&&**argument) && name.starts_with("search")
+                {
+                    // One of them at a time.
+                    arguments = json!({});
+                }
                 arguments[argument] = value;
                 agent.call(name, arguments).await.result();
                 calls += 1;
             }
         }
-        let mut unknown = json!({});
+        let mut unknown = fitting;
         unknown[format!("{MARK} unknown")] = json!(format!("{MARK} unknown"));
         agent.call(name, unknown).await.failure();
-        calls += 1;
+        calls += 2;
     }
-    assert!(calls > 180, "{calls}");
-    assert_unseen(&house, calls).await;
+    let house = assert_unseen((house, collector), calls).await;
+    let starts = house.events("tool_call_start");
+    let called = starts.iter().map(|it| it["toolName"].as_str().unwrap());
+    let every = zoho_mcp::tools::table().iter().map(|row| row.name);
+    assert_eq!(called.collect::<BTreeSet<_>>(), every.collect());
+}
+
+#[tokio::test]
+async fn nothing_that_zoho_answers_reaches_a_log() {
+    let (house, collector) = open_house().await;
+    let agent = house.agent(SUPPORT);
+    let known = Known::of(&house).await;
+    let listed = agent.ask("tools/list", json!({})).await.result();
+    let mut calls = 0;
+    let says = |code: &str| {
+        json!({ "code": code, "message": MARK, "status": "error",
+            "details": { "expected_data_type": MARK, MARK: [MARK, NUMBER] } })
+    };
+    let record = json!({ "id": "1", "Last_Name": MARK, "Email": format!("{MARK}@x.example"),
+        "Subject": MARK, "Deal_Name": MARK, "Stage": MARK, "Account_Name": MARK, MARK: NUMBER });
+    for (status, body) in [
+        (
+            200,
+            json!({ "data": [record], "info": { "more_records": false, MARK: MARK } }),
+        ),
+        (200, json!({ "data": [says("SUCCESS")] })),
+        (200, json!({ MARK: MARK })),
+        (202, json!({ "data": [says("INVALID_DATA")] })),
+        (400, says("INVALID_DATA")),
+        (403, says("NO_PERMISSION")),
+        (400, json!(format!("<p>{MARK}</p>"))),
+    ] {
+        let fault = json!({ "fault": "status", "path": "/crm", "status": status, "body": body });
+        house.zoho.fault(fault).await;
+        for tool in listed["tools"].as_array().unwrap() {
+            let name = tool["name"].as_str().unwrap();
+            agent.call(name, known.arguments(tool)).await.result();
+            calls += 1;
+        }
+        house.zoho.mend().await;
+    }
+    assert_unseen((house, collector), calls).await;
 }
 
 #[tokio::test]
 async fn nothing_else_that_a_caller_sends_reaches_a_log() {
-    let house = open_house().await;
+    let (house, collector) = open_house().await;
     let agent = house.agent(SUPPORT);
     for (n, header) in [
         "x-request-id",
@@ -198,7 +305,7 @@ async fn nothing_else_that_a_caller_sends_reaches_a_log() {
         }
     }
     bodies(&agent).await;
-    assert_unseen(&house, 0).await;
+    assert_unseen((house, collector), 0).await;
 }
 
 /// Names, ids and broken messages.
@@ -241,7 +348,7 @@ async fn bodies(agent: &Agent) {
 
 #[tokio::test]
 async fn hostile_text_keeps_every_line_one_short_object() {
-    let house = open_house().await;
+    let (house, collector) = open_house().await;
     let agent = house.agent(SUPPORT);
     let contact = house.zoho.ids("Contacts", "id is not null").await.remove(0);
     let mut calls = 0;
@@ -282,7 +389,7 @@ async fn hostile_text_keeps_every_line_one_short_object() {
             }
         }
     }
-    assert_unseen(&house, calls).await;
+    let house = assert_unseen((house, collector), calls).await;
     for line in house.audit_text() {
         assert!(line.len() < 16 << 10, "{} bytes", line.len());
         assert!(serde_json::from_str::<Value>(&line).unwrap().is_object());

@@ -98,3 +98,26 @@ async fn a_value_within_a_filter_is_found_as_well() {
     assert!(!found.to_lowercase().contains("zaubersberg"), "{found}");
     assert!(search(&house, "Prospecting deal").starts_with("0 lines"));
 }
+
+#[tokio::test]
+async fn a_call_without_a_token_is_explained_by_the_tokens_and_not_by_the_load() {
+    let mut house = House::with(to_file).await;
+    let denied = json!({ "error": "Access Denied", "status": "failure" });
+    for fault in [
+        json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 }),
+        json!({ "fault": "status", "path": "/oauth", "status": 400, "body": denied }),
+    ] {
+        house.zoho.fault(fault).await;
+    }
+    let arguments = json!({ "name": "Giulia" });
+    let agent = house.agent(SUPPORT);
+    let failed = agent.call("search_contacts", arguments).await;
+    let told = failed.failure();
+    assert!(told.contains("too many access tokens"), "{told}");
+    let request = failed.header("x-request-id").to_owned();
+    stop(&mut house).await;
+    let explained = said(&audit(&["explain", "--request", &request], &house));
+    for part in ["zoho token throttled", "token_key under [zoho]"] {
+        assert!(explained.contains(part), "{part}: {explained}");
+    }
+}

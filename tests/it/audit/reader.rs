@@ -81,8 +81,10 @@ async fn what_is_told_among_other_lines_is_told_and_verified_as_well() {
         &["search", "--value", "giulia", "--pseudonym-key", &key],
     ] {
         let what = [what, &with_key].concat();
-        let told = said(&audit(&what, &house));
+        let output = audit(&what, &house);
+        let told = said(&output);
         assert!(told.contains("NOT VERIFIED"), "{what:?}: {told}");
+        assert_eq!(output.status.code(), Some(1), "{what:?}: {told}");
         let told = said(&audit(&[&what[..], &["--mixed"]].concat(), &house));
         assert!(told.ends_with("Verified.\n"), "{what:?}: {told}");
     }
@@ -143,6 +145,49 @@ async fn whoever_is_told_a_story_hears_whether_the_log_was_verified() {
     let told = said(&audit(&["explain", "--request", request], &house));
     assert!(told.contains("NOT VERIFIED"), "{told}");
     assert!(told.contains("get_contact_history failed for"), "{told}");
+}
+
+#[tokio::test]
+async fn a_log_without_its_beginning_or_its_end_is_not_simply_verified() {
+    let house = a_signed_log().await;
+    let (log, key) = (house.file("audit.jsonl"), house.file("public.pem"));
+    let whole = fs::read_to_string(&log).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    let failed = lines.iter().find(|line| line.contains("tool_call_error"));
+    let failed: Value = serde_json::from_str(failed.unwrap()).unwrap();
+    let request = failed["requestId"].as_str().unwrap();
+    fs::write(house.file("pseudonyms"), PSEUDONYMS).unwrap();
+    let pseudonyms = format!("file:{}", house.file("pseudonyms").display());
+    let last = lines.len() - 1;
+    let cut = format!("but not that nothing followed seq {last} of ");
+    for (part, caveats) in [
+        (&lines[..last], [&*cut, ": there is no closing line\n"]),
+        (
+            &lines[1..],
+            ["but not what was before seq 2 of ", " is not here\n"],
+        ),
+    ] {
+        fs::write(&log, part.join("\n") + "\n").unwrap();
+        for (what, code) in [
+            (&["story", "--client", SUPPORT][..], 0),
+            (&["story", "--client", "nobody"], 1),
+            (&["explain", "--request", request], 0),
+            (&["explain", "--request", "nothing"], 1),
+            (
+                &["search", "--value", "x", "--pseudonym-key", &pseudonyms],
+                0,
+            ),
+        ] {
+            let with_key = [what, &["--public-key", key.to_str().unwrap()]].concat();
+            let output = audit(&with_key, &house);
+            let told = said(&output);
+            assert_eq!(output.status.code(), Some(code), "{what:?}: {told}");
+            assert!(!told.contains("Verified.\n"), "{what:?}: {told}");
+            for caveat in caveats {
+                assert!(told.contains(caveat), "{what:?} {caveat}: {told}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -114,6 +114,10 @@ fn zohos(error: &str) -> Option<Advice> {
             "Zoho does not take the tokens that it makes: it is tried again by itself; if it stays, `zoho-mcp check --online` says more",
             path(["zoho", "credentials"]),
         ),
+        "zoho_token_throttled" => (
+            "wait, it passes by itself: Zoho makes ten tokens in ten minutes for one grant. If several instances run, let them share one token",
+            path(["zoho", "token_key"]),
+        ),
         "zoho_user" => (
             "the caller is no active CRM user whose credentials are there: the operational log says which",
             path(["zoho", "user_credentials"]),
