@@ -265,6 +265,30 @@ mod tests {
     use super::*;
     use crate::audit::Class;
 
+    /// What a definition says of another tool: where ids and names come from, or which tool fits
+    /// better. Nothing else does, since a client may have one tool and lack the other.
+    const POINTERS: [(&str, &str); 6] = [
+        ("count_records", "describe_module"),
+        ("get_contact", "get_contact_history"),
+        ("get_contact_history", "search_contacts"),
+        ("get_dashboard_metrics", "get_revenue_report"),
+        ("list_deals", "get_deal_summary"),
+        ("list_deals", "get_pipeline"),
+    ];
+
+    #[test]
+    fn no_definition_needs_another_one_to_be_understood() {
+        for row in table() {
+            let definition = serde_json::to_string(&row.definition).unwrap();
+            let words = definition.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+            for word in words.filter(|word| *word != row.name && find(word).is_some()) {
+                assert!(POINTERS.contains(&(row.name, word)), "{}: {word}", row.name);
+            }
+            let input = serde_json::to_string(&row.definition.input_schema).unwrap();
+            assert!(!input.contains(r"\n"), "{}: a line breaks", row.name);
+        }
+    }
+
     #[test]
     fn the_table_is_sorted_by_name() {
         assert!(table().is_sorted_by(|a, b| a.name < b.name));

@@ -63,7 +63,11 @@ impl Tool for CountRecords {
             let fields = call.crm.fields(input.module).await?;
             let zone = &call.crm.org().await?.time_zone;
             for condition in &conditions {
-                filter.push(condition.read(&fields, zone)?);
+                let condition = condition.read(&fields, zone)?;
+                if !condition.can_be_asked() {
+                    return Err(UNASKABLE);
+                }
+                filter.push(condition);
             }
         }
         let number = call.crm.count_of(input.module, filter).await?;
@@ -86,4 +90,9 @@ impl Tool for CountRecords {
     }
 }
 
+const UNASKABLE: ToolError = ToolError::Argument {
+    argument: "conditions",
+    problem: "a value cannot stand in a query: it ends with a backslash, has one before a quote, or \
+              has a % where `starts_with` compares; leave that character out",
+};
 const MOST_CONDITIONS: usize = 10;

@@ -33,7 +33,7 @@ pub(super) struct Input {
     /// One of the choices of the CRM's field Lead Source.
     lead_source: Option<Line<120>>,
     description: Option<Prose<32_000>>,
-    /// As of create_note.
+    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }

@@ -35,8 +35,7 @@ pub(super) struct Input {
     title: Option<Line<120>>,
     /// Plain text; markup and mentions are made harmless.
     content: Prose<32_000>,
-    /// Any unique text: a repeated call with the same key writes once (24 hours; without Redis
-    /// until the server restarts).
+    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
     idempotency_key: Option<Key>,
 }
 

@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Context, Tool, ToolError,
+    Answer, Context, MOST_RECORDS, Tool, ToolError,
     get_contact::clip,
     input::Limit,
     record::{Account, Deal, SOURCE, cents},
-    slice::Slice,
+    slice::split,
     stages::Sum,
     text::{Text, brief_or_dash, count, money},
 };
@@ -16,7 +16,7 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        CrmText, Listed, RecordId, ZohoError, contacts,
+        CrmText, Listed, Page, RecordId, ZohoError, contacts,
         deals::{self, DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
     },
 };
@@ -50,6 +50,8 @@ pub(super) struct Output {
     totals: Option<Totals>,
     /// What could not be read.
     unavailable: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited_to: Option<u32>,
     currency: String,
     as_of: String,
     source: &'static str,
@@ -109,8 +111,15 @@ impl Tool for GetAccount360 {
     type Output = Output;
 
     async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
-        let slice = Slice::new(call, input.limit, 10);
         let id = &input.account_id;
+        let asked = input.limit.map_or(10, Limit::get);
+        let ceiling = call.grant.max_records().min(MOST_RECORDS);
+        // The account is a record, too.
+        let room = ceiling.saturating_sub(1);
+        let page = Page {
+            number: 1,
+            size: asked.min(room).max(1),
+        };
         // First: who may not see it gets nothing else of it.
         let account = call.crm.account(id).await?;
         let all = DealFilter {
@@ -123,18 +132,20 @@ impl Tool for GetAccount360 {
         };
         let (org, contacts, deals, totals) = tokio::join!(
             call.crm.org(),
-            call.crm.contacts_of_account(id, slice.page(1)),
-            call.crm.deals(&open, DealOrder::Amount, slice.page(1)),
+            call.crm.contacts_of_account(id, page),
+            call.crm.deals(&open, DealOrder::Amount, page),
             call.crm.deal_totals(&all, DealGroup::Stage),
         );
-        let found = Found {
+        let mut found = Found {
             contacts,
             deals,
             totals,
         };
+        let limited = found.cut(room as usize, asked as usize);
         let description = account.description.as_ref().map(clip);
         let currency = &org?.currency;
-        let output = found.shape(account.into(), description, currency, call.now);
+        let mut output = found.shape(account.into(), description, currency, call.now);
+        output.limited_to = limited.then_some(ceiling);
         let listed = [
             output.contacts.as_ref().map_or(0, Vec::len),
             output.open_deals.as_ref().map_or(0, Vec::len),
@@ -155,6 +166,23 @@ struct Found {
 }
 
 impl Found {
+    /// Leaves `room` rows in both lists together, and says whether a list has fewer than `asked` for
+    /// want of room.
+    fn cut(&mut self, room: usize, asked: usize) -> bool {
+        let contacts = self.contacts.as_mut().ok();
+        let deals = self.deals.as_mut().ok();
+        let has = [
+            contacts.as_ref().map_or(0, |listed| listed.rows.len()),
+            deals.as_ref().map_or(0, |listed| listed.rows.len()),
+        ];
+        let [people, sales] = split(room, has);
+        let cut = [
+            contacts.is_some_and(|listed| shorten(listed, people, asked)),
+            deals.is_some_and(|listed| shorten(listed, sales, asked)),
+        ];
+        cut.contains(&true)
+    }
+
     fn shape(
         self,
         account: Account,
@@ -179,11 +207,18 @@ impl Found {
             open_deals: deals.map(|listed| listed.rows.into_iter().map(OpenDeal::from).collect()),
             totals: self.totals.ok().map(|totals| Totals::of(&totals)),
             unavailable,
+            limited_to: None,
             currency: currency.to_owned(),
             as_of: now.to_string(),
             source: SOURCE,
         }
     }
+}
+
+fn shorten<T>(listed: &mut Listed<T>, size: usize, asked: usize) -> bool {
+    listed.more |= listed.rows.len() > size;
+    listed.rows.truncate(size);
+    listed.more && listed.rows.len() < asked
 }
 
 impl Totals {
@@ -274,6 +309,12 @@ fn tell(output: &Output) -> String {
     if !output.unavailable.is_empty() {
         let missing = output.unavailable.join(", ");
         text.remark(&format!("Not available now: {missing}."));
+    }
+    if let Some(records) = output.limited_to {
+        text.remark(&format!(
+            "There are more contacts or deals: this client's role allows {records} records an \
+             answer, the account and both lists together."
+        ));
     }
     text.finish()
 }

@@ -274,7 +274,7 @@ fn answer(
     };
     Answer {
         text: tell(&output),
-        records: 1 + output.items.len() as u64,
+        records: output.items.len() as u64,
         output,
     }
 }

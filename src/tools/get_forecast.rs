@@ -25,7 +25,7 @@ pub(super) struct GetForecast;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// As in get_revenue_report. Default this_quarter.
+    /// this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD (5 years at most). Default this_quarter.
     period: Option<Period>,
     owner_id: Option<RecordId>,
 }

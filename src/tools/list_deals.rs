@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::deals::DealOrder,
+    zoho::{Stage, deals::DealOrder},
 };
 
 pub(super) struct ListDeals;
@@ -54,7 +54,7 @@ impl Tool for ListDeals {
     const NAME: &'static str = "list_deals";
     const TITLE: &'static str = "List deals";
     const DESCRIPTION: &'static str = "The deals that pass the filters, page by page. For totals \
-        use get_deal_summary or get_pipeline. Costs 1 API credit.";
+        use get_deal_summary or get_pipeline. Costs 1 API credit, by stage 1 more once an hour.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("filters", Class::Object(Filters::CLASSES)),
@@ -73,7 +73,15 @@ impl Tool for ListDeals {
             cursor: input.cursor.as_ref(),
         };
         let pager = Pager::new(call, &input, &asked, End::QUERY)?;
-        let filter = input.filters.unwrap_or_default().filter()?;
+        let mut filter = input.filters.unwrap_or_default().filter()?;
+        if let Some(name) = filter.stage.take() {
+            let stages = call.crm.stages().await?;
+            let stage = stages.iter().find(|stage| stage.is(&name));
+            filter.stage = Some(match stage {
+                Some(stage) => stage.actual.clone(),
+                None => return Err(unknown(&stages)),
+            });
+        }
         let order = match input.sort.unwrap_or_default() {
             Sort::Amount => DealOrder::Amount,
             Sort::ClosingDate => DealOrder::ClosingDate,
@@ -94,6 +102,11 @@ impl Tool for ListDeals {
     }
 }
 
+fn unknown(stages: &[Stage]) -> ToolError {
+    let stages = stages.iter().map(|stage| stage.shown.clone()).collect();
+    ToolError::UnknownStage { stages }
+}
+
 /// One deal in one line.
 pub(super) fn line(deal: &Deal, currency: &str) -> String {
     format!(
@@ -107,5 +120,4 @@ pub(super) fn line(deal: &Deal, currency: &str) -> String {
     )
 }
 
-const NOTHING: &str = "No deal passes all filters together. A stage has to be spelled as in the CRM \
-    (get_pipeline has them), and a status has to fit it.";
+const NOTHING: &str = "No deal passes all filters together. A status has to fit the stage.";

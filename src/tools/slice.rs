@@ -35,9 +35,30 @@ impl Slice {
     }
 }
 
+/// How many rows each of two lists shows of those that it has. One may have what the other leaves.
+pub(super) fn split(room: usize, [first, second]: [usize; 2]) -> [usize; 2] {
+    let first = first.min(room - second.min(room / 2));
+    [first, second.min(room - first)]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_lists_share_the_room_and_leave_none_empty() {
+        for (room, has, shown) in [
+            (9, [3, 3], [3, 3]),
+            (3, [9, 9], [2, 1]),
+            (4, [9, 1], [3, 1]),
+            (4, [1, 9], [1, 3]),
+            (1, [9, 9], [1, 0]),
+            (1, [0, 9], [0, 1]),
+            (0, [9, 9], [0, 0]),
+        ] {
+            assert_eq!(split(room, has), shown, "{room} {has:?}");
+        }
+    }
 
     #[test]
     fn an_answer_says_when_the_role_cut_it() {

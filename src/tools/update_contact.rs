@@ -32,7 +32,7 @@ pub(super) struct Input {
     title: Option<Line<100>>,
     department: Option<Line<30>>,
     description: Option<Prose<32_000>>,
-    /// As of create_note.
+    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }

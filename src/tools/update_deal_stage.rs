@@ -34,7 +34,7 @@ pub(super) struct Input {
     stage: Line<120>,
     /// The stage that the deal has to be in for this; best what you last read.
     expected_stage: Option<Line<120>>,
-    /// As of create_note.
+    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }

@@ -40,11 +40,13 @@ impl Servers {
 
     /// The server that a token is meant for: the one it names if that is Zoho's, otherwise our own.
     pub(super) fn api_for(&self, api_domain: Option<&str>) -> Url {
-        let named = api_domain.and_then(|text| Url::parse(text).ok());
-        match named {
-            Some(url) if !self.fixed && is_zoho(&url) => origin(&url),
-            _ => self.api.clone(),
-        }
+        let named = api_domain.and_then(zohos).filter(|_| !self.fixed);
+        named.map_or_else(|| self.api.clone(), |url| origin(&url))
+    }
+
+    /// Whether a token names a server that it is not sent to because it is not Zoho's.
+    pub(super) fn passes_over(&self, api_domain: &str) -> bool {
+        !self.fixed && zohos(api_domain).is_none()
     }
 }
 
@@ -73,6 +75,10 @@ fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn zohos(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(is_zoho)
 }
 
 fn is_zoho(url: &Url) -> bool {
@@ -165,6 +171,7 @@ mod tests {
             "https://developer.zohoapis.com.au",
         ] {
             assert_eq!(api(Some(own)), format!("{}/", own.trim_end_matches('/')));
+            assert!(!servers.passes_over(own), "{own}");
         }
         for foreign in [
             "http://www.zohoapis.com",
@@ -180,6 +187,7 @@ mod tests {
             "",
         ] {
             assert_eq!(api(Some(foreign)), "https://www.zohoapis.eu/", "{foreign}");
+            assert!(servers.passes_over(foreign), "{foreign}");
         }
         assert_eq!(api(None), "https://www.zohoapis.eu/");
     }
@@ -194,6 +202,7 @@ mod tests {
         ] {
             assert_eq!(servers.api_for(domain).as_str(), "http://127.0.0.1:4000/");
         }
+        assert!(!servers.passes_over("https://evil.example"));
         assert!(servers.any_plain() && !servers.plain());
     }
 

@@ -117,6 +117,27 @@ async fn a_throttled_mint_holds_everyone_back() {
 }
 
 #[tokio::test]
+async fn an_empty_token_is_none_and_a_life_may_be_text() {
+    let server = Scripted::with_tokens(
+        |_, _| say(200, ONE),
+        |_| say(200, r#"{"access_token":"","expires_in":3600}"#),
+    )
+    .await;
+    let result = contact(&call(&server.zoho())).await;
+    assert!(
+        matches!(result, Err(ZohoError::Unavailable { .. })),
+        "{result:?}"
+    );
+    assert!(server.asked().is_empty());
+    let server = Scripted::with_tokens(
+        |_, _| say(200, ONE),
+        |_| say(200, r#"{"access_token":"t1","expires_in":"3600"}"#),
+    )
+    .await;
+    assert!(contact(&call(&server.zoho())).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_token_is_renewed_before_it_expires_while_it_still_serves() {
     let server = Scripted::with_tokens(
         |_, _| say(200, ONE),

@@ -2,6 +2,7 @@
 
 mod activities;
 mod arguments;
+mod ceiling;
 mod counts;
 mod deals;
 mod figures;

@@ -53,17 +53,20 @@ struct Note {
 
 /// Asks for one deal and its last notes; a deal without its notes is still an answer.
 pub(super) async fn answer(call: &Context<'_>, id: &RecordId) -> Result<Answer<Output>, ToolError> {
-    let notes = Page {
+    // The deal is a record, too.
+    let room = call.grant.rows(1 + LAST_NOTES) - 1;
+    let newest = Page {
         number: 1,
-        size: call.grant.rows(LAST_NOTES),
+        size: room.max(1),
     };
     let (org, deal, notes) = tokio::join!(
         call.crm.org(),
         call.crm.deal(id),
-        call.crm.notes_of(NoteParent::Deals, id, notes),
+        call.crm.notes_of(NoteParent::Deals, id, newest),
     );
     let (org, deal) = (org?, deal?);
-    let notes = notes.ok().map(|listed| listed.rows);
+    let notes = notes.ok();
+    let notes = notes.map(|listed| listed.rows.into_iter().take(room as usize).collect());
     let standing = Standing::new(&deal, notes, call.now, &org.time_zone);
     let records = 1 + standing.last_notes.as_ref().map_or(0, Vec::len) as u64;
     let output = output(deal.into(), standing, &org.currency, call.now);

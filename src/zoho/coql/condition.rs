@@ -97,6 +97,11 @@ impl Condition {
         Self::Either(Box::new(self), Box::new(other))
     }
 
+    /// Whether a query can hold its values: some texts Zoho's parsers would take for something else.
+    pub fn can_be_asked(&self) -> bool {
+        self.write(&mut String::new()).is_ok()
+    }
+
     pub(super) fn write(&self, text: &mut String) -> Result<(), ZohoError> {
         match self {
             Self::Compare(field, comparison, value) => {
@@ -236,6 +241,11 @@ mod tests {
         let starts = |text: &str| written(&Condition::StartsWith("A".into(), text.to_owned()));
         assert_eq!(starts("O'").unwrap(), "A like 'O''%'");
         assert!(starts("5%").is_err() && starts("").is_err());
+        let equals = |text: &str| {
+            let text = Literal::Text(text.to_owned());
+            Condition::compare("A", Comparison::Equal, text).can_be_asked()
+        };
+        assert!(equals("5%") && equals(r"a\b") && !equals(r"a\") && !equals(r"a\'b"));
     }
 
     #[test]

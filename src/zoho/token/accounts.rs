@@ -6,6 +6,7 @@ use http::HeaderValue;
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
@@ -61,11 +62,23 @@ fn read(reply: &Reply, servers: &Servers) -> Result<Minted, Why> {
         }));
     };
     let life = answer.life();
-    let Some(secret) = answer.access_token else {
+    let given = answer.access_token;
+    let given = given.filter(|token| !token.expose_secret().is_empty());
+    let Some(secret) = given else {
         return Err(Why::of(answer.error.as_deref().unwrap_or(""), status));
     };
     if header(secret.expose_secret()).is_none() {
         return Err(Why::Trouble(Problem::Unreadable));
+    }
+    if let Some(named) = &answer.api_domain
+        && servers.passes_over(named)
+    {
+        let named: String = named.chars().take(100).collect();
+        tracing::warn!(
+            "the accounts server names an API server that is not Zoho's ({named:?}); {} is asked \
+             instead. Check [zoho] data_center, and api_url if Zoho is reached another way",
+            servers.api_for(None)
+        );
     }
     Ok(Minted {
         api: servers.api_for(answer.api_domain.as_deref()),
@@ -86,16 +99,26 @@ struct Answer {
     access_token: Option<SecretString>,
     api_domain: Option<String>,
     error: Option<String>,
-    expires_in: Option<f64>,
-    expires_in_sec: Option<f64>,
+    expires_in: Option<Value>,
+    expires_in_sec: Option<Value>,
 }
 
 impl Answer {
     /// Old servers say `expires_in_sec`, and milliseconds in `expires_in`.
     fn life(&self) -> Duration {
-        let seconds = self.expires_in_sec.or(self.expires_in).unwrap_or(3600.0);
-        Duration::from_secs_f64(seconds.clamp(1.0, 3600.0))
+        let said = [&self.expires_in_sec, &self.expires_in];
+        let seconds = said.into_iter().flatten().find_map(number);
+        Duration::from_secs_f64(seconds.unwrap_or(3600.0).clamp(1.0, 3600.0))
     }
+}
+
+/// A number, which some servers write as text.
+fn number(value: &Value) -> Option<f64> {
+    let text = || value.as_str().and_then(|text| text.trim().parse().ok());
+    value
+        .as_f64()
+        .or_else(text)
+        .filter(|number| number.is_finite())
 }
 
 const LARGEST_ANSWER: usize = 64 * 1024;
@@ -112,7 +135,16 @@ mod tests {
             life(r#"{"expires_in":1800000,"expires_in_sec":1800}"#).as_secs(),
             1800
         );
-        assert_eq!(life("{}").as_secs(), 3600);
+        assert_eq!(life(r#"{"expires_in":"1800"}"#).as_secs(), 1800);
+        for unsaid in [
+            "{}",
+            r#"{"expires_in":null}"#,
+            r#"{"expires_in":"NaN"}"#,
+            r#"{"expires_in":"soon"}"#,
+            r#"{"expires_in":[]}"#,
+        ] {
+            assert_eq!(life(unsaid).as_secs(), 3600, "{unsaid}");
+        }
         assert_eq!(life(r#"{"expires_in":-4}"#).as_secs(), 1);
     }
 }

@@ -142,3 +142,22 @@ async fn a_module_is_described_with_what_its_lists_offer() {
     );
     assert!(told.await.failure().contains("no such field"));
 }
+
+#[tokio::test]
+async fn a_value_that_no_query_can_hold_is_named() {
+    let (_house, agent) = open_house().await;
+    for (is, value) in [
+        ("equal", r"a\"),
+        ("not_equal", r"a\'b"),
+        ("starts_with", "5%"),
+    ] {
+        let condition = json!({ "field": "Last_Name", "is": is, "value": value });
+        let asked = json!({ "module": "Contacts", "conditions": [condition] });
+        let told = agent.call("count_records", asked).await.failure();
+        assert!(told.contains("`conditions`: a value cannot"), "{told}");
+    }
+    let condition = json!({ "field": "Last_Name", "is": "equal", "value": "5%" });
+    let asked = json!({ "module": "Contacts", "conditions": [condition] });
+    let counted = agent.call("count_records", asked).await.content();
+    assert_eq!(counted["count"], 0);
+}

@@ -79,7 +79,7 @@ async fn deals_are_listed_in_the_order_that_was_asked_for() {
         }
         assert!(values.is_sorted(), "{sort:?}: {values:?}");
     }
-    let asked = json!({ "filters": { "stage": "No such stage" } });
+    let asked = json!({ "filters": { "stage": "Needs Analysis", "status": "won" } });
     let answer = agent.call("list_deals", asked).await;
     assert!(answer.text.contains("No deal passes"), "{}", answer.text);
     let asked = json!({ "filters": { "closing_from": "2026-02-01", "closing_to": "2026-01-01" } });
@@ -221,4 +221,20 @@ async fn stale_deals_are_those_that_nobody_touched_or_closed_in_time() {
         .await
         .failure();
     assert!(told.contains("a whole number from 1 to 365"), "{told}");
+}
+
+#[tokio::test]
+async fn deals_of_a_stage_are_asked_for_by_any_name_of_it() {
+    let (_house, agent) = open_house().await;
+    let listed = |stage: &str| json!({ "filters": { "stage": stage }, "limit": 200 });
+    let exact = agent.call("list_deals", listed("Needs Analysis")).await;
+    let loose = agent.call("list_deals", listed("needs analysis")).await;
+    let (exact, loose) = (exact.content(), loose.content());
+    assert!(exact["count"].as_u64().unwrap() > 0);
+    assert_eq!(exact["items"], loose["items"]);
+    let told = agent.call("list_deals", listed("Dreaming")).await.failure();
+    assert!(
+        told.contains("no stage of a deal") && told.contains("Needs Analysis"),
+        "{told}"
+    );
 }
