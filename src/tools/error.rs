@@ -219,14 +219,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             )
             .into()
         }
-        ZohoError::TokenThrottled { retry_after } => {
-            let passed = minutes(*retry_after);
-            format!(
-                "This server has asked Zoho CRM for too many access tokens and gets no other yet. \
-                 Nothing was changed. Do not retry before {passed} passed; tell the user."
-            )
-            .into()
-        }
+        ZohoError::TokenThrottled { retry_after } => token_throttled(*retry_after).into(),
         ZohoError::Unavailable { .. } => {
             "Zoho CRM does not answer. Nothing was changed. Try again \
             in 30 seconds; if it fails again, tell the user."
@@ -246,6 +239,14 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             may have happened: look before you repeat it without an idempotency_key."
             .into(),
     }
+}
+
+fn token_throttled(retry_after: Duration) -> String {
+    let passed = minutes(retry_after);
+    format!(
+        "This server has asked Zoho CRM for too many access tokens and gets no other yet. Nothing \
+         was changed. Do not retry before {passed} passed; tell the user."
+    )
 }
 
 fn minutes(span: Duration) -> String {
