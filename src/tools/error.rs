@@ -211,14 +211,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
         ZohoError::Credentials { .. } => "Zoho CRM refuses this server's credentials. An operator \
             has to act; retrying does not help."
             .into(),
-        ZohoError::TokenRefused { retry_after } => {
-            let seconds = seconds(*retry_after);
-            format!(
-                "Zoho CRM does not accept its access token at the moment. Nothing was changed. \
-                 Try again in {seconds}; if it stays, tell an operator."
-            )
-            .into()
-        }
+        ZohoError::TokenRefused { retry_after } => token_refused(*retry_after).into(),
         ZohoError::TokenThrottled { retry_after } => token_throttled(*retry_after).into(),
         ZohoError::Unavailable { .. } => {
             "Zoho CRM does not answer. Nothing was changed. Try again \
@@ -239,6 +232,14 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             may have happened: look before you repeat it without an idempotency_key."
             .into(),
     }
+}
+
+fn token_refused(retry_after: Duration) -> String {
+    let seconds = seconds(retry_after);
+    format!(
+        "Zoho CRM does not accept its access token at the moment. Nothing was changed. Try again in \
+         {seconds}; if it stays, tell an operator."
+    )
 }
 
 fn token_throttled(retry_after: Duration) -> String {
