@@ -96,7 +96,7 @@ async fn too_many_requests_hold_all_instances_back() {
     zoho.fault(fault).await;
     for house in houses.iter().cycle().take(6) {
         let said = ask(house).await.failure();
-        assert!(said.contains("busy. Try again in"), "{said}");
+        assert!(said.contains("too many access tokens"), "{said}");
     }
     assert_eq!(zoho.seen("POST", "/oauth").await, 1);
 }
