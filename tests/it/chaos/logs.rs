@@ -46,11 +46,16 @@ pub(super) async fn scene() -> Scene<Written> {
 }
 
 impl Written {
-    /// Puts something else in the place of the logs.
+    /// Puts something else in the place of the logs. It is made beside them, since the daemon makes a
+    /// new file at once where there is none.
     fn replaced(&self, by: impl Fn(&PathBuf)) {
         for (log, kept) in &self.logs {
+            let made = log.with_extension("made");
+            by(&made);
             fs::rename(log, kept).unwrap();
-            by(log);
+            while fs::rename(&made, log).is_err() && fs::symlink_metadata(&made).is_ok() {
+                fs::remove_file(log).unwrap();
+            }
         }
     }
 
