@@ -255,7 +255,7 @@ pub(super) fn last_good(house: &House) -> String {
     if is_kept { "last good" } else { "" }.to_owned()
 }
 
-async fn ask(agent: &Agent, question: Question, contact: &str) -> Answer {
+pub(super) async fn ask(agent: &Agent, question: Question, contact: &str) -> Answer {
     let arguments = match question {
         Question::Read => json!({ "name": "Giulia" }),
         Question::Write => json!({ "record_id": contact, "content": "chaos" }),
@@ -264,7 +264,7 @@ async fn ask(agent: &Agent, question: Question, contact: &str) -> Answer {
 }
 
 /// What became of a call: it was served, or told what is in the way, or neither.
-fn word(question: Question, answer: &Answer) -> String {
+pub(super) fn word(question: Question, answer: &Answer) -> String {
     let name = question.name();
     let result = serde_json::from_str::<Value>(&answer.text).unwrap_or_default();
     let text = result["result"]["content"][0]["text"].as_str();
@@ -278,7 +278,7 @@ fn word(question: Question, answer: &Answer) -> String {
 }
 
 #[derive(Clone, Copy)]
-enum Question {
+pub(super) enum Question {
     Read,
     Write,
 }
