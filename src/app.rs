@@ -53,7 +53,7 @@ pub struct App {
     pub config: Config,
     pub handler: Handler,
     pub auth: Arc<auth::Gate>,
-    pub load: Arc<limit::Load>,
+    pub crowd: limit::Crowd,
     pub limit: Arc<limit::Gate>,
     pub permit: Arc<permit::Gate>,
     pub body: Arc<call::Gate>,
@@ -88,15 +88,12 @@ impl App {
                 audit: held.audit.clone(),
                 redactor: held.redactor.clone(),
             }),
-            load: Arc::new(limit::Load::new(
-                config.server.max_requests.get(),
-                held.zoho.clone(),
-                held.audit.clone(),
-            )),
+            crowd: limit::Crowd::new(config.server.max_requests),
             limit: Arc::new(limit::Gate {
                 limiter: held.limiter,
                 answer: Arc::new(ArcSwap::from_pointee(config.limits.answer)),
                 tools: tools.clone(),
+                zoho: held.zoho.clone(),
                 audit: held.audit.clone(),
             }),
             permit: Arc::new(permit::Gate {

@@ -1,6 +1,7 @@
 //! The JSON-RPC envelope, read once and strictly: what the guards decide on is what the protocol
 //! library will see, or the request ends here.
 
+mod asked;
 mod bodies;
 mod envelope;
 mod guard;
@@ -8,6 +9,7 @@ mod headers;
 mod unreadable;
 mod values;
 
+pub use asked::Asked;
 pub use bodies::{Bodies, SHARES};
 pub use envelope::Call;
 pub use guard::{Gate, read};

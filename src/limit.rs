@@ -2,6 +2,7 @@
 
 mod blocked;
 mod claim;
+mod crowd;
 pub mod dimension;
 mod guard;
 pub mod in_flight;
@@ -11,7 +12,6 @@ mod limiter;
 mod local;
 mod merge;
 mod names;
-mod overload;
 pub mod rules;
 mod shared;
 mod slip;
@@ -21,15 +21,16 @@ pub mod usage;
 pub mod verdict;
 pub mod window;
 
+pub use crowd::{Crowd, crowd};
 pub use dimension::Subject;
 pub use guard::{Gate, Refused, Seat, limit};
 pub use in_flight::InFlight;
 pub use indivisible::{Indivisible, indivisible};
 pub use limiter::{Admission, Limiter, Standing as StoreStanding};
 pub use names::Names;
-pub use overload::{Load, crowd, shed};
 pub use rules::{Answer, BadLimit, Config, Rules};
 pub use slip::{Scarce, Shortage, Slip};
 pub use trial::Trial;
 pub use unreached::{Unreached, unreached};
+pub(crate) use verdict::whole_seconds;
 pub use verdict::{Standing, Verdict};

@@ -60,10 +60,9 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
     // Without a collector the guard is not there at all, and costs nothing.
     let traced = app.traces.are_on();
     let guards = ServiceBuilder::new()
-        .layer(from_fn_with_state(app.load.clone(), limit::crowd))
+        .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(app.body.clone(), call::read))
-        .layer(from_fn_with_state(app.load.clone(), limit::shed))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
@@ -74,7 +73,7 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream. A message
 /// to a session of another instance goes through the last of them there.
 fn legacy_sse(app: &App) -> Router {
-    let crowd = || from_fn_with_state(app.load.clone(), limit::crowd);
+    let crowd = || from_fn_with_state(app.crowd.clone(), limit::crowd);
     let who = || from_fn_with_state(app.auth.clone(), auth::authenticate);
     let guards = ServiceBuilder::new()
         .layer(crowd())
@@ -110,7 +109,6 @@ pub fn relayed(app: &App) -> Walk {
 fn counted(app: &App) -> MethodRouter {
     let traced = app.traces.are_on();
     let guards = ServiceBuilder::new()
-        .layer(from_fn_with_state(app.load.clone(), limit::shed))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));

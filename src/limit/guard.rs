@@ -12,14 +12,14 @@ use axum::{
     response::Response,
 };
 
-use super::{Admission, Answer, InFlight, Limiter, Slip, Subject, Verdict};
+use super::{Admission, Answer, InFlight, Limiter, Scarce, Slip, Subject, Verdict, whole_seconds};
 use crate::{
     audit::{Audit, Event, Kind},
-    auth::Caller,
-    call::Call,
-    listen::{Door, Peer},
+    call::{Asked, Call},
+    listen::Door,
     permit::Permission,
     refusal::{OverLimit, Refusal},
+    zoho::Zoho,
 };
 
 /// What the guard needs.
@@ -30,6 +30,7 @@ pub struct Gate {
     pub answer: Arc<ArcSwap<Answer>>,
     /// The tools that exist, whose names may be logged.
     pub tools: Arc<[Permission]>,
+    pub zoho: Zoho,
     pub audit: Audit,
 }
 
@@ -51,22 +52,20 @@ pub struct Refused(pub Arc<OverLimit>);
 /// Counts a call, or refuses it.
 ///
 /// # Errors
-/// [`Refusal::OverLimit`]
+/// [`Refusal::OverLimit`], and [`Refusal::Overloaded`] for a call that would wait for Zoho longer
+/// than `[zoho] max_wait`, which charges no limit.
 pub async fn limit(
     State(gate): State<Arc<Gate>>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let extensions = request.extensions();
-    let (Some(caller), Some(call), Some(peer)) = (
-        extensions.get::<Arc<Caller>>(),
-        extensions.get::<Arc<Call>>(),
-        extensions.get::<Peer>(),
-    ) else {
-        return Err(Refusal::Internal);
-    };
+    let asked = Asked::of(request.extensions())?;
+    let Asked { caller, call, peer } = asked;
     if is_exempt(call) {
         return Ok(next.run(request).await);
+    }
+    if let Some(refusal) = gate.shed(asked).await {
+        return Err(refusal);
     }
     let subject = Subject {
         client: &caller.client,
@@ -75,7 +74,7 @@ pub async fn limit(
         request_id: peer.request_id,
     };
     let Admission { verdict, in_flight } = gate.limiter.admit(&subject).await;
-    let record = |event| gate.audit.record(caller.sign(peer.sign(event)));
+    let record = |event| gate.audit.record(asked.sign(event));
     if let Some(policy) = verdict.shadow_policy() {
         record(gate.would_refuse(policy, call)).await;
     }
@@ -126,6 +125,23 @@ fn over(verdict: &Verdict, call: &Call) -> OverLimit {
 }
 
 impl Gate {
+    /// The refusal of a call that cannot be served in time, before anything is spent on it.
+    async fn shed(&self, asked: Asked<'_>) -> Option<Refusal> {
+        let wait = self.zoho.overload()?;
+        asked.call.tool()?;
+        let retry_after_seconds = whole_seconds(wait);
+        let event = Event {
+            policy: Some(Scarce::Places.policy().into()),
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Event::new(Kind::RateLimitExceeded)
+        };
+        self.audit.record(asked.sign(event)).await;
+        Some(Refusal::Overloaded {
+            id: asked.call.id.clone(),
+            retry_after_seconds,
+        })
+    }
+
     fn refused(&self, verdict: &Verdict, call: &Call) -> Event {
         Event {
             tool_name: self.tool_name(call),

@@ -126,7 +126,7 @@ impl Verdict {
 
     /// The same in whole seconds, rounded up, at least one.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.retry_after.map(|wait| seconds(wait).max(1))
+        self.retry_after.map(|wait| whole_seconds(wait).max(1))
     }
 
     /// How each dimension that applies stands.
@@ -160,8 +160,8 @@ impl Verdict {
         let counted: &[Standing] = if self.uncounted { &[] } else { &self.standings };
         for (index, standing) in counted.iter().enumerate() {
             let Standing { name, quota, .. } = standing;
-            let (remaining, reset) = (standing.remaining, seconds(standing.reset));
-            let (requests, window) = (quota.requests, seconds(quota.per.duration()));
+            let (remaining, reset) = (standing.remaining, whole_seconds(standing.reset));
+            let (requests, window) = (quota.requests, whole_seconds(quota.per.duration()));
             if index > 0 {
                 limits.extend_from_slice(b", ");
                 policies.extend_from_slice(b", ");
@@ -283,7 +283,7 @@ fn item(out: &mut Vec<u8>, name: &str, parameters: [(&str, u64); 2]) {
 }
 
 /// Whole seconds, never too few.
-fn seconds(span: Duration) -> u64 {
+pub(crate) fn whole_seconds(span: Duration) -> u64 {
     span.as_millis()
         .div_ceil(1000)
         .try_into()

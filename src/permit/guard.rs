@@ -14,8 +14,7 @@ use super::{Denial, Effect, Grant, Permission, Policy, decide};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Caller, Lease},
-    call::Call,
-    listen::Peer,
+    call::{Asked, Call},
     refusal::{InsufficientScope, Refusal},
 };
 
@@ -56,20 +55,12 @@ pub async fn permit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let extensions = request.extensions();
-    let (Some(caller), Some(call), Some(peer)) = (
-        extensions.get::<Arc<Caller>>(),
-        extensions.get::<Arc<Call>>(),
-        extensions.get::<Peer>(),
-    ) else {
-        return Err(Refusal::Internal);
-    };
-    let decision = gate.decide(caller, call);
-    let out_of_scope = gate.out_of_scope(&decision, &request);
+    let asked = Asked::of(request.extensions())?;
+    let decision = gate.decide(asked.caller, asked.call);
     if let Some(event) = denied(&decision) {
-        gate.audit.record(caller.sign(peer.sign(event))).await;
+        gate.audit.record(asked.sign(event)).await;
     }
-    if let Some(refusal) = out_of_scope {
+    if let Some(refusal) = gate.out_of_scope(&decision, asked, &request) {
         return Err(refusal);
     }
     request.extensions_mut().insert(Arc::new(decision));
@@ -78,7 +69,12 @@ pub async fn permit(
 
 impl Gate {
     /// A client can get a token with more scope, so that it is told in a way that it can act on.
-    fn out_of_scope(&self, decision: &Decision, request: &Request) -> Option<Refusal> {
+    fn out_of_scope(
+        &self,
+        decision: &Decision,
+        asked: Asked<'_>,
+        request: &Request,
+    ) -> Option<Refusal> {
         let Decision::Denied {
             tool,
             denial: Denial::NotInScope,
@@ -88,17 +84,12 @@ impl Gate {
         };
         let known = self.tools.iter().find(|known| known.tool == *tool);
         let writes = known.is_some_and(|known| known.effect == Effect::Write);
-        let extensions = request.extensions();
-        let (Some(caller), Some(call), Some(lease)) = (
-            extensions.get::<Arc<Caller>>(),
-            extensions.get::<Arc<Call>>(),
-            extensions.get::<Lease>(),
-        ) else {
+        let Some(lease) = request.extensions().get::<Lease>() else {
             return Some(Refusal::Internal);
         };
-        let scope = caller.scopes.as_ref()?.needed(writes);
+        let scope = asked.caller.scopes.as_ref()?.needed(writes);
         let challenge = lease.scope_challenge(request.headers(), scope);
-        Some(InsufficientScope::of(call.id.clone(), scope, challenge).into())
+        Some(InsufficientScope::of(asked.call.id.clone(), scope, challenge).into())
     }
 
     fn decide(&self, caller: &Caller, call: &Call) -> Decision {

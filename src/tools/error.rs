@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use super::text::{UNTRUSTED, brief};
 use crate::{
-    limit::Scarce,
+    limit::{self, Scarce},
     zoho::{CrmText, Purse, UserProblem, ZohoError},
 };
 
@@ -307,12 +307,9 @@ fn seconds(time: Duration) -> String {
     }
 }
 
+/// As people count: what is over soon takes one second.
 fn whole_seconds(time: Duration) -> u64 {
-    time.as_millis()
-        .div_ceil(1000)
-        .max(1)
-        .try_into()
-        .unwrap_or(u64::MAX)
+    limit::whole_seconds(time).max(1)
 }
 
 /// Of a pipeline; there are hardly more than ten.
