@@ -82,5 +82,5 @@ async fn the_demo_is_small_at_rest() {
         .find_map(|line| line.strip_prefix("VmRSS:"))
         .unwrap();
     let kib: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(kib < 72 << 10, "{kib} KiB in a debug build");
+    assert!(kib < 60 << 10, "{kib} KiB in a debug build");
 }
