@@ -236,6 +236,7 @@ impl Authenticator {
             let Some(holder) = holder else {
                 return Err(AuthFailure {
                     key_id: token.key_id.clone(),
+                    issuer: Some(token.user.issuer.clone()),
                     ..BadToken::Binding.into()
                 });
             };
@@ -255,6 +256,7 @@ impl Authenticator {
     fn admit(&self, caller: Caller) -> Result<Caller, AuthFailure> {
         let failure = |kind, reason| AuthFailure {
             key_id: caller.key_id.clone(),
+            issuer: caller.user.as_ref().map(|user| user.issuer.clone()),
             ..AuthFailure::new(kind, reason)
         };
         let directory = self.directory.load();

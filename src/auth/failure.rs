@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     api_key::BadKey,
-    jwt::BadToken,
+    jwt::{BadToken, Rejected},
     mtls::BadCertificate,
     presented::Unusable,
     proof::{Proof, Way},
@@ -20,6 +20,8 @@ pub struct AuthFailure {
     pub reason: &'static str,
     /// The public part of the key, where the key was of the right form.
     pub key_id: Option<Arc<str>>,
+    /// The configured issuer that a token names, whether or not it comes from there.
+    pub issuer: Option<Arc<str>>,
     /// Whoever has proven to be this client, and not yet in every way that is asked of it.
     pub client: Option<Arc<str>>,
     /// The ways that were tried.
@@ -34,6 +36,7 @@ impl AuthFailure {
             kind,
             reason,
             key_id: None,
+            issuer: None,
             client: None,
             tried: Proof::default(),
             is_repeated: false,
@@ -60,6 +63,15 @@ impl From<BadToken> for AuthFailure {
             _ => FailureKind::InvalidToken,
         };
         Self::new(kind, bad.reason())
+    }
+}
+
+impl From<Rejected> for AuthFailure {
+    fn from(rejected: Rejected) -> Self {
+        Self {
+            issuer: rejected.issuer,
+            ..rejected.why.into()
+        }
     }
 }
 

@@ -104,6 +104,7 @@ impl Gate {
             _ => Event {
                 key_id: failure.key_id.clone(),
                 client_id: failure.client.clone(),
+                issuer: failure.issuer.clone(),
                 reason: Some(failure.reason.into()),
                 ..Event::new(Kind::AuthFailed)
             },

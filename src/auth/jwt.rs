@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{audit::Audit, secrets::Secret};
 
-pub use bad::BadToken;
+pub use bad::{BadToken, Rejected};
 pub use compact::Compact;
 pub use jwks::FetchFailed;
 pub use key::UnusableKey;
@@ -202,9 +202,9 @@ impl Tokens {
     ///
     /// # Errors
     /// Whatever is wrong with it.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Token>, BadToken> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Token>, Rejected> {
         if !self.are_accepted() {
-            return Err(BadToken::NotConfigured);
+            return Err(BadToken::NotConfigured.into());
         }
         let print = Sha256::digest(token.as_bytes()).into();
         if let Some(token) = self.verified.get(&print)
@@ -215,7 +215,12 @@ impl Tokens {
         let compact = Compact::parse(token)?;
         let issuer = claims::text(&compact.claims, "iss").ok_or(BadToken::Issuer)?;
         let trusted = self.issuer(issuer).ok_or(BadToken::Issuer)?;
-        let token = Arc::new(trusted.verify(&compact, now).await?);
+        let rejected = |why| Rejected {
+            why,
+            issuer: Some(trusted.config.issuer.clone()),
+        };
+        let token = trusted.verify(&compact, now).await.map_err(rejected)?;
+        let token = Arc::new(token);
         self.verified.put(print, token.clone());
         Ok(token)
     }

@@ -1,5 +1,7 @@
 //! Why a token is not accepted.
 
+use std::sync::Arc;
+
 /// For the audit log only: a caller hears whether the token has expired, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -56,6 +58,22 @@ pub enum BadToken {
     Reassessed,
     #[error("the issuer's keys could not be fetched")]
     KeysUnavailable,
+}
+
+/// A token that is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub why: BadToken,
+    /// The issuer that it names, where that is one of those that are configured; whether it comes
+    /// from there is not said.
+    pub issuer: Option<Arc<str>>,
+}
+
+impl From<BadToken> for Rejected {
+    fn from(why: BadToken) -> Self {
+        Self { why, issuer: None }
+    }
 }
 
 impl BadToken {
