@@ -60,6 +60,7 @@ impl From<BadToken> for AuthFailure {
             BadToken::Expired => FailureKind::TokenExpired,
             BadToken::ScopeMissing => FailureKind::ScopeMissing,
             BadToken::KeysUnavailable => FailureKind::TokensUnavailable,
+            BadToken::UnknownKeyLately => FailureKind::KeyNotSeenYet,
             _ => FailureKind::InvalidToken,
         };
         Self::new(kind, bad.reason())
@@ -96,6 +97,9 @@ pub enum FailureKind {
     TokenExpired,
     /// A good token without a scope that its issuer's every token needs.
     ScopeMissing,
+    /// A token by a key that is unknown, perhaps because it is new: answered like any that is not
+    /// accepted.
+    KeyNotSeenYet,
     /// Nobody can say whether the token is good.
     TokensUnavailable,
     /// What was presented is good, and this is asked for besides.
@@ -114,7 +118,10 @@ pub enum FailureKind {
 impl FailureKind {
     /// Whether anybody can do it as often as he likes, without anything that could be good.
     pub(super) const fn is_a_strangers(self) -> bool {
-        matches!(self, Self::NoCredential | Self::TokensUnavailable)
+        matches!(
+            self,
+            Self::NoCredential | Self::TokensUnavailable | Self::KeyNotSeenYet
+        )
     }
 
     pub(super) const fn is_guess(self) -> bool {

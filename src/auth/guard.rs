@@ -127,7 +127,7 @@ impl Gate {
             FailureKind::Missing(way) => required(way),
             FailureKind::Invalid => Unproven::InvalidKey,
             FailureKind::InvalidCertificate => Unproven::InvalidCertificate,
-            FailureKind::InvalidToken => Unproven::InvalidToken,
+            FailureKind::InvalidToken | FailureKind::KeyNotSeenYet => Unproven::InvalidToken,
             FailureKind::TokenExpired => Unproven::TokenExpired,
             FailureKind::Conflict => Unproven::CredentialsDisagree,
             FailureKind::TokensUnavailable => return Refusal::TokensUnavailable,

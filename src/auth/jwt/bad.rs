@@ -28,6 +28,8 @@ pub enum BadToken {
     Issuer,
     #[error("the issuer has no such key")]
     UnknownKey,
+    #[error("the issuer had no such key lately, and is asked again soon")]
+    UnknownKeyLately,
     #[error("the signature is wrong")]
     Signature,
     #[error("the token is for another audience")]
@@ -90,7 +92,7 @@ impl BadToken {
             Self::Type => "token_type",
             Self::Algorithm => "token_algorithm",
             Self::Issuer => "token_issuer",
-            Self::UnknownKey => "token_unknown_key",
+            Self::UnknownKey | Self::UnknownKeyLately => "token_unknown_key",
             Self::Signature => "token_signature",
             Self::Audience => "token_audience",
             Self::Expiry => "token_expiry_missing",
