@@ -32,7 +32,7 @@ pub use bad::{BadToken, Rejected};
 pub use compact::Compact;
 pub use jwks::FetchFailed;
 pub use key::UnusableKey;
-pub use source::UnusableIssuer;
+pub use source::{UnusableIssuer, UnusableKeys, check as check_keys};
 
 /// The issuers, and the tokens of theirs that were verified.
 #[derive(Default)]
@@ -152,10 +152,13 @@ impl Tokens {
         issuers.any(|trusted| trusted.keys.are_there())
     }
 
-    /// The issuers that clients can find a login at.
+    /// The issuers that clients can find a login at: those that publish their keys. Whoever shares a
+    /// secret or a file with us makes tokens for programs of its own.
     pub fn authorization_servers(&self) -> Vec<Arc<str>> {
-        let issuers = self.issuers.iter().map(|trusted| &trusted.config.issuer);
-        issuers
+        let issuers = self.issuers.iter();
+        let published = issuers.filter(|trusted| trusted.keys.fetched().is_some());
+        published
+            .map(|trusted| &trusted.config.issuer)
             .filter(|issuer| issuer.starts_with("https://") || issuer.starts_with("http://"))
             .cloned()
             .collect()
