@@ -46,7 +46,18 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     let secrets =
         Secrets::read(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
     println!("ok       secrets: found");
+    // Anybody may read an issuer's public key.
+    let issuers = &loaded.config.auth.jwt;
+    let is_public = |secret: &SecretRef| {
+        let mut public = issuers
+            .iter()
+            .filter_map(|issuer| issuer.public_key.as_ref());
+        public.any(|key| key == secret)
+    };
     for secret in loaded.config.secrets() {
+        if is_public(secret) {
+            continue;
+        }
         if let Some(warning) = secrets::exposed(secret, &loaded.base) {
             println!("warning  {warning}");
         }
