@@ -137,15 +137,21 @@ impl Health {
         }
     }
 
-    /// Degraded while there is still time to renew, so that it is noticed before clients do.
+    /// Degraded while there is still time to renew, so that it is noticed before clients do; and while
+    /// a renewal is refused, which would be noticed when the old one runs out.
     fn tls(&self) -> Option<Check> {
         let expiring = self.tls.expiring(Timestamp::now());
-        let status = match (expiring.is_empty(), expiring.iter().any(Expiring::is_over)) {
-            (true, _) => OK,
-            (false, true) => "expired",
+        let refused = self.tls.are_refused();
+        let status = match (refused, expiring.is_empty()) {
+            _ if expiring.iter().any(Expiring::is_over) => "expired",
+            (true, _) => "refused",
+            (false, true) => OK,
             (false, false) => "expires_soon",
         };
-        let words: Vec<_> = expiring.iter().map(Expiring::in_short).collect();
+        let mut words: Vec<_> = expiring.iter().map(Expiring::in_short).collect();
+        if refused {
+            words.push("the newest files cannot be used and the last good ones serve".into());
+        }
         self.tls.is_configured().then(|| Check {
             status,
             latency_ms: None,

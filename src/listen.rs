@@ -11,7 +11,7 @@ mod frames;
 mod host;
 mod peer;
 mod places;
-mod proxy;
+pub mod proxy;
 mod rest;
 pub mod tls;
 mod watch;

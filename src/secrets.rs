@@ -38,6 +38,13 @@ impl Secret {
         self.bytes.expose_secret()
     }
 
+    /// All but the one line end that editors add.
+    pub fn line(&self) -> &[u8] {
+        let bytes = self.bytes();
+        let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
     /// As text, without the line end that editors add; `None` when it is not UTF-8.
     pub fn text(&self) -> Option<SecretString> {
         let text = std::str::from_utf8(self.bytes()).ok()?;
@@ -210,6 +217,10 @@ mod tests {
         assert_eq!(secret.bytes(), b"hunter2\n");
         assert_eq!(secret.text().unwrap().expose_secret(), "hunter2");
         assert_eq!(secret.warning, None);
+        for (bytes, line) in [("a \n\n", "a \n"), ("a\r\n", "a"), ("a\t", "a\t")] {
+            folder.write("line", bytes.as_bytes(), 0o600);
+            assert_eq!(folder.read("line").unwrap().line(), line.as_bytes());
+        }
         let absolute = SecretRef::File(folder.0.join("secret"));
         assert!(read(&absolute, Path::new("/nowhere"), &|_| None).is_ok());
     }

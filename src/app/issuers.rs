@@ -4,7 +4,7 @@
 use super::{chain, stamp::Stamp, tool_names};
 use crate::{
     audit::Audit,
-    auth::{Issuer, Tokens},
+    auth::{Issuer, Tokens, jwt::check_keys},
     config::{Environment, Loaded},
     secrets::{self, Secret},
     setting::{AwsRef, SecretRef},
@@ -13,7 +13,6 @@ use crate::{
 /// What is known of the issuers' secrets.
 pub(super) struct Issuers {
     environment: Environment,
-    audit: Audit,
     /// The last good ones.
     known: Vec<(SecretRef, Secret)>,
     /// What was found in AWS most recently, or why it was not.
@@ -41,14 +40,12 @@ impl Issuers {
         loaded: &Loaded,
         secrets: Vec<Option<Secret>>,
         environment: Environment,
-        audit: Audit,
     ) -> Self {
         let issuers = loaded.config.auth.jwt.iter().zip(secrets);
         let known =
             issuers.filter_map(|(issuer, secret)| Some((issuer.secret()?.clone(), secret?)));
         Self {
             environment,
-            audit,
             known: known.collect(),
             fetched: Vec::new(),
             seen: stamps(loaded),
@@ -95,7 +92,7 @@ impl Issuers {
                     }
                     let fitting = self
                         .last_good(reference)
-                        .filter(|good| self.fits(issuer, good).is_ok());
+                        .filter(|good| check_keys(issuer, good).is_ok());
                     let Some(secret) = fitting.cloned() else {
                         match reference {
                             SecretRef::Aws(_) => gathered.is_waiting = true,
@@ -129,24 +126,16 @@ impl Issuers {
                 secrets::read(reference, &loaded.base, &env).map_err(|error| chain(&error))?
             }
         };
-        self.fits(issuer, &secret)?;
+        check_keys(issuer, &secret).map_err(|bad| {
+            format!(
+                "what {reference} holds cannot be used: {}; {}",
+                chain(&bad),
+                bad.remedy()
+            )
+        })?;
         self.known.retain(|(known, _)| known != reference);
         self.known.push((reference.clone(), secret));
         Ok(())
-    }
-
-    fn fits(&self, issuer: &Issuer, secret: &Secret) -> Result<(), String> {
-        let alone = std::slice::from_ref(issuer);
-        match Tokens::new(
-            alone,
-            vec![Some(secret.clone())],
-            &tool_names(),
-            None,
-            &self.audit,
-        ) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(chain(&error)),
-        }
     }
 
     fn last_good(&self, reference: &SecretRef) -> Option<&Secret> {

@@ -6,7 +6,7 @@ use secrecy::{SecretSlice, SecretString};
 use super::{BadKeys, KeySource, chain, references::issuer_key};
 use crate::{
     audit::SigningKey,
-    auth::api_key::Published,
+    auth::{Issuer, api_key::Published, jwt::check_keys},
     config::{Environment, Loaded, Problem, Refused},
     listen::Tls,
     secrets::{self, Secret, SecretError},
@@ -127,8 +127,23 @@ impl<'a> Reading<'a> {
     pub(super) fn issuers(&mut self) -> Vec<Option<Secret>> {
         let issuers = self.loaded.config.auth.jwt.iter().enumerate();
         issuers
-            .map(|(place, issuer)| self.secret(&issuer_key(place, issuer), issuer.secret()?))
+            .map(|(place, issuer)| self.issuer(place, issuer))
             .collect()
+    }
+
+    fn issuer(&mut self, place: usize, issuer: &Issuer) -> Option<Secret> {
+        let (key, reference) = (issuer_key(place, issuer), issuer.secret()?);
+        // Anybody may read a public key.
+        let secret = match issuer.public_key {
+            Some(_) => self.read(&key, reference)?,
+            None => self.secret(&key, reference)?,
+        };
+        if let Err(bad) = check_keys(issuer, &secret) {
+            let problem = format!("what {reference} holds cannot be used: {}", chain(&bad));
+            self.bad(&key, problem, bad.remedy());
+            return None;
+        }
+        Some(secret)
     }
 
     pub(super) fn people(&mut self) -> Option<SecretSlice<u8>> {
@@ -229,14 +244,17 @@ impl<'a> Reading<'a> {
     }
 
     fn secret(&mut self, key: &str, reference: &SecretRef) -> Option<Secret> {
+        let secret = self.read(key, reference)?;
+        if let Some(warning) = &secret.warning {
+            tracing::warn!("{key}: {warning}");
+        }
+        Some(secret)
+    }
+
+    fn read(&mut self, key: &str, reference: &SecretRef) -> Option<Secret> {
         let variable = |name: &str| self.environment.get(name).cloned();
         match secrets::read(reference, &self.loaded.base, &variable) {
-            Ok(secret) => {
-                if let Some(warning) = &secret.warning {
-                    tracing::warn!("{key}: {warning}");
-                }
-                Some(secret)
-            }
+            Ok(secret) => Some(secret),
             Err(error) => {
                 self.may_pass &= matches!(&error, SecretError::Aws(error) if error.may_pass());
                 self.note(key, chain(&error), error.remedy());

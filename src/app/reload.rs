@@ -112,7 +112,7 @@ impl Reload {
             ),
             keys: origins.keys.map(watch),
             redis,
-            issuers: Issuers::new(loaded, origins.issuers, environment.clone(), audit),
+            issuers: Issuers::new(loaded, origins.issuers, environment.clone()),
             fetches: Fetches::new(environment.clone(), refresh),
             started: loaded.settings.clone(),
             running: loaded.clone(),

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use super::{
     AuthFailure, Caller, FailureKind, Lapse,
     api_key::{ApiKey, Keys},
-    evidence::{Disagree, Evidence, Standing, compose},
+    evidence::{Disagree, Evidence, Standing, both, compose},
     failures::{Blocked, Failures},
     jwt::{BadToken, Tokens},
     mtls::{BadCertificate, Mtls},
-    presented::{presented, ways},
+    presented::{Unusable, keys, presented, ways},
     proof::{Credentials, Proof, Way},
     repeats::Repeats,
 };
@@ -168,7 +168,12 @@ impl Authenticator {
     /// A bad credential beside a good one is refused: each one that came has to prove something,
     /// and all of them the same client.
     async fn identify(&self, attempt: &Attempt<'_>) -> Result<Caller, AuthFailure> {
-        let presented = presented(attempt.headers)?;
+        let presented = presented(attempt.headers).map_err(|unusable| AuthFailure {
+            key_id: (unusable == Unusable::Conflict)
+                .then(|| named(attempt.headers))
+                .flatten(),
+            ..unusable.into()
+        })?;
         let mut found = Vec::with_capacity(3);
         // A certificate that is trusted and nobody's in particular spoils nothing: a token may be
         // bound to it.
@@ -231,6 +236,7 @@ impl Authenticator {
             let Some(holder) = holder else {
                 return Err(AuthFailure {
                     key_id: token.key_id.clone(),
+                    issuer: Some(token.user.issuer.clone()),
                     ..BadToken::Binding.into()
                 });
             };
@@ -250,6 +256,7 @@ impl Authenticator {
     fn admit(&self, caller: Caller) -> Result<Caller, AuthFailure> {
         let failure = |kind, reason| AuthFailure {
             key_id: caller.key_id.clone(),
+            issuer: caller.user.as_ref().map(|user| user.issuer.clone()),
             ..AuthFailure::new(kind, reason)
         };
         let directory = self.directory.load();
@@ -331,6 +338,14 @@ impl Authenticator {
             },
         }
     }
+}
+
+/// The ids of the first two keys that differ, of those that have the form of one.
+fn named(headers: &HeaderMap) -> Option<Arc<str>> {
+    let mut ids = keys(headers).filter_map(|text| Some(ApiKey::parse(text).ok()?.id().into()));
+    let one: Arc<str> = ids.next()?;
+    let other = ids.find(|other| *other != one);
+    both(Some(one), other)
 }
 
 fn by_certificate(

@@ -81,7 +81,7 @@ pub(super) fn compose(found: Vec<Evidence>) -> Result<Option<Caller>, Disagree> 
     }))
 }
 
-fn both(one: Option<Arc<str>>, other: Option<Arc<str>>) -> Option<Arc<str>> {
+pub(super) fn both(one: Option<Arc<str>>, other: Option<Arc<str>>) -> Option<Arc<str>> {
     match (one, other) {
         (Some(one), Some(other)) => Some(format!("{one}+{other}").into()),
         (one, other) => one.or(other),

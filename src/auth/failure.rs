@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     api_key::BadKey,
-    jwt::BadToken,
+    jwt::{BadToken, Rejected},
     mtls::BadCertificate,
     presented::Unusable,
     proof::{Proof, Way},
@@ -20,6 +20,8 @@ pub struct AuthFailure {
     pub reason: &'static str,
     /// The public part of the key, where the key was of the right form.
     pub key_id: Option<Arc<str>>,
+    /// The configured issuer that a token names, whether or not it comes from there.
+    pub issuer: Option<Arc<str>>,
     /// Whoever has proven to be this client, and not yet in every way that is asked of it.
     pub client: Option<Arc<str>>,
     /// The ways that were tried.
@@ -34,6 +36,7 @@ impl AuthFailure {
             kind,
             reason,
             key_id: None,
+            issuer: None,
             client: None,
             tried: Proof::default(),
             is_repeated: false,
@@ -57,9 +60,19 @@ impl From<BadToken> for AuthFailure {
             BadToken::Expired => FailureKind::TokenExpired,
             BadToken::ScopeMissing => FailureKind::ScopeMissing,
             BadToken::KeysUnavailable => FailureKind::TokensUnavailable,
+            BadToken::UnknownKeyLately => FailureKind::KeyNotSeenYet,
             _ => FailureKind::InvalidToken,
         };
         Self::new(kind, bad.reason())
+    }
+}
+
+impl From<Rejected> for AuthFailure {
+    fn from(rejected: Rejected) -> Self {
+        Self {
+            issuer: rejected.issuer,
+            ..rejected.why.into()
+        }
     }
 }
 
@@ -84,6 +97,9 @@ pub enum FailureKind {
     TokenExpired,
     /// A good token without a scope that its issuer's every token needs.
     ScopeMissing,
+    /// A token by a key that is unknown, perhaps because it is new: answered like any that is not
+    /// accepted.
+    KeyNotSeenYet,
     /// Nobody can say whether the token is good.
     TokensUnavailable,
     /// What was presented is good, and this is asked for besides.
@@ -102,7 +118,10 @@ pub enum FailureKind {
 impl FailureKind {
     /// Whether anybody can do it as often as he likes, without anything that could be good.
     pub(super) const fn is_a_strangers(self) -> bool {
-        matches!(self, Self::NoCredential | Self::TokensUnavailable)
+        matches!(
+            self,
+            Self::NoCredential | Self::TokensUnavailable | Self::KeyNotSeenYet
+        )
     }
 
     pub(super) const fn is_guess(self) -> bool {

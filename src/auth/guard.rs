@@ -104,6 +104,7 @@ impl Gate {
             _ => Event {
                 key_id: failure.key_id.clone(),
                 client_id: failure.client.clone(),
+                issuer: failure.issuer.clone(),
                 reason: Some(failure.reason.into()),
                 ..Event::new(Kind::AuthFailed)
             },
@@ -126,7 +127,7 @@ impl Gate {
             FailureKind::Missing(way) => required(way),
             FailureKind::Invalid => Unproven::InvalidKey,
             FailureKind::InvalidCertificate => Unproven::InvalidCertificate,
-            FailureKind::InvalidToken => Unproven::InvalidToken,
+            FailureKind::InvalidToken | FailureKind::KeyNotSeenYet => Unproven::InvalidToken,
             FailureKind::TokenExpired => Unproven::TokenExpired,
             FailureKind::Conflict => Unproven::CredentialsDisagree,
             FailureKind::TokensUnavailable => return Refusal::TokensUnavailable,

@@ -28,11 +28,11 @@ use super::{
 };
 use crate::{audit::Audit, secrets::Secret};
 
-pub use bad::BadToken;
+pub use bad::{BadToken, Rejected};
 pub use compact::Compact;
 pub use jwks::FetchFailed;
 pub use key::UnusableKey;
-pub use source::UnusableIssuer;
+pub use source::{UnusableIssuer, UnusableKeys, check as check_keys};
 
 /// The issuers, and the tokens of theirs that were verified.
 #[derive(Default)]
@@ -152,10 +152,13 @@ impl Tokens {
         issuers.any(|trusted| trusted.keys.are_there())
     }
 
-    /// The issuers that clients can find a login at.
+    /// The issuers that clients can find a login at: those that publish their keys. Whoever shares a
+    /// secret or a file with us makes tokens for programs of its own.
     pub fn authorization_servers(&self) -> Vec<Arc<str>> {
-        let issuers = self.issuers.iter().map(|trusted| &trusted.config.issuer);
-        issuers
+        let issuers = self.issuers.iter();
+        let published = issuers.filter(|trusted| trusted.keys.fetched().is_some());
+        published
+            .map(|trusted| &trusted.config.issuer)
             .filter(|issuer| issuer.starts_with("https://") || issuer.starts_with("http://"))
             .cloned()
             .collect()
@@ -202,9 +205,9 @@ impl Tokens {
     ///
     /// # Errors
     /// Whatever is wrong with it.
-    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Token>, BadToken> {
+    pub async fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Token>, Rejected> {
         if !self.are_accepted() {
-            return Err(BadToken::NotConfigured);
+            return Err(BadToken::NotConfigured.into());
         }
         let print = Sha256::digest(token.as_bytes()).into();
         if let Some(token) = self.verified.get(&print)
@@ -215,7 +218,12 @@ impl Tokens {
         let compact = Compact::parse(token)?;
         let issuer = claims::text(&compact.claims, "iss").ok_or(BadToken::Issuer)?;
         let trusted = self.issuer(issuer).ok_or(BadToken::Issuer)?;
-        let token = Arc::new(trusted.verify(&compact, now).await?);
+        let rejected = |why| Rejected {
+            why,
+            issuer: Some(trusted.config.issuer.clone()),
+        };
+        let token = trusted.verify(&compact, now).await.map_err(rejected)?;
+        let token = Arc::new(token);
         self.verified.put(print, token.clone());
         Ok(token)
     }

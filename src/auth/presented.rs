@@ -68,6 +68,13 @@ pub fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Unusable> {
     Ok(Presented { key, token })
 }
 
+/// Every text that stands where a key may stand, also where what they present is unusable.
+pub(super) fn keys(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(bearer);
+    let keys = headers.get_all(&API_KEY).iter().map(HeaderValue::as_bytes);
+    keys.chain(bearers).filter_map(readable)
+}
+
 /// The ways that the headers try, also where what they present is unusable.
 pub(super) fn ways(headers: &HeaderMap) -> Proof {
     let keys = headers.get_all(&API_KEY).iter().map(|_| Way::ApiKey);

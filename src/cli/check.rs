@@ -46,11 +46,7 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     let secrets =
         Secrets::read(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
     println!("ok       secrets: found");
-    for secret in loaded.config.secrets() {
-        if let Some(warning) = secrets::exposed(secret, &loaded.base) {
-            println!("warning  {warning}");
-        }
-    }
+    warn_of_open_files(&loaded);
     for warning in secrets.warnings(&loaded.config) {
         println!("warning  {warning}");
     }
@@ -81,6 +77,22 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
         println!("skipped  zoho: add --online to sign in there");
     }
     Ok(())
+}
+
+/// Anybody may read an issuer's public key.
+fn warn_of_open_files(loaded: &Loaded) {
+    let issuers = &loaded.config.auth.jwt;
+    let is_public = |secret: &&SecretRef| {
+        let mut public = issuers
+            .iter()
+            .filter_map(|issuer| issuer.public_key.as_ref());
+        public.any(|key| key == *secret)
+    };
+    for secret in loaded.config.secrets().filter(|secret| !is_public(secret)) {
+        if let Some(warning) = secrets::exposed(secret, &loaded.base) {
+            println!("warning  {warning}");
+        }
+    }
 }
 
 async fn check_redis(app: &mut App, online: bool) -> anyhow::Result<()> {

@@ -160,7 +160,7 @@ impl Scene<'_> {
         match action {
             Action::New(args) => self.add(&args, out, notes, room_for_first),
             Action::Rotate(args) => self.add(&args, out, notes, room_for_second),
-            Action::List { place, seen } => self.list(&place, &seen, out),
+            Action::List { place, seen } => self.list(&place, &seen, out, notes),
             Action::Retire(args) => self.retire(&args, out, notes),
         }
     }
@@ -210,11 +210,25 @@ impl Scene<'_> {
         Ok(())
     }
 
-    fn list(&self, place: &Place, seen: &Seen, out: &mut impl Write) -> anyhow::Result<()> {
+    fn list(
+        &self,
+        place: &Place,
+        seen: &Seen,
+        out: &mut impl Write,
+        notes: &mut impl Write,
+    ) -> anyhow::Result<()> {
         let document = place.store.read(self.environment)?;
         let document = document.with_context(|| place.store.none_yet())?;
         let usage = seen.read(&place.store)?;
-        list::write(&document, usage.as_ref(), self.now, place.json, out)
+        list::write(&document, usage.as_ref(), self.now, place.json, out)?;
+        if usage.is_none() && matches!(place.store, Store::Aws(_)) {
+            writeln!(
+                notes,
+                "LAST USED is not kept in AWS: name the daemons' audit logs, or their [auth.api_keys] \
+                 usage_file, with --usage."
+            )?;
+        }
+        Ok(())
     }
 
     fn retire(

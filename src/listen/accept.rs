@@ -117,6 +117,11 @@ impl Hall {
             let (ip, is_passed_on) = match header {
                 Ok(Ok(Some(ip))) => (ip, true),
                 Ok(Ok(None)) => (proxy, false),
+                // A health check that only connects, as load balancers make them all day.
+                Ok(Err(proxy::BadHeader::Ended(error))) => {
+                    tracing::debug!(%proxy, %error, "a trusted proxy left before its PROXY header");
+                    return;
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(%proxy, %error, "a trusted proxy sent no usable PROXY header");
                     return;

@@ -182,8 +182,10 @@ impl Server {
                     Ok(response) => response,
                     Err(never) => match never {},
                 };
+                let endless = response.extensions().get::<Endless>().is_some();
                 let is_over = match rest {
-                    Some(rest) => !rest.has_passed(waits).await,
+                    // A stream is the last answer of its connection, and waits for nothing.
+                    Some(rest) => !rest.has_passed(waits || endless).await,
                     None => false,
                 };
                 // HTTP/2 says it with GOAWAY.
@@ -191,7 +193,6 @@ impl Server {
                     let close = HeaderValue::from_static("close");
                     response.headers_mut().insert(header::CONNECTION, close);
                 }
-                let endless = response.extensions().get::<Endless>().is_some();
                 let answering = (!endless).then_some(answering);
                 let guarded = response.map(|body| Guarded::new(body, in_request, answering));
                 Ok::<Response<Guarded<Body>>, Infallible>(guarded)

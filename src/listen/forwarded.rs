@@ -21,7 +21,8 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    pub(super) fn new(trusted: Vec<IpNet>, certificates: bool) -> Self {
+    /// The networks that are trusted, and whether certificates are taken from them.
+    pub fn new(trusted: Vec<IpNet>, certificates: bool) -> Self {
         Self {
             trusted: trusted.into(),
             certificates,
@@ -35,7 +36,7 @@ impl Proxies {
 
     /// The right-most address of `X-Forwarded-For` that is not a trusted proxy's own, if the peer
     /// is one.
-    pub(super) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if !self.trust(peer) {
             return peer;
         }
@@ -60,11 +61,7 @@ impl Proxies {
     /// The certificate that a trusted proxy has seen. Whether to trust it is decided elsewhere, as
     /// for one that came by our own handshake. What cannot be read, or comes more than once,
     /// becomes a certificate that nobody trusts.
-    pub(super) fn certificate(
-        &self,
-        peer: IpAddr,
-        headers: &HeaderMap,
-    ) -> Option<ClientCertificate> {
+    pub fn certificate(&self, peer: IpAddr, headers: &HeaderMap) -> Option<ClientCertificate> {
         if !self.certificates || !self.trust(peer) {
             return None;
         }

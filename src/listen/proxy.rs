@@ -9,9 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 ///
 /// # Errors
 /// What is not such a header, and what is longer than any load balancer's.
-pub(super) async fn read(
-    stream: &mut (impl AsyncRead + Unpin),
-) -> Result<Option<IpAddr>, BadHeader> {
+pub async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<IpAddr>, BadHeader> {
     let mut preamble = [0; PREAMBLE];
     stream.read_exact(&mut preamble).await?;
     let mut rest = vec![0; length(&preamble)?];
@@ -21,7 +19,8 @@ pub(super) async fn read(
 
 /// Why a connection has no usable header.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum BadHeader {
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum BadHeader {
     #[error("the connection ended within the header")]
     Ended(#[from] io::Error),
     #[error("not a PROXY protocol header of version 2")]

@@ -3,6 +3,7 @@
 //! early, a stranger perhaps, may share the connection with others, behind a load balancer.
 
 use std::{
+    mem::take,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -16,18 +17,27 @@ use tokio::time::timeout;
 
 /// A body that comes back when nobody has read it to its end.
 pub(super) struct Lent {
-    body: Option<Incoming>,
+    left: Left,
     back: Rest,
 }
 
 /// What was left of it.
 #[derive(Clone, Default)]
-pub(super) struct Rest(Arc<Mutex<Option<Incoming>>>);
+pub(super) struct Rest(Arc<Mutex<Left>>);
+
+#[derive(Default)]
+enum Left {
+    #[default]
+    Nothing,
+    Unread(Incoming),
+    /// It broke off, or its framing made no sense: where another request would begin is not known.
+    Torn,
+}
 
 pub(super) fn lend(body: Incoming) -> (Lent, Rest) {
     let back = Rest::default();
     let lent = Lent {
-        body: Some(body),
+        left: Left::Unread(body),
         back: back.clone(),
     };
     (lent, back)
@@ -37,9 +47,10 @@ impl Rest {
     /// Lets who is still sending come to an end, and drops what comes; not for long. False when there
     /// is more. One that `waits` to be asked for the body sends none.
     pub(super) async fn has_passed(&self, waits: bool) -> bool {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut body) = left else {
-            return true;
+        let mut body = match take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
+            Left::Nothing => return true,
+            Left::Torn => return false,
+            Left::Unread(body) => body,
         };
         if waits {
             return false;
@@ -66,30 +77,40 @@ impl Body for Lent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(body) = &mut self.body else {
+        let Left::Unread(body) = &mut self.left else {
             return Poll::Ready(None);
         };
         let polled = Pin::new(body).poll_frame(cx);
-        if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
-            self.body = None;
+        match polled {
+            Poll::Ready(None) => self.left = Left::Nothing,
+            Poll::Ready(Some(Err(_))) => self.left = Left::Torn,
+            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        match &self.left {
+            Left::Unread(body) => body.is_end_stream(),
+            Left::Nothing | Left::Torn => true,
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        let none = || SizeHint::with_exact(0);
-        self.body.as_ref().map_or_else(none, Body::size_hint)
+        match &self.left {
+            Left::Unread(body) => body.size_hint(),
+            Left::Nothing | Left::Torn => SizeHint::with_exact(0),
+        }
     }
 }
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        let unread = self.body.take().filter(|body| !body.is_end_stream());
-        *self.back.0.lock().unwrap_or_else(PoisonError::into_inner) = unread;
+        let left = match take(&mut self.left) {
+            Left::Unread(body) if body.is_end_stream() => Left::Nothing,
+            left => left,
+        };
+        *self.back.0.lock().unwrap_or_else(PoisonError::into_inner) = left;
     }
 }
 

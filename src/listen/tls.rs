@@ -177,6 +177,11 @@ impl Tls {
         terms.iter().filter_map(|term| term.at(now)).collect()
     }
 
+    /// Whether the files of the last look cannot be used, and those before them serve.
+    pub fn are_refused(&self) -> bool {
+        self.seen().problem.is_some()
+    }
+
     /// For the next handshake.
     pub(super) fn server(&self) -> Option<Arc<ServerConfig>> {
         self.server.as_ref().map(ArcSwap::load_full)

@@ -77,6 +77,9 @@ async fn a_key_may_come_as_a_bearer_token_but_two_keys_may_not_disagree() {
     assert_eq!(twice.ask("tools/list", json!({})).await.status, 200);
     let torn = house.agent(REPORTING).with("authorization", &bearer);
     assert_eq!(torn.ask("tools/list", json!({})).await.status, 401);
+    let told = house.event("auth_failed").await;
+    let ids = [REPORTING, SUPPORT].map(|client| &house.keys[client][10..20]);
+    assert_eq!(told["keyId"], ids.join("+"), "one of them may be stolen");
     let token = house
         .stranger(None)
         .with("authorization", "Bearer eyJhbGciOiJub25lIn0.e30.");

@@ -237,6 +237,33 @@ async fn a_certificate_that_soon_runs_out_is_told_before_clients_notice() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_is_refused_degrades_an_instance_until_it_is_mended() {
+    let tls = TlsHouse::with(|setup| {
+        setup.set("server.ops_listen", "127.0.0.1:0");
+    })
+    .await;
+    let prober = tls.house.operator();
+    let good = std::fs::read_to_string(tls.house.file("server.pem")).unwrap();
+    tls.house.replace("server.pem", "no certificate\n");
+    let refused = "refused_last_good_keeps_serving";
+    tls.house
+        .recorded(refused, |line| line["reason"] == refused)
+        .await;
+    let report = prober.get("/health").await.json();
+    assert_eq!(report["status"], "degraded");
+    let check = &report["checks"]["tls"];
+    assert_eq!(check["status"], "refused");
+    assert!(!check.to_string().contains("server.pem"), "{check}");
+    tls.house.replace("server.pem", &good);
+    tls.house
+        .recorded("the end of it", |line| {
+            line["reason"] == "recovered" || line["reason"] == "applied"
+        })
+        .await;
+    assert_eq!(prober.get("/health").await.json()["status"], "healthy");
+}
+
+#[tokio::test]
 async fn a_revocation_list_that_has_run_out_degrades_an_instance_and_check_says_it_too() {
     let clients = Ca::root("clients");
     let tls = TlsHouse::with(|setup| {

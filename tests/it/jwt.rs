@@ -197,6 +197,11 @@ async fn a_client_without_a_token_finds_out_where_to_get_one() {
     let issuer = Issuer::start(&[&own]).await;
     let house = House::with(|setup| {
         setup.config(&issuer.config(AS_SUPPORT));
+        // Nobody can log in at whoever shares a secret with us.
+        setup.variable("ISSUER_SECRET", SECRET);
+        setup.config(&format!(
+            "[[auth.jwt]]\nissuer = \"https://ours.example/\"\naudience = \"{AUDIENCE}\"\n{AS_SUPPORT}\nhs256_secret = \"env:ISSUER_SECRET\"\n"
+        ));
         setup.set("server.public_url", "https://mcp.example.com");
         setup.set("auth.api_keys.enabled", "false");
     })

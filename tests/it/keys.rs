@@ -44,6 +44,8 @@ async fn a_key_lives_in_aws_as_it_does_in_a_file() {
     let statuses = [0, 1].map(|n| listed["keys"][n]["status"].clone());
     assert_eq!(statuses, [json!("retired"), json!("active")]);
     assert_eq!(listed["keys"][1]["id"], second["id"]);
+    let said = text(&moto.keys("keys", &["list"]).stderr);
+    assert!(said.contains("LAST USED is not kept in AWS"), "{said}");
     let stored = moto.current("keys").await;
     let key = second["key"].as_str().unwrap();
     assert!(!stored.contains(&key[21..53]), "hashes only");

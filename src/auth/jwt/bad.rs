@@ -1,5 +1,7 @@
 //! Why a token is not accepted.
 
+use std::sync::Arc;
+
 /// For the audit log only: a caller hears whether the token has expired, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
@@ -26,6 +28,8 @@ pub enum BadToken {
     Issuer,
     #[error("the issuer has no such key")]
     UnknownKey,
+    #[error("the issuer had no such key lately, and is asked again soon")]
+    UnknownKeyLately,
     #[error("the signature is wrong")]
     Signature,
     #[error("the token is for another audience")]
@@ -58,6 +62,22 @@ pub enum BadToken {
     KeysUnavailable,
 }
 
+/// A token that is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Why.
+    pub why: BadToken,
+    /// The issuer that it names, where that is one of those that are configured; whether it comes
+    /// from there is not said.
+    pub issuer: Option<Arc<str>>,
+}
+
+impl From<BadToken> for Rejected {
+    fn from(why: BadToken) -> Self {
+        Self { why, issuer: None }
+    }
+}
+
 impl BadToken {
     /// As the audit log has it.
     pub const fn reason(self) -> &'static str {
@@ -72,7 +92,7 @@ impl BadToken {
             Self::Type => "token_type",
             Self::Algorithm => "token_algorithm",
             Self::Issuer => "token_issuer",
-            Self::UnknownKey => "token_unknown_key",
+            Self::UnknownKey | Self::UnknownKeyLately => "token_unknown_key",
             Self::Signature => "token_signature",
             Self::Audience => "token_audience",
             Self::Expiry => "token_expiry_missing",

@@ -18,8 +18,7 @@ pub struct Issuer {
     pub jwks: Option<Box<str>>,
     pub public_key: Option<SecretRef>,
     pub hs256_secret: Option<SecretRef>,
-    #[serde(default)]
-    pub algorithms: Vec<Algorithm>,
+    pub algorithms: Option<Vec<Algorithm>>,
     pub client: Option<Arc<str>>,
     #[serde(default)]
     pub clients: BTreeMap<Box<str>, Arc<str>>,
@@ -84,10 +83,10 @@ fn max_lifetime() -> Span {
 impl Issuer {
     /// The algorithms that a token may be signed with.
     pub(super) fn algorithms(&self) -> &[Algorithm] {
-        match (self.algorithms.as_slice(), &self.hs256_secret) {
-            ([], Some(_)) => &[Algorithm::HS256],
-            ([], None) => &ASYMMETRIC,
-            (listed, _) => listed,
+        match (&self.algorithms, &self.hs256_secret) {
+            (Some(listed), _) => listed,
+            (None, Some(_)) => &[Algorithm::HS256],
+            (None, None) => &ASYMMETRIC,
         }
     }
 
@@ -152,6 +151,8 @@ impl Issuer {
             .is_some_and(|url| jwks_url(url).is_none())
         {
             Some(("jwks", Problem::Url))
+        } else if self.algorithms().is_empty() {
+            Some(("algorithms", Problem::Empty))
         } else if !self.algorithms().iter().all(fits) {
             Some(("algorithms", Problem::Mixed))
         } else if self.leeway.duration() > MAX_LEEWAY {
@@ -220,7 +221,9 @@ impl BadIssuer {
     /// What to write instead.
     pub const fn remedy(&self) -> &'static str {
         match self.problem {
-            Problem::Empty => "write at least one, and none that is empty",
+            Problem::Empty => {
+                "write at least one, and none that is empty; without the line there is the default, where it has one"
+            }
             Problem::Anchors => {
                 "set jwks = \"https://…\", or public_key = \"file:…\", or hs256_secret = \"file:…\""
             }
@@ -321,6 +324,10 @@ mod tests {
             (
                 "hs256_secret = 'env:X'\nalgorithms = ['RS256']",
                 "auth.jwt[0].algorithms",
+            ),
+            (
+                "jwks = 'https://a'\nalgorithms = []",
+                "auth.jwt[0].algorithms: is empty",
             ),
             ("jwks = 'https://a'\nleeway = '31s'", "auth.jwt[0].leeway"),
         ] {

@@ -16,7 +16,7 @@ use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::{
     sync::{Mutex, Notify, OwnedMutexGuard},
-    time::{Instant, timeout},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{
@@ -52,6 +52,8 @@ struct Held {
 struct Turn {
     /// When the last fetch ended that a request asked for.
     asked: Option<Instant>,
+    /// Somebody asked too early, and is heard once it is time.
+    put_off: bool,
     failing: bool,
 }
 
@@ -136,13 +138,44 @@ impl Jwks {
         if !shared && turn.may_ask(Instant::now(), have_keys) {
             // On its own, so that a caller who leaves cannot use up the question without its answer.
             let jwks = self.clone();
-            let fetching = tokio::spawn(async move {
-                jwks.fetch(&mut turn).await;
-                turn.asked = Some(Instant::now());
-            });
+            let fetching = tokio::spawn(async move { jwks.fetch_asked(&mut turn).await });
             let _ = fetching.await;
+            return look();
         }
-        look()
+        if have_keys {
+            self.put_off(&mut turn);
+        }
+        look().map_err(|why| match why {
+            BadToken::UnknownKey => BadToken::UnknownKeyLately,
+            why => why,
+        })
+    }
+
+    /// Has the keys fetched as soon as that may be asked for again, whether or not another request
+    /// comes: a key that is made up must not hide one that is new.
+    fn put_off(self: &Arc<Self>, turn: &mut Turn) {
+        let (false, Some(asked)) = (turn.put_off, turn.asked) else {
+            return;
+        };
+        turn.put_off = true;
+        let jwks = Arc::downgrade(self);
+        tokio::spawn(async move {
+            sleep_until(asked + COOLDOWN).await;
+            let Some(jwks) = jwks.upgrade() else {
+                return;
+            };
+            let mut turn = jwks.turn.clone().lock_owned().await;
+            turn.put_off = false;
+            // Unless a request was quicker.
+            if turn.asked == Some(asked) {
+                jwks.fetch_asked(&mut turn).await;
+            }
+        });
+    }
+
+    async fn fetch_asked(&self, turn: &mut OwnedMutexGuard<Turn>) {
+        self.fetch(turn).await;
+        turn.asked = Some(Instant::now());
     }
 
     /// Those that may be used now.

@@ -42,7 +42,7 @@ impl Source {
         let keys = match (&issuer.jwks, secret) {
             (Some(url), _) => fetched(url, issuer, before, audit).map(Self::Fetched),
             (None, Some(secret)) => fixed(issuer, &secret).map(Self::Fixed),
-            (None, None) => Err(Why::NoKey),
+            (None, None) => Err(UnusableKeys::NoKey),
         };
         keys.map_err(|why| UnusableIssuer {
             issuer: issuer.issuer.clone(),
@@ -93,15 +93,23 @@ impl Source {
     }
 }
 
-fn fixed(issuer: &Issuer, secret: &Secret) -> Result<Box<[Arc<Key>]>, Why> {
+/// Whether what an issuer's configuration refers to holds keys that it can be trusted by.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn check(issuer: &Issuer, secret: &Secret) -> Result<(), UnusableKeys> {
+    fixed(issuer, secret).map(drop)
+}
+
+fn fixed(issuer: &Issuer, secret: &Secret) -> Result<Box<[Arc<Key>]>, UnusableKeys> {
     let keys = match issuer.hs256_secret {
-        Some(_) => vec![Key::of_secret(secret.bytes().trim_ascii_end())?],
+        Some(_) => vec![Key::of_secret(secret.line())?],
         None => Key::all_of_pem(secret.bytes())?,
     };
     let fits = |key: &Key| issuer.algorithms().iter().any(|one| key.fits(*one));
     match keys.iter().all(fits) {
         true => Ok(keys.into_iter().map(Arc::new).collect()),
-        false => Err(Why::Algorithms),
+        false => Err(UnusableKeys::Algorithms),
     }
 }
 
@@ -110,8 +118,8 @@ fn fetched(
     issuer: &Issuer,
     before: Option<&Source>,
     audit: &Audit,
-) -> Result<Fetched, Why> {
-    let url = jwks_url(url).ok_or(Why::NoKey)?;
+) -> Result<Fetched, UnusableKeys> {
+    let url = jwks_url(url).ok_or(UnusableKeys::NoKey)?;
     if let Some(Source::Fetched(kept)) = before
         && kept.jwks.url == url
     {
@@ -124,7 +132,7 @@ fn fetched(
         https_only: https,
         authorities: https,
     })
-    .map_err(|_| Why::Http)?;
+    .map_err(|_| UnusableKeys::Http)?;
     let before = before.and_then(Source::fetched).map(|jwks| &**jwks);
     let jwks = Jwks::new(url, issuer.issuer.clone(), http, audit.clone(), before);
     let fresh = tokio::spawn(jwks.clone().keep_fresh());
@@ -140,11 +148,13 @@ fn fetched(
 pub struct UnusableIssuer {
     issuer: Arc<str>,
     #[source]
-    why: Why,
+    why: UnusableKeys,
 }
 
+/// Why an issuer's keys cannot be used.
 #[derive(Debug, thiserror::Error)]
-enum Why {
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum UnusableKeys {
     #[error("its key was not read")]
     NoKey,
     #[error("a key of it fits none of the algorithms that are listed")]
@@ -153,6 +163,25 @@ enum Why {
     Http,
     #[error(transparent)]
     Key(#[from] UnusableKey),
+}
+
+impl UnusableKeys {
+    /// What to do about it.
+    pub const fn remedy(&self) -> &'static str {
+        match self {
+            Self::NoKey => "set jwks, public_key or hs256_secret",
+            Self::Algorithms => "list an algorithm for each kind of key, or take the key out",
+            Self::Http => "let this process open connections",
+            Self::Key(UnusableKey::ShortSecret) => {
+                "share a longer one with the issuer: `openssl rand -hex 32` makes one"
+            }
+            Self::Key(UnusableKey::RsaSize) => "have the issuer make a key of 2048 bits or more",
+            Self::Key(UnusableKey::TooMany) => "take out those that do not sign any more",
+            Self::Key(UnusableKey::Pem) => {
+                "put the issuer's public keys there, each from -----BEGIN PUBLIC KEY----- to its end"
+            }
+        }
+    }
 }
 
 const CONNECT: Duration = Duration::from_secs(2);

@@ -61,6 +61,23 @@ async fn one_request_is_never_taken_for_two() {
 }
 
 #[tokio::test]
+async fn a_body_that_makes_no_sense_is_the_last_of_its_connection() {
+    let house = House::start().await;
+    let key = &house.keys[SUPPORT];
+    let torn = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n\
+         GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    );
+    let mut wire = house.wire().await;
+    wire.send(&torn).await;
+    let answers = wire.rest().await.to_lowercase();
+    assert!(answers.starts_with("http/1.1 400"), "{answers}");
+    assert!(answers.contains("\r\nconnection: close\r\n"), "{answers}");
+    assert_eq!(answers.matches("http/1.1 ").count(), 1, "{answers}");
+}
+
+#[tokio::test]
 async fn heads_that_are_too_large_or_no_http_are_refused() {
     let house = House::start().await;
     let head = |more: &str| format!("GET /livez HTTP/1.1\r\nHost: localhost\r\n{CLOSE}{more}\r\n");

@@ -1,5 +1,7 @@
 //! Keys that take each other's place under one name or none, and sets that are empty.
 
+use std::time::{Duration, Instant};
+
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
@@ -65,6 +67,40 @@ async fn each_of_the_keys_that_a_token_can_mean_is_tried() {
         assert_eq!(house.status(&unnamed(&issuer, key)).await, 200);
     }
     assert_eq!(issuer.fetches(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_is_made_up_hides_a_new_one_for_a_while_and_locks_nobody_out() {
+    let [own, new] = ["own", "new"].map(|id| Key::new(id, Algorithm::ES256));
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config(AS_SUPPORT));
+    })
+    .await;
+    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
+    let made_up = own.with("made-up", Algorithm::ES256);
+    assert_eq!(house.status(&issuer.token(&made_up, json!({}))).await, 401);
+    let fetches = issuer.fetches();
+    issuer.publish(&[&own, &new]);
+    // More than there may be failed logins.
+    for user in 0..20 {
+        let early = issuer.token(&new, json!({ "sub": user.to_string() }));
+        assert_eq!(house.status(&early).await, 401);
+    }
+    assert_eq!(issuer.fetches(), fetches);
+    // Nobody asks any more, and still the new key is looked for: half a minute after the last time.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while issuer.fetches() == fetches {
+        assert!(Instant::now() < deadline, "nobody looked for the new key");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let changed = |line: &Value| {
+        let reason = line["reason"].as_str().unwrap_or_default();
+        reason.starts_with("jwks_changed")
+    };
+    house.recorded("the new key", changed).await;
+    assert_eq!(house.status(&issuer.token(&new, json!({}))).await, 200);
+    assert_eq!(issuer.fetches(), fetches + 1);
 }
 
 #[tokio::test]

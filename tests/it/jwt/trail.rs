@@ -86,6 +86,33 @@ async fn a_key_without_an_id_is_named_by_its_print_and_a_failure_by_what_was_tri
 }
 
 #[tokio::test]
+async fn a_token_that_fails_is_told_with_the_issuer_that_is_configured_and_no_other() {
+    let [own, stranger] = [(), ()].map(|()| Key::new("own", Algorithm::ES256));
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::behind(&issuer).await;
+    let told = Some(issuer.url.as_str());
+    for (key, change, reason, told) in [
+        (&own, json!({ "iat": 1, "exp": 2 }), "token_expired", told),
+        (&own, json!({ "aud": "canary" }), "token_audience", told),
+        (&stranger, json!({}), "token_signature", told),
+        (
+            &own,
+            json!({ "iss": "https://canary.example/" }),
+            "token_issuer",
+            None,
+        ),
+    ] {
+        assert_eq!(house.status(&issuer.token(key, change)).await, 401);
+        let failed = house
+            .recorded(reason, |line| line["reason"] == reason)
+            .await;
+        assert_eq!(failed["issuer"].as_str(), told, "{reason}");
+        assert_eq!(failed["authMethod"], "jwt", "{reason}");
+    }
+    assert!(!house.audit_text().concat().contains("canary"));
+}
+
+#[tokio::test]
 async fn a_key_set_that_hangs_keeps_nobody_waiting_in_line() {
     let key = Key::new("own", Algorithm::ES256);
     let issuer = Issuer::start(&[&key]).await;

@@ -1,5 +1,7 @@
 //! What `zoho-mcp check` says of secrets, and of who can call with them.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::{Desk, GOOD};
 
 #[test]
@@ -41,6 +43,69 @@ fn a_secret_that_is_missing_or_unusable_is_named_and_not_shown() {
         assert!(ended.err.contains(remedy), "{section}: {}", ended.err);
         assert!(!ended.err.contains("hunter2"), "{}", ended.err);
     }
+}
+
+fn issuer(keys: &str) -> String {
+    format!("[[auth.jwt]]\nissuer = \"i\"\naudience = \"a\"\nclient = \"c\"\n{keys}\n{GOOD}")
+}
+
+#[test]
+fn an_issuers_key_that_cannot_be_used_is_named_with_its_place_and_what_to_do() {
+    let desk = Desk::new();
+    let public = |kind| rcgen::KeyPair::generate_for(kind).unwrap().public_key_pem();
+    desk.0
+        .write("p256.pem", &public(&rcgen::PKCS_ECDSA_P256_SHA256));
+    let short = "hunter2.".repeat(4)[1..].to_owned() + "\n";
+    for (keys, told) in [
+        (
+            "hs256_secret = \"env:SHORT\"",
+            [
+                "auth.jwt[0].hs256_secret: what env:SHORT",
+                "remedy: share a longer one",
+            ],
+        ),
+        (
+            "public_key = \"file:mine.toml\"",
+            [
+                "auth.jwt[0].public_key: what file:mine.toml",
+                "remedy: put the issuer's public keys",
+            ],
+        ),
+        (
+            "public_key = \"file:p256.pem\"\nalgorithms = [\"RS256\"]",
+            [
+                "auth.jwt[0].public_key: what file:p256.pem",
+                "remedy: list an algorithm",
+            ],
+        ),
+        (
+            "public_key = \"file:p256.pem\"\nalgorithms = []",
+            [
+                "auth.jwt[0].algorithms: is empty",
+                "remedy: write at least one",
+            ],
+        ),
+    ] {
+        let ended = desk.check_with(&issuer(keys), &[("SHORT", &short)]);
+        assert_eq!(ended.code, 64, "{keys}: {}", ended.err);
+        for part in ["mine.toml: "].into_iter().chain(told) {
+            assert!(ended.err.contains(part), "{keys}: {}", ended.err);
+        }
+        assert!(!ended.err.contains("unter2"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn a_public_key_is_for_everybody() {
+    let desk = Desk::new();
+    let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let path = desk.0.write("issuer.pem", &pair.public_key_pem());
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let ended = desk.check(&issuer("public_key = \"file:issuer.pem\""));
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    let said = ended.out + &ended.err;
+    let mut warnings = said.lines().filter(|line| line.contains("others can read"));
+    assert!(warnings.all(|line| !line.contains("issuer.pem")), "{said}");
 }
 
 #[test]
