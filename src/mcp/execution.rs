@@ -225,7 +225,7 @@ impl End {
             ),
             Self::TimedOut => failed("The call took too long. Ask for less, or try again later."),
             Self::CutOff if row.effect == Effect::Write => failed(
-                "The service is going down. The change may or may not have happened: look before you repeat it, or repeat it with the same idempotency_key.",
+                "The service is going down. The change may or may not have happened: look first, and repeat it only if it is not there, with the same idempotency_key.",
             ),
             Self::CutOff => failed("The service is going down. Call again in a moment."),
             Self::Cancelled => failed("The call was cancelled."),

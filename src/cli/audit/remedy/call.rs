@@ -127,7 +127,7 @@ fn zohos(error: &str) -> Option<Advice> {
             None,
         ),
         "ambiguous_write" => (
-            "Zoho did not answer whether it wrote: look before repeating it, or repeat it with the same idempotency_key",
+            "Zoho did not answer whether it wrote: look before it is repeated",
             None,
         ),
         _ => return None,
@@ -144,7 +144,7 @@ pub(super) fn cancelled(line: &Value) -> Remedy {
         ),
         "drain" => (
             "the daemon was told to end, and the call had not ended in time",
-            "call again; or allow calls more time at the end",
+            "call again, a tool that writes only after a look in Zoho; or allow calls more time at the end",
             path(["server", "drain_timeout"]),
         ),
         _ => ("the call was cut off", UNHEARD_OF, None),
