@@ -1,6 +1,7 @@
 //! What the log says, and that nothing else is in it.
 
 mod canaries;
+mod caveats;
 mod commands;
 mod ends;
 mod losses;

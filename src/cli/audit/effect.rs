@@ -66,7 +66,8 @@ mod tests {
     fn nobody_is_told_to_rely_on_a_key_that_may_be_forgotten() {
         let mut start = start("create_note");
         start["args"]["idempotency_key"] = json!("hmac:0");
-        let drained = json!({ "event": "tool_call_cancelled", "reason": "drain", "zohoRequests": 1 });
+        let drained =
+            json!({ "event": "tool_call_cancelled", "reason": "drain", "zohoRequests": 1 });
         for end in [None, Some(&drained)] {
             let told = in_doubt(Some(&start), end).unwrap();
             for part in ["look first", "for 24 hours", "without it is forgotten"] {

@@ -72,9 +72,10 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
         let line = serde_json::from_slice::<Value>(text);
         lines.extend(line.ok().filter(|line| explain.call.is(line)));
     })?;
-    let believed = doubt.tell();
-    anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
-    answer(&lines, found, out)?;
+    let believed = doubt.tell(lines.len() as u64);
+    if !lines.is_empty() {
+        answer(&lines, found, out)?;
+    }
     Ok(believed?)
 }
 

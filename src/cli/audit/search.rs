@@ -57,5 +57,5 @@ pub(super) fn run(
     })?;
     written?;
     eprintln!("{found} lines with {pseudonym}");
-    Ok(doubt.tell()?)
+    Ok(doubt.tell(found)?)
 }
