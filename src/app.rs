@@ -92,6 +92,7 @@ impl App {
                 config.server.max_requests.get(),
                 held.zoho.clone(),
                 held.audit.clone(),
+                tools.clone(),
             )),
             limit: Arc::new(limit::Gate {
                 limiter: held.limiter,

@@ -1,9 +1,6 @@
 //! Guard: how much a caller may call.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -12,7 +9,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Admission, Answer, InFlight, Limiter, Slip, Subject, Verdict};
+use super::{Admission, Answer, InFlight, Limiter, Slip, Subject, Verdict, overload::known_tool};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::Caller,
@@ -128,7 +125,7 @@ fn over(verdict: &Verdict, call: &Call) -> OverLimit {
 impl Gate {
     fn refused(&self, verdict: &Verdict, call: &Call) -> Event {
         Event {
-            tool_name: self.tool_name(call),
+            tool_name: known_tool(&self.tools, call),
             policy: Some(verdict.policy().into()),
             reason: why(verdict).map(Into::into),
             retry_after_seconds: verdict.retry_after_seconds(),
@@ -138,18 +135,11 @@ impl Gate {
 
     fn would_refuse(&self, policy: String, call: &Call) -> Event {
         Event {
-            tool_name: self.tool_name(call),
+            tool_name: known_tool(&self.tools, call),
             policy: Some(policy.into()),
             reason: Some("shadow".into()),
             ..Event::new(Kind::RateLimitExceeded)
         }
-    }
-
-    /// A name that is no tool's is the caller's text, so it is not written.
-    fn tool_name(&self, call: &Call) -> Option<Cow<'static, str>> {
-        let name = call.tool()?;
-        let known = self.tools.iter().find(|known| known.tool == name)?;
-        Some(known.tool.into())
     }
 }
 

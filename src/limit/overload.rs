@@ -1,6 +1,6 @@
 //! Guards: what cannot be served in time is refused at once, before anything is spent on it.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -15,6 +15,7 @@ use crate::{
     auth::Caller,
     call::Call,
     listen::Peer,
+    permit::Permission,
     refusal::Refusal,
     zoho::Zoho,
 };
@@ -24,15 +25,18 @@ pub struct Load {
     places: Semaphore,
     zoho: Zoho,
     audit: Audit,
+    /// The tools that exist, whose names may be logged.
+    tools: Arc<[Permission]>,
 }
 
 impl Load {
     /// For so many requests at once, and as many calls as Zoho can answer in time.
-    pub fn new(max_requests: usize, zoho: Zoho, audit: Audit) -> Self {
+    pub fn new(max_requests: usize, zoho: Zoho, audit: Audit, tools: Arc<[Permission]>) -> Self {
         Self {
             places: Semaphore::new(max_requests.min(Semaphore::MAX_PERMITS)),
             zoho,
             audit,
+            tools,
         }
     }
 }
@@ -80,6 +84,7 @@ pub async fn shed(
     }
     let retry_after_seconds = wait.as_secs().max(1);
     let event = Event {
+        tool_name: known_tool(&load.tools, call),
         policy: Some(Scarce::Places.policy().into()),
         retry_after_seconds: Some(retry_after_seconds),
         ..Event::new(Kind::RateLimitExceeded)
@@ -89,4 +94,11 @@ pub async fn shed(
         id: call.id.clone(),
         retry_after_seconds,
     })
+}
+
+/// A name that is no tool's is the caller's text, so it is not written.
+pub(super) fn known_tool(tools: &[Permission], call: &Call) -> Option<Cow<'static, str>> {
+    let name = call.tool()?;
+    let known = tools.iter().find(|known| known.tool == name)?;
+    Some(known.tool.into())
 }
