@@ -4,6 +4,7 @@ mod canaries;
 mod caveats;
 mod commands;
 mod ends;
+mod explained;
 mod losses;
 mod reader;
 mod sinks;

@@ -140,17 +140,23 @@ fn tell(
         return Ok(());
     };
     let table = tables.join(".");
+    let defaults = Document::parse(DEFAULTS).ok();
+    let default = defaults.and_then(|defaults| defaults.line_of(&path));
+    let default = default.map_or_else(String::new, |(_, line)| format!("; the default is {line}"));
     let Some((file, document)) = config else {
         return writeln!(
             out,
-            "line     {key} under [{table}] (--config FILE finds it)"
+            "line     {key} under [{table}] (--config FILE finds it){default}"
         );
     };
     match document.line_of(&path) {
         Some((number, line)) => writeln!(out, "line     {file}:{number}: {line}"),
         None => writeln!(
             out,
-            "line     {file} does not set it: add {key} under [{table}]"
+            "line     {file} does not set it: add {key} under [{table}]{default}"
         ),
     }
 }
+
+/// What counts where a configuration does not say otherwise.
+const DEFAULTS: &str = include_str!("../../../config/default.toml");

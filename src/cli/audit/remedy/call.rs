@@ -102,10 +102,6 @@ fn zohos(error: &str) -> Option<Advice> {
             "more calls waited for Zoho than it could answer in time: allow more at once, if Zoho does, or a longer wait",
             path(["zoho", "max_wait"]),
         ),
-        "zoho_credits_spent" => (
-            "wait until credits of the last 24 hours come back, or allow more, if Zoho does",
-            path(["zoho", "daily_credits"]),
-        ),
         "zoho_credentials" => (
             "`zoho-mcp check --online` says what Zoho does not accept",
             path(["zoho", "credentials"]),
