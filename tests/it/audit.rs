@@ -5,6 +5,7 @@ mod caveats;
 mod commands;
 mod ends;
 mod explained;
+mod held;
 mod losses;
 mod reader;
 mod sinks;
