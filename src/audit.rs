@@ -20,7 +20,7 @@ mod writer;
 pub use config::{BadConfig, Config, OnFailure};
 pub use event::{Event, Kind};
 pub use head::{BadHead, Head};
-pub use recorder::{Audit, Room, SinkUnavailable};
+pub use recorder::{Audit, Room, SinkUnavailable, Unwritten};
 pub use redact::{Class, Classes, Redacted, Redactor};
 pub use sign::{BadKey, PublicKey, SigningKey};
 pub use sink::CannotOpen;

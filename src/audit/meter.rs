@@ -16,8 +16,9 @@ pub(super) fn count(event: &Event) {
             counter!("zoho_mcp_logins_total", "outcome" => "success", "reason" => "").increment(1)
         }
         Kind::AuthFailed => {
+            // A line may stand for many that have none of their own.
             counter!("zoho_mcp_logins_total", "outcome" => "failed", "reason" => reason())
-                .increment(1)
+                .increment(event.repeated.unwrap_or(1))
         }
         Kind::ToolAccessDenied => {
             counter!("zoho_mcp_denied_total", "reason" => reason()).increment(1)

@@ -46,6 +46,13 @@ pub struct Room(OwnedSemaphorePermit);
 #[error("the audit log cannot take a line")]
 pub struct SinkUnavailable;
 
+/// The sinks did not take the last lines.
+#[derive(Debug, thiserror::Error)]
+#[error("up to {lines} lines, and the closing line, are not in the audit log")]
+pub struct Unwritten {
+    lines: usize,
+}
+
 impl Audit {
     /// Opens the sinks and starts the writer. File names are relative to `base`.
     ///
@@ -132,6 +139,11 @@ impl Audit {
         }
     }
 
+    /// Counts an event that gets no line, since the log has one that stands for it.
+    pub fn count(event: &Event) {
+        meter::count(event);
+    }
+
     /// Records an event from where nothing can be awaited.
     pub fn record_now(&self, event: Event) {
         match self.0.room.clone().try_acquire_owned() {
@@ -202,7 +214,7 @@ impl Audit {
     ///
     /// # Errors
     /// When the sinks have not taken all of it until then, or nothing for five seconds.
-    pub async fn close(&self, until: Instant) -> Result<(), SinkUnavailable> {
+    pub async fn close(&self, until: Instant) -> Result<(), Unwritten> {
         let _ = self.0.jobs.send(Job::Close);
         let writer = self
             .0
@@ -214,12 +226,14 @@ impl Audit {
         let mut joined = tokio::task::spawn_blocking(move || writer.join());
         let mut next = Instant::now() + PATIENCE;
         loop {
+            // A writer that gives up lets go of what it had.
+            let lines = self.waiting();
             let before = self.0.state.progress();
             match timeout_at(next, &mut joined).await {
                 Ok(Ok(Ok(true))) => return Ok(()),
-                Ok(_) => return Err(SinkUnavailable),
+                Ok(_) => return Err(Unwritten { lines }),
                 Err(_) if next >= until || self.0.state.progress() == before => {
-                    return Err(SinkUnavailable);
+                    return Err(Unwritten { lines });
                 }
                 Err(_) => next = until.min(next + PATIENCE),
             }

@@ -6,6 +6,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::{Map, Value};
 use sha2::Sha256;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::{chain::hex, event::string};
 
@@ -121,7 +122,7 @@ impl Redactor {
             (_, Value::Null) => out.extend_from_slice(b"null"),
             (_, Value::Object(_)) => out.extend_from_slice(b"\"object\""),
             (_, Value::Array(items)) => self.list(out, class, items),
-            (Class::Pii, Value::String(text)) => self.pseudonym(out, &text.trim().to_lowercase()),
+            (Class::Pii, Value::String(text)) => self.pseudonym(out, &folded(text)),
             (Class::Pii, scalar) => self.pseudonym(out, &scalar.to_string()),
             (Class::Public, Value::String(text)) if is_word(text) => string(out, text, MAX_WORD),
             (Class::Id, Value::String(text)) if is_id(text) => string(out, text, MAX_WORD),
@@ -166,7 +167,7 @@ impl Redactor {
     /// The pseudonym of a value that somebody knows, to look for it in a log.
     pub fn pseudonym_of(&self, value: &str) -> String {
         let mut quoted = Vec::new();
-        self.pseudonym(&mut quoted, &value.trim().to_lowercase());
+        self.pseudonym(&mut quoted, &folded(value));
         String::from_utf8_lossy(&quoted).replace('"', "")
     }
 
@@ -186,6 +187,16 @@ const MAX_WORD: usize = 64;
 /// Hexadecimal digits that are nobody's number.
 const OPAQUE: usize = 16;
 const MAX_ITEMS: usize = 20;
+
+/// One form of a text, however it is typed: keyboards write an accent with its letter (NFC) or after
+/// it (NFD).
+fn folded(text: &str) -> String {
+    let text = text.trim().to_lowercase();
+    match text.is_ascii() {
+        true => text,
+        false => text.nfc().collect(),
+    }
+}
 
 /// An agent may put anything anywhere: what does not look like a word is not written as one.
 fn is_word(text: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Where lines go: standard output, a file, or both.
 
 mod file;
+mod place;
 mod tail;
 
 use std::{
@@ -91,9 +92,10 @@ impl CannotOpen {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self.source.kind() {
-            io::ErrorKind::AlreadyExists => "name each file once",
-            _ if self.key == HEADS => "make the folder, or name another one",
-            _ => "make the folder, or name another file",
+            _ if self.key == HEADS => {
+                "make the folder, let the daemon's user write it, or name another one"
+            }
+            kind => place::remedy(kind),
         }
     }
 }
@@ -161,8 +163,7 @@ fn once_each(config: &Config, base: &Path) -> Result<(), CannotOpen> {
             continue;
         };
         let path = base.join(path);
-        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        let folder = fs::canonicalize(folder.unwrap_or(Path::new("."))).unwrap_or_default();
+        let folder = fs::canonicalize(place::folder_of(&path)).unwrap_or_default();
         let name = path.file_name().unwrap_or_default();
         let place = fs::canonicalize(&path).unwrap_or_else(|_| folder.join(name));
         if !places.insert(place) {
@@ -186,9 +187,12 @@ pub(super) fn check(config: &Config, base: &Path) -> Result<(), CannotOpen> {
         let Destination::File(path) = sink else {
             continue;
         };
-        let path = base.join(path);
-        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        if let Err(source) = is_writable(folder.unwrap_or(Path::new("."))) {
+        let path = place_of(base.join(path));
+        let looked = is_writable(place::folder_of(&path)).and_then(|()| match path.is_file() {
+            true => LogFile::check(&path),
+            false => Ok(()),
+        });
+        if let Err(source) = looked {
             return Err(CannotOpen {
                 key: SINKS,
                 path,
@@ -220,10 +224,14 @@ fn is_writable(folder: &Path) -> io::Result<()> {
     if !metadata.is_dir() {
         return Err(io::ErrorKind::NotADirectory.into());
     }
-    match metadata.permissions().readonly() {
-        true => Err(io::ErrorKind::PermissionDenied.into()),
-        false => Ok(()),
-    }
+    // Permissions say little: the disk may be read-only, and rights come from elsewhere.
+    let trial = folder.join(format!(".zoho-mcp-{}", uuid::Uuid::new_v4()));
+    let file = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .open(&trial)?;
+    drop(file);
+    fs::remove_file(&trial)
 }
 
 const SINKS: &str = "audit.sinks";

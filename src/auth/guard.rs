@@ -94,8 +94,8 @@ impl Gate {
 
     async fn record(&self, failure: &AuthFailure, peer: &Peer) {
         let event = match failure.kind {
+            // Told with others, and counted then.
             _ if failure.is_repeated => return,
-            FailureKind::TooManyFailures { first: false, .. } => return,
             FailureKind::TooManyFailures { retry_after, .. } => Event {
                 policy: Some("failed_logins".into()),
                 retry_after_seconds: Some(retry_after.as_secs() + 1),
@@ -109,6 +109,13 @@ impl Gate {
                 ..Event::new(Kind::AuthFailed)
             },
         };
+        if matches!(
+            failure.kind,
+            FailureKind::TooManyFailures { first: false, .. }
+        ) {
+            Audit::count(&event);
+            return;
+        }
         let event = Event {
             auth_method: (failure.tried != Proof::default()).then(|| failure.tried.name()),
             ..event

@@ -131,6 +131,7 @@ impl Gate {
         asked.call.tool()?;
         let retry_after_seconds = whole_seconds(wait);
         let event = Event {
+            tool_name: self.tool_name(asked.call),
             policy: Some(Scarce::Places.policy().into()),
             retry_after_seconds: Some(retry_after_seconds),
             ..Event::new(Kind::RateLimitExceeded)

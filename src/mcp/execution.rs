@@ -136,6 +136,10 @@ impl<'a> Execution<'a> {
         {
             self.desk.cache.keep(question, answer, Instant::now());
         }
+        if let End::Failed(error) = &end {
+            self.record.purse = error.purse();
+            self.record.retry_after_seconds = error.shortage().map(|(_, seconds)| seconds);
+        }
         let (kind, error, records) = end.told();
         self.record.finish(kind, error, records).await;
         if let End::Failed(error) = &end
@@ -177,6 +181,7 @@ impl Execution<'_> {
         }
         let event = Event {
             policy: Some(policy.into()),
+            reason: self.record.purse.map(Into::into),
             retry_after_seconds: Some(seconds),
             ..self.record.event(Kind::RateLimitExceeded)
         };
@@ -225,7 +230,7 @@ impl End {
             ),
             Self::TimedOut => failed("The call took too long. Ask for less, or try again later."),
             Self::CutOff if row.effect == Effect::Write => failed(
-                "The service is going down. The change may or may not have happened: look before you repeat it, or repeat it with the same idempotency_key.",
+                "The service is going down. The change may or may not have happened: look first, and repeat it only if it is not there, with the same idempotency_key.",
             ),
             Self::CutOff => failed("The service is going down. Call again in a moment."),
             Self::Cancelled => failed("The call was cancelled."),
@@ -244,6 +249,9 @@ struct Record {
     tally: Option<Tally>,
     written: Option<Written>,
     cached: bool,
+    /// Whose credits were spent, and when there may be some.
+    purse: Option<&'static str>,
+    retry_after_seconds: Option<u64>,
     pending: bool,
 }
 
@@ -267,6 +275,8 @@ impl Record {
             tally: None,
             written: None,
             cached: false,
+            purse: None,
+            retry_after_seconds: None,
             pending: false,
         }
     }
@@ -323,6 +333,8 @@ impl Record {
             record_id: self.written.as_ref().map(|it| it.record.clone()),
             outcome: self.written.as_ref().map(|it| it.outcome),
             cached: self.cached,
+            reason: self.purse.map(Into::into),
+            retry_after_seconds: self.retry_after_seconds,
             ..self.event(kind)
         }
     }

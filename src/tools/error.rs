@@ -130,6 +130,14 @@ impl ToolError {
         Some((of, whole_seconds(*retry_after)))
     }
 
+    /// Whose credits are spent, where that is why: a stable word for the audit log.
+    pub fn purse(&self) -> Option<&'static str> {
+        match self {
+            Self::Zoho(ZohoError::CreditsSpent { whose, .. }) => Some(whose.name()),
+            _ => None,
+        }
+    }
+
     /// A stable word for the audit log.
     pub fn kind(&self) -> &'static str {
         match self {

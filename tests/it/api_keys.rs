@@ -93,6 +93,7 @@ async fn a_key_may_come_as_a_bearer_token_but_two_keys_may_not_disagree() {
 async fn guessing_is_slowed_down_and_locks_nobody_out() {
     let house = House::with(|setup| {
         setup.set("limits.failed_logins", "{ requests = 5, per = \"1m\" }");
+        setup.set("server.ops_listen", "127.0.0.1:0");
     })
     .await;
     let guesser = house.stranger(Some("zmcp_live_guess"));
@@ -117,6 +118,11 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
     let told = house.event("rate_limit_exceeded").await;
     assert_eq!(told["policy"], "failed_logins");
     assert_eq!(house.events("rate_limit_exceeded").len(), 1);
+    let metrics = house.operator().get("/metrics").await.text;
+    let counted = format!(
+        "zoho_mcp_limited_total{{dimension=\"failed_logins\",mode=\"enforce\"}} {refused}\n"
+    );
+    assert!(metrics.contains(&counted), "{counted}: {metrics}");
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! What the log says, and that nothing else is in it.
 
 mod canaries;
+mod caveats;
 mod commands;
 mod ends;
+mod explained;
+mod held;
 mod losses;
 mod reader;
 mod sinks;

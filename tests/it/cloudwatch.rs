@@ -214,8 +214,9 @@ async fn every_field_that_is_named_anywhere_exists() {
         silent.is_empty(),
         "docs/audit.md does not say what {silent:?} are"
     );
-    // Of a run after another, and of a signed one.
-    there.extend(["previousBoot", "previousSeq", "signer"].map(str::to_owned));
+    // Of a run after another, of a signed one, and of what is told once a minute.
+    let rare = ["previousBoot", "previousSeq", "signer", "repeated"];
+    there.extend(rare.map(str::to_owned));
     for entry in fs::read_dir(folder()).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".query") {
@@ -256,6 +257,20 @@ fn the_template_saves_the_queries_as_they_are() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn a_line_that_stands_for_many_failed_logins_counts_as_many() {
+    let line =
+        json!({ "event": "auth_failed", "reason": "no_credential", "repeated": 35, "hash": "h" });
+    let rows = Query::parse(&text("refusals.query")).run(&[line]);
+    assert_eq!(number(&rows[0], "oneLineFor"), 35.0);
+    let template = text("observability.yaml");
+    let metrics = template.split("MetricName: LoginsFailed\n").skip(1);
+    let filters = metrics.filter(|it| it.trim_start().starts_with("MetricValue"));
+    let values: Vec<_> = filters.map(|it| it.split('"').nth(1).unwrap()).collect();
+    assert_eq!(values, ["1", "$.repeated"]);
+    assert!(template.contains(r#"($.event = "auth_failed") && ($.repeated NOT EXISTS)"#));
 }
 
 #[test]

@@ -33,6 +33,9 @@ async fn who_would_wait_too_long_is_told_so_at_once_and_the_others_are_answered(
     }
     let line = house.event("rate_limit_exceeded").await;
     assert_eq!(line["policy"], "zoho-places");
+    for line in house.events("rate_limit_exceeded") {
+        assert_eq!(line["toolName"], "search_contacts", "{line}");
+    }
     let seen = house.zoho.journal().await;
     let searches = |line: &&Value| line["path"] == "/crm/v8/Contacts/search";
     assert_eq!(

@@ -2,15 +2,18 @@
 //! made durable as configured; put aside when it is large or its day is over.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use jiff::{Timestamp, tz::TimeZone};
 
-use super::Sink;
+use super::{
+    Sink,
+    place::{Gone, Unwritable, append_to, folder_of, gone, is_at, lock_soon},
+};
 use crate::audit::{
     config::{FileConfig, Fsync},
     line::Line,
@@ -21,6 +24,8 @@ pub(in crate::audit) struct LogFile {
     config: FileConfig,
     file: File,
     healed: u64,
+    /// Somebody was told that it cannot be put aside.
+    stays: bool,
 }
 
 impl LogFile {
@@ -32,14 +37,24 @@ impl LogFile {
             path: path.to_path_buf(),
             config,
             healed: 0,
+            stays: false,
         };
         if opened.is_regular()? {
-            opened.file.lock()?;
+            lock_soon(&opened.file)?;
             let healed = is_a_log(&opened.file).and_then(|()| opened.heal());
             opened.file.unlock()?;
             healed?;
         }
         Ok(opened)
+    }
+
+    /// Looks whether a file that is there could be opened so, and leaves it as it is.
+    pub(in crate::audit) fn check(path: &Path) -> io::Result<()> {
+        let file = File::options().append(true).read(true).open(path)?;
+        lock_soon(&file)?;
+        let checked = is_a_log(&file);
+        file.unlock()?;
+        checked
     }
 
     pub(in crate::audit) const fn syncs_each_line(&self) -> bool {
@@ -50,12 +65,11 @@ impl LogFile {
         Ok(self.file.metadata()?.is_file())
     }
 
-    /// Writes while it holds the lock. A file that was moved away by somebody else is let go.
+    /// Writes while it holds the lock.
     fn locked(&mut self, lines: &[u8]) -> io::Result<()> {
         self.heal()?;
         let before = self.file.metadata()?;
-        if self.is_over(&before, lines.len()) {
-            self.put_aside()?;
+        if self.is_over(&before, lines.len()) && self.put_aside()? {
             // Another instance may have written to the new file before this one had its lock.
             let length = self.file.metadata()?.len();
             return self.append(lines, length);
@@ -95,8 +109,9 @@ impl LogFile {
         file.len() > 0 && (full || yesterday)
     }
 
-    /// Gives the file its final name and goes on with a new one.
-    fn put_aside(&mut self) -> io::Result<()> {
+    /// Gives the file its final name and goes on with a new one; false where it cannot get one, so
+    /// that it grows on: no line is refused for that.
+    fn put_aside(&mut self) -> io::Result<bool> {
         let now = Timestamp::now().to_zoned(TimeZone::UTC);
         let mut name = self.path.clone().into_os_string();
         name.push(format!(".{}", now.strftime("%Y%m%dT%H%M%S%.6fZ")));
@@ -104,24 +119,49 @@ impl LogFile {
         while Path::new(&name).exists() {
             name.push("+");
         }
-        fs::rename(&self.path, name)?;
+        if let Err(error) = fs::rename(&self.path, name) {
+            if !std::mem::replace(&mut self.stays, true) {
+                let path = self.path.display();
+                tracing::error!(%path, %error, "the audit log cannot be put aside, so it is written on, beyond its size or day: let the daemon's user write the folder, and mount the folder rather than the file");
+            }
+            return Ok(false);
+        }
+        self.stays = false;
         self.file = append_to(&self.path)?;
         self.file.lock()?;
-        let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-    }
-}
-
-impl Sink for LogFile {
-    fn kind(&self) -> &'static str {
-        "file"
+        File::open(folder_of(&self.path))?.sync_all()?;
+        Ok(true)
     }
 
-    /// All of it, or nothing.
-    fn take(&mut self, lines: &[u8]) -> io::Result<usize> {
+    /// Goes on with another file, and says so unless the instances do that among themselves.
+    fn begin_anew(&mut self) -> io::Result<()> {
+        let new = append_to(&self.path)?;
+        let old = std::mem::replace(&mut self.file, new);
+        let log = self.path.file_name().and_then(|name| name.to_str());
+        let aside = |name: &str| {
+            let rest = log.and_then(|log| name.strip_prefix(log)?.strip_prefix('.'));
+            rest.is_some_and(|time| time.trim_end_matches('+').ends_with('Z'))
+        };
+        let path = self.path.display();
+        match gone(&old, &self.path, aside) {
+            Ok(Gone::PutAside) => {}
+            Ok(Gone::Deleted) => {
+                tracing::error!(%path, "the audit log was deleted while it was written: its lines are lost, a new file is begun, and `zoho-mcp audit verify` says which are missing");
+            }
+            Ok(Gone::Moved) => {
+                tracing::error!(%path, "the audit log was moved away while it was written: a new file is begun in which the chain goes on; keep the other one with it");
+            }
+            Err(error) => {
+                tracing::error!(%path, %error, "the audit log is not where it was: a new file is begun");
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
         loop {
             if !is_at(&self.file, &self.path)? {
-                self.file = append_to(&self.path)?;
+                self.begin_anew()?;
             }
             if !self.is_regular()? {
                 return self.file.write_all(lines).map(|()| lines.len());
@@ -137,32 +177,22 @@ impl Sink for LogFile {
         let _ = self.file.unlock();
         taken.map(|()| lines.len())
     }
+}
+
+impl Sink for LogFile {
+    fn kind(&self) -> &'static str {
+        "file"
+    }
+
+    /// All of it, or nothing.
+    fn take(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.write(lines)
+            .map_err(|error| Unwritable::at(&self.path, error))
+    }
 
     fn healed(&mut self) -> u64 {
         std::mem::take(&mut self.healed)
     }
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).read(true).create(true).mode(0o600);
-    match options.open(path) {
-        // A device or a pipe can perhaps only be written.
-        Err(_) if path.exists() => OpenOptions::new().append(true).open(path),
-        opened => opened,
-    }
-}
-
-/// Whether the open file is still the one at the path.
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let (open, there) = (
-        file.metadata()?,
-        match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            there => there?,
-        },
-    );
-    Ok(open.dev() == there.dev() && open.ino() == there.ino())
 }
 
 /// Refuses a file that holds something else, named by mistake: it would be cut and added to.
@@ -215,154 +245,4 @@ const BLOCK: u64 = 64 << 10;
 const BEGINNING: &[u8] = b"{\"timestamp\":\"";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::setting::Size;
-
-    struct Folder(PathBuf);
-
-    /// A line of a log.
-    const FIRST: &str = "{\"timestamp\":\"2026-03-31T00:00:00.000Z\",\"event\":\"e\",\"instance\":\"i\",\"boot\":\"0123456789abcdef\",\"seq\":1,\"prevHash\":\"p\",\"hash\":\"h\"}\n";
-
-    fn config(max_size: &str) -> FileConfig {
-        FileConfig {
-            max_size: max_size.parse::<Size>().unwrap(),
-            daily: true,
-            fsync: Fsync::Group,
-        }
-    }
-
-    impl Folder {
-        fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
-        fn log(&self) -> PathBuf {
-            self.0.join("audit.jsonl")
-        }
-
-        fn open(&self, max_size: &str) -> LogFile {
-            LogFile::open(&self.log(), config(max_size)).unwrap()
-        }
-
-        /// The content of every file, the oldest first.
-        fn contents(&self) -> Vec<String> {
-            let mut paths: Vec<_> = fs::read_dir(&self.0)
-                .unwrap()
-                .map(|it| it.unwrap().path())
-                .collect();
-            paths.sort_by_key(|path| (path == &self.log(), path.clone()));
-            paths
-                .iter()
-                .map(|path| fs::read_to_string(path).unwrap())
-                .collect()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    #[test]
-    fn an_unfinished_line_is_removed_and_counted() {
-        let folder = Folder::new();
-        let unfinished = format!("{FIRST}bcd");
-        for (found, kept) in [
-            (FIRST, FIRST),
-            (&unfinished, FIRST),
-            ("{\"timestamp\":\"2026", ""),
-            ("{\"ti", ""),
-            ("", ""),
-        ] {
-            fs::write(folder.log(), found).unwrap();
-            let mut log = folder.open("1MiB");
-            assert_eq!(log.healed(), (found.len() - kept.len()) as u64, "{found:?}");
-            log.take(b"z\n").unwrap();
-            assert_eq!(
-                fs::read_to_string(folder.log()).unwrap(),
-                format!("{kept}z\n")
-            );
-        }
-        fs::write(folder.log(), format!("{FIRST}{}", "x".repeat(200_000))).unwrap();
-        assert_eq!(folder.open("1MiB").healed(), 200_000);
-    }
-
-    #[test]
-    fn a_file_that_is_no_log_is_left_as_it_is() {
-        let folder = Folder::new();
-        for found in ["{\"keys\":[]}", "{}\n", "a\nb", "{\"timestamp\":\"t\"}\nx"] {
-            fs::write(folder.log(), found).unwrap();
-            let refused = LogFile::open(&folder.log(), config("1MiB")).map(|_| ());
-            assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::InvalidData);
-            assert_eq!(fs::read_to_string(folder.log()).unwrap(), found);
-        }
-    }
-
-    #[test]
-    fn a_full_file_is_put_aside_between_two_batches() {
-        let folder = Folder::new();
-        let mut log = folder.open("8B");
-        for batch in ["1234\n", "56\n", "7\n", "89\n"] {
-            log.take(batch.as_bytes()).unwrap();
-        }
-        assert_eq!(folder.contents(), ["1234\n56\n", "7\n89\n"]);
-        log.take(b"longer than a file may be\n").unwrap();
-        assert_eq!(folder.contents()[2], "longer than a file may be\n");
-    }
-
-    #[test]
-    fn a_day_ends_with_its_file() {
-        let folder = Folder::new();
-        fs::write(folder.log(), FIRST).unwrap();
-        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
-        File::options()
-            .append(true)
-            .open(folder.log())
-            .unwrap()
-            .set_modified(old)
-            .unwrap();
-        folder.open("1MiB").take(b"today\n").unwrap();
-        assert_eq!(folder.contents(), [FIRST, "today\n"]);
-    }
-
-    #[test]
-    fn two_instances_share_a_file_that_is_put_aside() {
-        let folder = Folder::new();
-        let (mut one, mut other) = (folder.open("64B"), folder.open("64B"));
-        for n in 10..50 {
-            one.take(format!("one {n}\n").as_bytes()).unwrap();
-            other.take(format!("other {n}\n").as_bytes()).unwrap();
-        }
-        let contents = folder.contents();
-        assert!(contents.len() > 5 && contents.iter().all(|text| text.len() <= 64));
-        let lines: Vec<_> = contents.iter().flat_map(|text| text.lines()).collect();
-        assert_eq!(lines.len(), 80);
-        assert!(
-            lines
-                .chunks(2)
-                .enumerate()
-                .all(|(n, pair)| pair == [format!("one {}", n + 10), format!("other {}", n + 10)])
-        );
-    }
-
-    #[test]
-    fn a_full_disk_leaves_no_half_line() {
-        let folder = Folder::new();
-        let mut log = folder.open("1MiB");
-        log.take(b"one\n").unwrap();
-        fs::rename(folder.log(), folder.0.join("kept")).unwrap();
-        std::os::unix::fs::symlink("/dev/full", folder.log()).unwrap();
-        assert_eq!(
-            log.take(b"two\n").unwrap_err().kind(),
-            io::ErrorKind::StorageFull
-        );
-        fs::remove_file(folder.log()).unwrap();
-        fs::rename(folder.0.join("kept"), folder.log()).unwrap();
-        log.take(b"two\n").unwrap();
-        assert_eq!(fs::read_to_string(folder.log()).unwrap(), "one\ntwo\n");
-    }
-}
+mod tests;

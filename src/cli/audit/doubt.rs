@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use super::{BadArguments, gaps, mixed::Mixed, page::Page};
 use crate::audit::{
     PublicKey,
-    verify::{Expectations, Place, Verifier},
+    verify::{Expectations, Place, Verdict, Verifier},
 };
 
 /// Who may have signed a log, and since when somebody does.
@@ -35,12 +35,20 @@ pub(super) struct Doubt<'a> {
     verifier: Verifier,
     with_keys: bool,
     mixed: &'a Mixed,
+    passed_over: u64,
 }
 
-/// What was told may be forged: whoever runs this in a script hears it by the exit code.
+/// Why what was told is not to be taken as the answer. Whoever runs this in a script hears it by the
+/// exit code.
 #[derive(Debug, thiserror::Error)]
-#[error("what was told is from a log that is not as it was written")]
-pub(super) struct NotAsWritten;
+pub(super) enum Unproven {
+    #[error("there is no line of an audit log in it: nothing is proven")]
+    Empty,
+    #[error("nothing of that is in the log")]
+    Nothing,
+    #[error("what was told is from a log that is not as it was written")]
+    NotAsWritten,
+}
 
 impl Signed {
     pub(super) fn expectations(&self) -> Result<Expectations, BadArguments> {
@@ -54,18 +62,25 @@ impl Signed {
 }
 
 impl<'a> Doubt<'a> {
+    /// Holds the log against what is expected of it.
+    pub(super) fn of(expected: Expectations, mixed: &'a Mixed) -> Self {
+        Self {
+            with_keys: !expected.keys.is_empty(),
+            verifier: Verifier::new(expected),
+            mixed,
+            passed_over: 0,
+        }
+    }
+
+    /// For what is told from a log. That may be from a part, and from a log that is still written
+    /// to; `tell` says so.
     pub(super) fn new(trust: &'a Trust) -> Result<Self, BadArguments> {
-        // A story may be told from a part, and from a log that is still written to; `tell` says so.
         let expected = Expectations {
             open: true,
             partial: true,
             ..trust.signed.expectations()?
         };
-        Ok(Self {
-            with_keys: !expected.keys.is_empty(),
-            verifier: Verifier::new(expected),
-            mixed: &trust.mixed,
-        })
+        Ok(Self::of(expected, &trust.mixed))
     }
 
     /// Takes the next line; false for one of another log, of which nothing is told.
@@ -73,46 +88,51 @@ impl<'a> Doubt<'a> {
         let is_ours = !self.mixed.is_anothers(text);
         if is_ours {
             self.verifier.line(at, text);
+        } else {
+            self.passed_over += 1;
         }
         is_ours
     }
 
-    /// Says on standard error how far what is told can be believed; an error where it cannot be.
-    pub(super) fn tell(self) -> Result<(), NotAsWritten> {
+    /// What came of it, and what is not proven even where nothing is wrong.
+    pub(super) fn finish(self) -> (Verdict, Vec<String>) {
         let verdict = self.verifier.finish();
+        let gaps = gaps::of(&verdict, self.with_keys, self.passed_over);
+        (verdict, gaps)
+    }
+
+    /// Says on standard error how far what is told can be believed; an error where it cannot be, or
+    /// where nothing was `found` to tell.
+    pub(super) fn tell(self, found: u64) -> Result<(), Unproven> {
+        let with_keys = self.with_keys;
+        let (verdict, gaps) = self.finish();
         let findings = verdict.findings.len() as u64 + verdict.more;
         if findings > 0 {
             eprintln!(
                 "NOT VERIFIED: this log is not as it was written, and neither may be what it tells: {findings} findings, which `zoho-mcp audit verify` names."
             );
-            return Err(NotAsWritten);
-        }
-        let (excused, signed): (Vec<_>, Vec<_>) =
-            verdict.runs.values().partition(|run| run.excused);
-        let unsigned: u64 = signed.iter().map(|run| run.unsigned).sum();
-        let gaps = gaps::of(&verdict);
-        if !self.with_keys {
-            eprintln!(
-                "Not verified: the chain holds, but without --public-key somebody could have written all of it anew."
-            );
-        } else if !excused.is_empty() {
-            let excused = excused.len();
-            eprintln!(
-                "Verified, but for {excused} runs from before --signed-since and {unsigned} lines after the last signatures: somebody could have written these anew."
-            );
-        } else if unsigned > 0 {
-            eprintln!("Verified, but for {unsigned} lines after the last signatures.");
-        } else if gaps.is_empty() {
-            eprintln!("Verified.");
+        } else if verdict.runs.is_empty() {
+            return Err(Unproven::Empty);
         } else {
-            eprintln!("Verified, as far as it goes:");
+            eprintln!(
+                "{}",
+                if with_keys {
+                    "Verified, as far as it goes:"
+                } else {
+                    "Not verified: the chain holds,"
+                }
+            );
+            let mut page = Page::new(io::LineWriter::new(io::stderr().lock()));
+            for gap in gaps {
+                // There is nowhere left to say that standard error is closed.
+                let _ = writeln!(page, "{gap}");
+            }
         }
-        let mut page = Page::new(io::LineWriter::new(io::stderr().lock()));
-        for gap in gaps {
-            // There is nowhere left to say that standard error is closed.
-            let _ = writeln!(page, "{gap}");
+        match (found, findings) {
+            (0, _) => Err(Unproven::Nothing),
+            (_, 0) => Ok(()),
+            _ => Err(Unproven::NotAsWritten),
         }
-        Ok(())
     }
 }
 

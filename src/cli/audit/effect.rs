@@ -16,13 +16,14 @@ pub(super) fn in_doubt(start: Option<&Value>, end: Option<&Value>) -> Option<Str
     let record = arguments.and_then(|args| text(args, "record_id"));
     let place = record.map_or_else(String::new, |record| format!(" at record {record}"));
     let has_key = arguments.is_some_and(|args| !args["idempotency_key"].is_null());
+    // Which of both it was, no line says.
     let again = if has_key {
-        "; repeated with the same idempotency_key, it writes nothing twice"
+        "; if it is not, repeat it. Its idempotency_key does not make up for looking: with Redis it is remembered for 24 hours, without it is forgotten when the process ends"
     } else {
         " before it is repeated"
     };
     Some(format!(
-        "it may have taken effect: look in Zoho{place} whether what it writes is there{again}"
+        "it may have taken effect: look first in Zoho{place} whether what it writes is there{again}"
     ))
 }
 
@@ -59,6 +60,20 @@ mod tests {
             assert!(told.contains("may have taken effect") && told.contains("at record 7"));
         }
         assert!(in_doubt(Some(&start), None).is_some(), "it was killed");
+    }
+
+    #[test]
+    fn nobody_is_told_to_rely_on_a_key_that_may_be_forgotten() {
+        let mut start = start("create_note");
+        start["args"]["idempotency_key"] = json!("hmac:0");
+        let drained =
+            json!({ "event": "tool_call_cancelled", "reason": "drain", "zohoRequests": 1 });
+        for end in [None, Some(&drained)] {
+            let told = in_doubt(Some(&start), end).unwrap();
+            for part in ["look first", "for 24 hours", "without it is forgotten"] {
+                assert!(told.contains(part), "{part}: {told}");
+            }
+        }
     }
 
     #[test]

@@ -72,9 +72,10 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
         let line = serde_json::from_slice::<Value>(text);
         lines.extend(line.ok().filter(|line| explain.call.is(line)));
     })?;
-    let believed = doubt.tell();
-    anyhow::ensure!(!lines.is_empty(), "nothing of that is in the log");
-    answer(&lines, found, out)?;
+    let believed = doubt.tell(lines.len() as u64);
+    if !lines.is_empty() {
+        answer(&lines, found, out)?;
+    }
     Ok(believed?)
 }
 
@@ -139,17 +140,23 @@ fn tell(
         return Ok(());
     };
     let table = tables.join(".");
+    let defaults = Document::parse(DEFAULTS).ok();
+    let default = defaults.and_then(|defaults| defaults.line_of(&path));
+    let default = default.map_or_else(String::new, |(_, line)| format!("; the default is {line}"));
     let Some((file, document)) = config else {
         return writeln!(
             out,
-            "line     {key} under [{table}] (--config FILE finds it)"
+            "line     {key} under [{table}] (--config FILE finds it){default}"
         );
     };
     match document.line_of(&path) {
         Some((number, line)) => writeln!(out, "line     {file}:{number}: {line}"),
         None => writeln!(
             out,
-            "line     {file} does not set it: add {key} under [{table}]"
+            "line     {file} does not set it: add {key} under [{table}]{default}"
         ),
     }
 }
+
+/// What counts where a configuration does not say otherwise.
+const DEFAULTS: &str = include_str!("../../../config/default.toml");

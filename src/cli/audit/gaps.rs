@@ -1,9 +1,60 @@
-//! What a log does not prove although nothing in it is wrong: its runs may not begin, or not end.
+//! What a log does not prove although nothing in it is wrong: who wrote it, that its runs begin and
+//! end where it does, that there are no others.
+
+use std::collections::BTreeSet;
 
 use crate::audit::verify::{End, Run, Verdict};
 
-/// What is not here, a line for each gap.
-pub(super) fn of(verdict: &Verdict) -> Vec<String> {
+/// What is not proven, a line for each. `with_keys`: whether the signatures were looked at.
+/// `passed_over`: lines of other logs.
+pub(super) fn of(verdict: &Verdict, with_keys: bool, passed_over: u64) -> Vec<String> {
+    let mut gaps = authorship(verdict, with_keys);
+    gaps.extend(missing(verdict));
+    if passed_over > 0 {
+        gaps.push(format!(
+            "but nothing of {passed_over} lines of other logs, which were passed over"
+        ));
+    }
+    gaps.push("but not that no run came after the last of these".into());
+    gaps.push(format!(
+        "but not that no other instance wrote anything: these lines are of {}",
+        instances(verdict)
+    ));
+    gaps
+}
+
+fn authorship(verdict: &Verdict, with_keys: bool) -> Vec<String> {
+    if !with_keys {
+        return vec!["but not who wrote it: somebody could have written all of it anew. Sign it ([audit] signing_key) and give --public-key".into()];
+    }
+    let (excused, signed): (Vec<_>, Vec<_>) = verdict.runs.values().partition(|run| run.excused);
+    let unsigned: u64 = signed.iter().map(|run| run.unsigned).sum();
+    let mut gaps = Vec::new();
+    if !excused.is_empty() {
+        let excused = excused.len();
+        gaps.push(format!(
+            "but not who wrote {excused} runs from before --signed-since: somebody could have written them anew"
+        ));
+    }
+    if unsigned > 0 {
+        gaps.push(format!(
+            "but not who wrote {unsigned} lines after the last checkpoints: whoever can write the file could have written these"
+        ));
+    }
+    gaps
+}
+
+fn instances(verdict: &Verdict) -> String {
+    let names: BTreeSet<&str> = verdict.runs.values().map(|run| &*run.instance).collect();
+    let told: Vec<&str> = names.iter().copied().take(MOST_NAMES).collect();
+    let more = names.len() - told.len();
+    match more {
+        0 => told.join(", "),
+        more => format!("{} and {more} more", told.join(", ")),
+    }
+}
+
+fn missing(verdict: &Verdict) -> Vec<String> {
     let runs = || verdict.runs.values();
     let mut gaps = Vec::new();
     for (boot, run) in verdict.runs.iter().filter(|(_, run)| run.after_gap) {
@@ -56,3 +107,5 @@ fn open(verdict: &Verdict) -> Option<String> {
         ),
     })
 }
+
+const MOST_NAMES: usize = 10;

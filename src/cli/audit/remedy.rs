@@ -1,6 +1,7 @@
 //! What would change a decision, and where it is configured.
 
 mod call;
+mod credits;
 mod door;
 
 use serde_json::Value;
@@ -29,8 +30,14 @@ pub(super) fn of(line: &Value, config: Option<&Document<'_>>) -> Option<Remedy> 
     match text(line, "event")? {
         "tool_access_denied" => Some(denied(line)),
         "rate_limit_exceeded" if is_shadow(line) => None,
+        "rate_limit_exceeded" if line["policy"] == "zoho-credits" => {
+            Some(credits::spent(line, config))
+        }
         "rate_limit_exceeded" => Some(limited(line, config)),
         "auth_failed" => Some(door::not_proven(line)),
+        "tool_call_error" if line["error"] == "zoho_credits_spent" => {
+            Some(credits::spent(line, config))
+        }
         "tool_call_error" => Some(call::failed(line)),
         "tool_call_cancelled" => Some(call::cancelled(line)),
         "session_close" => call::stream_ended(line),
@@ -87,7 +94,6 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
     let setting = match policy.split([',', ';']).next().unwrap_or_default() {
         "client" if has_own => path(own),
         "client:tool" | "tool" => path(["limits", "tools", tool]),
-        "zoho-credits" => path(["zoho", "daily_credits"]),
         "zoho-places" => path(["zoho", "max_wait"]),
         "body_memory" => path(["mcp", "body_memory"]),
         other => path(["limits", other]),
@@ -97,6 +103,22 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
             why: format!("Redis could not be asked, and {policy} admits nothing then"),
             what: "see to Redis, or let each instance keep its share meanwhile".into(),
             setting: path(["limits", "on_store_error"]),
+        };
+    }
+    if of_line(line, "reason") == "share" {
+        return Remedy {
+            why: format!(
+                "Redis could not be asked, and this instance's share of the limit {policy} is used up: the limit by the number of instances. The limit itself may not be"
+            ),
+            what: "see to Redis: the whole limit counts again once it answers. Until then expected_replicas says how many instances share it, if fewer run, and [limits] on_store_error what a limit does without Redis".into(),
+            setting: path(["redis", "expected_replicas"]),
+        };
+    }
+    if policy == "zoho-places" {
+        return Remedy {
+            why: "so many calls waited for Zoho that this one would have waited longer than it may, so it was refused at once".into(),
+            what: "try again as it was told. If it happens often, see whether Zoho is slow or does not answer; allow more requests at once ([zoho] concurrency), if Zoho does, or a longer wait".into(),
+            setting,
         };
     }
     Remedy {
@@ -177,6 +199,15 @@ limits = { requests = 1, per = \"1m\" }
             let setting = of(&line, None).unwrap().setting.unwrap();
             assert_eq!(setting.join("."), key);
         }
+    }
+
+    #[test]
+    fn a_share_without_redis_is_not_told_to_be_the_limit() {
+        let line = json!({ "event": "rate_limit_exceeded", "reason": "share", "policy": "client, 60 per 1m" });
+        let remedy = of(&line, None).unwrap();
+        assert!(remedy.why.contains("share of the limit client, 60 per 1m"));
+        assert!(remedy.what.contains("on_store_error"));
+        assert_eq!(remedy.setting.unwrap(), ["redis", "expected_replicas"]);
     }
 
     #[test]

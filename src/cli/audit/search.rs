@@ -1,7 +1,7 @@
 //! `zoho-mcp audit search`: an investigator who knows a value finds it, a reader of the log cannot.
 
 use std::{
-    io::Write,
+    io::{self, Read as _, Write},
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,8 @@ use crate::{audit::Redactor, config::Environment, secrets, setting::SecretRef};
 
 #[derive(clap::Args)]
 pub(super) struct Search {
-    /// The value, such as an e-mail address, as an agent would have given it
+    /// The value, such as an e-mail address, as an agent would have given it; - reads it from
+    /// standard input, so that no history of a shell has it
     #[arg(long, value_name = "TEXT")]
     value: String,
     /// The key that [audit] pseudonym_key refers to: file:PATH or env:NAME
@@ -40,8 +41,14 @@ pub(super) fn run(
     let key = secrets::read(&search.pseudonym_key, Path::new(""), &env)
         .context("--pseudonym-key")
         .map_err(BadArguments)?;
-    let key = key.bytes().trim_ascii_end().to_vec().into();
-    let pseudonym = Redactor::new(&key).pseudonym_of(&search.value);
+    let key = key.bytes().trim_ascii_end();
+    if key.len() < SHORTEST_KEY {
+        return Err(BadArguments(anyhow::anyhow!(
+            "--pseudonym-key: it is shorter than {SHORTEST_KEY} bytes, so no log is written with it"
+        ))
+        .into());
+    }
+    let pseudonym = Redactor::new(&key.to_vec().into()).pseudonym_of(&value(search)?);
     let files = Files::new(&search.files)?;
     let (mut found, mut written) = (0_u64, Ok(()));
     let mut doubt = Doubt::new(&search.trust)?;
@@ -57,5 +64,24 @@ pub(super) fn run(
     })?;
     written?;
     eprintln!("{found} lines with {pseudonym}");
-    Ok(doubt.tell()?)
+    Ok(doubt.tell(found)?)
 }
+
+fn value(search: &Search) -> Result<String, BadArguments> {
+    let mut text = search.value.clone();
+    if text == "-" {
+        text.clear();
+        let read = io::stdin().lock().take(LONGEST).read_to_string(&mut text);
+        read.context("--value -: standard input")
+            .map_err(BadArguments)?;
+    }
+    if text.trim().is_empty() {
+        return Err(BadArguments(anyhow::anyhow!("--value: there is none")));
+    }
+    Ok(text)
+}
+
+/// Bytes that the daemon asks of a pseudonym key.
+const SHORTEST_KEY: usize = 32;
+/// Bytes of a value.
+const LONGEST: u64 = 64 << 10;

@@ -76,7 +76,11 @@ fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     if !parts.is_empty() {
         writeln!(out, "  who      {}", parts.join(", "))?;
     }
-    let ids = [("execution", "executionId"), ("request", "requestId")];
+    let ids = [
+        ("execution", "executionId"),
+        ("request", "requestId"),
+        ("instance", "instance"),
+    ];
     let ids = ids.map(|(word, name)| text(line, name).map(|id| format!("{word} {id}")));
     let ids: Vec<_> = ids.into_iter().flatten().collect();
     if !ids.is_empty() {
@@ -144,17 +148,30 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
             Some("drain") => "cut off: the daemon went down".into(),
             _ => "cut off".into(),
         },
-        _ => failure(text(end, "error").unwrap_or("?")),
+        _ => failure(end),
     };
     let (ms, credits) = (&end["durationMs"], &end["credits"]);
     writeln!(
         out,
         "  result   {outcome}, after {ms} ms, for {credits} credits"
-    )
+    )?;
+    advice(end, out)
+}
+
+/// When the caller was told to come back.
+fn advice(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
+    match line["retryAfterSeconds"].as_u64() {
+        Some(seconds) => writeln!(out, "  told     to come back after {seconds} seconds"),
+        None => Ok(()),
+    }
 }
 
 /// The word for a failure, and what it means where that is about the daemon.
-fn failure(error: &str) -> String {
+fn failure(end: &Value) -> String {
+    let error = text(end, "error").unwrap_or("?");
+    if let Some(whose) = text(end, "reason").and_then(whose) {
+        return format!("failed: {error}: {whose}");
+    }
     let means = match error {
         "audit_unavailable" => ": it was not made, since the log could not take its start",
         "timeout" | "deadline_exceeded" => ": it had taken all the time that a call may take",
@@ -174,9 +191,7 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     if let Some(policy) = text(line, "policy") {
         writeln!(out, "  refused  by the limit {policy}")?;
     }
-    if let Some(seconds) = line["retryAfterSeconds"].as_u64() {
-        writeln!(out, "  told     to come back after {seconds} seconds")?;
-    }
+    advice(line, out)?;
     for (client, calls) in line["refusedCalls"].as_object().into_iter().flatten() {
         writeln!(out, "  refused  {calls} calls of {client}")?;
     }
@@ -184,15 +199,43 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         writeln!(out, "  between  {from} and {until}")?;
     }
     match text(line, "reason") {
-        Some(reason) => match Denial::of_word(reason) {
-            Some(denial) => {
-                let words = reason.replace('_', " ");
-                writeln!(out, "  because  {words}: {denial}")
-            }
-            None => writeln!(out, "  because  {}", reason.replace('_', " ")),
-        },
+        Some(reason) => writeln!(out, "  because  {}", because(line, reason)),
         None => Ok(()),
     }
+}
+
+/// The word for a refusal, and what it means.
+fn because(line: &Value, reason: &str) -> String {
+    let words = reason.replace('_', " ");
+    if line["event"] == "rate_limit_exceeded" {
+        let means = match reason {
+            "share" => {
+                "Redis could not be asked, and this instance's share of the limit was used up, though perhaps not the limit"
+            }
+            "store_unavailable" => {
+                "Redis could not be asked, and the limit admits nothing without it"
+            }
+            purse => whose(purse).unwrap_or(&words),
+        };
+        return means.into();
+    }
+    match Denial::of_word(reason) {
+        Some(denial) => format!("{words}: {denial}"),
+        None => words,
+    }
+}
+
+/// Whose credits were spent, by the word for them.
+pub(super) fn whose(purse: &str) -> Option<&'static str> {
+    Some(match purse {
+        "zoho" => {
+            "Zoho itself says that too few of the organisation's credits are left (X-API-CREDITS-REMAINING), whatever the daemon may spend"
+        }
+        "organisation" => "all credits of 24 hours that the daemon may spend are spent",
+        "reserve" => "what is left of the credits of 24 hours is kept for tools that write",
+        "client" => "the client's share of the credits of 24 hours is spent",
+        _ => return None,
+    })
 }
 
 fn arguments(args: &Value) -> String {

@@ -121,3 +121,45 @@ async fn a_call_without_a_token_is_explained_by_the_tokens_and_not_by_the_load()
         assert!(explained.contains(part), "{part}: {explained}");
     }
 }
+
+#[tokio::test]
+async fn a_value_from_standard_input_is_found_however_its_accents_were_typed() {
+    let mut house = House::with(pseudonymous).await;
+    let asked = json!({ "name": "Ame\u{301}lie" });
+    house
+        .agent(SUPPORT)
+        .call("search_contacts", asked)
+        .await
+        .content();
+    stop(&mut house).await;
+    let search = "zoho-mcp audit search --value - --pseudonym-key file:pseudonyms audit.jsonl";
+    for (value, code) in [("AM\u{c9}LIE", 0), ("Ame\u{301}lie ", 0), ("Amelie", 1)] {
+        let script = format!("printf '%s\\n' '{value}' | {search}");
+        let found = house.shell(&script, &[]).await;
+        assert_eq!(found.status.code(), Some(code), "{value}: {}", said(&found));
+        let is_found = said(&found).contains("\"tool_call_start\"");
+        assert_eq!(is_found, code == 0, "{value}: {}", said(&found));
+    }
+}
+
+#[tokio::test]
+async fn a_value_or_a_key_that_cannot_be_one_is_refused() {
+    let mut house = House::with(pseudonymous).await;
+    house.agent(SUPPORT).tools().await;
+    stop(&mut house).await;
+    fs::write(house.file("short"), "0123456789abcdef").unwrap();
+    let reference = |name: &str| format!("file:{}", house.file(name).display());
+    for (value, key, says) in [
+        (" ", "pseudonyms", "--value: there is none"),
+        ("x", "short", "shorter than 32 bytes"),
+        ("x", "missing", "--pseudonym-key"),
+    ] {
+        let key = reference(key);
+        let refused = audit(
+            &["search", "--value", value, "--pseudonym-key", &key],
+            &house,
+        );
+        assert_eq!(refused.status.code(), Some(64), "{}", said(&refused));
+        assert!(said(&refused).contains(says), "{}", said(&refused));
+    }
+}

@@ -105,7 +105,7 @@ async fn a_write_that_a_kill_cut_off_is_told_to_be_in_doubt() {
     let contact = a_contact(&house).await;
     let slow = json!({ "fault": "latency", "path": "/crm/v8/Notes", "delay": "20s" });
     house.zoho.fault(slow).await;
-    let note = json!({ "record_id": contact, "content": "x" });
+    let note = json!({ "record_id": contact, "content": "x", "idempotency_key": "k" });
     let note = json!({ "name": "create_note", "arguments": note });
     let agent = house.agent(SUPPORT);
     let call = tokio::spawn(async move { agent.try_ask("tools/call", note).await });
@@ -121,7 +121,11 @@ async fn a_write_that_a_kill_cut_off_is_told_to_be_in_doubt() {
     for what in ["story", "explain"] {
         let told = said(&audit(&[what, "--execution", execution], &house));
         assert!(told.contains("the daemon was killed"), "{told}");
-        let place = format!("look in Zoho at record {contact}");
-        assert!(told.contains(&place), "{told}");
+        let place = format!("look first in Zoho at record {contact}");
+        assert_eq!(told.matches(&place).count(), 1, "{told}");
+        assert!(
+            told.contains("without it is forgotten when the process ends"),
+            "{told}"
+        );
     }
 }

@@ -86,7 +86,7 @@ async fn what_is_told_among_other_lines_is_told_and_verified_as_well() {
         assert!(told.contains("NOT VERIFIED"), "{what:?}: {told}");
         assert_eq!(output.status.code(), Some(1), "{what:?}: {told}");
         let told = said(&audit(&[&what[..], &["--mixed"]].concat(), &house));
-        assert!(told.ends_with("Verified.\n"), "{what:?}: {told}");
+        assert!(told.contains("Verified, as far as"), "{what:?}: {told}");
     }
 }
 
@@ -119,7 +119,7 @@ async fn a_log_from_before_it_was_signed_is_believed_as_far_as_it_can_be() {
     assert!(told.contains("NOT VERIFIED"), "{told}");
     let told = said(&audit(&[&story[..], &since].concat(), &house));
     assert!(
-        told.contains("Verified, but for 1 runs from before"),
+        told.contains("but not who wrote 1 runs from before"),
         "{told}"
     );
 }
@@ -131,7 +131,7 @@ async fn whoever_is_told_a_story_hears_whether_the_log_was_verified() {
     let story = ["story", "--client", SUPPORT];
     let with_key = [&story[..], &["--public-key", key.to_str().unwrap()]].concat();
     let told = said(&audit(&with_key, &house));
-    assert!(told.ends_with("Verified.\n"), "{told}");
+    assert!(told.contains("Verified, as far as it goes:\n"), "{told}");
     let told = said(&audit(&story, &house));
     assert!(told.contains("Not verified: the chain holds"), "{told}");
     let log = house.file("audit.jsonl");
@@ -175,7 +175,7 @@ async fn a_log_without_its_beginning_or_its_end_is_not_simply_verified() {
             (&["explain", "--request", "nothing"], 1),
             (
                 &["search", "--value", "x", "--pseudonym-key", &pseudonyms],
-                0,
+                1,
             ),
         ] {
             let with_key = [what, &["--public-key", key.to_str().unwrap()]].concat();

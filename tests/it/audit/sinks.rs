@@ -79,6 +79,21 @@ async fn a_full_disk_refuses_what_the_configuration_says() {
 }
 
 #[tokio::test]
+async fn lines_that_a_stuck_sink_never_took_are_counted_at_the_end() {
+    let mut house = house_with(FULL, "refuse_writes").await;
+    search(&house).await;
+    house.signal("-TERM");
+    assert_ne!(house.ended().await.code(), Some(0));
+    let told = house.operational_log();
+    let (before, _) = told
+        .split_once(" lines, and the closing line, are not in the audit log")
+        .expect(&told);
+    let lines: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
+    // The login, and the beginning and the end of the call.
+    assert!((3..10).contains(&lines), "{told}");
+}
+
+#[tokio::test]
 async fn a_reader_that_goes_away_is_a_log_that_cannot_be_written() {
     let mut house = house_with(CLOSED, "refuse_writes").await;
     search(&house).await;

@@ -102,10 +102,6 @@ fn zohos(error: &str) -> Option<Advice> {
             "more calls waited for Zoho than it could answer in time: allow more at once, if Zoho does, or a longer wait",
             path(["zoho", "max_wait"]),
         ),
-        "zoho_credits_spent" => (
-            "wait until credits of the last 24 hours come back, or allow more, if Zoho does",
-            path(["zoho", "daily_credits"]),
-        ),
         "zoho_credentials" => (
             "`zoho-mcp check --online` says what Zoho does not accept",
             path(["zoho", "credentials"]),
@@ -127,7 +123,7 @@ fn zohos(error: &str) -> Option<Advice> {
             None,
         ),
         "ambiguous_write" => (
-            "Zoho did not answer whether it wrote: look before repeating it, or repeat it with the same idempotency_key",
+            "Zoho did not answer whether it wrote: look before it is repeated",
             None,
         ),
         _ => return None,
@@ -144,7 +140,7 @@ pub(super) fn cancelled(line: &Value) -> Remedy {
         ),
         "drain" => (
             "the daemon was told to end, and the call had not ended in time",
-            "call again; or allow calls more time at the end",
+            "call again, a tool that writes only after a look in Zoho; or allow calls more time at the end",
             path(["server", "drain_timeout"]),
         ),
         _ => ("the call was cut off", UNHEARD_OF, None),

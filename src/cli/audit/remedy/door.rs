@@ -81,7 +81,10 @@ fn token(reason: &str) -> Option<Advice> {
             "by the configuration of now the token means another client or other scopes: open the stream again"
         }
         "token_issuer_removed" | "token_issuer" => "the issuer is none that is configured",
-        "token_unknown_key" | "token_key_removed" | "token_signature" => {
+        "token_signature" => {
+            "the key that is trusted for its issuer did not sign it. With jwks: the token was changed on its way, or is another issuer's; with public_key: put the issuer's new key into the file as well; with hs256_secret: the issuer and this daemon have different secrets"
+        }
+        "token_unknown_key" | "token_key_removed" => {
             "the issuer's key set does not have the key that signed it"
         }
         "token_audience" => {

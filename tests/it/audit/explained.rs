@@ -1,0 +1,110 @@
+//! Why a call was refused, and the line of the configuration that decided.
+
+use serde_json::json;
+
+use crate::{
+    agent::Answer,
+    house::{House, SUPPORT},
+    log::{audit, said, stop, to_file},
+    redis::Redis,
+};
+
+async fn search(house: &House) -> Answer {
+    let arguments = json!({ "name": "Popper" });
+    house
+        .agent(SUPPORT)
+        .call("search_contacts", arguments)
+        .await
+}
+
+/// Asks until it is refused.
+async fn refused(house: &House) -> String {
+    for _ in 0..60 {
+        let answer = search(house).await;
+        if answer.status == 429 {
+            return answer.header("x-request-id").to_owned();
+        }
+    }
+    panic!("nothing was refused");
+}
+
+fn explained(house: &House, request: &str) -> String {
+    let config = house.file("zoho-mcp.toml");
+    let config = config.to_str().unwrap();
+    said(&audit(
+        &["explain", "--request", request, "--config", config],
+        house,
+    ))
+}
+
+#[tokio::test]
+async fn spent_credits_are_explained_by_the_purse_that_refused() {
+    for (settings, purse, parts) in [
+        (
+            &[("zoho.daily_credits", "20")][..],
+            "client",
+            ["the default is client_share = 0.5", "the client's share"],
+        ),
+        (
+            &[("zoho.daily_credits", "20"), ("zoho.client_share", "1")],
+            "reserve",
+            ["the default is write_reserve = 0.1", "kept for tools"],
+        ),
+        (&[], "zoho", ["Zoho itself", "X-API-CREDITS-REMAINING"]),
+    ] {
+        let mut house = House::with(|setup| {
+            to_file(setup);
+            for (key, value) in settings {
+                setup.set(key, value);
+            }
+        })
+        .await;
+        if purse == "zoho" {
+            search(&house).await.content();
+            house.zoho.set(json!({ "daily_credits": 1 })).await;
+        }
+        let request = refused(&house).await;
+        stop(&mut house).await;
+        let told = explained(&house, &request);
+        for part in parts {
+            assert!(told.contains(part), "{purse} {part}: {told}");
+        }
+        let lines = crate::log::lines(&house);
+        let mut about = lines.iter().filter(|line| line["requestId"] == *request);
+        let reasons = about.clone().filter(|line| line["reason"] == purse).count();
+        assert_eq!(reasons, 2, "the failure and the refusal say it: {purse}");
+        let execution = about.find_map(|line| line["executionId"].as_str());
+        let story = said(&audit(
+            &["story", "--execution", execution.unwrap()],
+            &house,
+        ));
+        assert!(story.contains("told     to come back after"), "{story}");
+        assert!(!story.contains("was over a limit"), "told twice: {story}");
+    }
+}
+
+#[tokio::test]
+async fn a_share_without_redis_is_explained_by_redis_and_not_by_the_limit() {
+    let mut redis = Redis::start();
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("redis.url", &redis.url());
+        setup.set("redis.expected_replicas", "2");
+        setup.set("limits.client", "{ requests = 4, per = \"1h\" }");
+    })
+    .await;
+    redis.kill();
+    let request = refused(&house).await;
+    stop(&mut house).await;
+    let told = explained(&house, &request);
+    for part in [
+        "Redis could not be asked, and this instance's share of the limit client, 4 per 1h",
+        "on_store_error",
+        "add expected_replicas under [redis]",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let story = said(&audit(&["story", "--client", SUPPORT], &house));
+    let because = "because  Redis could not be asked, and this instance's share";
+    assert!(story.contains(because), "{story}");
+}

@@ -1,0 +1,113 @@
+//! A log file with which somebody else does something.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::PermissionsExt as _,
+};
+
+use crate::{
+    house::{House, eventually},
+    log::{a_contact, audit, lines, said, stop, to_file},
+};
+
+#[tokio::test]
+async fn a_log_that_is_moved_or_deleted_is_noticed_and_said_loudly() {
+    let mut house = House::with(to_file).await;
+    a_contact(&house).await;
+    let (log, moved) = (house.file("audit.jsonl"), house.file("audit.jsonl.1"));
+    fs::rename(&log, &moved).unwrap();
+    a_contact(&house).await;
+    eventually("a word about the move", || {
+        let told = house.operational_log();
+        told.contains("the audit log was moved away while it was written")
+            .then_some(())
+    })
+    .await;
+    fs::remove_file(&log).unwrap();
+    a_contact(&house).await;
+    eventually("a word about the loss", || {
+        let told = house.operational_log();
+        told.contains("the audit log was deleted while it was written")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(
+        house
+            .agent(crate::house::SUPPORT)
+            .get("/health")
+            .await
+            .status,
+        200
+    );
+    stop(&mut house).await;
+    let verified = audit(&["verify"], &house);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+}
+
+#[tokio::test]
+async fn a_log_that_is_put_aside_by_the_daemon_alarms_nobody() {
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("audit.file.max_size", "2KiB");
+    })
+    .await;
+    for _ in 0..5 {
+        a_contact(&house).await;
+    }
+    stop(&mut house).await;
+    let told = house.operational_log();
+    assert!(!told.contains("the audit log"), "{told}");
+    let verified = audit(&["verify"], &house);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+}
+
+#[tokio::test]
+async fn a_log_that_another_process_holds_or_that_is_none_is_refused_by_serve_and_by_check() {
+    let mut house = House::with(to_file).await;
+    stop(&mut house).await;
+    let log = house.file("audit.jsonl");
+    let before = lines(&house);
+    let held = File::open(&log).unwrap();
+    held.lock().unwrap();
+    for command in ["serve", "check"] {
+        let refused = house.command(&[command]);
+        let told = said(&refused);
+        assert_eq!(refused.status.code(), Some(64), "{command}: {told}");
+        for part in [log.to_str().unwrap(), "end the process that holds its lock"] {
+            assert!(told.contains(part), "{command} {part}: {told}");
+        }
+    }
+    held.unlock().unwrap();
+    let fine = house.command(&["check"]);
+    assert_eq!(fine.status.code(), Some(0), "{}", said(&fine));
+    assert_eq!(lines(&house), before, "a check writes nothing");
+    fs::write(&log, "{\"keys\":[]}\n").unwrap();
+    for command in ["serve", "check"] {
+        let refused = house.command(&[command]);
+        let told = said(&refused);
+        assert_eq!(refused.status.code(), Some(64), "{command}: {told}");
+        assert!(told.contains("something else than an audit log"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_get_another_name_is_written_on() {
+    let name = format!("{}audit.jsonl", "x".repeat(240));
+    let mut house = House::with(|setup| {
+        setup.set("audit.sinks", &format!("[\"file:{name}\"]"));
+        setup.set("audit.file.max_size", "2KiB");
+    })
+    .await;
+    for _ in 0..5 {
+        a_contact(&house).await;
+    }
+    let told = house.operational_log();
+    let said_so = told.matches("the audit log cannot be put aside").count();
+    assert_eq!(said_so, 1, "{told}");
+    assert!(told.contains("mount the folder rather than the file"));
+    stop(&mut house).await;
+    let verified = audit(&["verify"], &house);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    let log = fs::metadata(house.file(&name)).unwrap();
+    assert!(log.len() > 4096 && log.permissions().mode() & 0o777 == 0o600);
+}
