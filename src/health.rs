@@ -73,7 +73,8 @@ impl Health {
 
     /// Sets the metrics that are looked up, not counted.
     pub fn measure(&self) {
-        let up = self.zoho.status().state == ZohoState::Ok;
+        let state = self.zoho.status().state;
+        let up = !matches!(state, ZohoState::Down | ZohoState::CredentialsRefused);
         gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
         self.zoho.measure();
         gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
@@ -87,6 +88,8 @@ impl Health {
                 ZohoState::Ok => OK,
                 ZohoState::Down => DOWN,
                 ZohoState::CredentialsRefused => "credentials_refused",
+                ZohoState::TokenThrottled => "token_throttled",
+                ZohoState::CreditsSpent => "credits_spent",
             },
             latency_ms: Some(millis(zoho.latency)),
             detail: None,

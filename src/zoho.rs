@@ -51,7 +51,12 @@ mod values;
 mod visibility;
 pub mod written;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
 
 pub use allowance::Usage;
 pub use client::{Crm, Listed, Page, Spender, State, Status, Zoho};
@@ -83,6 +88,12 @@ fn refused(parameter: &str) -> ZohoError {
         code: Code::new("INVALID_DATA"),
         field: Some(Code::new(parameter)),
     }
+}
+
+/// When `span` has passed, for the log.
+fn until(span: Duration) -> String {
+    let until = Timestamp::now().checked_add(span);
+    until.map_or_else(|_| String::new(), |until| format!("{until:.0}"))
 }
 
 /// None of our critical sections can leave a value half-changed.

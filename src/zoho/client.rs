@@ -112,6 +112,10 @@ pub enum State {
     Down,
     /// Refuses our credentials: an operator has to act.
     CredentialsRefused,
+    /// Gives no access token for a while, because too many were asked for.
+    TokenThrottled,
+    /// The organisation has no credits left for reads, until some come back.
+    CreditsSpent,
 }
 
 impl Zoho {
@@ -186,7 +190,15 @@ impl Zoho {
 
     /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
-        self.inner.pulse.status(self.inner.tokens().refused())
+        let inner = &*self.inner;
+        let (tokens, now) = (inner.tokens(), Instant::now());
+        let spent = || inner.spent.is_over(now) || inner.allowance.is_spent();
+        inner.pulse.status(match () {
+            () if tokens.refused() => Some(State::CredentialsRefused),
+            () if tokens.throttled(now) => Some(State::TokenThrottled),
+            () if spent() => Some(State::CreditsSpent),
+            () => None,
+        })
     }
 
     /// How long a further call would wait for Zoho, if that is too long.
@@ -212,7 +224,11 @@ impl Zoho {
         if !inner.pulse.answered_within(fresh, Instant::now()) {
             self.knock().await;
         }
-        self.status()
+        let status = self.status();
+        if status.state == State::Ok {
+            inner.spent.say_over();
+        }
+        status
     }
 
     /// Keeps what instances share of Zoho, until it is dropped.

@@ -203,6 +203,13 @@ impl Tokens {
         stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_) | Why::Unaccepted))
     }
 
+    /// Whether none is asked for, because too many were.
+    pub(super) fn throttled(&self, now: Instant) -> bool {
+        let state = lock(&self.0.state);
+        let stop = state.stop.as_ref();
+        stop.is_some_and(|stop| stop.why == Why::Throttled && stop.holds(now))
+    }
+
     /// Whether they are refused for good.
     pub(super) fn refused_for_good(&self) -> bool {
         let state = lock(&self.0.state);
