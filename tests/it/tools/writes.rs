@@ -230,6 +230,13 @@ async fn what_is_not_there_is_not_written() {
         let told = agent.call(tool, arguments).await.failure();
         assert!(told.contains("Do not guess ids"), "{tool}: {told}");
     }
+    // A record of another module is as little there.
+    let lead = first(&house, "Leads", "id is not null").await;
+    for module in ["Contacts", "Accounts", "Deals"] {
+        let task = json!({ "record_id": lead, "module": module, "subject": "x" });
+        let told = agent.call("create_task", task).await.failure();
+        assert!(told.contains("Do not guess ids"), "{module}: {told}");
+    }
     let asked = house.zoho.journal().await;
     let nothing = |entry: &Value| entry["committed"].as_array().is_none_or(Vec::is_empty);
     assert!(asked.iter().all(nothing), "{asked:?}");
