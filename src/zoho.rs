@@ -84,9 +84,8 @@ pub struct Reference {
 
 /// Input of ours that Zoho would refuse or misread; `parameter` is its name in Zoho's interface.
 fn refused(parameter: &str) -> ZohoError {
-    ZohoError::Input {
-        code: Code::new("INVALID_DATA"),
-        field: Some(Code::new(parameter)),
+    ZohoError::Unasked {
+        parameter: Code::new(parameter),
     }
 }
 
