@@ -64,7 +64,7 @@ impl Filters {
         Ok(filter)
     }
 
-    fn unresolved(&self) -> Result<DealFilter, ToolError> {
+    pub(super) fn unresolved(&self) -> Result<DealFilter, ToolError> {
         let days = self.closing_from.zip(self.closing_to);
         if days.is_some_and(|(from, to)| from > to) {
             return Err(ToolError::Argument {

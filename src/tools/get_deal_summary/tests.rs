@@ -3,13 +3,13 @@ use crate::tools::{
     input,
     record::tests::{a_deal, assert_fits, text},
 };
-use crate::zoho::deals::DealStatus;
+use crate::zoho::deals::{DealFilter, DealStatus};
 use serde_json::json;
 
 fn filter(filters: serde_json::Value) -> Result<DealFilter, ToolError> {
     let arguments = json!({"filters": filters});
     let input: Input = input::read(arguments.as_object().cloned().unwrap())?;
-    input.filters.unwrap_or_default().filter()
+    input.filters.unwrap_or_default().unresolved()
 }
 
 #[test]
