@@ -60,12 +60,16 @@ pub async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, &'static 
 }
 
 impl Health {
-    /// Looks at Zoho from time to time when no call does, until the drain begins.
+    /// Looks at Zoho from time to time when no call does, and often while it is away, until the
+    /// drain begins.
     pub async fn watch(self: Arc<Self>) {
         loop {
-            self.zoho.probe(FRESH).await;
+            let pause = match self.zoho.probe(FRESH).await.state {
+                ZohoState::Down => AWAY,
+                _ => FRESH,
+            };
             tokio::select! {
-                () = tokio::time::sleep(FRESH) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.drain.begun().cancelled() => return,
             }
         }
@@ -211,3 +215,5 @@ const NOT_SHARED: &str = "not_shared";
 
 /// How old the last word of Zoho may be.
 const FRESH: Duration = Duration::from_secs(20);
+/// Between looks at a Zoho that does not answer.
+const AWAY: Duration = Duration::from_secs(2);

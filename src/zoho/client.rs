@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,6 +55,8 @@ pub(super) struct Inner {
     pub(super) flights: Flights,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
+    /// Whether the last knock was in vain.
+    away: AtomicBool,
     /// Whether requests are refused because Zoho does not answer.
     open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
@@ -164,6 +169,7 @@ impl Zoho {
                 flights: Flights::new(config.coalesce),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
+                away: AtomicBool::new(false),
                 open: watch::Sender::new(false),
                 org: Kept::new(now, ORG_AGE),
                 users: Kept::new(now, USERS_AGE),
@@ -282,8 +288,17 @@ impl Zoho {
         let began = Instant::now();
         let answer = exchange(inner.http.get(url), LARGEST_KNOCK);
         match timeout(inner.request_timeout, answer).await {
-            Ok(Ok(reply)) if reply.status.as_u16() < 500 => inner.answered(began.elapsed()),
-            _ => inner.pulse.silent(began.elapsed()),
+            Ok(Ok(reply)) if reply.status.as_u16() < 500 => {
+                inner.answered(began.elapsed());
+                // Where only tokens were not to be had, knocking says nothing of them.
+                if inner.away.swap(false, Ordering::Relaxed) {
+                    inner.tokens().retry().await;
+                }
+            }
+            _ => {
+                inner.away.store(true, Ordering::Relaxed);
+                inner.pulse.silent(began.elapsed());
+            }
         }
     }
 }

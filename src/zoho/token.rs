@@ -228,6 +228,22 @@ impl Tokens {
         lock(&self.0.state).stop = None;
     }
 
+    /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
+    /// tokens are asked for is still seen to, and failures in a row are still counted.
+    pub(super) async fn retry(&self) {
+        let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
+        if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
+            return;
+        }
+        if let Some(place) = &self.0.place {
+            place.retry().await;
+        }
+        let mut state = lock(&self.0.state);
+        if let Some(stop) = state.stop.as_mut().filter(|stop| waits(stop)) {
+            stop.until = Some(Instant::now());
+        }
+    }
+
     fn step(&self, now: Instant, trace: &Trace) -> Result<Step, ZohoError> {
         let mut state = lock(&self.0.state);
         let held = state.token.clone().filter(|token| now < token.expires);
