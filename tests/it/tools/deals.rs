@@ -55,8 +55,8 @@ async fn totals_are_what_the_crm_says() {
             format!("({open} and Amount >= 100000)"),
         ),
         (
-            json!({ "filters": { "stage": "No such stage" } }),
-            "Stage = 'No such stage'".into(),
+            json!({ "filters": { "stage": "Needs Analysis", "status": "won" } }),
+            "(Stage = 'Needs Analysis' and Stage = 'Closed Won')".into(),
         ),
     ] {
         assert_totals(&house, &agent, arguments, &condition).await;
