@@ -60,12 +60,16 @@ pub async fn readyz(State(health): State<Arc<Health>>) -> (StatusCode, &'static 
 }
 
 impl Health {
-    /// Looks at Zoho from time to time when no call does, until the drain begins.
+    /// Looks at Zoho from time to time when no call does, and often while it is away, until the
+    /// drain begins.
     pub async fn watch(self: Arc<Self>) {
         loop {
-            self.zoho.probe(FRESH).await;
+            let pause = match self.zoho.probe(FRESH).await.state {
+                ZohoState::Down => AWAY,
+                _ => FRESH,
+            };
             tokio::select! {
-                () = tokio::time::sleep(FRESH) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.drain.begun().cancelled() => return,
             }
         }
@@ -73,7 +77,8 @@ impl Health {
 
     /// Sets the metrics that are looked up, not counted.
     pub fn measure(&self) {
-        let up = self.zoho.status().state == ZohoState::Ok;
+        let state = self.zoho.status().state;
+        let up = !matches!(state, ZohoState::Down | ZohoState::CredentialsRefused);
         gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
         self.zoho.measure();
         gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
@@ -87,6 +92,8 @@ impl Health {
                 ZohoState::Ok => OK,
                 ZohoState::Down => DOWN,
                 ZohoState::CredentialsRefused => "credentials_refused",
+                ZohoState::TokenThrottled => "token_throttled",
+                ZohoState::CreditsSpent => "credits_spent",
             },
             latency_ms: Some(millis(zoho.latency)),
             detail: None,
@@ -214,3 +221,5 @@ const NOT_SHARED: &str = "not_shared";
 
 /// How old the last word of Zoho may be.
 const FRESH: Duration = Duration::from_secs(20);
+/// Between looks at a Zoho that does not answer.
+const AWAY: Duration = Duration::from_secs(2);

@@ -22,6 +22,7 @@ mod get_forecast;
 mod get_pipeline;
 mod get_revenue_report;
 mod get_stale_deals;
+mod hint;
 pub mod idempotency;
 mod input;
 mod list_activities;

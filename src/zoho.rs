@@ -51,7 +51,12 @@ mod values;
 mod visibility;
 pub mod written;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
 
 pub use allowance::Usage;
 pub use client::{Crm, Listed, Page, Spender, State, Status, Zoho};
@@ -79,10 +84,15 @@ pub struct Reference {
 
 /// Input of ours that Zoho would refuse or misread; `parameter` is its name in Zoho's interface.
 fn refused(parameter: &str) -> ZohoError {
-    ZohoError::Input {
-        code: Code::new("INVALID_DATA"),
-        field: Some(Code::new(parameter)),
+    ZohoError::Unasked {
+        parameter: Code::new(parameter),
     }
+}
+
+/// When `span` has passed, for the log.
+fn until(span: Duration) -> String {
+    let until = Timestamp::now().checked_add(span);
+    until.map_or_else(|_| String::new(), |until| format!("{until:.0}"))
 }
 
 /// None of our critical sections can leave a value half-changed.

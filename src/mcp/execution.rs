@@ -145,7 +145,9 @@ impl<'a> Execution<'a> {
         if let End::Failed(error) = &end
             && let Some((of, seconds)) = error.shortage()
         {
-            return self.short_of(of, &error.advice(), seconds).await;
+            return self
+                .short_of(of, &error.advice_to(self.row.name), seconds)
+                .await;
         }
         end.into_result(self.row)
     }
@@ -221,7 +223,7 @@ impl End {
                 result.meta = Some(untrusted());
                 result
             }
-            Self::Failed(error) => failed(error.advice()),
+            Self::Failed(error) => failed(error.advice_to(row.name)),
             Self::Panicked => failed(
                 "The tool failed for a reason of its own. An operator can find it in the log.",
             ),

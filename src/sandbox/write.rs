@@ -108,6 +108,7 @@ impl Writer<'_> {
             record.set(field.name, cell);
         }
         self.is_unique(module, &record, at)?;
+        self.is_about(&record, row, at)?;
         match above {
             Some((_, id)) => record.set("Parent_Id", Cell::Ref(id)),
             None if module == Module::Notes => self.has_parent(&record, row, at)?,
@@ -173,6 +174,10 @@ impl Writer<'_> {
                 changes.push(Change { field, old, new });
             }
         }
+        if changes.iter().any(|change| change.field.name == "Email") {
+            self.is_unique(module, &record, at)?;
+        }
+        self.is_about(&record, row, at)?;
         if changes.iter().any(|change| change.field.name == "Stage")
             && !changes
                 .iter()

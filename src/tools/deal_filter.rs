@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ToolError,
+    Context, ToolError,
     input::{Amount, Day, Line},
+    stages::named,
 };
 use crate::{
     audit::{Class, Classes},
@@ -53,7 +54,17 @@ impl Filters {
         ("min_amount", Class::Public),
     ];
 
-    pub(super) fn filter(&self) -> Result<DealFilter, ToolError> {
+    /// What is asked of Zoho, with the stage as Zoho calls it.
+    pub(super) async fn filter(&self, call: &Context<'_>) -> Result<DealFilter, ToolError> {
+        let mut filter = self.unresolved()?;
+        if let Some(name) = filter.stage.take() {
+            let stages = call.crm.stages().await?;
+            filter.stage = Some(named(&stages, &name)?.actual.clone());
+        }
+        Ok(filter)
+    }
+
+    pub(super) fn unresolved(&self) -> Result<DealFilter, ToolError> {
         let days = self.closing_from.zip(self.closing_to);
         if days.is_some_and(|(from, to)| from > to) {
             return Err(ToolError::Argument {

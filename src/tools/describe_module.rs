@@ -7,7 +7,7 @@ use super::{
     Answer, Context, Tool, ToolError,
     input::Line,
     record::SOURCE,
-    text::{Text, brief_or_dash, count},
+    text::{Text, brief, brief_or_dash, count},
 };
 use crate::{
     audit::{Class, Classes},
@@ -150,18 +150,45 @@ impl Field {
 fn tell(output: &Output) -> String {
     let module = output.module.name();
     let fields = output.fields.len() + output.other_fields.unwrap_or(0);
-    let mut text = Text::new(format!("{module}: {}.", count(fields as u64, "field")));
+    let mut text = Text::to_read(format!("{module}: {}.", count(fields as u64, "field")));
     for field in &output.fields {
-        let required = if field.required { ", required" } else { "" };
-        text.line(format!(
-            "- {}: {}{required}",
-            brief_or_dash(Some(&field.name)),
-            brief_or_dash(field.kind.as_ref()),
-        ));
+        text.line(format!("- {}", field.told()));
     }
     text.finish()
 }
 
+impl Field {
+    /// In one line.
+    fn told(&self) -> String {
+        let mut line = brief(&self.name);
+        if let Some(label) = &self.label {
+            line = format!("{line} ({})", brief(label));
+        }
+        line = format!("{line}: {}", brief_or_dash(self.kind.as_ref()));
+        for (is, word) in [
+            (self.required, ", required"),
+            (self.read_only, ", read only"),
+            (self.custom, ", custom"),
+        ] {
+            line.push_str(if is { word } else { "" });
+        }
+        if let Some(module) = &self.leads_to {
+            line = format!("{line}, of {}", brief(module));
+        }
+        if !self.values.is_empty() {
+            let values: Vec<String> = self.values.iter().take(TOLD_VALUES).map(brief).collect();
+            line = format!("{line}, one of {}", values.join("; "));
+        }
+        let others = self.values.len().saturating_sub(TOLD_VALUES);
+        match others + self.other_values.unwrap_or(0) {
+            0 => line,
+            others => format!("{line} and {others} more"),
+        }
+    }
+}
+
+/// Of one field, in the text.
+const TOLD_VALUES: usize = 60;
 /// More than a module of Zoho's can have for most organisations.
 const MOST_FIELDS: usize = 300;
 const FEW_VALUES: usize = 30;

@@ -155,6 +155,7 @@ impl ToolError {
             Self::Zoho(error) => match error {
                 ZohoError::NotFound => "not_found",
                 ZohoError::Input { .. } => "zoho_refused_input",
+                ZohoError::Unasked { .. } => "invalid_arguments",
                 ZohoError::Forbidden { .. } => "zoho_forbidden",
                 ZohoError::Conflict { .. } => "zoho_conflict",
                 ZohoError::Busy { .. } => "zoho_busy",
@@ -186,22 +187,23 @@ fn unknown_stage(stages: &[CrmText]) -> String {
     let names: Vec<String> = stages.iter().take(MOST_STAGES).map(brief).collect();
     let names = names.join(", ");
     format!(
-        "Argument `stage` is no stage of a deal; nothing was written. The stages are: {names}. \
+        "Argument `stage` is no stage of a deal, so nothing was done. The stages are: {names}. \
          {UNTRUSTED}"
     )
 }
 
 fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
     match error {
-        ZohoError::NotFound => "No such record, or this client may not see it. Do not guess ids: \
-            search first (search_contacts, or get_deal_summary without arguments) and use an id \
-            from the result."
-            .into(),
+        ZohoError::NotFound => "No such record, or this client may not see it.".into(),
         ZohoError::Input { .. } => {
             "Zoho CRM refused a value. Check ids, dates and lengths, change \
             the arguments and call again; the same arguments will fail again."
                 .into()
         }
+        ZohoError::Unasked { .. } => "This server did not ask Zoho CRM, which does not take such a \
+            value: check dates and lengths, change the arguments and call again; the same arguments \
+            will fail again."
+            .into(),
         ZohoError::Forbidden { .. } => "The CRM user behind this server may not do this. Do not \
             repeat the call; ask an operator for the permission."
             .into(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Answer, Context, Tool, ToolError,
     record::{Contact, SOURCE, split},
-    text::{Text, brief, brief_or_dash},
+    text::{Text, brief, brief_or_dash, passage},
 };
 use crate::{
     audit::{Class, Classes},
@@ -110,26 +110,61 @@ pub(super) fn clip(text: &CrmText) -> String {
 
 fn tell(output: &Output) -> String {
     let contact = &output.contact;
-    let mut text = Text::new(format!(
+    let mut text = Text::to_read(format!(
         "{} ({}), {}, {}.",
         brief_or_dash(contact.full_name.as_ref()),
         contact.id,
         brief_or_dash(contact.email.as_ref()),
         brief_or_dash(contact.account.as_ref()),
     ));
-    for (label, value) in [
-        ("phone", &contact.phone),
-        ("city", &output.city),
-        ("reports to", &output.reports_to),
-    ] {
-        if let Some(value) = value {
-            text.line(format!("- {label}: {}", brief(value)));
+    for (label, value) in contact.particulars().chain(output.particulars()) {
+        text.line(format!("- {label}: {}", brief(value)));
+    }
+    let ids = [
+        ("account id", contact.account_id.as_ref()),
+        ("owner id", contact.owner_id.as_ref()),
+        ("reports to id", output.reports_to_id.as_ref()),
+    ];
+    for (label, id) in ids {
+        if let Some(id) = id {
+            text.line(format!("- {label}: {id}"));
+        }
+    }
+    let times = [
+        ("created", contact.created_time.as_ref()),
+        ("modified", output.modified_time.as_ref()),
+        ("last activity", contact.last_activity_time.as_ref()),
+    ];
+    for (label, time) in times {
+        if let Some(time) = time {
+            text.line(format!("- {label}: {time}"));
         }
     }
     if output.email_opt_out == Some(true) {
         text.line("- wants no marketing e-mails");
     }
+    if let Some(description) = &output.description {
+        text.line(format!("- description: {}", passage(description)));
+    }
     text.finish()
+}
+
+impl Output {
+    fn particulars(&self) -> impl Iterator<Item = (&'static str, &CrmText)> {
+        let all = [
+            ("second e-mail", &self.secondary_email),
+            ("home phone", &self.home_phone),
+            ("other phone", &self.other_phone),
+            ("reports to", &self.reports_to),
+            ("street", &self.street),
+            ("city", &self.city),
+            ("state", &self.state),
+            ("zip", &self.zip),
+            ("country", &self.country),
+        ];
+        all.into_iter()
+            .filter_map(|(label, value)| Some((label, value.as_ref()?)))
+    }
 }
 
 const DESCRIPTION_CHARACTERS: usize = 2000;

@@ -14,7 +14,7 @@ use super::{
     input::{self, Limit, inline_schema},
     record::SOURCE,
     slice::Slice,
-    text::{Text, brief, brief_or_dash},
+    text::{Text, brief_or_dash},
 };
 use crate::{
     audit::{Class, Classes},
@@ -281,7 +281,7 @@ fn answer(
 
 fn tell(output: &Output) -> String {
     let number = output.items.len();
-    let mut text = Text::new(format!(
+    let mut text = Text::to_read(format!(
         "{number} {} for contact {} ({}){}.",
         if number == 1 { "entry" } else { "entries" },
         brief_or_dash(output.contact_name.as_ref()),
@@ -293,22 +293,7 @@ fn tell(output: &Output) -> String {
         },
     ));
     for entry in &output.items {
-        let title: Option<&CrmText> = entry.title.as_ref().or(entry.text.as_ref());
-        let day = entry
-            .time
-            .as_deref()
-            .and_then(|time| time.get(..10))
-            .unwrap_or("-");
-        let status = entry
-            .status
-            .as_ref()
-            .map(|status| format!(" [{}]", brief(status)));
-        let kind = entry.kind.one();
-        text.line(format!(
-            "- {day} {kind}: {}{}",
-            brief_or_dash(title),
-            status.unwrap_or_default()
-        ));
+        text.line(format!("- {}", entry.told()));
     }
     for status in output
         .sources

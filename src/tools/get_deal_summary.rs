@@ -11,17 +11,17 @@ use super::{
     cursor::{self, Binding, CursorText},
     deal_filter::Filters,
     input::Limit,
-    list_deals::line,
+    list_deals::{NOTHING, line},
     record::{Deal, SOURCE, cents},
     slice::Slice,
-    text::{Text, brief, brief_or_dash, count, money},
+    text::{Text, brief_or_dash, count, money},
 };
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
         CrmText, Listed, RecordId, deals,
-        deals::{DealFilter, DealGroup, DealOrder, DealTotal},
+        deals::{DealGroup, DealOrder, DealTotal},
     },
 };
 
@@ -87,7 +87,8 @@ impl Tool for GetDealSummary {
     const TITLE: &'static str = "Deal summary";
     const DESCRIPTION: &'static str = "With deal_id: one deal, its weighted amount, age, whether \
         it is overdue or stalled and why, and its last notes. Otherwise totals of all deals that \
-        pass the filters, by stage, and the largest ones. Costs 2 to 3 API credits.";
+        pass the filters, by stage, and the largest ones. Costs 2 to 3 API credits, by stage 1 more \
+        once an hour.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("deal_id", Class::Id),
@@ -119,11 +120,10 @@ async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, Too
     let slice = Slice::new(call, input.limit, 10);
     let binding = Binding::new(GetDealSummary::NAME, input, slice.size);
     let page = cursor::page(&binding, input.cursor.as_ref())?;
-    let filter = input
-        .filters
-        .as_ref()
-        .unwrap_or(&Filters::default())
-        .filter()?;
+    let filter = match &input.filters {
+        Some(filters) => filters.filter(call).await?,
+        None => Filters::default().filter(call).await?,
+    };
     let org = call.crm.org().await?;
     let (total, stages, listed) = tokio::try_join!(
         call.crm.deal_total(&filter),
@@ -135,33 +135,12 @@ async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, Too
         stages,
         listed,
     };
-    let nothing = found.total.deals == 0;
     let output = found.shape(&binding, page, slice, &org.currency, call.now);
-    let stages = match nothing && filter.stage.is_some() {
-        true => Some(stages_in_use(call).await?),
-        false => None,
-    };
     Ok(Answer {
-        text: tell(&output, stages.as_deref()),
+        text: tell(&output),
         records: output.items.len() as u64,
         output,
     })
-}
-
-/// A stage that no deal has is more often misspelled than empty.
-async fn stages_in_use(call: &Context<'_>) -> Result<String, ToolError> {
-    let all = DealFilter::default();
-    let stages = call.crm.deal_totals(&all, DealGroup::Stage).await?;
-    let names: Vec<String> = stages
-        .iter()
-        .take(MOST_STAGES)
-        .filter_map(|stage| stage.group.as_ref().map(brief))
-        .collect();
-    Ok(format!(
-        "No deal passes all filters together: check the spelling of `stage`, and that `status` \
-         fits it. Stages in use: {}.",
-        names.join(", ")
-    ))
 }
 
 /// What Zoho gave.
@@ -216,7 +195,7 @@ impl Found {
     }
 }
 
-fn tell(output: &Output, stages: Option<&str>) -> String {
+fn tell(output: &Output) -> String {
     let currency = &output.currency;
     let shown = |amount| money(amount, currency);
     let mut text = Text::new(match &output.totals {
@@ -245,8 +224,8 @@ fn tell(output: &Output, stages: Option<&str>) -> String {
     for deal in &output.items {
         text.line(format!("- {}", line(deal, currency)));
     }
-    if let Some(stages) = stages {
-        text.remark(stages);
+    if output.totals.as_ref().is_some_and(|all| all.deals == 0) {
+        text.remark(NOTHING);
     }
     if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));

@@ -216,6 +216,9 @@ impl Input {
                 (from, to.unwrap_or(week))
             }
         };
+        if from.year() < FIRST_DAY.year() || to.year() > LAST_YEAR {
+            return Err(OUT_OF_CALENDAR);
+        }
         if from > to {
             return Err(ToolError::Argument {
                 argument: "from",
@@ -305,7 +308,8 @@ fn tell(output: &Output) -> String {
 
 /// Before Zoho.
 const FIRST_DAY: Date = jiff::civil::date(1990, 1, 1);
+const LAST_YEAR: i16 = 2199;
 const OUT_OF_CALENDAR: ToolError = ToolError::Argument {
     argument: "from",
-    problem: "it reaches outside the calendar",
+    problem: "with to it reaches outside the years 1990 to 2199",
 };

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::{Stage, deals::DealOrder},
+    zoho::deals::DealOrder,
 };
 
 pub(super) struct ListDeals;
@@ -73,15 +73,7 @@ impl Tool for ListDeals {
             cursor: input.cursor.as_ref(),
         };
         let pager = Pager::new(call, &input, &asked, End::QUERY)?;
-        let mut filter = input.filters.unwrap_or_default().filter()?;
-        if let Some(name) = filter.stage.take() {
-            let stages = call.crm.stages().await?;
-            let stage = stages.iter().find(|stage| stage.is(&name));
-            filter.stage = Some(match stage {
-                Some(stage) => stage.actual.clone(),
-                None => return Err(unknown(&stages)),
-            });
-        }
+        let filter = input.filters.unwrap_or_default().filter(call).await?;
         let order = match input.sort.unwrap_or_default() {
             Sort::Amount => DealOrder::Amount,
             Sort::ClosingDate => DealOrder::ClosingDate,
@@ -102,11 +94,6 @@ impl Tool for ListDeals {
     }
 }
 
-fn unknown(stages: &[Stage]) -> ToolError {
-    let stages = stages.iter().map(|stage| stage.shown.clone()).collect();
-    ToolError::UnknownStage { stages }
-}
-
 /// One deal in one line.
 pub(super) fn line(deal: &Deal, currency: &str) -> String {
     format!(
@@ -120,4 +107,5 @@ pub(super) fn line(deal: &Deal, currency: &str) -> String {
     )
 }
 
-const NOTHING: &str = "No deal passes all filters together. A status has to fit the stage.";
+pub(super) const NOTHING: &str =
+    "No deal passes all filters together. A status has to fit the stage.";

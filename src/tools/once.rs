@@ -33,7 +33,7 @@ pub(super) trait Once: Sync {
         since: Option<Timestamp>,
     ) -> impl Future<Output = Result<Receipt, ToolError>> + Send;
 
-    /// Records that an attempt which began at `since` may have made.
+    /// Records that an attempt which began at `since` may have made, each as [`Receipt::found`].
     fn look(
         &self,
         _call: &Context<'_>,
@@ -158,10 +158,6 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
             let begun = by_zohos_clock(since, call.crm.clock_ahead());
             for found in write.look(call, begun.earliest).await? {
                 if claim.take(found.id.as_str()).await? {
-                    let found = Receipt {
-                        outcome: Outcome::Found,
-                        ..found
-                    };
                     finish::<W>(claim, &found).await?;
                     return Ok(found);
                 }

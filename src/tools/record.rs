@@ -33,17 +33,33 @@ pub(super) struct Contact {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) account: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    account_id: Option<RecordId>,
+    pub(super) account_id: Option<RecordId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    owner_id: Option<RecordId>,
+    pub(super) owner_id: Option<RecordId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lead_source: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    created_time: Option<String>,
+    pub(super) created_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_activity_time: Option<String>,
+    pub(super) last_activity_time: Option<String>,
+}
+
+impl Contact {
+    /// What a text says of it besides name, e-mail address and account.
+    pub(super) fn particulars(&self) -> impl Iterator<Item = (&'static str, &CrmText)> {
+        let all = [
+            ("phone", &self.phone),
+            ("mobile", &self.mobile),
+            ("title", &self.title),
+            ("department", &self.department),
+            ("owner", &self.owner),
+            ("lead source", &self.lead_source),
+        ];
+        all.into_iter()
+            .filter_map(|(label, value)| Some((label, value.as_ref()?)))
+    }
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]

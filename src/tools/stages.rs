@@ -2,7 +2,7 @@
 
 use super::{Context, ToolError};
 use crate::zoho::{
-    CrmText, Module,
+    self, CrmText, Module,
     deals::{DealFilter, DealStatus, DealTotal},
     fields::{Choice, Field},
 };
@@ -36,6 +36,17 @@ impl Sum {
             weighted: all.weighted + stage.sum.weighted,
         })
     }
+}
+
+/// The stage that is called so.
+pub(super) fn named<'a>(
+    stages: &'a [zoho::Stage],
+    name: &str,
+) -> Result<&'a zoho::Stage, ToolError> {
+    let stage = stages.iter().find(|stage| stage.is(name));
+    stage.ok_or_else(|| ToolError::UnknownStage {
+        stages: stages.iter().map(|stage| stage.shown.clone()).collect(),
+    })
 }
 
 /// The stages with the deals that pass `filter`, in the order of the pipeline; behind them those that

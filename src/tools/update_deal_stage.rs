@@ -13,6 +13,7 @@ use super::{
     input::Line,
     made::change,
     once::{Once, Outcome, Receipt, once},
+    stages::named,
     text::{Text, brief},
 };
 use crate::{
@@ -115,18 +116,15 @@ impl Once for Step<'_> {
         since: Option<Timestamp>,
     ) -> Result<Receipt, ToolError> {
         let stages = call.crm.stages().await?;
-        let find = |name: &Line<120>| stages.iter().find(|stage| stage.is(name.as_str()));
-        let Some(stage) = find(&self.input.stage) else {
-            let stages = stages.iter().map(|stage| stage.shown.clone()).collect();
-            return Err(ToolError::UnknownStage { stages });
-        };
+        let stage = named(&stages, self.input.stage.as_str())?;
         let fields = Values::default().with("Stage", stage.actual.clone());
         let deal = (Changed::Deals, &self.input.deal_id);
         let before = self.read(call).await?;
         let expected = self.input.expected_stage.as_ref();
-        let is_expected = expected.is_none_or(|name| match find(name) {
-            Some(stage) => is_in(&before, stage),
-            None => before
+        let is_expected = expected.is_none_or(|name| match named(&stages, name.as_str()) {
+            Ok(stage) => is_in(&before, stage),
+            // Deals may be in a stage that is no longer in use.
+            Err(_) => before
                 .text("Stage")
                 .is_some_and(|now| now.as_str() == name.as_str()),
         });

@@ -73,7 +73,7 @@ struct Remaining {
 }
 
 /// A request that wants to be sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Want {
     pub(super) client: Arc<str>,
     /// Whether it is part of a write.
@@ -191,6 +191,14 @@ impl Allowance {
         let left = self.shares.daily().saturating_sub(self.spent());
         let said = lock(&self.book).remaining;
         said.map_or(left, |said| said.credits.min(left))
+    }
+
+    /// Whether reads are refused, whoever asks: because all is spent, or all but what is kept for
+    /// writes.
+    pub(super) fn is_spent(&self) -> bool {
+        let (most, _, floor) = self.shares.bounds(&Want::default(), 1);
+        let said = lock(&self.book).remaining;
+        self.spent() >= most || said.is_some_and(|said| said.is_below(floor, Instant::now()))
     }
 
     /// How long a request that comes now waits for a place.

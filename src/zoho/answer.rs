@@ -166,7 +166,8 @@ fn field(details: &Value) -> Option<Code> {
     })
 }
 
-/// All our requests name one record at most, in their path or as the parent of a note.
+/// All our requests name one record at most, in their path, as the parent of a note or as what an
+/// activity is about.
 fn is_on_record(details: &Value) -> bool {
     let text = |key| details.get(key).and_then(Value::as_str).unwrap_or("");
     let in_path = details
@@ -174,8 +175,10 @@ fn is_on_record(details: &Value) -> bool {
         .and_then(Value::as_u64)
         .is_some_and(|index| index >= 1);
     in_path
-        || matches!(text("api_name"), "id" | "Parent_Id")
-        || text("json_path").contains("Parent_Id")
+        || text("api_name") == "id"
+        || LINKS
+            .iter()
+            .any(|link| text("api_name") == *link || text("json_path").contains(link))
 }
 
 /// The one place that reads wording: both kinds of 429 come with the same code.
@@ -240,6 +243,8 @@ fn throttled(credits: bool, retry_after: Option<Duration>) -> ZohoError {
     }
 }
 
+/// The fields of ours that name the record that another one is about.
+const LINKS: [&str; 3] = ["Parent_Id", "Who_Id", "What_Id"];
 /// The record is in a state that does not allow what was asked.
 const STATE: [&str; 8] = [
     "ALREADY_MODIFIED",
@@ -342,6 +347,8 @@ mod tests {
         for details in [
             r#"{"resource_path_index":2}"#,
             r#"{"api_name":"id","json_path":"$.data[0].Parent_Id.id"}"#,
+            r#"{"api_name":"Who_Id","json_path":"$.data[0].Who_Id"}"#,
+            r#"{"expected_data_type":"bigint","api_name":"What_Id"}"#,
         ] {
             let body = format!(r#"{{"code":"INVALID_DATA","details":{details},"status":"error"}}"#);
             assert_eq!(read(400, &body), "NotFound");

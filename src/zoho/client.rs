@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,6 +55,8 @@ pub(super) struct Inner {
     pub(super) flights: Flights,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
+    /// Whether the last knock was in vain.
+    away: AtomicBool,
     /// Whether requests are refused because Zoho does not answer.
     open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
@@ -112,6 +117,10 @@ pub enum State {
     Down,
     /// Refuses our credentials: an operator has to act.
     CredentialsRefused,
+    /// Gives no access token for a while, because too many were asked for.
+    TokenThrottled,
+    /// The organisation has no credits left for reads, until some come back.
+    CreditsSpent,
 }
 
 impl Zoho {
@@ -160,6 +169,7 @@ impl Zoho {
                 flights: Flights::new(config.coalesce),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
+                away: AtomicBool::new(false),
                 open: watch::Sender::new(false),
                 org: Kept::new(now, ORG_AGE),
                 users: Kept::new(now, USERS_AGE),
@@ -186,7 +196,15 @@ impl Zoho {
 
     /// What was last known; costs nothing. Before the first answer, nothing speaks against Zoho.
     pub fn status(&self) -> Status {
-        self.inner.pulse.status(self.inner.tokens().refused())
+        let inner = &*self.inner;
+        let (tokens, now) = (inner.tokens(), Instant::now());
+        let spent = || inner.spent.is_over(now) || inner.allowance.is_spent();
+        inner.pulse.status(match () {
+            () if tokens.refused() => Some(State::CredentialsRefused),
+            () if tokens.throttled(now) => Some(State::TokenThrottled),
+            () if spent() => Some(State::CreditsSpent),
+            () => None,
+        })
     }
 
     /// How long a further call would wait for Zoho, if that is too long.
@@ -212,7 +230,11 @@ impl Zoho {
         if !inner.pulse.answered_within(fresh, Instant::now()) {
             self.knock().await;
         }
-        self.status()
+        let status = self.status();
+        if status.state == State::Ok {
+            inner.spent.say_over();
+        }
+        status
     }
 
     /// Keeps what instances share of Zoho, until it is dropped.
@@ -266,8 +288,17 @@ impl Zoho {
         let began = Instant::now();
         let answer = exchange(inner.http.get(url), LARGEST_KNOCK);
         match timeout(inner.request_timeout, answer).await {
-            Ok(Ok(reply)) if reply.status.as_u16() < 500 => inner.answered(began.elapsed()),
-            _ => inner.pulse.silent(began.elapsed()),
+            Ok(Ok(reply)) if reply.status.as_u16() < 500 => {
+                inner.answered(began.elapsed());
+                // Where only tokens were not to be had, knocking says nothing of them.
+                if inner.away.swap(false, Ordering::Relaxed) {
+                    inner.tokens().retry().await;
+                }
+            }
+            _ => {
+                inner.away.store(true, Ordering::Relaxed);
+                inner.pulse.silent(began.elapsed());
+            }
         }
     }
 }

@@ -11,6 +11,10 @@ pub enum ZohoError {
     /// Zoho refused the input; `field` is the API name of the offending field where Zoho named it.
     #[error("zoho refused the input ({code})")]
     Input { code: Code, field: Option<Code> },
+    /// Zoho would refuse or misread it, so it was not asked; `parameter` is a name in Zoho's
+    /// interface.
+    #[error("zoho was not asked, for it would not take this ({parameter})")]
+    Unasked { parameter: Code },
     /// The token's user may not do this.
     #[error("zoho refused access ({code})")]
     Forbidden { code: Code },

@@ -156,6 +156,7 @@ impl Crm {
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),
             };
+            self.zoho.spent.say(&error);
             let Some(wait) = self.pause(ask.effect, &error, retries) else {
                 if sent {
                     report(ask, &error, retries);

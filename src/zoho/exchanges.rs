@@ -363,11 +363,11 @@ async fn a_page_that_zoho_would_refuse_is_not_sent() {
     for (number, size) in [(0, 10), (1, 0), (1, 201), (11, 200)] {
         let page = Page { number, size };
         let result = call(&zoho).search_contacts(&by, page).await;
-        assert!(matches!(result, Err(ZohoError::Input { .. })), "{page:?}");
+        assert!(matches!(result, Err(ZohoError::Unasked { .. })), "{page:?}");
     }
     let page = Page { number: 1, size: 0 };
     let (crm, all) = (call(&zoho), DealFilter::default());
     let deals = crm.deals(&all, DealOrder::Amount, page);
-    assert!(matches!(deals.await, Err(ZohoError::Input { .. })));
+    assert!(matches!(deals.await, Err(ZohoError::Unasked { .. })));
     assert_eq!((server.mints(), server.asked().len()), (0, 0));
 }

@@ -55,14 +55,14 @@ impl Pulse {
         !seen.down && seen.answered.is_some_and(recent)
     }
 
-    /// Sums it up; `refused` says that our credentials are.
-    pub(super) fn status(&self, refused: bool) -> Status {
+    /// Sums it up with what is known besides: but for refused credentials, silence tells more.
+    pub(super) fn status(&self, known: Option<State>) -> Status {
         let seen = lock(&self.0);
         Status {
-            state: match (refused, seen.down) {
-                (true, _) => State::CredentialsRefused,
-                (false, true) => State::Down,
-                (false, false) => State::Ok,
+            state: match known {
+                Some(State::CredentialsRefused) => State::CredentialsRefused,
+                _ if seen.down => State::Down,
+                known => known.unwrap_or(State::Ok),
             },
             latency: seen.latency,
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Crm, CrmText, RecordId, Values, ZohoError,
+    Code, Crm, CrmText, RecordId, Values, ZohoError,
     coql::{Column, Comparison, Condition, Literal, Select},
     notes::NoteParent,
     refused,
@@ -27,6 +27,11 @@ impl Before {
     /// Whether it holds all of that already.
     pub fn holds(&self, fields: &Values) -> bool {
         fields.are_in(&self.values)
+    }
+
+    /// Whether Zoho shows all of these fields to whoever asked: of one that it hides it says nothing.
+    fn shows(&self, fields: &Values) -> bool {
+        fields.names().all(|name| self.values.contains_key(name))
     }
 
     /// A field's text.
@@ -108,7 +113,8 @@ impl Crm {
     /// Changes a record, unless somebody else did after it was read: sent once, never retried.
     ///
     /// # Errors
-    /// [`ZohoError::Conflict`] where somebody did; otherwise as [`Crm::add_activity`].
+    /// [`ZohoError::Conflict`] where somebody did; [`ZohoError::Forbidden`], without asking, where
+    /// a field is hidden from Zoho's user; otherwise as [`Crm::add_activity`].
     pub async fn change(
         &self,
         module: Changed,
@@ -116,6 +122,10 @@ impl Crm {
         fields: &Values,
         before: &Before,
     ) -> Result<Written, ZohoError> {
+        if !before.shows(fields) {
+            let code = Code::new("NO_PERMISSION");
+            return Err(ZohoError::Forbidden { code });
+        }
         let body = Body {
             data: [fields.clone()],
         };

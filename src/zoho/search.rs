@@ -118,10 +118,7 @@ mod tests {
             Search::Word("x".repeat(201)),
         ] {
             let result = by.wanted(person);
-            assert!(
-                matches!(result, Err(ZohoError::Input { field: Some(_), .. })),
-                "{by:?}"
-            );
+            assert!(matches!(result, Err(ZohoError::Unasked { .. })), "{by:?}");
         }
         let phone = Search::Phone("+49 (0)30-1.2".into());
         assert!(phone.wanted(person).is_ok());

@@ -1,6 +1,9 @@
 //! Whole exchanges about the access token.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
@@ -114,6 +117,29 @@ async fn a_throttled_mint_holds_everyone_back() {
         }
     }
     assert_eq!(server.mints(), 1);
+}
+
+#[tokio::test]
+async fn when_zoho_is_back_nobody_waits_for_the_next_try() {
+    static AWAY: AtomicBool = AtomicBool::new(true);
+    let or_away = |body: &'static str| match AWAY.load(Ordering::Relaxed) {
+        true => say(503, "<html>maintenance</html>"),
+        false => say(200, body),
+    };
+    let tokens = move |_| or_away(r#"{"access_token":"t1"}"#);
+    let server = Scripted::with_tokens(move |_, _| or_away(ONE), tokens).await;
+    let zoho = server.zoho();
+    // After the third failure nobody asks for eight seconds.
+    while server.mints() < 3 {
+        assert!(contact(&call(&zoho)).await.is_err());
+        sleep(Duration::from_millis(20)).await;
+    }
+    zoho.probe(Duration::ZERO).await;
+    AWAY.store(false, Ordering::Relaxed);
+    assert!(contact(&call(&zoho)).await.is_err(), "not known yet");
+    zoho.probe(Duration::ZERO).await;
+    assert!(contact(&call(&zoho)).await.is_ok());
+    assert_eq!(server.mints(), 4);
 }
 
 #[tokio::test]

@@ -1,14 +1,24 @@
 //! Remembers that the organisation's credits are spent: asking again would bring nothing back.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::{Purse, ZohoError, lock};
+use super::{Purse, ZohoError, lock, until};
 
 /// Until when nobody asks, and when Zoho said to come back.
 #[derive(Default)]
-pub(super) struct Spent(Mutex<Option<Pause>>);
+pub(super) struct Spent {
+    pause: Mutex<Option<Pause>>,
+    /// Whether the log says that credits are spent.
+    said: AtomicBool,
+}
 
 #[derive(Clone, Copy)]
 struct Pause {
@@ -19,13 +29,40 @@ struct Pause {
 impl Spent {
     /// Whether nobody may ask now; takes no one's turn.
     pub(super) fn holds(&self, now: Instant) -> bool {
-        lock(&self.0).is_some_and(|held| now < held.ask)
+        lock(&self.pause).is_some_and(|held| now < held.ask)
+    }
+
+    /// Whether Zoho's last word is that they are spent, and they are not back yet.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        lock(&self.pause).is_some_and(|held| now < held.back)
+    }
+
+    /// Tells the log once of credits that no client is the only one to miss, and until when.
+    pub(super) fn say(&self, error: &ZohoError) {
+        let ZohoError::CreditsSpent { retry_after, whose } = error else {
+            return;
+        };
+        if *whose != Purse::Client && !self.said.swap(true, Ordering::Relaxed) {
+            let (whose, until) = (whose.name(), until(*retry_after));
+            tracing::warn!(
+                whose,
+                until,
+                "zoho's credits are spent: requests are refused"
+            );
+        }
+    }
+
+    /// Tells the log that there are some again, where it says otherwise.
+    pub(super) fn say_over(&self) {
+        if self.said.load(Ordering::Relaxed) && self.said.swap(false, Ordering::Relaxed) {
+            tracing::info!("there are zoho credits again");
+        }
     }
 
     /// Why a request may not be sent now. Once a minute one may, since credits of a rolling day
     /// come back bit by bit.
     pub(super) fn refuses(&self, now: Instant) -> Option<ZohoError> {
-        let mut pause = lock(&self.0);
+        let mut pause = lock(&self.pause);
         let held = pause.as_mut()?;
         if now >= held.ask {
             held.ask = now + PAUSE;
@@ -40,7 +77,7 @@ impl Spent {
 
     /// What Zoho answered: that credits are spent, or anything else, which shows that some are left.
     pub(super) fn heard(&self, error: Option<&ZohoError>, now: Instant) {
-        let mut pause = lock(&self.0);
+        let mut pause = lock(&self.pause);
         match error {
             Some(ZohoError::CreditsSpent { retry_after, .. }) => {
                 *pause = Some(Pause {
@@ -87,8 +124,10 @@ mod tests {
         assert!(waits(&spent, now + PAUSE).is_some());
         spent.heard(Some(&ZohoError::NotFound), now + PAUSE);
         assert!(waits(&spent, now + PAUSE).is_some());
+        assert!(spent.is_over(now + PAUSE) && !spent.is_over(now + HOUR));
         spent.heard(None, now + PAUSE);
         assert_eq!(waits(&spent, now + PAUSE), None);
+        assert!(!spent.is_over(now + PAUSE));
     }
 
     #[test]

@@ -203,6 +203,13 @@ impl Tokens {
         stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_) | Why::Unaccepted))
     }
 
+    /// Whether none is asked for, because too many were.
+    pub(super) fn throttled(&self, now: Instant) -> bool {
+        let state = lock(&self.0.state);
+        let stop = state.stop.as_ref();
+        stop.is_some_and(|stop| stop.why == Why::Throttled && stop.holds(now))
+    }
+
     /// Whether they are refused for good.
     pub(super) fn refused_for_good(&self) -> bool {
         let state = lock(&self.0.state);
@@ -219,6 +226,22 @@ impl Tokens {
             place.forgive().await;
         }
         lock(&self.0.state).stop = None;
+    }
+
+    /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
+    /// tokens are asked for is still seen to, and failures in a row are still counted.
+    pub(super) async fn retry(&self) {
+        let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
+        if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
+            return;
+        }
+        if let Some(place) = &self.0.place {
+            place.retry().await;
+        }
+        let mut state = lock(&self.0.state);
+        if let Some(stop) = state.stop.as_mut().filter(|stop| waits(stop)) {
+            stop.until = Some(Instant::now());
+        }
     }
 
     fn step(&self, now: Instant, trace: &Trace) -> Result<Step, ZohoError> {

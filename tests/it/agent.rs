@@ -224,6 +224,13 @@ impl Answer {
         result["structuredContent"].clone()
     }
 
+    /// The text of a call that succeeded: what models read.
+    pub(crate) fn told(&self) -> String {
+        let result = self.result();
+        assert_ne!(result["isError"], true, "{}", self.text);
+        result["content"][0]["text"].as_str().unwrap().to_owned()
+    }
+
     /// The text of a call that failed as a tool.
     pub(crate) fn failure(&self) -> String {
         let result = self.result();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     agent::Answer,
     house::{House, REPORTING, SUPPORT, Setup, eventually},
-    pair::pair,
+    pair::{health, pair},
     redis::Redis,
 };
 
@@ -94,6 +94,12 @@ async fn what_all_have_spent_is_refused_to_all_before_zoho_is_asked() {
         let failed = house.event("tool_call_error").await;
         assert_eq!(failed["error"], "zoho_credits_spent");
         assert_eq!(failed["credits"], 0);
+        let told = health(house).await;
+        assert_eq!(told["status"], "degraded");
+        assert_eq!(told["checks"]["zoho_api"]["status"], "credits_spent");
+        let log = house.operational_log();
+        let line = log.lines().find(|line| line.contains("credits are spent"));
+        assert!(line.unwrap().contains("until"), "{log}");
     }
 }
 

@@ -99,6 +99,14 @@ async fn too_many_requests_hold_all_instances_back() {
         assert!(said.contains("too many access tokens"), "{said}");
     }
     assert_eq!(zoho.seen("POST", "/oauth").await, 1);
+    for house in &houses {
+        let told = health(house).await;
+        assert_eq!(told["status"], "degraded");
+        assert_eq!(told["checks"]["zoho_api"]["status"], "token_throttled");
+        let log = house.operational_log();
+        let line = log.lines().find(|line| line.contains("no access token"));
+        assert!(line.unwrap().contains("until"), "{log}");
+    }
 }
 
 #[tokio::test]

@@ -67,3 +67,49 @@ async fn a_locked_record_does_not_change_until_it_is_unlocked() {
     assert_eq!(client.send("DELETE", &lock, &json!({})).await.0, 200);
     assert_eq!(client.send("PUT", &path, &row).await.0, 200);
 }
+
+#[tokio::test]
+async fn an_email_address_that_is_taken_is_refused_to_a_change_too() {
+    let client = Client::new().await;
+    client.set(json!({"unique_email": true})).await;
+    let query = "select Email from Contacts where Email is not null limit 2";
+    let (_, found) = client.coql(query).await;
+    let (one, other) = (&found["data"][0], &found["data"][1]);
+    let path = format!("/crm/v8/Contacts/{}", one["id"].as_str().unwrap());
+    let email = |email: &Value| json!({"data": [{"Email": email, "Title": "CTO"}]});
+    let (status, refused) = client.send("PUT", &path, &email(&other["Email"])).await;
+    let refused = &refused["data"][0];
+    assert_eq!((status, &refused["code"]), (400, &json!("DUPLICATE_DATA")));
+    let known = &refused["details"]["duplicate_record"]["id"];
+    assert_eq!(known, &other["id"]);
+    let (status, done) = client.send("PUT", &path, &email(&one["Email"])).await;
+    assert_eq!(status, 200, "its own address: {done}");
+}
+
+#[tokio::test]
+async fn an_activity_is_about_a_record_of_the_module_it_names() {
+    let client = Client::new().await;
+    let (deal, contact) = (client.first("Deals").await, client.first("Contacts").await);
+    let task = |about: &str, module: &str| json!({"data": [{"Subject": "Call", "What_Id": {"id": about}, "$se_module": module}]});
+    let made = client
+        .send("POST", "/crm/v8/Tasks", &task(&deal, "Deals"))
+        .await;
+    assert_eq!(made.0, 201, "{}", made.1);
+    let id = made.1["data"][0]["details"]["id"].as_str().unwrap();
+    let path = format!("/crm/v8/Tasks/{id}");
+    for (method, path) in [("POST", "/crm/v8/Tasks"), ("PUT", &path)] {
+        for (about, module) in [(&*deal, "Leads"), ("6840217000009999999", "Deals")] {
+            let (status, refused) = client.send(method, path, &task(about, module)).await;
+            let refused = &refused["data"][0];
+            assert_eq!((status, &refused["code"]), (400, &json!("INVALID_DATA")));
+            let json_path = &refused["details"]["json_path"];
+            assert_eq!(json_path, "$.data[0].What_Id.id", "{method} {module}");
+        }
+    }
+    let who = |id: &str| json!({"data": [{"Subject": "Call", "Who_Id": {"id": id}}]});
+    let (status, _) = client.send("POST", "/crm/v8/Tasks", &who(&contact)).await;
+    assert_eq!(status, 201);
+    let (status, refused) = client.send("POST", "/crm/v8/Tasks", &who(&deal)).await;
+    let path = &refused["data"][0]["details"]["json_path"];
+    assert_eq!((status, path), (400, &json!("$.data[0].Who_Id.id")));
+}

@@ -51,7 +51,8 @@ impl Writer<'_> {
         if !self.unique_email || !matches!(module, Module::Contacts | Module::Leads) {
             return Ok(());
         }
-        let same = |other: &&Record| other.text("Email").map(fold) == email;
+        let same =
+            |other: &&Record| other.id != record.id && other.text("Email").map(fold) == email;
         let known = email
             .as_ref()
             .and(self.crm.table(module).values().find(same));
@@ -126,6 +127,32 @@ impl Writer<'_> {
             None => Err(Problem::bad(
                 "INVALID_DATA",
                 json!({"api_name": "id", "json_path": path}),
+                BAD_ID,
+            )),
+        }
+    }
+
+    /// What an activity is about is a record of the module it names, if it names one.
+    pub(super) fn is_about(
+        &self,
+        activity: &Record,
+        row: &Object,
+        at: usize,
+    ) -> Result<(), Problem> {
+        let named = row.get("$se_module").filter(|named| !named.is_null());
+        let Some((named, about)) = named.zip(activity.points_at("What_Id")) else {
+            return Ok(());
+        };
+        let path = |name: &str| format!("$.data[{at}].{name}");
+        let named = named
+            .as_str()
+            .ok_or_else(|| wrong_type("text", "$se_module", &path("$se_module")))?;
+        let module = self.crm.find(about).map(|(module, _)| module.name());
+        match module == Some(named) {
+            true => Ok(()),
+            false => Err(Problem::bad(
+                "INVALID_DATA",
+                json!({"api_name": "id", "json_path": path("What_Id.id")}),
                 BAD_ID,
             )),
         }

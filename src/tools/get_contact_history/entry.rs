@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    tools::record::cents,
+    tools::{
+        record::cents,
+        text::{brief, brief_or_dash, passage},
+    },
     zoho::{
         CrmText, Reference,
         activities::{Call, Email, Event, Task},
@@ -99,6 +102,36 @@ impl Entry {
             until: None,
             direction: None,
             by: None,
+        }
+    }
+
+    /// In one line.
+    pub(super) fn told(&self) -> String {
+        let day = self.time.as_deref().and_then(|time| time.get(..10));
+        let mut line = format!(
+            "{} {} {}: {}",
+            day.unwrap_or("-"),
+            self.kind.one(),
+            self.id,
+            brief_or_dash(self.title.as_ref()),
+        );
+        if let Some(status) = &self.status {
+            line = format!("{line} [{}]", brief(status));
+        }
+        if let Some(amount) = self.amount {
+            line = format!("{line}, {amount}");
+        }
+        if let Some(until) = &self.until {
+            line = format!("{line}, until {until}");
+        }
+        for (word, value) in [("", &self.direction), ("by ", &self.by)] {
+            if let Some(value) = value {
+                line = format!("{line}, {word}{}", brief(value));
+            }
+        }
+        match &self.text {
+            Some(text) => format!("{line}: {}", passage(text.as_str())),
+            None => line,
         }
     }
 
@@ -223,7 +256,14 @@ mod tests {
     fn a_long_text_is_clipped_and_says_so() {
         let entry = note(&"é".repeat(LONGEST + 1));
         assert!(entry.clipped);
-        assert_eq!(entry.text.unwrap().as_str().chars().count(), LONGEST);
+        assert_eq!(
+            entry.text.as_ref().unwrap().as_str().chars().count(),
+            LONGEST
+        );
+        assert!(entry.told().chars().count() < 700, "{}", entry.told());
+        let entry = note("They agreed\nto everything.");
+        let told = "- note 1: T, by Ann: They agreed to everything.";
+        assert_eq!(entry.told(), told);
         let entry = note(&"é".repeat(LONGEST));
         assert!(!entry.clipped);
         assert_eq!(entry.by, text("Ann"));

@@ -3,13 +3,13 @@ use crate::tools::{
     input,
     record::tests::{a_deal, assert_fits, text},
 };
-use crate::zoho::deals::DealStatus;
+use crate::zoho::deals::{DealFilter, DealStatus};
 use serde_json::json;
 
 fn filter(filters: serde_json::Value) -> Result<DealFilter, ToolError> {
     let arguments = json!({"filters": filters});
     let input: Input = input::read(arguments.as_object().cloned().unwrap())?;
-    input.filters.unwrap_or_default().filter()
+    input.filters.unwrap_or_default().unresolved()
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
     assert_eq!(weighted(output(true, 1)), None);
     let part = output(true, 1);
     assert!(part.cursor.is_some());
-    let text = tell(&part, None);
+    let text = tell(&part);
     assert!(
         text.starts_with("2 deals for EUR 1,500.00 in all."),
         "{text}"

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     super::{Purse, ZohoError, lock},
-    Allowance, BUSY, Book, LOOK_EVERY, Place, Want, spent_by,
+    Allowance, BUSY, Book, LOOK_EVERY, Place, Remaining, Want, spent_by,
 };
 
 impl Allowance {
@@ -68,9 +68,7 @@ impl Allowance {
             return Ok(());
         };
         let now = Instant::now();
-        // Zoho says nothing while more than half is left.
-        let is_old = now >= remaining.heard + HOLDS_FOR;
-        if !is_old && remaining.credits < floor.saturating_add(want.credits) {
+        if remaining.is_below(floor.saturating_add(want.credits).saturating_sub(1), now) {
             // Once a minute one may ask all the same, since Zoho alone knows what came back.
             let again = remaining.asked + ASK_EVERY;
             if now < again {
@@ -88,6 +86,14 @@ impl Allowance {
             false => Purse::Organisation,
         };
         spent_by(purse, wait)
+    }
+}
+
+impl Remaining {
+    /// Whether no more than `floor` remain. Zoho says nothing while more than half is left, so that
+    /// an old word proves nothing.
+    pub(super) fn is_below(&self, floor: u32, now: Instant) -> bool {
+        now < self.heard + HOLDS_FOR && self.credits <= floor
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    super::{Problem, lock},
+    super::{Problem, lock, until},
     HEARD_FOR, Mint, Token,
     accounts::Minted,
     stop::{Stop, Why},
@@ -23,7 +23,9 @@ impl Mint {
     pub(super) fn take(&self, token: Token) {
         let mut state = lock(&self.state);
         state.token = Some(Arc::new(token));
-        state.stop = None;
+        if state.stop.take().is_some() {
+            tracing::info!("zoho gives access tokens again");
+        }
         state.failures = 0;
     }
 
@@ -59,7 +61,10 @@ impl Mint {
                 "zoho refuses the credentials: nothing works until others are in their place"
             ),
             Why::Refused(_) => {}
-            _ => tracing::warn!(error = %stop.error(now), "no access token from zoho"),
+            _ => {
+                let until = pause.map_or_else(String::new, until);
+                tracing::warn!(error = %stop.error(now), until, "no access token from zoho");
+            }
         }
         state.stop = Some(stop);
     }

@@ -120,8 +120,12 @@ async fn a_module_is_described_with_what_its_lists_offer() {
     let (_house, agent) = open_house().await;
     let deals = agent
         .call("describe_module", json!({ "module": "Deals" }))
-        .await
-        .content();
+        .await;
+    let told = deals.told();
+    let stage = "- Stage: picklist, required, one of Qualification; Needs Analysis; ";
+    assert!(told.contains(stage), "{told}");
+    assert!(told.contains("Account_Name: lookup, of Accounts"), "{told}");
+    let deals = deals.content();
     let fields = deals["fields"].as_array().unwrap();
     let field = |name: &str| fields.iter().find(|field| field["name"] == name).unwrap();
     let stage = field("Stage");

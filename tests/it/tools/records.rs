@@ -79,7 +79,15 @@ async fn a_contact_is_shown_as_the_crm_has_it() {
                  and Account_Name is not null) limit 0, 1";
     let known = house.zoho.coql(query).await.remove(0);
     let contact = json!({ "contact_id": known["id"] });
-    let contact = agent.call("get_contact", contact).await.content();
+    let answer = agent.call("get_contact", contact).await;
+    let contact = answer.content();
+    let told = answer.told();
+    for fact in contact.as_object().unwrap().iter().filter(|(name, _)| {
+        // When and where it was read is the structure's.
+        !["asOf", "source", "emailOptOut", "description"].contains(&name.as_str())
+    }) {
+        assert!(told.contains(fact.1.as_str().unwrap()), "{fact:?}: {told}");
+    }
     for (ours, theirs) in [
         ("id", "id"),
         ("fullName", "Full_Name"),

@@ -181,6 +181,29 @@ async fn only_the_fields_that_are_given_change() {
 }
 
 #[tokio::test]
+async fn a_field_that_zoho_hides_is_not_written() {
+    let house = House::with(|setup| {
+        super::everything_allowed(setup);
+        setup.zoho_user("rep-1");
+    })
+    .await;
+    let hidden = json!({ "hidden_fields": ["Contacts.Phone"] });
+    house.zoho.set(hidden).await;
+    let agent = house.agent(crate::house::SUPPORT);
+    let found = agent
+        .call("search_contacts", json!({ "query": "example", "limit": 1 }))
+        .await
+        .content();
+    let id = &found["items"][0]["id"];
+    let update = json!({ "contact_id": id, "phone": "+49 30 1234" });
+    let told = agent.call("update_contact", update).await.failure();
+    assert!(told.contains("may not do this"), "{told}");
+    assert_eq!(house.zoho.seen("PUT", "/crm/v8/Contacts").await, 0);
+    let update = json!({ "contact_id": id, "title": "CTO" });
+    agent.call("update_contact", update).await.content();
+}
+
+#[tokio::test]
 async fn a_lead_is_added_and_a_second_one_tells_nothing_of_the_first() {
     let (house, agent) = open_house().await;
     house.zoho.set(json!({ "unique_email": true })).await;
@@ -229,6 +252,13 @@ async fn what_is_not_there_is_not_written() {
     ] {
         let told = agent.call(tool, arguments).await.failure();
         assert!(told.contains("Do not guess ids"), "{tool}: {told}");
+    }
+    // A record of another module is as little there.
+    let lead = first(&house, "Leads", "id is not null").await;
+    for module in ["Contacts", "Accounts", "Deals"] {
+        let task = json!({ "record_id": lead, "module": module, "subject": "x" });
+        let told = agent.call("create_task", task).await.failure();
+        assert!(told.contains("Do not guess ids"), "{module}: {told}");
     }
     let asked = house.zoho.journal().await;
     let nothing = |entry: &Value| entry["committed"].as_array().is_none_or(Vec::is_empty);

@@ -2,7 +2,8 @@
 --
 -- KEYS: the token; the state of minting; when tokens were asked for. ARGV: the attempt; then "token",
 -- the token and for how many milliseconds it serves; or "stop", why and for how many milliseconds
--- nobody asks; or "unsent": Zoho has not heard of it.
+-- nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
+-- answers again.
 if redis.call('HGET', KEYS[2], 'o') ~= ARGV[1] then
   return 0
 end
@@ -16,6 +17,11 @@ elseif ARGV[2] == 'stop' then
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', ARGV[3], 'f', failures,
     's', string.format('%.0f', now + tonumber(ARGV[4])))
   redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[4]) + 600000)
+elseif ARGV[2] == 'retry' then
+  local why = redis.call('HGET', KEYS[2], 'w') or ''
+  if why ~= 'throttled' and why ~= 'unaccepted' and string.sub(why, 1, 8) ~= 'refused:' then
+    redis.call('HDEL', KEYS[2], 's')
+  end
 else
   redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0')

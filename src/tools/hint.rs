@@ -1,0 +1,93 @@
+//! What an agent is told of a failure where that depends on the tool.
+
+use std::borrow::Cow;
+
+use super::ToolError;
+use crate::zoho::{Code, ZohoError};
+
+impl ToolError {
+    /// The text for the agent that called `tool`: what happened, and what to do next.
+    pub fn advice_to(&self, tool: &str) -> Cow<'static, str> {
+        match self {
+            Self::Zoho(ZohoError::NotFound) => format!(
+                "No such record, or this client may not see it. Do not guess ids: {}.",
+                source_of_ids(tool)
+            )
+            .into(),
+            Self::Zoho(ZohoError::Input {
+                field: Some(field), ..
+            }) if let Some(argument) = argument_of(field) => format!(
+                "Zoho CRM refused the value of `{argument}`. Correct it, or leave it out, and call \
+                 again; the same arguments will fail again."
+            )
+            .into(),
+            _ => self.advice(),
+        }
+    }
+}
+
+/// Where ids come from that the tool takes.
+fn source_of_ids(tool: &str) -> &'static str {
+    match tool {
+        "get_contact" | "get_contact_history" | "update_contact" => {
+            "search first (search_contacts) and use an id from the result"
+        }
+        "get_account_360" => "search first (search_accounts) and use an id from the result",
+        "get_deal_summary" | "update_deal_stage" => {
+            "look for the deal first (list_deals, or get_deal_summary without arguments) and use an \
+             id from the result"
+        }
+        "complete_task" => {
+            "look for the task first (list_activities) and use an id from the result"
+        }
+        "create_note" | "create_task" | "log_call" => {
+            "search first (search_contacts, search_accounts, search_leads or list_deals), use an id \
+             from the result, and say in `module` which of them it is of"
+        }
+        _ => "search first and use an id from the result",
+    }
+}
+
+/// The argument of the tools that list, by the field of Zoho's that it is compared with. Nothing
+/// that Zoho wrote is told.
+fn argument_of(field: &Code) -> Option<&'static str> {
+    Some(match field.as_str() {
+        "Owner" => "owner_id",
+        "Account_Name" => "account_id",
+        "Closing_Date" => "closing_from or closing_to",
+        "Due_Date" | "Start_DateTime" | "Call_Start_Time" => "from or to",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::{find, table};
+
+    #[test]
+    fn what_is_not_found_is_looked_for_with_a_tool_that_finds_it() {
+        let missing = ToolError::from(ZohoError::NotFound);
+        for row in table() {
+            let told = missing.advice_to(row.name);
+            assert!(told.contains("Do not guess ids"), "{told}");
+            let words = told.split(|c: char| !c.is_ascii_lowercase() && c != '_');
+            for word in words.filter(|word| word.contains('_')) {
+                assert!(find(word).is_some(), "{}: {word}", row.name);
+            }
+        }
+        let told = missing.advice_to("complete_task");
+        assert!(told.contains("list_activities") && !told.contains("search_contacts"));
+    }
+
+    #[test]
+    fn an_argument_that_zoho_refuses_is_named_as_the_tool_names_it() {
+        let refused = |field: &str| {
+            let (code, field) = (Code::new("INVALID_QUERY"), Some(Code::new(field)));
+            let error = ToolError::from(ZohoError::Input { code, field });
+            error.advice_to("list_activities").into_owned()
+        };
+        assert!(refused("Owner").contains("the value of `owner_id`"));
+        assert!(refused("Their_Secret").contains("refused a value"));
+    }
+}
