@@ -16,7 +16,7 @@ use super::{
 /// How many lines tell of those calls. Each has to have its own: what was answered, denied or over
 /// a limit by the id of its request; and what was begun has to have ended, once.
 pub(crate) fn of_calls<'a>(logs: &[PathBuf], seen: impl Iterator<Item = &'a Seen>) -> usize {
-    let lines: Vec<Value> = logs.iter().flat_map(|log| lines(log)).collect();
+    let lines: Vec<Value> = logs.iter().flat_map(lines).collect();
     let mut of_request = HashMap::<&str, Vec<&str>>::new();
     let mut of_call = BTreeMap::<&str, Vec<&str>>::new();
     for line in &lines {
