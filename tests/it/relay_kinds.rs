@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    house::{House, SUPPORT, Setup},
+    house::{House, SUPPORT, Setup, eventually},
     redis::{Options, Redis},
     relay::apart,
     stream::Stream,
@@ -20,7 +20,8 @@ async fn carries_messages(redis: &Redis, change: impl FnOnce(&mut Setup)) -> ([H
         let items = &found["result"]["structuredContent"]["items"];
         assert!(items.is_array(), "{found}");
     }
-    assert_eq!(houses[0].events("tool_call_start").len(), 20);
+    let all = || (houses[0].events("tool_call_start").len() == 20).then_some(());
+    eventually("all calls in the log", all).await;
     assert_eq!(houses[1].events("tool_call_start").len(), 0);
     (houses, stream)
 }
