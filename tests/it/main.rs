@@ -81,6 +81,7 @@ mod redis_rights;
 mod redis_seen;
 mod redis_unsteady;
 mod relay;
+mod relay_kinds;
 mod reload;
 mod runbooks;
 mod secrets;

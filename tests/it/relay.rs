@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Two instances that share sessions, and a stream on the first whose agent posts to the second.
-async fn apart(redis: &Redis, change: impl FnOnce(&mut Setup)) -> ([House; 2], Stream) {
+pub(crate) async fn apart(redis: &Redis, change: impl FnOnce(&mut Setup)) -> ([House; 2], Stream) {
     let houses = pair(redis, |setup| {
         sharing(setup);
         change(setup);

@@ -32,23 +32,7 @@ struct Tape {
 pub(crate) async fn start(zoho: &Value) -> Backend {
     let sandbox = zoho["api"].as_str().unwrap().to_owned();
     let http = process::http();
-    let form = [
-        ("grant_type", "refresh_token"),
-        ("client_id", zoho["client_id"].as_str().unwrap()),
-        ("client_secret", zoho["client_secret"].as_str().unwrap()),
-        (
-            "refresh_token",
-            zoho["refresh_tokens"]["admin"].as_str().unwrap(),
-        ),
-    ];
-    let minted = http
-        .post(format!("{sandbox}/oauth/v2/token"))
-        .form(&form)
-        .send()
-        .await
-        .unwrap();
-    let minted: Value = minted.json().await.unwrap();
-    let token = minted["access_token"].as_str().expect("a token").to_owned();
+    let token = token(zoho, &http).await;
     let tape = Arc::new(Tape {
         sandbox,
         http,
@@ -59,6 +43,30 @@ pub(crate) async fn start(zoho: &Value) -> Backend {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(process::no_delay(listener), router).await });
     Backend { url, token }
+}
+
+/// An access token of the administrator.
+pub(crate) async fn token(zoho: &Value, http: &reqwest::Client) -> String {
+    let form = [
+        ("grant_type", "refresh_token"),
+        ("client_id", zoho["client_id"].as_str().unwrap()),
+        ("client_secret", zoho["client_secret"].as_str().unwrap()),
+        (
+            "refresh_token",
+            zoho["refresh_tokens"]["admin"].as_str().unwrap(),
+        ),
+    ];
+    let minted = http
+        .post(format!(
+            "{}/oauth/v2/token",
+            zoho["accounts"].as_str().unwrap()
+        ))
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    let minted: Value = minted.json().await.unwrap();
+    minted["access_token"].as_str().expect("a token").to_owned()
 }
 
 async fn replay(State(tape): State<Arc<Tape>>, request: Request) -> Response {

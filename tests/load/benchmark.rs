@@ -19,7 +19,9 @@ mod backend;
 mod bare;
 mod generator;
 mod process;
+mod redis_server;
 mod report;
+mod scenario;
 mod streams;
 
 use std::{path::PathBuf, time::Duration};
@@ -66,6 +68,8 @@ enum Role {
     Bare(bare::Setup),
     /// Many HTTP+SSE streams at the same time, with calls among them.
     Streams(streams::Setup),
+    /// Many agents with roles of their own, some of them misbehaving, at two daemons.
+    Scenario(scenario::Setup),
 }
 
 #[tokio::main]
@@ -85,6 +89,7 @@ async fn drive(arguments: Arguments) {
     let installation = Installation::new(&arguments.binary, &arguments.folder, arguments.core);
     match arguments.role.clone() {
         Some(Role::Streams(setup)) => streams::run(&installation, setup).await,
+        Some(Role::Scenario(setup)) => scenario::run(&installation, setup).await,
         _ => compare(&installation, &arguments).await,
     }
 }

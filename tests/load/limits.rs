@@ -15,6 +15,7 @@ mod arrivals;
 mod contender;
 #[path = "limits/outage.rs"]
 mod outage;
+mod redis_server;
 #[path = "limits/server.rs"]
 mod server;
 
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use contender::{Contender, Kind, Quotas};
 use futures_util::future::join_all;
-use server::Server;
+use redis_server::Server;
 
 #[tokio::main]
 async fn main() {

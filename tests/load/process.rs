@@ -53,28 +53,64 @@ impl Installation {
 
     /// The daemon with everything on: keys, limits in every dimension, roles, the audit log.
     pub(crate) async fn daemon(&self, backend: &Backend, zoho: &Value) -> Process {
-        let credentials = json!({
-            "client_id": zoho["client_id"],
-            "client_secret": zoho["client_secret"],
-            "refresh_token": zoho["refresh_tokens"]["admin"],
-        });
-        fs::write(self.folder.join("zoho.json"), credentials.to_string()).unwrap();
+        self.credentials(zoho);
         let url = &backend.url;
         let config = format!(
             "{CONFIG}[zoho]\nconcurrency = 64\ndaily_credits = 1000000000\nclient_share = 1.0\naccounts_url = \"{url}\"\napi_url = \"{url}\"\n"
         );
         let file = self.folder.join("zoho-mcp.toml");
         fs::write(&file, config).unwrap();
+        let key = self.key("agent");
+        let mut command = self.pinned(&self.binary);
+        command.args(["serve", "--config"]).arg(&file);
+        self.ready(command, "daemon.json", key).await
+    }
+
+    /// A daemon with the configuration of that file, and with what the environment adds to it.
+    pub(crate) async fn serve(
+        &self,
+        name: &str,
+        config: &Path,
+        variables: &[(&str, &str)],
+    ) -> Process {
+        let mut command = self.pinned(&self.binary);
+        command.args(["serve", "--config"]).arg(config);
+        command.envs(variables.iter().copied());
+        self.ready(command, &format!("{name}.json"), String::new())
+            .await
+    }
+
+    /// What the daemon signs in at Zoho with, in `zoho.json`.
+    pub(crate) fn credentials(&self, zoho: &Value) {
+        let credentials = json!({
+            "client_id": zoho["client_id"],
+            "client_secret": zoho["client_secret"],
+            "refresh_token": zoho["refresh_tokens"]["admin"],
+        });
+        fs::write(self.folder.join("zoho.json"), credentials.to_string()).unwrap();
+    }
+
+    /// A new key, whose hash is in `keys.json`.
+    pub(crate) fn key(&self, client: &str) -> String {
         let made = Command::new(&self.binary)
-            .args(["keys", "new", "--client", "agent", "--store"])
+            .args(["keys", "new", "--client", client, "--store"])
             .arg(self.folder.join("keys.json"))
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");
-        let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
-        let mut command = self.pinned(&self.binary);
-        command.args(["serve", "--config"]).arg(&file);
-        self.ready(command, "daemon.json", key).await
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Whether the log in those files is as it was written; says what is wrong with it.
+    pub(crate) fn verify(&self, files: &[PathBuf]) {
+        let mut verify = Command::new(&self.binary);
+        verify.args(["audit", "verify"]).args(files);
+        let verified = verify.output().unwrap();
+        assert!(verified.status.success(), "{verified:?}");
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     pub(crate) async fn bare(&self, backend: &Backend, token: &str, replayed: &Value) -> Process {
@@ -139,6 +175,14 @@ impl Process {
             address: url.strip_prefix("http://").unwrap().parse().unwrap(),
             key: self.key.clone(),
         }
+    }
+
+    /// Ends it as an orchestrator does, and waits until it has ended well.
+    pub(crate) fn stop(mut self) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        let ended = self.child.wait().unwrap();
+        assert!(told.success() && ended.success(), "{ended}");
     }
 
     /// CPU time of all its threads so far, as the scheduler counts it.

@@ -188,7 +188,7 @@ fn async_channel(room: usize) -> (tokio::sync::mpsc::Sender<(Instant, usize)>, Q
 }
 
 /// Between two events that come at random, in units of their mean.
-fn exponential() -> f64 {
+pub(crate) fn exponential() -> f64 {
     let random = f64::from(getrandom::u32().unwrap()) / f64::from(u32::MAX);
     -random.max(f64::MIN_POSITIVE).ln()
 }

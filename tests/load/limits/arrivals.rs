@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use crate::{
     contender::{Contender, Kind, Quotas},
-    server::Server,
+    redis_server::Server,
 };
 
 pub(crate) const PATTERNS: [&str; 5] = [

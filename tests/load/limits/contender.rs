@@ -10,7 +10,7 @@ use zoho_mcp::{
     store::{Passwords, Script, Store},
 };
 
-use crate::server::Server;
+use crate::redis_server::Server;
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {

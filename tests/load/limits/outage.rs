@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::{
     contender::{Contender, Kind, Quotas},
-    server::Server,
+    redis_server::Server,
 };
 
 const LIMIT: u32 = 100;
