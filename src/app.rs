@@ -12,6 +12,7 @@ mod references;
 mod reload;
 mod restart;
 mod retry;
+mod rooms;
 mod stamp;
 mod traces;
 
@@ -33,7 +34,7 @@ use crate::{
     health::Health,
     limit::{self, Limiter, Names},
     listen::{Allowed, Drain, Proxies, Tls},
-    mcp::{Desk, Handler, Relay, Sessions},
+    mcp::{Desk, Handler, HttpSessions, Sessions},
     permit,
     secrets::Secret,
     store,
@@ -41,6 +42,8 @@ use crate::{
     tools::{self, Cache, Idempotency},
     zoho::{self, Zoho},
 };
+
+use rooms::Rooms;
 
 pub use keys::{BadKeys, KeySource};
 pub use reading::BadSecrets;
@@ -58,6 +61,8 @@ pub struct App {
     pub permit: Arc<permit::Gate>,
     pub body: Arc<call::Gate>,
     pub sessions: Arc<Sessions>,
+    /// Sessions of `/mcp`, where they are on.
+    pub http_sessions: Option<Arc<HttpSessions>>,
     pub health: Arc<Health>,
     pub drain: Drain,
     pub allowed: Allowed,
@@ -105,13 +110,11 @@ impl App {
                 max_body: config.mcp.max_body.bytes(),
                 deadline: config.mcp.body_timeout.duration(),
                 bodies: call::Bodies::new(config.mcp.body_memory.bytes()),
+                takes_answers: config.mcp.sessions,
                 audit: held.audit.clone(),
             }),
-            sessions: Arc::new(Sessions::new(
-                config.mcp.clone(),
-                held.drain.clone(),
-                held.relay,
-            )),
+            sessions: held.rooms.streams,
+            http_sessions: held.rooms.http,
             drain: held.drain,
             allowed: config.server.check().context("server")?,
             trusted_proxies: config.server.proxies(),
@@ -144,13 +147,14 @@ struct Held {
     redis: Option<store::Keeper>,
     tls: Arc<Tls>,
     idempotency: Idempotency,
-    relay: Option<Arc<Relay>>,
+    rooms: Rooms,
 }
 
 impl Held {
     fn new(config: &Config, secrets: Secrets, audit: Audit) -> anyhow::Result<Self> {
         let (store, redis) = access::store(config, &secrets)?.unzip();
-        let relay = relay(config, store.as_ref(), &secrets)?;
+        let drain = Drain::default();
+        let rooms = Rooms::new(config, store.as_ref(), &secrets, (&audit, &drain))?;
         let zoho = match &store {
             Some(store) => {
                 let sharing = zoho::Sharing {
@@ -199,10 +203,10 @@ impl Held {
                 None => Redactor::random(),
             },
             audit,
-            drain: Drain::default(),
+            drain,
             tls: Arc::new(secrets.tls),
             idempotency,
-            relay,
+            rooms,
         })
     }
 
@@ -230,22 +234,6 @@ impl Held {
             started: Instant::now(),
         })
     }
-}
-
-/// Without Redis or a key there is no way to the sessions of other instances.
-fn relay(
-    config: &Config,
-    store: Option<&store::Store>,
-    secrets: &Secrets,
-) -> anyhow::Result<Option<Arc<Relay>>> {
-    let (Some(store), Some(key)) = (store, &secrets.token_key) else {
-        return Ok(None);
-    };
-    if !config.mcp.legacy_sse {
-        return Ok(None);
-    }
-    let relay = Relay::new(store.clone(), key, config.mcp.longest_stream());
-    Ok(Some(Arc::new(relay.context("zoho.token_key")?)))
 }
 
 fn authenticator(

@@ -6,6 +6,7 @@ mod mistakes;
 mod overlay;
 mod proving;
 mod refused;
+mod sharing;
 
 use std::{
     collections::BTreeMap,
@@ -184,10 +185,8 @@ impl Config {
 
     fn problems(&self) -> Vec<Problem> {
         let permissions = tools::permissions();
-        let names: Vec<&str> = permissions
-            .iter()
-            .map(|permission| permission.tool)
-            .collect();
+        let names = permissions.iter().map(|permission| permission.tool);
+        let names: Vec<&str> = names.collect();
         let tools = names.join(", ");
         let mut problems = proving::problems(self);
         if let Err(bad) = self.mcp.check() {
@@ -213,6 +212,7 @@ impl Config {
                 "set user_credentials = \"file:users.json\" under [zoho]",
             ));
         }
+        problems.extend(sharing::problem(self));
         problems.extend(self.nobodys_shares());
         let limits = self.limits.check(&names).err().unwrap_or_default();
         let rules = self.rules().err().unwrap_or_default();
@@ -265,21 +265,10 @@ impl Config {
         let mut warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
         warnings.extend(proving::warnings(self));
         warnings.extend(hints::hints(self));
-        if self.redis.is_configured() && self.audit.pseudonym_key.is_none() {
-            warnings.push(NO_KEY.to_owned());
-        }
-        if self.redis.is_configured() && self.zoho.token_key.is_none() {
-            warnings.push(
-                "zoho.token_key: it is not set, so instances do not share an access token and each has Zoho make its own, and messages to a stream of /sse have to reach its own instance; set token_key = \"env:NAME\" with at least 32 bytes, the same for all".into(),
-            );
-        }
+        warnings.extend(sharing::warnings(self));
         warnings
     }
 }
-
-const NO_KEY: &str = "audit.pseudonym_key: it is not set, so whoever reads Redis can try out whose \
-    a limit is; make a key with `openssl rand -hex 32`, give it to all instances, and refer to it as \
-    pseudonym_key = \"env:NAME\" or \"file:PATH\"";
 
 const MAX_FILE: u64 = 1 << 20;
 

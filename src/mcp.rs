@@ -5,6 +5,7 @@ mod execution;
 mod handler;
 mod legacy_sse;
 mod relay;
+mod session;
 mod streamable;
 mod trace;
 
@@ -20,6 +21,7 @@ use crate::{
 pub use handler::{Desk, Handler};
 pub use legacy_sse::{Sessions, find, open, post};
 pub use relay::{Relay, Walk, hand_over};
+pub use session::{HttpSessions, bind, delete, listen};
 pub use streamable::Streamable;
 pub use trace::guard as trace;
 
@@ -28,6 +30,12 @@ pub use trace::guard as trace;
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config/default.toml describes every key")]
 pub struct Config {
+    pub sessions: bool,
+    pub session_idle: Span,
+    pub max_session_age: Span,
+    pub max_sessions: NonZeroUsize,
+    pub max_sessions_per_client: NonZeroUsize,
+    pub max_sessions_per_user: NonZeroUsize,
     pub legacy_sse: bool,
     pub max_body: Size,
     pub body_memory: Size,
@@ -51,6 +59,9 @@ impl Config {
         }
         if self.max_body.bytes() > MOST_BODY {
             return Err(BadConfig::MaxBody);
+        }
+        if self.session_idle < LEAST_IDLE {
+            return Err(BadConfig::SessionIdle);
         }
         match self.has_room_for_a_body() {
             true => Ok(()),
@@ -77,6 +88,8 @@ pub enum BadConfig {
     ToolTimeout,
     #[error("mcp.max_body: too large, the most is 64MiB")]
     MaxBody,
+    #[error("mcp.session_idle: shorter than 2s")]
+    SessionIdle,
     #[error("mcp.body_memory: one client's quarter of it is less than mcp.max_body")]
     BodyMemory,
 }
@@ -87,11 +100,13 @@ impl BadConfig {
         match self {
             Self::ToolTimeout => "set it to 1s or more: some of it is kept for the answer",
             Self::MaxBody => "set it to 64MiB or less; a note of the greatest length needs 256KiB",
+            Self::SessionIdle => "set it to 2s or more: clients pause between two messages",
             Self::BodyMemory => "set it to at least four times max_body, better to many times that",
         }
     }
 }
 
+const LEAST_IDLE: Span = Span::millis(2000);
 const LEAST_TOOL_TIMEOUT: Span = Span::millis(1000);
 /// Bytes.
 const MOST_BODY: usize = 64 << 20;

@@ -84,6 +84,8 @@ pub enum Refusal {
     NoIssuer,
     /// `/mcp` takes a POST and nothing else: there are no sessions to read from or to end.
     OnlyPost,
+    /// `/mcp` with sessions takes a POST, a GET and a DELETE.
+    SessionMethod,
     /// Here is something to read, and nothing to send to.
     OnlyGet,
     /// The body is compressed.
@@ -144,6 +146,7 @@ impl Refusal {
             | Self::NotFound
             | Self::NoIssuer
             | Self::OnlyPost
+            | Self::SessionMethod
             | Self::OnlyGet
             | Self::NoSession
             | Self::SessionAway
@@ -269,6 +272,7 @@ impl IntoResponse for Refusal {
         }
         let allowed = match self {
             Self::OnlyPost => Some("POST"),
+            Self::SessionMethod => Some("GET,POST,DELETE"),
             Self::OnlyGet => Some("GET,HEAD"),
             _ => None,
         };

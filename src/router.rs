@@ -1,6 +1,8 @@
 //! The walk of a request, spelled once. Each guard is one function in its own room; a guard that
 //! finds its predecessor's value missing answers 500, so a mis-ordered stack is never open.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     http::header,
@@ -15,7 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     app::App,
     auth, call, health, limit, listen,
-    mcp::{self, Streamable, Walk},
+    mcp::{self, HttpSessions, Streamable, Walk},
     permit,
     refusal::Refusal,
     telemetry::Metrics,
@@ -59,15 +61,34 @@ fn walk<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router {
 fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router {
     // Without a collector the guard is not there at all, and costs nothing.
     let traced = app.traces.are_on();
+    // Neither is this one without sessions.
+    let sessions = app.http_sessions.clone();
     let guards = ServiceBuilder::new()
         .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(app.body.clone(), call::read))
+        .option_layer(sessions.map(|sessions| from_fn_with_state(sessions, mcp::bind)))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
-    // There are no sessions to read from or to end.
-    Router::new().route("/mcp", post_service(mcp).layer(guards).fallback(only_post))
+    let sessions = app.http_sessions.clone();
+    let messages = post_service(mcp.within(sessions.clone())).layer(guards);
+    let routes = match sessions {
+        // There are no sessions to read from or to end.
+        None => messages.fallback(only_post),
+        Some(sessions) => messages
+            .merge(of_a_session(app).with_state(sessions))
+            .fallback(session_method),
+    };
+    Router::new().route("/mcp", routes)
+}
+
+/// What is done with a session beside sending messages: who, then whether it is theirs.
+fn of_a_session(app: &App) -> MethodRouter<Arc<HttpSessions>> {
+    let guards = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
+        .layer(from_fn_with_state(app.auth.clone(), auth::authenticate));
+    get(mcp::listen).delete(mcp::delete).layer(guards)
 }
 
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream. A message
@@ -163,6 +184,10 @@ pub fn ops(app: &App, metrics: Metrics) -> Router {
 
 async fn only_post() -> Refusal {
     Refusal::OnlyPost
+}
+
+async fn session_method() -> Refusal {
+    Refusal::SessionMethod
 }
 
 async fn only_get() -> Refusal {

@@ -36,6 +36,13 @@ impl Lease {
         }
     }
 
+    /// Why what proved the caller no longer does, if that is so.
+    pub fn lapse(&self) -> Option<Lapse> {
+        let now = Timestamp::now();
+        let authenticator = &self.gate.authenticator;
+        authenticator.still_good(&self.caller, now).err()
+    }
+
     /// Whether something that lasts may begin. A token that is good for its leeway alone is not
     /// enough: what it opened would end at once.
     ///

@@ -34,6 +34,8 @@ pub struct Gate {
     pub deadline: Duration,
     /// The room for all bodies.
     pub bodies: Bodies,
+    /// Whether there may be sessions, in which the server asks and is answered.
+    pub takes_answers: bool,
     /// Hears of a client that has filled its own.
     pub audit: Audit,
 }
@@ -86,7 +88,8 @@ pub async fn read(
     let call = Call::parse(&body).map_err(|unreadable| unreadable.refuse(&body))?;
     // The headers belong to Streamable HTTP; on the older transport the body speaks alone.
     if peer.door == Door::Mcp {
-        if call.method.is_empty() {
+        let is_in_session = gate.takes_answers && parts.headers.contains_key("mcp-session-id");
+        if call.method.is_empty() && !is_in_session {
             // The id is of a request that was never made.
             return Err(Refusal::Unreadable {
                 code: -32600,
@@ -211,6 +214,7 @@ mod tests {
             max_body: 256 << 10,
             deadline: Duration::from_secs(10),
             bodies: Bodies::new(1 << 20),
+            takes_answers: false,
             audit: Audit::discarding(OnFailure::Continue),
         };
         let share = gate.bodies.begin(&"client".into()).ok();
@@ -257,6 +261,7 @@ mod tests {
             max_body: 256 << 10,
             deadline: Duration::from_secs(10),
             bodies: Bodies::new(128 << 10),
+            takes_answers: false,
             audit: Audit::discarding(OnFailure::Continue),
         };
         let client = "client".into();

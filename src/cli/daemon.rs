@@ -119,8 +119,12 @@ fn warn_of_few_descriptors(server: &listen::Config) {
     }
 }
 
-/// Connects to Redis, where there is one, and comes together with the other instances.
+/// Connects to Redis, where there is one, and comes together with the other instances. Sessions are
+/// looked after either way.
 async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
+    if let Some(sessions) = app.http_sessions.clone() {
+        app.drain.see_off(sessions.keep());
+    }
     let mut tasks = JoinSet::new();
     let Some(redis) = app.redis.take() else {
         return Ok(tasks);

@@ -35,7 +35,7 @@ fn preflight(asked: &HeaderMap) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, POST"),
+        HeaderValue::from_static("GET, POST, DELETE"),
     );
     if let Some(allowed) = allowed(asked) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);

@@ -2,6 +2,7 @@
 //! `POST /messages?sessionId=…` sends on it, answers come back on the stream. An HTTP error in
 //! answer to a message ends Python clients, so refusals are told on the stream as well.
 
+mod listeners;
 mod session;
 mod stream;
 mod transport;
@@ -27,8 +28,8 @@ use crate::{
     refusal::Refusal,
 };
 
-pub(super) use session::Session;
 pub use session::Sessions;
+pub(super) use {listeners::Place, session::Session};
 
 /// Opens a stream and the session behind it, both the caller's own.
 ///

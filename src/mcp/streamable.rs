@@ -1,4 +1,4 @@
-//! Streamable HTTP: rmcp's service, stateless, answering in JSON unless a call reports progress. A
+//! Streamable HTTP: rmcp's service, stateless unless there are sessions, answering in JSON unless a call reports progress. A
 //! plain call of a tool, which is most of what comes, is answered here and now instead.
 
 use std::{
@@ -12,13 +12,13 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{Extensions, HeaderValue, header},
+    http::{Extensions, HeaderMap, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
 use rmcp::{
     ErrorData as McpError, ServerHandler,
-    model::{CallToolResult, JsonObject, ProtocolVersion},
+    model::{CallToolResult, JsonObject, ProtocolVersion, RequestId},
     transport::streamable_http_server::{
         StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
     },
@@ -28,7 +28,10 @@ use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::{Config, Handler, accept, handler};
+use super::{
+    Config, Handler, HttpSessions, accept, handler,
+    session::{self, Bound},
+};
 use crate::{auth::Lease, call::Call, listen::Drain, refusal::Refusal, tools::Progress};
 
 /// The service behind `/mcp`. Host, origin and body size are the walk's own guards' business.
@@ -36,6 +39,9 @@ use crate::{auth::Lease, call::Call, listen::Drain, refusal::Refusal, tools::Pro
 pub struct Streamable<H = Handler> {
     /// Who is asked without the protocol library.
     direct: Option<Handler>,
+    handler: H,
+    /// Where messages of the older revisions come in sessions.
+    sessions: Option<Arc<HttpSessions>>,
     /// Shared, since every request clones what stands behind the guards.
     rmcp: Arc<StreamableHttpService<H, NeverSessionManager>>,
 }
@@ -61,15 +67,24 @@ impl<H: ServerHandler + Clone> Streamable<H> {
             .with_cancellation_token(drain.over().child_token())
             .disable_allowed_hosts()
             .disable_allowed_origins();
+        let served = handler.clone();
         let rmcp = StreamableHttpService::new(
-            move || Ok(handler.clone()),
+            move || Ok(served.clone()),
             Arc::new(NeverSessionManager::default()),
             settings,
         );
         Self {
             direct: None,
+            handler,
+            sessions: None,
             rmcp: Arc::new(rmcp),
         }
+    }
+
+    /// The same with sessions, where there are some.
+    #[must_use]
+    pub fn within(self, sessions: Option<Arc<HttpSessions>>) -> Self {
+        Self { sessions, ..self }
     }
 }
 
@@ -87,13 +102,16 @@ impl<H: ServerHandler + Clone> Service<Request> for Streamable<H> {
         let Some(lease) = request.extensions().get::<Lease>() else {
             return Box::pin(async { Ok(Refusal::Internal.into_response()) });
         };
+        let lease = lease.clone();
+        let bound = request.extensions().get::<Arc<Bound>>().cloned();
         match self.direct.as_ref().zip(asked(&request)) {
             Some((handler, call)) if is_plain(&call) => {
                 let handler = handler.clone();
                 let guarded = request.into_parts().0.extensions;
-                return Box::pin(
-                    async move { Ok(unkept(answer(&handler, &call, &guarded).await)) },
-                );
+                return Box::pin(async move {
+                    let answered = answer(&handler, &call, &guarded, bound.as_deref()).await;
+                    Ok(unkept(answered))
+                });
             }
             // The protocol library would refuse it in words that help nobody.
             Some((_, call)) if handler::is_never_asked(&call.method) => {
@@ -102,9 +120,25 @@ impl<H: ServerHandler + Clone> Service<Request> for Streamable<H> {
             }
             _ => {}
         }
-        let lease = lease.clone();
+        if let Some(bound) = bound {
+            let handler = self.handler.clone();
+            let served = session::serve(handler, bound, lease, request);
+            return Box::pin(async move { Ok(unkept(served.await)) });
+        }
         accept::widen(&mut request);
-        let answer = StreamableHttpService::clone(&self.rmcp).call(request);
+        let mut rmcp = StreamableHttpService::clone(&self.rmcp);
+        if let Some(sessions) = self.sessions.clone()
+            && asked(&request).is_some_and(|call| &*call.method == "initialize")
+        {
+            let shake = move |request| async move {
+                let Ok(answer) = rmcp.call(request).await;
+                answer.map(Body::new)
+            };
+            return Box::pin(
+                async move { Ok(unkept(session::open(&sessions, request, shake).await)) },
+            );
+        }
+        let answer = rmcp.call(request);
         Box::pin(async move {
             let answer = answer.await?.map(Body::new);
             Ok(unkept(accept::while_trusted(answer, lease)))
@@ -121,12 +155,15 @@ fn unkept(mut answer: Response) -> Response {
 
 /// What is asked in a revision that knows neither the headers nor the results of 2026-07-28.
 fn asked(request: &Request) -> Option<Arc<Call>> {
-    let is_old = match request.headers().get("mcp-protocol-version") {
-        Some(version) => version.as_bytes() < ProtocolVersion::STANDARD_HEADERS.as_str().as_bytes(),
-        None => true,
-    };
     let call = request.extensions().get::<Arc<Call>>()?;
-    (is_old && call.is_request()).then(|| call.clone())
+    (is_old(request.headers()) && call.is_request()).then(|| call.clone())
+}
+
+/// Whether the headers are of a revision that may have sessions.
+pub(super) fn is_old(headers: &HeaderMap) -> bool {
+    headers.get("mcp-protocol-version").is_none_or(|version| {
+        version.as_bytes() < ProtocolVersion::STANDARD_HEADERS.as_str().as_bytes()
+    })
 }
 
 /// A call of a tool by its name with arguments and nothing else: nothing that only the protocol
@@ -137,13 +174,27 @@ fn is_plain(call: &Call) -> bool {
 
 /// Answers a plain call as rmcp would, without its two tasks and their channels, which cost more
 /// than every guard together. A client that goes away drops this, and with it the call.
-async fn answer(handler: &Handler, call: &Call, guarded: &Extensions) -> Response {
+async fn answer(
+    handler: &Handler,
+    call: &Call,
+    guarded: &Extensions,
+    bound: Option<&Bound>,
+) -> Response {
     let (Some(id), Some(tool), Ok(arguments)) = (&call.id, call.tool(), arguments(call)) else {
         return Refusal::Internal.into_response();
     };
     let never = CancellationToken::new();
+    // Only in a session can the client say that it does not want the answer any more.
+    let running = bound.and_then(|bound| {
+        let part = bound.join();
+        let id = serde_json::from_str::<RequestId>(id.get()).ok()?;
+        Some((bound.begin(id, &part), part))
+    });
+    let cancelled = running
+        .as_ref()
+        .map_or(&never, |(running, _)| running.cancelled());
     let outcome = handler
-        .call(guarded, tool, arguments, Progress::default(), &never)
+        .call(guarded, tool, arguments, Progress::default(), cancelled)
         .await;
     told(Some(id), outcome)
 }

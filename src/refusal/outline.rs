@@ -25,7 +25,7 @@ impl Refusal {
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MediaType | Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::NotFound | Self::NoIssuer | Self::NoSession => StatusCode::NOT_FOUND,
-            Self::OnlyPost | Self::OnlyGet => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OnlyPost | Self::SessionMethod | Self::OnlyGet => StatusCode::METHOD_NOT_ALLOWED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -54,13 +54,18 @@ impl Refusal {
             Self::NotFound => "Not found. MCP is at /mcp",
             Self::NoIssuer => "No token issuer is configured. Send an API key as X-API-Key",
             Self::OnlyPost => "This server keeps no sessions. Send each message as a POST",
+            Self::SessionMethod => {
+                "Send messages as a POST, listen with GET, end the session with DELETE"
+            }
             Self::OnlyGet => "Only GET is answered here. MCP is at /mcp",
             Self::Encoded => "Send the request body as it is, without content-encoding",
-            Self::NoSession => "No such session. Open a new one with GET /sse",
+            Self::NoSession => "No such session. Open a new one: initialize at /mcp, or GET /sse",
             Self::SessionAway => {
-                "The session is on another instance, which cannot be asked at the moment. Send the message again"
+                "The session cannot be reached at the moment. Nothing was done. Send the message again"
             }
-            Self::TooManyOpen => "Too many calls or streams are open. Let some finish first",
+            Self::TooManyOpen => {
+                "Too many calls, streams or sessions are open. Let some finish first"
+            }
             Self::AuditUnavailable => "The service cannot take calls at the moment",
             Self::Starting => "The service is starting. Try again in a moment",
             Self::Draining => "The service is going down. Connect again",
@@ -90,6 +95,7 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::NoIssuer => "no_issuer",
             Self::OnlyPost => "only_post",
+            Self::SessionMethod => "session_method",
             Self::OnlyGet => "only_get",
             Self::NoSession => "no_session",
             Self::SessionAway => "session_away",

@@ -175,7 +175,7 @@ const TABLE: &[(Kind, &str, &str)] = &[
     (
         Kind::Gauge,
         "zoho_mcp_sessions_open",
-        "Streams of /sse that are open",
+        "Sessions that were opened here and have not ended: streams of /sse, and sessions of /mcp",
     ),
     (
         Kind::Count,

@@ -8,11 +8,12 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, ErrorCode, GetPromptRequestParams,
-        GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult,
-        ListResourcesResult, ListToolsResult, LoggingLevel, LoggingMessageNotificationParam,
-        PaginatedRequestParams, ProgressNotificationParam, ReadResourceRequestParams,
-        ReadResourceResponse, ReadResourceResult, ServerConfig, SetLevelRequestParams,
-        SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        GetPromptResponse, Implementation, JsonObject, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel,
+        LoggingMessageNotificationParam, PaginatedRequestParams, ProgressNotificationParam,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerConfig,
+        ServerRequest, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams,
     },
     service::RequestContext,
 };
@@ -105,6 +106,11 @@ impl ServerHandler for Fixtures {
                     )?),
                 },
             );
+        }
+        if tool["asks"].is_object() {
+            let told = ask(tool, request.arguments, &context).await?;
+            let told = json!({ "content": [text_block(&told)] });
+            return Ok(CallToolResponse::Complete(complete(told)?));
         }
         for step in tool["progress"].as_array().into_iter().flatten() {
             report(step, &context).await;
@@ -230,6 +236,39 @@ fn from_template(uri: &str) -> Option<Value> {
 fn declared(context: &Context) -> Result<Value, ErrorData> {
     let meta = serde_json::to_value(&context.meta).map_err(broken)?;
     Ok(meta["io.modelcontextprotocol/clientCapabilities"].clone())
+}
+
+/// Asks the client in the middle of a call, as revisions before 2026-07-28 do, and says what it
+/// answered.
+async fn ask(
+    tool: &Value,
+    arguments: Option<JsonObject>,
+    context: &Context,
+) -> Result<String, ErrorData> {
+    let mut question = tool["asks"].to_string();
+    for (name, value) in arguments.iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        question = question.replace(&format!("{{{name}}}"), value);
+    }
+    let question: ServerRequest = serde_json::from_str(&question).map_err(broken)?;
+    let client = context.peer.peer_info();
+    let can = client.is_some_and(|client| match &question {
+        ServerRequest::CreateMessageRequest(_) => client.capabilities.sampling.is_some(),
+        _ => client.capabilities.elicitation.is_some(),
+    });
+    if !can {
+        return Err(ErrorData::invalid_request(
+            "The client cannot be asked",
+            None,
+        ));
+    }
+    let answer = context.peer.send_request(question).await;
+    let answer = answer.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
+    let answer = serde_json::to_string(&answer).map_err(broken)?;
+    Ok(format!(
+        "{} {answer}",
+        tool["told"].as_str().unwrap_or_default()
+    ))
 }
 
 async fn report(step: &Value, context: &Context) {

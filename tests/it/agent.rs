@@ -183,6 +183,23 @@ impl Agent {
         self.send(Method::GET, path, "").await
     }
 
+    /// The handshake of the older revisions at `/mcp`.
+    pub(crate) async fn shake(&self) -> Answer {
+        let params = json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": { "name": "it", "version": "1" },
+        });
+        self.ask("initialize", params).await
+    }
+
+    /// Opens `GET /mcp`.
+    pub(crate) async fn listen(&self) -> reqwest::Response {
+        let request = self.http.get(format!("{}/mcp", self.url));
+        let request = request.headers(self.headers.clone());
+        request.send().await.unwrap()
+    }
+
     /// Opens `/sse`.
     pub(crate) async fn stream(&self) -> Stream {
         let request = self

@@ -43,6 +43,19 @@ async fn what_revision_2025_11_25_requires_is_there_but_for_sessions() {
 }
 
 #[tokio::test]
+async fn with_sessions_nothing_that_the_older_revisions_require_is_missing() {
+    let suite = Suite::with(|setup| {
+        setup.set("mcp.sessions", "true");
+    })
+    .await;
+    let selection = ["--requirements", "2025-11-25", "--timeout", PATIENCE];
+    let summary = suite.run("conformance-0.2", &selection).await;
+    assert!(passed(&summary) >= 30, "{summary}");
+    let summary = suite.run("conformance-0.1", &["--suite", "all"]).await;
+    assert!(passed(&summary) >= 30, "{summary}");
+}
+
+#[tokio::test]
 async fn the_last_version_for_the_older_revisions_agrees() {
     let suite = Suite::start().await;
     let selection = ["--suite", "all", "--expected-failures", EXPECTED];

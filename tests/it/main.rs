@@ -53,6 +53,7 @@ mod heads;
 mod health;
 mod hostile;
 mod http2;
+mod http_sessions;
 mod image;
 mod jwt;
 mod keys;

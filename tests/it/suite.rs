@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, path::Path, process::Command};
 
 use serde_json::Value;
 
-use crate::house::{House, SUPPORT};
+use crate::house::{House, SUPPORT, Setup};
 
 /// What the suite talks to.
 pub(crate) struct Suite {
@@ -13,6 +13,11 @@ pub(crate) struct Suite {
 
 impl Suite {
     pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// The same with something changed.
+    pub(crate) async fn with(change: impl FnOnce(&mut Setup)) -> Self {
         let server =
             Path::new(env!("CARGO_BIN_EXE_zoho-mcp")).with_file_name("examples/conformance");
         assert!(
@@ -29,6 +34,7 @@ impl Suite {
             // The suite is one slow client among many busy programs.
             setup.set("server.header_timeout", "60s");
             setup.set("mcp.body_timeout", "60s");
+            change(setup);
         })
         .await;
         fs::write(house.file("conformance.key"), &house.keys[SUPPORT]).unwrap();

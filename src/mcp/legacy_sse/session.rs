@@ -16,14 +16,13 @@ use rmcp::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Semaphore, mpsc},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-use super::transport::Exchange;
+use super::{listeners::Listeners, transport::Exchange};
 use crate::{
     auth::Caller,
     call::Call,
@@ -32,6 +31,7 @@ use crate::{
         Config, Handler,
         handler::{self, NO_METHOD},
         relay::Relay,
+        session,
     },
     refusal::Refusal,
 };
@@ -39,6 +39,7 @@ use crate::{
 /// All open sessions.
 pub struct Sessions {
     open: Mutex<HashMap<Box<str>, Arc<Session>>>,
+    pub(super) listeners: Listeners,
     config: Config,
     drain: Drain,
     /// To and from other instances, where there are some.
@@ -82,6 +83,7 @@ impl Sessions {
     pub fn new(config: Config, drain: Drain, relay: Option<Arc<Relay>>) -> Self {
         Self {
             open: Mutex::default(),
+            listeners: Listeners::default(),
             config,
             drain,
             relay,
@@ -89,22 +91,6 @@ impl Sessions {
     }
 
     pub(super) fn open(&self, caller: &Arc<Caller>, handler: Handler) -> Result<Opened, Refusal> {
-        if self.drain.has_begun() {
-            return Err(Refusal::Draining);
-        }
-        let mut open = self.lock();
-        let (mut of_client, mut of_user) = (0, 0);
-        for owner in open.values().map(|session| &session.owner) {
-            let is_clients = owner.client == caller.client;
-            of_client += usize::from(is_clients);
-            of_user += usize::from(is_clients && owner.user == caller.user);
-        }
-        let config = &self.config;
-        if of_client >= config.max_streams_per_client.get()
-            || of_user >= config.max_streams_per_user.get()
-        {
-            return Err(Refusal::TooManyOpen);
-        }
         let (to_stream, outbound) = mpsc::channel(QUEUE);
         // 122 random bits; and an id alone opens nothing, since its owner is checked.
         let id: Box<str> = uuid::Uuid::new_v4().simple().to_string().into();
@@ -122,8 +108,41 @@ impl Sessions {
             until: Instant::now() + self.config.max_stream_age.duration(),
             ended: self.drain.streams().child_token(),
         });
-        open.insert(id, session.clone());
+        self.with_room_for(caller, |open| {
+            open.insert(id, session.clone());
+        })?;
         Ok(Opened { session, outbound })
+    }
+
+    /// Takes room for one more stream of the caller's, where there is some.
+    pub(super) fn with_room_for(
+        &self,
+        caller: &Caller,
+        take: impl FnOnce(&mut HashMap<Box<str>, Arc<Session>>),
+    ) -> Result<(), Refusal> {
+        if self.drain.has_begun() {
+            return Err(Refusal::Draining);
+        }
+        let mut open = self.lock();
+        let listeners = self.listeners.callers();
+        let (mut of_client, mut of_user) = (0, 0);
+        for owner in open
+            .values()
+            .map(|session| &session.owner)
+            .chain(&listeners)
+        {
+            let is_clients = owner.client == caller.client;
+            of_client += usize::from(is_clients);
+            of_user += usize::from(is_clients && owner.user == caller.user);
+        }
+        let config = &self.config;
+        if of_client >= config.max_streams_per_client.get()
+            || of_user >= config.max_streams_per_user.get()
+        {
+            return Err(Refusal::TooManyOpen);
+        }
+        take(&mut open);
+        Ok(())
     }
 
     pub(in crate::mcp) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
@@ -182,11 +201,9 @@ impl Session {
         self.relayed.clone()
     }
 
-    /// What the log calls it: the id itself would let a reader of the log post to it.
+    /// What the log calls it.
     pub(in crate::mcp) fn label(&self) -> Arc<str> {
-        let digest = Sha256::digest(self.id.as_bytes());
-        let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-        hex.collect::<String>().into()
+        session::label(&self.id)
     }
 
     pub(super) const fn ended(&self) -> &CancellationToken {

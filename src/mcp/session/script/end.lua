@@ -1,0 +1,13 @@
+-- Ends a session. For a while it says why, to the instances that have something of it.
+-- KEYS: the session; then all sessions, those of its client, those of its person.
+-- ARGV: what the sets call it, why, for how long that is kept (ms).
+if not redis.call('HGET', KEYS[1], 'owner') then
+  return 0
+end
+redis.call('DEL', KEYS[1])
+redis.call('HSET', KEYS[1], 'ended', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+for set = 2, 4 do
+  redis.call('ZREM', KEYS[set], ARGV[1])
+end
+return 1

@@ -1,0 +1,21 @@
+-- Keeps a new session, while there is room for one more.
+-- KEYS: the session; then all sessions, those of its client, those of its person.
+-- ARGV: what the sets call it, its owner, what is kept, how long it may be idle (ms), how long it may
+-- last (ms), and how many each set may hold.
+-- Returns 0 when it is kept, or the number of the set that is full.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+for set = 1, 3 do
+  redis.call('ZREMRANGEBYSCORE', KEYS[set + 1], '-inf', now)
+  if redis.call('ZCARD', KEYS[set + 1]) >= tonumber(ARGV[set + 5]) then
+    return set
+  end
+end
+local idle = math.min(tonumber(ARGV[4]), tonumber(ARGV[5]))
+for set = 2, 4 do
+  redis.call('ZADD', KEYS[set], now + idle, ARGV[1])
+  redis.call('PEXPIRE', KEYS[set], ARGV[5])
+end
+redis.call('HSET', KEYS[1], 'owner', ARGV[2], 'kept', ARGV[3], 'until', now + ARGV[5])
+redis.call('PEXPIRE', KEYS[1], idle)
+return 0

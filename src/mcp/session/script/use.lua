@@ -1,0 +1,21 @@
+-- What is kept of a session. To its owner this is use, and puts off its end.
+-- KEYS: the session; then all sessions, those of the asker's client, those of the asker's person.
+-- ARGV: what the sets call it, who asks, how long it may be idle (ms).
+-- Returns nothing for one that is not there or has ended.
+local session = redis.call('HMGET', KEYS[1], 'owner', 'kept', 'until', 'ended')
+if not session[2] or session[4] then
+  return false
+end
+if session[1] == ARGV[2] then
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  local left = math.min(tonumber(ARGV[3]), session[3] - now)
+  if left <= 0 then
+    return false
+  end
+  redis.call('PEXPIRE', KEYS[1], left)
+  for set = 2, 4 do
+    redis.call('ZADD', KEYS[set], 'XX', now + left, ARGV[1])
+  end
+end
+return session[2]
