@@ -14,9 +14,11 @@ mod sandbox;
 mod serve;
 mod starting;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, io, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand, error::ErrorKind};
+use rustix::process::Signal;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::{Environment, Refused},
@@ -159,11 +161,21 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
+/// A file at its largest permitted size is an error of writing like any other, and not the end of
+/// the process.
+fn outlive_large_files() -> io::Result<()> {
+    // Tokio's handler stays for as long as the process does.
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+}
+
 fn block_on(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(command);
+    let ended = runtime.block_on(async {
+        outlive_large_files()?;
+        command.await
+    });
     // A thread that is stuck, in a pipe that nobody reads say, must not keep the process.
     runtime.shutdown_timeout(STRAGGLERS);
     ended

@@ -94,6 +94,8 @@ pub enum Refusal {
     NoSession,
     /// The session is on another instance, which cannot be asked.
     SessionAway,
+    /// A message was handed to the instance that holds its session, which has not answered in time.
+    SessionSilent,
     /// The caller has too many streams or calls open.
     TooManyOpen,
     /// The audit log cannot take a line, so nothing may happen.
@@ -150,6 +152,7 @@ impl Refusal {
             | Self::OnlyGet
             | Self::NoSession
             | Self::SessionAway
+            | Self::SessionSilent
             | Self::Starting
             | Self::Draining
             | Self::Internal => None,
@@ -233,6 +236,7 @@ impl Refusal {
             | Self::TokensUnavailable
             | Self::Starting
             | Self::SessionAway
+            | Self::SessionSilent
             | Self::Draining => Some(1),
             _ => None,
         }

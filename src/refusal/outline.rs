@@ -13,6 +13,7 @@ impl Refusal {
             | Self::Overloaded { .. }
             | Self::AuditUnavailable
             | Self::SessionAway
+            | Self::SessionSilent
             | Self::Starting
             | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
             Self::TooManyFailures { .. } | Self::OverLimit(_) | Self::TooManyOpen => {
@@ -63,6 +64,9 @@ impl Refusal {
             Self::SessionAway => {
                 "The session cannot be reached at the moment. Nothing was done. Send the message again"
             }
+            Self::SessionSilent => {
+                "The session does not answer at the moment. What was asked may have been done: look before you send it again"
+            }
             Self::TooManyOpen => {
                 "Too many calls, streams or sessions are open. Let some finish first"
             }
@@ -99,6 +103,7 @@ impl Refusal {
             Self::OnlyGet => "only_get",
             Self::NoSession => "no_session",
             Self::SessionAway => "session_away",
+            Self::SessionSilent => "session_silent",
             Self::TooManyOpen => "too_many_open",
             Self::AuditUnavailable => "audit_unavailable",
             Self::Starting => "starting",

@@ -13,7 +13,9 @@ pub(super) fn in_doubt(start: Option<&Value>, end: Option<&Value>) -> Option<Str
         return None;
     }
     let arguments = start.map(|start| &start["args"]);
-    let record = arguments.and_then(|args| text(args, "record_id"));
+    let record = ["record_id", "contact_id", "deal_id", "task_id"]
+        .iter()
+        .find_map(|id| text(arguments?, id));
     let place = record.map_or_else(String::new, |record| format!(" at record {record}"));
     let has_key = arguments.is_some_and(|args| !args["idempotency_key"].is_null());
     // Which of both it was, no line says.
@@ -34,8 +36,18 @@ fn is_certain(end: &Value) -> bool {
         Some("ambiguous_write" | "timeout" | "deadline_exceeded" | "panic" | "internal")
     );
     let is_open = is_cut_off || end["event"] == "tool_call_cancelled";
-    let was_asked = end["zohoRequests"].as_u64().is_some_and(|asked| asked > 0);
-    !(is_open && was_asked)
+    !(is_open && may_have_written(end))
+}
+
+/// Whether Zoho was asked for more than to be read. Of many requests the line has the first ones.
+fn may_have_written(end: &Value) -> bool {
+    let asked = end["zohoRequests"].as_u64().unwrap_or_default();
+    let listed = end["zoho"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    let is_read = |request: &Value| text(request, "method") == Some("GET");
+    asked > listed.iter().filter(|request| is_read(request)).count() as u64
 }
 
 #[cfg(test)]
@@ -83,6 +95,7 @@ mod tests {
             json!({ "event": "tool_call_success", "zohoRequests": 1 }),
             json!({ "event": "tool_call_error", "error": "not_found", "zohoRequests": 1 }),
             json!({ "event": "tool_call_error", "error": "timeout" }),
+            json!({ "event": "tool_call_cancelled", "zohoRequests": 1, "zoho": [{ "method": "GET" }] }),
         ] {
             assert_eq!(in_doubt(Some(&write), Some(&end)), None);
         }

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::send::PATIENCE;
 use crate::auth::Caller;
 
 /// One or the other way.
@@ -78,10 +79,10 @@ impl Post {
         }
     }
 
-    /// Whether it was sent a moment ago.
+    /// Whether its sender still waits, as far as the clocks agree.
     pub(super) fn is_fresh(&self) -> bool {
         let age = Timestamp::now().as_millisecond().saturating_sub(self.sent);
-        age.unsigned_abs() <= FRESH_MS
+        u128::from(age.unsigned_abs()) < PATIENCE.as_millis()
     }
 
     /// The request as it came, without its guards' findings.
@@ -139,8 +140,6 @@ fn read(headers: Vec<(String, String)>) -> HeaderMap {
     headers.into_iter().filter_map(header).collect()
 }
 
-/// A letter that is older was given up by its sender; what is left is for clocks that differ.
-const FRESH_MS: u64 = 10_000;
 /// Bytes.
 const LARGEST_ANSWER: usize = 64 << 10;
 

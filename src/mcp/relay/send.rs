@@ -110,11 +110,13 @@ impl Relay {
         match self.post(&to.instance, &Letter::Post(Box::new(post))).await {
             Ok(Posted::Taken) => {}
             Ok(Posted::Gone) => return Err(self.unknown()),
-            Ok(Posted::Full) | Err(_) => return Err(Refusal::SessionAway),
+            Ok(Posted::Full) => return Err(Refusal::SessionAway),
+            // Whether Redis has taken it nobody knows.
+            Err(_) => return Err(Refusal::SessionSilent),
         }
         match timeout(PATIENCE, told).await {
             Ok(Ok(answer)) => answer.into_response().ok_or(Refusal::Internal),
-            _ => Err(Refusal::SessionAway),
+            _ => Err(Refusal::SessionSilent),
         }
     }
 
@@ -166,5 +168,5 @@ const LARGEST: usize = 1 << 20;
 const MOST: usize = 512;
 /// The same of one session.
 pub(super) const MOST_OF_SESSION: usize = 32;
-/// For the other instance to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For the other instance to answer. It takes nothing up that is older.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);

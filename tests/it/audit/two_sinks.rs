@@ -19,7 +19,7 @@ const UNREAD: &str = r#"log="${4%/*}/pipe"; mkfifo "$log"; exec 3<>"$log"; exec 
 const APPENDED: &str = r#"exec "$@" >>"${4%/*}/stream""#;
 /// Files may not be larger than 6 KiB; standard output is a pipe that is read.
 const FILLING: &str = r#"cd "${4%/*}"; mkfifo pipe
-(cat <pipe >>stream; touch read) & trap '' XFSZ; ulimit -S -f 12; exec "$@" >pipe"#;
+(cat <pipe >>stream; touch read) & ulimit -S -f 12; exec "$@" >pipe"#;
 
 const BOTH: [&str; 2] = [
     r#"["stdout", "file:audit.jsonl"]"#,
