@@ -20,7 +20,7 @@ elseif ARGV[2] == 'stop' then
 elseif ARGV[2] == 'retry' then
   local why = redis.call('HGET', KEYS[2], 'w') or ''
   if why ~= 'throttled' and why ~= 'unaccepted' and string.sub(why, 1, 8) ~= 'refused:' then
-    redis.call('HDEL', KEYS[2], 's')
+    redis.call('HSET', KEYS[2], 's', '0')
   end
 else
   redis.call('ZREM', KEYS[3], ARGV[1])
