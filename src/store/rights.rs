@@ -90,6 +90,7 @@ mod tests {
             include_str!("../zoho/allowance/script/tell.lua"),
             include_str!("../zoho/token/script/mint.lua"),
             include_str!("../zoho/token/script/minted.lua"),
+            include_str!("../zoho/token/script/throttled.lua"),
         ];
         for script in scripts {
             for call in script.split("call('").skip(1) {

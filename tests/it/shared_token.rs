@@ -110,6 +110,31 @@ async fn too_many_requests_hold_all_instances_back() {
 }
 
 #[tokio::test]
+async fn that_nobody_asks_any_more_outlives_the_data_of_redis() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    let denied = json!({ "error": "Access Denied", "status": "failure" });
+    let fault = json!({ "fault": "status", "path": "/oauth", "status": 400, "body": denied });
+    zoho.fault(fault).await;
+    ask(&houses[0]).await.failure();
+    let _: String = redis.ask(&["FLUSHALL"]);
+    let is_back = || {
+        redis
+            .keys()
+            .iter()
+            .any(|key| key.contains(":mint:"))
+            .then_some(())
+    };
+    eventually("the pause to be back", is_back).await;
+    for house in &houses {
+        let said = ask(house).await.failure();
+        assert!(said.contains("too many access tokens"), "{said}");
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, 1);
+}
+
+#[tokio::test]
 async fn refused_credentials_are_said_everywhere_and_not_tried_again_until_there_are_others() {
     let redis = Redis::start();
     let houses = pair(&redis, sharing).await;
