@@ -262,11 +262,10 @@ fn token_throttled(retry_after: Duration) -> String {
 
 /// In hours from two on.
 fn passed(span: Duration) -> String {
-    let minutes = whole_seconds(span).div_ceil(60);
-    match minutes {
+    match whole_seconds(span).div_ceil(60) {
         1 => "1 minute has".to_owned(),
-        ..120 => format!("{minutes} minutes have"),
-        _ => format!("{} hours have", minutes.div_ceil(60)),
+        minutes @ ..120 => format!("{minutes} minutes have"),
+        minutes => format!("{} hours have", minutes.div_ceil(60)),
     }
 }
 

@@ -3,6 +3,8 @@
 -- read an older state.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- A month without an instance, in milliseconds.
+local KEPT = 2592000000
 
 -- Answers the name and its age, after making another mark where something may have been lost. `fresh`
 -- is the name to give it; `process` is '' where it is not known and '*' where it has to be asked.
@@ -16,10 +18,12 @@ local function complete(mark, fresh, process)
   local held_by = known[3] or ''
   if not known[1] or (held_by ~= '' and process ~= '' and held_by ~= process) then
     redis.call('HSET', mark, 'e', fresh, 's', string.format('%.0f', now), 'p', process)
+    redis.call('PEXPIRE', mark, KEPT)
     return fresh, 0
   end
   if held_by == '' and process ~= '' then
     redis.call('HSET', mark, 'p', process)
   end
+  redis.call('PEXPIRE', mark, KEPT)
   return known[1], now - tonumber(known[2])
 end
