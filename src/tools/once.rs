@@ -52,8 +52,7 @@ pub(super) struct Receipt {
     pub(super) outcome: Outcome,
 }
 
-/// How a write came about. unchanged: the record was so already. replayed: an earlier call with
-/// the key wrote it. found: taken for that call's write, whose answer was lost.
+/// unchanged: it was so already. replayed: an earlier call wrote it. found: taken for that call's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
