@@ -133,6 +133,11 @@ impl App {
     pub fn audit(&self) -> &Audit {
         &self.auth.audit
     }
+
+    /// The keys of writes.
+    pub fn idempotency(&self) -> &Idempotency {
+        &self.handler.0.idempotency
+    }
 }
 
 /// What several rooms share.

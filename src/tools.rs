@@ -338,14 +338,16 @@ mod tests {
         }
     }
 
-    /// A model has to read all of them before it can do anything: about four characters are a token.
+    /// A model has to read all of them before it can do anything: about four characters are a token,
+    /// and some clients hand them on with a space after each comma and colon.
     #[test]
     fn all_definitions_together_stay_under_12_000_tokens() {
         let sizes: Vec<_> = table()
             .iter()
             .map(|row| {
                 let text = serde_json::to_string(&row.definition).unwrap();
-                (row.name, text.chars().count())
+                let spaces = text.matches("\":").count() + text.matches(",\"").count();
+                (row.name, text.chars().count() + spaces)
             })
             .collect();
         let tokens = sizes.iter().map(|(_, size)| size).sum::<usize>() / 4;

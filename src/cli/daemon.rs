@@ -133,6 +133,7 @@ async fn share_limits(app: &mut App) -> anyhow::Result<JoinSet<()>> {
     tasks.spawn(redis.keep());
     tasks.spawn(Arc::clone(&limiter).keep(app.audit().clone()));
     tasks.spawn(app.zoho().clone().keep());
+    tasks.spawn(app.idempotency().clone().keep());
     if let Some(relay) = app.sessions.relay() {
         tasks.spawn(Arc::clone(relay).keep(app.sessions.clone(), relayed(app)));
     }

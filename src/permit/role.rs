@@ -91,12 +91,15 @@ impl Client {
         // A space parts issuer and subject, so that no owner is taken for a person.
         let names = self.owner.iter().chain(self.owners.values());
         if names.into_iter().any(|name| !is_user(name)) {
-            return Some(Misfit::NotAUser);
+            return Some(match self.visibility {
+                Visibility::UserToken => Misfit::NotACredential,
+                Visibility::Org | Visibility::Owner => Misfit::NotAUser,
+            });
         }
         match self.visibility {
             Visibility::Org if one || many => Some(Misfit::NoUse),
             Visibility::Owner if one == many => Some(Misfit::OneOrMany),
-            Visibility::UserToken if many => Some(Misfit::NoUse),
+            Visibility::UserToken if many => Some(Misfit::OwnCredentials),
             Visibility::Org | Visibility::Owner | Visibility::UserToken => None,
         }
     }
@@ -189,6 +192,10 @@ pub enum BadPolicy {
 pub enum Misfit {
     #[error("owner: a CRM user is named by id or e-mail address")]
     NotAUser,
+    #[error("owner: a credential is named by the id or e-mail address of a CRM user")]
+    NotACredential,
+    #[error("owners: with visibility = \"user_token\" people have credentials of their own")]
+    OwnCredentials,
     #[error("owner: this visibility has no use for it")]
     NoUse,
     #[error("visibility: \"owner\" needs either owner or owners")]
@@ -212,6 +219,12 @@ impl Misfit {
     const fn remedy(self) -> &'static str {
         match self {
             Self::NotAUser => "write owner = \"ann@example.com\" or the user's id",
+            Self::NotACredential => {
+                "write owner = \"ann@example.com\", and in zoho.user_credentials {\"ann@example.com\": …}"
+            }
+            Self::OwnCredentials => {
+                "leave it out, and write {\"ISSUER SUBJECT\": …} into zoho.user_credentials for each person"
+            }
             Self::NoUse => "set visibility = \"owner\", or leave it out",
             Self::OneOrMany => {
                 "write owner = \"CRM user\", or owners = { \"ISSUER SUBJECT\" = \"CRM user\" }"
@@ -339,11 +352,11 @@ mod tests {
             ),
             (
                 "visibility = 'user_token'\nowners = { 'i s' = '8' }",
-                Some(Misfit::NoUse),
+                Some(Misfit::OwnCredentials),
             ),
             (
                 "visibility = 'user_token'\nowner = 'https://i a@b.c'",
-                Some(Misfit::NotAUser),
+                Some(Misfit::NotACredential),
             ),
             (
                 "visibility = 'owner'\nowner = 'Ann'",

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use http::HeaderValue;
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822, tz::TimeZone};
 
 /// Real time plus an offset.
 #[derive(Default)]
@@ -26,6 +27,13 @@ impl Clock {
         let real = Timestamp::now();
         real.checked_add(SignedDuration::from_millis(self.offset_ms()))
             .unwrap_or(real)
+    }
+
+    /// What time it is, as the `Date` of an answer has it.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let printer = rfc2822::DateTimePrinter::new();
+        let date = printer.timestamp_to_rfc9110_string(&self.now()).ok()?;
+        HeaderValue::try_from(date).ok()
     }
 
     /// How far the sandbox is ahead of the world.

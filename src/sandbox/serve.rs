@@ -75,7 +75,13 @@ async fn connection(stream: TcpStream, peer: SocketAddr, desk: Arc<Desk>, work: 
     let service = hyper::service::service_fn(move |request: Request<Incoming>| -> Answering {
         let (desk, kill) = (Arc::clone(&desk), KillSwitch(switch.clone()));
         let work = work.clone();
-        Box::pin(async move { Ok(walk(&desk, peer, (kill, work), request).await) })
+        Box::pin(async move {
+            let mut response = walk(&desk, peer, (kill, work), request).await;
+            if let Some(date) = desk.clock.header() {
+                response.headers_mut().insert(header::DATE, date);
+            }
+            Ok(response)
+        })
     });
     let mut serving = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -85,13 +85,16 @@ mod tests {
             include_str!("../mcp/session/script/open.lua"),
             include_str!("../mcp/session/script/use.lua"),
             include_str!("../tools/idempotency/script/begin.lua"),
+            include_str!("../tools/idempotency/script/complete.lua"),
             include_str!("../tools/idempotency/script/own.lua"),
+            include_str!("../tools/idempotency/script/restore.lua"),
             include_str!("../tools/idempotency/script/settle.lua"),
             include_str!("../zoho/allowance/script/enter.lua"),
             include_str!("../zoho/allowance/script/ledger.lua"),
             include_str!("../zoho/allowance/script/tell.lua"),
             include_str!("../zoho/token/script/mint.lua"),
             include_str!("../zoho/token/script/minted.lua"),
+            include_str!("../zoho/token/script/throttled.lua"),
         ];
         for script in scripts {
             for call in script.split("call('").skip(1) {

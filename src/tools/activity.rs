@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Context, Tool, ToolError,
-    once::{OVER_AFTER, Once, Receipt},
+    once::{Once, Receipt},
 };
 use crate::zoho::{RecordId, Values, notes::NoteParent};
 
@@ -69,8 +69,7 @@ impl<T: Tool> Once for Activity<T> {
         };
         // Somebody may have worked on it meanwhile.
         let fields = fields.without("Status");
-        let time = (since, OVER_AFTER);
-        let found = call.crm.added(self.module, &fields, key, time).await?;
+        let found = call.crm.added(self.module, &fields, key, since).await?;
         Ok(found.into_iter().map(Receipt::found).collect())
     }
 }

@@ -10,7 +10,7 @@ use super::{
     idempotency::Key,
     input::{Line, Prose},
     made::{Made, line, made, visible, visible_if},
-    once::{OVER_AFTER, Once, Receipt, once},
+    once::{Once, Receipt, once},
 };
 use crate::{
     audit::{Class, Classes},
@@ -121,8 +121,7 @@ impl Once for Lead {
     }
 
     async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
-        let time = (since, OVER_AFTER);
-        let found = call.crm.added("Leads", &self.fields, "Last_Name", time);
+        let found = call.crm.added("Leads", &self.fields, "Last_Name", since);
         Ok(found.await?.into_iter().map(Receipt::found).collect())
     }
 }

@@ -215,7 +215,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             format!("Zoho CRM is busy. Try again in {seconds}.").into()
         }
         ZohoError::CreditsSpent { retry_after, whose } => {
-            let (spent, passed) = (spent(*whose), minutes(*retry_after));
+            let (spent, passed) = (spent(*whose), passed(*retry_after));
             format!("{spent}. Do not retry before {passed} passed; tell the user.").into()
         }
         ZohoError::Credentials { .. } => "Zoho CRM refuses this server's credentials. An operator \
@@ -253,21 +253,20 @@ fn token_refused(retry_after: Duration) -> String {
 }
 
 fn token_throttled(retry_after: Duration) -> String {
-    let passed = minutes(retry_after);
+    let passed = passed(retry_after);
     format!(
         "This server has asked Zoho CRM for too many access tokens and gets no other yet. Nothing \
          was changed. Do not retry before {passed} passed; tell the user."
     )
 }
 
-fn minutes(span: Duration) -> String {
-    let minutes = whole_seconds(span).div_ceil(60);
-    let unit = if minutes == 1 {
-        "minute has"
-    } else {
-        "minutes have"
-    };
-    format!("{minutes} {unit}")
+/// In hours from two on.
+fn passed(span: Duration) -> String {
+    match whole_seconds(span).div_ceil(60) {
+        1 => "1 minute has".to_owned(),
+        minutes @ ..120 => format!("{minutes} minutes have"),
+        minutes => format!("{} hours have", minutes.div_ceil(60)),
+    }
 }
 
 fn spent(whose: Purse) -> &'static str {
@@ -356,6 +355,13 @@ mod tests {
         assert_eq!(throttled.kind(), "zoho_token_throttled");
         let told = throttled.advice();
         assert!(told.contains("before 6 minutes have passed"), "{told}");
+        for (minutes, told) in [
+            (1, "1 minute has"),
+            (119, "119 minutes have"),
+            (1447, "25 hours have"),
+        ] {
+            assert_eq!(passed(Duration::from_secs(minutes * 60)), told);
+        }
     }
 
     #[test]

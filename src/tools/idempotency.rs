@@ -1,6 +1,7 @@
 //! What was written before under an idempotency key, so that it is written once.
 
 mod memory;
+mod restore;
 mod shared;
 
 use std::{
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::{ToolError, cursor::digest, input::inline_schema};
 use crate::{store::Store, zoho::Scope};
-use memory::{Known, Memory, NO_KEY, Name, State, lock};
+use memory::{Known, LIFETIME, Memory, NO_KEY, Name, State, lock};
 use shared::{Fate, Shared};
 
 /// Remembers writes for 24 hours: in Redis, on all instances, where there is one, and in this
@@ -42,6 +43,9 @@ pub enum Begun {
     New(Claim),
     /// A write was begun at that time, and nobody knows whether it happened: look first.
     Unknown(Claim, Timestamp),
+    /// Nothing, but Redis has lost keys, and with them perhaps what was written under this one since
+    /// that time: look first.
+    Forgotten(Claim, Timestamp),
     /// It was written; this was the result.
     Done(Value),
 }
@@ -113,7 +117,7 @@ impl Idempotency {
         };
         let (claim, since) = match known {
             Known::Done(result) => return Ok(Begun::Done(result)),
-            Known::Nothing => (claim(), None),
+            Known::Nothing | Known::Forgotten => (claim(), None),
             Known::Unknown { begun, over } => {
                 let mut claim = claim();
                 claim.over = Some(over);
@@ -121,6 +125,14 @@ impl Idempotency {
             }
         };
         claim.agree(arguments, since).await
+    }
+
+    /// Puts back what Redis loses of what this instance knows, until it is dropped. Without Redis
+    /// there is nothing to do.
+    pub async fn keep(self) {
+        if let Some(shared) = &self.shared {
+            shared.keep(&self.memory).await;
+        }
     }
 
     /// A record was written without a key: no key wrote it.
@@ -143,18 +155,26 @@ impl Claim {
         let told = match &self.shared {
             None => Ok(Known::Nothing),
             Some(shared) => {
-                let asked = shared.begin(&self.name, &self.id, &arguments, self.now);
+                let asked = shared.begin(&self, &arguments);
                 asked.await
             }
         };
+        if let Ok(Known::Nothing | Known::Unknown { .. } | Known::Forgotten) = &told {
+            let running = State::Running(Some(self.id));
+            lock(&self.memory).settle(&self.client, &self.name, running);
+        }
         match told {
             Ok(Known::Done(result)) => {
                 self.conclude(State::Done(result.clone()));
                 Ok(Begun::Done(result))
             }
-            Ok(Known::Nothing) => Ok(match since {
-                None => Begun::New(self),
-                Some(since) => Begun::Unknown(self, since),
+            Ok(nothing @ (Known::Nothing | Known::Forgotten)) => Ok(match (since, nothing) {
+                (Some(since), _) => Begun::Unknown(self, since),
+                (None, Known::Forgotten) => {
+                    let since = self.now.checked_sub(LIFETIME).unwrap_or(Timestamp::MIN);
+                    Begun::Forgotten(self, since)
+                }
+                (None, _) => Begun::New(self),
             }),
             Ok(Known::Unknown { begun, over }) => {
                 self.over = self.over.max(Some(over));
@@ -210,9 +230,10 @@ impl Claim {
             if let Some(record) = made {
                 let _ = shared.own(record, &self.name).await;
             }
-            shared
-                .settle(&self.name, &self.id, Fate::Done(result))
-                .await;
+            let fate = Fate::Done(result);
+            if !shared.settle(&self.name, &self.id, fate).await {
+                shared.remind(&self).await;
+            }
         }
     }
 
@@ -270,7 +291,9 @@ impl Drop for Claim {
         };
         // So that another instance need not wait for the lease. It ends within the store's timeout.
         let (name, id) = (self.name, self.id);
-        runtime.spawn(async move { shared.settle(&name, &id, Fate::Unknown).await });
+        runtime.spawn(async move {
+            shared.settle(&name, &id, Fate::Unknown).await;
+        });
     }
 }
 

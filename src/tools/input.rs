@@ -324,7 +324,10 @@ fn remedy(node: &JsonObject) -> String {
                 let (least, most) = (text("minLength"), text("maxLength"));
                 format!("text of {least} to {most} characters without control characters")
             }
-            Some("string") => format!("text of the form {}", text("pattern").trim_matches('"')),
+            Some("string") => {
+                let pattern = node.get("pattern").and_then(Value::as_str);
+                format!("text of the form {}", pattern.unwrap_or_default())
+            }
             Some("integer") => format!(
                 "a whole number from {} to {}",
                 text("minimum"),

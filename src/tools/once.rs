@@ -52,8 +52,7 @@ pub(super) struct Receipt {
     pub(super) outcome: Outcome,
 }
 
-/// How a write came about. unchanged: the record was so already. replayed: an earlier call with
-/// the key wrote it. found: taken for that call's write, whose answer was lost.
+/// unchanged: it was so already. replayed: an earlier call wrote it. found: taken for that call's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
@@ -151,16 +150,23 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
                 outcome: Outcome::Replayed,
             })
         }
+        // What is changed again to what it is stays as it is, and what is made is looked for.
+        Begun::Forgotten(claim, since) => {
+            let begun = by_zohos_clock(since, call.crm.clock_ahead());
+            if let Some(found) = find(call, &claim, write, begun.earliest).await? {
+                finish::<W>(claim, &found).await?;
+                return Ok(found);
+            }
+            attempt(call, claim, write, None).await
+        }
         // A failed look-up drops the claim, and the fate of the write stays unknown.
         Begun::Unknown(mut claim, since) => {
             // What is not there yet at this look may come after it.
             let doubtful = claim.doubtful();
             let begun = by_zohos_clock(since, call.crm.clock_ahead());
-            for found in write.look(call, begun.earliest).await? {
-                if claim.take(found.id.as_str()).await? {
-                    finish::<W>(claim, &found).await?;
-                    return Ok(found);
-                }
+            if let Some(found) = find(call, &claim, write, begun.earliest).await? {
+                finish::<W>(claim, &found).await?;
+                return Ok(found);
             }
             if let Some(retry_after) = doubtful {
                 return Err(ToolError::KeyUnsettled { retry_after });
@@ -169,6 +175,21 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
             attempt(call, claim, write, Some(begun.at)).await
         }
     }
+}
+
+/// A record that an earlier attempt made, and that from now on is this claim's.
+async fn find<W: Once>(
+    call: &Context<'_>,
+    claim: &Claim,
+    write: &W,
+    earliest: Timestamp,
+) -> Result<Option<Receipt>, ToolError> {
+    for found in write.look(call, earliest).await? {
+        if claim.take(found.id.as_str()).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes under a claim. A clean failure frees the key, unless an earlier attempt may have come
@@ -250,9 +271,12 @@ fn by_zohos_clock(begun: Timestamp, ahead: Option<SignedDuration>) -> Began {
         None => (SignedDuration::ZERO, CLOCK_SKEW),
     };
     let at = begun.checked_add(ahead).unwrap_or(begun);
+    // Zoho's clock may have been put right between the attempt and its last answer. What a record
+    // holds and whose it is says more than its time.
+    let earliest = at.min(begun);
     Began {
         at,
-        earliest: at.checked_sub(margin).unwrap_or(at),
+        earliest: earliest.checked_sub(margin).unwrap_or(earliest),
     }
 }
 
@@ -264,9 +288,6 @@ fn is_clean(error: &ToolError) -> bool {
     )
 }
 
-/// After an attempt began, no record of it is made any more: it has ended, and so has whatever
-/// still was on its way to Zoho.
-pub(super) const OVER_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// Zoho's times are cut to the second, both that of the record and that of its clock.
 const SECOND_HANDS: SignedDuration = SignedDuration::from_secs(2);
 /// While Zoho has not said what time it is.
@@ -285,7 +306,7 @@ mod tests {
         let ahead = SignedDuration::from_secs;
         assert_eq!(at(Some(ahead(0))), "2026-01-01T11:59:58Z");
         assert_eq!(at(Some(ahead(-60))), "2026-01-01T11:58:58Z");
-        assert_eq!(at(Some(ahead(300))), "2026-01-01T12:04:58Z");
+        assert_eq!(at(Some(ahead(300))), "2026-01-01T11:59:58Z");
     }
 
     #[test]

@@ -19,7 +19,21 @@ pub(super) fn of_input<T: JsonSchema>() -> Arc<JsonObject> {
 pub(super) fn of_output<T: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_serialize());
     trim(&mut schema, &RANGES);
+    omit_required(&mut schema);
     object(schema)
+}
+
+/// Which properties an answer always has. Nobody fills in an answer, and the names stand above.
+fn omit_required(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            // A property may be called so; its value is an object then.
+            object.retain(|key, value| key != "required" || value.is_object());
+            object.values_mut().for_each(omit_required);
+        }
+        Value::Array(values) => values.iter_mut().for_each(omit_required),
+        _ => {}
+    }
 }
 
 /// Some clients cannot follow `$ref`, so that everything stands where it is used.

@@ -12,7 +12,7 @@ mod usage;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -46,6 +46,8 @@ pub(super) struct Allowance {
     started: Instant,
     /// What the organisation has spent, as far as was heard.
     spent: AtomicU32,
+    /// That Zoho's limit is another one.
+    has_warned: AtomicBool,
 }
 
 /// What this instance did.
@@ -115,6 +117,7 @@ impl Allowance {
             shared,
             started: Instant::now(),
             spent: AtomicU32::new(0),
+            has_warned: AtomicBool::new(false),
         }
     }
 
@@ -169,6 +172,16 @@ impl Allowance {
     /// Zoho said how much remains.
     pub(super) fn heard(&self, credits: u32) {
         let now = Instant::now();
+        let daily = self.shares.daily();
+        let missing = daily.saturating_sub(self.spent()).saturating_sub(credits);
+        if missing > daily / 4 && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                daily_credits = daily,
+                remaining = credits,
+                "far fewer credits remain at zoho than zoho.daily_credits leaves: it is above the \
+                 organisation's limit, or others spend them too; set it to what this daemon may spend"
+            );
+        }
         lock(&self.book).remaining = Some(Remaining {
             credits,
             heard: now,

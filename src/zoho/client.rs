@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use reqwest::Client;
 use tokio::{
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -239,7 +239,13 @@ impl Zoho {
 
     /// Keeps what instances share of Zoho, until it is dropped.
     pub async fn keep(self) {
-        self.inner.allowance.keep().await;
+        let remind = async {
+            loop {
+                self.inner.tokens().remind().await;
+                sleep(REMIND_EVERY).await;
+            }
+        };
+        tokio::join!(self.inner.allowance.keep(), remind);
     }
 
     /// Sets the metrics that are looked up, not counted.
@@ -373,6 +379,8 @@ impl Crm {
 
 /// More than any edition of Zoho takes at once.
 const MOST_IDLE: u32 = 256;
+/// Where Redis may have lost that no tokens are to be asked for.
+const REMIND_EVERY: Duration = Duration::from_secs(1);
 const LARGEST_KNOCK: usize = 256 * 1024;
 const ORG_AGE: Duration = Duration::from_secs(3600);
 /// Who moves to another manager sees other records within this time.

@@ -1,6 +1,6 @@
 //! Records that are added and changed, and looked at before and afterwards.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -136,8 +136,8 @@ impl Crm {
         written(&reply).map_err(|error| write.telling(error))
     }
 
-    /// Records that were added from `since` on, for at most `within`, and hold all of that, oldest
-    /// first. Those of which there may be many are told apart by `key`, one of the fields.
+    /// Records that were added from `since` on and hold all of that, oldest first. Those of which
+    /// there may be many are told apart by `key`, one of the fields.
     ///
     /// # Errors
     /// Zoho cannot be asked.
@@ -146,7 +146,7 @@ impl Crm {
         module: &'static str,
         fields: &Values,
         key: &'static str,
-        (since, within): (Timestamp, SignedDuration),
+        since: Timestamp,
     ) -> Result<Vec<Written>, ZohoError> {
         #[derive(Deserialize)]
         struct Row {
@@ -155,16 +155,15 @@ impl Crm {
             #[serde(flatten)]
             values: Map<String, Value>,
         }
-        let until = since.saturating_add(within).unwrap_or(Timestamp::MAX);
         let zone = &self.org().await?.time_zone;
-        let moment = |at: Timestamp| Literal::Moment(at.to_zoned(zone.clone()));
+        let since = Literal::Moment(since.to_zoned(zone.clone()));
         let columns = ["id", "Owner", "Created_Time"].into_iter();
         let columns = columns.chain(fields.names()).map(Column::Field);
         let query = Select {
             columns: columns.collect(),
             from: module,
             filter: vec![
-                Condition::Between("Created_Time".into(), moment(since), moment(until)),
+                Condition::compare("Created_Time", Comparison::AtLeast, since),
                 Condition::compare(key, Comparison::Equal, literal(fields, key)?),
             ],
             group: None,

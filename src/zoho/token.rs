@@ -176,6 +176,7 @@ impl Tokens {
         let stop = Stop {
             why: Why::Unaccepted,
             until: pause.map(|pause| now + pause),
+            again: None,
         };
         let error = stop.error(now);
         state.stop = Some(stop);
@@ -207,7 +208,7 @@ impl Tokens {
     pub(super) fn throttled(&self, now: Instant) -> bool {
         let state = lock(&self.0.state);
         let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| stop.why == Why::Throttled && stop.holds(now))
+        stop.is_some_and(|stop| stop.throttles(now).is_some())
     }
 
     /// Whether they are refused for good.
@@ -300,6 +301,7 @@ impl Mint {
             let held = state.token.as_ref().and_then(|token| token.sealed.clone());
             (stale.or(held).unwrap_or_default(), state.mints.ages(began))
         };
+        self.remind().await;
         while began.elapsed() < self.timeout * 2 {
             match place.turn(attempt, &stale, &known).await {
                 Ok(Turn::There(sealed, now)) => {
@@ -332,14 +334,22 @@ impl Mint {
         let began = Instant::now();
         let (allowed, failures) = {
             let mut state = lock(&self.state);
-            (state.mints.take(attempt, most, began), state.failures)
+            let stop = state.stop.as_ref();
+            let allowed = match stop.and_then(|stop| stop.throttles(began)) {
+                Some(left) => Err(left),
+                None => state.mints.take(attempt, most, began),
+            };
+            (allowed, state.failures)
         };
         if let Err(wait) = allowed {
             return self.fail(Why::Throttled, Some(wait));
         }
         match self.ask(trace).await {
             Ok(minted) => self.adopt(&minted, began, None),
-            Err(why) => self.failed(why, failures),
+            Err(why) => {
+                let pause = why.pause(failures, random());
+                self.failed(why, pause);
+            }
         }
     }
 
@@ -352,19 +362,20 @@ impl Mint {
                 self.adopt(&minted, began, sealed);
             }
             Err(why) => {
-                let random = getrandom::u32().unwrap_or(u32::MAX);
+                // All instances wait for equally long.
+                let pause = why.pause(right.failures, random());
                 match &why {
                     Why::Trouble(Problem::Connect) => place.give_back(right).await,
-                    why => {
-                        place
-                            .stop(right, why, why.pause(right.failures, random))
-                            .await
-                    }
+                    why => place.stop(right, why, pause).await,
                 }
-                self.failed(why, right.failures);
+                self.failed(why, pause);
             }
         }
     }
+}
+
+fn random() -> u32 {
+    getrandom::u32().unwrap_or(u32::MAX)
 }
 
 impl Token {

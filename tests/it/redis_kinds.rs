@@ -84,7 +84,7 @@ async fn holds_digests_only_and_every_key_ends(redis: &Redis) {
     let keys = redis.keys();
     assert!(keys.len() >= 5, "{keys:?}");
     for key in &keys {
-        let ours = ["zm:{rl}:", "zm:{zoho}:"];
+        let ours = ["zm:{rl}:", "zm:{zoho}:", "zm:idem:{k}:"];
         assert!(ours.iter().any(|room| key.starts_with(room)), "{key}");
         assert!(!key.contains(SUPPORT), "{key}");
         let rest: i64 = redis.ask(&["PTTL", key]);

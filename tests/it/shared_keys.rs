@@ -54,7 +54,7 @@ async fn a_key_writes_once_on_all_instances_and_across_a_restart() {
     }
     assert_eq!(houses[0].zoho.notes_written().await, 1);
     let keys = redis.keys();
-    let keys = keys.iter().filter(|key| key.starts_with("zm:idem:k:"));
+    let keys = keys.iter().filter(|key| key.starts_with("zm:idem:{k}:k:"));
     for key in keys {
         let kept: Vec<String> = redis.ask(&["HVALS", key]);
         assert!(!kept.concat().contains("Giulia"), "{kept:?}");
@@ -201,4 +201,54 @@ async fn without_redis_a_key_that_may_be_known_there_writes_nothing() {
     let fresh = note(&houses[1], "afterwards").await;
     assert_eq!(written(&houses[1], &fresh).await["outcome"], "created");
     assert_eq!(houses[0].zoho.notes_written().await, 3);
+}
+
+/// Redis loses all that it has: at once, or with its process.
+fn lose(redis: &mut Redis, how: &str) {
+    if how == "flushed" {
+        return redis.ask(&["FLUSHALL"]);
+    }
+    redis.kill();
+    redis.restart();
+}
+
+#[tokio::test]
+async fn keys_that_redis_loses_are_put_back() {
+    let mut redis = Redis::start();
+    let houses = hasty_pair(&redis).await;
+    let zoho = &houses[0].zoho;
+    for how in ["flushed", "restarted"] {
+        let settled = note(&houses[0], &format!("settled before {how}")).await;
+        let made = written(&houses[0], &settled).await;
+        let open = note(&houses[0], &format!("in doubt before it is {how}")).await;
+        let fault = json!({ "fault": "reset_after_commit", "path": "/crm/v8/Notes", "times": 1 });
+        zoho.fault(fault).await;
+        write(&houses[0], &open).await.failure();
+        let before = zoho.notes_written().await;
+        lose(&mut redis, how);
+        for house in [&houses[1], &houses[0]] {
+            let again = written(house, &settled).await;
+            assert_eq!(again["outcome"], "replayed", "{how}");
+            assert_eq!(again["noteId"], made["noteId"], "{how}");
+        }
+        assert_eq!(written(&houses[1], &open).await["outcome"], "found");
+        assert_eq!(written(&houses[0], &open).await["outcome"], "replayed");
+        assert_eq!(zoho.notes_written().await, before, "{how}");
+        let mut other = settled;
+        other["content"] = json!("something else");
+        let told = write(&houses[1], &other).await.failure();
+        assert!(told.contains("already used with other arguments"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn whose_a_note_is_survives_what_redis_loses() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, |_| ()).await;
+    let mut note = note(&houses[0], "Called, no answer").await;
+    written(&houses[0], &note).await;
+    lose(&mut redis, "restarted");
+    note["idempotency_key"] = json!("another");
+    assert_eq!(written(&houses[1], &note).await["outcome"], "created");
+    assert_eq!(houses[0].zoho.notes_written().await, 2);
 }

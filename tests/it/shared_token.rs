@@ -91,9 +91,7 @@ async fn too_many_requests_hold_all_instances_back() {
     let redis = Redis::start();
     let houses = pair(&redis, sharing).await;
     let zoho = &houses[0].zoho;
-    let denied = json!({ "error": "Access Denied", "status": "failure" });
-    let fault = json!({ "fault": "status", "path": "/oauth", "status": 400, "body": denied });
-    zoho.fault(fault).await;
+    deny(zoho).await;
     for house in houses.iter().cycle().take(6) {
         let said = ask(house).await.failure();
         assert!(said.contains("too many access tokens"), "{said}");
@@ -107,6 +105,29 @@ async fn too_many_requests_hold_all_instances_back() {
         let line = log.lines().find(|line| line.contains("no access token"));
         assert!(line.unwrap().contains("until"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn that_nobody_asks_any_more_outlives_the_data_of_redis() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    deny(zoho).await;
+    ask(&houses[0]).await.failure();
+    let _: String = redis.ask(&["FLUSHALL"]);
+    let is_back = || {
+        redis
+            .keys()
+            .iter()
+            .any(|key| key.contains(":mint:"))
+            .then_some(())
+    };
+    eventually("the pause to be back", is_back).await;
+    for house in &houses {
+        let said = ask(house).await.failure();
+        assert!(said.contains("too many access tokens"), "{said}");
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, 1);
 }
 
 #[tokio::test]
@@ -232,6 +253,13 @@ async fn without_a_key_each_instance_has_a_token_of_its_own_and_says_so() {
     }
     assert_eq!(minted(&houses[0].zoho).await, 2);
     assert!(!redis.keys().iter().any(|key| key.starts_with(TOKEN)));
+}
+
+/// Zoho says from now on that too many tokens were asked for.
+async fn deny(zoho: &Zoho) {
+    let denied = json!({ "error": "Access Denied", "status": "failure" });
+    let fault = json!({ "fault": "status", "path": "/oauth", "status": 400, "body": denied });
+    zoho.fault(fault).await;
 }
 
 async fn ask(house: &House) -> crate::agent::Answer {

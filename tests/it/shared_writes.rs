@@ -291,3 +291,49 @@ async fn late(house: &House) -> usize {
         .filter(|entry| entry["fault"] == "late_commit");
     late.count()
 }
+
+#[tokio::test]
+async fn what_died_with_redis_is_looked_for() {
+    let redis = Redis::start();
+    let [mut one, other] = pair(&redis, everything_allowed).await;
+    let writes = writes(&one, 0).await;
+    join_all(writes.iter().map(|write| done(&one, write))).await;
+    let before = total(&one).await;
+    one.crash();
+    let _: String = redis.ask(&["FLUSHALL"]);
+    let again = join_all(writes.iter().map(|write| done(&other, write))).await;
+    for (write, made) in writes.iter().zip(again) {
+        let is_new = ["created", "updated"].contains(&made["outcome"].as_str().unwrap());
+        assert!(!is_new, "{}: {made}", write.0);
+    }
+    assert_eq!(total(&other).await, before);
+}
+
+#[tokio::test]
+async fn a_lost_write_is_found_though_zohos_clock_is_hours_ahead() {
+    let redis = Redis::start();
+    let [one, other] = pair(&redis, hasty).await;
+    // Before the attempt, and after it.
+    for (n, moved) in [(0, "before"), (1, "after")] {
+        if moved == "before" {
+            one.zoho.later("2h").await;
+        }
+        let writes = writes(&one, n).await;
+        for write in &writes {
+            fault(&one, write, json!({ "fault": "reset_after_commit" })).await;
+            call(&one, write).await.failure();
+            let arguments = json!({ "name": "Popper" });
+            let agent = one.agent(SUPPORT);
+            agent.call("search_contacts", arguments).await.content();
+        }
+        let before = total(&one).await;
+        if moved == "after" {
+            one.zoho.later("2h").await;
+        }
+        let found = join_all(writes.iter().map(|write| done(&other, write))).await;
+        for (write, made) in writes.iter().zip(found) {
+            assert_eq!(made["outcome"], "found", "{} moved {moved}", write.0);
+        }
+        assert_eq!(total(&one).await, before, "moved {moved}");
+    }
+}

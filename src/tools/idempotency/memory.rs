@@ -8,6 +8,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::tools::ToolError;
 
@@ -42,7 +43,8 @@ struct Entry {
 
 #[derive(Debug)]
 pub(super) enum State {
-    Running,
+    /// Under that claim, once the other instances have agreed to it.
+    Running(Option<Uuid>),
     /// Whether it was written; an attempt that was has had its effect when it is over.
     Unknown {
         over: Instant,
@@ -59,7 +61,33 @@ pub(super) enum Known {
         begun: Timestamp,
         over: Instant,
     },
+    /// Nothing, and some keys were lost within a day.
+    Forgotten,
     Done(Value),
+}
+
+/// A key that Redis has to know.
+pub(super) struct Remembered {
+    pub(super) name: Name,
+    pub(super) arguments: [u8; 32],
+    pub(super) begun: Timestamp,
+    pub(super) fate: Remains,
+    pub(super) left: SignedDuration,
+}
+
+/// What is known of it.
+pub(super) enum Remains {
+    Running(Uuid),
+    /// An attempt may have an effect until then.
+    Unknown(Instant),
+    Done(Value),
+}
+
+/// A record whose key Redis has to know, and for how long.
+pub(super) struct Owned {
+    pub(super) record: Box<str>,
+    pub(super) name: Name,
+    pub(super) left: SignedDuration,
 }
 
 impl Memory {
@@ -78,10 +106,10 @@ impl Memory {
         match keys.entries.get_mut(&name) {
             Some(entry) if entry.arguments != arguments => Err(ToolError::KeyReused),
             Some(entry) => match &entry.state {
-                State::Running => Err(ToolError::KeyInUse),
+                State::Running(_) => Err(ToolError::KeyInUse),
                 State::Done(result) => Ok(Known::Done(result.clone())),
                 &State::Unknown { over } => {
-                    entry.state = State::Running;
+                    entry.state = State::Running(None);
                     let begun = entry.begun;
                     Ok(Known::Unknown { begun, over })
                 }
@@ -108,6 +136,25 @@ impl Memory {
         }
     }
 
+    /// One key.
+    pub(super) fn remembered(&self, client: &str, name: &Name, now: Timestamp) -> Vec<Remembered> {
+        let entry = self
+            .clients
+            .get(client)
+            .and_then(|keys| keys.entries.get(name));
+        entry
+            .and_then(|entry| entry.remembered(*name, now))
+            .into_iter()
+            .collect()
+    }
+
+    /// All keys that live, and all records.
+    pub(super) fn all(&self, now: Timestamp) -> (Vec<Remembered>, Vec<Owned>) {
+        let entries = self.clients.values().flat_map(|keys| &keys.entries);
+        let keys = entries.filter_map(|(name, entry)| entry.remembered(*name, now));
+        (keys.collect(), self.owners.all(now))
+    }
+
     /// Gives a record to a key, unless it is another's; whether it is this key's now.
     pub(super) fn own(&mut self, record: &str, name: Name, now: Timestamp) -> bool {
         self.owners.own(record, name, now)
@@ -119,7 +166,7 @@ impl Keys {
         let age = self.next_age;
         self.next_age += 1;
         self.ages.insert(age, name);
-        let state = State::Running;
+        let state = State::Running(None);
         self.entries.insert(
             name,
             Entry {
@@ -140,7 +187,7 @@ impl Keys {
             if now.duration_since(entry.begun) < LIFETIME {
                 break;
             }
-            if !matches!(entry.state, State::Running) {
+            if !matches!(entry.state, State::Running(_)) {
                 old.push(*name);
             }
         }
@@ -154,6 +201,30 @@ impl Keys {
     }
 }
 
+impl Entry {
+    fn remembered(&self, name: Name, now: Timestamp) -> Option<Remembered> {
+        let fate = match &self.state {
+            // What Redis has not agreed to it does not have to know.
+            State::Running(claim) => Remains::Running((*claim)?),
+            State::Unknown { over } => Remains::Unknown(*over),
+            State::Done(result) => Remains::Done(result.clone()),
+        };
+        Some(Remembered {
+            name,
+            arguments: self.arguments,
+            begun: self.begun,
+            fate,
+            left: left(self.begun, now)?,
+        })
+    }
+}
+
+/// For how long something of that age is still remembered.
+fn left(since: Timestamp, now: Timestamp) -> Option<SignedDuration> {
+    let left = LIFETIME - now.duration_since(since);
+    left.is_positive().then_some(left)
+}
+
 /// Which key wrote a record: it is no other key's.
 #[derive(Debug, Default)]
 struct Owners {
@@ -163,6 +234,17 @@ struct Owners {
 }
 
 impl Owners {
+    fn all(&self, now: Timestamp) -> Vec<Owned> {
+        let owned = |(since, record): &(Timestamp, Box<str>)| {
+            Some(Owned {
+                name: *self.keys.get(record)?,
+                record: record.clone(),
+                left: left(*since, now)?,
+            })
+        };
+        self.ages.iter().filter_map(owned).collect()
+    }
+
     fn own(&mut self, record: &str, name: Name, now: Timestamp) -> bool {
         while let Some((since, oldest)) = self.ages.front() {
             if now.duration_since(*since) < LIFETIME && self.ages.len() < MOST_RECORDS {

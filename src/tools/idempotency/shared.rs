@@ -12,20 +12,26 @@ use sha2::Sha256;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::memory::{Known, LIFETIME, Name};
+use super::{
+    Claim,
+    memory::{Known, LIFETIME, Name},
+    restore::Told,
+};
 use crate::{
-    store::{Script, Store, Unavailable},
+    store::{Process, Script, Store, Unavailable},
     tools::ToolError,
 };
 
 /// Asks Redis.
 pub(super) struct Shared {
-    store: Store,
+    pub(super) store: Store,
     hmac: Hmac<Sha256>,
-    instance: Uuid,
+    pub(super) instance: Uuid,
     /// No call runs longer.
-    lease: Duration,
+    pub(super) lease: Duration,
     quiet: Duration,
+    /// What Redis was told of what this instance knows.
+    pub(super) told: Told,
     begin: Script,
     settle: Script,
     own: Script,
@@ -56,51 +62,87 @@ impl Shared {
             instance: Uuid::new_v4(),
             lease: longest_call + MARGIN,
             quiet,
-            begin: Script::new(include_str!("script/begin.lua")),
+            told: Told::new(),
+            begin: Script::new(concat!(
+                include_str!("script/complete.lua"),
+                include_str!("script/begin.lua")
+            )),
             settle: Script::new(include_str!("script/settle.lua")),
             own: Script::new(include_str!("script/own.lua")),
         }
     }
 
-    /// Records the key before anything is written, or says what is known of it.
+    /// Records the key before anything is written, or says what is known of it. Redis hears first
+    /// what it may have lost.
     pub(super) async fn begin(
         &self,
-        name: &Name,
-        claim: &Uuid,
+        claim: &Claim,
         arguments: &[u8; 32],
-        now: Timestamp,
     ) -> Result<Known, ToolError> {
-        let arguments = [
-            self.digest(arguments),
-            self.instance.to_string(),
-            claim.to_string(),
-            now.as_millisecond().to_string(),
-            self.lease.as_millis().to_string(),
-            LIFETIME.as_millis().to_string(),
-            self.quiet.as_millis().to_string(),
-        ];
-        let (state, told, left): (String, String, u64) =
-            self.ask(&self.begin, &self.key(name), &arguments).await?;
-        match state.as_str() {
-            "new" => Ok(Known::Nothing),
-            "reused" => Err(ToolError::KeyReused),
-            "in_use" => Err(ToolError::KeyInUse),
-            "done" => serde_json::from_str(&told)
-                .map(Known::Done)
-                .map_err(|_| ToolError::Unwritable),
-            _ => {
-                let begun = told.parse().ok();
-                let begun = begun.and_then(|at| Timestamp::from_millisecond(at).ok());
-                let begun = begun.ok_or(ToolError::Unwritable)?;
-                let over = Instant::now() + Duration::from_millis(left);
-                Ok(Known::Unknown { begun, over })
-            }
+        loop {
+            let (state, told, left) = self.ask_to_begin(claim, arguments).await?;
+            let left = Duration::from_millis(left);
+            return match state.as_str() {
+                "tell" => {
+                    self.tell(&claim.memory, &told).await?;
+                    continue;
+                }
+                "wait" => {
+                    tokio::time::sleep(left).await;
+                    continue;
+                }
+                "new" => Ok(Known::Nothing),
+                "forgotten" => Ok(Known::Forgotten),
+                "reused" => Err(ToolError::KeyReused),
+                "in_use" => Err(ToolError::KeyInUse),
+                "done" => serde_json::from_str(&told)
+                    .map(Known::Done)
+                    .map_err(|_| ToolError::Unwritable),
+                _ => {
+                    let begun = told.parse().ok();
+                    let begun = begun.and_then(|at| Timestamp::from_millisecond(at).ok());
+                    let begun = begun.ok_or(ToolError::Unwritable)?;
+                    let over = Instant::now() + left;
+                    Ok(Known::Unknown { begun, over })
+                }
+            };
         }
     }
 
+    async fn ask_to_begin(
+        &self,
+        claim: &Claim,
+        arguments: &[u8; 32],
+    ) -> Result<(String, String, u64), ToolError> {
+        let arguments = [
+            self.digest(arguments),
+            self.instance.to_string(),
+            claim.id.to_string(),
+            claim.now.as_millisecond().to_string(),
+            self.lease.as_millis().to_string(),
+            LIFETIME.as_millis().to_string(),
+            self.quiet.as_millis().to_string(),
+            self.told.epoch().to_string(),
+            Uuid::new_v4().simple().to_string(),
+        ];
+        let (key, grace) = (self.key(&claim.name), TELLING.as_millis().to_string());
+        let asked = self.store.run(|mut link| {
+            let mut arguments: Vec<Vec<u8>> =
+                arguments.iter().map(|it| it.clone().into()).collect();
+            arguments.push(named(link.process()).into());
+            arguments.push(grace.clone().into());
+            let key = &key;
+            async move { self.begin.run(&mut link, &[key, MARK], &arguments).await }
+        });
+        asked
+            .await
+            .map_err(|Unavailable(_)| ToolError::KeysUnavailable)
+    }
+
     /// Says what became of a write. Where Redis cannot be told, the lease runs out and the fate
-    /// is unknown, which makes others look first.
-    pub(super) async fn settle(&self, name: &Name, claim: &Uuid, fate: Fate) {
+    /// is unknown, which makes others look first. Answers whether Redis still knew of the claim,
+    /// as far as it could be asked.
+    pub(super) async fn settle(&self, name: &Name, claim: &Uuid, fate: Fate) -> bool {
         let (word, result) = match fate {
             Fate::Done(result) => ("done", result.to_string()),
             Fate::Free => ("free", String::new()),
@@ -108,16 +150,20 @@ impl Shared {
         };
         let quiet = self.quiet.as_millis().to_string();
         let arguments = [claim.to_string(), word.to_owned(), result, quiet];
-        let told: Result<i64, _> = self.ask(&self.settle, &self.key(name), &arguments).await;
+        let told: Result<i64, _> = self.ask(&self.settle, &[&self.key(name)], &arguments).await;
         if told.is_err() {
             tracing::warn!("what became of an idempotency key could not be shared over Redis");
         }
+        !matches!(told, Ok(0))
     }
 
     /// Says that another attempt begins.
     pub(super) async fn resend(&self, name: &Name, claim: &Uuid) -> Result<(), ToolError> {
         let arguments = [claim.to_string(), "resend".to_owned()];
-        match self.ask(&self.settle, &self.key(name), &arguments).await? {
+        match self
+            .ask(&self.settle, &[&self.key(name)], &arguments)
+            .await?
+        {
             1 => Ok(()),
             _ => Err(ToolError::KeyInUse),
         }
@@ -125,28 +171,32 @@ impl Shared {
 
     /// Gives a record to a key, unless it is another's; whether it is this key's now.
     pub(super) async fn own(&self, record: &str, name: &Name) -> Result<bool, ToolError> {
-        let key = format!("zm:idem:n:{}", self.digest(record.as_bytes()));
+        let key = self.record(record);
         let arguments = [self.digest(name), LIFETIME.as_millis().to_string()];
-        let own: i64 = self.ask(&self.own, &key, &arguments).await?;
+        let own: i64 = self.ask(&self.own, &[&key], &arguments).await?;
         Ok(own == 1)
     }
 
-    async fn ask<T: redis::FromRedisValue>(
+    pub(super) async fn ask<T: redis::FromRedisValue>(
         &self,
         script: &Script,
-        key: &str,
+        keys: &[&str],
         arguments: &[String],
     ) -> Result<T, ToolError> {
         let arguments: Vec<Vec<u8>> = arguments.iter().map(|it| it.as_bytes().into()).collect();
-        let asked = self.store.run_script(script, &[key], &arguments).await;
+        let asked = self.store.run_script(script, keys, &arguments).await;
         asked.map_err(|Unavailable(_)| ToolError::KeysUnavailable)
     }
 
-    fn key(&self, name: &Name) -> String {
-        format!("zm:idem:k:{}", self.digest(name))
+    pub(super) fn key(&self, name: &Name) -> String {
+        format!("zm:idem:{{k}}:k:{}", self.digest(name))
     }
 
-    fn digest(&self, bytes: &[u8]) -> String {
+    pub(super) fn record(&self, record: &str) -> String {
+        format!("zm:idem:{{k}}:n:{}", self.digest(record.as_bytes()))
+    }
+
+    pub(super) fn digest(&self, bytes: &[u8]) -> String {
         let mut hmac = self.hmac.clone();
         hmac.update(bytes);
         let digest = hmac.finalize().into_bytes();
@@ -160,6 +210,19 @@ impl std::fmt::Debug for Shared {
     }
 }
 
+/// The process as the scripts take it.
+pub(super) fn named(process: &Process) -> &str {
+    match process {
+        Process::Known(id) => id,
+        Process::Hidden => "",
+        Process::Changing => "*",
+    }
+}
+
+/// Says since when no key was lost. All keys are in one slot with it, so that they are lost together.
+pub(super) const MARK: &str = "zm:idem:{k}:complete";
+/// Longer than it takes an instance to find out that data was lost, and to put it back.
+const TELLING: Duration = Duration::from_secs(1);
 const NO_KEY: &[u8] = b"zoho-mcp idempotency";
 /// For what happens after a call's deadline.
 const MARGIN: Duration = Duration::from_secs(5);

@@ -72,7 +72,11 @@ impl Allowance {
             // Once a minute one may ask all the same, since Zoho alone knows what came back.
             let again = remaining.asked + ASK_EVERY;
             if now < again {
-                return Err(spent_by(Purse::Zoho, again - now));
+                let purse = match remaining.credits < want.credits {
+                    true => Purse::Zoho,
+                    false => Purse::Reserve,
+                };
+                return Err(spent_by(purse, again - now));
             }
             remaining.asked = now;
         }

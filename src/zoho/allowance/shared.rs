@@ -60,6 +60,8 @@ pub(super) enum Answer {
     OrganisationSpent(Duration),
     ClientSpent(Duration),
     NothingRemains(Duration),
+    /// What remains is kept for writes.
+    ReserveRemains(Duration),
     /// It has lost what it was told.
     Forgotten,
 }
@@ -159,6 +161,7 @@ impl Shared {
             2 => Answer::OrganisationSpent(wait),
             3 => Answer::ClientSpent(wait),
             4 => Answer::NothingRemains(wait),
+            5 => Answer::ReserveRemains(wait),
             _ => Answer::Forgotten,
         };
         Ok((answer, spent, taken))

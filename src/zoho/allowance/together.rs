@@ -126,6 +126,7 @@ impl Allowance {
             Answer::OrganisationSpent(wait) => spent_by(Purse::Organisation, *wait),
             Answer::ClientSpent(wait) => spent_by(Purse::Client, *wait),
             Answer::NothingRemains(wait) => spent_by(Purse::Zoho, *wait),
+            Answer::ReserveRemains(wait) => spent_by(Purse::Reserve, *wait),
             Answer::Go | Answer::Busy | Answer::Forgotten => BUSY,
         }
     }

@@ -16,7 +16,11 @@ impl Mint {
         metrics::counter!("zoho_mcp_zoho_tokens_minted_total").increment(1);
         match Self::token(minted, began, sealed) {
             Some(token) => self.take(token),
-            None => self.failed(Why::Trouble(Problem::Unreadable), 0),
+            None => {
+                let why = Why::Trouble(Problem::Unreadable);
+                let pause = why.pause(0, 0);
+                self.failed(why, pause);
+            }
         }
     }
 
@@ -29,11 +33,11 @@ impl Mint {
         state.failures = 0;
     }
 
-    pub(super) fn failed(&self, why: Why, failures: u32) {
+    /// Zoho was asked.
+    pub(super) fn failed(&self, why: Why, pause: Option<Duration>) {
         if matches!(why, Why::Trouble(Problem::Connect)) {
             lock(&self.state).mints.give_back();
         }
-        let pause = why.pause(failures, getrandom::u32().unwrap_or(u32::MAX));
         self.fail(why, pause);
     }
 
@@ -50,6 +54,7 @@ impl Mint {
         let now = Instant::now();
         let stop = Stop {
             until: pause.map(|pause| now + pause),
+            again: (self.place.is_some() && why == Why::Throttled).then(|| now + HEARD_FOR),
             why,
         };
         let mut state = lock(&self.state);

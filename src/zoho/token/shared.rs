@@ -8,8 +8,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    super::{BadConfig, Credentials, Sharing, data_center::Servers, mints::Mints},
-    Mint, Token,
+    super::{BadConfig, Credentials, Sharing, data_center::Servers, lock, mints::Mints},
+    Mint, Token, Tokens,
     accounts::{Minted, header},
     seal::{Content, Sealer},
     stop::Why,
@@ -22,6 +22,7 @@ pub(super) struct Shelf {
     sealer: Sealer,
     mint: Script,
     minted: Script,
+    throttled: Script,
 }
 
 /// Where the token of one credential is kept.
@@ -72,6 +73,7 @@ impl Shelf {
             sealer: Sealer::new(key)?,
             mint: Script::new(include_str!("script/mint.lua")),
             minted: Script::new(include_str!("script/minted.lua")),
+            throttled: Script::new(include_str!("script/throttled.lua")),
         })))
     }
 
@@ -161,6 +163,13 @@ impl Place {
         self.settle(right, told).await;
     }
 
+    /// Tells Redis for how long too many tokens were asked for, should it have lost that.
+    async fn remind(&self, left: Duration) {
+        let told: Result<i64, _> = self.ask(&self.shelf.throttled, &[millis(left)]).await;
+        // Where Redis is gone, each instance keeps to what it knows.
+        let _ = told;
+    }
+
     /// Zoho has not heard of it: it counts as no attempt.
     pub(super) async fn give_back(&self, right: &Right) {
         self.settle(right, [b"unsent".to_vec(), Vec::new(), Vec::new()])
@@ -226,6 +235,18 @@ impl Place {
 }
 
 impl Mint {
+    /// Puts back in Redis what holds all instances back.
+    pub(super) async fn remind(&self) {
+        let now = Instant::now();
+        let left = {
+            let state = lock(&self.state);
+            state.stop.as_ref().and_then(|stop| stop.throttles(now))
+        };
+        if let (Some(place), Some(left)) = (&self.place, left) {
+            place.remind(left).await;
+        }
+    }
+
     /// A token that Zoho gave to this instance.
     pub(super) fn token(
         minted: &Minted,
@@ -246,6 +267,13 @@ fn whole(span: Duration) -> u64 {
 
 fn millis(span: Duration) -> Vec<u8> {
     whole(span).to_string().into_bytes()
+}
+
+impl Tokens {
+    /// Has Redis know what holds all instances back, until it is dropped.
+    pub(crate) async fn remind(&self) {
+        self.0.remind().await;
+    }
 }
 
 const TOKEN: &str = "zm:{zoho}:token";

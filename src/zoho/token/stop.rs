@@ -11,6 +11,8 @@ pub(super) struct Stop {
     pub(super) why: Why,
     /// Without an end only other credentials help.
     pub(super) until: Option<Instant>,
+    /// When Redis is asked again, although it is not over: another instance may have a token.
+    pub(super) again: Option<Instant>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -93,8 +95,21 @@ impl Why {
 }
 
 impl Stop {
+    /// Whether nobody even asks Redis.
     pub(super) fn holds(&self, now: Instant) -> bool {
+        self.lasts(now) && self.again.is_none_or(|again| now < again)
+    }
+
+    /// Whether Zoho is not asked.
+    pub(super) fn lasts(&self, now: Instant) -> bool {
         self.until.is_none_or(|until| now < until)
+    }
+
+    /// For how long still too many tokens were asked for.
+    pub(super) fn throttles(&self, now: Instant) -> Option<Duration> {
+        let until = self.until.filter(|_| self.why == Why::Throttled)?;
+        let left = until.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
     }
 
     pub(super) fn error(&self, now: Instant) -> ZohoError {

@@ -9,8 +9,8 @@
 --
 -- Places are a sorted set of ids by the time at which they are given up for lost. Answers {verdict,
 -- seconds to wait, what the organisation has spent, places taken}: verdict 1 go on, 0 no place, 2 the
--- organisation has spent all, 3 the client has, 4 Zoho says that nothing remains, -1 Redis has lost
--- what the instance told it.
+-- organisation has spent all, 3 the client has, 4 Zoho says that nothing remains, 5 that no more does
+-- than has to, -1 Redis has lost what the instance told it.
 local free = ARGV[12]
 for i = 1, #free, 8 do
   redis.call('ZREM', KEYS[1], string.sub(free, i, i + 7))
@@ -59,7 +59,7 @@ if left and left - credits < floor then
   -- Once a minute one may ask all the same, since Zoho alone knows what came back.
   local again = math.max(said, asked) + 60000 - now
   if again > 0 then
-    return { 4, math.ceil(again / 1000), org, taken }
+    return { left < credits and 4 or 5, math.ceil(again / 1000), org, taken }
   end
   redis.call('HSET', KEYS[4], 'lt', text(now))
 end
