@@ -26,6 +26,7 @@ use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
     frames::Read,
     rest,
+    strangers::Standing,
     tls::TrustChanges,
     watch::{Guarded, Watch, Watched},
 };
@@ -51,8 +52,12 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    fn peer(self, certificate: Option<Arc<ClientCertificate>>) -> Connection {
-        let peer = Connection::new(self.ip, certificate);
+    fn peer(
+        self,
+        certificate: Option<Arc<ClientCertificate>>,
+        standing: Arc<Standing>,
+    ) -> Connection {
+        let peer = Connection::new(self.ip, certificate, standing);
         if self.is_passed_on {
             peer.passed_on()
         } else {
@@ -88,12 +93,17 @@ impl Server {
         }
     }
 
-    pub(super) async fn connection(&self, socket: TcpStream, origin: Origin) {
+    pub(super) async fn connection(
+        &self,
+        socket: TcpStream,
+        origin: Origin,
+        standing: Arc<Standing>,
+    ) {
         // Without it an answer on a stream waits 40 ms for the peer's delayed acknowledgement.
         if socket.set_nodelay(true).is_err() {
             return;
         }
-        let watch = Watch::new(self.head, self.idle, self.write);
+        let watch = Watch::new(self.head, self.idle, self.write, standing.clone());
         let watched = Watched {
             socket,
             watch: watch.clone(),
@@ -101,7 +111,7 @@ impl Server {
         // Asked for before the certificates are, so that no change falls between the two.
         let changes = self.tls.trust().map(|trust| trust.changes());
         let Some(server) = self.tls.server() else {
-            let peer = origin.peer(None);
+            let peer = origin.peer(None, standing);
             return self.requests(watched, &watch, peer, pending()).await;
         };
         let ip = origin.ip;
@@ -109,6 +119,7 @@ impl Server {
         let shaken = tokio::select! {
             shaken = tokio::time::timeout(self.handshake, handshake) => shaken,
             () = self.drain.last_arrivals() => return,
+            () = standing.sent_away() => return,
         };
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
@@ -121,7 +132,7 @@ impl Server {
             .iter()
             .map(|certificate| certificate.clone().into_owned());
         let certificate = ClientCertificate::new(chain.collect()).map(Arc::new);
-        let peer = origin.peer(certificate.clone());
+        let peer = origin.peer(certificate.clone(), standing);
         let end = CancellationToken::new();
         let mut requests = pin!(self.requests(stream, &watch, peer, end.cancelled()));
         tokio::select! {
