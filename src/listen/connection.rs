@@ -27,7 +27,7 @@ use super::{
     frames::Read,
     rest,
     strangers::Standing,
-    tls::TrustChanges,
+    tls::{TrustChanges, shown},
     watch::{Guarded, Watch, Watched},
 };
 
@@ -39,8 +39,10 @@ pub struct RefusedCertificate {
     pub ip: IpAddr,
     /// Why.
     pub why: Untrusted,
-    /// The one that was trusted until now; of one that never was, the handshake keeps nothing.
+    /// The one that was shown, if any was.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Whether it was trusted until now. The names in one that never was are anybody's.
+    pub was_trusted: bool,
 }
 
 /// Where a connection comes from.
@@ -115,7 +117,7 @@ impl Server {
             return self.requests(watched, &watch, peer, pending()).await;
         };
         let ip = origin.ip;
-        let handshake = TlsAcceptor::from(server).accept(watched);
+        let (shown, handshake) = shown(TlsAcceptor::from(server).accept(watched));
         let shaken = tokio::select! {
             shaken = tokio::time::timeout(self.handshake, handshake) => shaken,
             () = self.drain.last_arrivals() => return,
@@ -123,7 +125,7 @@ impl Server {
         };
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return self.handshake_failed(&error, ip).await,
+            Ok(Err(error)) => return self.handshake_failed(&error, ip, shown.take()).await,
             Err(_) => return tracing::debug!(%ip, "a TLS handshake took too long"),
         };
         watch.restart();
@@ -142,29 +144,36 @@ impl Server {
                 // with the reason in the log; who is at rest goes at once.
                 end.cancel();
                 let last_words = tokio::time::timeout(LAST_WORDS, requests);
-                let _ = tokio::join!(last_words, self.refuse(why, ip, certificate));
+                let refused = RefusedCertificate {
+                    ip,
+                    why,
+                    certificate,
+                    was_trusted: true,
+                };
+                let _ = tokio::join!(last_words, self.refuse(refused));
             }
         }
     }
 
-    async fn handshake_failed(&self, error: &std::io::Error, ip: IpAddr) {
+    async fn handshake_failed(
+        &self,
+        error: &std::io::Error,
+        ip: IpAddr,
+        certificate: Option<ClientCertificate>,
+    ) {
         tracing::debug!(%ip, %error, "a TLS handshake failed");
         if let Some(why) = Untrusted::of_handshake(error) {
-            self.refuse(why, ip, None).await;
+            let refused = RefusedCertificate {
+                ip,
+                why,
+                certificate: certificate.map(Arc::new),
+                was_trusted: false,
+            };
+            self.refuse(refused).await;
         }
     }
 
-    async fn refuse(
-        &self,
-        why: Untrusted,
-        ip: IpAddr,
-        certificate: Option<Arc<ClientCertificate>>,
-    ) {
-        let refused = RefusedCertificate {
-            ip,
-            why,
-            certificate,
-        };
+    async fn refuse(&self, refused: RefusedCertificate) {
         // Gone only when nobody records any more: at the very end.
         let _ = self.refused.send(refused).await;
     }

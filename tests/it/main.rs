@@ -28,6 +28,7 @@ mod pki;
 mod process;
 mod redis;
 mod runbook;
+mod strangers;
 mod stream;
 mod suite;
 mod traffic;
