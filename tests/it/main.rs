@@ -10,6 +10,7 @@
 )]
 
 mod agent;
+mod bad_certificates;
 mod bad_tokens;
 mod balancer;
 mod collector;
