@@ -8,6 +8,7 @@ mod discovery;
 pub mod evidence;
 mod failure;
 pub mod failures;
+pub mod freshness;
 mod guard;
 pub mod jwt;
 mod lease;

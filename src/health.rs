@@ -82,6 +82,14 @@ impl Health {
         gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
         self.zoho.measure();
         gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
+        if self.authenticator.accepts_keys() {
+            let age = self.authenticator.keys().freshness().age();
+            gauge!("zoho_mcp_keys_age_seconds", "source" => "api_keys").set(age.as_secs_f64());
+        }
+        for (issuer, keys) in self.authenticator.tokens().freshness() {
+            let age = keys.age().as_secs_f64();
+            gauge!("zoho_mcp_keys_age_seconds", "source" => issuer.to_string()).set(age);
+        }
         gauge!("zoho_mcp_audit_queue_lines").set(self.audit.waiting() as f64);
     }
 
@@ -99,9 +107,11 @@ impl Health {
             detail: None,
         };
         let (redis, tls) = (self.redis(), self.tls());
+        let (api_keys, issuer_keys) = (self.api_keys(), self.issuer_keys());
         let certificates = tls.as_ref().is_none_or(|tls| tls.status == OK);
         let limits = ![DOWN, NOT_SHARED].contains(&redis.status);
         let degraded = zoho.state != ZohoState::Ok || !limits || !certificates;
+        let degraded = degraded || api_keys.is_some() || issuer_keys.is_some();
         Report {
             status: match (self.is_usable(), degraded) {
                 (false, _) => Status::Unhealthy,
@@ -116,6 +126,8 @@ impl Health {
                     detail: None,
                 }),
                 tls,
+                api_keys,
+                issuer_keys,
                 redis,
             },
             uptime: (self.started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
@@ -166,6 +178,20 @@ impl Health {
         })
     }
 
+    /// A key that was revoked meanwhile would still be good.
+    fn api_keys(&self) -> Option<Check> {
+        let is_used = self.authenticator.accepts_keys();
+        let stale = self.authenticator.keys().freshness().stale();
+        stale.filter(|_| is_used).map(Check::stale)
+    }
+
+    /// The oldest of them counts. Which issuer it is stands in the log and in the metrics.
+    fn issuer_keys(&self) -> Option<Check> {
+        let tokens = self.authenticator.tokens();
+        let stale = tokens.freshness().filter_map(|(_, keys)| keys.stale());
+        stale.max().map(Check::stale)
+    }
+
     /// What another instance could do better.
     fn is_usable(&self) -> bool {
         let recording = self.audit.is_writable() || self.audit.on_failure() == OnFailure::Continue;
@@ -199,6 +225,12 @@ struct Checks {
     /// Only where there are certificates.
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Check>,
+    /// Only while they cannot be read again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_keys: Option<Check>,
+    /// The same, of key sets that are fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer_keys: Option<Check>,
     redis: Check,
 }
 
@@ -209,6 +241,16 @@ struct Check {
     latency_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
+}
+
+impl Check {
+    fn stale(age: Duration) -> Self {
+        Self {
+            status: "stale",
+            latency_ms: None,
+            detail: Some(format!("they could not be read for {} s", age.as_secs())),
+        }
+    }
 }
 
 fn millis(span: Duration) -> u64 {

@@ -13,6 +13,7 @@ mod peer;
 mod places;
 pub mod proxy;
 mod rest;
+mod strangers;
 pub mod tls;
 mod watch;
 

@@ -129,6 +129,7 @@ impl Watch {
         let is_rest = self.source.has_more();
         match self.source.look(Timestamp::now()).await {
             Ok(found) => {
+                self.keys.freshness().succeeded();
                 let outcome = match (found.is_some(), self.failures) {
                     (false, 0) => None,
                     (true, 0) if is_rest => None,
@@ -156,6 +157,7 @@ impl Watch {
             None => bad.to_string(),
         };
         self.failures = self.failures.saturating_add(1);
+        self.keys.freshness().failed();
         if self.problem.as_ref() != Some(&problem) {
             tracing::error!(
                 problem,

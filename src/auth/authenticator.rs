@@ -180,7 +180,7 @@ impl Authenticator {
         let mut nobodys = None;
         if let (Some(mtls), Some(certificate)) = (&self.mtls, attempt.certificate) {
             let failure = |bad: BadCertificate| AuthFailure {
-                key_id: Some(mtls.shown(certificate).0),
+                key_id: mtls.shown(certificate).0,
                 ..bad.into()
             };
             match by_certificate(mtls, certificate) {

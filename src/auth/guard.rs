@@ -63,6 +63,7 @@ pub async fn authenticate(
             return Err(gate.refuse(&failure, request.headers()));
         }
     };
+    peer.connection.prove();
     if peer.connection.is_new_credential(credential(&caller)) {
         let event = Event::new(Kind::AuthSuccess);
         gate.audit.record(caller.sign(peer.sign(event))).await;

@@ -24,6 +24,7 @@ use self::{
 };
 use super::{
     caller::User,
+    freshness::Freshness,
     scopes::{Scopes, any_is_ours},
 };
 use crate::{audit::Audit, secrets::Secret};
@@ -179,6 +180,15 @@ impl Tokens {
         scopes.sort();
         scopes.dedup();
         scopes
+    }
+
+    /// How fresh each issuer's key set is, where it is fetched.
+    pub fn freshness(&self) -> impl Iterator<Item = (&Arc<str>, &Freshness)> {
+        let issuers = self.issuers.iter();
+        issuers.filter_map(|trusted| {
+            let jwks = trusted.keys.fetched()?;
+            Some((&trusted.config.issuer, jwks.freshness()))
+        })
     }
 
     /// Has all key sets fetched again soon.

@@ -176,15 +176,17 @@ impl Mtls {
         })
     }
 
-    /// What a log can say of a certificate, trusted or not: its fingerprint, and whom it names.
-    pub fn shown(&self, certificate: &ClientCertificate) -> (Arc<str>, Option<Arc<str>>) {
+    /// What a log can say of a certificate, trusted or not: its fingerprint, if it is one at all,
+    /// and whom it names.
+    pub fn shown(&self, certificate: &ClientCertificate) -> (Option<Arc<str>>, Option<Arc<str>>) {
         let clients = self.clients.load();
         let names = Names::of(&certificate.leaf).ok();
         let client = names.and_then(|names| {
             let name = names.one(self.identity).ok()?;
             clients.owner(name).cloned()
         });
-        (fingerprint(&certificate.sha256), client)
+        let is_one = !certificate.leaf.is_empty();
+        (is_one.then(|| fingerprint(&certificate.sha256)), client)
     }
 
     /// Whether the certificate is trusted at this moment, whomever it names.
@@ -337,7 +339,7 @@ mod tests {
         );
         assert!(it.mtls.identify(&other).is_ok());
         let shown = it.mtls.shown(&one);
-        assert_eq!(shown, (identified.fingerprint, Some("agent".into())));
+        assert_eq!(shown, (Some(identified.fingerprint), Some("agent".into())));
         // A list that cannot be read takes nothing back and clears nobody.
         fs::write(it.folder.join("crl.pem"), "nonsense").unwrap();
         assert!(it.tls.reload(Timestamp::now()).unwrap().is_err());

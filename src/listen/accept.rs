@@ -19,6 +19,7 @@ use super::{
     connection::{Origin, Server},
     places::{AddressPlace, Place, Places},
     proxy,
+    strangers::Standing,
 };
 
 /// Binds a listener whose connections hold a bounded amount of what their peers do not read.
@@ -71,12 +72,12 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((socket, from)) => hall.admit(socket, from),
+            Ok((socket, from)) => hall.admit(socket, from).await,
             Err(error) => trouble.pause_after(&error).await,
         }
     }
     if let Ok(listener) = listener.into_std() {
-        hall.admit_who_queues(&listener);
+        hall.admit_who_queues(&listener).await;
     }
 }
 
@@ -91,18 +92,24 @@ struct Hall {
 
 impl Hall {
     /// Without a place the socket is closed at once, which is the cheapest answer there is.
-    fn admit(&self, socket: TcpStream, from: SocketAddr) {
-        let Some(place) = self.places.take() else {
+    async fn admit(&self, socket: TcpStream, from: SocketAddr) {
+        let ip = from.ip().to_canonical();
+        // All of a load balancer's clients come from its few addresses.
+        let own = match self.proxies.trust(ip) {
+            true => None,
+            // Before anybody makes room: an address that has its places drives no other out.
+            false => match self.places.take_for(ip) {
+                None => return,
+                own => own,
+            },
+        };
+        let Some(place) = self.places.take().await else {
             return;
         };
-        let ip = from.ip().to_canonical();
-        if self.proxy_protocol && self.proxies.trust(ip) {
+        if self.proxy_protocol && own.is_none() {
             self.admit_behind_proxy(socket, ip, place);
-        } else if self.proxies.trust(ip) {
-            // All of a load balancer's clients come from its few addresses.
-            self.spawn(socket, ip, (place, None));
-        } else if let Some(own) = self.places.take_for(ip) {
-            self.spawn(socket, ip, (place, Some(own)));
+        } else {
+            self.spawn(socket, ip, (place, own));
         }
     }
 
@@ -136,31 +143,39 @@ impl Hall {
                 return;
             };
             let origin = Origin { ip, is_passed_on };
-            server.connection(socket, origin).await;
+            let standing = match is_passed_on {
+                true => places.strangers.arrive(),
+                false => Standing::proven(),
+            };
+            server.connection(socket, origin, standing).await;
             drop((place, own));
         });
     }
 
     fn spawn(&self, socket: TcpStream, ip: IpAddr, places: (Place, Option<AddressPlace>)) {
         let server = self.server.clone();
+        let standing = match places.1 {
+            Some(_) => self.places.strangers.arrive(),
+            None => Standing::proven(),
+        };
         self.drain.connections().spawn(async move {
             let origin = Origin {
                 ip,
                 is_passed_on: false,
             };
-            server.connection(socket, origin).await;
+            server.connection(socket, origin, standing).await;
             drop(places);
         });
     }
 
     /// The kernel has accepted connections for us that nobody has looked at yet; closing the
     /// listener would reset them.
-    fn admit_who_queues(&self, listener: &std::net::TcpListener) {
+    async fn admit_who_queues(&self, listener: &std::net::TcpListener) {
         while let Ok((socket, from)) = listener.accept() {
             if socket.set_nonblocking(true).is_ok()
                 && let Ok(socket) = TcpStream::from_std(socket)
             {
-                self.admit(socket, from);
+                self.admit(socket, from).await;
             }
         }
     }

@@ -26,7 +26,8 @@ use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
     frames::Read,
     rest,
-    tls::TrustChanges,
+    strangers::Standing,
+    tls::{TrustChanges, shown},
     watch::{Guarded, Watch, Watched},
 };
 
@@ -38,8 +39,10 @@ pub struct RefusedCertificate {
     pub ip: IpAddr,
     /// Why.
     pub why: Untrusted,
-    /// The one that was trusted until now; of one that never was, the handshake keeps nothing.
+    /// The one that was shown, if any was.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Whether it was trusted until now. The names in one that never was are anybody's.
+    pub was_trusted: bool,
 }
 
 /// Where a connection comes from.
@@ -51,8 +54,12 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    fn peer(self, certificate: Option<Arc<ClientCertificate>>) -> Connection {
-        let peer = Connection::new(self.ip, certificate);
+    fn peer(
+        self,
+        certificate: Option<Arc<ClientCertificate>>,
+        standing: Arc<Standing>,
+    ) -> Connection {
+        let peer = Connection::new(self.ip, certificate, standing);
         if self.is_passed_on {
             peer.passed_on()
         } else {
@@ -88,12 +95,17 @@ impl Server {
         }
     }
 
-    pub(super) async fn connection(&self, socket: TcpStream, origin: Origin) {
+    pub(super) async fn connection(
+        &self,
+        socket: TcpStream,
+        origin: Origin,
+        standing: Arc<Standing>,
+    ) {
         // Without it an answer on a stream waits 40 ms for the peer's delayed acknowledgement.
         if socket.set_nodelay(true).is_err() {
             return;
         }
-        let watch = Watch::new(self.head, self.idle, self.write);
+        let watch = Watch::new(self.head, self.idle, self.write, standing.clone());
         let watched = Watched {
             socket,
             watch: watch.clone(),
@@ -101,18 +113,19 @@ impl Server {
         // Asked for before the certificates are, so that no change falls between the two.
         let changes = self.tls.trust().map(|trust| trust.changes());
         let Some(server) = self.tls.server() else {
-            let peer = origin.peer(None);
+            let peer = origin.peer(None, standing);
             return self.requests(watched, &watch, peer, pending()).await;
         };
         let ip = origin.ip;
-        let handshake = TlsAcceptor::from(server).accept(watched);
+        let (shown, handshake) = shown(TlsAcceptor::from(server).accept(watched));
         let shaken = tokio::select! {
             shaken = tokio::time::timeout(self.handshake, handshake) => shaken,
             () = self.drain.last_arrivals() => return,
+            () = standing.sent_away() => return,
         };
         let stream = match shaken {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return self.handshake_failed(&error, ip).await,
+            Ok(Err(error)) => return self.handshake_failed(&error, ip, shown.take()).await,
             Err(_) => return tracing::debug!(%ip, "a TLS handshake took too long"),
         };
         watch.restart();
@@ -121,7 +134,7 @@ impl Server {
             .iter()
             .map(|certificate| certificate.clone().into_owned());
         let certificate = ClientCertificate::new(chain.collect()).map(Arc::new);
-        let peer = origin.peer(certificate.clone());
+        let peer = origin.peer(certificate.clone(), standing);
         let end = CancellationToken::new();
         let mut requests = pin!(self.requests(stream, &watch, peer, end.cancelled()));
         tokio::select! {
@@ -131,29 +144,36 @@ impl Server {
                 // with the reason in the log; who is at rest goes at once.
                 end.cancel();
                 let last_words = tokio::time::timeout(LAST_WORDS, requests);
-                let _ = tokio::join!(last_words, self.refuse(why, ip, certificate));
+                let refused = RefusedCertificate {
+                    ip,
+                    why,
+                    certificate,
+                    was_trusted: true,
+                };
+                let _ = tokio::join!(last_words, self.refuse(refused));
             }
         }
     }
 
-    async fn handshake_failed(&self, error: &std::io::Error, ip: IpAddr) {
+    async fn handshake_failed(
+        &self,
+        error: &std::io::Error,
+        ip: IpAddr,
+        certificate: Option<ClientCertificate>,
+    ) {
         tracing::debug!(%ip, %error, "a TLS handshake failed");
         if let Some(why) = Untrusted::of_handshake(error) {
-            self.refuse(why, ip, None).await;
+            let refused = RefusedCertificate {
+                ip,
+                why,
+                certificate: certificate.map(Arc::new),
+                was_trusted: false,
+            };
+            self.refuse(refused).await;
         }
     }
 
-    async fn refuse(
-        &self,
-        why: Untrusted,
-        ip: IpAddr,
-        certificate: Option<Arc<ClientCertificate>>,
-    ) {
-        let refused = RefusedCertificate {
-            ip,
-            why,
-            certificate,
-        };
+    async fn refuse(&self, refused: RefusedCertificate) {
         // Gone only when nobody records any more: at the very end.
         let _ = self.refused.send(refused).await;
     }

@@ -19,7 +19,10 @@ use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::forwarded::{self, Proxies};
+use super::{
+    forwarded::{self, Proxies},
+    strangers::Standing,
+};
 use crate::{audit::Event, refusal::Refusal, telemetry::TraceId};
 
 /// One TCP connection.
@@ -30,6 +33,7 @@ pub struct Connection {
     /// The address is out of a PROXY header.
     is_passed_on: bool,
     announced: AtomicU64,
+    standing: Arc<Standing>,
 }
 
 /// The certificate that a client has proven to hold the key of: to us in the handshake, or to a
@@ -67,12 +71,17 @@ impl ClientCertificate {
 }
 
 impl Connection {
-    pub(super) fn new(ip: IpAddr, certificate: Option<Arc<ClientCertificate>>) -> Self {
+    pub(super) fn new(
+        ip: IpAddr,
+        certificate: Option<Arc<ClientCertificate>>,
+        standing: Arc<Standing>,
+    ) -> Self {
         Self {
             ip: ip.to_canonical(),
             certificate,
             is_passed_on: false,
             announced: AtomicU64::new(0),
+            standing,
         }
     }
 
@@ -83,6 +92,11 @@ impl Connection {
             is_passed_on: true,
             ..self
         }
+    }
+
+    /// A request over it had a good credential: it may stay between requests.
+    pub fn prove(&self) {
+        self.standing.prove();
     }
 
     /// Whether `credential` (a digest of its id) is new on this connection since the last one.
@@ -149,7 +163,7 @@ impl Peer {
         Self {
             ip,
             certificate: None,
-            connection: Arc::new(Connection::new(ip, None)),
+            connection: Arc::new(Connection::new(ip, None, Standing::proven())),
             request_id: Uuid::nil(),
             trace: None,
             door: Door::Mcp,
@@ -164,7 +178,7 @@ impl Peer {
         Self {
             ip,
             certificate: None,
-            connection: Arc::new(Connection::new(ip, None)),
+            connection: Arc::new(Connection::new(ip, None, Standing::proven())),
             request_id,
             trace: None,
             door: Door::Messages,

@@ -4,15 +4,20 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
-use super::{Address, Config};
+use super::{Address, Config, strangers::Strangers};
 
 #[derive(Clone)]
 pub(super) struct Places {
     total: Arc<Semaphore>,
+    pub(super) strangers: Strangers,
     each: usize,
     by_address: Arc<Mutex<HashMap<Address, usize>>>,
 }
@@ -34,13 +39,23 @@ impl Places {
             total: Arc::new(Semaphore::new(
                 config.connections().min(Semaphore::MAX_PERMITS),
             )),
+            strangers: Strangers::default(),
             each: config.max_connections_per_address.get(),
             by_address: Arc::default(),
         }
     }
 
-    pub(super) fn take(&self) -> Option<Place> {
-        let total = self.total.clone().try_acquire_owned().ok()?;
+    /// When all are taken, a stranger makes room, if there is one.
+    pub(super) async fn take(&self) -> Option<Place> {
+        if let Ok(total) = self.total.clone().try_acquire_owned() {
+            return Some(Place { _total: total });
+        }
+        if !self.strangers.send_one_away() {
+            return None;
+        }
+        // Nobody else could come in meanwhile either.
+        let room = timeout(LEAVING, self.total.clone().acquire_owned());
+        let total = room.await.ok()?.ok()?;
         Some(Place { _total: total })
     }
 
@@ -77,6 +92,9 @@ impl Drop for AddressPlace {
     }
 }
 
+/// For a connection that was sent away to be gone.
+const LEAVING: Duration = Duration::from_millis(250);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +103,7 @@ mod tests {
     fn an_ipv6_network_has_the_places_of_one_address() {
         let places = Places {
             total: Arc::new(Semaphore::new(10)),
+            strangers: Strangers::default(),
             each: 2,
             by_address: Arc::default(),
         };

@@ -5,6 +5,7 @@ mod authority;
 mod expiry;
 mod load;
 mod problem;
+mod shown;
 mod trust;
 
 use std::{
@@ -22,6 +23,7 @@ use crate::setting::Span;
 pub use expiry::Expiring;
 use load::{Files, Stamps};
 pub use problem::BadTls;
+pub(super) use shown::shown;
 pub use trust::{Trust, TrustChanges, Untrusted};
 
 /// `[server.tls]`

@@ -22,12 +22,15 @@ use tokio::{
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::strangers::Standing;
+
 /// One connection's clock.
 pub(super) struct Watch {
     began: Instant,
     head: Duration,
     idle: Duration,
     write: Duration,
+    standing: Arc<Standing>,
     /// Milliseconds after `began`; [`NEVER`] during a request.
     deadline: AtomicU64,
     /// The same for a peer that reads nothing; [`NEVER`] while the socket takes what we write.
@@ -47,12 +50,18 @@ pub(super) struct Watch {
 const NEVER: u64 = u64::MAX;
 
 impl Watch {
-    pub(super) fn new(head: Duration, idle: Duration, write: Duration) -> Arc<Self> {
+    pub(super) fn new(
+        head: Duration,
+        idle: Duration,
+        write: Duration,
+        standing: Arc<Standing>,
+    ) -> Arc<Self> {
         let watch = Self {
             began: Instant::now(),
             head,
             idle,
             write,
+            standing,
             deadline: AtomicU64::new(NEVER),
             unread: AtomicU64::new(NEVER),
             begun: AtomicU64::new(NEVER),
@@ -65,7 +74,7 @@ impl Watch {
         Arc::new(watch)
     }
 
-    /// Returns when a deadline has passed.
+    /// Returns when a deadline has passed, or when the connection has to make room.
     pub(super) async fn expired(&self) {
         loop {
             let unread = self.unread.load(Ordering::Relaxed).min(self.answers());
@@ -82,7 +91,11 @@ impl Watch {
             };
             // A deadline comes nearer by the first byte of a head or by a write that waits, so look
             // that often.
-            tokio::time::sleep(left.min(self.head).min(self.write)).await;
+            let look = tokio::time::sleep(left.min(self.head).min(self.write));
+            tokio::select! {
+                () = look => {}
+                () = self.standing.sent_away() => return,
+            }
         }
     }
 
@@ -91,6 +104,7 @@ impl Watch {
     pub(super) fn request(self: &Arc<Self>, is_multiplexed: bool) -> InRequest {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.deadline.store(NEVER, Ordering::Relaxed);
+        self.standing.asks();
         let unread = is_multiplexed.then(|| {
             self.is_multiplexed.store(true, Ordering::Relaxed);
             let unread = Arc::new(AtomicU64::new(NEVER));
@@ -143,11 +157,28 @@ impl Watch {
         }
     }
 
+    /// Whoever has proven nothing is given no more time for each byte that it takes.
     fn wrote(&self, taken: bool) {
         if taken {
-            self.unread.store(NEVER, Ordering::Relaxed);
+            if self.standing.is_proven() {
+                self.flushed();
+            }
         } else if self.unread.load(Ordering::Relaxed) == NEVER {
             self.unread.store(self.after(self.write), Ordering::Relaxed);
+        }
+    }
+
+    /// The socket has taken everything.
+    fn flushed(&self) {
+        self.unread.store(NEVER, Ordering::Relaxed);
+    }
+
+    /// Between requests. Whoever has proven nothing waits no longer for the next one than for the
+    /// first.
+    fn rest(&self) {
+        match self.standing.is_proven() {
+            true => self.allow(self.idle),
+            false => self.allow(self.idle.min(self.head)),
         }
     }
 
@@ -189,7 +220,7 @@ impl Drop for InRequest {
                 .retain(|other| !Arc::ptr_eq(other, unread));
         }
         if self.watch.in_flight.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.watch.allow(self.watch.idle);
+            self.watch.rest();
             self.watch.is_idle.store(true, Ordering::Relaxed);
         }
     }
@@ -242,7 +273,11 @@ impl AsyncWrite for Watched {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        let polled = Pin::new(&mut self.socket).poll_flush(cx);
+        if polled.is_ready() {
+            self.watch.flushed();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -294,71 +329,4 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Guarded<B> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEAD: Duration = Duration::from_secs(5);
-    const IDLE: Duration = Duration::from_secs(75);
-    const WRITE: Duration = Duration::from_secs(30);
-
-    async fn seconds_until_it_expires(watch: &Watch) -> u64 {
-        let began = Instant::now();
-        watch.expired().await;
-        began.elapsed().as_secs()
-    }
-
-    fn rested(is_multiplexed: bool) -> Arc<Watch> {
-        let watch = Watch::new(HEAD, IDLE, WRITE);
-        drop(watch.request(is_multiplexed));
-        watch
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_first_head_has_a_short_while_and_the_time_between_requests_is_longer() {
-        assert_eq!(
-            seconds_until_it_expires(&Watch::new(HEAD, IDLE, WRITE)).await,
-            5
-        );
-        assert_eq!(seconds_until_it_expires(&rested(false)).await, 75);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_byte_begins_the_next_head_and_a_frame_may_be_a_ping() {
-        for (is_multiplexed, seconds) in [(false, 5), (true, 75)] {
-            let watch = rested(is_multiplexed);
-            watch.bytes_came();
-            assert_eq!(
-                seconds_until_it_expires(&watch).await,
-                seconds,
-                "multiplexed: {is_multiplexed}"
-            );
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn another_head_has_a_short_while_during_a_request_too() {
-        let watch = Watch::new(HEAD, IDLE, WRITE);
-        let _request = watch.request(true);
-        watch.is_within_a_head(true);
-        tokio::time::advance(HEAD / 2).await;
-        watch.is_within_a_head(true);
-        assert_eq!(seconds_until_it_expires(&watch).await, 2);
-        watch.is_within_a_head(false);
-        assert!(tokio::time::timeout(IDLE, watch.expired()).await.is_err());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn nothing_expires_during_a_request_and_only_idle_connections_are_hurried() {
-        let watch = Watch::new(HEAD, IDLE, WRITE);
-        let request = watch.request(false);
-        watch.hurry(Duration::from_secs(1));
-        assert!(
-            tokio::time::timeout(IDLE * 9, watch.expired())
-                .await
-                .is_err()
-        );
-        drop(request);
-        watch.hurry(Duration::from_secs(1));
-        assert_eq!(seconds_until_it_expires(&watch).await, 1);
-    }
-}
+mod tests;

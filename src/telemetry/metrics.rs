@@ -265,6 +265,11 @@ const TABLE: &[(Kind, &str, &str)] = &[
     ),
     (
         Kind::Gauge,
+        "zoho_mcp_keys_age_seconds",
+        "Since the API keys, and the key set of each issuer, were last read (source)",
+    ),
+    (
+        Kind::Gauge,
         "process_resident_memory_bytes",
         "Resident memory",
     ),

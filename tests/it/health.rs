@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 use crate::{
     house::{House, REPORTING, command, eventually},
+    issuer::{Issuer, Key},
     pki::{Ca, TlsHouse},
     wire::Wire,
 };
@@ -288,4 +290,60 @@ async fn a_revocation_list_that_has_run_out_degrades_an_instance_and_check_says_
         said.contains("clients.crl was valid until 2021-12-31"),
         "{said}"
     );
+}
+
+/// Waits until `/health` says so of what is looked for, or says nothing of it.
+async fn told(house: &House, check: &str, status: Option<&str>) -> Value {
+    let prober = house.stranger(None);
+    let wanted = json!(status);
+    for _ in 0..400 {
+        let report = prober.get("/health").await.json();
+        if report["checks"][check]["status"] == wanted {
+            return report;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("{check} is not {status:?}");
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_read_again_make_an_instance_degraded() {
+    let house = House::start().await;
+    let good = std::fs::read_to_string(house.file("keys.json")).unwrap();
+    house.replace("keys.json", "nonsense");
+    let report = told(&house, "api_keys", Some("stale")).await;
+    assert_eq!(report["status"], "degraded");
+    let detail = report["checks"]["api_keys"]["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("they could not be read for "),
+        "{detail}"
+    );
+    let served = house.agent(REPORTING).ask("tools/list", json!({})).await;
+    assert_eq!(served.status, 200);
+    house.replace("keys.json", &good);
+    assert_eq!(told(&house, "api_keys", None).await["status"], "healthy");
+}
+
+#[tokio::test]
+async fn an_issuer_whose_keys_cannot_be_fetched_again_makes_an_instance_degraded() {
+    let key = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&key]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config("client = \"reporting-agent\""));
+    })
+    .await;
+    eventually("the first keys", || (issuer.fetches() > 0).then_some(())).await;
+    issuer.down(true);
+    // Keys are fetched every ten minutes; this brings it forward.
+    for _ in 0..3 {
+        let before = issuer.fetches();
+        house.signal("-HUP");
+        eventually("a look", || (issuer.fetches() > before).then_some(())).await;
+    }
+    let report = told(&house, "issuer_keys", Some("stale")).await;
+    assert_eq!(report["status"], "degraded");
+    assert!(!report.to_string().contains(&issuer.url), "nobody is named");
+    issuer.down(false);
+    house.signal("-HUP");
+    assert_eq!(told(&house, "issuer_keys", None).await["status"], "healthy");
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A frame of HTTP/2.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     let head = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
     [&head, payload].concat()
@@ -70,7 +70,7 @@ async fn an_answer_over_http2_that_nobody_takes_ends_the_connection() {
 }
 
 /// A connection begins.
-fn opening() -> Vec<u8> {
+pub(crate) fn opening() -> Vec<u8> {
     let mut opening = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     opening.extend(frame(4, 0, 0, &[]));
     opening

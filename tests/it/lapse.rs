@@ -8,7 +8,7 @@ use crate::{
     agent::Agent,
     house::{DASHBOARD, House, REPORTING, SUPPORT},
     issuer::{Issuer, Key},
-    pki::Ca,
+    pki::{Ca, Identity},
 };
 
 const TWO: &str = "audience = [\"one\", \"two\"]";
@@ -187,4 +187,48 @@ async fn a_stream_of_a_certificate_ends_when_it_names_another_or_its_ca_has_gone
         |line: &Value| line["event"] == "session_close" && line["reason"] == "unknown_issuer";
     house.recorded("the end by the CA", gone).await;
     assert!(goes_on.ask(9, "ping", json!({})).await["result"].is_object());
+}
+
+#[tokio::test]
+async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_revoked() {
+    let (clients, key) = (Ca::root("clients"), Key::new("own", Algorithm::ES256));
+    let issuer = Issuer::start(&[&key]).await;
+    let house = crate::house::House::with(|setup| {
+        setup.file("clients.pem", &clients.pem());
+        setup.file("clients.crl", &clients.crl(&[], 2090));
+        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
+        setup.set("server.tls.client_ca", "clients.pem");
+        setup.set("server.tls.client_crl", "clients.crl");
+        setup.set("server.tls.forwarded_client_cert", "true");
+        setup.config(&issuer.config("client = \"customer-service-agent\""));
+    })
+    .await;
+    let (holder, other) = (
+        clients.client("spiffe://example.com/nobody"),
+        clients.client("spiffe://example.com/nobody-else"),
+    );
+    let bound = |identity: &Identity| {
+        let token = issuer.token(
+            &key,
+            json!({ "cnf": { "x5t#S256": identity.thumbprint() } }),
+        );
+        house
+            .stranger(None)
+            .with("x-forwarded-for", "203.0.113.9")
+            .with("x-amzn-mtls-clientcert", &identity.header())
+            .with("authorization", &format!("Bearer {token}"))
+    };
+    // A certificate need name nobody for a token to be bound to it.
+    let nameless = clients.leaf(|leaf| leaf.subject_alt_names = Vec::new());
+    let answer = bound(&nameless).ask("tools/list", json!({})).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let (agent, bystander) = (bound(&holder), bound(&other));
+    let (mut stream, mut goes_on) = (agent.stream().await, bystander.stream().await);
+    stream.initialize().await;
+    house.replace("clients.crl", &clients.crl(&[holder.serial()], 2090));
+    assert_eq!(stream.next().await, None);
+    let closed = house.event("session_close").await;
+    assert_eq!(closed["reason"], "certificate_revoked");
+    assert_eq!(agent.ask("tools/list", json!({})).await.status, 401);
+    goes_on.initialize().await;
 }

@@ -90,7 +90,7 @@ async fn slow_sockets_of_every_kind_are_gone_and_an_honest_client_is_served() {
 }
 
 /// The sockets that a process holds.
-fn connections_of(pid: u32) -> usize {
+pub(crate) fn connections_of(pid: u32) -> usize {
     let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
     let sockets = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
     sockets

@@ -10,6 +10,7 @@
 )]
 
 mod agent;
+mod bad_certificates;
 mod bad_tokens;
 mod balancer;
 mod collector;
@@ -28,6 +29,7 @@ mod pki;
 mod process;
 mod redis;
 mod runbook;
+mod strangers;
 mod stream;
 mod suite;
 mod traffic;

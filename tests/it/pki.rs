@@ -20,13 +20,12 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::{
     agent::Agent,
-    house::{Folder, House, Setup},
+    house::{House, Setup},
 };
 
 /// A CA, and the chain from it up to below the root.
 pub(crate) struct Ca {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    serial: u64,
     chain: String,
 }
 
@@ -44,16 +43,15 @@ impl Ca {
 
     /// A root, except for what is changed.
     pub(crate) fn root_with(change: impl FnOnce(&mut CertificateParams)) -> Self {
-        let (mut params, serial) = ca_params("changed", BasicConstraints::Unconstrained);
+        let mut params = ca_params("changed", BasicConstraints::Unconstrained);
         change(&mut params);
-        Self::signed_by_itself((params, serial))
+        Self::signed_by_itself(params)
     }
 
-    fn signed_by_itself((params, serial): (CertificateParams, u64)) -> Self {
+    fn signed_by_itself(params: CertificateParams) -> Self {
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self {
             issuer,
-            serial,
             chain: String::new(),
         }
     }
@@ -69,14 +67,13 @@ impl Ca {
         constraints: BasicConstraints,
         change: impl FnOnce(&mut CertificateParams),
     ) -> Self {
-        let (mut params, serial) = ca_params(name, constraints);
+        let mut params = ca_params(name, constraints);
         change(&mut params);
         let key = KeyPair::generate().unwrap();
         let issuer = CertifiedIssuer::signed_by(params, key, &self.issuer).unwrap();
         Self {
             chain: issuer.pem() + &self.chain,
             issuer,
-            serial,
         }
     }
 
@@ -149,59 +146,6 @@ impl Ca {
         };
         list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
-
-    pub(crate) fn serial(&self) -> u64 {
-        self.serial
-    }
-
-    /// A leaf that is signed with SHA-1, which takes another tool.
-    pub(crate) fn weak_client(&self, uri: &str) -> Identity {
-        let folder = Folder::new();
-        let ca = folder.write("ca.pem", &self.pem());
-        let ca_key = folder.write("ca.key", &self.issuer.key().serialize_pem());
-        let extensions = folder.write("extensions", &format!("subjectAltName=URI:{uri}\n"));
-        let [key, request, cert] =
-            ["leaf.key", "leaf.csr", "leaf.pem"].map(|name| folder.path(name));
-        openssl(&[
-            "req",
-            "-new",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-subj",
-            "/CN=weak",
-            "-keyout",
-            text(&key),
-            "-out",
-            text(&request),
-        ]);
-        openssl(&[
-            "x509",
-            "-req",
-            "-sha1",
-            "-days",
-            "30",
-            "-set_serial",
-            "4711",
-            "-in",
-            text(&request),
-            "-CA",
-            text(&ca),
-            "-CAkey",
-            text(&ca_key),
-            "-extfile",
-            text(&extensions),
-            "-out",
-            text(&cert),
-        ]);
-        Identity {
-            chain: std::fs::read_to_string(cert).unwrap() + &self.chain,
-            key: std::fs::read_to_string(key).unwrap(),
-            serial: 4711,
-        }
-    }
 }
 
 impl Identity {
@@ -224,12 +168,36 @@ impl Identity {
         format!("{}{}", self.chain, self.key)
     }
 
+    /// One that was made before, from [`Identity::bundle`].
+    pub(crate) fn of_bundle(bundle: &str) -> Self {
+        let (chain, key) = bundle.split_at(bundle.find("-----BEGIN PRIVATE KEY").unwrap());
+        Self {
+            chain: chain.to_owned(),
+            key: key.to_owned(),
+            serial: 0,
+        }
+    }
+
+    /// The beginning of its SHA-256, as the log has it.
+    pub(crate) fn fingerprint(&self) -> String {
+        let digest = self.sha256();
+        digest
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    fn sha256(&self) -> Vec<u8> {
+        use sha2::{Digest as _, Sha256};
+        let leaf = CertificateDer::from_pem_slice(self.chain.as_bytes()).unwrap();
+        Sha256::digest(&leaf).to_vec()
+    }
+
     /// Its SHA-256, as a token that is bound to it has it.
     pub(crate) fn thumbprint(&self) -> String {
         use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-        use sha2::{Digest as _, Sha256};
-        let leaf = CertificateDer::from_pem_slice(self.chain.as_bytes()).unwrap();
-        URL_SAFE_NO_PAD.encode(Sha256::digest(&leaf))
+        URL_SAFE_NO_PAD.encode(self.sha256())
     }
 
     /// As a load balancer writes it into a header.
@@ -333,14 +301,13 @@ pub(crate) fn openssl(arguments: &[&str]) -> (bool, String) {
     )
 }
 
-fn ca_params(name: &str, constraints: BasicConstraints) -> (CertificateParams, u64) {
-    let serial = next_serial();
+fn ca_params(name: &str, constraints: BasicConstraints) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
-    params.serial_number = Some(SerialNumber::from(serial));
+    params.serial_number = Some(SerialNumber::from(next_serial()));
     params.is_ca = IsCa::Ca(constraints);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    (params, serial)
+    params
 }
 
 fn leaf_params(change: impl FnOnce(&mut CertificateParams)) -> (CertificateParams, u64) {
@@ -367,8 +334,4 @@ fn serves(params: &mut CertificateParams, names: &[&str]) {
 fn next_serial() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1000);
     NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-fn text(path: &std::path::Path) -> &str {
-    path.to_str().unwrap()
 }

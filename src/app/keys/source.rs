@@ -21,6 +21,8 @@ pub struct KeySource {
     /// Opened at the first look.
     aws: Option<AwsSecret>,
     last: Option<Last>,
+    /// Why the version before could not be read, as the operational log has it.
+    unread: Option<String>,
 }
 
 /// What the last good look found.
@@ -81,6 +83,7 @@ impl KeySource {
             overlap: SignedDuration::try_from(overlap).unwrap_or(SignedDuration::MAX),
             aws: None,
             last: None,
+            unread: None,
         }
     }
 
@@ -159,7 +162,15 @@ impl KeySource {
         // New keys do not wait for the document before them: what served until now stands in.
         let is_asked = known.is_some() || self.last.is_none();
         let (previous, is_settled) = match (until > now, is_asked) {
-            (true, true) => self.previous(aws, &current.id).await,
+            (true, true) => {
+                let (previous, unread) = self.previous(aws, &current.id).await;
+                let is_read = unread.is_none();
+                let before = std::mem::replace(&mut self.unread, unread);
+                if let Some(problem) = self.unread.as_ref().filter(|_| before != self.unread) {
+                    tracing::warn!(problem, "the keys of the version before are not known");
+                }
+                (previous, is_read)
+            }
             (true, false) => (self.served(&current.id), false),
             (false, _) => (None, true),
         };
@@ -211,19 +222,20 @@ impl KeySource {
         }
     }
 
-    /// What the version before holds. Where that is unreadable, what served until now stands in.
-    async fn previous(&self, aws: &AwsSecret, current: &str) -> (Option<KeyDocument>, bool) {
+    /// What the version before holds, or why it could not be asked for. Where that is unreadable,
+    /// what served until now stands in.
+    async fn previous(
+        &self,
+        aws: &AwsSecret,
+        current: &str,
+    ) -> (Option<KeyDocument>, Option<String>) {
         match aws.previous().await {
-            Ok(None) => (None, true),
+            Ok(None) => (None, None),
             Ok(Some(version)) => {
                 let document = KeyDocument::parse(version.secret.bytes()).ok();
-                (document.or_else(|| self.served(current)), true)
+                (document.or_else(|| self.served(current)), None)
             }
-            Err(error) => {
-                let problem = error.to_string();
-                tracing::warn!(problem, "the keys of the version before are not known");
-                (self.served(current), false)
-            }
+            Err(error) => (self.served(current), Some(error.to_string())),
         }
     }
 

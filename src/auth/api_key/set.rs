@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::{
+    super::freshness::Freshness,
     BadKey, Verified,
     document::{BadDocument, KeyDocument, KeyHash, KeyRecord, Status},
     format::ApiKey,
@@ -147,6 +148,7 @@ impl From<Published> for KeySet {
 pub struct Keys {
     set: ArcSwap<KeySet>,
     first_use: Notify,
+    freshness: Freshness,
 }
 
 impl Keys {
@@ -155,6 +157,7 @@ impl Keys {
         Self {
             set: ArcSwap::from_pointee(set),
             first_use: Notify::new(),
+            freshness: Freshness::default(),
         }
     }
 
@@ -162,6 +165,11 @@ impl Keys {
     pub fn replace(&self, document: &[u8]) -> Result<(), BadDocument> {
         self.publish(Published::parse(document)?);
         Ok(())
+    }
+
+    /// When they were last read where they come from.
+    pub fn freshness(&self) -> &Freshness {
+        &self.freshness
     }
 
     /// Takes these keys from now on.

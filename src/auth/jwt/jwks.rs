@@ -24,7 +24,10 @@ use super::{
     key::{self, Key},
     strict,
 };
-use crate::audit::{Audit, Event, Kind};
+use crate::{
+    audit::{Audit, Event, Kind},
+    auth::freshness::Freshness,
+};
 
 /// The keys behind one address.
 pub(super) struct Jwks {
@@ -38,6 +41,7 @@ pub(super) struct Jwks {
     /// Fetches that have ended: who waited for one shares what came of it.
     ended: AtomicU64,
     wake: Notify,
+    freshness: Freshness,
 }
 
 /// Keys as they were fetched.
@@ -85,6 +89,7 @@ impl Jwks {
             turn: Arc::default(),
             ended: AtomicU64::default(),
             wake: Notify::new(),
+            freshness: Freshness::default(),
         })
     }
 
@@ -184,6 +189,11 @@ impl Jwks {
             .map_or_else(Arc::default, |held| held.keys.clone())
     }
 
+    /// When they were last fetched.
+    pub(super) fn freshness(&self) -> &Freshness {
+        &self.freshness
+    }
+
     /// Changes with the keys; none while there are none.
     pub(super) fn generation(&self) -> Option<u64> {
         self.current().map(|held| held.generation)
@@ -224,8 +234,12 @@ impl Jwks {
 
     async fn fetch(&self, turn: &mut OwnedMutexGuard<Turn>) {
         let told = match get(&self.http, &self.url).await {
-            Ok(keys) => self.take(keys, std::mem::take(&mut turn.failing)),
+            Ok(keys) => {
+                self.freshness.succeeded();
+                self.take(keys, std::mem::take(&mut turn.failing))
+            }
             Err(error) => {
+                self.freshness.failed();
                 let first = !std::mem::replace(&mut turn.failing, true);
                 if first {
                     tracing::warn!(issuer = &*self.issuer, %error, "could not fetch an issuer's keys");

@@ -22,10 +22,11 @@ pub async fn record_refused(
             ip,
             why,
             certificate,
+            was_trusted,
         } = refused;
         let shown = authenticator.mtls().zip(certificate);
         let shown = shown.map(|(mtls, certificate)| mtls.shown(&certificate));
-        let (key_id, client_id) = shown.unzip();
+        let (key_id, client_id) = shown.unwrap_or_default();
         let failure = AuthFailure::new(FailureKind::InvalidCertificate, why.reason());
         let failure = authenticator.count(failure, ip);
         let event = match failure.kind {
@@ -43,7 +44,7 @@ pub async fn record_refused(
         let event = Event {
             ip: Some(ip),
             key_id,
-            client_id: client_id.flatten(),
+            client_id: client_id.filter(|_| was_trusted),
             auth_method: Some("mtls"),
             ..event
         };

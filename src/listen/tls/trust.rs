@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use super::{
     super::ClientCertificate,
     authority::{Roots, may_issue},
+    shown,
 };
 
 /// The CA and the revocation lists that count now, and when they change.
@@ -332,6 +333,7 @@ impl ClientCertVerifier for Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        shown::note(end_entity);
         let issuing = intermediates.iter().filter(|der| may_issue(der));
         let issuing: Vec<_> = issuing
             .map(|der| CertificateDer::from(der.as_ref()))

@@ -49,6 +49,11 @@ const KEPT: Cell = Cell::Expect {
     state: "healthy, last good",
     answers: SERVED,
 };
+/// The same, which `/health` says too once it has lasted for a few looks.
+const STALE: Cell = Cell::Expect {
+    state: "degraded, last good",
+    answers: SERVED,
+};
 /// Another instance may have a log that works.
 const UNRECORDED: Cell = Cell::Expect {
     state: "unhealthy, audit_log down",
@@ -82,12 +87,12 @@ const NO_PAGE: Cell = Cell::No("Redis speaks no HTTP: this is noise");
 
 /// Redis, Zoho, issuer, Secrets Manager, audit log.
 pub(super) const TABLE: [Row; 14] = [
-    row(Fault::Refused, [SHARES, DOWN, KEPT, KEPT, UNRECORDED]),
+    row(Fault::Refused, [SHARES, DOWN, KEPT, STALE, UNRECORDED]),
     // A log that is moved away is begun anew.
-    row(Fault::Reset, [SHARES, DOWN, KEPT, KEPT, FINE]),
-    row(Fault::Silent, [SHARES, DOWN, KEPT, KEPT, FILLING]),
-    row(Fault::NameGone, [SHARES, DOWN, KEPT, KEPT, NO_NAME]),
-    row(Fault::Expired, [SHARES, DOWN, KEPT, KEPT, NO_TLS]),
+    row(Fault::Reset, [SHARES, DOWN, KEPT, STALE, FINE]),
+    row(Fault::Silent, [SHARES, DOWN, KEPT, STALE, FILLING]),
+    row(Fault::NameGone, [SHARES, DOWN, KEPT, STALE, NO_NAME]),
+    row(Fault::Expired, [SHARES, DOWN, KEPT, STALE, NO_TLS]),
     row(
         Fault::Flapping,
         [
@@ -105,12 +110,12 @@ pub(super) const TABLE: [Row; 14] = [
         ],
     ),
     row(Fault::Slow, [SHARES, FINE, FINE, FINE, FINE]),
-    row(Fault::Drip, [SHARES, DOWN, KEPT, KEPT, SAYS_NOTHING]),
+    row(Fault::Drip, [SHARES, DOWN, KEPT, STALE, SAYS_NOTHING]),
     // Half a line at the end of a log is taken away.
-    row(Fault::Cut, [SHARES, DOWN, KEPT, KEPT, FINE]),
-    row(Fault::Garbage, [SHARES, DOWN, KEPT, KEPT, SAYS_NOTHING]),
-    row(Fault::Page, [NO_PAGE, DOWN, KEPT, KEPT, SAYS_NOTHING]),
-    row(Fault::Failing, [SHARES, DOWN, KEPT, KEPT, UNRECORDED]),
+    row(Fault::Cut, [SHARES, DOWN, KEPT, STALE, FINE]),
+    row(Fault::Garbage, [SHARES, DOWN, KEPT, STALE, SAYS_NOTHING]),
+    row(Fault::Page, [NO_PAGE, DOWN, KEPT, STALE, SAYS_NOTHING]),
+    row(Fault::Failing, [SHARES, DOWN, KEPT, STALE, UNRECORDED]),
     row(
         Fault::Denied,
         [
@@ -120,7 +125,7 @@ pub(super) const TABLE: [Row; 14] = [
                 answers: TOLD,
             },
             KEPT,
-            KEPT,
+            STALE,
             UNRECORDED,
         ],
     ),
@@ -134,7 +139,7 @@ pub(super) const TABLE: [Row; 14] = [
                 answers: TOLD,
             },
             KEPT,
-            KEPT,
+            STALE,
             UNRECORDED,
         ],
     ),

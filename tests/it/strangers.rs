@@ -1,0 +1,160 @@
+//! Connections that prove nothing: they hold no place for long, and none that another needs.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tokio::{
+    io::AsyncWriteExt as _,
+    time::{Instant, timeout},
+};
+
+use crate::{
+    house::{House, SUPPORT, Setup, eventually},
+    http2::{frame, opening},
+    listener::{closed, connections_of},
+    wire::{Wire, listing, post},
+};
+
+/// Heads are given a second, and idle connections the time that they have by default.
+async fn house(change: impl FnOnce(&mut Setup)) -> House {
+    House::with(|setup| {
+        setup.set("server.max_connections_per_address", "5000");
+        setup.set("server.header_timeout", "1s");
+        setup.set(
+            "limits.failed_logins",
+            "{ requests = 100000, per = \"1m\" }",
+        );
+        change(setup);
+    })
+    .await
+}
+
+/// One request after the other on a connection that stays open.
+async fn ask(wire: &mut Wire, key: &str, id: &str) {
+    wire.send(post(key, "", &listing(id))).await;
+    wire.until(&format!("\"id\":\"{id}\"")).await;
+}
+
+#[tokio::test]
+async fn whoever_was_answered_401_does_not_stay_and_whoever_proved_something_does() {
+    let house = house(|_| ()).await;
+    let key = &house.keys[SUPPORT];
+    let mut known = house.wire().await;
+    ask(&mut known, key, "first").await;
+    let began = Instant::now();
+    let strangers = (0..50).map(|_| async {
+        let mut stranger = house.wire().await;
+        stranger.send(post("nobody", "", &listing(1))).await;
+        stranger.rest().await
+    });
+    for heard in join_all(strangers).await {
+        assert!(heard.starts_with("HTTP/1.1 401"), "{heard}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(20));
+    // Longer than a stranger may rest.
+    tokio::time::sleep(Duration::from_secs(2).saturating_sub(began.elapsed())).await;
+    ask(&mut known, key, "second").await;
+}
+
+#[tokio::test]
+async fn whoever_reads_nothing_is_gone_also_where_the_kernel_holds_the_answers() {
+    let house = house(|setup| {
+        setup.set("server.write_timeout", "2s");
+    })
+    .await;
+    let before = connections_of(house.pid());
+    let mut deaf = Vec::new();
+    // The first ten fit into the buffers of the kernel, and the others do not.
+    for requests in [10, 10, 10, 4000, 4000] {
+        let mut socket = house.socket().await;
+        let bytes = post("nobody", "", &listing(1)).repeat(requests);
+        deaf.push(tokio::spawn(async move {
+            let _ = socket.write_all(bytes.as_bytes()).await;
+            socket
+        }));
+    }
+    eventually("every connection to be there", || {
+        (connections_of(house.pid()) >= before + deaf.len()).then_some(())
+    })
+    .await;
+    eventually("every connection to end", || {
+        (connections_of(house.pid()) <= before).then_some(())
+    })
+    .await;
+    drop(join_all(deaf).await);
+}
+
+#[tokio::test]
+async fn a_connection_over_http2_without_a_request_has_the_time_of_a_head() {
+    let house = house(|_| ()).await;
+    let pings = [frame(4, 1, 0, &[]), frame(6, 0, 0, &[7; 8])].concat();
+    let all = (0..30).map(|n| {
+        let (house, pings) = (&house, &pings);
+        async move {
+            let (mut reader, mut writer) = house.socket().await.into_split();
+            writer.write_all(&opening()).await.unwrap();
+            let pinging = async {
+                // Half of them show that they are alive.
+                while n % 2 == 0 && writer.write_all(pings).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            let heard = async {
+                let mut sink = [0; 1024];
+                while matches!(
+                    tokio::io::AsyncReadExt::read(&mut reader, &mut sink).await,
+                    Ok(1..)
+                ) {}
+            };
+            tokio::select! { () = pinging => {}, () = heard => {} }
+        }
+    });
+    timeout(Duration::from_secs(20), join_all(all))
+        .await
+        .expect("every connection to be ended");
+}
+
+#[tokio::test]
+async fn when_every_place_is_taken_strangers_make_room() {
+    let house = house(|setup| {
+        setup.set("server.max_connections", "20");
+        setup.set("server.header_timeout", "5m");
+    })
+    .await;
+    let key = &house.keys[SUPPORT];
+    let mut known = house.wire().await;
+    ask(&mut known, key, "first").await;
+    let first = house.socket().await;
+    let crowd = join_all((0..60).map(|_| house.socket())).await;
+    // The one that has been silent for longest goes first.
+    timeout(Duration::from_secs(20), closed(first))
+        .await
+        .expect("the first stranger to make room");
+    for _ in 0..5 {
+        let answer = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+        assert_eq!(answer.status, 200);
+    }
+    ask(&mut known, key, "second").await;
+    drop(crowd);
+}
+
+#[tokio::test]
+async fn nobody_who_proved_something_makes_room() {
+    let house = house(|setup| {
+        setup.set("server.max_connections", "8");
+    })
+    .await;
+    let key = &house.keys[SUPPORT];
+    let mut guests = Vec::new();
+    for _ in 0..8 {
+        let mut guest = house.wire().await;
+        ask(&mut guest, key, "first").await;
+        guests.push(guest);
+    }
+    assert_eq!(house.wire().await.rest().await, "");
+    for guest in &mut guests {
+        ask(guest, key, "second").await;
+    }
+}
