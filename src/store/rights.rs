@@ -86,6 +86,7 @@ mod tests {
             include_str!("../mcp/session/script/use.lua"),
             include_str!("../tools/idempotency/script/begin.lua"),
             include_str!("../tools/idempotency/script/complete.lua"),
+            include_str!("../tools/idempotency/script/look.lua"),
             include_str!("../tools/idempotency/script/own.lua"),
             include_str!("../tools/idempotency/script/restore.lua"),
             include_str!("../tools/idempotency/script/settle.lua"),
