@@ -5,8 +5,8 @@ use std::{convert::Infallible, pin::Pin, sync::Arc};
 use axum::{
     Extension,
     body::{Body, Bytes},
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Request, State},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -43,11 +43,7 @@ pub async fn bind(
     if needs_none || !is_old(request.headers()) || call.version.is_some() {
         return Ok(next.run(request).await);
     }
-    let who = Who {
-        caller: extensions.get().cloned().ok_or(Refusal::Internal)?,
-        lease: extensions.get().cloned().ok_or(Refusal::Internal)?,
-        peer: extensions.get().cloned().ok_or(Refusal::Internal)?,
-    };
+    let who = Who::of(extensions)?;
     let named = named(request.headers(), call.id.as_deref())?;
     let bound = find(&sessions, named, &who).await?;
     if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
@@ -58,10 +54,33 @@ pub async fn bind(
 }
 
 /// Who names a session.
-struct Who {
+pub struct Who {
     caller: Arc<Caller>,
     lease: Lease,
     peer: Peer,
+}
+
+impl Who {
+    /// # Errors
+    /// [`Refusal::Internal`] when the guards that find it out are missing.
+    fn of(extensions: &Extensions) -> Result<Self, Refusal> {
+        let found = || {
+            Some(Self {
+                caller: extensions.get().cloned()?,
+                lease: extensions.get().cloned()?,
+                peer: extensions.get().cloned()?,
+            })
+        };
+        found().ok_or(Refusal::Internal)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Who {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        Self::of(&parts.extensions)
+    }
 }
 
 /// The id of a session that a request names.
@@ -106,14 +125,14 @@ pub(in crate::mcp) async fn open<F>(
 where
     F: Future<Output = Response>,
 {
-    let extensions = request.extensions();
-    let (Some(caller), Some(lease), Some(peer)) =
-        (extensions.get(), extensions.get(), extensions.get())
-    else {
-        return Refusal::Internal.into_response();
+    let Who {
+        caller,
+        lease,
+        peer,
+    } = match Who::of(request.extensions()) {
+        Ok(who) => who,
+        Err(refusal) => return refusal.into_response(),
     };
-    let (caller, lease) = (Arc::<Caller>::clone(caller), Lease::clone(lease));
-    let peer = Peer::clone(peer);
     let (parts, body) = request.into_parts();
     // It is in memory already.
     let Ok(body) = body.collect().await else {
@@ -180,16 +199,9 @@ fn agreed(body: &[u8]) -> Option<ProtocolVersion> {
 /// As [`bind`] has them; 405 in revisions that have no sessions.
 pub async fn delete(
     State(sessions): State<Arc<HttpSessions>>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Extension(lease): Extension<Lease>,
-    Extension(peer): Extension<Peer>,
+    who: Who,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let who = Who {
-        caller,
-        lease,
-        peer,
-    };
     let bound = named_here(&sessions, &headers, &who).await?;
     let ended = sessions.end(&bound.id, &bound.kept.caller, "deleted");
     ended.await.map_err(|_| Refusal::SessionAway)?;
@@ -202,17 +214,10 @@ pub async fn delete(
 /// As [`delete`] has them, and [`Refusal::TooManyOpen`] beyond the caps that `/sse` has.
 pub async fn listen(
     State(sessions): State<Arc<HttpSessions>>,
-    Extension(caller): Extension<Arc<Caller>>,
-    Extension(lease): Extension<Lease>,
-    Extension(peer): Extension<Peer>,
+    who: Who,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    lease.may_last(&headers)?;
-    let who = Who {
-        caller,
-        lease,
-        peer,
-    };
+    who.lease.may_last(&headers)?;
     let bound = named_here(&sessions, &headers, &who).await?;
     let place = Arc::clone(&sessions.streams).listen(&who.caller)?;
     let part = bound.join();
