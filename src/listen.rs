@@ -29,7 +29,7 @@ pub use address::Address;
 pub use connection::RefusedCertificate;
 pub use descriptors::{raise_descriptor_limit, use_small_pages};
 pub use drain::{Drain, Endless, Outcome};
-pub use forwarded::Proxies;
+pub use forwarded::{ForwardedCert, Proxies};
 pub use host::{Allowed, guard as host_and_origin};
 pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
 pub use tls::{BadTls, Expiring, Tls, Trust, Untrusted};
@@ -81,10 +81,7 @@ impl Config {
 
     /// Whose word about an address or a certificate is believed.
     pub fn proxies(&self) -> Proxies {
-        Proxies::new(
-            self.trusted_proxies.clone(),
-            self.tls.forwarded_client_cert && self.tls.client_ca.is_some(),
-        )
+        Proxies::new(self.trusted_proxies.clone(), self.tls.forwarded_client_cert)
     }
 }
 

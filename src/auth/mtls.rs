@@ -269,7 +269,7 @@ mod tests {
             fs::write(folder.join("crl.pem"), crl(&ca, &[])).unwrap();
             let config: tls::Config = toml::from_str(
                 "client_ca = 'ca.pem'\nclient_crl = 'crl.pem'\nclient_auth = 'off'\n\
-                 forwarded_client_cert = true\nhandshake_timeout = '5s'",
+                 forwarded_client_cert = 'verify'\nhandshake_timeout = '5s'",
             )
             .unwrap();
             let tls = Tls::load(&config, &folder, Timestamp::now()).unwrap();

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 use percent_encoding::percent_decode;
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use serde::Deserialize;
 
 use super::ClientCertificate;
 
@@ -17,12 +18,69 @@ use super::ClientCertificate;
 #[derive(Clone, Debug)]
 pub struct Proxies {
     trusted: Arc<[IpNet]>,
-    certificates: bool,
+    certificates: ForwardedCert,
 }
 
+/// How the load balancer treats certificates of clients. It writes one header or the other, and
+/// what a client has put into the one that it does not write is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Said")]
+pub enum ForwardedCert {
+    /// It forwards none.
+    Off,
+    /// It passes on the whole chain, unverified.
+    Passthrough,
+    /// It verifies, and passes on the leaf.
+    Verify,
+}
+
+impl ForwardedCert {
+    const fn header(self) -> Option<&'static str> {
+        match self {
+            Self::Off => None,
+            Self::Passthrough => Some("x-amzn-mtls-clientcert"),
+            Self::Verify => Some("x-amzn-mtls-clientcert-leaf"),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Said {
+    Mode(String),
+    /// As it was said before there were modes.
+    Switch(bool),
+}
+
+impl TryFrom<Said> for ForwardedCert {
+    type Error = NoMode;
+
+    fn try_from(said: Said) -> Result<Self, NoMode> {
+        let mode = match &said {
+            Said::Mode(mode) => mode.as_str(),
+            Said::Switch(false) => "off",
+            Said::Switch(true) => return Err(NoMode),
+        };
+        match mode {
+            "off" => Ok(Self::Off),
+            "passthrough" => Ok(Self::Passthrough),
+            "verify" => Ok(Self::Verify),
+            _ => Err(NoMode),
+        }
+    }
+}
+
+/// A switch says nothing of the header that the load balancer writes.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "name the mode of the load balancer: \"verify\", \"passthrough\", or \"off\" where it \
+     forwards no certificates"
+)]
+struct NoMode;
+
 impl Proxies {
-    /// The networks that are trusted, and whether certificates are taken from them.
-    pub fn new(trusted: Vec<IpNet>, certificates: bool) -> Self {
+    /// The networks that are trusted, and which certificates are taken from them.
+    pub fn new(trusted: Vec<IpNet>, certificates: ForwardedCert) -> Self {
         Self {
             trusted: trusted.into(),
             certificates,
@@ -62,10 +120,11 @@ impl Proxies {
     /// for one that came by our own handshake. What cannot be read, or comes more than once,
     /// becomes a certificate that nobody trusts.
     pub fn certificate(&self, peer: IpAddr, headers: &HeaderMap) -> Option<ClientCertificate> {
-        if !self.certificates || !self.trust(peer) {
+        let header = self.certificates.header()?;
+        if !self.trust(peer) {
             return None;
         }
-        let mut values = CERTIFICATE.iter().flat_map(|name| headers.get_all(*name));
+        let mut values = headers.get_all(header).iter();
         let value = values.next()?;
         let chain = values.next().is_none().then(|| chain(value.as_bytes()));
         Some(
@@ -132,8 +191,6 @@ fn is_nothing_but_certificates(pem: &str) -> bool {
 const BEGIN: &str = "-----BEGIN CERTIFICATE-----";
 const END: &str = "-----END CERTIFICATE-----";
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// The whole chain, where the load balancer passes it through; the leaf, where it verifies.
-const CERTIFICATE: [&str; 2] = ["x-amzn-mtls-clientcert", "x-amzn-mtls-clientcert-leaf"];
 const PREFIXES: [&str; 2] = ["x-forwarded-", "x-amzn-mtls-"];
 const MAX_HOPS: usize = 16;
 const MAX_CHAIN: usize = 8;
@@ -149,7 +206,11 @@ mod tests {
     const STRANGER: &str = "192.0.2.1";
 
     fn proxies() -> Proxies {
-        Proxies::new(vec!["10.0.0.0/8".parse().unwrap()], true)
+        behind(ForwardedCert::Passthrough)
+    }
+
+    fn behind(mode: ForwardedCert) -> Proxies {
+        Proxies::new(vec!["10.0.0.0/8".parse().unwrap()], mode)
     }
 
     fn ip(peer: &str, forwarded: &str) -> String {
@@ -197,14 +258,33 @@ mod tests {
     }
 
     #[test]
+    fn only_the_header_that_the_load_balancer_writes_is_believed() {
+        let headers =
+            ["x-amzn-mtls-clientcert", "x-amzn-mtls-clientcert-leaf"].map(|name| with(name, PEM));
+        let modes = [
+            (ForwardedCert::Off, [false, false]),
+            (ForwardedCert::Passthrough, [true, false]),
+            (ForwardedCert::Verify, [false, true]),
+        ];
+        for (mode, believed) in modes {
+            let found = headers.each_ref().map(|headers| {
+                behind(mode)
+                    .certificate(PROXY.parse().unwrap(), headers)
+                    .is_some()
+            });
+            assert_eq!(found, believed, "{mode:?}");
+        }
+    }
+
+    #[test]
     fn a_certificate_that_cannot_be_read_or_comes_twice_is_trusted_by_nobody() {
         let mut twice = with("x-amzn-mtls-clientcert", PEM);
         twice.append(
-            "x-amzn-mtls-clientcert-leaf",
+            "x-amzn-mtls-clientcert",
             HeaderValue::from_bytes(PEM).unwrap(),
         );
         let nine = with("x-amzn-mtls-clientcert", &PEM.repeat(9));
-        let garbage = with("x-amzn-mtls-clientcert-leaf", b"%%%");
+        let garbage = with("x-amzn-mtls-clientcert", b"%%%");
         // Two headers that something on the way made one of.
         let joined = with("x-amzn-mtls-clientcert", &[PEM, PEM].join(&b','));
         let prefaced = with("x-amzn-mtls-clientcert", &[b"x", PEM].concat());

@@ -10,7 +10,7 @@ use axum::{
     response::Response,
 };
 
-use super::{BadAddress, Config, cors};
+use super::{BadAddress, Config, ForwardedCert, cors};
 use crate::refusal::Refusal;
 
 /// The hosts and origins that are served.
@@ -96,10 +96,12 @@ impl Allowed {
         if config.trusted_proxies.is_empty() && config.proxy_protocol {
             return Err(BadAddress::ProxyProtocol);
         }
-        if config.trusted_proxies.is_empty() && config.tls.forwarded_client_cert {
+        if config.trusted_proxies.is_empty()
+            && config.tls.forwarded_client_cert != ForwardedCert::Off
+        {
             return Err(BadAddress::ForwardedCertificate);
         }
-        if config.proxy_protocol && config.tls.forwarded_client_cert {
+        if config.proxy_protocol && config.tls.forwarded_client_cert != ForwardedCert::Off {
             return Err(BadAddress::TwoProxies);
         }
         Ok(Self(Arc::new(Lists { hosts, origins })))

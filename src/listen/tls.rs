@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use rustls::ServerConfig;
 use serde::Deserialize;
 
+use super::ForwardedCert;
 use crate::setting::Span;
 
 pub use expiry::Expiring;
@@ -36,7 +37,7 @@ pub struct Config {
     pub client_ca: Option<PathBuf>,
     pub client_crl: Option<PathBuf>,
     pub client_auth: ClientAuth,
-    pub forwarded_client_cert: bool,
+    pub forwarded_client_cert: ForwardedCert,
     pub handshake_timeout: Span,
 }
 
@@ -75,7 +76,8 @@ struct Seen {
 impl Config {
     /// Whether a client can show a certificate: in the handshake, or through a proxy.
     pub fn takes_certificates(&self) -> bool {
-        let asks = self.client_auth != ClientAuth::Off || self.forwarded_client_cert;
+        let asks =
+            self.client_auth != ClientAuth::Off || self.forwarded_client_cert != ForwardedCert::Off;
         asks && self.client_ca.is_some()
     }
 
@@ -97,7 +99,7 @@ impl Config {
             (_, _, None) if self.client_crl.is_some() => {
                 return needs("server.tls.client_crl", "server.tls.client_ca");
             }
-            (_, _, None) if self.forwarded_client_cert => {
+            (_, _, None) if self.forwarded_client_cert != ForwardedCert::Off => {
                 return needs("server.tls.forwarded_client_cert", "server.tls.client_ca");
             }
             _ => {}

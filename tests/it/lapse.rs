@@ -157,7 +157,7 @@ async fn a_stream_of_a_certificate_ends_when_it_names_another_or_its_ca_has_gone
         setup.file("clients.pem", &(clients.pem() + &others.pem()));
         setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
         setup.set("server.tls.client_ca", "clients.pem");
-        setup.set("server.tls.forwarded_client_cert", "true");
+        setup.set("server.tls.forwarded_client_cert", "passthrough");
         setup.set(
             "clients.reporting-agent.certificate",
             "spiffe://a/reporting",
@@ -199,7 +199,7 @@ async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_re
         setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
         setup.set("server.tls.client_ca", "clients.pem");
         setup.set("server.tls.client_crl", "clients.crl");
-        setup.set("server.tls.forwarded_client_cert", "true");
+        setup.set("server.tls.forwarded_client_cert", "passthrough");
         setup.config(&issuer.config("client = \"customer-service-agent\""));
     })
     .await;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::{
+    agent::Agent,
     house::{REPORTING, SUPPORT, Setup, command, eventually},
     pki::{Ca, Identity, TlsHouse, by_uri},
 };
@@ -305,7 +306,7 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
         setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
         setup.set("server.tls.client_ca", "clients.pem");
         setup.set("server.tls.client_crl", "clients.crl");
-        setup.set("server.tls.forwarded_client_cert", "true");
+        setup.set("server.tls.forwarded_client_cert", "passthrough");
         setup.set("limits.failed_logins", "{ requests = 1000, per = \"1m\" }");
     })
     .await;
@@ -321,21 +322,28 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
         (&told["clientId"], &told["ip"]),
         (&json!(SUPPORT), &json!("203.0.113.9"))
     );
-    let twice = with(&good).with("x-amzn-mtls-clientcert-leaf", &good);
+    // The load balancer does not write this header, so whoever sent it did.
+    let leaf = |agent: Agent| agent.with("x-amzn-mtls-clientcert-leaf", &good);
     let bad = [
-        ("certificate_revoked", with(&revoked.header())),
+        ("no_credential", leaf(house.stranger(None))),
+        ("certificate_revoked", leaf(with(&revoked.header()))),
         ("unknown_issuer", with(&Identity::self_signed(URI).header())),
         ("malformed_certificate", with("garbage")),
-        ("malformed_certificate", twice),
     ];
     for (n, (reason, agent)) in bad.into_iter().enumerate() {
         let answer = agent.ask("tools/list", json!({})).await;
-        assert_eq!(answer.text, r#"{"error":"Invalid client certificate"}"#);
+        assert_eq!(answer.status, 401);
         let told = eventually(reason, || house.events("auth_failed").get(n).cloned()).await;
         assert_eq!(told["reason"], reason);
-        // What is no certificate has no fingerprint.
-        let has_one = told.get("keyId").is_some();
-        assert_eq!(has_one, reason != "malformed_certificate", "{told}");
+        let is_certificate = matches!(reason, "certificate_revoked" | "unknown_issuer");
+        assert_eq!(told.get("keyId").is_some(), is_certificate, "{told}");
+        let text = r#"{"error":"Invalid client certificate"}"#;
+        assert_eq!(
+            answer.text == text,
+            reason != "no_credential",
+            "{}",
+            answer.text
+        );
     }
     let key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
     assert_eq!(key.status, 200);

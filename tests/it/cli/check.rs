@@ -118,9 +118,14 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "zero",
     ),
     (
-        "[server]\ntrusted_proxies = [\"10.0.0.0/24\"]\nproxy_protocol = true\n[server.tls]\nclient_ca = \"ca.pem\"\nforwarded_client_cert = true",
+        "[server]\ntrusted_proxies = [\"10.0.0.0/24\"]\nproxy_protocol = true\n[server.tls]\nclient_ca = \"ca.pem\"\nforwarded_client_cert = \"verify\"",
         "server.tls.forwarded_client_cert",
         "reads no headers",
+    ),
+    (
+        "[server.tls]\nforwarded_client_cert = true",
+        "server.tls.forwarded_client_cert",
+        "name the mode of the load balancer",
     ),
     (
         "[server]\ntrusted_proxies = [\"127.9.0.1\"]",
