@@ -121,9 +121,8 @@ impl Hall {
                 header = tokio::time::timeout(head, proxy::read(&mut socket)) => header,
                 () = drain.last_arrivals() => return,
             };
-            let (ip, is_passed_on) = match header {
-                Ok(Ok(Some(ip))) => (ip, true),
-                Ok(Ok(None)) => (proxy, false),
+            let client = match header {
+                Ok(Ok(client)) => client,
                 // A health check that only connects, as load balancers make them all day.
                 Ok(Err(proxy::BadHeader::Ended(error))) => {
                     tracing::debug!(%proxy, %error, "a trusted proxy left before its PROXY header");
@@ -135,17 +134,18 @@ impl Hall {
                 }
                 Err(_) => return,
             };
-            let own = if !is_passed_on {
-                None
-            } else if let Some(own) = places.take_for(ip) {
-                Some(own)
-            } else {
+            // The load balancer's own connections take none of the places of an address.
+            let own = client.map(|ip| places.take_for(ip));
+            if matches!(own, Some(None)) {
                 return;
+            }
+            let standing = match client {
+                Some(_) => places.strangers.arrive(),
+                None => Standing::proven(),
             };
-            let origin = Origin { ip, is_passed_on };
-            let standing = match is_passed_on {
-                true => places.strangers.arrive(),
-                false => Standing::proven(),
+            let origin = Origin {
+                ip: client.unwrap_or(proxy),
+                is_passed_on: true,
             };
             server.connection(socket, origin, standing).await;
             drop((place, own));

@@ -49,7 +49,7 @@ pub struct RefusedCertificate {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) ip: IpAddr,
-    /// It is said by a PROXY header, and not by the socket.
+    /// It began with a PROXY header, of a load balancer that passes bytes on.
     pub(super) is_passed_on: bool,
 }
 

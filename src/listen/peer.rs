@@ -30,7 +30,7 @@ use crate::{audit::Event, refusal::Refusal, telemetry::TraceId};
 pub struct Connection {
     ip: IpAddr,
     certificate: Option<Arc<ClientCertificate>>,
-    /// The address is out of a PROXY header.
+    /// It began with a PROXY header.
     is_passed_on: bool,
     announced: AtomicU64,
     standing: Arc<Standing>,

@@ -166,6 +166,11 @@ async fn a_trusted_load_balancer_says_where_a_connection_comes_from() {
     assert_eq!(second["ip"], "127.0.0.1");
     let own = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
     assert!(say(&house, &[own, PROBE]).await.starts_with("HTTP/1.1 200"));
+    // Not even on a connection of its own.
+    assert!(say(&house, &[own, list]).await.starts_with("HTTP/1.1 401"));
+    let third = || house.events("auth_failed").get(2).cloned();
+    let third = eventually("the third failure", third).await;
+    assert_eq!(third["ip"], "127.0.0.1");
     let mut long = proxied();
     long[14] = 0xff;
     let mut other_version = proxied();
