@@ -9,6 +9,7 @@ mod drain;
 mod forwarded;
 mod frames;
 mod host;
+mod opening;
 mod peer;
 mod places;
 pub mod proxy;

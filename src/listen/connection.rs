@@ -13,12 +13,13 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
+use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::mpsc,
 };
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -77,7 +78,8 @@ pub(super) struct Server {
     handshake: Duration,
     tls: Arc<Tls>,
     refused: mpsc::Sender<RefusedCertificate>,
-    http: auto::Builder<TokioExecutor>,
+    http1: auto::Builder<TokioExecutor>,
+    http2: auto::Builder<TokioExecutor>,
 }
 
 impl Server {
@@ -91,7 +93,8 @@ impl Server {
             handshake: config.tls.handshake_timeout.duration(),
             tls: front.tls,
             refused: front.refused,
-            http: http(config),
+            http1: http(config).http1_only(),
+            http2: http(config).http2_only(),
         }
     }
 
@@ -112,21 +115,31 @@ impl Server {
         };
         // Asked for before the certificates are, so that no change falls between the two.
         let changes = self.tls.trust().map(|trust| trust.changes());
-        let Some(server) = self.tls.server() else {
-            let peer = origin.peer(None, standing);
-            return self.requests(watched, &watch, peer, pending()).await;
-        };
-        let ip = origin.ip;
-        let (shown, handshake) = shown(TlsAcceptor::from(server).accept(watched));
-        let shaken = tokio::select! {
-            shaken = tokio::time::timeout(self.handshake, handshake) => shaken,
-            () = self.drain.last_arrivals() => return,
-            () = standing.sent_away() => return,
-        };
-        let stream = match shaken {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return self.handshake_failed(&error, ip, shown.take()).await,
-            Err(_) => return tracing::debug!(%ip, "a TLS handshake took too long"),
+        match self.tls.server() {
+            // On the heap, so that a connection without TLS is no larger than it has to be.
+            Some(server) => {
+                Box::pin(self.secured(server, watched, origin, standing, changes)).await;
+            }
+            None => {
+                let peer = origin.peer(None, standing);
+                self.requests(watched, &watch, peer, pending()).await;
+            }
+        }
+    }
+
+    /// The handshake and the requests of a client, until its certificate is not trusted any more.
+    async fn secured(
+        &self,
+        server: Arc<ServerConfig>,
+        watched: Watched,
+        origin: Origin,
+        standing: Arc<Standing>,
+        changes: Option<TrustChanges>,
+    ) {
+        let watch = watched.watch.clone();
+        let shaken = self.handshake(server, watched, origin.ip, &standing);
+        let Some(stream) = shaken.await else {
+            return;
         };
         watch.restart();
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
@@ -145,7 +158,7 @@ impl Server {
                 end.cancel();
                 let last_words = tokio::time::timeout(LAST_WORDS, requests);
                 let refused = RefusedCertificate {
-                    ip,
+                    ip: origin.ip,
                     why,
                     certificate,
                     was_trusted: true,
@@ -153,6 +166,28 @@ impl Server {
                 let _ = tokio::join!(last_words, self.refuse(refused));
             }
         }
+    }
+
+    /// `None` when it came to nothing.
+    async fn handshake(
+        &self,
+        server: Arc<ServerConfig>,
+        watched: Watched,
+        ip: IpAddr,
+        standing: &Standing,
+    ) -> Option<Box<TlsStream<Watched>>> {
+        let (shown, handshake) = shown(TlsAcceptor::from(server).accept(watched));
+        let shaken = tokio::select! {
+            shaken = tokio::time::timeout(self.handshake, handshake) => shaken,
+            () = self.drain.last_arrivals() => return None,
+            () = standing.sent_away() => return None,
+        };
+        match shaken {
+            Ok(Ok(stream)) => return Some(Box::new(stream)),
+            Ok(Err(error)) => self.handshake_failed(&error, ip, shown.take()).await,
+            Err(_) => tracing::debug!(%ip, "a TLS handshake took too long"),
+        }
+        None
     }
 
     async fn handshake_failed(
@@ -218,16 +253,25 @@ impl Server {
                 Ok::<Response<Guarded<Body>>, Infallible>(guarded)
             }
         });
-        let mut connection = pin!(
-            self.http
-                .serve_connection(TokioIo::new(Read::new(io, watch.clone())), service)
-        );
-        let end = async {
+        let mut end = pin!(async {
             tokio::select! {
                 () = end => {}
                 () = self.drain.requests().cancelled() => {}
             }
+        });
+        let mut io = Read::new(io, watch.clone());
+        let version = tokio::select! {
+            biased;
+            version = io.version() => version,
+            () = watch.expired() => return,
+            () = end.as_mut() => return,
         };
+        let http = match version {
+            Ok(Version::HTTP_2) => &self.http2,
+            Ok(_) => &self.http1,
+            Err(_) => return,
+        };
+        let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
         tokio::select! {
             _ = connection.as_mut() => {}
             () = watch.expired() => {}

@@ -9,13 +9,18 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::watch::Watch;
+use super::{
+    opening::{Opening, PREFACE},
+    watch::Watch,
+};
 
 /// What a peer says, in the clear.
 pub(super) struct Read<IO> {
     io: IO,
+    opening: Opening,
     frames: Frames,
     watch: Arc<Watch>,
 }
@@ -24,24 +29,36 @@ impl<IO> Read<IO> {
     pub(super) fn new(io: IO, watch: Arc<Watch>) -> Self {
         Self {
             io,
+            opening: Opening::default(),
             frames: Frames::new(),
             watch,
         }
     }
 }
 
+impl<IO: AsyncRead + Unpin> Read<IO> {
+    /// The version of HTTP that the peer begins with.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub(super) async fn version(&mut self) -> io::Result<Version> {
+        self.opening.version(&mut self.io).await
+    }
+}
+
 impl<IO: AsyncRead + Unpin> AsyncRead for Read<IO> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        ready!(this.opening.poll_read(Pin::new(&mut this.io), cx, buf))?;
         let came = buf.filled().get(before..).unwrap_or_default();
         if !came.is_empty() {
-            self.frames.see(came).map_err(io::Error::other)?;
-            self.watch.is_within_a_head(self.frames.is_within());
+            this.frames.see(came).map_err(io::Error::other)?;
+            this.watch.is_within_a_head(this.frames.is_within());
         }
         Poll::Ready(Ok(()))
     }
@@ -192,7 +209,6 @@ impl Frames {
     }
 }
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes before each frame's payload.
 const HEADER: usize = 9;
 const DATA: u8 = 0;
