@@ -224,35 +224,7 @@ impl Server {
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let peer = Arc::new(peer);
-        let service = service_fn(|request: Request<Incoming>| {
-            let version = request.version();
-            let in_request = watch.request(version == Version::HTTP_2);
-            let waits = request.headers().contains_key(header::EXPECT);
-            let (mut request, rest) = lent(request);
-            request.extensions_mut().insert(peer.clone());
-            let (router, drain) = (self.router.clone(), self.drain.clone());
-            async move {
-                let answering = drain.call();
-                let mut response = match router.oneshot(request).await {
-                    Ok(response) => response,
-                    Err(never) => match never {},
-                };
-                let endless = response.extensions().get::<Endless>().is_some();
-                let is_over = match rest {
-                    // A stream is the last answer of its connection, and waits for nothing.
-                    Some(rest) => !rest.has_passed(waits || endless).await,
-                    None => false,
-                };
-                // HTTP/2 says it with GOAWAY.
-                if is_over || (drain.has_begun() && version < Version::HTTP_2) {
-                    let close = HeaderValue::from_static("close");
-                    response.headers_mut().insert(header::CONNECTION, close);
-                }
-                let answering = (!endless).then_some(answering);
-                let guarded = response.map(|body| Guarded::new(body, in_request, answering));
-                Ok::<Response<Guarded<Body>>, Infallible>(guarded)
-            }
-        });
+        let service = service_fn(|request| self.answer(request, watch, &peer));
         let mut end = pin!(async {
             tokio::select! {
                 () = end => {}
@@ -283,6 +255,40 @@ impl Server {
                     () = watch.expired() => {}
                 }
             }
+        }
+    }
+
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        watch: &Arc<Watch>,
+        peer: &Arc<Connection>,
+    ) -> impl Future<Output = Result<Response<Guarded<Body>>, Infallible>> + use<> {
+        let version = request.version();
+        let in_request = watch.request(version == Version::HTTP_2);
+        let waits = request.headers().contains_key(header::EXPECT);
+        let (mut request, rest) = lent(request);
+        request.extensions_mut().insert(peer.clone());
+        let (router, drain) = (self.router.clone(), self.drain.clone());
+        async move {
+            let answering = drain.call();
+            let mut response = match router.oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            let endless = response.extensions().get::<Endless>().is_some();
+            let is_over = match rest {
+                // A stream is the last answer of its connection, and waits for nothing.
+                Some(rest) => !rest.has_passed(waits || endless).await,
+                None => false,
+            };
+            // HTTP/2 says it with GOAWAY.
+            if is_over || (drain.has_begun() && version < Version::HTTP_2) {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            let answering = (!endless).then_some(answering);
+            Ok(response.map(|body| Guarded::new(body, in_request, answering)))
         }
     }
 }
