@@ -59,11 +59,15 @@ pub async fn authenticate(
     let caller = match gate.authenticator.authenticate(&attempt).await {
         Ok(caller) => Arc::new(gate.call_in_log(caller)),
         Err(failure) => {
+            // Where nobody can say whether it is good, it is not bad either.
+            if failure.kind != FailureKind::TokensUnavailable {
+                peer.connection.disprove();
+            }
             gate.record(&failure, &peer).await;
             return Err(gate.refuse(&failure, request.headers()));
         }
     };
-    peer.connection.prove();
+    let proven = peer.connection.prove();
     if peer.connection.is_new_credential(credential(&caller)) {
         let event = Event::new(Kind::AuthSuccess);
         gate.audit.record(caller.sign(peer.sign(event))).await;
@@ -71,7 +75,9 @@ pub async fn authenticate(
     let extensions = request.extensions_mut();
     extensions.insert(Lease::new(gate, caller.clone()));
     extensions.insert(caller);
-    Ok(next.run(request).await)
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(proven);
+    Ok(response)
 }
 
 impl Gate {

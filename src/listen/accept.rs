@@ -140,7 +140,7 @@ impl Hall {
                 return;
             }
             let standing = match client {
-                Some(_) => places.strangers.arrive(),
+                Some(_) => places.line.arrive(),
                 None => Standing::proven(),
             };
             let origin = Origin {
@@ -155,7 +155,7 @@ impl Hall {
     fn spawn(&self, socket: TcpStream, ip: IpAddr, places: (Place, Option<AddressPlace>)) {
         let server = self.server.clone();
         let standing = match places.1 {
-            Some(_) => self.places.strangers.arrive(),
+            Some(_) => self.places.line.arrive(),
             None => Standing::proven(),
         };
         self.drain.connections().spawn(async move {

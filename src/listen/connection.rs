@@ -27,7 +27,7 @@ use super::{
     ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
     frames::Read,
     rest,
-    strangers::Standing,
+    strangers::{Proven, Standing},
     tls::{TrustChanges, shown},
     watch::{Guarded, Watch, Watched},
 };
@@ -288,7 +288,8 @@ impl Server {
                 response.headers_mut().insert(header::CONNECTION, close);
             }
             let answering = (!endless).then_some(answering);
-            Ok(response.map(|body| Guarded::new(body, in_request, answering)))
+            let proven = response.extensions_mut().remove::<Proven>();
+            Ok(response.map(|body| Guarded::new(body, in_request, proven, answering)))
         }
     }
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::{
     forwarded::{self, Proxies},
-    strangers::Standing,
+    strangers::{Proven, Standing},
 };
 use crate::{audit::Event, refusal::Refusal, telemetry::TraceId};
 
@@ -94,9 +94,15 @@ impl Connection {
         }
     }
 
-    /// A request over it had a good credential: it may stay between requests.
-    pub fn prove(&self) {
-        self.standing.prove();
+    /// A request over it had a good credential: it may stay between requests, and as long as the
+    /// answer holds what is returned, which is one of its extensions.
+    pub(crate) fn prove(&self) -> Proven {
+        self.standing.prove()
+    }
+
+    /// A request over it had a bad credential: it has to prove itself again.
+    pub fn disprove(&self) {
+        self.standing.disprove();
     }
 
     /// Whether `credential` (a digest of its id) is new on this connection since the last one.

@@ -12,12 +12,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Address, Config, strangers::Strangers};
+use super::{Address, Config, strangers::Line};
 
 #[derive(Clone)]
 pub(super) struct Places {
     total: Arc<Semaphore>,
-    pub(super) strangers: Strangers,
+    pub(super) line: Line,
     each: usize,
     by_address: Arc<Mutex<HashMap<Address, usize>>>,
 }
@@ -39,18 +39,19 @@ impl Places {
             total: Arc::new(Semaphore::new(
                 config.connections().min(Semaphore::MAX_PERMITS),
             )),
-            strangers: Strangers::default(),
+            line: Line::default(),
             each: config.max_connections_per_address.get(),
             by_address: Arc::default(),
         }
     }
 
-    /// When all are taken, a stranger makes room, if there is one.
+    /// When all are taken, a stranger makes room, or else whoever has been at rest for longest; if
+    /// there is one.
     pub(super) async fn take(&self) -> Option<Place> {
         if let Ok(total) = self.total.clone().try_acquire_owned() {
             return Some(Place { _total: total });
         }
-        if !self.strangers.send_one_away() {
+        if !self.line.send_one_away() {
             return None;
         }
         // Nobody else could come in meanwhile either.
@@ -103,7 +104,7 @@ mod tests {
     fn an_ipv6_network_has_the_places_of_one_address() {
         let places = Places {
             total: Arc::new(Semaphore::new(10)),
-            strangers: Strangers::default(),
+            line: Line::default(),
             each: 2,
             by_address: Arc::default(),
         };

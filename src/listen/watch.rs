@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::strangers::Standing;
+use super::strangers::{Proven, Standing};
 
 /// One connection's clock.
 pub(super) struct Watch {
@@ -104,7 +104,7 @@ impl Watch {
     pub(super) fn request(self: &Arc<Self>, is_multiplexed: bool) -> InRequest {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.deadline.store(NEVER, Ordering::Relaxed);
-        self.standing.asks();
+        self.standing.asks(self.idle);
         let unread = is_multiplexed.then(|| {
             self.is_multiplexed.store(true, Ordering::Relaxed);
             let unread = Arc::new(AtomicU64::new(NEVER));
@@ -160,7 +160,7 @@ impl Watch {
     /// Whoever has proven nothing is given no more time for each byte that it takes.
     fn wrote(&self, taken: bool) {
         if taken {
-            if self.standing.is_proven() {
+            if self.standing.proven_for().is_some() {
                 self.flushed();
             }
         } else if self.unread.load(Ordering::Relaxed) == NEVER {
@@ -174,12 +174,11 @@ impl Watch {
     }
 
     /// Between requests. Whoever has proven nothing waits no longer for the next one than for the
-    /// first.
+    /// first, and nobody rests longer by asking for what proves nothing.
     fn rest(&self) {
-        match self.standing.is_proven() {
-            true => self.allow(self.idle),
-            false => self.allow(self.idle.min(self.head)),
-        }
+        let proven = self.standing.proven_for();
+        let known = proven.map_or(Duration::ZERO, |since| self.idle.saturating_sub(since));
+        self.allow(known.max(self.idle.min(self.head)));
     }
 
     fn allow(&self, span: Duration) {
@@ -288,16 +287,24 @@ impl AsyncWrite for Watched {
 /// A response body that holds its request's guards until the last byte is handed over.
 pub(super) struct Guarded<B> {
     body: B,
+    /// Before the request ends, so that the rest after it counts from here.
+    _proven: Option<Proven>,
     in_request: InRequest,
     _answering: Option<TaskTrackerToken>,
 }
 
 impl<B> Guarded<B> {
     /// `answering` holds up the drain.
-    pub(super) fn new(body: B, in_request: InRequest, answering: Option<TaskTrackerToken>) -> Self {
+    pub(super) fn new(
+        body: B,
+        in_request: InRequest,
+        proven: Option<Proven>,
+        answering: Option<TaskTrackerToken>,
+    ) -> Self {
         in_request.offers(true);
         Self {
             body,
+            _proven: proven,
             in_request,
             _answering: answering,
         }

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    house::{House, SUPPORT, Setup, eventually},
+    house::{House, REPORTING, SUPPORT, Setup, command, eventually},
     http2::{frame, opening},
     listener::{closed, holds_connection_from},
     wire::{Wire, listing, post},
@@ -141,20 +141,102 @@ async fn when_every_place_is_taken_strangers_make_room() {
 }
 
 #[tokio::test]
-async fn nobody_who_proved_something_makes_room() {
+async fn whose_credential_is_refused_is_a_stranger_again() {
+    let house = house(|_| ()).await;
+    let began = Instant::now();
+    let mut known = house.wire().await;
+    ask(&mut known, &house.keys[SUPPORT], "first").await;
+    known.send(post("nobody", "", &listing(1))).await;
+    let heard = known.rest().await;
+    assert!(heard.contains("HTTP/1.1 401"), "{heard}");
+    // It would have rested for longer.
+    assert!(began.elapsed() < Duration::from_secs(60));
+}
+
+/// Requests that need no credential, one after the other, and as fast as they are answered.
+async fn probe(mut wire: Wire) {
+    for number in 0.. {
+        let path = format!("/livez?{number}");
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+            .await;
+        if !wire.has_answered(number + 2).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_revoked_holds_no_place_that_another_needs() {
+    let house = house(|setup| {
+        setup.set("server.max_connections", "8");
+        setup.set("auth.api_keys.refresh", "1s");
+    })
+    .await;
+    let leaked = &house.keys[REPORTING];
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut wire = house.wire().await;
+        ask(&mut wire, leaked, "first").await;
+        held.push(wire);
+    }
+    let store = house.file("keys.json");
+    let store = store.to_str().unwrap();
+    let retired = ["keys", "retire", "--revoked", "--store", store, "--key"];
+    let retired = command(&[&retired[..], &[&leaked[10..20]]].concat());
+    assert!(retired.status.success());
+    let holding = join_all(held.into_iter().map(probe));
+    let newcomers = async {
+        for _ in 0..5 {
+            let answer = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+            assert_eq!(answer.status, 200);
+        }
+    };
+    tokio::select! {
+        _ = holding => panic!("a few places are enough"),
+        () = newcomers => {}
+    }
+}
+
+#[tokio::test]
+async fn who_proved_something_makes_room_at_rest_and_never_within_a_request() {
     let house = house(|setup| {
         setup.set("server.max_connections", "8");
     })
     .await;
     let key = &house.keys[SUPPORT];
-    let mut guests = Vec::new();
-    for _ in 0..8 {
-        let mut guest = house.wire().await;
-        ask(&mut guest, key, "first").await;
-        guests.push(guest);
+    let slow = json!({ "fault": "latency", "path": "/crm/v8/Contacts/search", "delay": "8s" });
+    house.zoho.fault(slow).await;
+    let (mut first, mut second) = (house.wire().await, house.wire().await);
+    ask(&mut first, key, "first").await;
+    ask(&mut second, key, "first").await;
+    ask(&mut first, key, "second").await;
+    let mut streams = Vec::new();
+    for _ in 0..5 {
+        streams.push(house.agent(SUPPORT).stream().await);
     }
+    let mut busy = house.wire().await;
+    let call = json!({
+        "jsonrpc": "2.0", "id": "slow", "method": "tools/call",
+        "params": { "name": "search_contacts", "arguments": { "name": "a" } },
+    });
+    busy.send(post(key, "", &call.to_string())).await;
+    eventually("the call to begin", || {
+        house.events("tool_call_start").pop()
+    })
+    .await;
+    let mut newcomer = house.wire().await;
+    ask(&mut newcomer, key, "first").await;
+    // The one at rest for longest has gone, and the other one has not.
+    assert!(!second.rest().await.contains("\"second\""));
+    ask(&mut first, key, "third").await;
+    let (_one, _other) = (
+        house.agent(SUPPORT).stream().await,
+        house.agent(SUPPORT).stream().await,
+    );
     assert_eq!(house.wire().await.rest().await, "");
-    for guest in &mut guests {
-        ask(guest, key, "second").await;
+    busy.until("\"id\":\"slow\"").await;
+    for stream in &mut streams {
+        stream.initialize().await;
     }
 }

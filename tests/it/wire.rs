@@ -43,6 +43,16 @@ impl Wire {
         self.seen
     }
 
+    /// Whether so many answers came before the daemon closed the connection.
+    pub(crate) async fn has_answered(&mut self, times: usize) -> bool {
+        while self.seen.matches("HTTP/1.1 ").count() < times {
+            if !self.read().await {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Reads on; false once the connection has ended.
     async fn read(&mut self) -> bool {
         let mut buffer = [0; 4096];

@@ -1,4 +1,4 @@
-use super::{super::strangers::Strangers, *};
+use super::{super::strangers::Line, *};
 
 const HEAD: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(75);
@@ -27,11 +27,11 @@ async fn a_first_head_has_a_short_while_and_the_time_between_requests_is_longer(
 
 #[tokio::test(start_paused = true)]
 async fn whoever_has_proven_nothing_gets_little_time_for_the_next_request_and_for_an_answer() {
-    let strangers = Strangers::default();
-    let watch = Watch::new(HEAD, IDLE, WRITE, strangers.arrive());
+    let line = Line::default();
+    let watch = Watch::new(HEAD, IDLE, WRITE, line.arrive());
     drop(watch.request(false));
     assert_eq!(seconds_until_it_expires(&watch).await, 5);
-    let standing = strangers.arrive();
+    let standing = line.arrive();
     let watch = Watch::new(HEAD, IDLE, WRITE, standing.clone());
     let _request = watch.request(false);
     watch.wrote(false);
@@ -40,8 +40,23 @@ async fn whoever_has_proven_nothing_gets_little_time_for_the_next_request_and_fo
     watch.wrote(false);
     assert_eq!(seconds_until_it_expires(&watch).await, 15);
     watch.flushed();
-    assert!(strangers.send_one_away() && strangers.send_one_away());
+    assert!(line.send_one_away() && line.send_one_away());
     assert_eq!(seconds_until_it_expires(&watch).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_for_what_proves_nothing_rests_no_longer_than_by_what_was_proven() {
+    let standing = Line::default().arrive();
+    let watch = Watch::new(HEAD, IDLE, WRITE, standing.clone());
+    let request = watch.request(false);
+    let proven = standing.prove();
+    tokio::time::advance(IDLE * 2).await;
+    drop((proven, request));
+    for (after, seconds) in [(40, 35), (30, 5), (4, 5), (4, 5)] {
+        tokio::time::advance(Duration::from_secs(after)).await;
+        drop(watch.request(false));
+        assert_eq!(seconds_until_it_expires(&watch).await, seconds);
+    }
 }
 
 #[tokio::test(start_paused = true)]
