@@ -79,6 +79,22 @@ impl From<BadToken> for Rejected {
 }
 
 impl BadToken {
+    /// The same of keys that were not fetched again just now.
+    pub(super) const fn lately(self) -> Self {
+        match self {
+            Self::UnknownKey => Self::UnknownKeyLately,
+            why => why,
+        }
+    }
+
+    /// The same of keys that could not be fetched again: the one that is missing may be new.
+    pub(super) const fn without_an_answer(self) -> Self {
+        match self {
+            Self::Signature => self,
+            _ => Self::KeysUnavailable,
+        }
+    }
+
     /// As the audit log has it.
     pub const fn reason(self) -> &'static str {
         match self {

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use http::{StatusCode, header};
 use reqwest::{Client, Url};
 use serde_json::Value;
 use tokio::{
-    sync::{Mutex, Notify, OwnedMutexGuard},
+    sync::{Mutex, Notify, OwnedMutexGuard, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -38,9 +38,13 @@ pub(super) struct Jwks {
     held: ArcSwapOption<Held>,
     /// Whoever has the turn may fetch; so there is one fetch in flight.
     turn: Arc<Mutex<Turn>>,
-    /// Fetches that have ended: who waited for one shares what came of it.
-    ended: AtomicU64,
+    /// Those who may wait for the turn and for what comes of it.
+    waiting: Semaphore,
+    /// The last fetch came to nothing. The next one is made in the background, and not waited for.
+    is_failing: AtomicBool,
     wake: Notify,
+    /// A fetch has ended.
+    ended: Notify,
     freshness: Freshness,
 }
 
@@ -54,11 +58,11 @@ struct Held {
 /// What was tried, and when.
 #[derive(Default)]
 struct Turn {
-    /// When the last fetch ended that a request asked for.
+    /// When the last fetch ended that a request asked for, and when the last one at all did.
     asked: Option<Instant>,
-    /// Somebody asked too early, and is heard once it is time.
+    ended: Option<Instant>,
+    /// Somebody asked too early since a fetch began, and is heard once it is time.
     put_off: bool,
-    failing: bool,
 }
 
 impl Turn {
@@ -87,8 +91,10 @@ impl Jwks {
             audit,
             held: ArcSwapOption::new(before.and_then(Self::current)),
             turn: Arc::default(),
-            ended: AtomicU64::default(),
+            waiting: Semaphore::new(MAX_WAITING),
+            is_failing: AtomicBool::default(),
             wake: Notify::new(),
+            ended: Notify::new(),
             freshness: Freshness::default(),
         })
     }
@@ -104,15 +110,19 @@ impl Jwks {
             Ok(found) => return Ok(found),
             Err(why) => why,
         };
+        // Anybody can make up a key id or a signature: few of them wait for the issuer at once.
+        if self.is_failing() {
+            return Err(why.without_an_answer());
+        }
+        let Ok(_waiting) = self.waiting.try_acquire() else {
+            return Err(why.lately());
+        };
         let seen = held.map(|held| held.generation);
         let asking = timeout(PATIENCE, self.ask(token, seen, why));
-        asking.await.unwrap_or(Err(match why {
-            BadToken::Signature => why,
-            _ => BadToken::KeysUnavailable,
-        }))
+        asking.await.unwrap_or(Err(why.without_an_answer()))
     }
 
-    /// Waits for the turn, and has the keys fetched unless somebody just did in vain. `why` is what
+    /// Waits for the turn, and has the keys fetched unless that was just done in vain. `why` is what
     /// came of the keys that were `seen` until now.
     async fn ask(
         self: &Arc<Self>,
@@ -120,7 +130,6 @@ impl Jwks {
         seen: Option<u64>,
         why: BadToken,
     ) -> Result<(Arc<Key>, u64), BadToken> {
-        let before = self.ended.load(Ordering::Acquire);
         let mut turn = self.turn.clone().lock_owned().await;
         // Whoever had the turn before may have fetched what is missing.
         let (mut seen, mut why) = (seen, why);
@@ -138,22 +147,24 @@ impl Jwks {
         if let Ok(found) = look() {
             return Ok(found);
         }
-        let shared = turn.failing && self.ended.load(Ordering::Acquire) != before;
+        if self.is_failing() {
+            return look().map_err(BadToken::without_an_answer);
+        }
         let have_keys = !self.keys().is_empty();
-        if !shared && turn.may_ask(Instant::now(), have_keys) {
+        if turn.may_ask(Instant::now(), have_keys) {
             // On its own, so that a caller who leaves cannot use up the question without its answer.
             let jwks = self.clone();
             let fetching = tokio::spawn(async move { jwks.fetch_asked(&mut turn).await });
             let _ = fetching.await;
-            return look();
+            return look().map_err(|why| match self.is_failing() {
+                true => why.without_an_answer(),
+                false => why,
+            });
         }
         if have_keys {
             self.put_off(&mut turn);
         }
-        look().map_err(|why| match why {
-            BadToken::UnknownKey => BadToken::UnknownKeyLately,
-            why => why,
-        })
+        look().map_err(BadToken::lately)
     }
 
     /// Has the keys fetched as soon as that may be asked for again, whether or not another request
@@ -170,9 +181,8 @@ impl Jwks {
                 return;
             };
             let mut turn = jwks.turn.clone().lock_owned().await;
-            turn.put_off = false;
-            // Unless a request was quicker.
-            if turn.asked == Some(asked) {
+            // Unless somebody was quicker.
+            if turn.put_off && turn.asked == Some(asked) {
                 jwks.fetch_asked(&mut turn).await;
             }
         });
@@ -180,7 +190,11 @@ impl Jwks {
 
     async fn fetch_asked(&self, turn: &mut OwnedMutexGuard<Turn>) {
         self.fetch(turn).await;
-        turn.asked = Some(Instant::now());
+        turn.asked = turn.ended;
+    }
+
+    fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Acquire)
     }
 
     /// Those that may be used now.
@@ -204,13 +218,31 @@ impl Jwks {
         loop {
             let mut turn = self.turn.clone().lock_owned().await;
             self.fetch(&mut turn).await;
-            let pause = match (turn.failing, self.keys().is_empty()) {
+            drop(turn);
+            self.rest().await;
+        }
+    }
+
+    /// Returns when keys are to be fetched again: some time after the last fetch, whoever asked for
+    /// that one, or when somebody wants it now.
+    async fn rest(&self) {
+        loop {
+            let ended = self.turn.lock().await.ended;
+            let pause = match (self.is_failing(), self.keys().is_empty()) {
                 (false, false) => REFRESH,
                 (true, false) => COOLDOWN,
                 (_, true) => RETRY,
             };
-            drop(turn);
-            let _ = timeout(pause, self.wake.notified()).await;
+            let due = ended.map_or_else(Instant::now, |ended| ended + pause);
+            if due <= Instant::now() {
+                return;
+            }
+            tokio::select! {
+                () = self.wake.notified() => return,
+                // What came of it decides how long this is to be.
+                () = self.ended.notified() => {}
+                () = sleep_until(due) => {}
+            }
         }
     }
 
@@ -233,14 +265,15 @@ impl Jwks {
     }
 
     async fn fetch(&self, turn: &mut OwnedMutexGuard<Turn>) {
+        turn.put_off = false;
         let told = match get(&self.http, &self.url).await {
             Ok(keys) => {
                 self.freshness.succeeded();
-                self.take(keys, std::mem::take(&mut turn.failing))
+                self.take(keys, self.is_failing.swap(false, Ordering::AcqRel))
             }
             Err(error) => {
                 self.freshness.failed();
-                let first = !std::mem::replace(&mut turn.failing, true);
+                let first = !self.is_failing.swap(true, Ordering::AcqRel);
                 if first {
                     tracing::warn!(issuer = &*self.issuer, %error, "could not fetch an issuer's keys");
                 }
@@ -251,7 +284,8 @@ impl Jwks {
                 })
             }
         };
-        self.ended.fetch_add(1, Ordering::Release);
+        turn.ended = Some(Instant::now());
+        self.ended.notify_one();
         if let Some(told) = told {
             let event = Event {
                 reason: Some(format!("{told}: {}", self.issuer).into()),
@@ -348,6 +382,9 @@ async fn body(http: &Client, url: &Url) -> Result<BytesMut, FetchFailed> {
 const FETCH: Duration = Duration::from_secs(5);
 /// How long a request waits for keys, whoever fetches them.
 const PATIENCE: Duration = FETCH.saturating_add(Duration::from_millis(100));
+/// Requests that wait at once for the keys of one issuer. Each of them has a place among those that
+/// are answered at once, which nobody may fill by making up tokens.
+const MAX_WAITING: usize = 32;
 /// Between fetches while all is well.
 const REFRESH: Duration = Duration::from_secs(600);
 /// Between fetches for key ids that nobody knows, and while the issuer does not answer.

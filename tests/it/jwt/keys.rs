@@ -1,11 +1,14 @@
 //! An issuer's keys: fetched, rotated, withdrawn, made up, and out of reach.
 
+use std::time::Duration;
+
 use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
+use tokio::{task::JoinSet, time::timeout};
 
 use super::AS_SUPPORT;
 use crate::{
-    house::{House, command, eventually},
+    house::{House, SUPPORT, command, eventually},
     issuer::{AUDIENCE, Issuer, Key},
 };
 
@@ -80,6 +83,45 @@ async fn known_keys_go_on_while_the_issuer_is_down() {
     told("jwks_available").await;
     let events = house.events("keys_reload");
     assert_eq!(events.len(), 2, "one for each change: {events:?}");
+}
+
+#[tokio::test]
+async fn while_an_issuer_hangs_tokens_that_are_made_up_leave_room_for_everybody_else() {
+    let own = Key::new("own", Algorithm::ES256);
+    let issuer = Issuer::start(&[&own]).await;
+    let house = House::with(|setup| {
+        setup.config(&issuer.config(AS_SUPPORT));
+        setup.set("server.max_requests", "60");
+    })
+    .await;
+    assert_eq!(house.status(&issuer.token(&own, json!({}))).await, 200);
+    issuer.hang();
+    let guess = |n: u32| {
+        let made_up = own.with(&format!("k{n}"), Algorithm::ES256);
+        let guess = house.bearer(&issuer.token(&made_up, json!({})));
+        async move { guess.ask("tools/list", json!({})).await.status.as_u16() }
+    };
+    let mut flood: JoinSet<_> = (0..60).map(guess).collect();
+    let at_once = async {
+        for _ in 0..60 - 32 {
+            assert_eq!(flood.join_next().await.unwrap().unwrap(), 401);
+        }
+    };
+    timeout(Duration::from_secs(4), at_once)
+        .await
+        .expect("few of them to wait for the issuer");
+    for user in 0..20 {
+        let by_key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+        assert_eq!(by_key.status, 200);
+        let known = issuer.token(&own, json!({ "sub": user.to_string() }));
+        assert_eq!(house.status(&known).await, 200);
+    }
+    while let Some(status) = flood.join_next().await {
+        assert_eq!(status.unwrap(), 503);
+    }
+    // By now it is known that there is no answer.
+    let later = timeout(Duration::from_secs(4), guess(60)).await;
+    assert_eq!(later.expect("nobody to wait any more"), 503);
 }
 
 #[tokio::test]

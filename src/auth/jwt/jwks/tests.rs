@@ -91,12 +91,41 @@ fn an_unknown_key_id_is_looked_for_twice_a_minute() {
     assert_eq!(asks.count(), 2);
 }
 
-#[tokio::test(start_paused = true)]
-async fn keys_are_held_for_a_day_after_the_last_good_fetch() {
+fn jwks() -> Arc<Jwks> {
     let url = Url::parse("http://127.0.0.1:9/").unwrap();
     let audit = Audit::discarding(crate::audit::OnFailure::Continue);
     let http = Client::builder().build().unwrap();
-    let jwks = Jwks::new(url, "issuer".into(), http, audit, None);
+    Jwks::new(url, "issuer".into(), http, audit, None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_fetch_is_some_time_after_the_last_one_whoever_asked_for_that() {
+    let jwks = jwks();
+    jwks.take(vec![pair(Some("a")).0], false);
+    let fetched = async |after: Duration, in_vain: bool| {
+        tokio::time::sleep(after).await;
+        jwks.is_failing.store(in_vain, Ordering::Release);
+        jwks.turn.lock().await.ended = Some(Instant::now());
+        jwks.ended.notify_one();
+    };
+    let rested = async |after: Duration, in_vain: bool| {
+        let began = Instant::now();
+        tokio::join!(jwks.rest(), fetched(after, in_vain));
+        began.elapsed().as_secs()
+    };
+    fetched(Duration::ZERO, false).await;
+    let late = REFRESH - Duration::from_secs(1);
+    assert_eq!(rested(late, false).await, (late + REFRESH).as_secs());
+    fetched(Duration::ZERO, false).await;
+    let soon = Duration::from_secs(1);
+    assert_eq!(rested(soon, true).await, (soon + COOLDOWN).as_secs());
+    jwks.refresh();
+    assert_eq!(rested(Duration::ZERO, true).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_held_for_a_day_after_the_last_good_fetch() {
+    let jwks = jwks();
     let key = || pair(Some("a")).0;
     let (first, second) = (key(), key());
     assert_eq!(jwks.generation(), None);
