@@ -131,7 +131,7 @@ impl BadAddress {
                 "listen on 127.0.0.1, or say ops_anywhere = true where a firewall keeps others out"
             }
             Self::TwoProxies => {
-                "set it to false where server.proxy_protocol is true: there this daemon ends TLS and sees certificates itself"
+                "set it to \"off\" where server.proxy_protocol is true: there this daemon ends TLS and sees certificates itself"
             }
             Self::ProxyProtocol | Self::ForwardedCertificate => {
                 "name the load balancer's network in server.trusted_proxies"

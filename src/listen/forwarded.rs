@@ -24,7 +24,7 @@ pub struct Proxies {
 /// How the load balancer treats certificates of clients. It writes one header or the other, and
 /// what a client has put into the one that it does not write is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Said")]
+#[serde(try_from = "toml::Value")]
 pub enum ForwardedCert {
     /// It forwards none.
     Off,
@@ -44,39 +44,31 @@ impl ForwardedCert {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Said {
-    Mode(String),
-    /// As it was said before there were modes.
-    Switch(bool),
-}
-
-impl TryFrom<Said> for ForwardedCert {
+impl TryFrom<toml::Value> for ForwardedCert {
     type Error = NoMode;
 
-    fn try_from(said: Said) -> Result<Self, NoMode> {
-        let mode = match &said {
-            Said::Mode(mode) => mode.as_str(),
-            Said::Switch(false) => "off",
-            Said::Switch(true) => return Err(NoMode),
-        };
-        match mode {
-            "off" => Ok(Self::Off),
-            "passthrough" => Ok(Self::Passthrough),
-            "verify" => Ok(Self::Verify),
+    fn try_from(said: toml::Value) -> Result<Self, NoMode> {
+        match &said {
+            // A switch that is off is clear.
+            toml::Value::Boolean(false) => Ok(Self::Off),
+            toml::Value::String(mode) => match mode.as_str() {
+                "off" => Ok(Self::Off),
+                "passthrough" => Ok(Self::Passthrough),
+                "verify" => Ok(Self::Verify),
+                _ => Err(NoMode),
+            },
             _ => Err(NoMode),
         }
     }
 }
 
-/// A switch says nothing of the header that the load balancer writes.
+/// Whatever else was said says nothing of the header that the load balancer writes.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "name the mode of the load balancer: \"verify\", \"passthrough\", or \"off\" where it \
      forwards no certificates"
 )]
-struct NoMode;
+pub struct NoMode;
 
 impl Proxies {
     /// The networks that are trusted, and which certificates are taken from them.

@@ -120,10 +120,15 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "[server]\ntrusted_proxies = [\"10.0.0.0/24\"]\nproxy_protocol = true\n[server.tls]\nclient_ca = \"ca.pem\"\nforwarded_client_cert = \"verify\"",
         "server.tls.forwarded_client_cert",
-        "reads no headers",
+        "set it to \"off\"",
     ),
     (
         "[server.tls]\nforwarded_client_cert = true",
+        "server.tls.forwarded_client_cert",
+        "name the mode of the load balancer",
+    ),
+    (
+        "[server.tls]\nforwarded_client_cert = 1",
         "server.tls.forwarded_client_cert",
         "name the mode of the load balancer",
     ),
