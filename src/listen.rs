@@ -13,6 +13,7 @@ mod opening;
 mod peer;
 mod places;
 pub mod proxy;
+mod refused;
 mod rest;
 mod strangers;
 pub mod tls;
@@ -27,12 +28,12 @@ use crate::setting::Span;
 
 pub use accept::{Front, bind, serve};
 pub use address::Address;
-pub use connection::RefusedCertificate;
 pub use descriptors::{raise_descriptor_limit, use_small_pages};
 pub use drain::{Drain, Endless, Outcome};
 pub use forwarded::{ForwardedCert, Proxies};
 pub use host::{Allowed, guard as host_and_origin};
 pub use peer::{ClientCertificate, Connection, Door, Peer, identify};
+pub use refused::{RefusedCertificate, RefusedReceiver, RefusedSender, refused_certificates};
 pub use tls::{BadTls, Expiring, Tls, Trust, Untrusted};
 
 /// `[server]`

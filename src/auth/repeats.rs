@@ -21,11 +21,15 @@ pub struct Repeats {
 
 impl Repeats {
     pub(super) fn count(&self, reason: &'static str) {
+        self.add(reason, 1);
+    }
+
+    pub(super) fn add(&self, reason: &'static str, count: u64) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.is_empty() {
             self.first.notify_one();
         }
-        *counts.entry(reason).or_default() += 1;
+        *counts.entry(reason).or_default() += count;
     }
 
     fn take(&self) -> BTreeMap<&'static str, u64> {

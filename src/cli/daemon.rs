@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::watch,
     task::JoinSet,
     time::{Instant, Interval, MissedTickBehavior, interval},
 };
@@ -55,7 +55,7 @@ pub(super) async fn run(
     let shared = share_limits(&mut app).await?;
     let breaker = tokio::spawn(record_breaker(app.zoho().breaker(), app.audit().clone()));
     let (config, drain) = (app.config.server.clone(), app.drain.clone());
-    let (refused, to_record) = mpsc::channel(REFUSED);
+    let (refused, to_record) = listen::refused_certificates(REFUSED);
     let authenticator = app.auth.authenticator.clone();
     let repeats = Telling::start(authenticator.clone(), app.audit().clone());
     tokio::spawn(mtls::record_refused(

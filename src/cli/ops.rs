@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
+use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{
     app::App,
@@ -41,7 +41,7 @@ impl Ops {
             proxy_protocol: false,
             ..app.config.server.clone()
         };
-        let (refused, _) = mpsc::channel(1);
+        let (refused, _) = listen::refused_certificates(1);
         let front = Front {
             tls: Arc::new(Tls::off()),
             refused,

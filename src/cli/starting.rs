@@ -16,7 +16,6 @@ use serde_json::json;
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
     task::spawn_blocking,
     time::{Instant, sleep, timeout_at},
 };
@@ -49,7 +48,7 @@ pub(super) async fn secrets(
     // Nobody is asked who they are yet, so nobody records a certificate that is refused.
     let front = Front {
         tls: Arc::new(read_tls(loaded, environment).map_err(unusable)?),
-        refused: mpsc::channel(1).0,
+        refused: listen::refused_certificates(1).0,
     };
     let answering = tokio::spawn({
         let drain = drain.clone();

@@ -10,12 +10,11 @@ use std::{
 use axum::Router;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
-    sync::mpsc,
     time::Instant,
 };
 
 use super::{
-    Config, Drain, Proxies, RefusedCertificate, Tls,
+    Config, Drain, Proxies, RefusedSender, Tls,
     connection::{Origin, Server},
     places::{AddressPlace, Place, Places},
     proxy,
@@ -43,7 +42,7 @@ pub struct Front {
     /// The certificates of the moment.
     pub tls: Arc<Tls>,
     /// Told of every client certificate that is refused.
-    pub refused: mpsc::Sender<RefusedCertificate>,
+    pub refused: RefusedSender,
 }
 
 /// Serves `router` on `listener` until the drain ends that; open connections end with it.
@@ -210,7 +209,7 @@ mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-    use super::*;
+    use super::{super::refused_certificates, *};
 
     fn config() -> Config {
         let defaults: toml::Table = include_str!("../../config/default.toml").parse().unwrap();
@@ -231,7 +230,7 @@ mod tests {
         let router = Router::new().route("/", get(|| async { "served" }));
         let front = Front {
             tls: Arc::new(Tls::off()),
-            refused: mpsc::channel(1).0,
+            refused: refused_certificates(1).0,
         };
         serve(listener, router, &config(), front, drain.clone()).await;
         for socket in &mut queue {

@@ -17,34 +17,20 @@ use rustls::ServerConfig;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::mpsc,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::{
-    ClientCertificate, Config, Connection, Drain, Endless, Front, Tls, Untrusted,
+    ClientCertificate, Config, Connection, Drain, Endless, Front, RefusedCertificate,
+    RefusedSender, Tls, Untrusted,
     frames::Read,
     rest,
     strangers::{Proven, Standing},
     tls::{TrustChanges, shown},
     watch::{Guarded, Watch, Watched},
 };
-
-/// A client certificate that was refused in the handshake, or later, when it was not trusted any
-/// more.
-#[derive(Clone, Debug)]
-pub struct RefusedCertificate {
-    /// The connection's address.
-    pub ip: IpAddr,
-    /// Why.
-    pub why: Untrusted,
-    /// The one that was shown, if any was.
-    pub certificate: Option<Arc<ClientCertificate>>,
-    /// Whether it was trusted until now. The names in one that never was are anybody's.
-    pub was_trusted: bool,
-}
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +63,7 @@ pub(super) struct Server {
     write: Duration,
     handshake: Duration,
     tls: Arc<Tls>,
-    refused: mpsc::Sender<RefusedCertificate>,
+    refused: RefusedSender,
     http1: auto::Builder<TokioExecutor>,
     http2: auto::Builder<TokioExecutor>,
 }
@@ -163,7 +149,7 @@ impl Server {
                     certificate,
                     was_trusted: true,
                 };
-                let _ = tokio::join!(last_words, self.refuse(refused));
+                let _ = tokio::join!(last_words, self.refused.tell(refused));
             }
         }
     }
@@ -184,13 +170,13 @@ impl Server {
         };
         match shaken {
             Ok(Ok(stream)) => return Some(Box::new(stream)),
-            Ok(Err(error)) => self.handshake_failed(&error, ip, shown.take()).await,
+            Ok(Err(error)) => self.handshake_failed(&error, ip, shown.take()),
             Err(_) => tracing::debug!(%ip, "a TLS handshake took too long"),
         }
         None
     }
 
-    async fn handshake_failed(
+    fn handshake_failed(
         &self,
         error: &std::io::Error,
         ip: IpAddr,
@@ -204,13 +190,8 @@ impl Server {
                 certificate: certificate.map(Arc::new),
                 was_trusted: false,
             };
-            self.refuse(refused).await;
+            self.refused.tell_or_count(refused);
         }
-    }
-
-    async fn refuse(&self, refused: RefusedCertificate) {
-        // Gone only when nobody records any more: at the very end.
-        let _ = self.refused.send(refused).await;
     }
 
     /// Until the peer leaves, or until `end`, after which no more requests are taken.

@@ -24,10 +24,7 @@ use axum::{
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-};
+use tokio::signal::unix::{SignalKind, signal};
 use zoho_mcp::{
     app::{App, Secrets},
     audit::Audit,
@@ -58,7 +55,7 @@ async fn main() -> anyhow::Result<()> {
     let routes = router::around(&app, Fixtures::new()?).layer(from_fn_with_state(key, with_key));
     let listener = listen::bind(loaded.config.server.listen)?;
     let url = format!("http://{}", listener.local_addr()?);
-    let (refused, _none_without_tls) = mpsc::channel(1);
+    let (refused, _none_without_tls) = listen::refused_certificates(1);
     let front = Front {
         tls: app.tls.clone(),
         refused,

@@ -3,27 +3,28 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use super::super::{AuthFailure, Authenticator, FailureKind};
 use crate::{
     audit::{Audit, Event, Kind},
-    listen::RefusedCertificate,
+    listen::{RefusedCertificate, RefusedReceiver},
 };
 
 /// Records until nobody is left who could refuse one.
 pub async fn record_refused(
     authenticator: Arc<Authenticator>,
     audit: Audit,
-    mut refused: mpsc::Receiver<RefusedCertificate>,
+    mut refused: RefusedReceiver,
 ) {
-    while let Some(refused) = refused.recv().await {
+    while let Some(next) = refused.next().await {
+        for (reason, count) in refused.counted() {
+            authenticator.repeats.add(reason, count);
+        }
         let RefusedCertificate {
             ip,
             why,
             certificate,
             was_trusted,
-        } = refused;
+        } = next;
         let shown = authenticator.mtls().zip(certificate);
         let shown = shown.map(|(mtls, certificate)| mtls.shown(&certificate));
         let (key_id, client_id) = shown.unwrap_or_default();
