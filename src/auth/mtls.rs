@@ -87,7 +87,7 @@ pub struct Mtls {
     vetted: Mutex<HashMap<[u8; 32], Vetted>>,
 }
 
-/// A certificate that was trusted a moment ago.
+/// A chain that was trusted a moment ago.
 #[derive(Clone)]
 struct Vetted {
     generation: u64,
@@ -201,7 +201,7 @@ impl Mtls {
         let generation = self.trust.generation();
         let fresh =
             |seen: &&Vetted| seen.generation == generation && seen.at.elapsed() < TRUSTED_FOR;
-        if let Some(seen) = self.lock().get(&certificate.sha256).filter(fresh) {
+        if let Some(seen) = self.lock().get(&certificate.chain).filter(fresh) {
             return Ok(seen.names.clone());
         }
         self.trust.verify(certificate)?;
@@ -215,7 +215,7 @@ impl Mtls {
             at: Instant::now(),
             names: names.clone(),
         };
-        vetted.insert(certificate.sha256, seen);
+        vetted.insert(certificate.chain, seen);
         Ok(names)
     }
 
@@ -232,7 +232,7 @@ fn fingerprint(sha256: &[u8; 32]) -> Arc<str> {
 /// For this long an unchanged trust need not be asked again; certificates and lists expire in the
 /// meantime at most this much too late.
 const TRUSTED_FOR: Duration = Duration::from_secs(3);
-/// Certificates that are remembered.
+/// Chains that are remembered.
 const MAX_VETTED: usize = 4096;
 
 #[cfg(test)]
@@ -242,9 +242,10 @@ mod tests {
     use jiff::Timestamp;
     use rcgen::{
         BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer,
-        IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+        DnType, IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SanType, SerialNumber,
+        date_time_ymd,
     };
-    use sha2::{Digest as _, Sha256};
+    use rustls_pki_types::CertificateDer;
 
     use super::*;
     use crate::listen::{Tls, tls};
@@ -287,16 +288,21 @@ mod tests {
         }
 
         fn certificate(&self, serial: u64) -> ClientCertificate {
+            Self::certificate_of(&self.ca, serial, &[])
+        }
+
+        /// One of another CA, and what comes with it.
+        fn certificate_of(
+            ca: &CertifiedIssuer<'static, KeyPair>,
+            serial: u64,
+            above: &[CertificateDer<'static>],
+        ) -> ClientCertificate {
             let mut params = CertificateParams::default();
             params.serial_number = Some(SerialNumber::from(serial));
             params.subject_alt_names = vec![SanType::URI(URI.try_into().unwrap())];
             let key = KeyPair::generate().unwrap();
-            let leaf = params.signed_by(&key, &self.ca).unwrap().der().clone();
-            ClientCertificate {
-                sha256: Sha256::digest(&leaf).into(),
-                leaf,
-                intermediates: Vec::new(),
-            }
+            let leaf = params.signed_by(&key, ca).unwrap().der().clone();
+            ClientCertificate::new([&[leaf], above].concat()).unwrap()
         }
     }
 
@@ -348,6 +354,25 @@ mod tests {
             "told once"
         );
         assert!(it.mtls.identify(&one).is_err() && it.mtls.identify(&other).is_ok());
+    }
+
+    #[test]
+    fn what_was_found_of_one_chain_says_nothing_of_another_with_the_same_leaf() {
+        let it = Fixture::new();
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, "below");
+        let key = KeyPair::generate().unwrap();
+        let below = CertifiedIssuer::signed_by(params, key, &it.ca).unwrap();
+        let lists = crl(&it.ca, &[]) + &crl(&below, &[]);
+        fs::write(it.folder.join("crl.pem"), lists).unwrap();
+        assert!(it.tls.reload(Timestamp::now()).unwrap().is_ok());
+        let whole = Fixture::certificate_of(&below, 7, &[below.der().clone()]);
+        let torn = ClientCertificate::new(vec![whole.leaf.clone()]).unwrap();
+        assert!(it.mtls.identify(&whole).is_ok());
+        let untrusted = BadCertificate::Untrusted(Untrusted::UnknownIssuer);
+        assert_eq!(it.mtls.identify(&torn), Err(untrusted));
+        assert!(it.mtls.identify(&whole).is_ok());
     }
 
     #[test]

@@ -46,15 +46,22 @@ pub struct ClientCertificate {
     pub intermediates: Vec<CertificateDer<'static>>,
     /// SHA-256 over the leaf: what a certificate-bound token names (RFC 8705, section 3.1).
     pub sha256: [u8; 32],
+    /// SHA-256 over all of them. Whether the leaf is trusted depends on what came with it.
+    pub chain: [u8; 32],
 }
 
 impl ClientCertificate {
     /// The first of a chain is the leaf.
-    pub(super) fn new(chain: Vec<CertificateDer<'static>>) -> Option<Self> {
+    pub(crate) fn new(chain: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let whole = chain.iter().fold(Sha256::new(), |whole, certificate| {
+            // Apart from each other, wherever one says that it ends.
+            whole.chain_update(Sha256::digest(certificate))
+        });
         let mut chain = chain.into_iter();
         let leaf = chain.next()?;
         Some(Self {
             sha256: Sha256::digest(&leaf).into(),
+            chain: whole.finalize().into(),
             leaf,
             intermediates: chain.collect(),
         })
@@ -66,6 +73,7 @@ impl ClientCertificate {
             leaf: CertificateDer::from(Vec::new()),
             intermediates: Vec::new(),
             sha256: Sha256::digest([]).into(),
+            chain: Sha256::digest([]).into(),
         }
     }
 }

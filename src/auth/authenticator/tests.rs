@@ -233,10 +233,10 @@ fn a_token_that_is_bound_to_a_certificate_is_good_with_that_certificate_only() {
     let bound = token(serde_json::json!({ "cnf": { "x5t#S256": "A".repeat(43) } }));
     let headers = bearer(HeaderMap::new(), &bound);
     let certificate = |byte: u8| {
+        let certificate = ClientCertificate::new(vec![vec![byte].into()]).unwrap();
         Arc::new(ClientCertificate {
-            leaf: vec![byte].into(),
             sha256: [byte; 32],
-            intermediates: Vec::new(),
+            ..certificate
         })
     };
     assert!(it.holding(&headers, Some(&certificate(0))).is_ok());

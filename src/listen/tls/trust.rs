@@ -34,7 +34,7 @@ pub struct Trust {
     verifier: ArcSwap<Verifier>,
     generation: AtomicU64,
     changed: watch::Sender<()>,
-    /// What was found of certificates since the last change, and in which generation.
+    /// What was found of chains since the last change, and in which generation.
     verdicts: Mutex<HashMap<[u8; 32], Verdict>>,
 }
 
@@ -79,19 +79,19 @@ impl Trust {
             .map_err(|error| Untrusted::of(&error).unwrap_or(Untrusted::Other))
     }
 
-    /// The same, worked out once for all connections that show the certificate.
+    /// The same, worked out once for all connections that show the same chain.
     pub(in crate::listen) fn verdict(
         &self,
         certificate: &ClientCertificate,
     ) -> Result<(), Untrusted> {
         let generation = self.generation();
-        let known = self.verdicts().get(&certificate.sha256).copied();
+        let known = self.verdicts().get(&certificate.chain).copied();
         if let Some((_, verdict)) = known.filter(|(of, _)| *of == generation) {
             return verdict;
         }
         let verdict = self.verify(certificate);
         self.verdicts()
-            .insert(certificate.sha256, (generation, verdict));
+            .insert(certificate.chain, (generation, verdict));
         verdict
     }
 
