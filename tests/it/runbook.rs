@@ -27,6 +27,14 @@ impl Runbook {
         }
     }
 
+    /// The same page where something else stands in the place of what tests have not got.
+    pub(crate) fn with(mut self, page: &str, here: &str) -> Self {
+        for step in &mut self.steps {
+            step.commands = step.commands.replace(page, here);
+        }
+        self
+    }
+
     /// Runs what stands below the next heading that has commands; what they printed.
     pub(crate) async fn step(&mut self, heading: &str, house: &House) -> String {
         self.step_with(heading, house, &[]).await
@@ -48,10 +56,12 @@ impl Runbook {
         // What an earlier step remembered is there in the next one.
         let script = format!(
             "set -euo pipefail; [ ! -e .remembered ] || . ./.remembered\n{}\ndeclare -p old execution \
-             > .remembered 2> /dev/null || true",
+             began PID > .remembered 2> /dev/null || true",
             step.commands
         );
-        let ran = house.shell(&script, variables).await;
+        let log = ("LOG", "audit.jsonl");
+        let variables = [&[log], variables].concat();
+        let ran = house.shell(&script, &variables).await;
         let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
         let problem = String::from_utf8_lossy(&ran.stderr);
         assert!(
