@@ -16,3 +16,5 @@ mod aws;
 mod host;
 #[path = "deploy/kubernetes.rs"]
 mod kubernetes;
+#[path = "deploy/machine.rs"]
+mod machine;
