@@ -18,3 +18,5 @@ mod host;
 mod kubernetes;
 #[path = "deploy/machine.rs"]
 mod machine;
+#[path = "deploy/pin.rs"]
+mod pin;
