@@ -59,8 +59,8 @@ impl Runbook {
              began PID > .remembered 2> /dev/null || true",
             step.commands
         );
-        let log = ("LOG", "audit.jsonl");
-        let variables = [&[log], variables].concat();
+        let files = [("LOG", "audit.jsonl"), ("USAGE", "keys.usage.json")];
+        let variables = [&files, variables].concat();
         let ran = house.shell(&script, &variables).await;
         let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
         let problem = String::from_utf8_lossy(&ran.stderr);
