@@ -80,8 +80,10 @@ fn objects() -> Vec<Value> {
 }
 
 fn spec(kind: &str) -> Value {
-    let mut of_kind = objects().into_iter().filter(|it| it["kind"] == kind);
-    of_kind.next().expect(kind)["spec"].clone()
+    let objects = objects().into_iter();
+    let mut of_kind = objects.filter(|object| object.get("kind") == Some(&json!(kind)));
+    let object = of_kind.next().expect(kind);
+    object.get("spec").expect(kind).clone()
 }
 
 #[test]

@@ -58,9 +58,10 @@ impl Machine {
     /// User and group that `systemd-sysusers` made.
     fn user(&self) -> (u32, u32) {
         let passwd = fs::read_to_string(self.path("etc/passwd")).unwrap();
-        let user = passwd.lines().find(|it| it.starts_with("zoho-mcp:"));
-        let fields: Vec<&str> = user.unwrap().split(':').collect();
-        (fields[2].parse().unwrap(), fields[3].parse().unwrap())
+        let user = passwd.lines().find_map(|it| it.strip_prefix("zoho-mcp:"));
+        let mut ids = user.unwrap().split(':').skip(1);
+        let mut id = || ids.next().unwrap().parse().unwrap();
+        (id(), id())
     }
 }
 

@@ -19,9 +19,12 @@ fn pinned(folder: &Folder, digest: &str) -> (bool, String) {
     folder.write("tools/digest", &format!("{digest}\n"));
     fs::create_dir_all(folder.path("deploy")).unwrap();
     fs::copy(root().join("deploy/pin"), folder.path("deploy/pin")).unwrap();
-    let path = std::env::var("PATH").unwrap();
-    let path = format!("{}:{path}", folder.path("tools").display());
-    let ended = run(Command::new(folder.path("deploy/pin")).env("PATH", path));
+    let pin = format!(
+        "PATH={tools}:$PATH exec {pin}",
+        tools = folder.path("tools").display(),
+        pin = folder.path("deploy/pin").display(),
+    );
+    let ended = run(Command::new("bash").args(["-c", &pin]));
     let dockerfile = fs::read_to_string(folder.path("Dockerfile")).unwrap();
     (ended.status.success(), dockerfile)
 }

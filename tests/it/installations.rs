@@ -50,11 +50,7 @@ async fn in_a_container(redis: &Redis) -> House {
 
 /// Runs what the page says of an installation; what was printed.
 async fn come_to(installation: &str, book: &mut Runbook, house: &House) -> String {
-    let path = std::env::var("PATH").unwrap();
-    let path = format!("{}:{path}", house.file("tools").display());
-    let said = book
-        .step_with(installation, house, &[("PATH", &path)])
-        .await;
+    let said = book.step(installation, house).await;
     if installation != "One machine" {
         let fetched = fs::read_to_string(house.file("audit.jsonl")).unwrap();
         let written = house.audit_text().join("\n");

@@ -53,9 +53,9 @@ impl Runbook {
             "the steps of {} in their order",
             self.name
         );
-        // What an earlier step remembered is there in the next one.
+        // What an earlier step remembered is there in the next one, and so are tools of the test.
         let script = format!(
-            "set -euo pipefail; [ ! -e .remembered ] || . ./.remembered\n{}\ndeclare -p old execution \
+            "set -euo pipefail; PATH=$PWD/tools:$PATH; [ ! -e .remembered ] || . ./.remembered\n{}\ndeclare -p old execution \
              began PID > .remembered 2> /dev/null || true",
             step.commands
         );
