@@ -92,7 +92,10 @@ async fn a_key_is_rotated_and_another_one_revoked() {
     let new = house.stranger(Some(new.trim()));
     new.tools().await;
     house.agent(REPORTING).tools().await;
-    book.step("End the old one", &house).await;
+    let kept = book.step("End the old one", &house).await;
+    assert!(kept.contains("it is still in use"), "{kept}");
+    house.agent(REPORTING).tools().await;
+    book.step("End it although it was used", &house).await;
     let refused = async |client: &str| {
         let agent = house.agent(client);
         while agent.ask("tools/list", json!({})).await.status != 401 {
