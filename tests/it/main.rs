@@ -57,6 +57,7 @@ mod hostile;
 mod http2;
 mod http_sessions;
 mod image;
+mod installations;
 mod jwt;
 mod keys;
 mod lapse;
