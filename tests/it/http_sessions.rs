@@ -15,10 +15,10 @@ use crate::{
     redis::Redis,
 };
 
-const ID: &str = "mcp-session-id";
+pub(crate) const ID: &str = "mcp-session-id";
 
 /// Two instances that share sessions, on a Redis where they may do no more than is documented.
-async fn together(redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] {
+pub(crate) async fn together(redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] {
     redis.allow("s3cret", &[]);
     let houses = pair(redis, |setup| {
         sharing(setup);
@@ -37,7 +37,7 @@ async fn together(redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] 
 }
 
 /// One instance, which keeps its sessions itself.
-async fn alone(change: impl FnOnce(&mut Setup)) -> House {
+pub(crate) async fn alone(change: impl FnOnce(&mut Setup)) -> House {
     House::with(|setup| {
         setup.set("mcp.sessions", "true");
         change(setup);
@@ -46,7 +46,7 @@ async fn alone(change: impl FnOnce(&mut Setup)) -> House {
 }
 
 /// The id of a session that the agent opens.
-async fn opened(agent: &Agent) -> String {
+pub(crate) async fn opened(agent: &Agent) -> String {
     let shaken = agent.shake().await;
     assert_eq!(shaken.result()["protocolVersion"], "2025-11-25");
     let id = shaken.header(ID).to_owned();
@@ -57,18 +57,18 @@ async fn opened(agent: &Agent) -> String {
     id
 }
 
-async fn search(agent: &Agent) -> Answer {
+pub(crate) async fn search(agent: &Agent) -> Answer {
     agent
         .call("search_contacts", json!({ "name": "Giulia" }))
         .await
 }
 
-async fn delete(agent: &Agent) -> Answer {
+pub(crate) async fn delete(agent: &Agent) -> Answer {
     agent.send(Method::DELETE, "/mcp", "").await
 }
 
 /// Waits for a stream to end.
-async fn ended(mut stream: Response) {
+pub(crate) async fn ended(mut stream: Response) {
     let end = async { while let Ok(Some(_)) = stream.chunk().await {} };
     timeout(Duration::from_secs(20), end).await.unwrap();
 }

@@ -88,6 +88,7 @@ mod relay_kinds;
 mod reload;
 mod runbooks;
 mod secrets;
+mod session_limits;
 mod shared_budget;
 mod shared_keys;
 mod shared_limits;

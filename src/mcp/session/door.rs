@@ -21,30 +21,38 @@ use super::{Bound, HttpSessions, ID, Lookup, Part, label};
 use crate::{
     auth::{Caller, Lapse, Lease},
     call::Call,
+    limit,
     listen::{Endless, Peer},
     mcp::{legacy_sse::Place, streamable::is_old},
     refusal::Refusal,
 };
 
 /// Guard: finds the session that a message of an older revision names. Only the handshake, and the
-/// question whether there has to be one, come without.
+/// question whether there has to be one, come without. Who is over a limit is told so, whatever
+/// session is named.
 ///
 /// # Errors
 /// 400 without a session, [`Refusal::NoSession`] for one that is not there, has ended or is
-/// another's, [`Refusal::SessionAway`] when nobody knows at the moment.
+/// another's, [`Refusal::SessionAway`] when nobody knows at the moment, [`Refusal::OverLimit`] for
+/// messages without end that no limit counts.
 pub async fn bind(
-    State(sessions): State<Arc<HttpSessions>>,
+    State((sessions, limits)): State<(Arc<HttpSessions>, Arc<limit::Gate>)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
     let extensions = request.extensions();
     let call = extensions.get::<Arc<Call>>().ok_or(Refusal::Internal)?;
     let needs_none = ["initialize", "server/discover"].contains(&&*call.method);
-    if needs_none || !is_old(request.headers()) || call.version.is_some() {
+    let is_over = extensions.get::<limit::Refused>().is_some();
+    if needs_none || is_over || !is_old(request.headers()) || call.version.is_some() {
         return Ok(next.run(request).await);
     }
     let who = Who::of(extensions)?;
-    let named = named(request.headers(), call.id.as_deref())?;
+    let id = call.id.as_deref();
+    let named = named(request.headers(), id)?;
+    if limit::is_exempt(call) {
+        limits.may_look(&who.caller, &who.peer, id).await?;
+    }
     let bound = find(&sessions, named, &who).await?;
     if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
         peer.session = Some(label(&bound.id));
@@ -109,7 +117,7 @@ async fn find(sessions: &Arc<HttpSessions>, id: &str, who: &Who) -> Result<Bound
             sessions: sessions.clone(),
         }),
         Lookup::Anothers => {
-            who.lease.record_failed(&who.peer, "foreign_session").await;
+            who.lease.record_foreign_session(&who.peer).await;
             Err(Refusal::NoSession)
         }
         Lookup::Nothing => Err(Refusal::NoSession),
