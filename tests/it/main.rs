@@ -85,6 +85,7 @@ mod redis_seen;
 mod redis_unsteady;
 mod relay;
 mod relay_kinds;
+mod relay_stalled;
 mod reload;
 mod runbooks;
 mod secrets;
