@@ -89,6 +89,7 @@ mod relay_stalled;
 mod reload;
 mod runbooks;
 mod secrets;
+mod session_life;
 mod session_limits;
 mod shared_budget;
 mod shared_keys;
