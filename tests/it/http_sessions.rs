@@ -335,7 +335,11 @@ async fn official_clients_keep_a_session_behind_a_balancer_that_takes_turns() {
     let balancer = Balancer::before(&houses).await;
     let key = houses[0].keys[SUPPORT].clone();
     houses[0].url = balancer.url().to_owned();
-    for client in [python("http", "legacy"), typescript("http", "1")] {
+    for client in [
+        python("http", "legacy"),
+        typescript("http", "1"),
+        typescript("http", "2"),
+    ] {
         let visit = Visit::run(&houses[0], client, &key).await;
         visit.succeeds();
     }
@@ -343,7 +347,7 @@ async fn official_clients_keep_a_session_behind_a_balancer_that_takes_turns() {
         .iter()
         .map(|house| house.events("session_open").len())
         .sum();
-    assert_eq!(opened, 2);
+    assert_eq!(opened, 3);
     let called = |house: &House| house.events("tool_call_start").len();
     assert!(called(&houses[0]) > 0 && called(&houses[1]) > 0);
     let nameless = |line: &Value| line["event"] == "tool_call_start" && line["sessionId"].is_null();
