@@ -17,6 +17,7 @@ use std::{
 use axum::http::HeaderName;
 use rmcp::model::{ClientCapabilities, InitializeRequestParams, ProtocolVersion, RequestId};
 use secrecy::SecretSlice;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,7 @@ use super::{Config, legacy_sse::Sessions};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Caller, Lapse, Lease},
+    limit::whole_seconds,
     listen::{Drain, Peer},
     refusal::Refusal,
     store::{BadKey, Store},
@@ -123,6 +125,7 @@ impl HttpSessions {
         (caller, lease): (Arc<Caller>, Lease),
         mut peer: Peer,
         (revision, capabilities): (ProtocolVersion, ClientCapabilities),
+        asked: Option<Box<RawValue>>,
     ) -> Result<Box<str>, Refusal> {
         // Two times 122 random bits; and an id alone opens nothing, since its owner is checked.
         let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
@@ -134,7 +137,10 @@ impl HttpSessions {
         };
         let opened = self.keeper.open(&id, kept, &self.bounds).await;
         opened.map_err(|not_kept| match not_kept {
-            NotKept::Full => Refusal::TooManyOpen,
+            NotKept::Full { wait } => Refusal::TooManySessions {
+                id: asked,
+                retry_after_seconds: whole_seconds(wait),
+            },
             NotKept::Away => Refusal::SessionAway,
         })?;
         peer.session = Some(label(&id));

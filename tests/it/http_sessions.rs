@@ -238,7 +238,6 @@ async fn caps_hold_on_all_instances_together_and_an_end_makes_room() {
     opened(&agents[1]).await;
     let refused = agents[1].shake().await;
     assert_eq!(refused.status, 429, "{}", refused.text);
-    assert_eq!(refused.header("retry-after"), "1");
     opened(&shared[1].agent(REPORTING)).await;
     let full = shared[0].agent(REPORTING).shake().await;
     assert_eq!(full.status, 429, "there is no room for anybody");

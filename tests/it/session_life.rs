@@ -1,17 +1,25 @@
 //! How long a session of `/mcp` lasts, what runs in it meanwhile, and what happens where one more
 //! does not fit.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
 use crate::{
     agent::Agent,
-    house::{House, SUPPORT, eventually},
-    http_sessions::{ID, alone, opened},
+    house::{House, SUPPORT, Setup, eventually},
+    http_sessions::{ID, alone, delete, opened, together},
+    redis::Redis,
 };
 
 async fn slow(house: &House, delay: &str) {
     let fault = json!({ "fault": "latency", "path": "/crm", "delay": delay, "times": 1 });
     house.zoho.fault(fault).await;
+}
+
+fn list(id: &str) -> String {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list" }).to_string()
 }
 
 /// Calls a tool, and goes away while it runs.
@@ -59,4 +67,48 @@ async fn who_goes_away_has_cancelled_its_call_where_there_is_no_session_and_only
     gone(&stateless, &agent, params(&json!(null))).await;
     let cancelled = stateless.event("tool_call_cancelled").await;
     assert_eq!(cancelled["reason"], "client_gone");
+}
+
+#[tokio::test]
+async fn who_finds_no_room_is_told_when_there_is_some_under_the_id_of_its_request() {
+    let redis = Redis::start();
+    let one = |setup: &mut Setup| {
+        setup.set("mcp.max_sessions_per_user", "1");
+        setup.set("mcp.session_idle", "6s");
+    };
+    let shared = together(&redis, one).await;
+    let own = alone(one).await;
+    for house in [&shared[0], &own] {
+        let agent = house.agent(SUPPORT);
+        opened(&agent).await;
+        let refused = agent.shake().await;
+        assert_eq!(refused.status, 429, "{}", refused.text);
+        assert_eq!(
+            (&refused.json()["id"], refused.code()),
+            (&json!(1), 429),
+            "{}",
+            refused.text
+        );
+        let wait: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((3..=6).contains(&wait), "{wait}");
+        let data = &refused.json()["error"]["data"];
+        assert_eq!(data["retryAfterSeconds"], wait);
+        sleep(Duration::from_secs(wait)).await;
+        let id = opened(&agent).await;
+        assert_eq!(delete(&agent.with(ID, &id)).await.status, 204);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_names_two_sessions_is_told_so() {
+    let house = alone(|_| ()).await;
+    let agent = house.agent(SUPPORT);
+    let id = opened(&agent).await;
+    let twice = agent.with(ID, &id).with(ID, &id);
+    let refused = [twice.post(list("a")).await, delete(&twice).await];
+    for refused in &refused {
+        assert_eq!((refused.status.as_u16(), refused.code()), (400, -32600));
+        assert!(refused.text.contains("more than once"), "{}", refused.text);
+    }
+    assert_eq!(refused[0].json()["id"], "a");
 }

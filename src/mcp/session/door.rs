@@ -94,13 +94,16 @@ impl<S: Sync> FromRequestParts<S> for Who {
 /// The id of a session that a request names.
 fn named<'a>(headers: &'a HeaderMap, id: Option<&RawValue>) -> Result<&'a str, Refusal> {
     let mut named = headers.get_all(ID).iter();
-    let (Some(one), None) = (named.next(), named.next()) else {
-        return Err(Refusal::Unreadable {
-            code: -32600,
-            id: id.map(ToOwned::to_owned),
-            problem: NEEDS_SESSION,
-        });
+    let one = match (named.next(), named.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(NEEDS_SESSION),
+        (Some(_), Some(_)) => Err(ONE_SESSION),
     };
+    let one = one.map_err(|problem| Refusal::Unreadable {
+        code: -32600,
+        id: id.map(ToOwned::to_owned),
+        problem,
+    })?;
     one.to_str().map_err(|_| Refusal::NoSession)
 }
 
@@ -147,6 +150,8 @@ where
         return Refusal::Internal.into_response();
     };
     let body = body.to_bytes();
+    let asked = parts.extensions.get::<Arc<Call>>();
+    let asked = asked.and_then(|call| call.id.clone());
     let capabilities = capabilities(&body);
     let shaken = shake(Request::from_parts(parts, Body::from(body))).await;
     let (mut head, body) = shaken.into_parts();
@@ -155,7 +160,8 @@ where
     };
     let body = body.to_bytes();
     if let Some(revision) = agreed(&body) {
-        let opened = sessions.open((caller, lease), peer, (revision, capabilities));
+        let agreed = (revision, capabilities);
+        let opened = sessions.open((caller, lease), peer, agreed, asked);
         let id = match opened.await {
             Ok(id) => HeaderValue::from_str(&id),
             Err(refusal) => return refusal.into_response(),
@@ -327,3 +333,5 @@ const ID_LENGTH: usize = 64;
 const MOST_CAPABILITIES: usize = 4096;
 const NEEDS_SESSION: &str = "Invalid Request: Mcp-Session-Id is needed. Send initialize without \
     one, and then the id that it is answered with";
+const ONE_SESSION: &str = "Invalid Request: Mcp-Session-Id came more than once. A message belongs to \
+    one session";
