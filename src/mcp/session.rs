@@ -62,6 +62,9 @@ struct Here {
     ended: CancellationToken,
     /// Streams and calls.
     users: usize,
+    owner: Arc<Caller>,
+    /// When the keeper last heard that it is used.
+    used: Instant,
 }
 
 struct Opened {
@@ -135,19 +138,20 @@ impl HttpSessions {
             revision,
             capabilities,
         };
-        let opened = self.keeper.open(&id, kept, &self.bounds).await;
-        opened.map_err(|not_kept| match not_kept {
-            NotKept::Full { wait } => Refusal::TooManySessions {
-                id: asked,
-                retry_after_seconds: whole_seconds(wait),
-            },
-            NotKept::Away => Refusal::SessionAway,
-        })?;
+        if let Err(not_kept) = self.keeper.open(&id, kept, &self.bounds).await {
+            return Err(match not_kept {
+                NotKept::Full { wait } => Refusal::TooManySessions {
+                    id: asked,
+                    retry_after_seconds: whole_seconds(wait),
+                },
+                NotKept::Away => Refusal::SessionAway,
+            });
+        }
         peer.session = Some(label(&id));
         let signed = caller.sign(peer.sign(Event::new(Kind::SessionOpen)));
         let opened = Opened {
             lease,
-            caller,
+            caller: caller.clone(),
             signed: signed.clone(),
             too_old: Instant::now() + self.bounds.age,
         };
@@ -155,21 +159,26 @@ impl HttpSessions {
             opened: Some(opened),
             ended: self.drain.over().child_token(),
             users: 0,
+            owner: caller,
+            used: Instant::now(),
         };
         self.here().insert(id.clone(), here);
         self.audit.record(signed).await;
         Ok(id)
     }
 
-    /// Takes part in a session.
-    fn join(self: &Arc<Self>, id: &str) -> Part {
+    /// Takes part in a session that was found just now.
+    fn join(self: &Arc<Self>, id: &str, owner: &Arc<Caller>) -> Part {
         let mut here = self.here();
         let here = here.entry(id.into()).or_insert_with(|| Here {
             opened: None,
             ended: self.drain.over().child_token(),
             users: 0,
+            owner: owner.clone(),
+            used: Instant::now(),
         });
         here.users += 1;
+        here.used = Instant::now();
         Part {
             sessions: self.clone(),
             id: id.into(),
@@ -186,12 +195,14 @@ impl HttpSessions {
 
     /// Looks after what this instance has of sessions, until the streams have to end.
     pub async fn keep(self: Arc<Self>) {
+        let every = LOOK.min(self.bounds.idle / 4);
         loop {
             tokio::select! {
                 () = self.drain.streams().cancelled() => break,
-                () = sleep(LOOK) => {}
+                () = sleep(every) => {}
             }
             self.end_lapsed().await;
+            self.use_again().await;
             let ids: Vec<Box<str>> = self.here().keys().cloned().collect();
             for ids in ids.chunks(AT_ONCE) {
                 self.look(ids).await;
@@ -221,6 +232,33 @@ impl HttpSessions {
             // Without Redis it is tried again.
             let _ = self.end(&id, &caller, lapse.reason()).await;
         }
+    }
+
+    /// Nobody's session is idle while a call of it runs.
+    async fn use_again(&self) {
+        for (id, owner) in self.used_for_long() {
+            // Without Redis it is tried again.
+            let _ = self.find(&id, &owner).await;
+        }
+    }
+
+    /// Where something has run for a while without a word to the keeper.
+    fn used_for_long(&self) -> Vec<(Box<str>, Arc<Caller>)> {
+        let due = self.bounds.idle / 3;
+        let here = self.here();
+        let used = here.iter();
+        let used = used.filter(|(_, here)| here.users > 0 && here.used.elapsed() >= due);
+        used.map(|(id, here)| (id.clone(), here.owner.clone()))
+            .collect()
+    }
+
+    /// Finds a session. To its owner asking is use.
+    async fn find(&self, id: &str, caller: &Caller) -> Result<Lookup, Away> {
+        let found = self.keeper.find(id, caller, &self.bounds).await?;
+        if let (Lookup::Theirs(_), Some(here)) = (&found, self.here().get_mut(id)) {
+            here.used = Instant::now();
+        }
+        Ok(found)
     }
 
     async fn look(&self, ids: &[Box<str>]) {
@@ -264,7 +302,7 @@ impl Bound {
 
     /// Takes part, to hear of the end.
     pub(super) fn join(&self) -> Part {
-        self.sessions.join(&self.id)
+        self.sessions.join(&self.id, &self.caller)
     }
 
     /// Begins a call of this session.
@@ -274,10 +312,7 @@ impl Bound {
 
     /// Whether it still is the caller's; asking is use. Without Redis it is until somebody knows.
     async fn goes_on(&self) -> bool {
-        let sessions = &self.sessions;
-        let found = sessions
-            .keeper
-            .find(&self.id, &self.caller, &sessions.bounds);
+        let found = self.sessions.find(&self.id, &self.caller);
         !matches!(found.await, Ok(Lookup::Nothing | Lookup::Anothers))
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::{
     agent::Agent,
     house::{House, SUPPORT, Setup, eventually},
-    http_sessions::{ID, alone, delete, opened, together},
+    http_sessions::{ID, alone, delete, opened, search, together},
     redis::Redis,
 };
 
@@ -20,6 +20,24 @@ async fn slow(house: &House, delay: &str) {
 
 fn list(id: &str) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list" }).to_string()
+}
+
+#[tokio::test]
+async fn a_session_is_not_idle_while_a_call_runs() {
+    let redis = Redis::start();
+    let idle = |setup: &mut Setup| {
+        setup.set("mcp.session_idle", "2s");
+        setup.set("zoho.request_timeout", "20s");
+    };
+    let shared = together(&redis, idle).await;
+    let own = alone(idle).await;
+    for house in [&shared[1], &own] {
+        let agent = house.agent(SUPPORT);
+        let agent = agent.clone().with(ID, &opened(&agent).await);
+        slow(house, "6s").await;
+        assert!(search(&agent).await.content()["items"].is_array());
+        assert_eq!(search(&agent).await.status, 200, "it is still there");
+    }
 }
 
 /// Calls a tool, and goes away while it runs.

@@ -111,7 +111,7 @@ async fn find(sessions: &Arc<HttpSessions>, id: &str, who: &Who) -> Result<Bound
     if id.len() != ID_LENGTH {
         return Err(Refusal::NoSession);
     }
-    let found = sessions.keeper.find(id, &who.caller, &sessions.bounds);
+    let found = sessions.find(id, &who.caller);
     match found.await.map_err(|_| Refusal::SessionAway)? {
         Lookup::Theirs(kept) => Ok(Bound {
             id: id.into(),
