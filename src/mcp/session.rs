@@ -7,6 +7,7 @@ mod door;
 mod exchange;
 mod kept;
 mod shared;
+mod unsure;
 
 use std::{
     collections::HashMap,
@@ -26,6 +27,7 @@ use self::{
     calls::Calls,
     kept::{Away, Bounds, EXPIRED, Keeper, Kept, Lookup, NotKept, Own},
     shared::Shared,
+    unsure::Unsure,
 };
 use super::{Config, legacy_sse::Sessions};
 use crate::{
@@ -47,6 +49,7 @@ pub struct HttpSessions {
     /// What this instance has of sessions: it opened them, or holds streams of theirs.
     here: Mutex<HashMap<Box<str>, Here>>,
     calls: Arc<Calls>,
+    unsure: Unsure,
     /// The other room of streams: both have the same caps.
     streams: Arc<Sessions>,
     config: Config,
@@ -115,6 +118,7 @@ impl HttpSessions {
             },
             here: Mutex::default(),
             calls: Arc::default(),
+            unsure: Unsure::default(),
             streams,
             config: config.clone(),
             audit,
@@ -144,7 +148,10 @@ impl HttpSessions {
                     id: asked,
                     retry_after_seconds: whole_seconds(wait),
                 },
-                NotKept::Away => Refusal::SessionAway,
+                NotKept::Away => {
+                    self.unsure.remember(id, caller);
+                    Refusal::SessionAway
+                }
             });
         }
         peer.session = Some(label(&id));
@@ -202,6 +209,7 @@ impl HttpSessions {
                 () = sleep(every) => {}
             }
             self.end_lapsed().await;
+            self.unsure.end(&self.keeper, self.bounds.idle).await;
             self.use_again().await;
             let ids: Vec<Box<str>> = self.here().keys().cloned().collect();
             for ids in ids.chunks(AT_ONCE) {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Answer},
     house::{House, SUPPORT, Setup, eventually},
     http_sessions::{ID, alone, delete, opened, search, together},
     redis::Redis,
@@ -129,4 +129,44 @@ async fn a_message_that_names_two_sessions_is_told_so() {
         assert!(refused.text.contains("more than once"), "{}", refused.text);
     }
     assert_eq!(refused[0].json()["id"], "a");
+}
+
+/// Opens a session, where another could be opened before.
+async fn opened_in_the_end(agent: &Agent) -> Answer {
+    for _ in 0..100 {
+        let answer = agent.shake().await;
+        if answer.status == 200 {
+            return answer;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    panic!("there is no room any more");
+}
+
+#[tokio::test]
+async fn a_session_whose_opening_nobody_heard_of_takes_no_place() {
+    let redis = Redis::start();
+    // So many places that have run out take longer to clear than anybody waits for.
+    let seeded =
+        "local t = {} for n = 1, 1500000 do redis.call('ZADD', KEYS[1], 1, n) end return 1";
+    let _: u8 = redis.ask(&["EVAL", seeded, "1", "zm:sess:{mcp}:all"]);
+    let houses = together(&redis, |setup| {
+        setup.set("mcp.max_sessions_per_user", "1");
+        setup.set("redis.timeout", "50ms");
+        setup.set("limits.client", "{ requests = 1000, per = \"1m\" }");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    let lost = agent.shake().await;
+    assert_eq!(lost.status, 503, "{}", lost.text);
+    let kept = || {
+        let keys = redis.keys().into_iter();
+        let of_session = |key: &String| {
+            let rest = key.strip_prefix("zm:sess:{mcp}:");
+            rest.is_some_and(|rest| rest != "all" && !rest.starts_with("of:"))
+        };
+        keys.filter(of_session).count()
+    };
+    assert_eq!(kept(), 1, "Redis has it all the same");
+    opened_in_the_end(&agent).await;
 }

@@ -3,6 +3,10 @@
 -- ARGV: what the sets call it, its owner, what is kept, how long it may be idle (ms), how long it may
 -- last (ms), and how many each set may hold.
 -- Returns 0 when it is kept, or after how long there is room, if nobody uses what takes it (ms).
+if redis.call('HGET', KEYS[1], 'owner') then
+  -- Only the answer was lost.
+  return 0
+end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local wait = 0
