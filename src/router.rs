@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::header,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post, post_service},
 };
@@ -71,6 +71,7 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
         .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(app.body.clone(), call::read))
+        .option_layer(bound.as_ref().map(|_| from_fn(mcp::call_in_log)))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
         .option_layer(bound)
@@ -92,6 +93,7 @@ fn of_a_session(app: &App) -> MethodRouter<Arc<HttpSessions>> {
     let guards = ServiceBuilder::new()
         .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
+        .layer(from_fn(mcp::call_in_log))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit_request));
     get(mcp::listen).delete(mcp::delete).layer(guards)
 }

@@ -39,7 +39,7 @@ use crate::{
     store::{BadKey, Store},
 };
 
-pub use door::{bind, delete, listen};
+pub use door::{bind, call_in_log, delete, listen};
 pub(super) use {calls::Running, door::open, exchange::serve};
 
 /// All sessions of `/mcp`.

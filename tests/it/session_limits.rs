@@ -64,6 +64,9 @@ async fn who_names_a_session_of_nobody_or_of_somebody_else_is_counted_all_the_sa
     let refused = delete(&thief).await;
     assert!(refused.header("retry-after").parse::<u64>().unwrap() > 1);
     assert!(refused.text.contains("client, 20 per 1h"));
+    let line = houses[0].event("rate_limit_exceeded").await;
+    let open = houses[0].event("session_open").await;
+    assert_eq!(line["sessionId"], open["sessionId"], "the log says which");
     let owner = houses[1].agent(REPORTING).with(ID, &foreign);
     assert!(search(&owner).await.content()["items"].is_array());
     houses[0].signal("-TERM");

@@ -27,6 +27,19 @@ use crate::{
     refusal::Refusal,
 };
 
+/// Guard: what the log calls the session that a request names, from here on. It may be nobody's: the
+/// name is a digest, and who does not know an id cannot make up another caller's.
+pub async fn call_in_log(mut request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let named = headers.get(ID).filter(|_| is_old(headers));
+    let named = named.and_then(|id| id.to_str().ok());
+    let label = named.filter(|id| id.len() == ID_LENGTH).map(label);
+    if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
+        peer.session = label;
+    }
+    next.run(request).await
+}
+
 /// Guard: finds the session that a message of an older revision names. Only the handshake, and the
 /// question whether there has to be one, come without. Who is over a limit is told so, whatever
 /// session is named.
@@ -54,9 +67,6 @@ pub async fn bind(
         limits.may_look(&who.caller, &who.peer, id).await?;
     }
     let bound = find(&sessions, named, &who).await?;
-    if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
-        peer.session = Some(label(&bound.id));
-    }
     request.extensions_mut().insert(Arc::new(bound));
     Ok(next.run(request).await)
 }
