@@ -80,6 +80,8 @@ mod tests {
             include_str!("../limit/script/places.lua"),
             include_str!("../mcp/relay/script/beat.lua"),
             include_str!("../mcp/relay/script/push.lua"),
+            include_str!("../mcp/relay/script/take.lua"),
+            include_str!("../mcp/relay/script/withdraw.lua"),
             include_str!("../mcp/session/script/end.lua"),
             include_str!("../mcp/session/script/look.lua"),
             include_str!("../mcp/session/script/open.lua"),

@@ -92,7 +92,8 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
     let own = ["clients", client, "limits"];
     let has_own = config.is_some_and(|config| config.line_of(&own).is_some());
     let setting = match policy.split([',', ';']).next().unwrap_or_default() {
-        "client" if has_own => path(own),
+        "client" | "lookups" if has_own => path(own),
+        "lookups" => path(["limits", "client"]),
         "client:tool" | "tool" => path(["limits", "tools", tool]),
         "zoho-places" => path(["zoho", "max_wait"]),
         "body_memory" => path(["mcp", "body_memory"]),
@@ -194,6 +195,7 @@ limits = { requests = 1, per = \"1m\" }
             ("zoho-credits", "zoho.daily_credits"),
             ("zoho-places", "zoho.max_wait"),
             ("body_memory", "mcp.body_memory"),
+            ("lookups", "limits.client"),
         ] {
             let line = json!({ "event": "rate_limit_exceeded", "policy": policy });
             let setting = of(&line, None).unwrap().setting.unwrap();
