@@ -58,7 +58,12 @@ impl Tool for GetCreditUsage {
 
 fn output(usage: &Usage, now: jiff::Timestamp) -> Output {
     let left = usage.daily.saturating_sub(usage.spent);
-    let remaining = usage.zoho_remaining.map_or(left, |said| said.min(left));
+    let said = if usage.paused {
+        Some(0)
+    } else {
+        usage.zoho_remaining
+    };
+    let remaining = said.map_or(left, |said| said.min(left));
     let share = usage.client_share.saturating_sub(usage.client_spent);
     Output {
         daily_credits: usage.daily,
@@ -68,7 +73,7 @@ fn output(usage: &Usage, now: jiff::Timestamp) -> Output {
         client_share: usage.client_share,
         client_spent: usage.client_spent,
         client_remaining: share.min(remaining),
-        zoho_remaining: usage.zoho_remaining,
+        zoho_remaining: said,
         credits_return_after_seconds: usage.back_after.map(|wait| wait.as_secs()),
         complete: usage.is_complete,
         as_of: now.to_string(),
@@ -77,9 +82,14 @@ fn output(usage: &Usage, now: jiff::Timestamp) -> Output {
 }
 
 fn tell(output: &Output) -> String {
+    let wait = output.credits_return_after_seconds;
+    let back = match (output.remaining, wait) {
+        (0, Some(wait)) => format!(" Some should be back in {wait} seconds."),
+        _ => String::new(),
+    };
     format!(
         "{} of the organisation's {} credits remain, {} of them for writes only. This client has \
-         spent {} of its {}.",
+         spent {} of its {}.{back}",
         output.remaining,
         output.daily_credits,
         output.reserved_for_writes,
@@ -103,12 +113,22 @@ mod tests {
             client_spent: 200,
             zoho_remaining: Some(50),
             back_after: None,
+            paused: false,
             is_complete: true,
         };
         let shown = output(&usage, jiff::Timestamp::UNIX_EPOCH);
         assert_fits("get_credit_usage", &shown);
         assert_eq!((shown.remaining, shown.client_remaining), (50, 50));
         assert_eq!(shown.reserved_for_writes, 50);
+        let refused = Usage {
+            paused: true,
+            back_after: Some(std::time::Duration::from_secs(90)),
+            ..usage
+        };
+        let shown = output(&refused, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!((shown.remaining, shown.client_remaining), (0, 0));
+        assert_eq!(shown.credits_return_after_seconds, Some(90));
+        assert!(tell(&shown).contains("in 90 seconds"), "{}", tell(&shown));
         let unsaid = Usage {
             zoho_remaining: None,
             ..usage

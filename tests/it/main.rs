@@ -91,6 +91,7 @@ mod secrets;
 mod shared_budget;
 mod shared_keys;
 mod shared_limits;
+mod shared_pause;
 mod shared_token;
 mod shared_writes;
 mod sources;
