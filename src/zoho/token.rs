@@ -15,7 +15,7 @@ use http::HeaderValue;
 use reqwest::{Client, Url};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use uuid::Uuid;
 
@@ -64,7 +64,10 @@ struct State {
     flight: Option<watch::Receiver<()>>,
     /// The last failure, until a token comes.
     stop: Option<Stop>,
+    /// Failures in a row, but for those that Zoho did not hear of.
     failures: u32,
+    /// Since when there is trouble, until a token comes.
+    trouble: Option<Instant>,
     /// Fresh tokens that were refused since one was taken.
     unaccepted: u32,
     mints: Mints,
@@ -133,23 +136,43 @@ impl Tokens {
         }))
     }
 
-    /// A token that serves now. Waits for a refresh at most until `deadline`; the refresh itself
-    /// goes on for whoever comes next.
+    /// A token that serves now. Waits for a refresh at most until `deadline`, and for a moment of
+    /// trouble to pass; the refresh itself goes on for whoever comes next.
     pub(super) async fn get(
         &self,
         deadline: Instant,
         trace: &Trace,
     ) -> Result<Arc<Token>, ZohoError> {
+        let patience = deadline.min(Instant::now() + PATIENCE);
         loop {
-            let mut flight = match self.step(Instant::now(), trace)? {
-                Step::Have(token) => return Ok(token),
-                Step::Wait(flight) => flight,
+            let mut flight = match self.step(Instant::now(), trace) {
+                Ok(Step::Have(token)) => return Ok(token),
+                Ok(Step::Wait(flight)) => flight,
+                Err(error) => match self.passes(Instant::now(), patience) {
+                    Some(next_try) => {
+                        sleep_until(next_try).await;
+                        continue;
+                    }
+                    None => return Err(error),
+                },
             };
             let ended = timeout_at(deadline, flight.changed()).await;
             if ended.is_err() {
                 return Err(ZohoError::DeadlineExceeded);
             }
         }
+    }
+
+    /// When to try again, where trouble is young and that is soon: nothing was asked of Zoho yet, so
+    /// that it is safe for writes too. What lasts is told at once.
+    fn passes(&self, now: Instant, patience: Instant) -> Option<Instant> {
+        let state = lock(&self.0.state);
+        let Some(stop) = &state.stop else {
+            return Some(now);
+        };
+        let until = stop.until.filter(|_| matches!(stop.why, Why::Trouble(_)))?;
+        let young = state.trouble.is_none_or(|since| now < since + LASTING);
+        (young && until < patience).then_some(until)
     }
 
     /// Zoho refused this token. Another one that came in between stays.
@@ -344,7 +367,7 @@ impl Mint {
         if let Err(wait) = allowed {
             return self.fail(Why::Throttled, Some(wait));
         }
-        match self.ask(trace).await {
+        match self.ask(failures, trace).await {
             Ok(minted) => self.adopt(&minted, began, None),
             Err(why) => {
                 let pause = why.pause(failures, random());
@@ -356,7 +379,7 @@ impl Mint {
     async fn mint_for_all(&self, place: &Place, right: &Right, attempt: Uuid, trace: &Trace) {
         let began = Instant::now();
         lock(&self.state).mints.note(attempt, began);
-        match self.ask(trace).await {
+        match self.ask(right.failures, trace).await {
             Ok(minted) => {
                 let sealed = place.share(right, &minted).await;
                 self.adopt(&minted, began, sealed);
@@ -394,5 +417,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(60);
 const STOP_BEFORE: Duration = Duration::from_secs(5);
 /// While another instance mints.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// For a token while there is trouble, and how young that has to be.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LASTING: Duration = Duration::from_secs(10);
 /// Until Redis is asked again about what another instance said.
 const HEARD_FOR: Duration = Duration::from_secs(60);
