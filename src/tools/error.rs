@@ -26,7 +26,7 @@ pub enum ToolError {
     KeyReused,
     /// A call with this idempotency key is still running.
     #[error("a call with this idempotency_key is still running")]
-    KeyInUse,
+    KeyInUse { retry_after: Duration },
     /// An earlier call with this idempotency_key may still be written.
     #[error("it is not known yet whether an earlier call with this idempotency_key was written")]
     KeyUnsettled { retry_after: Duration },
@@ -69,10 +69,13 @@ impl ToolError {
                 same write repeat the arguments exactly; for another write use a new key."
                     .into()
             }
-            Self::KeyInUse => {
-                "A call with this idempotency_key is still running. Wait 10 seconds, \
-                then repeat the call with the same key to get its result."
-                    .into()
+            Self::KeyInUse { retry_after } => {
+                let seconds = seconds(*retry_after);
+                format!(
+                    "A call with this idempotency_key is still running; it ends within {seconds}. \
+                     Then repeat this call with the same key to get its result."
+                )
+                .into()
             }
             Self::KeyUnsettled { retry_after } => {
                 let seconds = seconds(*retry_after);
@@ -143,7 +146,7 @@ impl ToolError {
         match self {
             Self::Argument { .. } | Self::Arguments(_) => "invalid_arguments",
             Self::KeyReused => "idempotency_key_reused",
-            Self::KeyInUse => "idempotency_key_in_use",
+            Self::KeyInUse { .. } => "idempotency_key_in_use",
             Self::KeyUnsettled { .. } => "idempotency_key_unsettled",
             Self::KeysExhausted => "idempotency_keys_exhausted",
             Self::KeysUnavailable => "idempotency_keys_unavailable",
