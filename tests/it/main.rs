@@ -86,6 +86,7 @@ mod redis_unsteady;
 mod relay;
 mod relay_kinds;
 mod reload;
+mod repeated_scripts;
 mod runbooks;
 mod secrets;
 mod shared_budget;
