@@ -183,7 +183,6 @@ async fn a_moment_without_tokens_is_waited_out() {
     for trouble in [
         json!({ "fault": "status", "status": 503 }),
         json!({ "fault": "reset_before" }),
-        json!({ "fault": "html" }),
         json!({ "fault": "truncate" }),
     ] {
         let minted = house.zoho.seen("POST", "/oauth/v2/token").await;
