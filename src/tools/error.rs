@@ -39,6 +39,9 @@ pub enum ToolError {
     /// Zoho does not take the value of an argument.
     #[error("zoho does not take the value of `{argument}`")]
     Refused { argument: &'static str },
+    /// The CRM user behind the call may not use a field.
+    #[error("zoho's user may not use the field of `{argument}`")]
+    Hidden { argument: &'static str },
     /// Another record has a value that has to be unique: which one, only Zoho's answer said.
     #[error("another record has this value of `{argument}`")]
     Duplicate { argument: &'static str },
@@ -99,8 +102,14 @@ impl ToolError {
             }
             Self::Refused { argument } => format!(
                 "Zoho CRM does not take this value of `{argument}`; nothing was written. Where the \
-                 field is a list of choices it has to be one of them, spelled alike. Correct it \
-                 and call again."
+                 field is a list of choices it has to be one of them, spelled alike; or the CRM user \
+                 behind this server may not write it. Correct it or leave it out, and call again."
+            )
+            .into(),
+            Self::Hidden { argument } => format!(
+                "The CRM user behind this server may not use the field of `{argument}`, so nothing was \
+                 written. Leave it out, or have an operator ask for the permission; the same arguments \
+                 will fail again."
             )
             .into(),
             Self::Duplicate { argument } => format!(
@@ -151,6 +160,7 @@ impl ToolError {
             Self::KeysExhausted => "idempotency_keys_exhausted",
             Self::KeysUnavailable => "idempotency_keys_unavailable",
             Self::Refused { .. } => "zoho_refused_input",
+            Self::Hidden { .. } => "zoho_forbidden",
             Self::Duplicate { .. } => "duplicate",
             Self::StageChanged { .. } => "stage_changed",
             Self::UnknownStage { .. } => "unknown_stage",
@@ -159,7 +169,7 @@ impl ToolError {
                 ZohoError::NotFound => "not_found",
                 ZohoError::Input { .. } => "zoho_refused_input",
                 ZohoError::Unasked { .. } => "invalid_arguments",
-                ZohoError::Forbidden { .. } => "zoho_forbidden",
+                ZohoError::Forbidden { .. } | ZohoError::Hidden { .. } => "zoho_forbidden",
                 ZohoError::Conflict { .. } => "zoho_conflict",
                 ZohoError::Busy { .. } => "zoho_busy",
                 ZohoError::Overloaded { .. } => "overloaded",
@@ -207,7 +217,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             value: check dates and lengths, change the arguments and call again; the same arguments \
             will fail again."
             .into(),
-        ZohoError::Forbidden { .. } => "The CRM user behind this server may not do this. Do not \
+        ZohoError::Forbidden { .. } | ZohoError::Hidden { .. } => "The CRM user behind this server may not do this. Do not \
             repeat the call; ask an operator for the permission."
             .into(),
         ZohoError::Conflict { .. } => "The record is locked, was changed meanwhile, or its state \
@@ -328,76 +338,4 @@ fn whole_seconds(time: Duration) -> u64 {
 const MOST_STAGES: usize = 50;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::zoho::error::{Code, Problem};
-
-    #[test]
-    fn a_busy_zoho_says_when_to_come_back() {
-        let busy = ToolError::from(ZohoError::Busy {
-            retry_after: Duration::from_millis(1200),
-        });
-        assert!(busy.advice().contains("in 2 seconds"), "{}", busy.advice());
-        assert_eq!(busy.kind(), "zoho_busy");
-        let soon = ToolError::from(ZohoError::Busy {
-            retry_after: Duration::from_secs(1),
-        });
-        assert!(soon.advice().ends_with("in 1 second."), "{}", soon.advice());
-        let refused = ToolError::from(ZohoError::TokenRefused {
-            retry_after: Duration::from_secs(8),
-        });
-        let told = refused.advice();
-        assert!(told.contains("Try again in 8 seconds;"), "{told}");
-    }
-
-    #[test]
-    fn a_server_without_a_token_says_so_and_not_that_zoho_is_busy() {
-        let throttled = ToolError::from(ZohoError::TokenThrottled {
-            retry_after: Duration::from_secs(301),
-        });
-        assert_eq!(throttled.kind(), "zoho_token_throttled");
-        let told = throttled.advice();
-        assert!(told.contains("before 6 minutes have passed"), "{told}");
-        for (minutes, told) in [
-            (1, "1 minute has"),
-            (119, "119 minutes have"),
-            (1447, "25 hours have"),
-        ] {
-            assert_eq!(passed(Duration::from_secs(minutes * 60)), told);
-        }
-    }
-
-    #[test]
-    fn an_upstream_code_never_reaches_the_agent() {
-        let code = || Code::new("SOME_UPSTREAM_TEXT");
-        for error in [
-            ZohoError::Input {
-                code: code(),
-                field: Some(code()),
-            },
-            ZohoError::Forbidden { code: code() },
-            ZohoError::Conflict { code: code() },
-            ZohoError::Credentials { code: code() },
-            ZohoError::Unavailable {
-                problem: Problem::Status(503),
-            },
-        ] {
-            let error = ToolError::from(error);
-            assert!(!error.advice().contains("UPSTREAM"), "{}", error.advice());
-            assert!(
-                error
-                    .kind()
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'_')
-            );
-        }
-    }
-
-    #[test]
-    fn an_ambiguous_write_tells_the_agent_to_look_first() {
-        let error = ToolError::from(ZohoError::Ambiguous {
-            problem: Problem::Broken,
-        });
-        assert!(error.advice().contains("look first"));
-    }
-}
+mod tests;

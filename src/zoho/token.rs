@@ -4,7 +4,9 @@ mod accounts;
 mod outcome;
 mod seal;
 mod shared;
+mod standing;
 mod stop;
+mod writable;
 
 use std::{
     sync::{Arc, Mutex},
@@ -25,6 +27,7 @@ use super::{
 use crate::telemetry::Trace;
 use shared::{Place, Right, Shelf, Turn, Whose};
 use stop::{Stop, Why};
+use writable::Writable;
 
 /// A token that Zoho accepts until it expires or is taken back.
 pub(super) struct Token {
@@ -53,6 +56,7 @@ struct Mint {
     /// Where the token lies for all instances, if they share it.
     place: Option<Place>,
     state: Mutex<State>,
+    writable: Writable,
 }
 
 #[derive(Default)]
@@ -98,6 +102,7 @@ impl Tokens {
             timeout,
             shelf,
             state: Mutex::default(),
+            writable: Writable::default(),
         })))
     }
 
@@ -133,6 +138,7 @@ impl Tokens {
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
             state: Mutex::default(),
+            writable: Writable::default(),
         }))
     }
 
@@ -185,86 +191,6 @@ impl Tokens {
         {
             state.token = None;
             state.stale.clone_from(&refused.sealed);
-        }
-    }
-
-    /// Zoho refused a token that it had just minted, so another one would not help: nobody mints for
-    /// a while, longer each time.
-    pub(super) fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
-        self.forget(fresh);
-        let now = Instant::now();
-        let mut state = lock(&self.0.state);
-        let pause = Why::Unaccepted.pause(state.unaccepted, 0);
-        state.unaccepted = state.unaccepted.saturating_add(1);
-        let stop = Stop {
-            why: Why::Unaccepted,
-            until: pause.map(|pause| now + pause),
-            again: None,
-        };
-        let error = stop.error(now);
-        state.stop = Some(stop);
-        error
-    }
-
-    /// Zoho took a token.
-    pub(super) fn accept(&self) {
-        lock(&self.0.state).unaccepted = 0;
-    }
-
-    /// The server that the current token is meant for.
-    pub(super) fn api(&self) -> Url {
-        let state = lock(&self.0.state);
-        match &state.token {
-            Some(token) => token.api.clone(),
-            None => self.0.servers.api_for(None),
-        }
-    }
-
-    /// Whether the last refresh was refused for its credentials.
-    pub(super) fn refused(&self) -> bool {
-        let state = lock(&self.0.state);
-        let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_) | Why::Unaccepted))
-    }
-
-    /// Whether none is asked for, because too many were.
-    pub(super) fn throttled(&self, now: Instant) -> bool {
-        let state = lock(&self.0.state);
-        let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| stop.throttles(now).is_some())
-    }
-
-    /// Whether they are refused for good.
-    pub(super) fn refused_for_good(&self) -> bool {
-        let state = lock(&self.0.state);
-        let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_)))
-    }
-
-    /// Lets credentials that were refused be tried once more, on all instances.
-    pub(super) async fn forgive(&self) {
-        if !self.refused_for_good() {
-            return;
-        }
-        if let Some(place) = &self.0.place {
-            place.forgive().await;
-        }
-        lock(&self.0.state).stop = None;
-    }
-
-    /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
-    /// tokens are asked for is still seen to, and failures in a row are still counted.
-    pub(super) async fn retry(&self) {
-        let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
-        if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
-            return;
-        }
-        if let Some(place) = &self.0.place {
-            place.retry().await;
-        }
-        let mut state = lock(&self.0.state);
-        if let Some(stop) = state.stop.as_mut().filter(|stop| waits(stop)) {
-            stop.until = Some(Instant::now());
         }
     }
 
