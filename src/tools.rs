@@ -346,12 +346,14 @@ mod tests {
             .iter()
             .map(|row| {
                 let text = serde_json::to_string(&row.definition).unwrap();
-                let spaces = text.matches("\":").count() + text.matches(",\"").count();
+                let spaces = ["\":", ",\"", ",{"].map(|at| text.matches(at).count());
+                let spaces = spaces.iter().sum::<usize>();
                 (row.name, text.chars().count() + spaces)
             })
             .collect();
         let tokens = sizes.iter().map(|(_, size)| size).sum::<usize>() / 4;
-        assert!(tokens < 12_000, "{tokens} tokens: {sizes:?}");
+        // A tenth of the twelve thousand is left for what comes.
+        assert!(tokens <= 10_800, "{tokens} tokens: {sizes:?}");
     }
 
     #[test]

@@ -15,22 +15,20 @@ pub(super) struct Input {}
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
-    /// Of the organisation, within 24 hours.
     daily_credits: u32,
     spent: u32,
     remaining: u32,
-    /// Of the remaining ones, only writes may spend these.
     reserved_for_writes: u32,
     /// Of this client.
     client_share: u32,
     client_spent: u32,
     client_remaining: u32,
-    /// What Zoho itself said last; missing while more than half is left.
+    /// Zoho's last word.
     #[serde(skip_serializing_if = "Option::is_none")]
     zoho_remaining: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     credits_return_after_seconds: Option<u64>,
-    /// False: only what this instance spent is counted.
+    /// False: of this instance only.
     complete: bool,
     as_of: String,
     source: &'static str,
@@ -39,8 +37,8 @@ pub(super) struct Output {
 impl Tool for GetCreditUsage {
     const NAME: &'static str = "get_credit_usage";
     const TITLE: &'static str = "API credit usage";
-    const DESCRIPTION: &'static str = "How many of Zoho's API credits of 24 hours were spent and \
-        what is left, for the organisation and this client. Costs nothing.";
+    const DESCRIPTION: &'static str = "Zoho's API credits of 24 hours: spent and \
+        left, for the organisation and this client. Costs nothing.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[];
     type Input = Input;
