@@ -72,14 +72,7 @@ impl ToolError {
                 same write repeat the arguments exactly; for another write use a new key."
                     .into()
             }
-            Self::KeyInUse { retry_after } => {
-                let seconds = seconds(*retry_after);
-                format!(
-                    "A call with this idempotency_key is still running; it ends within {seconds}. \
-                     Then repeat this call with the same key to get its result."
-                )
-                .into()
-            }
+            Self::KeyInUse { retry_after } => in_use(*retry_after).into(),
             Self::KeyUnsettled { retry_after } => {
                 let seconds = seconds(*retry_after);
                 format!(
@@ -106,12 +99,7 @@ impl ToolError {
                  behind this server may not write it. Correct it or leave it out, and call again."
             )
             .into(),
-            Self::Hidden { argument } => format!(
-                "The CRM user behind this server may not use the field of `{argument}`, so nothing was \
-                 written. Leave it out, or have an operator ask for the permission; the same arguments \
-                 will fail again."
-            )
-            .into(),
+            Self::Hidden { argument } => hidden(argument).into(),
             Self::Duplicate { argument } => format!(
                 "The CRM has a record with this value already{}, so nothing was written. Search \
                  for it; if it is not found, tell the user. The same arguments will fail again.",
@@ -185,6 +173,22 @@ impl ToolError {
             },
         }
     }
+}
+
+fn in_use(retry_after: Duration) -> String {
+    let seconds = seconds(retry_after);
+    format!(
+        "A call with this idempotency_key is still running; it ends within {seconds}. Then repeat \
+         this call with the same key to get its result."
+    )
+}
+
+fn hidden(argument: &str) -> String {
+    format!(
+        "The CRM user behind this server may not use the field of `{argument}`, so nothing was \
+         written. Leave it out, or have an operator ask for the permission; the same arguments will \
+         fail again."
+    )
 }
 
 fn stage_changed(now: &CrmText) -> String {

@@ -39,7 +39,7 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
     let remark = receipt.outcome.remark();
     let mut text = Text::new(format!("{what} {}{verb}.{remark}", receipt.id));
     if !receipt.not_kept.is_empty() {
-        text.line(&format!(
+        text.line(format!(
             "Zoho CRM did not keep these, or does not show them to the CRM user behind this server: {}. \
              Tell the user; an operator can ask for the permission.",
             receipt.not_kept.join(", ")

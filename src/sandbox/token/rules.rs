@@ -20,18 +20,20 @@ pub(in crate::sandbox) struct Rules {
 impl Rules {
     /// A token as the client is told of it.
     pub(super) fn given(&self, fresh: &str, api: &str) -> Value {
+        let (expires, seconds) = match self.legacy_expiry {
+            true => (LIFETIME * 1_000, Some(LIFETIME)),
+            false => (LIFETIME, None),
+        };
         let mut body = json!({
             "access_token": fresh,
+            "scope": self.names_scope.then_some(&self.scope),
             "api_domain": api,
             "token_type": "Bearer",
-            "expires_in": LIFETIME,
+            "expires_in": expires,
+            "expires_in_sec": seconds,
         });
-        if self.names_scope {
-            body["scope"] = json!(self.scope);
-        }
-        if self.legacy_expiry {
-            body["expires_in"] = json!(LIFETIME * 1_000);
-            body["expires_in_sec"] = json!(LIFETIME);
+        if let Some(body) = body.as_object_mut() {
+            body.retain(|_, value| !value.is_null());
         }
         body
     }
