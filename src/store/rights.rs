@@ -94,6 +94,7 @@ mod tests {
             include_str!("../tools/idempotency/script/settle.lua"),
             include_str!("../zoho/allowance/script/enter.lua"),
             include_str!("../zoho/allowance/script/ledger.lua"),
+            include_str!("../zoho/allowance/script/pause.lua"),
             include_str!("../zoho/allowance/script/tell.lua"),
             include_str!("../zoho/token/script/mint.lua"),
             include_str!("../zoho/token/script/minted.lua"),

@@ -156,7 +156,7 @@ impl Crm {
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),
             };
-            self.zoho.spent.say(&error);
+            self.zoho.allowance.say(&error);
             let Some(wait) = self.pause(ask.effect, &error, retries) else {
                 if sent {
                     report(ask, &error, retries);
@@ -217,14 +217,15 @@ impl Crm {
             Err(Broke::Failed(error)) if is_silence(error) => zoho.silent(latency),
             _ => zoho.answered(latency),
         }
-        let now = Instant::now();
         match &result {
             Ok(_) => {
                 tokens.accept();
-                zoho.spent.heard(None, now);
+                zoho.allowance.credits(None, began).await;
             }
-            Err(Broke::Failed(error)) => zoho.spent.heard(Some(error), now),
-            Err(Broke::Token(_) | Broke::Unsent(_)) => {}
+            Err(Broke::Failed(ZohoError::CreditsSpent { retry_after, .. })) => {
+                zoho.allowance.credits(Some(*retry_after), began).await;
+            }
+            Err(_) => {}
         }
         result
     }
@@ -261,7 +262,7 @@ impl Crm {
     /// Whether it is known that no request may begin, before one pays for it.
     fn is_held(&self, now: Instant) -> Result<(), ZohoError> {
         let zoho = &*self.zoho;
-        match now >= self.deadline || zoho.breaker.holds(now) || zoho.spent.holds(now) {
+        match now >= self.deadline || zoho.breaker.holds(now) {
             true => self.admits(now),
             false => Ok(()),
         }
@@ -276,10 +277,7 @@ impl Crm {
             let problem = Problem::CircuitOpen;
             return Err(ZohoError::Unavailable { problem });
         }
-        match self.zoho.spent.refuses(now) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
