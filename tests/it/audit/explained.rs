@@ -1,11 +1,11 @@
 //! Why a call was refused, and the line of the configuration that decided.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     agent::Answer,
-    house::{House, SUPPORT},
-    log::{audit, said, stop, to_file},
+    house::{House, REPORTING, SUPPORT},
+    log::{audit, lines, said, stop, to_file},
     redis::Redis,
 };
 
@@ -69,7 +69,7 @@ async fn spent_credits_are_explained_by_the_purse_that_refused() {
         for part in parts {
             assert!(told.contains(part), "{purse} {part}: {told}");
         }
-        let lines = crate::log::lines(&house);
+        let lines = lines(&house);
         let mut about = lines.iter().filter(|line| line["requestId"] == *request);
         let reasons = about.clone().filter(|line| line["reason"] == purse).count();
         assert_eq!(reasons, 2, "the failure and the refusal say it: {purse}");
@@ -107,4 +107,51 @@ async fn a_share_without_redis_is_explained_by_redis_and_not_by_the_limit() {
     let story = said(&audit(&["story", "--client", SUPPORT], &house));
     let because = "because  Redis could not be asked, and this instance's share";
     assert!(story.contains(because), "{story}");
+}
+
+#[tokio::test]
+async fn a_write_that_a_role_lacks_in_two_ways_is_explained_by_both_lines() {
+    let mut house = House::with(to_file).await;
+    let note = json!({ "record_id": "1", "content": "x" });
+    let denied = house.agent(REPORTING).call("create_note", note).await;
+    let request = denied.header("x-request-id").to_owned();
+    stop(&mut house).await;
+    let told = explained(&house, &request);
+    assert!(told.contains("and set allow_write = true there"), "{told}");
+    let config = std::fs::read_to_string(house.file("zoho-mcp.toml")).unwrap();
+    for key in ["tools", "allow_write"] {
+        let lines: Vec<_> = told
+            .lines()
+            .filter(|line| line.starts_with("line "))
+            .collect();
+        assert!(
+            lines.iter().any(|line| line.contains(key)),
+            "{key}: {told}\n{config}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_setting_of_the_environment_is_not_looked_for_in_the_file() {
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("limits.client", "{ requests = 2, per = \"1h\" }");
+    })
+    .await;
+    let request = refused(&house).await;
+    stop(&mut house).await;
+    let log = house.file("audit.jsonl");
+    let told = house.command(&[
+        "audit",
+        "explain",
+        "--request",
+        &request,
+        log.to_str().unwrap(),
+    ]);
+    let told = said(&told);
+    assert!(
+        told.contains("line     set by ZOHO_MCP__LIMITS__CLIENT in this"),
+        "{told}"
+    );
+    assert!(!told.contains("zoho-mcp.toml"), "{told}");
 }

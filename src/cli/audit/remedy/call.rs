@@ -22,6 +22,7 @@ pub(super) fn failed(line: &Value) -> Remedy {
         why: format!("the call failed: {}", error.replace('_', " ")),
         what: what.to_owned(),
         setting,
+        and: None,
     }
 }
 
@@ -149,6 +150,7 @@ pub(super) fn cancelled(line: &Value) -> Remedy {
         why: why.into(),
         what: what.into(),
         setting,
+        and: None,
     }
 }
 
@@ -158,6 +160,7 @@ pub(super) fn stream_ended(line: &Value) -> Option<Remedy> {
         why: why.into(),
         what: what.into(),
         setting: None,
+        and: None,
     };
     match of_line(line, "reason") {
         "disconnected" => None,
