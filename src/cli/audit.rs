@@ -4,6 +4,7 @@ mod document;
 mod doubt;
 mod effect;
 mod explain;
+mod failure;
 mod files;
 mod gaps;
 mod keygen;

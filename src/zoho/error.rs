@@ -45,6 +45,10 @@ pub enum ZohoError {
     /// Zoho did not answer, or answered with nonsense; nothing was written.
     #[error("zoho is not available ({problem})")]
     Unavailable { problem: Problem },
+    /// Zoho's accounts server gave no access token, now or when it was last asked; nothing was sent
+    /// to the API.
+    #[error("no access token ({problem})")]
+    NoToken { problem: Problem },
     /// The connection broke after a write was sent: it may or may not have happened.
     #[error("a write may or may not have happened ({problem})")]
     Ambiguous { problem: Problem },
@@ -102,6 +106,19 @@ pub enum UserProblem {
     TooManyReports,
 }
 
+impl UserProblem {
+    /// For the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::CredentialsRefused => "credentials_refused",
+            Self::NotTheirs => "not_theirs",
+            Self::Unknown => "not_active",
+            Self::TooManyReports => "too_many_reports",
+        }
+    }
+}
+
 /// How an exchange broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -119,4 +136,19 @@ pub enum Problem {
     TooLarge,
     #[error("circuit open")]
     CircuitOpen,
+}
+
+impl Problem {
+    /// For the log, the metrics and the traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Status(_) => "server_error",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::CircuitOpen => "breaker_open",
+        }
+    }
 }

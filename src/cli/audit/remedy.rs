@@ -321,12 +321,12 @@ limits = { requests = 1, per = \"1m\" }
 
     #[test]
     fn a_breaker_of_ours_is_told_apart_from_a_zoho_that_does_not_answer() {
-        let line = |problem: &str| {
-            json!({ "event": "tool_call_error", "error": "zoho_unavailable",
-            "zoho": [{ "problem": problem }] })
-        };
-        let told = |problem| of(&line(problem), None).unwrap().what;
-        assert!(told("circuit_open").contains("did not ask"));
-        assert!(told("timeout").contains("Zoho did not answer"));
+        let line = |reason: &str| json!({ "event": "tool_call_error", "error": "zoho_unavailable", "reason": reason });
+        let told = |reason| of(&line(reason), None).unwrap();
+        assert!(told("breaker_open").what.contains("did not ask"));
+        assert!(told("no_access_token").what.contains("accounts server"));
+        assert!(told("timeout").what.contains("Zoho did not answer"));
+        let why = "the call failed: zoho unavailable (no access token)";
+        assert_eq!(told("no_access_token").why, why);
     }
 }

@@ -109,6 +109,61 @@ async fn a_share_without_redis_is_explained_by_redis_and_not_by_the_limit() {
     assert!(story.contains(because), "{story}");
 }
 
+/// The last call that failed: its line, and what is told of it.
+fn failed(house: &House) -> (Value, String) {
+    let lines = lines(house);
+    let mut failed = lines
+        .into_iter()
+        .filter(|line| line["event"] == "tool_call_error");
+    let last = failed.next_back().unwrap();
+    let (execution, request) = (&last["executionId"], &last["requestId"]);
+    let story = audit(
+        &["story", "--execution", execution.as_str().unwrap()],
+        house,
+    );
+    let told = said(&story) + &explained(house, request.as_str().unwrap());
+    (last, told)
+}
+
+#[tokio::test]
+async fn a_zoho_that_was_not_asked_is_not_said_to_be_silent() {
+    for (path, reason, parts) in [
+        (
+            "/oauth",
+            "no_access_token",
+            ["its API was not asked", "accounts server, not its API"],
+        ),
+        (
+            "/crm",
+            "breaker_open",
+            [
+                "was not asked, since it had not answered",
+                "the daemon did not ask",
+            ],
+        ),
+    ] {
+        let mut house = House::with(to_file).await;
+        search(&house).await.content();
+        let fault = json!({ "fault": "status", "status": 503, "path": path, "times": 999 });
+        house.zoho.fault(fault).await;
+        if reason == "no_access_token" {
+            let revoked = json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 });
+            house.zoho.fault(revoked).await;
+        }
+        for _ in 0..8 {
+            search(&house).await.failure();
+        }
+        stop(&mut house).await;
+        let (line, told) = failed(&house);
+        assert_eq!(line["reason"], reason, "{line}");
+        assert_eq!(line["error"], "zoho_unavailable", "{line}");
+        for part in parts {
+            assert!(told.contains(part), "{reason} {part}: {told}");
+        }
+        assert!(!told.contains("Zoho did not answer"), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_write_that_a_role_lacks_in_two_ways_is_explained_by_both_lines() {
     let mut house = House::with(to_file).await;
