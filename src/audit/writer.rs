@@ -20,7 +20,7 @@ use super::{
     lifecycle,
     lost::Losses,
     sign::SigningKey,
-    sink::{Opened, Sink},
+    sink::{Claim, Opened, Sink},
 };
 
 /// What the writer is asked to do.
@@ -103,6 +103,8 @@ pub(super) struct Writer {
     who: lifecycle::Writer,
     /// Where it is noted how far the first sink has come.
     head: Option<HeadFile>,
+    /// That no other process writes in this one's name.
+    _claims: Vec<Claim>,
     /// Lines so far, in every chain.
     seq: u64,
     key: Option<SigningKey>,
@@ -150,6 +152,7 @@ impl Writer {
             most: opened.batch,
             who,
             head: opened.head,
+            _claims: opened.claims,
             seq: 0,
             key,
             pace,

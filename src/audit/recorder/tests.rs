@@ -51,6 +51,7 @@ fn scripted_and_signed(
         )],
         batch: 512,
         head: None,
+        claims: Vec::new(),
     };
     let config = crate::audit::verify::tests::config();
     (
@@ -210,6 +211,7 @@ async fn behind(pace: Duration, lines: usize) -> (Audit, Receiver<Vec<u8>>) {
         sinks: vec![(Box::new(Stream::new(Slow(pace, taken))), Previous::Unknown)],
         batch: 512,
         head: None,
+        claims: Vec::new(),
     };
     let config = crate::audit::verify::tests::config();
     let manner = (config.on_failure, config.checkpoint);

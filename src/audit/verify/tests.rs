@@ -83,6 +83,7 @@ fn run_of(
     let opened = Opened {
         sinks: sinks.collect(),
         head: None,
+        claims: Vec::new(),
         batch: 1,
     };
     let runtime = tokio::runtime::Builder::new_current_thread();
