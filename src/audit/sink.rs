@@ -264,7 +264,8 @@ fn is_writable(folder: &Path) -> io::Result<()> {
 
 const SINKS: &str = "audit.sinks";
 const HEADS: &str = "audit.heads";
-/// Bytes that a stream is given at once: no line is longer.
-const AT_ONCE: usize = 16 << 10;
+/// Bytes that a stream is given at once: as many as a pipe takes in one piece, so that a slow reader
+/// is seen to read.
+const AT_ONCE: usize = 4 << 10;
 /// Lines that are written, and made durable, at once.
 pub(super) const MOST_LINES: usize = 512;
