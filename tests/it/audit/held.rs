@@ -141,11 +141,12 @@ async fn a_log_that_cannot_get_another_name_is_written_on() {
     for _ in 0..5 {
         a_contact(&house).await;
     }
+    // Reads wait for no line of the log.
+    stop(&mut house).await;
     let told = house.operational_log();
     let said_so = told.matches("the audit log cannot be put aside").count();
     assert_eq!(said_so, 1, "{told}");
     assert!(told.contains("mount the folder rather than the file"));
-    stop(&mut house).await;
     let verified = audit(&["verify"], &house);
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
     let log = fs::metadata(house.file(&name)).unwrap();
