@@ -44,20 +44,20 @@ fn scripted_and_signed(
     let (step, script) = channel();
     steps.into_iter().for_each(|it| step.send(it).unwrap());
     let (taken, written) = channel();
+    (log_to(Scripted { script, taken }, key), written)
+}
+
+/// A log that goes to a stream alone.
+fn log_to(out: impl Write + Send + 'static, key: Option<SigningKey>) -> Audit {
     let opened = Opened {
-        sinks: vec![(
-            Box::new(Stream::new(Scripted { script, taken })),
-            Previous::Unknown,
-        )],
+        sinks: vec![(Box::new(Stream::new(out)), Previous::Unknown)],
         batch: 512,
         head: None,
         claims: Vec::new(),
     };
     let config = crate::audit::verify::tests::config();
-    (
-        Audit::write_to((config.on_failure, config.checkpoint), opened, "one", key),
-        written,
-    )
+    let manner = (config.on_failure, config.checkpoint);
+    Audit::write_to(manner, opened, "one", key)
 }
 
 fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {
@@ -207,15 +207,7 @@ impl Write for Slow {
 /// A log with as many lines that wait for a reader that takes 4 KiB in that time.
 async fn behind(pace: Duration, lines: usize) -> (Audit, Receiver<Vec<u8>>) {
     let (taken, written) = channel();
-    let opened = Opened {
-        sinks: vec![(Box::new(Stream::new(Slow(pace, taken))), Previous::Unknown)],
-        batch: 512,
-        head: None,
-        claims: Vec::new(),
-    };
-    let config = crate::audit::verify::tests::config();
-    let manner = (config.on_failure, config.checkpoint);
-    let audit = Audit::write_to(manner, opened, "one", None);
+    let audit = log_to(Slow(pace, taken), None);
     for _ in 0..lines {
         audit.record(Event::new(Kind::AuthFailed)).await;
     }
@@ -253,15 +245,7 @@ async fn an_end_waits_for_no_reader_that_takes_nothing_or_too_long() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_that_is_read_slowly_is_not_one_that_is_stuck() {
     let (mut reader, pipe) = io::pipe().unwrap();
-    let opened = Opened {
-        sinks: vec![(Box::new(Stream::new(pipe)), Previous::Unknown)],
-        batch: 512,
-        head: None,
-        claims: Vec::new(),
-    };
-    let config = crate::audit::verify::tests::config();
-    let manner = (config.on_failure, config.checkpoint);
-    let audit = Audit::write_to(manner, opened, "one", None);
+    let audit = log_to(pipe, None);
     // Each line is longer than what the reader takes at once, and all of them than what a pipe holds.
     let text = "x".repeat(500);
     for _ in 0..120 {
