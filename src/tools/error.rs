@@ -130,19 +130,12 @@ impl ToolError {
         Some((of, whole_seconds(*retry_after)))
     }
 
-    /// What the kind leaves open: whose credits are spent, why no answer came, or what is wrong
-    /// with the user. A stable word for the audit log.
+    /// What the kind leaves open, where Zoho is why: a stable word for the audit log.
     pub fn reason(&self) -> Option<&'static str> {
-        let Self::Zoho(error) = self else {
-            return None;
-        };
-        Some(match error {
-            ZohoError::CreditsSpent { whose, .. } => whose.name(),
-            ZohoError::NoToken { .. } => "no_access_token",
-            ZohoError::Unavailable { problem } | ZohoError::Ambiguous { problem } => problem.name(),
-            ZohoError::User(problem) => problem.name(),
-            _ => return None,
-        })
+        match self {
+            Self::Zoho(error) => error.reason(),
+            _ => None,
+        }
     }
 
     /// A stable word for the audit log.

@@ -63,6 +63,20 @@ pub enum ZohoError {
     DeadlineExceeded,
 }
 
+impl ZohoError {
+    /// Whose credits are spent, why no answer came, or what is wrong with the user: a stable word for
+    /// the audit log.
+    pub const fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::CreditsSpent { whose, .. } => whose.name(),
+            Self::NoToken { .. } => "no_access_token",
+            Self::Unavailable { problem } | Self::Ambiguous { problem } => problem.name(),
+            Self::User(problem) => problem.name(),
+            _ => return None,
+        })
+    }
+}
+
 /// Whose credits are spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purse {
