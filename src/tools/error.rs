@@ -130,10 +130,10 @@ impl ToolError {
         Some((of, whole_seconds(*retry_after)))
     }
 
-    /// Whose credits are spent, where that is why: a stable word for the audit log.
-    pub fn purse(&self) -> Option<&'static str> {
+    /// What the kind leaves open, where Zoho is why: a stable word for the audit log.
+    pub fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Zoho(ZohoError::CreditsSpent { whose, .. }) => Some(whose.name()),
+            Self::Zoho(error) => error.reason(),
             _ => None,
         }
     }
@@ -165,7 +165,7 @@ impl ToolError {
                 ZohoError::Credentials { .. } => "zoho_credentials",
                 ZohoError::TokenRefused { .. } => "zoho_token_refused",
                 ZohoError::TokenThrottled { .. } => "zoho_token_throttled",
-                ZohoError::Unavailable { .. } => "zoho_unavailable",
+                ZohoError::Unavailable { .. } | ZohoError::NoToken { .. } => "zoho_unavailable",
                 ZohoError::Ambiguous { .. } => "ambiguous_write",
                 ZohoError::User(_) => "zoho_user",
                 ZohoError::TooManyMatches => "too_many_matches",
@@ -240,7 +240,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             .into(),
         ZohoError::TokenRefused { retry_after } => token_refused(*retry_after).into(),
         ZohoError::TokenThrottled { retry_after } => token_throttled(*retry_after).into(),
-        ZohoError::Unavailable { .. } => {
+        ZohoError::Unavailable { .. } | ZohoError::NoToken { .. } => {
             "Zoho CRM does not answer. Nothing was changed. Try again \
             in 30 seconds; if it fails again, tell the user."
                 .into()

@@ -193,7 +193,7 @@ impl Crm {
         let answer = timeout_at(limit, exchange(request, LARGEST_BODY)).await;
         let latency = began.elapsed();
         self.tally.ended(&sent, outcome(&answer));
-        span.end(outcome(&answer).map_err(tally::word));
+        span.end(outcome(&answer).map_err(Problem::name));
         if let Ok(Ok(reply)) = &answer {
             self.overhear(reply);
         }
@@ -330,7 +330,9 @@ enum Broke {
 /// Whether an error means that Zoho itself does not answer.
 fn is_silence(error: &ZohoError) -> bool {
     match error {
-        ZohoError::Unavailable { problem } | ZohoError::Ambiguous { problem } => passes(*problem),
+        ZohoError::Unavailable { problem }
+        | ZohoError::NoToken { problem }
+        | ZohoError::Ambiguous { problem } => passes(*problem),
         _ => false,
     }
 }

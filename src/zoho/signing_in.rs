@@ -197,7 +197,7 @@ async fn an_empty_token_is_none_and_a_life_may_be_text() {
     .await;
     let result = contact(&call(&server.zoho())).await;
     assert!(
-        matches!(result, Err(ZohoError::Unavailable { .. })),
+        matches!(result, Err(ZohoError::NoToken { .. })),
         "{result:?}"
     );
     assert!(server.asked().is_empty());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Problem, ZohoError, error::Code, tally::word};
+use super::super::{Problem, ZohoError, error::Code};
 
 /// The last failure, until a token comes.
 pub(super) struct Stop {
@@ -67,7 +67,7 @@ impl Why {
             Self::Refused(_) => "credentials_refused",
             Self::Unaccepted => "unaccepted",
             Self::Throttled => "throttled",
-            Self::Trouble(problem) => word(*problem),
+            Self::Trouble(problem) => problem.name(),
         }
     }
 
@@ -78,14 +78,14 @@ impl Why {
             Self::Unaccepted => "unaccepted".into(),
             Self::Throttled => "throttled".into(),
             Self::Trouble(Problem::Status(status)) => status.to_string(),
-            Self::Trouble(problem) => word(*problem).into(),
+            Self::Trouble(problem) => problem.name().into(),
         }
     }
 
     /// What another instance said. Whatever it is, something is in the way.
     pub(super) fn from_text(text: &str) -> Self {
         let problems = [Problem::Timeout, Problem::Broken, Problem::TooLarge];
-        let problem = problems.into_iter().find(|it| word(*it) == text);
+        let problem = problems.into_iter().find(|it| it.name() == text);
         match (text.strip_prefix("refused:"), text, text.parse()) {
             (Some(code), ..) => Self::Refused(Code::new(code)),
             (_, "unaccepted", _) => Self::Unaccepted,
@@ -127,7 +127,7 @@ impl Stop {
             Why::Throttled => ZohoError::TokenThrottled {
                 retry_after: left(),
             },
-            Why::Trouble(problem) => ZohoError::Unavailable { problem: *problem },
+            Why::Trouble(problem) => ZohoError::NoToken { problem: *problem },
         }
     }
 }
