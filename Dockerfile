@@ -1,8 +1,6 @@
 # One binary on a base without a shell or a package manager, run by nobody in particular.
 #   docker build -t zoho-mcp .
-# To pin the bases to the byte, give their digests:
-#   --build-arg RUST=docker.io/library/rust:1.95-trixie@sha256:…
-#   --build-arg BASE=gcr.io/distroless/base-nossl-debian13:nonroot@sha256:…
+# `deploy/pin` writes the digests of the bases behind their tags, so that the same bytes are built on.
 ARG RUST=docker.io/library/rust:1.95-trixie
 ARG BASE=gcr.io/distroless/base-nossl-debian13:nonroot
 

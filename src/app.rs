@@ -181,13 +181,12 @@ impl Held {
         let rules = config
             .rules()
             .map_err(|_| anyhow::anyhow!("limits are out of range"))?;
-        let idempotency = Idempotency::new(config.zoho.request_timeout.duration());
+        let idempotency = Idempotency::new(
+            config.zoho.request_timeout.duration(),
+            config.mcp.tool_timeout.duration(),
+        );
         let idempotency = match &store {
-            Some(store) => idempotency.over(
-                store.clone(),
-                secrets.pseudonym_key.as_ref(),
-                config.mcp.tool_timeout.duration(),
-            ),
+            Some(store) => idempotency.over(store.clone(), secrets.pseudonym_key.as_ref()),
             None => idempotency,
         };
         let limiter = match store {

@@ -23,6 +23,7 @@ use crate::{
     setting::SecretRef,
     store, telemetry, tools, zoho,
 };
+pub use overlay::variable_of;
 use refused::Origin;
 pub use refused::{Problem, Refused};
 

@@ -104,7 +104,9 @@ impl Health {
                 ZohoState::CreditsSpent => "credits_spent",
             },
             latency_ms: Some(millis(zoho.latency)),
-            detail: None,
+            detail: zoho
+                .back
+                .map(|back| format!("zoho has none until {back:.0}")),
         };
         let (redis, tls) = (self.redis(), self.tls());
         let (api_keys, issuer_keys) = (self.api_keys(), self.issuer_keys());

@@ -10,6 +10,7 @@ mod indivisible;
 mod keeper;
 mod limiter;
 mod local;
+mod lookups;
 mod merge;
 mod names;
 pub mod rules;
@@ -23,7 +24,7 @@ pub mod window;
 
 pub use crowd::{Crowd, crowd};
 pub use dimension::Subject;
-pub use guard::{Gate, Refused, Seat, limit};
+pub use guard::{Gate, Refused, Seat, is_exempt, limit, limit_request};
 pub use in_flight::InFlight;
 pub use indivisible::{Indivisible, indivisible};
 pub use limiter::{Admission, Limiter, Standing as StoreStanding};

@@ -21,7 +21,7 @@ use crate::{
 pub use handler::{Desk, Handler};
 pub use legacy_sse::{Sessions, find, open, post};
 pub use relay::{Relay, Walk, hand_over};
-pub use session::{HttpSessions, bind, delete, listen};
+pub use session::{HttpSessions, bind, call_in_log, delete, listen};
 pub use streamable::Streamable;
 pub use trace::guard as trace;
 

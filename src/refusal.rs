@@ -98,6 +98,13 @@ pub enum Refusal {
     SessionSilent,
     /// The caller has too many streams or calls open.
     TooManyOpen,
+    /// There are as many sessions as there may be.
+    TooManySessions {
+        /// The request's id, as it was sent.
+        id: Option<Box<RawValue>>,
+        /// After how many seconds there is room, if nobody uses what takes it.
+        retry_after_seconds: u64,
+    },
     /// The audit log cannot take a line, so nothing may happen.
     AuditUnavailable,
     /// Not ready yet.
@@ -136,6 +143,7 @@ impl Refusal {
             | Self::MediaType
             | Self::Encoded
             | Self::TooManyOpen
+            | Self::TooManySessions { .. }
             | Self::AuditUnavailable
             | Self::InsufficientScope(_)
             | Self::Overloaded { .. }
@@ -163,17 +171,19 @@ impl Refusal {
         let text = self.text();
         let written = match (self, self.rpc_code()) {
             (Self::OverLimit(over), _) => serde_json::to_vec(&over.rpc_error()),
-            (Self::InsufficientScope(scope), Some(code)) => serde_json::to_vec(&RpcError::new(
-                scope.id.as_deref(),
-                code,
-                &scope.message,
-                None,
-            )),
+            (Self::InsufficientScope(scope), Some(code)) => {
+                let id = scope.id.as_deref();
+                serde_json::to_vec(&RpcError::new(id, code, &scope.message, None))
+            }
             (Self::Unreadable { id, .. } | Self::HeaderMismatch { id, .. }, Some(code)) => {
                 serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, None))
             }
             (
                 Self::Overloaded {
+                    id,
+                    retry_after_seconds,
+                }
+                | Self::TooManySessions {
                     id,
                     retry_after_seconds,
                 },
@@ -227,6 +237,10 @@ impl Refusal {
                 ..
             }
             | Self::Overloaded {
+                retry_after_seconds,
+                ..
+            }
+            | Self::TooManySessions {
                 retry_after_seconds,
                 ..
             } => Some(*retry_after_seconds),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     http::header,
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post, post_service},
 };
@@ -61,15 +61,20 @@ fn walk<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router {
 fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router {
     // Without a collector the guard is not there at all, and costs nothing.
     let traced = app.traces.are_on();
-    // Neither is this one without sessions.
-    let sessions = app.http_sessions.clone();
+    // Neither is the one that finds a session, where there are none. It asks Redis, so that a message
+    // is counted before.
+    let bound = app.http_sessions.clone().map(|sessions| {
+        let state = (sessions, app.limit.clone());
+        from_fn_with_state(state, mcp::bind)
+    });
     let guards = ServiceBuilder::new()
         .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
         .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
         .layer(from_fn_with_state(app.body.clone(), call::read))
-        .option_layer(sessions.map(|sessions| from_fn_with_state(sessions, mcp::bind)))
+        .option_layer(bound.as_ref().map(|_| from_fn(mcp::call_in_log)))
         .option_layer(traced.then(|| from_fn_with_state(app.traces.clone(), mcp::trace)))
         .layer(from_fn_with_state(app.limit.clone(), limit::limit))
+        .option_layer(bound)
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
     let sessions = app.http_sessions.clone();
     let messages = post_service(mcp.within(sessions.clone())).layer(guards);
@@ -83,11 +88,13 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
     Router::new().route("/mcp", routes)
 }
 
-/// What is done with a session beside sending messages: who, then whether it is theirs.
+/// What is done with a session beside sending messages: who, how much, then whether it is theirs.
 fn of_a_session(app: &App) -> MethodRouter<Arc<HttpSessions>> {
     let guards = ServiceBuilder::new()
         .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
-        .layer(from_fn_with_state(app.auth.clone(), auth::authenticate));
+        .layer(from_fn_with_state(app.auth.clone(), auth::authenticate))
+        .layer(from_fn(mcp::call_in_log))
+        .layer(from_fn_with_state(app.limit.clone(), limit::limit_request));
     get(mcp::listen).delete(mcp::delete).layer(guards)
 }
 
@@ -99,7 +106,10 @@ fn legacy_sse(app: &App) -> Router {
     let guards = ServiceBuilder::new()
         .layer(crowd())
         .layer(who())
-        .layer(from_fn_with_state(app.sessions.clone(), mcp::find))
+        .layer(from_fn_with_state(
+            (app.sessions.clone(), app.limit.clone()),
+            mcp::find,
+        ))
         .layer(from_fn_with_state(app.body.clone(), call::read))
         .layer(from_fn_with_state(app.sessions.clone(), mcp::hand_over));
     Router::new()

@@ -32,6 +32,7 @@ mod seed;
 mod serve;
 pub mod settings;
 mod sight;
+mod spoil;
 mod timeline;
 mod token;
 mod view;
@@ -212,11 +213,13 @@ fn tokens(credentials: &Credentials, crm: &Crm) -> Tokens {
     let grants = holders
         .into_iter()
         .filter_map(|(token, at)| Some((token.clone(), crm.users.get(at)?.id)));
+    let holder = crm.users.get(staff::ADMIN).map(|user| user.id);
     Tokens::new(
         credentials.client_id.clone(),
         credentials.client_secret.clone(),
         grants,
     )
+    .for_org(format!("ZohoCRM.{}", crm.org.zgid()), holder)
 }
 
 #[cfg(test)]

@@ -180,16 +180,15 @@ pub enum SecretWarning {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::folder::Folder;
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
-    struct Folder(PathBuf);
+    struct Desk(Folder);
 
-    impl Folder {
+    impl Desk {
         fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
-            fs::create_dir(&path).unwrap();
-            Self(path)
+            Self(Folder::new())
         }
 
         fn read(&self, name: &str) -> Result<Secret, SecretError> {
@@ -203,15 +202,9 @@ mod tests {
         }
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn a_file_is_found_relative_to_the_configuration() {
-        let folder = Folder::new();
+        let folder = Desk::new();
         folder.write("secret", b"hunter2\n", 0o600);
         let secret = folder.read("secret").unwrap();
         assert_eq!(secret.bytes(), b"hunter2\n");
@@ -227,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_file_that_others_can_read_is_worth_a_warning() {
-        let folder = Folder::new();
+        let folder = Desk::new();
         for (mode, warned) in [(0o600, false), (0o400, false), (0o640, true), (0o604, true)] {
             folder.write("secret", b"x", mode);
             let warning = folder.read("secret").unwrap().warning;
@@ -238,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_no_secret_is_refused() {
-        let folder = Folder::new();
+        let folder = Desk::new();
         folder.write("empty", b"", 0o600);
         folder.write("big", &vec![b'x'; file::MAX_BYTES + 1], 0o600);
         folder.write("full", &vec![b'x'; file::MAX_BYTES], 0o600);

@@ -1,5 +1,7 @@
 //! The types a configuration value can have: spans of time, sizes in bytes, references to secrets.
 
+#[cfg(test)]
+pub(crate) mod folder;
 mod fraction;
 
 use std::{fmt, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};

@@ -339,19 +339,20 @@ mod tests {
     }
 
     /// A model has to read all of them before it can do anything: about four characters are a token,
-    /// and some clients hand them on with a space after each comma and colon.
+    /// and some clients hand them on with a space after each comma and colon. A tenth is left.
     #[test]
     fn all_definitions_together_stay_under_12_000_tokens() {
         let sizes: Vec<_> = table()
             .iter()
             .map(|row| {
                 let text = serde_json::to_string(&row.definition).unwrap();
-                let spaces = text.matches("\":").count() + text.matches(",\"").count();
+                let spaces = ["\":", ",\"", ",{"].map(|at| text.matches(at).count());
+                let spaces = spaces.iter().sum::<usize>();
                 (row.name, text.chars().count() + spaces)
             })
             .collect();
         let tokens = sizes.iter().map(|(_, size)| size).sum::<usize>() / 4;
-        assert!(tokens < 12_000, "{tokens} tokens: {sizes:?}");
+        assert!(tokens <= 10_800, "{tokens} tokens: {sizes:?}");
     }
 
     #[test]

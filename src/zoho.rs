@@ -39,7 +39,6 @@ mod scripted;
 mod search;
 #[cfg(test)]
 mod signing_in;
-mod spent;
 mod stages;
 mod tally;
 pub mod text;

@@ -16,3 +16,7 @@ mod aws;
 mod host;
 #[path = "deploy/kubernetes.rs"]
 mod kubernetes;
+#[path = "deploy/machine.rs"]
+mod machine;
+#[path = "deploy/pin.rs"]
+mod pin;

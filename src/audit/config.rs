@@ -110,7 +110,21 @@ impl Config {
             _ => Ok(()),
         }
     }
+
+    /// What it leaves unproven, and unfound.
+    pub fn warnings(&self) -> impl Iterator<Item = &'static str> {
+        let unsigned = self.signing_key.is_none().then_some(UNSIGNED);
+        let forgotten = self.pseudonym_key.is_none().then_some(FORGOTTEN);
+        unsigned.into_iter().chain(forgotten)
+    }
 }
+
+const UNSIGNED: &str = "audit.signing_key: it is not set, so whoever can write the log can write all \
+    of it anew, and no one could tell; make a key with `zoho-mcp audit keygen --out audit-key.pem \
+    --public-out audit-public.pem`, and set signing_key = \"file:audit-key.pem\"";
+const FORGOTTEN: &str = "audit.pseudonym_key: it is not set, so pseudonyms hold until the process \
+    ends, and `audit search` finds nobody; make a key with `openssl rand -hex 32`, and refer to it as \
+    pseudonym_key = \"env:NAME\" or \"file:PATH\"";
 
 /// Why `[audit]` is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

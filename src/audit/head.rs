@@ -10,6 +10,8 @@ use std::{
 
 use serde::Deserialize;
 
+use super::{config::is_name, lifecycle::is_boot};
+
 /// A file with the place and the hash of the last line that every sink has taken, and no more. The
 /// hash is the one in the first sink, which is a file where there is one.
 pub(super) struct HeadFile {
@@ -54,42 +56,61 @@ impl HeadFile {
 }
 
 /// The last line of a log, as it was known elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     hash: Box<str>,
 }
 
-/// No hash of a line.
+/// A head as its file has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    seq: u64,
+    hash: Box<str>,
+    instance: Box<str>,
+    boot: Box<str>,
+}
+
+/// No head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected the hash of a line: 64 digits of 0-9 and a-f")]
-pub struct BadHead;
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum BadHead {
+    #[error("expected the hash of a line: 64 digits of 0-9 and a-f")]
+    Hash,
+    #[error("expected a head as [audit] heads keeps it: seq, hash, instance and boot, and no more")]
+    File,
+}
 
 impl Head {
     /// By the hash of the line.
     ///
     /// # Errors
-    /// [`BadHead`]
+    /// [`BadHead::Hash`]
     pub fn of_hash(hash: &str) -> Result<Self, BadHead> {
         let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         match hash.len() == 64 && hash.bytes().all(is_digit) {
             true => Ok(Self { hash: hash.into() }),
-            false => Err(BadHead),
+            false => Err(BadHead::Hash),
         }
     }
 
     /// Those in a file of heads, one a line.
     ///
     /// # Errors
-    /// [`BadHead`] for a line that is none, and where there is no line.
+    /// [`BadHead::File`] for a line that is none, and where there is no line.
     pub fn all_of(text: &str) -> Result<Vec<Self>, BadHead> {
         let lines = text.lines().filter(|line| !line.trim().is_empty());
         let heads = lines.map(|line| {
-            let head: Self = serde_json::from_str(line).map_err(|_| BadHead)?;
+            let head: Written = serde_json::from_str(line).map_err(|_| BadHead::File)?;
+            let is_ours = head.seq > 0 && is_name(&head.instance) && is_boot(&head.boot);
             Self::of_hash(&head.hash)
+                .ok()
+                .filter(|_| is_ours)
+                .ok_or(BadHead::File)
         });
         let heads: Vec<Self> = heads.collect::<Result<_, _>>()?;
         if heads.is_empty() {
-            Err(BadHead)
+            Err(BadHead::File)
         } else {
             Ok(heads)
         }
@@ -141,10 +162,27 @@ mod tests {
         let good = "0f".repeat(32);
         assert!(Head::of_hash(&good).is_ok());
         for hash in ["", "0f", &good.to_uppercase(), &good.replace('0', "g")] {
-            assert_eq!(Head::of_hash(hash), Err(BadHead), "{hash}");
+            assert_eq!(Head::of_hash(hash), Err(BadHead::Hash), "{hash}");
         }
-        for text in ["", "\n", "{}", "{\"hash\":\"x\"}", &good] {
-            assert_eq!(Head::all_of(text), Err(BadHead), "{text}");
+        let head = |seq: u64, boot: &str| {
+            format!("{{\"seq\":{seq},\"hash\":\"{good}\",\"instance\":\"i\",\"boot\":\"{boot}\"}}")
+        };
+        let boot = "0123456789abcdef";
+        assert!(Head::all_of(&head(1, boot)).is_ok());
+        let line = head(1, boot).replace('}', ",\"event\":\"log_close\"}");
+        let hash_alone = format!("{{\"hash\":\"{good}\"}}");
+        let (unplaced, unnamed) = (head(0, boot), head(1, "b"));
+        for text in [
+            "",
+            "\n",
+            "{}",
+            &hash_alone,
+            &good,
+            &line,
+            &unplaced,
+            &unnamed,
+        ] {
+            assert_eq!(Head::all_of(text), Err(BadHead::File), "{text}");
         }
     }
 }

@@ -91,6 +91,7 @@ impl Audit {
             )],
             batch: sink::MOST_LINES,
             head: None,
+            claims: Vec::new(),
         };
         let pace = Pace {
             lines: NonZeroU64::MAX,

@@ -154,10 +154,11 @@ impl Redactor {
 
     /// What logs call a person whom a token names. Many directories give out login names, so that the
     /// subject itself is written only if no person could have it for a name, a number or an address: a
-    /// UUID, or as many hexadecimal digits, perhaps behind a connection's name as in `auth0|…`.
+    /// UUID, or as many hexadecimal digits, perhaps behind the name of a connection as in `auth0|…`.
+    /// That name is one of those that issuers give, since any other may be a person's.
     pub fn person(&self, subject: &str) -> String {
         let (connection, id) = subject.rsplit_once('|').unwrap_or(("", subject));
-        let is_connection = connection.is_empty() || is_id(connection);
+        let is_connection = connection.is_empty() || CONNECTIONS.contains(&connection);
         match subject.len() <= MAX_WORD && is_connection && is_opaque(id) {
             true => subject.to_owned(),
             false => self.pseudonym_of(subject),
@@ -181,6 +182,27 @@ impl Redactor {
     }
 }
 
+/// What issuers put before a subject to say where somebody signed in.
+const CONNECTIONS: &[&str] = &[
+    "ad",
+    "adfs",
+    "apple",
+    "auth0",
+    "email",
+    "facebook",
+    "github",
+    "google-apps",
+    "google-oauth2",
+    "linkedin",
+    "oauth2",
+    "oidc",
+    "okta",
+    "passkey",
+    "samlp",
+    "sms",
+    "waad",
+    "windowslive",
+];
 /// Bytes of a digest that stand for a value.
 const PSEUDONYM: usize = 12;
 const MAX_WORD: usize = 64;
@@ -282,6 +304,30 @@ mod tests {
         let shown = r#""contact_id":{"chars":4},"period":[{"chars":4},{"chars":5},{"chars":4}],"content":{"chars":1}}"#;
         assert!(json.ends_with(shown), "{json}");
         assert!(!json.contains("anna") && json.contains("hmac:"), "{json}");
+    }
+
+    #[test]
+    fn a_person_is_named_only_by_what_names_nobody() {
+        const ID: &str = "5f7c8ec7c33c6c004bbafe82";
+        let redactor = Redactor::random();
+        let is_shown = |subject: &str| redactor.person(subject) == subject;
+        for shown in [
+            ID.to_owned(),
+            format!("auth0|{ID}"),
+            format!("google-oauth2|{ID}"),
+        ] {
+            assert!(is_shown(&shown), "{shown}");
+        }
+        // What stands before the id is chosen by somebody else, who may write anything there.
+        for hidden in [
+            "anna.miller",
+            "hmac:0123456789abcdef01234567",
+            "session",
+            "|",
+            "AUTH0",
+        ] {
+            assert!(!is_shown(&format!("{hidden}|{ID}")), "{hidden}");
+        }
     }
 
     #[test]

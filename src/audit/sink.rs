@@ -1,5 +1,6 @@
 //! Where lines go: standard output, a file, or both.
 
+mod claim;
 mod file;
 mod place;
 mod tail;
@@ -18,6 +19,7 @@ use super::{
     stdout::stdout,
 };
 
+pub(super) use claim::Claim;
 pub(super) use file::LogFile;
 pub(super) use tail::{Previous, Tail};
 
@@ -77,6 +79,8 @@ pub(super) struct Opened {
     pub(super) batch: usize,
     /// Where it is noted how far the log has come.
     pub(super) head: Option<HeadFile>,
+    /// Held for as long as it is written.
+    pub(super) claims: Vec<Claim>,
 }
 
 /// A log file that cannot be used.
@@ -92,6 +96,9 @@ impl CannotOpen {
     /// What to do about it.
     pub fn remedy(&self) -> &'static str {
         match self.source.kind() {
+            io::ErrorKind::ResourceBusy => {
+                "give each daemon an `instance` name of its own under [audit], or end the other one"
+            }
             _ if self.key == HEADS => {
                 "make the folder, let the daemon's user write it, or name another one"
             }
@@ -108,7 +115,7 @@ pub(super) fn open(
     key: Option<PublicKey>,
 ) -> Result<Opened, CannotOpen> {
     let mut sinks: Vec<(Box<dyn Sink>, Previous)> = Vec::new();
-    let mut batch = MOST_LINES;
+    let (mut batch, mut claims) = (MOST_LINES, Vec::new());
     once_each(config, base)?;
     // A stream may take for ever, and what it has the files have.
     let (streams, files): (Vec<_>, Vec<_>) =
@@ -125,12 +132,14 @@ pub(super) fn open(
             }
             Destination::File(path) => {
                 let path = place_of(base.join(path));
-                let file = LogFile::open(&path, config.file);
-                let file = file.map_err(|source| CannotOpen {
+                let opened = LogFile::open(&path, config.file)
+                    .and_then(|file| Ok((file, claim_to(&path, instance)?)));
+                let (file, claim) = opened.map_err(|source| CannotOpen {
                     key: SINKS,
                     path: path.clone(),
                     source,
                 })?;
+                claims.extend(claim);
                 let found = tail::previous(&path, instance);
                 let previous = match key {
                     Some(key) => found.verified(&path, key),
@@ -143,11 +152,30 @@ pub(super) fn open(
             }
         }
     }
+    let heads = heads(config, base)?;
+    if let Some(path) = &heads {
+        let claim = Claim::to(path, "head", instance).map_err(|source| CannotOpen {
+            key: HEADS,
+            path: path.clone(),
+            source,
+        })?;
+        claims.extend(claim);
+    }
     Ok(Opened {
         sinks,
         batch,
-        head: heads(config, base)?.map(|folder| HeadFile::of(&folder, instance)),
+        head: heads.map(|folder| HeadFile::of(&folder, instance)),
+        claims,
     })
+}
+
+/// A device or a pipe is nobody's.
+fn claim_to(path: &Path, instance: &str) -> io::Result<Option<Claim>> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    match name.filter(|_| path.is_file()) {
+        Some(name) => Claim::to(place::folder_of(path), name, instance),
+        None => Ok(None),
+    }
 }
 
 /// Where a link leads: what is put aside stays beside the file, on its disk.
@@ -236,7 +264,8 @@ fn is_writable(folder: &Path) -> io::Result<()> {
 
 const SINKS: &str = "audit.sinks";
 const HEADS: &str = "audit.heads";
-/// Bytes that a stream is given at once: no line is longer.
-const AT_ONCE: usize = 16 << 10;
+/// Bytes that a stream is given at once: as many as a pipe takes in one piece, so that a slow reader
+/// is seen to read.
+const AT_ONCE: usize = 4 << 10;
 /// Lines that are written, and made durable, at once.
 pub(super) const MOST_LINES: usize = 512;

@@ -20,7 +20,7 @@ use super::{
     lifecycle,
     lost::Losses,
     sign::SigningKey,
-    sink::{Opened, Sink},
+    sink::{Claim, Opened, Sink},
 };
 
 /// What the writer is asked to do.
@@ -42,7 +42,8 @@ pub(super) enum Job {
 pub(super) struct State {
     began: Instant,
     broken: AtomicBool,
-    /// Milliseconds after `began` at which the batch in hand was begun; 0 when there is none.
+    /// Milliseconds after `began` at which the batch in hand was begun, or a sink last took a part
+    /// of it; 0 when there is none.
     busy: AtomicU64,
     /// How many times a sink took something.
     progress: AtomicU64,
@@ -82,6 +83,12 @@ impl State {
         self.broken.load(Ordering::Relaxed) || self.stuck.load(Ordering::Relaxed)
     }
 
+    /// A sink has taken a part of the batch in hand.
+    fn goes_on(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+        self.busy.store(self.now(), Ordering::Relaxed);
+    }
+
     /// Every sink has taken the batch in hand.
     fn goes_through(&self) {
         self.busy.store(0, Ordering::Relaxed);
@@ -103,6 +110,8 @@ pub(super) struct Writer {
     who: lifecycle::Writer,
     /// Where it is noted how far the first sink has come.
     head: Option<HeadFile>,
+    /// That no other process writes in this one's name.
+    _claims: Vec<Claim>,
     /// Lines so far, in every chain.
     seq: u64,
     key: Option<SigningKey>,
@@ -150,6 +159,7 @@ impl Writer {
             most: opened.batch,
             who,
             head: opened.head,
+            _claims: opened.claims,
             seq: 0,
             key,
             pace,
@@ -291,7 +301,7 @@ impl Writer {
         self.state.busy.store(self.state.now(), Ordering::Relaxed);
         let (mut tries, mut taken) = (0, self.state.progress());
         for outlet in &mut self.outlets {
-            while let Err(error) = outlet.write(&self.state.progress) {
+            while let Err(error) = outlet.write(&self.state) {
                 metrics::counter!("zoho_mcp_audit_write_failures_total").increment(1);
                 if !self.state.broken.swap(true, Ordering::Relaxed) {
                     tracing::error!(%error, "the audit log cannot be written");
@@ -327,10 +337,10 @@ impl Outlet {
         self.chain.close(&mut self.bytes, open, key)
     }
 
-    fn write(&mut self, progress: &AtomicU64) -> io::Result<()> {
+    fn write(&mut self, state: &State) -> io::Result<()> {
         while let Some(rest @ [_, ..]) = self.bytes.get(self.taken..) {
             self.taken += self.sink.take(rest)?;
-            progress.fetch_add(1, Ordering::Relaxed);
+            state.goes_on();
         }
         self.bytes.clear();
         self.taken = 0;
@@ -342,5 +352,6 @@ impl Outlet {
 const BATCH: usize = 256 << 10;
 const RETRY: Duration = Duration::from_millis(100);
 const LAST_TRIES: u32 = 20;
-/// Milliseconds after which a batch that a sink neither takes nor refuses counts as refused.
+/// Milliseconds after which a sink that neither takes nor refuses anything counts as one that
+/// refuses.
 const STUCK: u64 = 2_000;

@@ -55,6 +55,8 @@ pub struct Authenticator {
     bad_certificates: ArcSwap<Failures>,
     /// Nor is a request without a credential a guess: counted apart for the same reason.
     strangers: ArcSwap<Failures>,
+    /// Nor is a good credential with another's session.
+    trespasses: ArcSwap<Failures>,
     pub(super) repeats: Repeats,
 }
 
@@ -70,6 +72,7 @@ impl Authenticator {
             failures: ArcSwap::from_pointee(Failures::new(failed_logins)),
             bad_certificates: ArcSwap::from_pointee(Failures::new(failed_logins)),
             strangers: ArcSwap::from_pointee(Failures::new(failed_logins)),
+            trespasses: ArcSwap::from_pointee(Failures::new(failed_logins)),
             repeats: Repeats::default(),
         }
     }
@@ -103,7 +106,7 @@ impl Authenticator {
         self.directory.store(Arc::new(directory));
         if self.failures.load().quota() != failed_logins {
             self.failures.store(Arc::new(Failures::new(failed_logins)));
-            for apart in [&self.bad_certificates, &self.strangers] {
+            for apart in [&self.bad_certificates, &self.strangers, &self.trespasses] {
                 apart.store(Arc::new(Failures::new(failed_logins)));
             }
         }
@@ -309,13 +312,22 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Counts what a known caller tried and may not; whether the log has lines enough of it.
+    pub(super) fn is_repeated(&self, caller: &Caller, what: &'static str, peer: IpAddr) -> bool {
+        let is_repeated = self.trespasses.load().record(peer).is_err();
+        if is_repeated {
+            self.repeats.count(what, Some(&caller.client));
+        }
+        is_repeated
+    }
+
     /// Neither a request without a credential, which is how clients find out what is asked for,
     /// nor one with a token that was good until lately is a guess.
     pub(super) fn count(&self, failure: AuthFailure, peer: IpAddr) -> AuthFailure {
         if failure.kind.is_a_strangers() {
             let is_repeated = self.strangers.load().record(peer).is_err();
             if is_repeated {
-                self.repeats.count(failure.reason);
+                self.repeats.count(failure.reason, None);
             }
             return AuthFailure {
                 is_repeated,

@@ -63,10 +63,15 @@ impl Lease {
         self.gate.discovery().scope_challenge(headers, scope)
     }
 
-    /// Records that the caller, who is known, tried what is another's.
-    pub async fn record_failed(&self, peer: &Peer, reason: &'static str) {
+    /// Records that the caller, who is known, named another caller's session. As with requests that
+    /// prove nothing an address has so many lines, and what comes beyond them is counted.
+    pub async fn record_foreign_session(&self, peer: &Peer) {
+        let authenticator = &self.gate.authenticator;
+        if authenticator.is_repeated(&self.caller, FOREIGN_SESSION, peer.ip) {
+            return;
+        }
         let event = Event {
-            reason: Some(reason.into()),
+            reason: Some(FOREIGN_SESSION.into()),
             ..Event::new(Kind::AuthFailed)
         };
         let event = self.caller.sign(peer.sign(event));
@@ -82,3 +87,4 @@ impl Lease {
 
 /// How often it is asked. What a reload changed counts on open streams within this.
 const LOOK: Duration = Duration::from_secs(1);
+const FOREIGN_SESSION: &str = "foreign_session";

@@ -12,34 +12,38 @@ use tokio_util::sync::CancellationToken;
 use super::Authenticator;
 use crate::audit::{Audit, Event, Kind};
 
-/// How often each reason was met since it was last told.
+/// How often each reason was met since it was last told, and with whom where that is known.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    counts: Mutex<BTreeMap<&'static str, u64>>,
+    counts: Mutex<Counts>,
     first: Notify,
 }
 
+type Counts = BTreeMap<(&'static str, Option<Arc<str>>), u64>;
+
 impl Repeats {
-    pub(super) fn count(&self, reason: &'static str) {
-        self.add(reason, 1);
+    pub(super) fn count(&self, reason: &'static str, client: Option<&Arc<str>>) {
+        self.add(reason, client, 1);
     }
 
-    pub(super) fn add(&self, reason: &'static str, count: u64) {
+    pub(super) fn add(&self, reason: &'static str, client: Option<&Arc<str>>, count: u64) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.is_empty() {
             self.first.notify_one();
         }
-        *counts.entry(reason).or_default() += count;
+        let client = client.filter(|_| counts.len() < MOST);
+        *counts.entry((reason, client.cloned())).or_default() += count;
     }
 
-    fn take(&self) -> BTreeMap<&'static str, u64> {
+    fn take(&self) -> Counts {
         std::mem::take(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn tell(&self, audit: &Audit) {
-        for (reason, count) in self.take() {
+        for ((reason, client_id), count) in self.take() {
             let event = Event {
                 repeated: Some(count),
+                client_id,
                 reason: Some(reason.into()),
                 ..Event::new(Kind::AuthFailed)
             };
@@ -84,4 +88,6 @@ impl Telling {
     }
 }
 
+/// Lines that tell of one minute, but for a few. More clients than that are told together.
+const MOST: usize = 1_000;
 const EVERY: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@ mod document;
 mod doubt;
 mod effect;
 mod explain;
+mod failure;
 mod files;
 mod gaps;
 mod keygen;
@@ -53,7 +54,7 @@ pub(super) fn run(command: AuditCommand, environment: &Environment) -> anyhow::R
     let ended = match command.action {
         Action::Verify(verify) => verify::run(&verify, &mut out),
         Action::Story(story) => story::run(&story, &mut out),
-        Action::Explain(explain) => explain::run(&explain, &mut out),
+        Action::Explain(explain) => explain::run(&explain, environment, &mut out),
         Action::Search(search) => search::run(&search, environment, &mut out),
         Action::Keygen(keygen) => keygen::run(&keygen, &mut out),
     };

@@ -53,6 +53,9 @@ pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Resul
     Audit::check(&loaded.config.audit, &loaded.base)
         .map_err(|error| starting::cannot_log(&loaded, &error))?;
     println!("ok       audit log: can be written");
+    for warning in loaded.config.audit.warnings() {
+        println!("warning  {warning}");
+    }
     let audit = Audit::discarding(loaded.config.audit.on_failure);
     let mut app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
     say_who_can_call(&app.auth.authenticator);

@@ -86,8 +86,25 @@ pub(super) fn environment(
     Ok(())
 }
 
+/// The variable that sets the key at `path`, what is above it, or what is below it.
+pub fn variable_of<'e>(environment: &'e Environment, path: &[&str]) -> Option<&'e str> {
+    let sets = |name: &&String| {
+        let keys = name.strip_prefix(PREFIX).map(|keys| keys.split("__"));
+        keys.is_some_and(|keys| {
+            keys.zip(path)
+                .all(|(key, of)| is_spelled(of, &key.to_lowercase()))
+        })
+    };
+    environment.keys().find(sets).map(String::as_str)
+}
+
+/// A name with dashes is found with underscores.
+fn is_spelled(name: &str, key: &str) -> bool {
+    name.to_lowercase().replace('-', "_") == key
+}
+
 fn existing(table: &Table, key: String) -> String {
-    let same = |name: &&String| name.to_lowercase().replace('-', "_") == key;
+    let same = |name: &&String| is_spelled(name, &key);
     table.keys().find(same).cloned().unwrap_or(key)
 }
 
@@ -102,5 +119,29 @@ fn typed(text: &str) -> Value {
             | Value::Table(_)),
         ) => value,
         _ => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_known_by_the_key_that_it_sets() {
+        let names = [
+            "HOME",
+            "ZOHO_MCP__CLIENTS__A_B__ROLE",
+            "ZOHO_MCP__LIMITS__CLIENT",
+        ];
+        let environment: Environment = names.map(|name| (name.into(), "x".into())).into();
+        for (path, variable) in [
+            (&["clients", "A-b", "role"][..], Some(names[1])),
+            (&["clients", "A-b"], Some(names[1])),
+            (&["clients", "A-b", "limits"], None),
+            (&["limits", "client", "requests"], Some(names[2])),
+            (&["limits", "global"], None),
+        ] {
+            assert_eq!(variable_of(&environment, path), variable, "{path:?}");
+        }
     }
 }

@@ -8,15 +8,18 @@ use std::{
 use arc_swap::ArcSwap;
 use axum::{
     extract::{Request, State},
+    http::HeaderMap,
     middleware::Next,
     response::Response,
 };
+use serde_json::value::RawValue;
 
 use super::{Admission, Answer, InFlight, Limiter, Scarce, Slip, Subject, Verdict, whole_seconds};
 use crate::{
     audit::{Audit, Event, Kind},
+    auth::Caller,
     call::{Asked, Call},
-    listen::Door,
+    listen::{Door, Peer},
     permit::Permission,
     refusal::{OverLimit, Refusal},
     zoho::Zoho,
@@ -76,13 +79,13 @@ pub async fn limit(
     let Admission { verdict, in_flight } = gate.limiter.admit(&subject).await;
     let record = |event| gate.audit.record(asked.sign(event));
     if let Some(policy) = verdict.shadow_policy() {
-        record(gate.would_refuse(policy, call)).await;
+        record(would_refuse(policy, gate.tool_name(call))).await;
     }
     let headers = verdict.headers();
     if !verdict.is_admitted() {
-        record(gate.refused(&verdict, call)).await;
+        record(refused(&verdict, gate.tool_name(call))).await;
     }
-    let refused = (!verdict.is_admitted()).then(|| over(&verdict, call));
+    let refused = (!verdict.is_admitted()).then(|| over(&verdict, call.id.clone()));
     let in_band = peer.door == Door::Messages || **gate.answer.load() == Answer::ToolError;
     let in_band = in_band && call.tool().is_some();
     let slip = Slip::default();
@@ -108,15 +111,49 @@ pub async fn limit(
     Ok(response)
 }
 
-/// A ping keeps a session alive. Nobody waits for an answer to a notification, so that a refusal
-/// would be lost, and some end work.
-fn is_exempt(call: &Call) -> bool {
+/// Counts a request that carries no message, or refuses it.
+///
+/// # Errors
+/// [`Refusal::OverLimit`]
+pub async fn limit_request(
+    State(gate): State<Arc<Gate>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    let extensions = request.extensions();
+    let found = extensions
+        .get::<Arc<Caller>>()
+        .zip(extensions.get::<Peer>());
+    let (caller, peer) = found.ok_or(Refusal::Internal)?;
+    let subject = Subject {
+        client: &caller.client,
+        user: caller.user.as_ref(),
+        tool: None,
+        request_id: peer.request_id,
+    };
+    let Admission { verdict, .. } = gate.limiter.admit(&subject).await;
+    let record = |event| gate.audit.record(caller.sign(peer.sign(event)));
+    if let Some(policy) = verdict.shadow_policy() {
+        record(would_refuse(policy, None)).await;
+    }
+    if !verdict.is_admitted() {
+        record(refused(&verdict, None)).await;
+        return Err(Refusal::OverLimit(Box::new(over(&verdict, None))));
+    }
+    let mut response = next.run(request).await;
+    response.headers_mut().extend(verdict.headers());
+    Ok(response)
+}
+
+/// Whether a message is counted at no limit. A ping keeps a session alive. Nobody waits for an answer
+/// to a notification, so that a refusal would be lost, and some end work.
+pub fn is_exempt(call: &Call) -> bool {
     &*call.method == "ping" || !call.is_request()
 }
 
-fn over(verdict: &Verdict, call: &Call) -> OverLimit {
+fn over(verdict: &Verdict, id: Option<Box<RawValue>>) -> OverLimit {
     OverLimit {
-        id: call.id.clone(),
+        id,
         message: verdict.message(),
         retry_after_seconds: verdict.retry_after_seconds().unwrap_or(1),
         policies: verdict.violated().collect(),
@@ -125,6 +162,40 @@ fn over(verdict: &Verdict, call: &Call) -> OverLimit {
 }
 
 impl Gate {
+    /// Lets a caller ask Redis for what a message names, where no limit was charged for the message.
+    ///
+    /// # Errors
+    /// [`Refusal::OverLimit`] for a client that does so without end.
+    pub async fn may_look(
+        &self,
+        caller: &Caller,
+        peer: &Peer,
+        id: Option<&RawValue>,
+    ) -> Result<(), Refusal> {
+        let Err(too_many) = self.limiter.look(&caller.client) else {
+            return Ok(());
+        };
+        let retry_after_seconds = whole_seconds(too_many.wait);
+        let event = Event {
+            policy: Some(LOOKUPS.into()),
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Event::new(Kind::RateLimitExceeded)
+        };
+        match too_many.is_first {
+            true => self.audit.record(caller.sign(peer.sign(event))).await,
+            false => Audit::count(&event),
+        }
+        Err(Refusal::OverLimit(Box::new(OverLimit {
+            id: id.map(ToOwned::to_owned),
+            message: format!(
+                "Too many messages to sessions ({LOOKUPS}). Retry after {retry_after_seconds} s."
+            ),
+            retry_after_seconds,
+            policies: vec![LOOKUPS],
+            headers: HeaderMap::new(),
+        })))
+    }
+
     /// The refusal of a call that cannot be served in time, before anything is spent on it.
     async fn shed(&self, asked: Asked<'_>) -> Option<Refusal> {
         let wait = self.zoho.overload()?;
@@ -143,30 +214,30 @@ impl Gate {
         })
     }
 
-    fn refused(&self, verdict: &Verdict, call: &Call) -> Event {
-        Event {
-            tool_name: self.tool_name(call),
-            policy: Some(verdict.policy().into()),
-            reason: why(verdict).map(Into::into),
-            retry_after_seconds: verdict.retry_after_seconds(),
-            ..Event::new(Kind::RateLimitExceeded)
-        }
-    }
-
-    fn would_refuse(&self, policy: String, call: &Call) -> Event {
-        Event {
-            tool_name: self.tool_name(call),
-            policy: Some(policy.into()),
-            reason: Some("shadow".into()),
-            ..Event::new(Kind::RateLimitExceeded)
-        }
-    }
-
     /// A name that is no tool's is the caller's text, so it is not written.
     fn tool_name(&self, call: &Call) -> Option<Cow<'static, str>> {
         let name = call.tool()?;
         let known = self.tools.iter().find(|known| known.tool == name)?;
         Some(known.tool.into())
+    }
+}
+
+fn refused(verdict: &Verdict, tool_name: Option<Cow<'static, str>>) -> Event {
+    Event {
+        tool_name,
+        policy: Some(verdict.policy().into()),
+        reason: why(verdict).map(Into::into),
+        retry_after_seconds: verdict.retry_after_seconds(),
+        ..Event::new(Kind::RateLimitExceeded)
+    }
+}
+
+fn would_refuse(policy: String, tool_name: Option<Cow<'static, str>>) -> Event {
+    Event {
+        tool_name,
+        policy: Some(policy.into()),
+        reason: Some("shadow".into()),
+        ..Event::new(Kind::RateLimitExceeded)
     }
 }
 
@@ -178,3 +249,6 @@ fn why(verdict: &Verdict) -> Option<&'static str> {
         (false, false) => None,
     }
 }
+
+/// What the limit is called that [`Gate::may_look`] keeps.
+const LOOKUPS: &str = "lookups";

@@ -13,6 +13,7 @@ use super::{
     dimension::Subject,
     in_flight::{Calls, InFlight, place},
     local::{Alone, Windows},
+    lookups::{Lookups, TooManyLooks},
     names::Names,
     rules::{Room, Rules},
     shared::{Answer, Asked, Data, Mode, Seat, Shared},
@@ -26,6 +27,7 @@ pub struct Limiter {
     pub(super) windows: Mutex<Windows>,
     pub(super) calls: Calls,
     pub(super) shared: Option<Shared>,
+    lookups: Lookups,
     started: Instant,
 }
 
@@ -55,6 +57,7 @@ impl Limiter {
             windows: Mutex::new(Windows::new()),
             calls: Calls::default(),
             shared: None,
+            lookups: Lookups::default(),
             started: Instant::now(),
         }
     }
@@ -128,6 +131,16 @@ impl Limiter {
             true => Admission { verdict, in_flight },
             false => Admission::refused(verdict),
         }
+    }
+
+    /// Lets a client look for what Redis may have, without a charge.
+    ///
+    /// # Errors
+    /// It did so too often.
+    pub(super) fn look(&self, client: &Arc<str>) -> Result<(), TooManyLooks> {
+        let rules = self.rules.load();
+        let limit = rules.clients.get(client).copied();
+        self.lookups.take(client, limit.unwrap_or(rules.client))
     }
 
     /// How Redis stands; `None` when there is none.

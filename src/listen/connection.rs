@@ -259,12 +259,12 @@ impl Server {
             };
             let endless = response.extensions().get::<Endless>().is_some();
             let is_over = match rest {
-                // A stream is the last answer of its connection, and waits for nothing.
+                // A stream begins at once.
                 Some(rest) => !rest.has_passed(waits || endless).await,
                 None => false,
             };
-            // HTTP/2 says it with GOAWAY.
-            if is_over || (drain.has_begun() && version < Version::HTTP_2) {
+            // HTTP/2 says it with GOAWAY, and ends what was left unread by itself.
+            if version < Version::HTTP_2 && (is_over || drain.has_begun()) {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
@@ -275,10 +275,9 @@ impl Server {
     }
 }
 
-/// The request as the router takes it, and what is left of its body afterwards. Over HTTP/2 that is
-/// nobody else's business.
+/// The request as the router takes it, and what is left of its body afterwards.
 fn lent(request: Request<Incoming>) -> (Request<Body>, Option<rest::Rest>) {
-    if request.version() == Version::HTTP_2 || request.body().is_end_stream() {
+    if request.body().is_end_stream() {
         return (request.map(Body::new), None);
     }
     let (head, body) = request.into_parts();

@@ -1,6 +1,7 @@
 //! The rest of a request that was answered before it was read to its end. A connection that is closed
 //! in the middle of it loses the answer, and whatever request comes behind; and who is answered
-//! early, a stranger perhaps, may share the connection with others, behind a load balancer.
+//! early, a stranger perhaps, may share the connection with others, behind a load balancer. Over
+//! HTTP/2 the end of such an answer resets the stream, and some clients make a failure of that.
 
 use std::{
     mem::take,

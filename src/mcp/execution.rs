@@ -137,7 +137,7 @@ impl<'a> Execution<'a> {
             self.desk.cache.keep(question, answer, Instant::now());
         }
         if let End::Failed(error) = &end {
-            self.record.purse = error.purse();
+            self.record.reason = error.reason();
             self.record.retry_after_seconds = error.shortage().map(|(_, seconds)| seconds);
         }
         let (kind, error, records) = end.told();
@@ -183,7 +183,7 @@ impl Execution<'_> {
         }
         let event = Event {
             policy: Some(policy.into()),
-            reason: self.record.purse.map(Into::into),
+            reason: self.record.reason.map(Into::into),
             retry_after_seconds: Some(seconds),
             ..self.record.event(Kind::RateLimitExceeded)
         };
@@ -251,8 +251,8 @@ struct Record {
     tally: Option<Tally>,
     written: Option<Written>,
     cached: bool,
-    /// Whose credits were spent, and when there may be some.
-    purse: Option<&'static str>,
+    /// Why it failed, beside the word for that; and when credits or places may be there.
+    reason: Option<&'static str>,
     retry_after_seconds: Option<u64>,
     pending: bool,
 }
@@ -277,7 +277,7 @@ impl Record {
             tally: None,
             written: None,
             cached: false,
-            purse: None,
+            reason: None,
             retry_after_seconds: None,
             pending: false,
         }
@@ -335,7 +335,7 @@ impl Record {
             record_id: self.written.as_ref().map(|it| it.record.clone()),
             outcome: self.written.as_ref().map(|it| it.outcome),
             cached: self.cached,
-            reason: self.purse.map(Into::into),
+            reason: self.reason.map(Into::into),
             retry_after_seconds: self.retry_after_seconds,
             ..self.event(kind)
         }

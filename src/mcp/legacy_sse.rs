@@ -24,6 +24,7 @@ use crate::{
     audit::{Event, Kind},
     auth::{Caller, Lease},
     call::Call,
+    limit,
     listen::{Endless, Peer},
     refusal::Refusal,
 };
@@ -79,9 +80,10 @@ pub struct SessionQuery {
 ///
 /// # Errors
 /// [`Refusal::NoSession`] for a session that is not there or another's, [`Refusal::SessionAway`] when
-/// nobody knows at the moment.
+/// nobody knows at the moment, [`Refusal::OverLimit`] for whoever asks without end after sessions that
+/// are not here.
 pub async fn find(
-    State(sessions): State<Arc<Sessions>>,
+    State((sessions, limits)): State<(Arc<Sessions>, Arc<limit::Gate>)>,
     query: Result<Query<SessionQuery>, QueryRejection>,
     mut request: Request,
     next: Next,
@@ -95,24 +97,28 @@ pub async fn find(
         return Err(Refusal::NoSession);
     };
     let Some(session) = sessions.find(&query.session_id, &caller) else {
+        let lease = request.extensions().get::<Lease>().cloned();
+        let peer = request.extensions().get::<Peer>().cloned();
+        let (lease, peer) = lease.zip(peer).ok_or(Refusal::Internal)?;
         let is_anothers = match sessions.relay() {
             _ if sessions.holds(&query.session_id) => {
                 sessions.is_anothers(&query.session_id, &caller)
             }
             None => false,
-            Some(relay) => match relay.find(&query.session_id, &caller).await? {
-                Found::Anothers => true,
-                Found::Elsewhere(elsewhere) => {
-                    request.extensions_mut().insert(elsewhere);
-                    return Ok(next.run(request).await);
+            Some(relay) => {
+                // It is counted where the session is, if it is anywhere.
+                limits.may_look(&caller, &peer, None).await?;
+                match relay.find(&query.session_id, &caller).await? {
+                    Found::Anothers => true,
+                    Found::Elsewhere(elsewhere) => {
+                        request.extensions_mut().insert(elsewhere);
+                        return Ok(next.run(request).await);
+                    }
                 }
-            },
+            }
         };
         if is_anothers {
-            let lease = request.extensions().get::<Lease>().cloned();
-            let peer = request.extensions().get::<Peer>().cloned();
-            let (lease, peer) = lease.zip(peer).ok_or(Refusal::Internal)?;
-            lease.record_failed(&peer, "foreign_session").await;
+            lease.record_foreign_session(&peer).await;
         }
         return Err(Refusal::NoSession);
     };

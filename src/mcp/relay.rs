@@ -14,6 +14,7 @@ mod letter;
 mod receive;
 mod seen;
 mod send;
+mod turn;
 
 use std::{
     collections::HashMap,
@@ -29,7 +30,11 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use self::{letter::Letter, send::Waiting};
+use self::{
+    letter::Letter,
+    send::Waiting,
+    turn::{TAKEN_WITHIN, Turns, letter_key, millis},
+};
 use super::legacy_sse::{Session, Sessions};
 use crate::{
     auth::Caller,
@@ -49,6 +54,7 @@ pub struct Relay {
     instance: Box<str>,
     push: Script,
     beat: Script,
+    turns: Turns,
     /// Who waits for an answer, by the id of the letter.
     waiting: Mutex<HashMap<Uuid, Waiting>>,
     /// Redis may not know of some session.
@@ -85,6 +91,7 @@ impl Relay {
             instance: Uuid::new_v4().simple().to_string().into(),
             push: Script::new(include_str!("relay/script/push.lua")),
             beat: Script::new(include_str!("relay/script/beat.lua")),
+            turns: Turns::new(),
             waiting: Mutex::default(),
             unregistered: AtomicBool::new(false),
             lost: Mutex::default(),
@@ -156,13 +163,17 @@ impl Relay {
         let Some(sealed) = text.and_then(|text| self.seal.seal(to, text)) else {
             return Ok(Posted::Full);
         };
-        let (queue, life) = (queue_key(to), life_key(to));
-        let arguments = [
+        let mut keys = vec![queue_key(to), life_key(to)];
+        let mut arguments = vec![
             sealed,
             MOST_WAITING.to_string().into_bytes(),
             KEPT_MS.to_string().into_bytes(),
         ];
-        let keys = [&*queue, &*life];
+        if let Letter::Post(post) = letter {
+            keys.push(letter_key(to, post.id));
+            arguments.push(millis(TAKEN_WITHIN));
+        }
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let posted = self.store.run_script(&self.push, &keys, &arguments);
         Ok(match posted.await? {
             0_u8 => Posted::Gone,

@@ -7,6 +7,7 @@ mod door;
 mod exchange;
 mod kept;
 mod shared;
+mod unsure;
 
 use std::{
     collections::HashMap,
@@ -17,6 +18,7 @@ use std::{
 use axum::http::HeaderName;
 use rmcp::model::{ClientCapabilities, InitializeRequestParams, ProtocolVersion, RequestId};
 use secrecy::SecretSlice;
+use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -25,17 +27,19 @@ use self::{
     calls::Calls,
     kept::{Away, Bounds, EXPIRED, Keeper, Kept, Lookup, NotKept, Own},
     shared::Shared,
+    unsure::Unsure,
 };
 use super::{Config, legacy_sse::Sessions};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Caller, Lapse, Lease},
+    limit::whole_seconds,
     listen::{Drain, Peer},
     refusal::Refusal,
     store::{BadKey, Store},
 };
 
-pub use door::{bind, delete, listen};
+pub use door::{bind, call_in_log, delete, listen};
 pub(super) use {calls::Running, door::open, exchange::serve};
 
 /// All sessions of `/mcp`.
@@ -45,6 +49,7 @@ pub struct HttpSessions {
     /// What this instance has of sessions: it opened them, or holds streams of theirs.
     here: Mutex<HashMap<Box<str>, Here>>,
     calls: Arc<Calls>,
+    unsure: Unsure,
     /// The other room of streams: both have the same caps.
     streams: Arc<Sessions>,
     config: Config,
@@ -60,6 +65,9 @@ struct Here {
     ended: CancellationToken,
     /// Streams and calls.
     users: usize,
+    owner: Arc<Caller>,
+    /// When the keeper last heard that it is used.
+    used: Instant,
 }
 
 struct Opened {
@@ -110,6 +118,7 @@ impl HttpSessions {
             },
             here: Mutex::default(),
             calls: Arc::default(),
+            unsure: Unsure::default(),
             streams,
             config: config.clone(),
             audit,
@@ -123,6 +132,7 @@ impl HttpSessions {
         (caller, lease): (Arc<Caller>, Lease),
         mut peer: Peer,
         (revision, capabilities): (ProtocolVersion, ClientCapabilities),
+        asked: Option<Box<RawValue>>,
     ) -> Result<Box<str>, Refusal> {
         // Two times 122 random bits; and an id alone opens nothing, since its owner is checked.
         let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
@@ -132,16 +142,23 @@ impl HttpSessions {
             revision,
             capabilities,
         };
-        let opened = self.keeper.open(&id, kept, &self.bounds).await;
-        opened.map_err(|not_kept| match not_kept {
-            NotKept::Full => Refusal::TooManyOpen,
-            NotKept::Away => Refusal::SessionAway,
-        })?;
+        if let Err(not_kept) = self.keeper.open(&id, kept, &self.bounds).await {
+            return Err(match not_kept {
+                NotKept::Full { wait } => Refusal::TooManySessions {
+                    id: asked,
+                    retry_after_seconds: whole_seconds(wait),
+                },
+                NotKept::Away => {
+                    self.unsure.remember(id, caller);
+                    Refusal::SessionAway
+                }
+            });
+        }
         peer.session = Some(label(&id));
         let signed = caller.sign(peer.sign(Event::new(Kind::SessionOpen)));
         let opened = Opened {
             lease,
-            caller,
+            caller: caller.clone(),
             signed: signed.clone(),
             too_old: Instant::now() + self.bounds.age,
         };
@@ -149,21 +166,26 @@ impl HttpSessions {
             opened: Some(opened),
             ended: self.drain.over().child_token(),
             users: 0,
+            owner: caller,
+            used: Instant::now(),
         };
         self.here().insert(id.clone(), here);
         self.audit.record(signed).await;
         Ok(id)
     }
 
-    /// Takes part in a session.
-    fn join(self: &Arc<Self>, id: &str) -> Part {
+    /// Takes part in a session that was found just now.
+    fn join(self: &Arc<Self>, id: &str, owner: &Arc<Caller>) -> Part {
         let mut here = self.here();
         let here = here.entry(id.into()).or_insert_with(|| Here {
             opened: None,
             ended: self.drain.over().child_token(),
             users: 0,
+            owner: owner.clone(),
+            used: Instant::now(),
         });
         here.users += 1;
+        here.used = Instant::now();
         Part {
             sessions: self.clone(),
             id: id.into(),
@@ -180,12 +202,15 @@ impl HttpSessions {
 
     /// Looks after what this instance has of sessions, until the streams have to end.
     pub async fn keep(self: Arc<Self>) {
+        let every = LOOK.min(self.bounds.idle / 4);
         loop {
             tokio::select! {
                 () = self.drain.streams().cancelled() => break,
-                () = sleep(LOOK) => {}
+                () = sleep(every) => {}
             }
             self.end_lapsed().await;
+            self.unsure.end(&self.keeper, self.bounds.idle).await;
+            self.use_again().await;
             let ids: Vec<Box<str>> = self.here().keys().cloned().collect();
             for ids in ids.chunks(AT_ONCE) {
                 self.look(ids).await;
@@ -215,6 +240,33 @@ impl HttpSessions {
             // Without Redis it is tried again.
             let _ = self.end(&id, &caller, lapse.reason()).await;
         }
+    }
+
+    /// Nobody's session is idle while a call of it runs.
+    async fn use_again(&self) {
+        for (id, owner) in self.used_for_long() {
+            // Without Redis it is tried again.
+            let _ = self.find(&id, &owner).await;
+        }
+    }
+
+    /// Where something has run for a while without a word to the keeper.
+    fn used_for_long(&self) -> Vec<(Box<str>, Arc<Caller>)> {
+        let due = self.bounds.idle / 3;
+        let here = self.here();
+        let used = here.iter();
+        let used = used.filter(|(_, here)| here.users > 0 && here.used.elapsed() >= due);
+        used.map(|(id, here)| (id.clone(), here.owner.clone()))
+            .collect()
+    }
+
+    /// Finds a session. To its owner asking is use.
+    async fn find(&self, id: &str, caller: &Caller) -> Result<Lookup, Away> {
+        let found = self.keeper.find(id, caller, &self.bounds).await?;
+        if let (Lookup::Theirs(_), Some(here)) = (&found, self.here().get_mut(id)) {
+            here.used = Instant::now();
+        }
+        Ok(found)
     }
 
     async fn look(&self, ids: &[Box<str>]) {
@@ -258,7 +310,7 @@ impl Bound {
 
     /// Takes part, to hear of the end.
     pub(super) fn join(&self) -> Part {
-        self.sessions.join(&self.id)
+        self.sessions.join(&self.id, &self.caller)
     }
 
     /// Begins a call of this session.
@@ -268,10 +320,7 @@ impl Bound {
 
     /// Whether it still is the caller's; asking is use. Without Redis it is until somebody knows.
     async fn goes_on(&self) -> bool {
-        let sessions = &self.sessions;
-        let found = sessions
-            .keeper
-            .find(&self.id, &self.caller, &sessions.bounds);
+        let found = self.sessions.find(&self.id, &self.caller);
         !matches!(found.await, Ok(Lookup::Nothing | Lookup::Anothers))
     }
 }

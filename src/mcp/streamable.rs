@@ -108,10 +108,14 @@ impl<H: ServerHandler + Clone> Service<Request> for Streamable<H> {
             Some((handler, call)) if is_plain(&call) => {
                 let handler = handler.clone();
                 let guarded = request.into_parts().0.extensions;
-                return Box::pin(async move {
-                    let answered = answer(&handler, &call, &guarded, bound.as_deref()).await;
-                    Ok(unkept(answered))
-                });
+                let is_in_session = bound.is_some();
+                let answered = async move {
+                    unkept(answer(&handler, &call, &guarded, bound.as_deref()).await)
+                };
+                return match is_in_session {
+                    true => Box::pin(async move { Ok(to_its_end(answered).await) }),
+                    false => Box::pin(async move { Ok(answered.await) }),
+                };
             }
             // The protocol library would refuse it in words that help nobody.
             Some((_, call)) if handler::is_never_asked(&call.method) => {
@@ -172,8 +176,15 @@ fn is_plain(call: &Call) -> bool {
     call.tool().is_some() && call.is_only_arguments
 }
 
+/// In a session a client that goes away has not cancelled its call: it can say so where it means it.
+async fn to_its_end(answered: impl Future<Output = Response> + Send + 'static) -> Response {
+    let answered = tokio::spawn(answered).await;
+    answered.unwrap_or_else(|_| Refusal::Internal.into_response())
+}
+
 /// Answers a plain call as rmcp would, without its two tasks and their channels, which cost more
-/// than every guard together. A client that goes away drops this, and with it the call.
+/// than every guard together. Without a session a client that goes away drops this, and with it the
+/// call, since it has no other way to cancel it.
 async fn answer(
     handler: &Handler,
     call: &Call,

@@ -16,9 +16,10 @@ impl Refusal {
             | Self::SessionSilent
             | Self::Starting
             | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
-            Self::TooManyFailures { .. } | Self::OverLimit(_) | Self::TooManyOpen => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::TooManyFailures { .. }
+            | Self::OverLimit(_)
+            | Self::TooManyOpen
+            | Self::TooManySessions { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unreadable { .. }
             | Self::HeaderMismatch { .. }
             | Self::UnsupportedVersion { .. } => StatusCode::BAD_REQUEST,
@@ -67,8 +68,9 @@ impl Refusal {
             Self::SessionSilent => {
                 "The session does not answer at the moment. What was asked may have been done: look before you send it again"
             }
-            Self::TooManyOpen => {
-                "Too many calls, streams or sessions are open. Let some finish first"
+            Self::TooManyOpen => "Too many calls or streams are open. Let some finish first",
+            Self::TooManySessions { .. } => {
+                "Too many sessions are open. End one with DELETE, or try again after the seconds of Retry-After, when one that nobody uses has ended"
             }
             Self::AuditUnavailable => "The service cannot take calls at the moment",
             Self::Starting => "The service is starting. Try again in a moment",
@@ -105,6 +107,7 @@ impl Refusal {
             Self::SessionAway => "session_away",
             Self::SessionSilent => "session_silent",
             Self::TooManyOpen => "too_many_open",
+            Self::TooManySessions { .. } => "too_many_sessions",
             Self::AuditUnavailable => "audit_unavailable",
             Self::Starting => "starting",
             Self::Draining => "draining",

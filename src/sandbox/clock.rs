@@ -29,13 +29,6 @@ impl Clock {
             .unwrap_or(real)
     }
 
-    /// What time it is, as the `Date` of an answer has it.
-    pub(super) fn header(&self) -> Option<HeaderValue> {
-        let printer = rfc2822::DateTimePrinter::new();
-        let date = printer.timestamp_to_rfc9110_string(&self.now()).ok()?;
-        HeaderValue::try_from(date).ok()
-    }
-
     /// How far the sandbox is ahead of the world.
     pub(super) fn offset_ms(&self) -> i64 {
         self.offset_ms.load(Ordering::Relaxed)
@@ -59,6 +52,13 @@ impl Clock {
     pub(super) fn set_offset_ms(&self, offset: i64) {
         self.offset_ms.store(offset, Ordering::Relaxed);
     }
+}
+
+/// A moment as the `Date` of an answer has it.
+pub(super) fn date(at: Timestamp) -> Option<HeaderValue> {
+    let printer = rfc2822::DateTimePrinter::new();
+    let date = printer.timestamp_to_rfc9110_string(&at).ok()?;
+    HeaderValue::try_from(date).ok()
 }
 
 /// A moment as Zoho writes it: the reader's offset, whole seconds, never `Z`.

@@ -7,9 +7,25 @@ use jiff::{Timestamp, civil::Date};
 use serde_json::Value;
 
 use super::{
-    answer::Answer, cell::Id, clock::Clock, coql, crm::Crm, cursor::Cursors, fault::Faults,
-    journal::Journal, ledger::Ledger, problem::Problem, query::Query, read::Reader, route::Route,
-    schema::Module, scope, seed, settings::Settings, sight::Sight, token::Tokens, write::Writer,
+    answer::Answer,
+    cell::Id,
+    clock::Clock,
+    coql,
+    crm::Crm,
+    cursor::Cursors,
+    fault::Faults,
+    journal::Journal,
+    ledger::Ledger,
+    problem::Problem,
+    query::Query,
+    read::Reader,
+    route::Route,
+    schema::Module,
+    scope, seed,
+    settings::Settings,
+    sight::Sight,
+    token::{Rules, Tokens},
+    write::Writer,
 };
 
 /// The state. No lock is held over an await, for nothing here is async.
@@ -77,11 +93,15 @@ impl Desk {
     pub(super) fn set(&self, settings: Settings) {
         self.ledger
             .limit(settings.daily_credits, settings.concurrency);
-        self.tokens().rule(
-            settings.token_error_status,
-            settings.live_tokens,
-            &settings.scopes,
-        );
+        self.tokens().rule(Rules {
+            error_status: settings.token_error_status,
+            denied_status: settings.token_denied_status,
+            most_live: settings.live_tokens,
+            scope: settings.scopes.clone(),
+            names_scope: settings.token_scope,
+            legacy_expiry: settings.legacy_expiry,
+            client_credentials: settings.client_credentials,
+        });
         self.settings.store(Arc::new(settings));
     }
 

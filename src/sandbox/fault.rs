@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
@@ -29,6 +30,15 @@ pub(super) enum Kind {
     Drip,
     /// A page for people instead of an answer.
     Html,
+    /// The answer is right, and its `content_type` is not.
+    ContentType,
+    /// The answer has fields that nobody has heard of, wherever there can be some.
+    Extra,
+    /// The answer is larger than a client should read.
+    Oversize,
+    /// Whoever answers has a clock that is ahead by the delay, or `behind`: of `Date`, of the records
+    /// that are written, and of the tokens that are minted or end.
+    Skew,
     /// All access tokens stop working, this request's first.
     RevokeTokens,
 }
@@ -50,6 +60,10 @@ pub(super) struct Fault {
     #[serde(default, serialize_with = "spelled")]
     delay: Option<Span>,
     #[serde(default)]
+    behind: bool,
+    #[serde(default)]
+    content_type: Option<String>,
+    #[serde(default)]
     pub(super) status: Option<u16>,
     #[serde(default)]
     pub(super) body: Option<Value>,
@@ -66,7 +80,7 @@ pub(super) enum Refused {
     Times,
     #[error("`path` must start with /crm or /oauth")]
     Path,
-    #[error("`delay` must be 10 minutes at the most")]
+    #[error("`delay` must be 10 minutes at the most, of `skew` a day")]
     Delay,
     #[error("there are 100 faults already: clear them first")]
     Full,
@@ -112,7 +126,11 @@ impl Faults {
         if fault.path.as_ref().is_some_and(|path| !known_path(path)) {
             return Err(Refused::Path);
         }
-        if fault.delay() > LONGEST_DELAY {
+        let longest = match fault.fault {
+            Kind::Skew => LONGEST_SKEW,
+            _ => LONGEST_DELAY,
+        };
+        if fault.delay() > longest {
             return Err(Refused::Delay);
         }
         if self.list.len() >= MOST_FAULTS {
@@ -167,6 +185,21 @@ impl Fault {
         self.delay.map_or(USUAL_DELAY, Span::duration)
     }
 
+    /// What the clock of whoever answers shows.
+    pub(super) fn clock(&self, now: Timestamp) -> Timestamp {
+        let moved = match (self.fault, self.behind) {
+            (Kind::Skew, false) => now.checked_add(self.delay()),
+            (Kind::Skew, true) => now.checked_sub(self.delay()),
+            _ => return now,
+        };
+        moved.unwrap_or(now)
+    }
+
+    /// What the answer says that it is.
+    pub(super) fn content_type(&self) -> &str {
+        self.content_type.as_deref().unwrap_or("text/html")
+    }
+
     /// Whether the request itself takes effect late, not its answer alone.
     pub(super) fn is_late(&self) -> bool {
         self.fault == Kind::LateCommit
@@ -214,6 +247,7 @@ fn spelled<S: Serializer>(delay: &Option<Span>, serializer: S) -> Result<S::Ok, 
 const MAINTENANCE: &str = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body><h1>We will be back soon</h1></body></html>";
 const USUAL_DELAY: Duration = Duration::from_millis(500);
 const LONGEST_DELAY: Duration = Duration::from_secs(600);
+const LONGEST_SKEW: Duration = Duration::from_secs(86_400);
 const MOST_FAULTS: usize = 100;
 
 #[cfg(test)]
@@ -261,6 +295,24 @@ mod tests {
             .filter(|_| faults.meet("GET", "/crm").fault.is_some())
             .count();
         assert!((180..320).contains(&met), "{met}");
+    }
+
+    #[test]
+    fn a_clock_goes_either_way_and_not_too_far() {
+        let now: Timestamp = "2026-05-14T10:00:00Z".parse().unwrap();
+        let shown = |json| fault(json).clock(now).to_string();
+        let ahead = shown(r#"{"fault":"skew","delay":"2h"}"#);
+        assert_eq!(ahead, "2026-05-14T12:00:00Z");
+        let behind = shown(r#"{"fault":"skew","delay":"2h","behind":true}"#);
+        assert_eq!(behind, "2026-05-14T08:00:00Z");
+        assert_eq!(fault(r#"{"fault":"html","delay":"2h"}"#).clock(now), now);
+        let mut faults = Faults::new();
+        for bad in [
+            r#"{"fault":"skew","delay":"25h"}"#,
+            r#"{"fault":"latency","delay":"2h"}"#,
+        ] {
+            assert_eq!(faults.add(fault(bad)), Err(Refused::Delay));
+        }
     }
 
     #[test]

@@ -130,6 +130,11 @@ impl Org {
         Id(self.prefix * 1_000_000_000_000 + tail)
     }
 
+    /// What the accounts server knows the org by.
+    pub(super) fn zgid(&self) -> String {
+        (self.id.0 % 1_000_000_000).to_string()
+    }
+
     /// The org as `GET /org` shows it.
     pub(super) fn shown(&self, crm: &Crm) -> Value {
         let seats = crm.users.iter().filter(|user| user.active).count();
@@ -137,7 +142,7 @@ impl Org {
             "id": self.id.to_string(),
             "company_name": self.name,
             "alias": null,
-            "zgid": (self.id.0 % 1_000_000_000).to_string(),
+            "zgid": self.zgid(),
             "iso_code": "USD",
             "currency": "US Dollar - USD",
             "currency_symbol": "$",

@@ -46,6 +46,22 @@ impl Reply {
         self
     }
 
+    /// The same with something else in its JSON.
+    pub(super) fn changed(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        if let Some((bytes, JSON)) = &mut self.body
+            && let Ok(mut value) = serde_json::from_slice(bytes)
+        {
+            change(&mut value);
+            *bytes = Bytes::from(value.to_string());
+        }
+        self
+    }
+
+    /// Whether there is a body.
+    pub(super) const fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
     /// The answer as it should be.
     pub(super) fn whole(self) -> Response<Body> {
         let bytes = self.bytes();

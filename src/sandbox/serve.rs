@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     answer::Answer,
-    clock::moment,
+    clock::{date, moment},
     control,
     desk::{Asked, Desk},
     fault::{self, Fault, instead},
@@ -27,6 +27,7 @@ use super::{
     query::Query,
     reply::{Body, Reply},
     route::{self, Route},
+    spoil::spoil,
     token::Live,
     write,
 };
@@ -77,8 +78,8 @@ async fn connection(stream: TcpStream, peer: SocketAddr, desk: Arc<Desk>, work: 
         let work = work.clone();
         Box::pin(async move {
             let mut response = walk(&desk, peer, (kill, work), request).await;
-            if let Some(date) = desk.clock.header() {
-                response.headers_mut().insert(header::DATE, date);
+            if let Some(date) = date(desk.clock.now()) {
+                response.headers_mut().entry(header::DATE).or_insert(date);
             }
             Ok(response)
         })
@@ -159,12 +160,13 @@ async fn walk(
     if path.starts_with("/__sim") {
         return controls(desk, peer, parts.method.as_str(), path, body).await;
     }
-    let head = Head::open(desk, parts);
+    let mut head = Head::open(desk, parts);
     let seq = head.seq;
     let met = desk.faults().meet(&head.method, &head.path);
     if let Some(fault) = &met.fault {
         desk.journal()
             .amend(seq, |entry| entry.fault = Some(fault.fault));
+        head.now = fault.clock(head.now);
         if fault.fault == fault::Kind::RevokeTokens {
             desk.tokens().revoke_access();
         }
@@ -228,14 +230,13 @@ async fn take_effect(
     effect.await.unwrap_or((None, None))
 }
 
-/// Sends an answer whole, unless the fault has it otherwise.
+/// Sends an answer, and writes down which.
 fn deliver(desk: &Desk, seq: u64, reply: Reply, fault: Option<&Fault>) -> Response<Body> {
     desk.journal()
         .amend(seq, |entry| entry.status = Some(reply.status));
-    match fault.map(|fault| (fault.fault, fault.delay())) {
-        Some((fault::Kind::Truncate, _)) => reply.truncated(),
-        Some((fault::Kind::Drip, pause)) => reply.dripping(pause),
-        _ => reply.whole(),
+    match fault {
+        Some(fault) => spoil(reply, fault, desk.clock.now()),
+        None => reply.whole(),
     }
 }
 

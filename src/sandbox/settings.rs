@@ -20,6 +20,14 @@ pub struct Settings {
     pub failed_calls_cost: bool,
     /// Status of a refused token request, apart from too many of them: 200 or 400.
     pub token_error_status: u16,
+    /// Status of too many of them: 400 or 200.
+    pub token_denied_status: u16,
+    /// Whether a token's answer names its scope.
+    pub token_scope: bool,
+    /// Whether `expires_in` is in milliseconds, and `expires_in_sec` stands beside it.
+    pub legacy_expiry: bool,
+    /// Whether the grant `client_credentials` is known.
+    pub client_credentials: bool,
     /// Access tokens of one refresh token that work at the same time: 15 or 10.
     pub live_tokens: usize,
     /// What the refresh tokens were granted, separated by spaces.
@@ -52,6 +60,8 @@ pub struct Settings {
     pub sharing_rules: Vec<SharingRule>,
     /// `Module.Field`s that only administrators see.
     pub hidden_fields: Vec<String>,
+    /// What becomes of a value that somebody writes to a field that is hidden from them.
+    pub hidden_writes: HiddenWrites,
 }
 
 /// The default of a module's records for those who do not own them.
@@ -88,6 +98,16 @@ pub enum Wrapped {
     Always,
 }
 
+/// What becomes of a value for a field that is hidden from the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HiddenWrites {
+    /// It is passed over, as that of a field that does not exist.
+    Dropped,
+    /// The row is refused.
+    Refused,
+}
+
 /// The code of too many requests at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -120,6 +140,10 @@ impl Default for Settings {
             concurrency: 20,
             failed_calls_cost: true,
             token_error_status: 200,
+            token_denied_status: 400,
+            token_scope: true,
+            legacy_expiry: false,
+            client_credentials: true,
             live_tokens: 15,
             scopes: GRANTED.to_owned(),
             unknown_id_status: 204,
@@ -136,6 +160,7 @@ impl Default for Settings {
             sharing: BTreeMap::new(),
             sharing_rules: Vec::new(),
             hidden_fields: Vec::new(),
+            hidden_writes: HiddenWrites::Dropped,
         }
     }
 }
@@ -168,6 +193,9 @@ impl Settings {
         let choice = |name, values| Err(BadSetting::Choice { name, values });
         if !matches!(self.token_error_status, 200 | 400) {
             return choice("token_error_status", "200 and 400");
+        }
+        if !matches!(self.token_denied_status, 200 | 400) {
+            return choice("token_denied_status", "200 and 400");
         }
         if !matches!(self.unknown_id_status, 204 | 400) {
             return choice("unknown_id_status", "204 and 400");

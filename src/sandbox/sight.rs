@@ -9,7 +9,7 @@ use super::{
     filter::{Filter, Path},
     org::User,
     schema::Module,
-    settings::{Settings, Share},
+    settings::{HiddenWrites, Settings, Share},
 };
 
 /// The rights of one user at one moment. An administrator has all of them.
@@ -19,6 +19,7 @@ pub(super) struct Sight {
     /// Module, owner, and whether changes are allowed.
     rules: Vec<(Module, Id, bool)>,
     hidden: BTreeSet<(Module, &'static str)>,
+    hidden_writes: HiddenWrites,
 }
 
 impl Sight {
@@ -30,6 +31,7 @@ impl Sight {
                 shares: BTreeMap::new(),
                 rules: Vec::new(),
                 hidden: BTreeSet::new(),
+                hidden_writes: settings.hidden_writes,
             };
         }
         let shares = settings.sharing.iter();
@@ -55,6 +57,7 @@ impl Sight {
                 })
                 .collect(),
             hidden: hidden.collect(),
+            hidden_writes: settings.hidden_writes,
         }
     }
 
@@ -73,6 +76,11 @@ impl Sight {
         self.hidden
             .iter()
             .any(|(hidden, name)| *hidden == module && *name == field)
+    }
+
+    /// Whether a value for a field that is not shown is refused, and not passed over.
+    pub(super) fn refuses_hidden(&self) -> bool {
+        self.hidden_writes == HiddenWrites::Refused
     }
 
     /// The first field of those that is not shown; what a path is followed through counts too.

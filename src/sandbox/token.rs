@@ -1,11 +1,15 @@
 //! `/oauth/v2`: access tokens for refresh tokens, with the limits that Zoho puts on them.
 
+mod rules;
+
 use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{cell::Id, query::Query};
+use rules::LIFETIME;
+pub(super) use rules::Rules;
 
 /// The tokens that are out.
 pub(super) struct Tokens {
@@ -15,9 +19,9 @@ pub(super) struct Tokens {
     live: HashMap<String, Live>,
     minted: u64,
     refused: u64,
-    error_status: u16,
-    most_live: usize,
-    scope: String,
+    rules: Rules,
+    /// For whom a client asks by itself, and under which name.
+    org: Option<(String, Grant)>,
 }
 
 /// What a refresh token stands for.
@@ -45,14 +49,9 @@ impl Tokens {
         client_secret: String,
         grants: impl IntoIterator<Item = (String, Id)>,
     ) -> Self {
-        let grant = |(refresh, user)| Grant {
-            refresh,
-            user,
-            revoked: false,
-            attempts: VecDeque::new(),
-            tokens: VecDeque::new(),
-        };
-        let grants = grants.into_iter().map(grant).collect();
+        let grants = grants.into_iter();
+        let grants = grants.map(|(refresh, user)| Grant::new(refresh, user));
+        let grants = grants.collect();
         Self {
             client_id,
             client_secret,
@@ -60,16 +59,20 @@ impl Tokens {
             live: HashMap::new(),
             minted: 0,
             refused: 0,
-            error_status: 200,
-            most_live: MOST_LIVE,
-            scope: String::new(),
+            rules: Rules::default(),
+            org: None,
         }
     }
 
-    /// The status of refusals, how many access tokens of one refresh token work, and what for.
-    pub(super) fn rule(&mut self, error_status: u16, most_live: usize, scope: &str) {
-        (self.error_status, self.most_live) = (error_status, most_live);
-        scope.clone_into(&mut self.scope);
+    /// Tokens of the org as well, which work as those of `user`.
+    pub(super) fn for_org(mut self, name: String, user: Option<Id>) -> Self {
+        self.org = user.map(|user| (name, Grant::new(String::new(), user)));
+        self
+    }
+
+    /// What holds from now on.
+    pub(super) fn rule(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     /// `POST /oauth/v2/token`; `fresh` becomes the token if one is due.
@@ -80,7 +83,7 @@ impl Tokens {
         api: &str,
         now: Timestamp,
     ) -> (u16, Value) {
-        let error_status = self.error_status;
+        let error_status = self.rules.error_status;
         let refuse = |error: &str| (error_status, json!({"error": error}));
         if form.get("client_id") != Some(&self.client_id) {
             return refuse("invalid_client");
@@ -88,28 +91,36 @@ impl Tokens {
         if form.get("client_secret") != Some(&self.client_secret) {
             return refuse("invalid_client_secret");
         }
-        match form.get("grant_type") {
-            Some("refresh_token") => {}
+        let asked = |name| form.get(name).unwrap_or_default();
+        let grant = match asked("grant_type") {
+            "refresh_token" => {
+                let refresh = asked("refresh_token");
+                let mut grants = self.grants.iter_mut();
+                grants.find(|grant| grant.refresh == refresh && !grant.revoked)
+            }
+            "client_credentials" if self.rules.client_credentials => {
+                if asked("scope").is_empty() {
+                    return refuse("invalid_scope");
+                }
+                let org = self.org.as_mut();
+                org.filter(|(name, _)| name == asked("soid"))
+                    .map(|(_, grant)| grant)
+            }
             // Nobody was ever given a grant token here.
-            Some("authorization_code") => return refuse("invalid_code"),
+            "authorization_code" => None,
             _ => return refuse("unsupported_grant_type"),
-        }
-        let asked = form.get("refresh_token").unwrap_or_default();
-        let Some(grant) = self
-            .grants
-            .iter_mut()
-            .find(|grant| grant.refresh == asked && !grant.revoked)
-        else {
+        };
+        let Some(grant) = grant else {
             return refuse("invalid_code");
         };
         if grant.is_throttled(now) {
             self.refused += 1;
             return (
-                400,
+                self.rules.denied_status,
                 json!({"error_description": THROTTLED, "error": "Access Denied", "status": "failure"}),
             );
         }
-        while grant.tokens.len() >= self.most_live.max(1)
+        while grant.tokens.len() >= self.rules.most_live.max(1)
             && let Some(oldest) = grant.tokens.pop_front()
         {
             self.live.remove(&oldest);
@@ -122,14 +133,7 @@ impl Tokens {
         grant.tokens.push_back(fresh.clone());
         self.live.insert(fresh.clone(), live);
         self.minted += 1;
-        let body = json!({
-            "access_token": fresh,
-            "scope": self.scope,
-            "api_domain": api,
-            "token_type": "Bearer",
-            "expires_in": LIFETIME,
-        });
-        (200, body)
+        (200, self.rules.given(&fresh, api))
     }
 
     /// `POST /oauth/v2/token/revoke`: a refresh token takes its access tokens with it.
@@ -155,7 +159,7 @@ impl Tokens {
     /// Every access token stops working; the refresh tokens stay.
     pub(super) fn revoke_access(&mut self) {
         self.live.clear();
-        for grant in &mut self.grants {
+        for grant in self.all() {
             grant.tokens.clear();
         }
     }
@@ -164,10 +168,15 @@ impl Tokens {
     pub(super) fn reset(&mut self) {
         self.revoke_access();
         (self.minted, self.refused) = (0, 0);
-        for grant in &mut self.grants {
+        for grant in self.all() {
             grant.revoked = false;
             grant.attempts.clear();
         }
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Grant> {
+        let org = self.org.as_mut().map(|(_, grant)| grant);
+        self.grants.iter_mut().chain(org)
     }
 
     /// Who is behind an access token that still works.
@@ -186,6 +195,16 @@ impl Tokens {
 }
 
 impl Grant {
+    const fn new(refresh: String, user: Id) -> Self {
+        Self {
+            refresh,
+            user,
+            revoked: false,
+            attempts: VecDeque::new(),
+            tokens: VecDeque::new(),
+        }
+    }
+
     fn is_throttled(&mut self, now: Timestamp) -> bool {
         let recent = |at: &Timestamp| now.as_second() - at.as_second() < WINDOW;
         let throttled = self.attempts.iter().filter(|at| recent(at)).count() >= MOST_MINTS;
@@ -216,8 +235,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-const LIFETIME: i64 = 3_600;
-const MOST_LIVE: usize = 15;
 const MOST_MINTS: usize = 10;
 const WINDOW: i64 = 600;
 const THROTTLED: &str =

@@ -60,6 +60,10 @@ impl<T: Tool> Once for Activity<T> {
         Ok(Receipt::created(added.await?))
     }
 
+    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Vec<&'static str> {
+        call.crm.not_kept(self.module, made, &self.fields).await
+    }
+
     async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
         let (parent, id) = &self.about;
         let fields = self.fields.clone().about(*parent, id);

@@ -23,7 +23,7 @@ pub(super) struct CompleteTask;
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     task_id: RecordId,
-    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
+    /// New for each write; repeats of it write once (24 hours).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::Values,
+    zoho::{RecordId, Values},
 };
 
 pub(super) struct CreateLead;
@@ -28,12 +28,12 @@ pub(super) struct Input {
     first_name: Option<Line<40>>,
     email: Option<Line<100>>,
     phone: Option<Line<30>>,
-    /// What they do at the company.
+    /// Job title.
     title: Option<Line<100>>,
-    /// One of the choices of the CRM's field Lead Source.
+    /// A choice of the CRM's Lead Source.
     lead_source: Option<Line<120>>,
     description: Option<Prose<32_000>>,
-    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
+    /// New for each write; repeats of it write once (24 hours).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }
@@ -42,8 +42,8 @@ impl Tool for CreateLead {
     const NAME: &'static str = "create_lead";
     const TITLE: &'static str = "Create a lead";
     const DESCRIPTION: &'static str = "Add a lead: a person at a company who may become a \
-        customer. Search first, so that nobody is there twice. Pass an idempotency_key, so that a \
-        retry cannot write twice. Costs 1 API credit.";
+        customer. Search first, so that nobody is there twice. Pass an idempotency_key. Costs 1 to \
+        2 API credits.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("last_name", Class::Pii),
@@ -118,6 +118,10 @@ impl Once for Lead {
 
     async fn write(&self, call: &Context<'_>, _: Option<Timestamp>) -> Result<Receipt, ToolError> {
         Ok(Receipt::created(call.crm.add_lead(&self.fields).await?))
+    }
+
+    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Vec<&'static str> {
+        call.crm.not_kept("Leads", made, &self.fields).await
     }
 
     async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {

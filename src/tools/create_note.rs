@@ -35,7 +35,7 @@ pub(super) struct Input {
     title: Option<Line<120>>,
     /// Plain text; markup and mentions are made harmless.
     content: Prose<32_000>,
-    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
+    /// New for each write; repeats of it write once (24 hours).
     idempotency_key: Option<Key>,
 }
 
@@ -58,8 +58,8 @@ impl Tool for CreateNote {
     const NAME: &'static str = "create_note";
     const TITLE: &'static str = "Create a note";
     const DESCRIPTION: &'static str = "Add a note to a contact, account, lead or deal; nothing is \
-        overwritten. Get record_id from a search first. Pass an idempotency_key, so that a retry \
-        cannot write twice. Costs 1 API credit.";
+        overwritten. Get record_id from a search first. Pass an idempotency_key. \
+        Costs 1 API credit.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("record_id", Class::Id),
@@ -186,6 +186,7 @@ impl Once for Draft {
                 id: note.id,
                 time: note.created_time,
                 outcome: Outcome::Found,
+                not_kept: Vec::new(),
             })
             .collect())
     }

@@ -32,7 +32,7 @@ pub(super) struct Input {
     /// Default Normal.
     priority: Option<Priority>,
     description: Option<Prose<32_000>>,
-    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
+    /// New for each write; repeats of it write once (24 hours).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }
@@ -50,8 +50,8 @@ impl Tool for CreateTask {
     const NAME: &'static str = "create_task";
     const TITLE: &'static str = "Create a task";
     const DESCRIPTION: &'static str = "Add an open task about a contact, account, lead or deal. \
-        Get record_id from a search first. Pass an idempotency_key, so that a retry cannot write \
-        twice. Costs 1 API credit.";
+        Get record_id from a search first. Pass an idempotency_key. Costs 1 to 2 API \
+        credits.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("record_id", Class::Id),

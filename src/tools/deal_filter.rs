@@ -25,9 +25,9 @@ pub(super) struct Filters {
     stage: Option<Line<120>>,
     owner_id: Option<RecordId>,
     account_id: Option<RecordId>,
-    /// Closing date, included.
+    /// Included.
     closing_from: Option<Day>,
-    /// Closing date, included.
+    /// Included.
     closing_to: Option<Day>,
     min_amount: Option<Amount>,
 }

@@ -26,7 +26,7 @@ pub enum ToolError {
     KeyReused,
     /// A call with this idempotency key is still running.
     #[error("a call with this idempotency_key is still running")]
-    KeyInUse,
+    KeyInUse { retry_after: Duration },
     /// An earlier call with this idempotency_key may still be written.
     #[error("it is not known yet whether an earlier call with this idempotency_key was written")]
     KeyUnsettled { retry_after: Duration },
@@ -39,6 +39,9 @@ pub enum ToolError {
     /// Zoho does not take the value of an argument.
     #[error("zoho does not take the value of `{argument}`")]
     Refused { argument: &'static str },
+    /// The CRM user behind the call may not use a field.
+    #[error("zoho's user may not use the field of `{argument}`")]
+    Hidden { argument: &'static str },
     /// Another record has a value that has to be unique: which one, only Zoho's answer said.
     #[error("another record has this value of `{argument}`")]
     Duplicate { argument: &'static str },
@@ -69,11 +72,7 @@ impl ToolError {
                 same write repeat the arguments exactly; for another write use a new key."
                     .into()
             }
-            Self::KeyInUse => {
-                "A call with this idempotency_key is still running. Wait 10 seconds, \
-                then repeat the call with the same key to get its result."
-                    .into()
-            }
+            Self::KeyInUse { retry_after } => in_use(*retry_after).into(),
             Self::KeyUnsettled { retry_after } => {
                 let seconds = seconds(*retry_after);
                 format!(
@@ -96,10 +95,11 @@ impl ToolError {
             }
             Self::Refused { argument } => format!(
                 "Zoho CRM does not take this value of `{argument}`; nothing was written. Where the \
-                 field is a list of choices it has to be one of them, spelled alike. Correct it \
-                 and call again."
+                 field is a list of choices it has to be one of them, spelled alike; or the CRM user \
+                 behind this server may not write it. Correct it or leave it out, and call again."
             )
             .into(),
+            Self::Hidden { argument } => hidden(argument).into(),
             Self::Duplicate { argument } => format!(
                 "The CRM has a record with this value already{}, so nothing was written. Search \
                  for it; if it is not found, tell the user. The same arguments will fail again.",
@@ -130,10 +130,10 @@ impl ToolError {
         Some((of, whole_seconds(*retry_after)))
     }
 
-    /// Whose credits are spent, where that is why: a stable word for the audit log.
-    pub fn purse(&self) -> Option<&'static str> {
+    /// What the kind leaves open, where Zoho is why: a stable word for the audit log.
+    pub fn reason(&self) -> Option<&'static str> {
         match self {
-            Self::Zoho(ZohoError::CreditsSpent { whose, .. }) => Some(whose.name()),
+            Self::Zoho(error) => error.reason(),
             _ => None,
         }
     }
@@ -143,11 +143,12 @@ impl ToolError {
         match self {
             Self::Argument { .. } | Self::Arguments(_) => "invalid_arguments",
             Self::KeyReused => "idempotency_key_reused",
-            Self::KeyInUse => "idempotency_key_in_use",
+            Self::KeyInUse { .. } => "idempotency_key_in_use",
             Self::KeyUnsettled { .. } => "idempotency_key_unsettled",
             Self::KeysExhausted => "idempotency_keys_exhausted",
             Self::KeysUnavailable => "idempotency_keys_unavailable",
             Self::Refused { .. } => "zoho_refused_input",
+            Self::Hidden { .. } => "zoho_forbidden",
             Self::Duplicate { .. } => "duplicate",
             Self::StageChanged { .. } => "stage_changed",
             Self::UnknownStage { .. } => "unknown_stage",
@@ -156,7 +157,7 @@ impl ToolError {
                 ZohoError::NotFound => "not_found",
                 ZohoError::Input { .. } => "zoho_refused_input",
                 ZohoError::Unasked { .. } => "invalid_arguments",
-                ZohoError::Forbidden { .. } => "zoho_forbidden",
+                ZohoError::Forbidden { .. } | ZohoError::Hidden { .. } => "zoho_forbidden",
                 ZohoError::Conflict { .. } => "zoho_conflict",
                 ZohoError::Busy { .. } => "zoho_busy",
                 ZohoError::Overloaded { .. } => "overloaded",
@@ -164,7 +165,7 @@ impl ToolError {
                 ZohoError::Credentials { .. } => "zoho_credentials",
                 ZohoError::TokenRefused { .. } => "zoho_token_refused",
                 ZohoError::TokenThrottled { .. } => "zoho_token_throttled",
-                ZohoError::Unavailable { .. } => "zoho_unavailable",
+                ZohoError::Unavailable { .. } | ZohoError::NoToken { .. } => "zoho_unavailable",
                 ZohoError::Ambiguous { .. } => "ambiguous_write",
                 ZohoError::User(_) => "zoho_user",
                 ZohoError::TooManyMatches => "too_many_matches",
@@ -172,6 +173,22 @@ impl ToolError {
             },
         }
     }
+}
+
+fn in_use(retry_after: Duration) -> String {
+    let seconds = seconds(retry_after);
+    format!(
+        "A call with this idempotency_key is still running; it ends within {seconds}. Then repeat \
+         this call with the same key to get its result."
+    )
+}
+
+fn hidden(argument: &str) -> String {
+    format!(
+        "The CRM user behind this server may not use the field of `{argument}`, so nothing was \
+         written. Leave it out, or have an operator ask for the permission; the same arguments will \
+         fail again."
+    )
 }
 
 fn stage_changed(now: &CrmText) -> String {
@@ -204,7 +221,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             value: check dates and lengths, change the arguments and call again; the same arguments \
             will fail again."
             .into(),
-        ZohoError::Forbidden { .. } => "The CRM user behind this server may not do this. Do not \
+        ZohoError::Forbidden { .. } | ZohoError::Hidden { .. } => "The CRM user behind this server may not do this. Do not \
             repeat the call; ask an operator for the permission."
             .into(),
         ZohoError::Conflict { .. } => "The record is locked, was changed meanwhile, or its state \
@@ -223,7 +240,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             .into(),
         ZohoError::TokenRefused { retry_after } => token_refused(*retry_after).into(),
         ZohoError::TokenThrottled { retry_after } => token_throttled(*retry_after).into(),
-        ZohoError::Unavailable { .. } => {
+        ZohoError::Unavailable { .. } | ZohoError::NoToken { .. } => {
             "Zoho CRM does not answer. Nothing was changed. Try again \
             in 30 seconds; if it fails again, tell the user."
                 .into()
@@ -325,76 +342,4 @@ fn whole_seconds(time: Duration) -> u64 {
 const MOST_STAGES: usize = 50;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::zoho::error::{Code, Problem};
-
-    #[test]
-    fn a_busy_zoho_says_when_to_come_back() {
-        let busy = ToolError::from(ZohoError::Busy {
-            retry_after: Duration::from_millis(1200),
-        });
-        assert!(busy.advice().contains("in 2 seconds"), "{}", busy.advice());
-        assert_eq!(busy.kind(), "zoho_busy");
-        let soon = ToolError::from(ZohoError::Busy {
-            retry_after: Duration::from_secs(1),
-        });
-        assert!(soon.advice().ends_with("in 1 second."), "{}", soon.advice());
-        let refused = ToolError::from(ZohoError::TokenRefused {
-            retry_after: Duration::from_secs(8),
-        });
-        let told = refused.advice();
-        assert!(told.contains("Try again in 8 seconds;"), "{told}");
-    }
-
-    #[test]
-    fn a_server_without_a_token_says_so_and_not_that_zoho_is_busy() {
-        let throttled = ToolError::from(ZohoError::TokenThrottled {
-            retry_after: Duration::from_secs(301),
-        });
-        assert_eq!(throttled.kind(), "zoho_token_throttled");
-        let told = throttled.advice();
-        assert!(told.contains("before 6 minutes have passed"), "{told}");
-        for (minutes, told) in [
-            (1, "1 minute has"),
-            (119, "119 minutes have"),
-            (1447, "25 hours have"),
-        ] {
-            assert_eq!(passed(Duration::from_secs(minutes * 60)), told);
-        }
-    }
-
-    #[test]
-    fn an_upstream_code_never_reaches_the_agent() {
-        let code = || Code::new("SOME_UPSTREAM_TEXT");
-        for error in [
-            ZohoError::Input {
-                code: code(),
-                field: Some(code()),
-            },
-            ZohoError::Forbidden { code: code() },
-            ZohoError::Conflict { code: code() },
-            ZohoError::Credentials { code: code() },
-            ZohoError::Unavailable {
-                problem: Problem::Status(503),
-            },
-        ] {
-            let error = ToolError::from(error);
-            assert!(!error.advice().contains("UPSTREAM"), "{}", error.advice());
-            assert!(
-                error
-                    .kind()
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b == b'_')
-            );
-        }
-    }
-
-    #[test]
-    fn an_ambiguous_write_tells_the_agent_to_look_first() {
-        let error = ToolError::from(ZohoError::Ambiguous {
-            problem: Problem::Broken,
-        });
-        assert!(error.advice().contains("look first"));
-    }
-}
+mod tests;

@@ -50,7 +50,7 @@ pub(super) struct Output {
     zip: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     country: Option<CrmText>,
-    /// Its first 2000 characters.
+    /// First 2000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -32,7 +32,7 @@ pub(super) struct GetDealSummary;
 pub(super) struct Input {
     /// One deal. Not with filters.
     deal_id: Option<RecordId>,
-    /// Which deals to sum up; default all open ones.
+    /// Default all open ones.
     filters: Option<Filters>,
     /// Deals to list, default 10.
     limit: Option<Limit>,
@@ -44,7 +44,7 @@ pub(super) struct Input {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Output {
-    /// The deal of deal_id, or the largest deals that pass the filters.
+    /// The deal of deal_id, or the largest.
     items: Vec<Deal>,
     count: usize,
     more: bool,
@@ -52,10 +52,10 @@ pub(super) struct Output {
     cursor: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
-    /// How the deal of deal_id stands.
+    /// Of deal_id.
     #[serde(skip_serializing_if = "Option::is_none")]
     standing: Option<deal::Standing>,
-    /// Of all deals that pass the filters, listed or not.
+    /// Of all, listed or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<Totals>,
     currency: String,
@@ -68,7 +68,7 @@ pub(super) struct Output {
 struct Totals {
     deals: u64,
     amount: f64,
-    /// Amounts × probabilities; only where all deals are listed.
+    /// Only where all deals are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     weighted_amount: Option<f64>,
     by_stage: Vec<Stage>,

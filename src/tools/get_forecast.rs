@@ -25,7 +25,7 @@ pub(super) struct GetForecast;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD (5 years at most). Default this_quarter.
+    /// this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
     period: Option<Period>,
     owner_id: Option<RecordId>,
 }
@@ -37,9 +37,9 @@ pub(super) struct Output {
     period: String,
     /// Won in the period.
     won: Part,
-    /// Open and due in the period, by the CRM's forecast categories.
+    /// Due in the period, by forecast category.
     open: Vec<Category>,
-    /// Open, but the closing date has passed: in open too.
+    /// Closing date passed; in open too.
     overdue: Part,
     /// Won, and the open amounts × probabilities.
     expected_amount: f64,

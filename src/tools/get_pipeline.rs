@@ -25,7 +25,7 @@ pub(super) struct GetPipeline;
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     owner_id: Option<RecordId>,
-    /// Only deals that close in it: this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD (5 years at most). Default all.
+    /// Only deals that close in it: this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default all.
     closing: Option<Period>,
 }
 

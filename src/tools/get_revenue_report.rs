@@ -26,7 +26,7 @@ pub(super) struct GetRevenueReport;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
-    /// this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD (5 years at most). Default this_quarter.
+    /// this_month, last_month (also _quarter, _year), next_quarter, last_30_days, last_90_days, YYYY, YYYY-Qn, YYYY-MM or YYYY-MM-DD..YYYY-MM-DD. Default this_quarter.
     period: Option<Period>,
     /// Default stage.
     group_by: Option<GroupBy>,
@@ -99,7 +99,7 @@ struct Comparison {
     revenue: f64,
     won_deals: u64,
     change: f64,
-    /// Missing where the earlier revenue is zero or the period has not begun.
+    /// Missing: nothing to compare with.
     #[serde(skip_serializing_if = "Option::is_none")]
     change_percent: Option<f64>,
 }

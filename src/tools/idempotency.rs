@@ -30,6 +30,8 @@ pub struct Idempotency {
     most_keys: usize,
     /// For how long after an attempt Zoho may still make what it was sent.
     quiet: Duration,
+    /// How long a call can take.
+    longest_call: Duration,
 }
 
 /// A key that a caller made up: `[A-Za-z0-9_.:-]{1,64}`.
@@ -70,20 +72,23 @@ pub struct Claim {
 impl Idempotency {
     /// Of this process alone. `request_timeout` is how long Zoho has for an answer: what it was
     /// sent it may still make for twice as long after an attempt has ended without one.
-    pub fn new(request_timeout: Duration) -> Self {
+    /// `longest_call` is how long a call can take.
+    pub fn new(request_timeout: Duration, longest_call: Duration) -> Self {
         Self {
             memory: Arc::default(),
             shared: None,
             most_keys: MAX_KEYS,
             quiet: request_timeout.saturating_mul(2).min(LONGEST_QUIET),
+            longest_call,
         }
     }
 
-    /// The same, shared by all instances over Redis. `longest_call` is how long a write can take.
+    /// The same, shared by all instances over Redis.
     #[must_use]
-    pub fn over(self, store: Store, key: Option<&SecretSlice<u8>>, longest_call: Duration) -> Self {
+    pub fn over(self, store: Store, key: Option<&SecretSlice<u8>>) -> Self {
+        let shared = Shared::new(store, key, self.longest_call, self.quiet);
         Self {
-            shared: Some(Arc::new(Shared::new(store, key, longest_call, self.quiet))),
+            shared: Some(Arc::new(shared)),
             ..self
         }
     }
@@ -103,7 +108,8 @@ impl Idempotency {
     ) -> Result<Begun, ToolError> {
         // Two people behind one client do not share their keys.
         let name = digest(&(client, scope, tool, &key.0));
-        let known = lock(&self.memory).begin(client, name, arguments, now, self.most_keys)?;
+        let bounds = (self.most_keys, self.longest_call);
+        let known = lock(&self.memory).begin(client, name, arguments, now, bounds)?;
         let claim = || Claim {
             memory: Arc::clone(&self.memory),
             shared: self.shared.clone(),

@@ -321,7 +321,8 @@ fn remedy(node: &JsonObject) -> String {
     } else {
         match node.get("type").and_then(Value::as_str) {
             Some("string") if node.contains_key("maxLength") => {
-                let (least, most) = (text("minLength"), text("maxLength"));
+                let least = node.get("minLength").and_then(Value::as_u64).unwrap_or(1);
+                let most = text("maxLength");
                 format!("text of {least} to {most} characters without control characters")
             }
             Some("string") => {

@@ -84,7 +84,7 @@ struct Item {
     status: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
     priority: Option<CrmText>,
-    /// The day that a task is due, or when the rest begins.
+    /// When a task is due, or the rest begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ pub(super) struct ListDeals;
 pub(super) struct Input {
     /// Default all open ones.
     filters: Option<Filters>,
-    /// Largest amount, earliest closing date or newest first. Default closing_date.
+    /// Largest, earliest or newest first. Default closing_date.
     sort: Option<Sort>,
     /// Default 20.
     limit: Option<Limit>,

@@ -32,10 +32,10 @@ pub(super) struct Input {
     /// When it began.
     start_time: Moment,
     duration_minutes: Minutes,
-    /// One of the choices of the CRM's field Call Result.
+    /// A choice of the CRM's Call Result.
     result: Option<Line<120>>,
     description: Option<Prose<32_000>>,
-    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
+    /// New for each write; repeats of it write once (24 hours).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }
@@ -51,7 +51,7 @@ impl Tool for LogCall {
     const TITLE: &'static str = "Log a call";
     const DESCRIPTION: &'static str = "Write down a phone call that took place with or about a \
         contact, account, lead or deal; nobody is called. Get record_id from a search first. Pass \
-        an idempotency_key, so that a retry cannot write twice. Costs 1 API credit.";
+        an idempotency_key. Costs 1 to 2 API credits.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("record_id", Class::Id),

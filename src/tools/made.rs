@@ -22,9 +22,10 @@ use crate::zoho::{
 pub(super) struct Made {
     record_id: RecordId,
     outcome: Outcome,
-    /// When it was written, as the CRM says.
     #[serde(skip_serializing_if = "Option::is_none")]
     written_time: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_kept: Vec<&'static str>,
     as_of: String,
 }
 
@@ -36,13 +37,22 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
         Outcome::Unchanged | Outcome::Replayed | Outcome::Found => "",
     };
     let remark = receipt.outcome.remark();
+    let mut text = Text::new(format!("{what} {}{verb}.{remark}", receipt.id));
+    if !receipt.not_kept.is_empty() {
+        text.line(format!(
+            "Zoho CRM did not keep these, or does not show them to the CRM user behind this server: {}. \
+             Tell the user; an operator can ask for the permission.",
+            receipt.not_kept.join(", ")
+        ));
+    }
     Answer {
-        text: Text::new(format!("{what} {}{verb}.{remark}", receipt.id)).finish(),
+        text: text.finish(),
         records: 1,
         output: Made {
             record_id: receipt.id,
             outcome: receipt.outcome,
             written_time: receipt.time,
+            not_kept: receipt.not_kept,
             as_of: now.to_string(),
         },
     }
@@ -63,6 +73,7 @@ pub(super) async fn change(
             id: id.clone(),
             time: modified,
             outcome: Outcome::Unchanged,
+            not_kept: Vec::new(),
         });
     }
     let last = instant(modified.as_deref());
@@ -75,6 +86,7 @@ pub(super) async fn change(
         id: written.id,
         time: written.modified_time,
         outcome: Outcome::Updated,
+        not_kept: Vec::new(),
     })
 }
 

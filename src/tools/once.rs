@@ -41,6 +41,15 @@ pub(super) trait Once: Sync {
     ) -> impl Future<Output = Result<Vec<Receipt>, ToolError>> + Send {
         async { Ok(Vec::new()) }
     }
+
+    /// Zoho's names of the fields that a record which was made now does not hold.
+    fn not_kept(
+        &self,
+        _call: &Context<'_>,
+        _made: &RecordId,
+    ) -> impl Future<Output = Vec<&'static str>> + Send {
+        async { Vec::new() }
+    }
 }
 
 /// What is known of a write that has happened.
@@ -50,9 +59,11 @@ pub(super) struct Receipt {
     /// When the record was made or changed, as Zoho says.
     pub(super) time: Option<String>,
     pub(super) outcome: Outcome,
+    /// Arguments that Zoho passed over.
+    pub(super) not_kept: Vec<&'static str>,
 }
 
-/// unchanged: it was so already. replayed: an earlier call wrote it. found: taken for that call's.
+/// replayed, found: an earlier call made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
@@ -98,6 +109,7 @@ impl Receipt {
             id: written.id,
             time: written.created_time,
             outcome: Outcome::Created,
+            not_kept: Vec::new(),
         }
     }
 
@@ -116,7 +128,7 @@ pub(super) async fn once<W: Once>(
     key: Option<&Key>,
     write: &W,
 ) -> Result<Receipt, ToolError> {
-    let receipt = match key {
+    let mut receipt = match key {
         None => {
             let receipt = send(call, write, None).await?;
             if W::CREATES {
@@ -127,6 +139,13 @@ pub(super) async fn once<W: Once>(
         }
         Some(key) => under(call, key, write).await?,
     };
+    if receipt.outcome == Outcome::Created {
+        let fields = write.not_kept(call, &receipt.id).await;
+        let named = W::FIELDS
+            .iter()
+            .filter(|(theirs, _)| fields.contains(theirs));
+        receipt.not_kept = named.map(|(_, ours)| *ours).collect();
+    }
     // A tool sets it once.
     let _ = call.written.set(Written {
         record: receipt.id.as_str().into(),
@@ -148,6 +167,7 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
                 id: kept.id,
                 time: kept.created_time,
                 outcome: Outcome::Replayed,
+                not_kept: Vec::new(),
             })
         }
         // What is changed again to what it is stays as it is, and what is made is looked for.
@@ -225,12 +245,19 @@ async fn send<W: Once>(
 ) -> Result<Receipt, ToolError> {
     let sent = write.write(call, since).await;
     sent.map_err(|error| {
-        let ToolError::Zoho(ZohoError::Input { code, field }) = &error else {
-            return error;
+        let argument = |field: &str| W::FIELDS.iter().find(|(theirs, _)| *theirs == field);
+        let (code, field) = match &error {
+            ToolError::Zoho(ZohoError::Hidden { field }) => {
+                return match argument(field.as_str()) {
+                    Some((_, argument)) => ToolError::Hidden { argument },
+                    None => error,
+                };
+            }
+            ToolError::Zoho(ZohoError::Input { code, field }) => (code, field),
+            _ => return error,
         };
         let field = field.as_ref().map_or("", |field| field.as_str());
-        let argument = W::FIELDS.iter().find(|(theirs, _)| *theirs == field);
-        match (argument, code.as_str()) {
+        match (argument(field), code.as_str()) {
             (argument, "DUPLICATE_DATA") => ToolError::Duplicate {
                 argument: argument.map_or("", |(_, ours)| ours),
             },

@@ -12,6 +12,7 @@ use crate::zoho::{CrmText, Module, agenda, notes::NoteParent};
 pub(super) fn of_input<T: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_deserialize());
     trim(&mut schema, &[]);
+    omit_least_length(&mut schema);
     object(schema)
 }
 
@@ -20,7 +21,39 @@ pub(super) fn of_output<T: JsonSchema>() -> Arc<JsonObject> {
     let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_serialize());
     trim(&mut schema, &RANGES);
     omit_required(&mut schema);
+    omit_evident_types(&mut schema);
     object(schema)
+}
+
+/// A text that is given is not empty: nobody needs to be told.
+fn omit_least_length(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            object.retain(|key, value| key != "minLength" || *value != 1);
+            object.values_mut().for_each(omit_least_length);
+        }
+        Value::Array(values) => values.iter_mut().for_each(omit_least_length),
+        _ => {}
+    }
+}
+
+/// Inside an answer: what has properties is an object, and what has items is a list.
+fn omit_evident_types(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            let evident = match object.get("type").and_then(Value::as_str) {
+                Some("object") => object.get("properties").is_some_and(Value::is_object),
+                Some("array") => object.contains_key("items"),
+                _ => false,
+            };
+            if evident {
+                object.remove("type");
+            }
+            object.values_mut().for_each(omit_evident_types);
+        }
+        Value::Array(values) => values.iter_mut().for_each(omit_evident_types),
+        _ => {}
+    }
 }
 
 /// Which properties an answer always has. Nobody fills in an answer, and the names stand above.
@@ -52,6 +85,7 @@ fn object(schema: Value) -> Arc<JsonObject> {
     match schema {
         Value::Object(mut object) => {
             object.remove("description");
+            object.insert("type".into(), "object".into());
             // Some clients take an object without properties for a mistake.
             object
                 .entry("properties")

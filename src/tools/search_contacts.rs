@@ -15,7 +15,7 @@ impl Tool for SearchContacts {
     const NAME: &'static str = "search_contacts";
     const TITLE: &'static str = "Search contacts";
     const DESCRIPTION: &'static str = "Find people in Zoho CRM and their ids. Give exactly one of \
-        query, email, phone or name; email is the most precise. A contact that was just created \
+        query, email, phone or name; email is the most precise. A new contact \
         may be missing for some minutes. Costs 1 API credit.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = People::CLASSES;

@@ -32,7 +32,7 @@ pub(super) struct Input {
     title: Option<Line<100>>,
     department: Option<Line<30>>,
     description: Option<Prose<32_000>>,
-    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
+    /// New for each write; repeats of it write once (24 hours).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }
@@ -40,9 +40,8 @@ pub(super) struct Input {
 impl Tool for UpdateContact {
     const NAME: &'static str = "update_contact";
     const TITLE: &'static str = "Update a contact";
-    const DESCRIPTION: &'static str = "Replace fields of a contact by the values given; fields that \
-        are left out stay as they are, and none is emptied. Fails when somebody else changes the \
-        contact at the same time. Costs 2 API credits.";
+    const DESCRIPTION: &'static str = "Replace fields of a contact; those left out stay as they are, and \
+        none is emptied. Fails when somebody else changes it at the same time. Costs 2 API credits.";
     const EFFECT: Effect = Effect::Write;
     const OVERWRITES: bool = true;
     const CLASSES: Classes = &[

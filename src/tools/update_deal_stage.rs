@@ -33,9 +33,9 @@ pub(super) struct Input {
     deal_id: RecordId,
     /// As the CRM calls it.
     stage: Line<120>,
-    /// The stage that the deal has to be in for this; best what you last read.
+    /// The stage that it has to be in; best what you last read.
     expected_stage: Option<Line<120>>,
-    /// New for each write: calls that repeat it write once (24 hours; without Redis until a restart).
+    /// New for each write; repeats of it write once (24 hours).
     #[serde(skip_serializing)]
     idempotency_key: Option<Key>,
 }

@@ -23,7 +23,7 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
     proven_by: &'static str,
-    /// Whose records are seen: all, those of an owner and their team, or what the person sees in Zoho.
+    /// All, those of an owner and their team, or what the person sees in Zoho.
     sees: &'static str,
     max_records: u32,
     may_write: bool,

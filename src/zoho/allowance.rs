@@ -5,6 +5,7 @@
 mod alone;
 mod ledger;
 mod line;
+mod pause;
 mod shared;
 mod together;
 mod usage;
@@ -27,6 +28,7 @@ use super::{Config, Purse, Sharing, ZohoError, config::Shares, lock};
 use crate::store::Leases;
 use ledger::Ledgers;
 use line::Line;
+use pause::Pause;
 use shared::{Id, Shared};
 pub use usage::Usage;
 
@@ -48,6 +50,7 @@ pub(super) struct Allowance {
     spent: AtomicU32,
     /// That Zoho's limit is another one.
     has_warned: AtomicBool,
+    pause: Pause,
 }
 
 /// What this instance did.
@@ -118,6 +121,7 @@ impl Allowance {
             started: Instant::now(),
             spent: AtomicU32::new(0),
             has_warned: AtomicBool::new(false),
+            pause: Pause::default(),
         }
     }
 
@@ -201,9 +205,27 @@ impl Allowance {
 
     /// What is left for this daemon, or for the organisation if Zoho has said that this is less.
     pub(super) fn remaining(&self) -> u32 {
+        if self.paused().is_some() {
+            return 0;
+        }
         let left = self.shares.daily().saturating_sub(self.spent());
         let said = lock(&self.book).remaining;
         said.map_or(left, |said| said.credits.min(left))
+    }
+
+    /// For how long Zoho has no credits, as it says itself.
+    pub(super) fn paused(&self) -> Option<Duration> {
+        self.pause.left(Instant::now())
+    }
+
+    /// What the log is told of a refusal, once.
+    pub(super) fn say(&self, error: &ZohoError) {
+        self.pause.say(error);
+    }
+
+    /// There is nothing to complain of.
+    pub(super) fn say_over(&self) {
+        self.pause.say_over();
     }
 
     /// Whether reads are refused, whoever asks: because all is spent, or all but what is kept for
@@ -211,7 +233,9 @@ impl Allowance {
     pub(super) fn is_spent(&self) -> bool {
         let (most, _, floor) = self.shares.bounds(&Want::default(), 1);
         let said = lock(&self.book).remaining;
-        self.spent() >= most || said.is_some_and(|said| said.is_below(floor, Instant::now()))
+        self.paused().is_some()
+            || self.spent() >= most
+            || said.is_some_and(|said| said.is_below(floor, Instant::now()))
     }
 
     /// How long a request that comes now waits for a place.

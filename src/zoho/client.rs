@@ -10,7 +10,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Client;
 use tokio::{
     sync::watch,
@@ -32,7 +32,6 @@ use super::{
     pulse::Pulse,
     retry::Budget,
     scope::Scope,
-    spent::Spent,
     tally::Tally,
     token::Tokens,
     users::User,
@@ -51,7 +50,6 @@ pub(super) struct Inner {
     tokens: ArcSwap<Tokens>,
     pub(super) allowance: Allowance,
     pub(super) breaker: Breaker,
-    pub(super) spent: Spent,
     pub(super) flights: Flights,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
@@ -108,6 +106,8 @@ pub struct Status {
     pub state: State,
     /// Of the last answer.
     pub latency: Duration,
+    /// When credits come back, where Zoho has said so.
+    pub back: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,7 +165,6 @@ impl Zoho {
                 http,
                 allowance: Allowance::new(config, sharing, request_timeout),
                 breaker: Breaker::default(),
-                spent: Spent::default(),
                 flights: Flights::new(config.coalesce),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
@@ -198,13 +197,18 @@ impl Zoho {
     pub fn status(&self) -> Status {
         let inner = &*self.inner;
         let (tokens, now) = (inner.tokens(), Instant::now());
-        let spent = || inner.spent.is_over(now) || inner.allowance.is_spent();
-        inner.pulse.status(match () {
+        let status = inner.pulse.status(match () {
             () if tokens.refused() => Some(State::CredentialsRefused),
             () if tokens.throttled(now) => Some(State::TokenThrottled),
-            () if spent() => Some(State::CreditsSpent),
+            () if inner.allowance.is_spent() => Some(State::CreditsSpent),
             () => None,
-        })
+        });
+        let is_spent = status.state == State::CreditsSpent;
+        let paused = inner.allowance.paused().filter(|_| is_spent);
+        Status {
+            back: paused.and_then(|left| Timestamp::now().checked_add(left).ok()),
+            ..status
+        }
     }
 
     /// How long a further call would wait for Zoho, if that is too long.
@@ -232,7 +236,7 @@ impl Zoho {
         }
         let status = self.status();
         if status.state == State::Ok {
-            inner.spent.say_over();
+            inner.allowance.say_over();
         }
         status
     }

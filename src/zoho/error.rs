@@ -18,6 +18,9 @@ pub enum ZohoError {
     /// The token's user may not do this.
     #[error("zoho refused access ({code})")]
     Forbidden { code: Code },
+    /// The token's user may not see or write that field, so that nothing was sent.
+    #[error("a field is hidden from zoho's user ({field})")]
+    Hidden { field: Code },
     /// The record changed, is locked, or is in a state that does not allow this.
     #[error("the record's state does not allow this ({code})")]
     Conflict { code: Code },
@@ -45,6 +48,10 @@ pub enum ZohoError {
     /// Zoho did not answer, or answered with nonsense; nothing was written.
     #[error("zoho is not available ({problem})")]
     Unavailable { problem: Problem },
+    /// Zoho's accounts server gave no access token, now or when it was last asked; nothing was sent
+    /// to the API.
+    #[error("no access token ({problem})")]
+    NoToken { problem: Problem },
     /// The connection broke after a write was sent: it may or may not have happened.
     #[error("a write may or may not have happened ({problem})")]
     Ambiguous { problem: Problem },
@@ -57,6 +64,20 @@ pub enum ZohoError {
     /// The deadline of the call passed.
     #[error("the deadline passed")]
     DeadlineExceeded,
+}
+
+impl ZohoError {
+    /// Whose credits are spent, why no answer came, or what is wrong with the user: a stable word for
+    /// the audit log.
+    pub const fn reason(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::CreditsSpent { whose, .. } => whose.name(),
+            Self::NoToken { .. } => "no_access_token",
+            Self::Unavailable { problem } | Self::Ambiguous { problem } => problem.name(),
+            Self::User(problem) => problem.name(),
+            _ => return None,
+        })
+    }
 }
 
 /// Whose credits are spent.
@@ -102,6 +123,19 @@ pub enum UserProblem {
     TooManyReports,
 }
 
+impl UserProblem {
+    /// For the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoCredentials => "no_credentials",
+            Self::CredentialsRefused => "credentials_refused",
+            Self::NotTheirs => "not_theirs",
+            Self::Unknown => "not_active",
+            Self::TooManyReports => "too_many_reports",
+        }
+    }
+}
+
 /// How an exchange broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
@@ -119,4 +153,19 @@ pub enum Problem {
     TooLarge,
     #[error("circuit open")]
     CircuitOpen,
+}
+
+impl Problem {
+    /// For the log, the metrics and the traces.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Status(_) => "server_error",
+            Self::Unreadable => "unreadable",
+            Self::TooLarge => "too_large",
+            Self::CircuitOpen => "breaker_open",
+        }
+    }
 }

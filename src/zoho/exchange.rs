@@ -156,7 +156,7 @@ impl Crm {
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),
             };
-            self.zoho.spent.say(&error);
+            self.zoho.allowance.say(&error);
             let Some(wait) = self.pause(ask.effect, &error, retries) else {
                 if sent {
                     report(ask, &error, retries);
@@ -193,7 +193,7 @@ impl Crm {
         let answer = timeout_at(limit, exchange(request, LARGEST_BODY)).await;
         let latency = began.elapsed();
         self.tally.ended(&sent, outcome(&answer));
-        span.end(outcome(&answer).map_err(tally::word));
+        span.end(outcome(&answer).map_err(Problem::name));
         if let Ok(Ok(reply)) = &answer {
             self.overhear(reply);
         }
@@ -217,14 +217,15 @@ impl Crm {
             Err(Broke::Failed(error)) if is_silence(error) => zoho.silent(latency),
             _ => zoho.answered(latency),
         }
-        let now = Instant::now();
         match &result {
             Ok(_) => {
                 tokens.accept();
-                zoho.spent.heard(None, now);
+                zoho.allowance.credits(None, began).await;
             }
-            Err(Broke::Failed(error)) => zoho.spent.heard(Some(error), now),
-            Err(Broke::Token(_) | Broke::Unsent(_)) => {}
+            Err(Broke::Failed(ZohoError::CreditsSpent { retry_after, .. })) => {
+                zoho.allowance.credits(Some(*retry_after), began).await;
+            }
+            Err(_) => {}
         }
         result
     }
@@ -261,7 +262,7 @@ impl Crm {
     /// Whether it is known that no request may begin, before one pays for it.
     fn is_held(&self, now: Instant) -> Result<(), ZohoError> {
         let zoho = &*self.zoho;
-        match now >= self.deadline || zoho.breaker.holds(now) || zoho.spent.holds(now) {
+        match now >= self.deadline || zoho.breaker.holds(now) {
             true => self.admits(now),
             false => Ok(()),
         }
@@ -276,10 +277,7 @@ impl Crm {
             let problem = Problem::CircuitOpen;
             return Err(ZohoError::Unavailable { problem });
         }
-        match self.zoho.spent.refuses(now) {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
@@ -332,7 +330,9 @@ enum Broke {
 /// Whether an error means that Zoho itself does not answer.
 fn is_silence(error: &ZohoError) -> bool {
     match error {
-        ZohoError::Unavailable { problem } | ZohoError::Ambiguous { problem } => passes(*problem),
+        ZohoError::Unavailable { problem }
+        | ZohoError::NoToken { problem }
+        | ZohoError::Ambiguous { problem } => passes(*problem),
         _ => false,
     }
 }

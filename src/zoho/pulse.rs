@@ -65,6 +65,7 @@ impl Pulse {
                 known => known.unwrap_or(State::Ok),
             },
             latency: seen.latency,
+            back: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::{
     Code, Crm, CrmText, RecordId, Values, ZohoError,
@@ -10,6 +11,8 @@ use super::{
     notes::NoteParent,
     refused,
     row::moment,
+    scope::Scoped,
+    values,
     written::{Written, written},
 };
 
@@ -29,9 +32,10 @@ impl Before {
         fields.are_in(&self.values)
     }
 
-    /// Whether Zoho shows all of these fields to whoever asked: of one that it hides it says nothing.
-    fn shows(&self, fields: &Values) -> bool {
-        fields.names().all(|name| self.values.contains_key(name))
+    /// The first of these fields that Zoho does not show to whoever asked: of one that it hides it
+    /// says nothing.
+    fn hides(&self, fields: &Values) -> Option<&'static str> {
+        fields.names().find(|name| !self.values.contains_key(*name))
     }
 
     /// A field's text.
@@ -113,7 +117,7 @@ impl Crm {
     /// Changes a record, unless somebody else did after it was read: sent once, never retried.
     ///
     /// # Errors
-    /// [`ZohoError::Conflict`] where somebody did; [`ZohoError::Forbidden`], without asking, where
+    /// [`ZohoError::Conflict`] where somebody did; [`ZohoError::Hidden`], without asking, where
     /// a field is hidden from Zoho's user; otherwise as [`Crm::add_activity`].
     pub async fn change(
         &self,
@@ -122,9 +126,9 @@ impl Crm {
         fields: &Values,
         before: &Before,
     ) -> Result<Written, ZohoError> {
-        if !before.shows(fields) {
-            let code = Code::new("NO_PERMISSION");
-            return Err(ZohoError::Forbidden { code });
+        if let Some(name) = before.hides(fields) {
+            let field = Code::new(name);
+            return Err(ZohoError::Hidden { field });
         }
         let body = Body {
             data: [fields.clone()],
@@ -136,8 +140,54 @@ impl Crm {
         written(&reply).map_err(|error| write.telling(error))
     }
 
-    /// Records that were added from `since` on and hold all of that, oldest first. Those of which
-    /// there may be many are told apart by `key`, one of the fields.
+    /// Which of these fields a record that was just added does not hold: the user behind the token
+    /// may not write them, and Zoho passes over what it is sent for them. Empty where that cannot be
+    /// looked up. What was seen to be kept within the hour is not looked at again.
+    pub async fn not_kept(
+        &self,
+        module: &'static str,
+        id: &RecordId,
+        fields: &Values,
+    ) -> Vec<&'static str> {
+        let Ok(record) = self.columns_of(module, id, fields).await else {
+            return Vec::new();
+        };
+        let (tokens, now) = (record.tokens.clone(), Instant::now());
+        let doubtful = fields
+            .names()
+            .filter(|name| !tokens.keeps((module, *name), now));
+        let doubtful: Vec<_> = doubtful.collect();
+        if doubtful.is_empty() {
+            return Vec::new();
+        }
+        let Ok(row) = self.one::<Before, Before>(&record).await else {
+            return Vec::new();
+        };
+        let lost = doubtful.into_iter().filter(|name| {
+            let kept = row
+                .values
+                .get(*name)
+                .is_some_and(|value| !values::is_empty(value));
+            tokens.saw((module, *name), kept, now);
+            !kept
+        });
+        lost.collect()
+    }
+
+    async fn columns_of(
+        &self,
+        module: &'static str,
+        id: &RecordId,
+        fields: &Values,
+    ) -> Result<Scoped, ZohoError> {
+        let names: Vec<_> = fields.names().collect();
+        let columns = format!("id,Owner,Created_Time,{}", names.join(","));
+        self.record("{module}/{id}", module, id, &columns).await
+    }
+
+    /// Records that were added from `since` on and hold all of that, or all but what Zoho passes
+    /// over or hides; oldest first. Those of which there may be many are told apart by `key`, one of
+    /// the fields.
     ///
     /// # Errors
     /// Zoho cannot be asked.
@@ -148,18 +198,11 @@ impl Crm {
         key: &'static str,
         since: Timestamp,
     ) -> Result<Vec<Written>, ZohoError> {
-        #[derive(Deserialize)]
-        struct Row {
-            #[serde(flatten)]
-            written: Written,
-            #[serde(flatten)]
-            values: Map<String, Value>,
-        }
         let zone = &self.org().await?.time_zone;
         let since = Literal::Moment(since.to_zoned(zone.clone()));
         let columns = ["id", "Owner", "Created_Time"].into_iter();
         let columns = columns.chain(fields.names()).map(Column::Field);
-        let query = Select {
+        let mut query = Select {
             columns: columns.collect(),
             from: module,
             filter: vec![
@@ -171,11 +214,37 @@ impl Crm {
             offset: 0,
             limit: 200,
         };
+        let asked = self.query(query.clone()).await?;
+        let mut rows = match self.list::<Row, Row>(&asked).await {
+            Ok(listed) => listed.rows,
+            // No query may name a field that is hidden from whoever asks.
+            Err(ZohoError::Input { .. }) => {
+                let own = ["id", "Owner", "Created_Time"];
+                query.columns = own.into_iter().map(Column::Field).collect();
+                self.rows_one_by_one(module, query, fields).await?
+            }
+            Err(error) => return Err(error),
+        };
+        rows.retain(|row| fields.may_be(&row.values));
+        rows.sort_by_key(|row| !fields.are_in(&row.values));
+        Ok(rows.into_iter().map(|row| row.written).collect())
+    }
+
+    /// What a query finds, with the fields that are shown.
+    async fn rows_one_by_one(
+        &self,
+        module: &'static str,
+        query: Select,
+        fields: &Values,
+    ) -> Result<Vec<Row>, ZohoError> {
         let asked = self.query(query).await?;
-        let listed = self.list::<Row, Row>(&asked).await?;
-        let rows = listed.rows.into_iter();
-        let ours = rows.filter(|row| fields.are_in(&row.values));
-        Ok(ours.map(|row| row.written).collect())
+        let found = self.list::<Row, Row>(&asked).await?.rows;
+        let mut rows = Vec::new();
+        for row in found.into_iter().take(MOST_LOOKED_AT) {
+            let record = self.columns_of(module, &row.written.id, fields).await?;
+            rows.push(self.one::<Row, Row>(&record).await?);
+        }
+        Ok(rows)
     }
 
     /// What a caller adds is theirs where they see only their own.
@@ -186,6 +255,15 @@ impl Crm {
             data: [fields.with_some("Owner", owner)],
         })
     }
+}
+
+/// A record that may be the one that is looked for.
+#[derive(Deserialize)]
+struct Row {
+    #[serde(flatten)]
+    written: Written,
+    #[serde(flatten)]
+    values: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -202,3 +280,6 @@ fn literal(fields: &Values, key: &'static str) -> Result<Literal, ZohoError> {
         (None, None) => Err(refused(key)),
     }
 }
+
+/// Each costs a credit; there is hardly more than one.
+const MOST_LOOKED_AT: usize = 5;

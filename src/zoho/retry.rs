@@ -28,7 +28,9 @@ pub(super) fn pause(
         ZohoError::Busy { retry_after } | ZohoError::TokenThrottled { retry_after } => {
             Some(jitter(retries, random).max(*retry_after))
         }
-        ZohoError::Unavailable { problem } if passes(*problem) => Some(jitter(retries, random)),
+        ZohoError::Unavailable { problem } | ZohoError::NoToken { problem } if passes(*problem) => {
+            Some(jitter(retries, random))
+        }
         _ => None,
     }
 }

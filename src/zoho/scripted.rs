@@ -123,7 +123,7 @@ impl Scripted {
         let journal = lock(&self.journal);
         journal
             .iter()
-            .filter(|seen| !seen.is_mint())
+            .filter(|seen| seen.target.starts_with("/crm"))
             .cloned()
             .collect()
     }
@@ -138,6 +138,11 @@ impl Scripted {
 }
 
 impl Seen {
+    /// The first two parts of the path.
+    fn room(&self) -> Vec<&str> {
+        self.target.split('/').take(3).collect()
+    }
+
     fn is_mint(&self) -> bool {
         self.target.starts_with("/oauth/v2/token")
     }
@@ -176,7 +181,7 @@ async fn serve(mut stream: TcpStream, script: Script, journal: Arc<Mutex<Vec<See
             let mut journal = lock(&journal);
             let before = journal
                 .iter()
-                .filter(|other| other.is_mint() == seen.is_mint())
+                .filter(|other| other.room() == seen.room())
                 .count();
             journal.push(seen.clone());
             script(&seen, before)

@@ -129,17 +129,63 @@ async fn when_zoho_is_back_nobody_waits_for_the_next_try() {
     let tokens = move |_| or_away(r#"{"access_token":"t1"}"#);
     let server = Scripted::with_tokens(move |_, _| or_away(ONE), tokens).await;
     let zoho = server.zoho();
-    // After the third failure nobody asks for eight seconds.
-    while server.mints() < 3 {
+    let began = Instant::now();
+    for _ in 0..4 {
         assert!(contact(&call(&zoho)).await.is_err());
-        sleep(Duration::from_millis(20)).await;
     }
-    zoho.probe(Duration::ZERO).await;
+    assert!(began.elapsed() > Duration::from_secs(2));
+    assert_eq!(server.mints(), 1, "tries were spent on an outage");
     AWAY.store(false, Ordering::Relaxed);
-    assert!(contact(&call(&zoho)).await.is_err(), "not known yet");
-    zoho.probe(Duration::ZERO).await;
     assert!(contact(&call(&zoho)).await.is_ok());
-    assert_eq!(server.mints(), 4);
+    assert_eq!(server.mints(), 2);
+}
+
+#[tokio::test]
+async fn a_moment_without_tokens_is_waited_out_by_reads_and_writes() {
+    for broken in ["<html>maintenance</html>", r#"{"error":"server_error"}"#] {
+        let server = Scripted::with_tokens(
+            |seen, _| match seen.body.is_empty() {
+                true => say(200, ONE),
+                false => say(201, NOTED),
+            },
+            move |n| match n {
+                0 | 1 => say(503, broken),
+                _ => say_token("t1", 3600),
+            },
+        )
+        .await;
+        let zoho = server.zoho();
+        let (one, other) = (call(&zoho), call(&zoho));
+        let (read, written) = tokio::join!(contact(&one), note(&other));
+        assert!(read.is_ok() && written.is_ok(), "{read:?}");
+        assert_eq!(server.mints(), 3);
+    }
+}
+
+#[tokio::test]
+async fn who_is_in_a_hurry_does_not_wait_for_tokens_to_come_back() {
+    let server = Scripted::with_tokens(|_, _| say(200, ONE), |_| say(503, "")).await;
+    let (zoho, began) = (server.zoho(), Instant::now());
+    let hasty = zoho.view(&Scope::Org, began + Duration::from_millis(300));
+    assert!(contact(&hasty).await.is_err());
+    assert!(began.elapsed() < Duration::from_millis(450));
+}
+
+#[tokio::test]
+async fn what_lasts_is_told_at_once() {
+    let server = Scripted::with_tokens(|_, _| say(200, ONE), |_| Say::HangUp).await;
+    let zoho = server.zoho();
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(16) && server.mints() < 5 {
+        assert!(contact(&call(&zoho)).await.is_err());
+    }
+    let late = Instant::now();
+    assert!(contact(&call(&zoho)).await.is_err());
+    assert!(
+        late.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        late.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -151,7 +197,7 @@ async fn an_empty_token_is_none_and_a_life_may_be_text() {
     .await;
     let result = contact(&call(&server.zoho())).await;
     assert!(
-        matches!(result, Err(ZohoError::Unavailable { .. })),
+        matches!(result, Err(ZohoError::NoToken { .. })),
         "{result:?}"
     );
     assert!(server.asked().is_empty());

@@ -59,7 +59,7 @@ impl Tally {
     /// It was answered, or broke.
     pub(super) fn ended(&self, sent: &Sent, outcome: Result<u16, Problem>) {
         let (method, latency) = (sent.method, sent.at.elapsed());
-        let outcome = outcome.map_err(word);
+        let outcome = outcome.map_err(Problem::name);
         let seen = match outcome {
             Ok(200..300) => "ok",
             Ok(401) => "token_refused",
@@ -92,18 +92,5 @@ pub(super) const fn name(method: &Method) -> &'static str {
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
         _ => "OTHER",
-    }
-}
-
-/// For the log, the metrics and the traces.
-pub(super) const fn word(problem: Problem) -> &'static str {
-    match problem {
-        Problem::Connect => "connect",
-        Problem::Timeout => "timeout",
-        Problem::Broken => "broken",
-        Problem::Status(_) => "server_error",
-        Problem::Unreadable => "unreadable",
-        Problem::TooLarge => "too_large",
-        Problem::CircuitOpen => "circuit_open",
     }
 }

@@ -4,7 +4,9 @@ mod accounts;
 mod outcome;
 mod seal;
 mod shared;
+mod standing;
 mod stop;
+mod writable;
 
 use std::{
     sync::{Arc, Mutex},
@@ -15,7 +17,7 @@ use http::HeaderValue;
 use reqwest::{Client, Url};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout_at},
 };
 use uuid::Uuid;
 
@@ -25,6 +27,7 @@ use super::{
 use crate::telemetry::Trace;
 use shared::{Place, Right, Shelf, Turn, Whose};
 use stop::{Stop, Why};
+use writable::Writable;
 
 /// A token that Zoho accepts until it expires or is taken back.
 pub(super) struct Token {
@@ -53,6 +56,7 @@ struct Mint {
     /// Where the token lies for all instances, if they share it.
     place: Option<Place>,
     state: Mutex<State>,
+    writable: Writable,
 }
 
 #[derive(Default)]
@@ -64,7 +68,10 @@ struct State {
     flight: Option<watch::Receiver<()>>,
     /// The last failure, until a token comes.
     stop: Option<Stop>,
+    /// Failures in a row, but for those that Zoho did not hear of.
     failures: u32,
+    /// Since when there is trouble, until a token comes.
+    trouble: Option<Instant>,
     /// Fresh tokens that were refused since one was taken.
     unaccepted: u32,
     mints: Mints,
@@ -95,6 +102,7 @@ impl Tokens {
             timeout,
             shelf,
             state: Mutex::default(),
+            writable: Writable::default(),
         })))
     }
 
@@ -130,26 +138,47 @@ impl Tokens {
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
             state: Mutex::default(),
+            writable: Writable::default(),
         }))
     }
 
-    /// A token that serves now. Waits for a refresh at most until `deadline`; the refresh itself
-    /// goes on for whoever comes next.
+    /// A token that serves now. Waits for a refresh at most until `deadline`, and for a moment of
+    /// trouble to pass; the refresh itself goes on for whoever comes next.
     pub(super) async fn get(
         &self,
         deadline: Instant,
         trace: &Trace,
     ) -> Result<Arc<Token>, ZohoError> {
+        let patience = deadline.min(Instant::now() + PATIENCE);
         loop {
-            let mut flight = match self.step(Instant::now(), trace)? {
-                Step::Have(token) => return Ok(token),
-                Step::Wait(flight) => flight,
+            let mut flight = match self.step(Instant::now(), trace) {
+                Ok(Step::Have(token)) => return Ok(token),
+                Ok(Step::Wait(flight)) => flight,
+                Err(error) => match self.passes(Instant::now(), patience) {
+                    Some(next_try) => {
+                        sleep_until(next_try).await;
+                        continue;
+                    }
+                    None => return Err(error),
+                },
             };
             let ended = timeout_at(deadline, flight.changed()).await;
             if ended.is_err() {
                 return Err(ZohoError::DeadlineExceeded);
             }
         }
+    }
+
+    /// When to try again, where trouble is young and that is soon: nothing was asked of Zoho yet, so
+    /// that it is safe for writes too. What lasts is told at once.
+    fn passes(&self, now: Instant, patience: Instant) -> Option<Instant> {
+        let state = lock(&self.0.state);
+        let Some(stop) = &state.stop else {
+            return Some(now);
+        };
+        let until = stop.until.filter(|_| matches!(stop.why, Why::Trouble(_)))?;
+        let young = state.trouble.is_none_or(|since| now < since + LASTING);
+        (young && until < patience).then_some(until)
     }
 
     /// Zoho refused this token. Another one that came in between stays.
@@ -162,86 +191,6 @@ impl Tokens {
         {
             state.token = None;
             state.stale.clone_from(&refused.sealed);
-        }
-    }
-
-    /// Zoho refused a token that it had just minted, so another one would not help: nobody mints for
-    /// a while, longer each time.
-    pub(super) fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
-        self.forget(fresh);
-        let now = Instant::now();
-        let mut state = lock(&self.0.state);
-        let pause = Why::Unaccepted.pause(state.unaccepted, 0);
-        state.unaccepted = state.unaccepted.saturating_add(1);
-        let stop = Stop {
-            why: Why::Unaccepted,
-            until: pause.map(|pause| now + pause),
-            again: None,
-        };
-        let error = stop.error(now);
-        state.stop = Some(stop);
-        error
-    }
-
-    /// Zoho took a token.
-    pub(super) fn accept(&self) {
-        lock(&self.0.state).unaccepted = 0;
-    }
-
-    /// The server that the current token is meant for.
-    pub(super) fn api(&self) -> Url {
-        let state = lock(&self.0.state);
-        match &state.token {
-            Some(token) => token.api.clone(),
-            None => self.0.servers.api_for(None),
-        }
-    }
-
-    /// Whether the last refresh was refused for its credentials.
-    pub(super) fn refused(&self) -> bool {
-        let state = lock(&self.0.state);
-        let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_) | Why::Unaccepted))
-    }
-
-    /// Whether none is asked for, because too many were.
-    pub(super) fn throttled(&self, now: Instant) -> bool {
-        let state = lock(&self.0.state);
-        let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| stop.throttles(now).is_some())
-    }
-
-    /// Whether they are refused for good.
-    pub(super) fn refused_for_good(&self) -> bool {
-        let state = lock(&self.0.state);
-        let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_)))
-    }
-
-    /// Lets credentials that were refused be tried once more, on all instances.
-    pub(super) async fn forgive(&self) {
-        if !self.refused_for_good() {
-            return;
-        }
-        if let Some(place) = &self.0.place {
-            place.forgive().await;
-        }
-        lock(&self.0.state).stop = None;
-    }
-
-    /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
-    /// tokens are asked for is still seen to, and failures in a row are still counted.
-    pub(super) async fn retry(&self) {
-        let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
-        if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
-            return;
-        }
-        if let Some(place) = &self.0.place {
-            place.retry().await;
-        }
-        let mut state = lock(&self.0.state);
-        if let Some(stop) = state.stop.as_mut().filter(|stop| waits(stop)) {
-            stop.until = Some(Instant::now());
         }
     }
 
@@ -344,7 +293,7 @@ impl Mint {
         if let Err(wait) = allowed {
             return self.fail(Why::Throttled, Some(wait));
         }
-        match self.ask(trace).await {
+        match self.ask(failures, trace).await {
             Ok(minted) => self.adopt(&minted, began, None),
             Err(why) => {
                 let pause = why.pause(failures, random());
@@ -356,7 +305,7 @@ impl Mint {
     async fn mint_for_all(&self, place: &Place, right: &Right, attempt: Uuid, trace: &Trace) {
         let began = Instant::now();
         lock(&self.state).mints.note(attempt, began);
-        match self.ask(trace).await {
+        match self.ask(right.failures, trace).await {
             Ok(minted) => {
                 let sealed = place.share(right, &minted).await;
                 self.adopt(&minted, began, sealed);
@@ -394,5 +343,8 @@ const RENEW_BEFORE: Duration = Duration::from_secs(60);
 const STOP_BEFORE: Duration = Duration::from_secs(5);
 /// While another instance mints.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// For a token while there is trouble, and how young that has to be.
+const PATIENCE: Duration = Duration::from_secs(2);
+const LASTING: Duration = Duration::from_secs(10);
 /// Until Redis is asked again about what another instance said.
 const HEARD_FOR: Duration = Duration::from_secs(60);

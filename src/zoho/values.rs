@@ -71,6 +71,22 @@ impl Values {
         self.names()
             .all(|name| self.get(name).is_some_and(|ours| same(ours, theirs(name))))
     }
+
+    /// Whether it may have been made of these: Zoho passes over fields that its user may not write,
+    /// and leaves out those that it hides.
+    pub(super) fn may_be(&self, row: &Map<String, Value>) -> bool {
+        self.names().all(|name| match row.get(name) {
+            Some(theirs) if !is_empty(theirs) => {
+                self.get(name).is_some_and(|ours| same(ours, theirs))
+            }
+            _ => true,
+        })
+    }
+}
+
+/// Nothing that anybody wrote.
+pub(super) fn is_empty(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(str::is_empty)
 }
 
 /// Whether Zoho's value is ours, however it writes it: lookups with their names, times with the

@@ -1,6 +1,9 @@
 //! The CloudFormation templates: clean by cfn-lint and checkov, and in step with the daemon.
 
-use std::{collections::BTreeMap, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
 use crate::tools::{Folder, checkov, passes, read, root, run, text, tool, zoho_mcp};
 
@@ -78,7 +81,7 @@ fn variables(template: &str) -> BTreeMap<String, String> {
 
 #[test]
 fn the_daemon_is_content_with_what_the_templates_tell_it() {
-    for (template, expected) in [(TEMPLATES[1], 13), (TEMPLATES[2], 8)] {
+    for (template, expected) in [(TEMPLATES[1], 14), (TEMPLATES[2], 9)] {
         let variables = variables(template);
         assert_eq!(variables.len(), expected, "{template}: {variables:?}");
         let mut check = zoho_mcp();
@@ -131,4 +134,29 @@ fn a_rotation_leaves_the_last_password_and_the_new_one() {
         .env("PYTHONPATH", root().join("deploy/aws/rotate"))
         .env("PYTHONDONTWRITEBYTECODE", "1");
     passes(rotation.arg("tests/deploy/rotation.py"));
+}
+
+/// The secrets that a part of a template names.
+fn secrets_in(part: &str) -> BTreeSet<&str> {
+    let names = part.split("\"Fn::Sub\": \"${Prefix}-").skip(1);
+    let names = names.filter_map(|rest| rest.split('"').next());
+    names.filter(|name| *name != "key").collect()
+}
+
+#[test]
+fn a_task_may_read_the_secrets_that_it_is_told_of_and_no_others() {
+    let exported = read(TEMPLATES[0]);
+    for template in [TEMPLATES[1], TEMPLATES[2]] {
+        let text = read(template);
+        let (_, rest) = text.split_once("\n  TaskRole:\n").unwrap();
+        let (role, rest) = rest.split_once("\n  Task:\n").unwrap();
+        let (task, _) = rest.split_once("\n  Service:\n").unwrap();
+        let (permitted, told) = (secrets_in(role), secrets_in(task));
+        assert_eq!(permitted, told, "{template}");
+        assert!(told.contains("audit-key"), "{template}: the log is signed");
+        for secret in told {
+            let export = format!("Name: !Sub \"${{Prefix}}-{secret}\"");
+            assert!(exported.contains(&export), "{template}: {secret}");
+        }
+    }
 }

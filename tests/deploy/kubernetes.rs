@@ -3,6 +3,8 @@
 
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use crate::tools::{Folder, checkov, is_content, passes, read, run, secrets, text, tool};
 
 const OVERLAY: &str = "deploy/kubernetes/overlays/production";
@@ -65,4 +67,45 @@ fn the_grace_period_is_longer_than_the_end_takes() {
     let (_, rest) = built.split_once("terminationGracePeriodSeconds: ").unwrap();
     let grace: u32 = rest.lines().next().unwrap().parse().unwrap();
     assert!(seconds("drain_delay") + seconds("drain_timeout") + 5 <= grace);
+}
+
+/// The same, as values.
+fn objects() -> Vec<Value> {
+    let folder = Folder::new();
+    let built = folder.write("built.yaml", &manifests());
+    let read =
+        "import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))";
+    let json = passes(tool("python").args(["-c", read]).arg(built));
+    serde_json::from_str(&json).unwrap()
+}
+
+fn spec(kind: &str) -> Value {
+    let objects = objects().into_iter();
+    let mut of_kind = objects.filter(|object| object.get("kind") == Some(&json!(kind)));
+    let object = of_kind.next().expect(kind);
+    object.get("spec").expect(kind).clone()
+}
+
+#[test]
+fn what_is_meant_for_the_daemon_s_pods_is_for_them_and_no_others() {
+    let labels = json!({ "app.kubernetes.io/name": "zoho-mcp" });
+    let pods = json!({ "matchLabels": labels });
+    assert_eq!(spec("Deployment")["template"]["metadata"]["labels"], labels);
+    assert_eq!(spec("Deployment")["selector"], pods);
+    assert_eq!(spec("Service")["selector"], labels);
+    assert_eq!(spec("PodDisruptionBudget")["selector"], pods);
+    assert_eq!(spec("NetworkPolicy")["podSelector"], pods);
+}
+
+#[test]
+fn the_network_policy_lets_the_daemon_reach_the_pods_of_others() {
+    let policy = spec("NetworkPolicy");
+    let reached = |labels: Value| {
+        let rules = policy["egress"].as_array().unwrap().iter();
+        let mut peers = rules.flat_map(|rule| rule["to"].as_array().unwrap());
+        peers.any(|peer| peer["podSelector"]["matchLabels"] == labels)
+    };
+    assert!(reached(json!({ "k8s-app": "kube-dns" })), "{policy}");
+    let redis = json!({ "app.kubernetes.io/name": "redis" });
+    assert!(reached(redis), "{policy}");
 }

@@ -85,7 +85,7 @@ async fn the_queries_about_calls_are_right() {
     let run = |name: &str| Query::parse(&text(name)).run(&lines);
     let today: Vec<_> = run("client-today.query")
         .iter()
-        .map(|row| row["event"].clone())
+        .map(|row| row["what"].clone())
         .collect();
     let events = [
         "tool_call_success",
@@ -257,6 +257,48 @@ fn the_template_saves_the_queries_as_they_are() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn what_a_client_began_and_never_ended_is_told_as_well() {
+    let line = |n: u8, event: &str| {
+        json!({ "event": event, "clientId": SUPPORT, "requestId": n.to_string(), "toolName": "t",
+            "timestamp": format!("2026-03-31T00:00:0{n}.000Z"), "hash": "h" })
+    };
+    let lines = [
+        line(1, "tool_call_start"),
+        line(2, "tool_call_start"),
+        line(3, "tool_call_start"),
+        line(3, "tool_call_error"),
+        line(1, "tool_call_success"),
+        line(4, "rate_limit_exceeded"),
+    ];
+    let rows = Query::parse(&text("client-today.query")).run(&lines);
+    let told: Vec<_> = rows.iter().map(|row| row["what"].as_str()).collect();
+    let wanted = [
+        "tool_call_success",
+        "no end",
+        "tool_call_error",
+        "rate_limit_exceeded",
+    ];
+    assert_eq!(told, wanted.map(Some));
+}
+
+#[test]
+fn failed_logins_that_share_a_line_are_all_added_up() {
+    let failed =
+        json!({ "event": "auth_failed", "reason": "no_credential", "ip": "::1", "hash": "h" });
+    let mut many = failed.clone();
+    many["repeated"] = json!(35);
+    let good =
+        json!({ "event": "auth_success", "ip": "::1", "role": "r", "clientId": "c", "hash": "h" });
+    let rows = Query::parse(&text("unusual-callers.query")).run(&[failed, many, good]);
+    let counts = ["failed", "succeeded"].map(|name| number(&rows[0], name));
+    assert_eq!(counts, [36.0, 1.0]);
+    let widgets = text("observability.yaml");
+    let mut widgets = widgets.split("SOURCE '${LogGroupName}' | ").skip(1);
+    let logins = widgets.find(|query| query.contains(" as logins"));
+    assert!(logins.unwrap().contains("coalesce(repeated, 1) as times"));
 }
 
 #[test]

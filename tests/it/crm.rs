@@ -229,7 +229,8 @@ impl Zoho {
         (!text.is_empty()).then(|| serde_json::from_str(&text).unwrap())
     }
 
-    async fn mint(&self) -> String {
+    /// Gets an access token of the daemon's own user.
+    pub(crate) async fn mint(&self) -> String {
         let mut form = self.daemon_credentials.clone();
         form["grant_type"] = json!("refresh_token");
         let asked = self.http.post(format!("{}/oauth/v2/token", self.url));

@@ -293,6 +293,28 @@ async fn a_key_is_made_once_and_for_its_owner_only() {
     );
     assert_eq!(keygen().status.code(), Some(64));
     assert_eq!(fs::read_to_string(&out).unwrap(), private);
+    let (out, public) = (house.file("another.pem"), house.file("public.pem"));
+    let [out, public_out] = [&out, &public].map(|path| path.to_str().unwrap());
+    let pair = ["audit", "keygen", "--out", out, "--public-out", public_out];
+    let made = command(&pair);
+    assert!(
+        made.status.success() && made.stdout.is_empty(),
+        "{}",
+        said(&made)
+    );
+    let printed = fs::read_to_string(&public).unwrap();
+    assert!(printed.starts_with("-----BEGIN PUBLIC KEY-----\n"));
+    fs::remove_file(out).unwrap();
+    assert_eq!(
+        command(&pair).status.code(),
+        Some(64),
+        "it is not overwritten"
+    );
+    assert!(
+        !std::path::Path::new(out).exists(),
+        "half a pair is of no use"
+    );
+    assert_eq!(fs::read_to_string(&public).unwrap(), printed);
 }
 
 #[tokio::test]

@@ -117,6 +117,49 @@ async fn a_half_sent_head_has_its_deadline_while_another_request_goes_on() {
     }
 }
 
+/// Kind, flags and payload of every frame until a ping is answered.
+async fn until_pong(socket: &mut TcpStream) -> Vec<(u8, u8, Vec<u8>)> {
+    socket.write_all(&frame(6, 0, 0, &[7; 8])).await.unwrap();
+    let mut frames = Vec::new();
+    while frames
+        .last()
+        .is_none_or(|(kind, flags, _)| (*kind, *flags) != (6, 1))
+    {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        socket.read_exact(&mut payload).await.unwrap();
+        frames.push((head[3], head[4], payload));
+    }
+    frames
+}
+
+#[tokio::test]
+async fn who_is_refused_before_its_body_has_come_hears_why() {
+    let house = House::start().await;
+    // POST http://localhost/mcp, without a credential.
+    let head = b"\x83\x86\x44\x04/mcp\x41\x09localhost";
+    let mut socket = house.socket().await;
+    let request = [opening(), frame(1, 0x04, 1, head)].concat();
+    socket.write_all(&request).await.unwrap();
+    // Longer than the refusal takes.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    socket.write_all(&frame(0, 0x01, 1, b"{}")).await.unwrap();
+    let mut frames = until_pong(&mut socket).await;
+    while !frames.iter().any(|(kind, ..)| *kind == 0) {
+        frames.extend(until_pong(&mut socket).await);
+    }
+    // A reset would come behind the answer.
+    frames.extend(until_pong(&mut socket).await);
+    let text = frames.iter().filter(|(kind, ..)| *kind == 0);
+    let text: Vec<u8> = text.flat_map(|(.., payload)| payload.clone()).collect();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("error"), "{text}");
+    let is_reset = frames.iter().any(|(kind, ..)| *kind == 3);
+    assert!(!is_reset, "{frames:?}");
+}
+
 async fn closed_by(socket: &mut TcpStream) {
     let mut sink = [0; 1024];
     while matches!(socket.read(&mut sink).await, Ok(1..)) {}

@@ -15,10 +15,10 @@ use crate::{
     redis::Redis,
 };
 
-const ID: &str = "mcp-session-id";
+pub(crate) const ID: &str = "mcp-session-id";
 
 /// Two instances that share sessions, on a Redis where they may do no more than is documented.
-async fn together(redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] {
+pub(crate) async fn together(redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] {
     redis.allow("s3cret", &[]);
     let houses = pair(redis, |setup| {
         sharing(setup);
@@ -37,7 +37,7 @@ async fn together(redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] 
 }
 
 /// One instance, which keeps its sessions itself.
-async fn alone(change: impl FnOnce(&mut Setup)) -> House {
+pub(crate) async fn alone(change: impl FnOnce(&mut Setup)) -> House {
     House::with(|setup| {
         setup.set("mcp.sessions", "true");
         change(setup);
@@ -46,7 +46,7 @@ async fn alone(change: impl FnOnce(&mut Setup)) -> House {
 }
 
 /// The id of a session that the agent opens.
-async fn opened(agent: &Agent) -> String {
+pub(crate) async fn opened(agent: &Agent) -> String {
     let shaken = agent.shake().await;
     assert_eq!(shaken.result()["protocolVersion"], "2025-11-25");
     let id = shaken.header(ID).to_owned();
@@ -57,18 +57,18 @@ async fn opened(agent: &Agent) -> String {
     id
 }
 
-async fn search(agent: &Agent) -> Answer {
+pub(crate) async fn search(agent: &Agent) -> Answer {
     agent
         .call("search_contacts", json!({ "name": "Giulia" }))
         .await
 }
 
-async fn delete(agent: &Agent) -> Answer {
+pub(crate) async fn delete(agent: &Agent) -> Answer {
     agent.send(Method::DELETE, "/mcp", "").await
 }
 
 /// Waits for a stream to end.
-async fn ended(mut stream: Response) {
+pub(crate) async fn ended(mut stream: Response) {
     let end = async { while let Ok(Some(_)) = stream.chunk().await {} };
     timeout(Duration::from_secs(20), end).await.unwrap();
 }
@@ -238,7 +238,6 @@ async fn caps_hold_on_all_instances_together_and_an_end_makes_room() {
     opened(&agents[1]).await;
     let refused = agents[1].shake().await;
     assert_eq!(refused.status, 429, "{}", refused.text);
-    assert_eq!(refused.header("retry-after"), "1");
     opened(&shared[1].agent(REPORTING)).await;
     let full = shared[0].agent(REPORTING).shake().await;
     assert_eq!(full.status, 429, "there is no room for anybody");
@@ -335,7 +334,11 @@ async fn official_clients_keep_a_session_behind_a_balancer_that_takes_turns() {
     let balancer = Balancer::before(&houses).await;
     let key = houses[0].keys[SUPPORT].clone();
     houses[0].url = balancer.url().to_owned();
-    for client in [python("http", "legacy"), typescript("http", "1")] {
+    for client in [
+        python("http", "legacy"),
+        typescript("http", "1"),
+        typescript("http", "2"),
+    ] {
         let visit = Visit::run(&houses[0], client, &key).await;
         visit.succeeds();
     }
@@ -343,7 +346,7 @@ async fn official_clients_keep_a_session_behind_a_balancer_that_takes_turns() {
         .iter()
         .map(|house| house.events("session_open").len())
         .sum();
-    assert_eq!(opened, 2);
+    assert_eq!(opened, 3);
     let called = |house: &House| house.events("tool_call_start").len();
     assert!(called(&houses[0]) > 0 && called(&houses[1]) > 0);
     let nameless = |line: &Value| line["event"] == "tool_call_start" && line["sessionId"].is_null();

@@ -102,11 +102,59 @@ fn tokens(text: &str) -> Vec<String> {
     tokens
 }
 
-fn only(row: &Row, names: &[String]) -> Row {
-    let named = names.iter().filter(|name| *name != ",");
-    named
-        .filter_map(|name| Some((name.clone(), row.get(name)?.clone())))
-        .collect()
+/// Fields by their names, and what is made of them `as` another.
+fn only(row: &Row, command: &[String]) -> Row {
+    let mut made = Row::new();
+    for part in apart(command) {
+        let (name, value) = match part {
+            [name] => (name, row.get(name).cloned()),
+            [expression @ .., word, name] if word == "as" => (name, Some(product(row, expression))),
+            other => panic!("{other:?} is not in the subset"),
+        };
+        made.extend(value.map(|value| (name.clone(), value)));
+    }
+    made
+}
+
+/// The parts between commas that stand in no parentheses.
+fn apart(tokens: &[String]) -> Vec<&[String]> {
+    let mut depth = 0;
+    let parts = tokens.split(|token| {
+        depth += i32::from(token == "(") - i32::from(token == ")");
+        token == "," && depth == 0
+    });
+    parts.collect()
+}
+
+fn product(row: &Row, expression: &[String]) -> Value {
+    let mut factors = expression
+        .split(|token| token == "*")
+        .map(|it| value(row, it));
+    let first = factors.next().expect("a value");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    factors.fold(first, |a, b| json!(number(&a) * number(&b)))
+}
+
+fn value(row: &Row, expression: &[String]) -> Value {
+    let [name, open, arguments @ .., close] = expression else {
+        let [token] = expression else {
+            panic!("{expression:?} is not in the subset")
+        };
+        let field = || row.get(token).cloned().unwrap_or(Value::Null);
+        return serde_json::from_str(token).unwrap_or_else(|_| field());
+    };
+    assert!(open == "(" && close == ")", "{expression:?}");
+    let arguments: Vec<_> = apart(arguments).iter().map(|it| value(row, it)).collect();
+    let text = |n: usize| arguments[n].as_str().unwrap_or_default();
+    match &**name {
+        "replace" if arguments[0].is_string() => text(0).replace(text(1), text(2)).into(),
+        "strcontains" => u8::from(text(0).contains(text(1))).into(),
+        "coalesce" => {
+            let mut there = arguments.into_iter().filter(|it| !it.is_null());
+            there.next().unwrap_or(Value::Null)
+        }
+        _ => panic!("{expression:?} is not in the subset"),
+    }
 }
 
 struct Filter<'a>(&'a [String], usize);
@@ -243,8 +291,11 @@ fn aggregated(name: &str, arguments: &[String], group: &[&Row]) -> Value {
                 .len()
         );
     }
-    if name == "sortsLast" {
-        return json!(values.filter_map(Value::as_str).max());
+    let texts = values.clone().filter_map(Value::as_str);
+    match name {
+        "sortsFirst" => return json!(texts.min()),
+        "sortsLast" => return json!(texts.max()),
+        _ => {}
     }
     if name == "count" && arguments[0] != "*" {
         return json!(values.count());
@@ -289,6 +340,12 @@ fn a_query_filters_counts_and_sorts() {
     assert_eq!(
         run("filter e like \"c\" | limit 1"),
         json!([{ "@message": "{\"e\":\"c\"}", "e": "c" }])
+    );
+    assert_eq!(
+        run(
+            "filter e in [\"a\", \"b\"] | fields ms, replace(e, \"a\", \"z\") as f, strcontains(e, \"a\") * coalesce(no, 5) as g | stats sum(g) as h, sortsFirst(f) as i by f | sort h desc"
+        ),
+        json!([{ "f": "z", "h": 10.0, "i": "z" }, { "f": "b", "h": 0.0, "i": "b" }])
     );
     let query =
         Query::parse("filter a = \"x\" and ispresent(b) | stats max(c) as d by e | sort d desc");

@@ -52,7 +52,7 @@ pub(crate) fn files(house: &House) -> Vec<String> {
         .map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = names
         .filter_map(|path| path.to_str().map(str::to_owned))
-        .filter(|path| path.contains("audit.jsonl"))
+        .filter(|path| path.contains("audit.jsonl") && !path.ends_with(".lock"))
         .collect();
     files.sort();
     files.reverse();

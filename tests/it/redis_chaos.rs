@@ -1,5 +1,5 @@
 //! Whatever can happen to a Redis, in an order that nobody thought of, while clients flood two
-//! instances. With `ZOHO_MCP_TEST_CHAOS=300` for five minutes.
+//! instances. With `ZOHO_MCP_TEST_REDIS_CHAOS=300` for five minutes.
 
 use std::{
     sync::{
@@ -90,7 +90,7 @@ async fn no_window_holds_more_than_half_as_much_again_whatever_happens() {
         clippy::disallowed_methods,
         reason = "how long a test lasts is no setting of the daemon"
     )]
-    let seconds = std::env::var("ZOHO_MCP_TEST_CHAOS").map(|it| it.parse().unwrap());
+    let seconds = std::env::var("ZOHO_MCP_TEST_REDIS_CHAOS").map(|it| it.parse().unwrap());
     let lasts = Duration::from_secs(seconds.unwrap_or(12));
     let mut redis = Redis::start();
     let houses = pair(&redis, |setup| {

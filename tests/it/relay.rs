@@ -44,7 +44,7 @@ async fn post(agent: &Agent, stream: &Stream, message: &Value) -> Answer {
 /// The letters that wait for somebody.
 fn letters(redis: &Redis) -> Vec<(String, Vec<Vec<u8>>)> {
     let mut queues = redis.keys();
-    queues.retain(|key| key.starts_with("zm:relay:") && !key.ends_with(":life"));
+    queues.retain(|key| key.starts_with("zm:relay:") && key.ends_with('}'));
     let letters = |key: String| {
         let letters = redis.ask(&["LRANGE", &key, "0", "-1"]);
         (key, letters)

@@ -27,6 +27,14 @@ impl Runbook {
         }
     }
 
+    /// The same page where something else stands in the place of what tests have not got.
+    pub(crate) fn with(mut self, page: &str, here: &str) -> Self {
+        for step in &mut self.steps {
+            step.commands = step.commands.replace(page, here);
+        }
+        self
+    }
+
     /// Runs what stands below the next heading that has commands; what they printed.
     pub(crate) async fn step(&mut self, heading: &str, house: &House) -> String {
         self.step_with(heading, house, &[]).await
@@ -45,13 +53,15 @@ impl Runbook {
             "the steps of {} in their order",
             self.name
         );
-        // What an earlier step remembered is there in the next one.
+        // What an earlier step remembered is there in the next one, and so are tools of the test.
         let script = format!(
-            "set -euo pipefail; [ ! -e .remembered ] || . ./.remembered\n{}\ndeclare -p old execution \
-             > .remembered 2> /dev/null || true",
+            "set -euo pipefail; PATH=$PWD/tools:$PATH; [ ! -e .remembered ] || . ./.remembered\n{}\ndeclare -p old execution \
+             began PID > .remembered 2> /dev/null || true",
             step.commands
         );
-        let ran = house.shell(&script, variables).await;
+        let files = [("LOG", "audit.jsonl"), ("USAGE", "keys.usage.json")];
+        let variables = [&files, variables].concat();
+        let ran = house.shell(&script, &variables).await;
         let printed = String::from_utf8_lossy(&ran.stdout).into_owned();
         let problem = String::from_utf8_lossy(&ran.stderr);
         assert!(

@@ -153,8 +153,23 @@ async fn what_zoho_says_remains_counts() {
     assert!((30..=31).contains(&used), "{used}");
     assert_eq!(requests(&houses[0]).await["refused"], 0);
     for house in &houses {
-        assert_eq!(search(house, SUPPORT).await.status, 429);
+        let told = search(house, SUPPORT).await;
+        assert_eq!(told.status, 429);
+        assert!(told.text.contains("is kept for writes"), "{}", told.text);
+        let line = house.event("rate_limit_exceeded").await;
+        assert_eq!(line["reason"], "reserve", "{line}");
     }
+    // Whoever heard how little remains says once that the daemon may spend more than there is.
+    let warned: Vec<usize> = houses
+        .iter()
+        .map(|house| {
+            house
+                .operational_log()
+                .matches("far fewer credits remain")
+                .count()
+        })
+        .collect();
+    assert!(warned.contains(&1) && warned.iter().all(|times| *times <= 1));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ fn zohos() -> Vec<Value> {
     vec![
         json!({}),
         json!({ "token_error_status": 400, "live_tokens": 10 }),
+        json!({ "token_denied_status": 200, "token_scope": false, "legacy_expiry": true }),
         json!({ "unknown_id_status": 400 }),
         json!({ "wrapped_errors": "always", "unknown_id_status": 400 }),
         json!({ "wrapped_errors": "never" }),
@@ -126,6 +127,25 @@ async fn refused_credentials_are_an_operators_matter_with_either_status() {
         let search = json!({ "name": "Popper" });
         let said = agent.call("search_contacts", search).await.failure();
         assert!(said.contains("credentials"), "{status}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_tokens_hold_back_with_either_status() {
+    for status in [200, 400] {
+        let (house, agent) = house().await;
+        let zoho = &house.zoho;
+        zoho.set(json!({ "token_denied_status": status })).await;
+        for _ in 0..10 {
+            zoho.mint().await;
+        }
+        for _ in 0..3 {
+            let search = json!({ "name": "Popper" });
+            let said = agent.call("search_contacts", search).await.failure();
+            assert!(said.contains("too many access tokens"), "{status}: {said}");
+        }
+        let asked = zoho.seen("POST", "/oauth/v2/token").await;
+        assert_eq!(asked, 11, "asking again makes it longer");
     }
 }
 

@@ -6,6 +6,7 @@ mod ceiling;
 mod counts;
 mod deals;
 mod figures;
+mod hidden;
 mod history;
 mod notes;
 mod pipeline;

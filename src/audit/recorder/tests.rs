@@ -1,5 +1,5 @@
 use std::{
-    io::{self, Write},
+    io::{self, Read as _, Write},
     sync::mpsc::{Receiver, Sender, channel},
 };
 
@@ -44,19 +44,20 @@ fn scripted_and_signed(
     let (step, script) = channel();
     steps.into_iter().for_each(|it| step.send(it).unwrap());
     let (taken, written) = channel();
+    (log_to(Scripted { script, taken }, key), written)
+}
+
+/// A log that goes to a stream alone.
+fn log_to(out: impl Write + Send + 'static, key: Option<SigningKey>) -> Audit {
     let opened = Opened {
-        sinks: vec![(
-            Box::new(Stream::new(Scripted { script, taken })),
-            Previous::Unknown,
-        )],
+        sinks: vec![(Box::new(Stream::new(out)), Previous::Unknown)],
         batch: 512,
         head: None,
+        claims: Vec::new(),
     };
     let config = crate::audit::verify::tests::config();
-    (
-        Audit::write_to((config.on_failure, config.checkpoint), opened, "one", key),
-        written,
-    )
+    let manner = (config.on_failure, config.checkpoint);
+    Audit::write_to(manner, opened, "one", key)
 }
 
 fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {
@@ -203,17 +204,10 @@ impl Write for Slow {
     }
 }
 
-/// A log with as many lines that wait for a reader that takes 16 KiB in that time.
+/// A log with as many lines that wait for a reader that takes 4 KiB in that time.
 async fn behind(pace: Duration, lines: usize) -> (Audit, Receiver<Vec<u8>>) {
     let (taken, written) = channel();
-    let opened = Opened {
-        sinks: vec![(Box::new(Stream::new(Slow(pace, taken))), Previous::Unknown)],
-        batch: 512,
-        head: None,
-    };
-    let config = crate::audit::verify::tests::config();
-    let manner = (config.on_failure, config.checkpoint);
-    let audit = Audit::write_to(manner, opened, "one", None);
+    let audit = log_to(Slow(pace, taken), None);
     for _ in 0..lines {
         audit.record(Event::new(Kind::AuthFailed)).await;
     }
@@ -222,8 +216,8 @@ async fn behind(pace: Duration, lines: usize) -> (Audit, Receiver<Vec<u8>>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_was_slow_to_the_end_has_every_line() {
-    // Some fifty lines at a time: longer than one patience in all.
-    let (audit, written) = behind(Duration::from_millis(600), 600).await;
+    // Some twelve lines at a time: longer than one patience in all.
+    let (audit, written) = behind(Duration::from_millis(150), 600).await;
     let until = Instant::now() + Duration::from_secs(120);
     let began = Instant::now();
     audit.close(until).await.unwrap();
@@ -246,4 +240,42 @@ async fn an_end_waits_for_no_reader_that_takes_nothing_or_too_long() {
     let (slow, _written) = behind(Duration::from_secs(2), 300).await;
     let closed = timeout(PATIENCE * 6, slow.close(Instant::now())).await;
     assert!(closed.unwrap().is_err(), "it takes too long");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_is_read_slowly_is_not_one_that_is_stuck() {
+    let (mut reader, pipe) = io::pipe().unwrap();
+    let audit = log_to(pipe, None);
+    // Each line is longer than what the reader takes at once, and all of them than what a pipe holds.
+    let text = "x".repeat(500);
+    for _ in 0..120 {
+        let event = Event {
+            client_id: Some(text.clone().into()),
+            role: Some(text.clone().into()),
+            reason: Some(text.clone().into()),
+            ..Event::new(Kind::AuthFailed)
+        };
+        audit.record(event).await;
+    }
+    let reading = thread::spawn(move || {
+        let (mut read, mut bytes) = (Vec::new(), [0; 1 << 10]);
+        // Ten KiB in a second, for longer than anything may take that is not stuck.
+        for _ in 0..40 {
+            let count = reader.read(&mut bytes).unwrap();
+            read.extend_from_slice(&bytes[..count]);
+            thread::park_timeout(Duration::from_millis(100));
+        }
+        reader.read_to_end(&mut read).unwrap();
+        read
+    });
+    while !reading.is_finished() && audit.waiting() > 0 {
+        assert!(audit.is_writable(), "{} lines wait", audit.waiting());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    audit.close(soon()).await.unwrap();
+    drop(audit);
+    let read = String::from_utf8(reading.join().unwrap()).unwrap();
+    let lines: Vec<String> = read.lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 122);
+    assert!(verify(&lines).is_good());
 }

@@ -83,6 +83,7 @@ fn run_of(
     let opened = Opened {
         sinks: sinks.collect(),
         head: None,
+        claims: Vec::new(),
         batch: 1,
     };
     let runtime = tokio::runtime::Builder::new_current_thread();
@@ -383,6 +384,8 @@ proptest! {
         for line in &lines {
             verifier.line(Place { file: 0, line: 1 }, line);
         }
-        prop_assert!(!verifier.finish().is_good());
+        // Where there are empty lines alone, there is no log that could be wrong.
+        let is_empty = lines.iter().all(Vec::is_empty);
+        prop_assert_eq!(verifier.finish().is_good(), is_empty);
     }
 }

@@ -269,23 +269,8 @@ const MAX_BYTES: u64 = 2 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::folder::Folder;
     use std::fs;
-
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new() -> Self {
-            let path = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -294,7 +279,7 @@ mod tests {
     #[test]
     fn instances_that_share_a_file_forget_nothing() {
         let folder = Folder::new();
-        let file = UsageFile::beside(&folder.0.join("keys.json"));
+        let file = UsageFile::beside(&folder.join("keys.json"));
         assert!(file.path().ends_with("keys.usage.json"));
         file.add(vec![("A".into(), at(60)), ("B".into(), at(0))], at(60))
             .unwrap();
@@ -316,7 +301,7 @@ mod tests {
     fn only_what_every_place_has_watched_is_known() {
         let folder = Folder::new();
         let read = |name: &str, text: &str| {
-            let path = folder.0.join(name);
+            let path = folder.join(name);
             fs::write(&path, text).unwrap();
             Usage::read(&path).unwrap()
         };
@@ -343,7 +328,7 @@ mod tests {
     #[test]
     fn the_audit_log_tells_it_as_well_and_failed_logins_do_not_count() {
         let folder = Folder::new();
-        let log = folder.0.join("audit.jsonl");
+        let log = folder.join("audit.jsonl");
         let text = concat!(
             r#"{"timestamp":"2027-01-15T08:00:00.000Z","event":"auth_success","clientId":"a","keyId":"A"}"#,
             "\n",
@@ -361,7 +346,7 @@ mod tests {
     #[test]
     fn a_key_that_is_shown_beside_another_proof_is_in_use_too() {
         let folder = Folder::new();
-        let log = folder.0.join("audit.jsonl");
+        let log = folder.join("audit.jsonl");
         let line = |way: &str, ids: &str| {
             let start = r#"{"timestamp":"2027-01-15T08:00:00.000Z","event":"tool_call_start","#;
             format!(r#"{start}"clientId":"a","authMethod":"{way}","keyId":"{ids}"}}"#)

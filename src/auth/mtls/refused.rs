@@ -17,7 +17,7 @@ pub async fn record_refused(
 ) {
     while let Some(next) = refused.next().await {
         for (reason, count) in refused.counted() {
-            authenticator.repeats.add(reason, count);
+            authenticator.repeats.add(reason, None, count);
         }
         let RefusedCertificate {
             ip,

@@ -2,7 +2,7 @@
 
 use toml::{
     Spanned,
-    de::{DeTable, DeValue},
+    de::{DeString, DeTable, DeValue},
 };
 
 /// A configuration file that was read.
@@ -21,20 +21,29 @@ impl<'a> Document<'a> {
 
     /// The line that sets the key at `path`, counted from 1, and its text.
     pub(super) fn line_of(&self, path: &[&str]) -> Option<(usize, &'a str)> {
-        let at = place(self.table.get_ref(), path)?;
+        let (key, _) = entry(self.table.get_ref(), path)?;
+        let at = key.span().start;
         let number = self.text.get(..at)?.matches('\n').count();
         Some((number + 1, self.text.lines().nth(number)?.trim()))
     }
+
+    /// Whether the key at `path` is set to true.
+    pub(super) fn is_true(&self, path: &[&str]) -> bool {
+        let entry = entry(self.table.get_ref(), path);
+        entry.is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::Boolean(true)))
+    }
 }
 
-/// Where the last key of the path is written.
-fn place(table: &DeTable<'_>, path: &[&str]) -> Option<usize> {
+type Entry<'t, 'a> = (&'t Spanned<DeString<'a>>, &'t Spanned<DeValue<'a>>);
+
+/// The last key of the path, and its value.
+fn entry<'t, 'a>(table: &'t DeTable<'a>, path: &[&str]) -> Option<Entry<'t, 'a>> {
     let (name, rest) = path.split_first()?;
     let mut entries = table.iter();
     let (key, value) = entries.find(|(key, _)| key.get_ref() == name)?;
     match value.get_ref() {
-        _ if rest.is_empty() => Some(key.span().start),
-        DeValue::Table(table) => place(table, rest),
+        _ if rest.is_empty() => Some((key, value)),
+        DeValue::Table(table) => entry(table, rest),
         _ => None,
     }
 }

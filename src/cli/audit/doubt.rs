@@ -4,7 +4,11 @@ use std::{io, path::PathBuf};
 
 use anyhow::Context as _;
 
-use super::{BadArguments, gaps, mixed::Mixed, page::Page};
+use super::{
+    BadArguments, gaps,
+    mixed::Mixed,
+    page::{Page, count},
+};
 use crate::audit::{
     PublicKey,
     verify::{Expectations, Place, Verdict, Verifier},
@@ -109,7 +113,8 @@ impl<'a> Doubt<'a> {
         let findings = verdict.findings.len() as u64 + verdict.more;
         if findings > 0 {
             eprintln!(
-                "NOT VERIFIED: this log is not as it was written, and neither may be what it tells: {findings} findings, which `zoho-mcp audit verify` names."
+                "NOT VERIFIED: this log is not as it was written, and neither may be what it tells: {}, which `zoho-mcp audit verify` names.",
+                count(findings, "finding")
             );
         } else if verdict.runs.is_empty() {
             return Err(Unproven::Empty);

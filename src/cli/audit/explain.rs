@@ -15,6 +15,7 @@ use super::{
     remedy::{self, Remedy},
     telling,
 };
+use crate::config::{DEFAULTS, Environment, variable_of};
 
 #[derive(clap::Args)]
 pub(super) struct Explain {
@@ -41,7 +42,11 @@ struct Call {
     execution: Option<String>,
 }
 
-pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Result<()> {
+pub(super) fn run(
+    explain: &Explain,
+    environment: &Environment,
+    out: &mut Page<impl Write>,
+) -> anyhow::Result<()> {
     let config = match &explain.config {
         Some(path) => {
             let place = || format!("cannot read {}", path.display());
@@ -74,22 +79,26 @@ pub(super) fn run(explain: &Explain, out: &mut Page<impl Write>) -> anyhow::Resu
     })?;
     let believed = doubt.tell(lines.len() as u64);
     if !lines.is_empty() {
-        answer(&lines, found, out)?;
+        answer(&lines, (found, environment), out)?;
     }
     Ok(believed?)
 }
 
+/// The configuration, as far as it is at hand: the file that was named, and the environment.
+type Settings<'a> = (Option<(&'a str, &'a Document<'a>)>, &'a Environment);
+
 /// Why the call that these lines are about was refused, failed, or has no end.
 fn answer(
     lines: &[Value],
-    config: Option<(&str, &Document<'_>)>,
+    settings: Settings<'_>,
     out: &mut Page<impl Write>,
 ) -> anyhow::Result<()> {
+    let config = settings.0.map(|(_, document)| document);
     let start = lines.iter().find(|line| line["event"] == "tool_call_start");
     for line in lines {
-        if let Some(remedy) = remedy::of(line, config.map(|(_, document)| document)) {
+        if let Some(remedy) = remedy::of(line, config) {
             telling::tell(line, (None, false), out)?;
-            tell(&remedy, config, out)?;
+            tell(&remedy, settings, out)?;
             let is_end = line["durationMs"].is_u64();
             return match effect::in_doubt(start, Some(line)).filter(|_| is_end) {
                 Some(doubt) => Ok(writeln!(out, "effect   {doubt}")?),
@@ -129,19 +138,36 @@ impl Call {
 
 fn tell(
     remedy: &Remedy,
-    config: Option<(&str, &Document<'_>)>,
+    settings: Settings<'_>,
     out: &mut Page<impl Write>,
 ) -> std::io::Result<()> {
     writeln!(out, "why      {}", remedy.why)?;
     writeln!(out, "remedy   {}", remedy.what)?;
-    let path = remedy.setting.iter().flatten().map(String::as_str);
-    let path: Vec<_> = path.collect();
+    for path in [&remedy.setting, &remedy.and].into_iter().flatten() {
+        let path: Vec<_> = path.iter().map(String::as_str).collect();
+        tell_line(&path, settings, out)?;
+    }
+    Ok(())
+}
+
+/// Where the key at `path` is set, or would be.
+fn tell_line(
+    path: &[&str],
+    (config, environment): Settings<'_>,
+    out: &mut Page<impl Write>,
+) -> std::io::Result<()> {
     let Some((key, tables)) = path.split_last() else {
         return Ok(());
     };
+    if let Some(variable) = variable_of(environment, path) {
+        return writeln!(
+            out,
+            "line     set by {variable} in this environment, which counts before any file"
+        );
+    }
     let table = tables.join(".");
     let defaults = Document::parse(DEFAULTS).ok();
-    let default = defaults.and_then(|defaults| defaults.line_of(&path));
+    let default = defaults.and_then(|defaults| defaults.line_of(path));
     let default = default.map_or_else(String::new, |(_, line)| format!("; the default is {line}"));
     let Some((file, document)) = config else {
         return writeln!(
@@ -149,7 +175,7 @@ fn tell(
             "line     {key} under [{table}] (--config FILE finds it){default}"
         );
     };
-    match document.line_of(&path) {
+    match document.line_of(path) {
         Some((number, line)) => writeln!(out, "line     {file}:{number}: {line}"),
         None => writeln!(
             out,
@@ -157,6 +183,3 @@ fn tell(
         ),
     }
 }
-
-/// What counts where a configuration does not say otherwise.
-const DEFAULTS: &str = include_str!("../../../config/default.toml");

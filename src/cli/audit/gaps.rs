@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::page::count;
 use crate::audit::verify::{End, Run, Verdict};
 
 /// What is not proven, a line for each. `with_keys`: whether the signatures were looked at.
@@ -12,7 +13,8 @@ pub(super) fn of(verdict: &Verdict, with_keys: bool, passed_over: u64) -> Vec<St
     gaps.extend(missing(verdict));
     if passed_over > 0 {
         gaps.push(format!(
-            "but nothing of {passed_over} lines of other logs, which were passed over"
+            "but nothing of {} of other logs, passed over",
+            count(passed_over, "line")
         ));
     }
     gaps.push("but not that no run came after the last of these".into());
@@ -31,14 +33,15 @@ fn authorship(verdict: &Verdict, with_keys: bool) -> Vec<String> {
     let unsigned: u64 = signed.iter().map(|run| run.unsigned).sum();
     let mut gaps = Vec::new();
     if !excused.is_empty() {
-        let excused = excused.len();
+        let excused = count(excused.len(), "run");
         gaps.push(format!(
-            "but not who wrote {excused} runs from before --signed-since: somebody could have written them anew"
+            "but not who wrote {excused} from before --signed-since: somebody could have written that anew"
         ));
     }
     if unsigned > 0 {
         gaps.push(format!(
-            "but not who wrote {unsigned} lines after the last checkpoints: whoever can write the file could have written these"
+            "but not who wrote {} after the last checkpoints: whoever can write the file could have written that",
+            count(unsigned, "line")
         ));
     }
     gaps
@@ -70,8 +73,8 @@ fn missing(verdict: &Verdict) -> Vec<String> {
     }
     if verdict.torn > 0 {
         gaps.push(format!(
-            "but not what was in {} lines that a kill left unfinished",
-            verdict.torn
+            "but not what was in {} that a kill left unfinished",
+            count(verdict.torn, "line")
         ));
     }
     gaps.extend(open(verdict));

@@ -1,6 +1,11 @@
 //! `zoho-mcp audit keygen`: the pair of keys that vouches for a log.
 
-use std::{fs::OpenOptions, io::Write, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
@@ -13,30 +18,50 @@ pub(super) struct Keygen {
     /// Where the private key goes; the file must not exist. `[audit] signing_key` refers to it
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Where the public key goes, instead of standard output; the file must not exist
+    #[arg(long, value_name = "FILE")]
+    public_out: Option<PathBuf>,
 }
 
-/// The public key goes to `out`: keep it where nobody who can write the log can change it.
+/// The public key belongs where nobody who can write the log can change it.
 pub(super) fn run(keygen: &Keygen, out: &mut Page<impl Write>) -> anyhow::Result<()> {
-    let place = || format!("cannot write {}", keygen.out.display());
     let (key, pem) = SigningKey::generate()?;
-    let mut options = OpenOptions::new();
-    let file = options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&keygen.out);
-    let mut file = file.with_context(place).map_err(BadArguments)?;
-    file.write_all(pem.expose_secret().as_bytes())
-        .with_context(place)?;
-    file.sync_all().with_context(place)?;
-    for line in key.public().to_pem().lines() {
-        writeln!(out, "{line}")?;
-    }
+    let public = key.public().to_pem();
+    write_new(&keygen.out, pem.expose_secret(), SECRET)?;
+    let place = match &keygen.public_out {
+        Some(path) => {
+            if let Err(error) = write_new(path, &public, PUBLIC) {
+                // One half of a pair is of no use, and would be in the way of the next try.
+                let _ = fs::remove_file(&keygen.out);
+                return Err(error);
+            }
+            format!("the public key, which is in {},", path.display())
+        }
+        None => {
+            for line in public.lines() {
+                writeln!(out, "{line}")?;
+            }
+            "the public key above".to_owned()
+        }
+    };
     eprintln!(
-        "Key {} is in {}. Set [audit] signing_key = \"file:{}\"; keep the public key above elsewhere, for `zoho-mcp audit verify --public-key`.",
+        "Key {} is in {}. Set [audit] signing_key = \"file:{}\"; keep {place} elsewhere, for `zoho-mcp audit verify --public-key`.",
         key.public().id(),
         keygen.out.display(),
         keygen.out.display(),
     );
     Ok(())
 }
+
+/// Makes a file that was not there.
+fn write_new(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
+    let place = || format!("cannot write {}", path.display());
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(mode).open(path);
+    let mut file = file.with_context(place).map_err(BadArguments)?;
+    file.write_all(text.as_bytes()).with_context(place)?;
+    file.sync_all().with_context(place)
+}
+
+const SECRET: u32 = 0o600;
+const PUBLIC: u32 = 0o644;

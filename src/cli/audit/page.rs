@@ -38,9 +38,24 @@ impl<W: Write> Page<W> {
     }
 }
 
+/// So many of something: `1 line`, `2 lines`.
+pub(super) fn count(number: impl fmt::Display, word: &str) -> String {
+    let number = number.to_string();
+    let ending = if number == "1" { "" } else { "s" };
+    format!("{number} {word}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(
+            (count(1, "line"), count(0, "line")),
+            ("1 line".into(), "0 lines".into())
+        );
+    }
 
     #[test]
     fn a_value_stays_in_its_line_and_commands_nothing() {

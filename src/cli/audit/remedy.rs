@@ -10,7 +10,10 @@ use super::{
     document::Document,
     telling::{is_shadow, text},
 };
-use crate::permit::Denial;
+use crate::{
+    permit::{Denial, Effect},
+    tools,
+};
 
 /// Why something was refused, and what an operator can do.
 pub(super) struct Remedy {
@@ -18,6 +21,8 @@ pub(super) struct Remedy {
     pub(super) what: String,
     /// The path of the key of the configuration that decided.
     pub(super) setting: Option<Vec<String>>,
+    /// A second one, where one alone would change nothing.
+    pub(super) and: Option<Vec<String>>,
 }
 
 fn path<const N: usize>(keys: [&str; N]) -> Option<Vec<String>> {
@@ -28,7 +33,7 @@ fn path<const N: usize>(keys: [&str; N]) -> Option<Vec<String>> {
 /// that really decided is named.
 pub(super) fn of(line: &Value, config: Option<&Document<'_>>) -> Option<Remedy> {
     match text(line, "event")? {
-        "tool_access_denied" => Some(denied(line)),
+        "tool_access_denied" => Some(denied(line, config)),
         "rate_limit_exceeded" if is_shadow(line) => None,
         "rate_limit_exceeded" if line["policy"] == "zoho-credits" => {
             Some(credits::spent(line, config))
@@ -45,11 +50,21 @@ pub(super) fn of(line: &Value, config: Option<&Document<'_>>) -> Option<Remedy> 
     }
 }
 
-fn denied(line: &Value) -> Remedy {
+fn denied(line: &Value, config: Option<&Document<'_>>) -> Remedy {
     let (client, role) = (of_line(line, "clientId"), of_line(line, "role"));
     let (tool, reason) = (of_line(line, "toolName"), of_line(line, "reason"));
     let denial = Denial::of_word(reason);
+    let may_write = ["roles", role, "allow_write"];
+    let lacks_both = denial == Some(Denial::NotInRole)
+        && effect_of(tool) == Some(Effect::Write)
+        && !config.is_some_and(|config| config.is_true(&may_write));
     let (what, setting) = match denial {
+        Some(Denial::NotInRole) if lacks_both => (
+            format!(
+                "add \"{tool}\" to the tools of the role, and set allow_write = true there, since it writes; or give {client} another role"
+            ),
+            path(["roles", role, "tools"]),
+        ),
         Some(Denial::NotInRole) => (
             format!("add \"{tool}\" to the tools of the role, or give {client} another role"),
             path(["roles", role, "tools"]),
@@ -83,7 +98,14 @@ fn denied(line: &Value) -> Remedy {
         why: denial.map_or_else(|| reason.replace('_', " "), |denial| denial.to_string()),
         what,
         setting,
+        and: lacks_both.then(|| path(may_write)).flatten(),
     }
+}
+
+/// What a tool of that name does to the CRM.
+fn effect_of(tool: &str) -> Option<Effect> {
+    let row = tools::table().iter().find(|row| row.name == tool)?;
+    Some(row.effect)
 }
 
 fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
@@ -92,7 +114,8 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
     let own = ["clients", client, "limits"];
     let has_own = config.is_some_and(|config| config.line_of(&own).is_some());
     let setting = match policy.split([',', ';']).next().unwrap_or_default() {
-        "client" if has_own => path(own),
+        "client" | "lookups" if has_own => path(own),
+        "lookups" => path(["limits", "client"]),
         "client:tool" | "tool" => path(["limits", "tools", tool]),
         "zoho-places" => path(["zoho", "max_wait"]),
         "body_memory" => path(["mcp", "body_memory"]),
@@ -103,6 +126,7 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
             why: format!("Redis could not be asked, and {policy} admits nothing then"),
             what: "see to Redis, or let each instance keep its share meanwhile".into(),
             setting: path(["limits", "on_store_error"]),
+            and: None,
         };
     }
     if of_line(line, "reason") == "share" {
@@ -112,6 +136,7 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
             ),
             what: "see to Redis: the whole limit counts again once it answers. Until then expected_replicas says how many instances share it, if fewer run, and [limits] on_store_error what a limit does without Redis".into(),
             setting: path(["redis", "expected_replicas"]),
+            and: None,
         };
     }
     if policy == "zoho-places" {
@@ -119,12 +144,14 @@ fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
             why: "so many calls waited for Zoho that this one would have waited longer than it may, so it was refused at once".into(),
             what: "try again as it was told. If it happens often, see whether Zoho is slow or does not answer; allow more requests at once ([zoho] concurrency), if Zoho does, or a longer wait".into(),
             setting,
+            and: None,
         };
     }
     Remedy {
         why: format!("over the limit {policy}"),
         what: "wait as long as it was told, call less, or raise the limit".into(),
         setting,
+        and: None,
     }
 }
 
@@ -161,6 +188,35 @@ limits = { requests = 1, per = \"1m\" }
     }
 
     #[test]
+    fn a_write_that_a_role_lacks_in_two_ways_is_told_both() {
+        let line = |tool: &str| {
+            json!({ "event": "tool_access_denied", "reason": "not_in_role", "role": "r",
+            "clientId": "c", "toolName": tool })
+        };
+        let told = |tool: &str, config: &str| {
+            let config = Document::parse(config).unwrap();
+            let remedy = of(&line(tool), Some(&config)).unwrap();
+            let named = [remedy.setting, remedy.and];
+            let names = named.into_iter().flatten().map(|path| path.join("."));
+            (names.collect::<Vec<_>>(), remedy.what)
+        };
+        let (named, what) = told("create_note", "[roles.r]\ntools = []");
+        assert_eq!(named, ["roles.r.tools", "roles.r.allow_write"]);
+        assert!(what.contains("allow_write = true"), "{what}");
+        for (tool, config) in [
+            (
+                "create_note",
+                "[roles]\nr = { tools = [], allow_write = true }",
+            ),
+            ("search_contacts", "[roles.r]\ntools = []"),
+        ] {
+            let (named, what) = told(tool, config);
+            assert_eq!(named, ["roles.r.tools"], "{tool}");
+            assert!(!what.contains("allow_write"), "{what}");
+        }
+    }
+
+    #[test]
     fn what_is_about_a_token_is_not_told_to_look_among_the_keys() {
         let line = |event: &str, reason: &str| json!({ "event": event, "reason": reason });
         for (event, reason, wanted) in [
@@ -194,6 +250,7 @@ limits = { requests = 1, per = \"1m\" }
             ("zoho-credits", "zoho.daily_credits"),
             ("zoho-places", "zoho.max_wait"),
             ("body_memory", "mcp.body_memory"),
+            ("lookups", "limits.client"),
         ] {
             let line = json!({ "event": "rate_limit_exceeded", "policy": policy });
             let setting = of(&line, None).unwrap().setting.unwrap();
@@ -266,12 +323,12 @@ limits = { requests = 1, per = \"1m\" }
 
     #[test]
     fn a_breaker_of_ours_is_told_apart_from_a_zoho_that_does_not_answer() {
-        let line = |problem: &str| {
-            json!({ "event": "tool_call_error", "error": "zoho_unavailable",
-            "zoho": [{ "problem": problem }] })
-        };
-        let told = |problem| of(&line(problem), None).unwrap().what;
-        assert!(told("circuit_open").contains("did not ask"));
-        assert!(told("timeout").contains("Zoho did not answer"));
+        let line = |reason: &str| json!({ "event": "tool_call_error", "error": "zoho_unavailable", "reason": reason });
+        let told = |reason| of(&line(reason), None).unwrap();
+        assert!(told("breaker_open").what.contains("did not ask"));
+        assert!(told("no_access_token").what.contains("accounts server"));
+        assert!(told("timeout").what.contains("Zoho did not answer"));
+        let why = "the call failed: zoho unavailable (no access token)";
+        assert_eq!(told("no_access_token").why, why);
     }
 }

@@ -11,7 +11,7 @@ use super::{
     BadArguments,
     doubt::{Doubt, Trust},
     files::Files,
-    page::Page,
+    page::{Page, count},
 };
 use crate::{audit::Redactor, config::Environment, secrets, setting::SecretRef};
 
@@ -63,7 +63,7 @@ pub(super) fn run(
         }
     })?;
     written?;
-    eprintln!("{found} lines with {pseudonym}");
+    eprintln!("{} with {pseudonym}", count(found, "line"));
     Ok(doubt.tell(found)?)
 }
 

@@ -4,7 +4,11 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::{effect, page::Page};
+use super::{
+    effect,
+    failure::{failure, unasked},
+    page::{Page, count},
+};
 use crate::permit::Denial;
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
@@ -119,29 +123,29 @@ fn call(
 fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     for request in end["zoho"].as_array().into_iter().flatten() {
         let (method, route) = (text(request, "method"), text(request, "route"));
-        let came = match (&request["status"], text(request, "problem")) {
-            (Value::Number(status), _) => format!("answered {status}"),
-            (_, Some("no_answer")) => "was not waited for".into(),
-            (_, problem) => format!("failed: {}", problem.unwrap_or("?")),
-        };
         let (ms, credits) = (&request["ms"], &request["credits"]);
+        let came = match (&request["status"], text(request, "problem")) {
+            (Value::Number(status), _) => format!("answered {status} in {ms} ms"),
+            // Nobody has seen its end.
+            (_, Some("no_answer")) => "was not waited for".into(),
+            (_, problem) => format!("failed: {} in {ms} ms", problem.unwrap_or("?")),
+        };
         let (method, route) = (method.unwrap_or("?"), route.unwrap_or("?"));
-        writeln!(
-            out,
-            "  zoho     {method} {route} {came} in {ms} ms, {credits} credits"
-        )?;
+        let credits = count(credits, "credit");
+        writeln!(out, "  zoho     {method} {route} {came}, {credits}")?;
     }
     let shown = end["zoho"].as_array().map_or(0, Vec::len) as u64;
     let asked = end["zohoRequests"].as_u64().unwrap_or(0);
     if asked == 0 {
-        writeln!(out, "  zoho     was not asked")?;
+        writeln!(out, "  zoho     {}", unasked(end))?;
     } else if asked > shown {
-        writeln!(out, "  zoho     and {} more requests", asked - shown)?;
+        let more = count(asked - shown, "more request");
+        writeln!(out, "  zoho     and {more}")?;
     }
     let outcome = match text(end, "event").unwrap_or_default() {
         "tool_call_success" => match (text(end, "outcome"), text(end, "recordId")) {
             (Some(outcome), Some(record)) => format!("{outcome} record {record}"),
-            _ => format!("{} records", end["recordsReturned"]),
+            _ => count(&end["recordsReturned"], "record"),
         },
         "tool_call_cancelled" => match text(end, "reason") {
             Some("client_gone") => "cancelled by the client".into(),
@@ -150,37 +154,20 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         },
         _ => failure(end),
     };
-    let (ms, credits) = (&end["durationMs"], &end["credits"]);
-    writeln!(
-        out,
-        "  result   {outcome}, after {ms} ms, for {credits} credits"
-    )?;
+    let (ms, credits) = (&end["durationMs"], count(&end["credits"], "credit"));
+    writeln!(out, "  result   {outcome}, after {ms} ms, for {credits}")?;
     advice(end, out)
 }
 
 /// When the caller was told to come back.
 fn advice(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     match line["retryAfterSeconds"].as_u64() {
-        Some(seconds) => writeln!(out, "  told     to come back after {seconds} seconds"),
+        Some(seconds) => {
+            let seconds = count(seconds, "second");
+            writeln!(out, "  told     to come back after {seconds}")
+        }
         None => Ok(()),
     }
-}
-
-/// The word for a failure, and what it means where that is about the daemon.
-fn failure(end: &Value) -> String {
-    let error = text(end, "error").unwrap_or("?");
-    if let Some(whose) = text(end, "reason").and_then(whose) {
-        return format!("failed: {error}: {whose}");
-    }
-    let means = match error {
-        "audit_unavailable" => ": it was not made, since the log could not take its start",
-        "timeout" | "deadline_exceeded" => ": it had taken all the time that a call may take",
-        "panic" | "internal" => ": a fault of the daemon",
-        "ambiguous_write" => ": Zoho did not say whether it wrote",
-        "zoho_unavailable" => ": Zoho did not answer",
-        _ => "",
-    };
-    format!("failed: {error}{means}")
 }
 
 fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
@@ -193,7 +180,7 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     }
     advice(line, out)?;
     for (client, calls) in line["refusedCalls"].as_object().into_iter().flatten() {
-        writeln!(out, "  refused  {calls} calls of {client}")?;
+        writeln!(out, "  refused  {} of {client}", count(calls, "call"))?;
     }
     if let (Some(from), Some(until)) = (text(line, "lostFrom"), text(line, "lostUntil")) {
         writeln!(out, "  between  {from} and {until}")?;
@@ -243,11 +230,13 @@ fn arguments(args: &Value) -> String {
         return "without arguments".into();
     };
     let shown = args.iter().map(|(name, value)| match value {
-        value if name == "unknownArgs" => format!("{value} arguments that the tool does not have"),
+        value if name == "unknownArgs" => {
+            format!("{} that the tool does not have", count(value, "argument"))
+        }
         Value::String(text) if text.starts_with("hmac:") => format!("{name} (personal: {text})"),
         Value::String(text) => format!("{name} {text}"),
         Value::Object(of) if of.contains_key("chars") => {
-            format!("{name} ({} characters)", of["chars"])
+            format!("{name} ({})", count(&of["chars"], "character"))
         }
         value => format!("{name} {value}"),
     });

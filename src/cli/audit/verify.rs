@@ -9,7 +9,7 @@ use super::{
     doubt::{Doubt, Signed, Unproven},
     files::Files,
     mixed::Mixed,
-    page::Page,
+    page::{Page, count},
 };
 use crate::audit::{
     Head,
@@ -73,7 +73,8 @@ pub(super) fn run(verify: &Verify, out: &mut Page<impl Write>) -> anyhow::Result
     }
     anyhow::ensure!(
         verdict.is_good(),
-        "the log is not as it was written: {total} findings"
+        "the log is not as it was written: {}",
+        count(total, "finding")
     );
     if verdict.runs.is_empty() {
         return Err(Unproven::Empty.into());
@@ -108,12 +109,13 @@ fn tell_run(
                 "which are vouched for by the next boot only"
             };
             format!(
-                "signed by {signer} but for the last {} lines, {vouched}",
-                run.unsigned
+                "signed by {signer} but for the last {}, {vouched}",
+                count(run.unsigned, "line")
             )
         }
         (Some(signer), true) => {
-            format!("signed by {signer} but for the last {} lines", run.unsigned)
+            let unsigned = count(run.unsigned, "line");
+            format!("signed by {signer} but for the last {unsigned}")
         }
     };
     let Run {
@@ -124,9 +126,10 @@ fn tell_run(
         end,
         ..
     } = run;
+    let lines = count(lines, "line");
     writeln!(
         out,
-        "run     {boot} of {instance}: {lines} lines, {first} to {last}, {end}; {signed}"
+        "run     {boot} of {instance}: {lines}, {first} to {last}, {end}; {signed}"
     )?;
     writeln!(out, "        head {}", run.head())
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::setting::folder::Folder;
 use clap::Parser as _;
 use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
@@ -10,13 +11,11 @@ struct Line {
     keys: KeysCommand,
 }
 
-struct Folder(PathBuf);
+struct Desk(Folder);
 
-impl Folder {
+impl Desk {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(Folder::new())
     }
 
     fn store(&self) -> PathBuf {
@@ -62,19 +61,13 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 fn id(key: &str) -> &str {
     key.split('_').nth(2).unwrap()
 }
 
 #[test]
 fn a_new_key_is_printed_alone_and_stored_as_a_hash() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (key, notes) = folder
         .keys("new --client agent --env test --expires 90d")
         .unwrap();
@@ -94,7 +87,7 @@ fn a_new_key_is_printed_alone_and_stored_as_a_hash() {
 
 #[test]
 fn a_rotation_lets_both_keys_work_until_the_old_one_is_retired() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (old, _) = folder.keys("new --client agent").unwrap();
     let (new, notes) = folder.keys("rotate --client agent").unwrap();
     assert!(folder.works(&old) && folder.works(&new));
@@ -118,7 +111,7 @@ fn a_rotation_lets_both_keys_work_until_the_old_one_is_retired() {
 
 #[test]
 fn retiring_the_last_key_is_said() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (key, _) = folder.keys("new --client agent").unwrap();
     let (_, notes) = folder
         .keys(&format!("retire --revoked --key {}", id(&key)))
@@ -135,7 +128,7 @@ fn retiring_the_last_key_is_said() {
 
 #[test]
 fn the_list_shows_all_but_hashes() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (key, _) = folder.keys("new --client agent").unwrap();
     let (short, _) = folder.keys("new --client dashboard --expires 1d").unwrap();
     let (list, _) = folder.keys("list").unwrap();
@@ -171,7 +164,7 @@ fn the_list_shows_all_but_hashes() {
 
 #[test]
 fn no_key_was_used_before_it_was_made() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (key, _) = folder.keys("new --client agent").unwrap();
     // What the minute of its first use looks like.
     folder.used(&key, 1);
@@ -181,7 +174,7 @@ fn no_key_was_used_before_it_was_made() {
 
 #[test]
 fn a_key_in_use_is_not_retired_by_mistake() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (old, _) = folder.keys("new --client agent").unwrap();
     let (new, _) = folder.keys("rotate --client agent").unwrap();
     folder.used(&old, 23);
@@ -213,7 +206,7 @@ fn a_key_in_use_is_not_retired_by_mistake() {
 
 #[test]
 fn a_key_of_which_nobody_knows_is_not_retired() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (key, _) = folder.keys("new --client agent").unwrap();
     let (other, _) = folder.keys("rotate --client agent").unwrap();
     let retire = format!("retire --key {}", id(&key));
@@ -244,7 +237,7 @@ fn a_key_of_which_nobody_knows_is_not_retired() {
 
 #[test]
 fn when_a_key_was_used_may_come_from_several_instances() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (key, _) = folder
         .keys_at("new --client agent", NOW - SignedDuration::from_hours(72))
         .unwrap();
@@ -273,7 +266,7 @@ fn when_a_key_was_used_may_come_from_several_instances() {
 
 #[test]
 fn a_new_key_can_be_printed_as_json() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     let (made, _) = folder.keys("new --client agent --json").unwrap();
     let made: serde_json::Value = serde_json::from_str(&made).unwrap();
     let key = made["key"].as_str().unwrap();
@@ -298,7 +291,7 @@ fn a_store_is_a_file_or_a_secret_in_aws() {
 
 #[test]
 fn errors_say_what_to_do() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     assert!(folder.error("list").contains("keys new --client NAME"));
     assert!(
         folder
@@ -330,7 +323,7 @@ fn errors_say_what_to_do() {
 
 #[test]
 fn a_damaged_store_is_never_overwritten() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     fs::write(folder.store(), "{\"version\":1,").unwrap();
     assert!(folder.error("new --client agent").contains("left as it is"));
     assert_eq!(
@@ -343,7 +336,7 @@ fn a_damaged_store_is_never_overwritten() {
 
 #[test]
 fn commands_at_once_lose_no_key() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     std::thread::scope(|scope| {
         for n in 0..8 {
             let folder = &folder;
@@ -356,7 +349,7 @@ fn commands_at_once_lose_no_key() {
 
 #[test]
 fn a_group_that_may_read_the_store_still_may_after_a_change_and_nobody_else() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     folder.keys("new --client agent").unwrap();
     for (before, after) in [
         (0o640, 0o640),
@@ -375,7 +368,7 @@ fn a_group_that_may_read_the_store_still_may_after_a_change_and_nobody_else() {
 
 #[test]
 fn a_link_to_the_store_stays_a_link() {
-    let folder = Folder::new();
+    let folder = Desk::new();
     fs::create_dir(folder.0.join("real")).unwrap();
     let real = folder.0.join("real/keys.json");
     fs::write(&real, "").unwrap();

@@ -72,7 +72,11 @@ impl Relay {
                 let (relay, sessions) = (Arc::clone(&self), Arc::clone(sessions));
                 let walk = walk.clone();
                 tokio::spawn(async move {
-                    relay.answer(&sessions, &walk, *post).await;
+                    if relay.take_up(post.id).await {
+                        relay.answer(&sessions, &walk, *post).await;
+                    } else {
+                        not_taken();
+                    }
                     drop(place);
                 });
             }
@@ -115,9 +119,13 @@ async fn through(walk: &Walk, session: &Arc<Session>, mut post: Post) -> Respons
     in_band(session, response)
 }
 
+fn not_taken() {
+    metrics::counter!("zoho_mcp_relayed_total", "outcome" => "not_taken").increment(1);
+}
+
 /// Once a minute at most, since whoever can write to Redis could fill the log.
 fn complain(last: &mut Option<Instant>, is_ours: bool) {
-    metrics::counter!("zoho_mcp_relayed_total", "outcome" => "not_taken").increment(1);
+    not_taken();
     if last.is_some_and(|last| last.elapsed().as_secs() < 60) {
         return;
     }

@@ -105,19 +105,25 @@ impl Relay {
     }
 
     async fn answered(&self, to: &Elsewhere, post: Post) -> Result<Response, Refusal> {
-        let (tell, told) = oneshot::channel();
-        let _place = self.wait(post.id, to, tell)?;
-        match self.post(&to.instance, &Letter::Post(Box::new(post))).await {
-            Ok(Posted::Taken) => {}
+        let (tell, mut told) = oneshot::channel();
+        let id = post.id;
+        let _place = self.wait(id, to, tell)?;
+        let letter = Letter::Post(Box::new(post));
+        let in_time = match self.post(&to.instance, &letter).await {
+            Ok(Posted::Taken) => timeout(PATIENCE, &mut told).await.ok(),
             Ok(Posted::Gone) => return Err(self.unknown()),
             Ok(Posted::Full) => return Err(Refusal::SessionAway),
-            // Whether Redis has taken it nobody knows.
-            Err(_) => return Err(Refusal::SessionSilent),
-        }
-        match timeout(PATIENCE, told).await {
-            Ok(Ok(answer)) => answer.into_response().ok_or(Refusal::Internal),
-            _ => Err(Refusal::SessionSilent),
-        }
+            // Whether Redis has it nobody knows.
+            Err(_) => None,
+        };
+        let answer = match in_time {
+            Some(answer) => answer.ok(),
+            None if self.withdraw(&to.instance, id).await => return Err(Refusal::SessionAway),
+            // It may have come this moment.
+            None => told.try_recv().ok(),
+        };
+        let answer = answer.ok_or(Refusal::SessionSilent)?;
+        answer.into_response().ok_or(Refusal::Internal)
     }
 
     /// Takes a place among those who wait, for as long as it is held.
@@ -168,5 +174,5 @@ const LARGEST: usize = 1 << 20;
 const MOST: usize = 512;
 /// The same of one session.
 pub(super) const MOST_OF_SESSION: usize = 32;
-/// For the other instance to answer. It takes nothing up that is older.
+/// For the other instance to answer. What it has not taken up by then is taken back.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -21,34 +21,52 @@ use super::{Bound, HttpSessions, ID, Lookup, Part, label};
 use crate::{
     auth::{Caller, Lapse, Lease},
     call::Call,
+    limit,
     listen::{Endless, Peer},
     mcp::{legacy_sse::Place, streamable::is_old},
     refusal::Refusal,
 };
 
+/// Guard: what the log calls the session that a request names, from here on. It may be nobody's: the
+/// name is a digest, and who does not know an id cannot make up another caller's.
+pub async fn call_in_log(mut request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let named = headers.get(ID).filter(|_| is_old(headers));
+    let named = named.and_then(|id| id.to_str().ok());
+    let label = named.filter(|id| id.len() == ID_LENGTH).map(label);
+    if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
+        peer.session = label;
+    }
+    next.run(request).await
+}
+
 /// Guard: finds the session that a message of an older revision names. Only the handshake, and the
-/// question whether there has to be one, come without.
+/// question whether there has to be one, come without. Who is over a limit is told so, whatever
+/// session is named.
 ///
 /// # Errors
 /// 400 without a session, [`Refusal::NoSession`] for one that is not there, has ended or is
-/// another's, [`Refusal::SessionAway`] when nobody knows at the moment.
+/// another's, [`Refusal::SessionAway`] when nobody knows at the moment, [`Refusal::OverLimit`] for
+/// messages without end that no limit counts.
 pub async fn bind(
-    State(sessions): State<Arc<HttpSessions>>,
+    State((sessions, limits)): State<(Arc<HttpSessions>, Arc<limit::Gate>)>,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
     let extensions = request.extensions();
     let call = extensions.get::<Arc<Call>>().ok_or(Refusal::Internal)?;
     let needs_none = ["initialize", "server/discover"].contains(&&*call.method);
-    if needs_none || !is_old(request.headers()) || call.version.is_some() {
+    let is_over = extensions.get::<limit::Refused>().is_some();
+    if needs_none || is_over || !is_old(request.headers()) || call.version.is_some() {
         return Ok(next.run(request).await);
     }
     let who = Who::of(extensions)?;
-    let named = named(request.headers(), call.id.as_deref())?;
-    let bound = find(&sessions, named, &who).await?;
-    if let Some(peer) = request.extensions_mut().get_mut::<Peer>() {
-        peer.session = Some(label(&bound.id));
+    let id = call.id.as_deref();
+    let named = named(request.headers(), id)?;
+    if limit::is_exempt(call) {
+        limits.may_look(&who.caller, &who.peer, id).await?;
     }
+    let bound = find(&sessions, named, &who).await?;
     request.extensions_mut().insert(Arc::new(bound));
     Ok(next.run(request).await)
 }
@@ -86,13 +104,16 @@ impl<S: Sync> FromRequestParts<S> for Who {
 /// The id of a session that a request names.
 fn named<'a>(headers: &'a HeaderMap, id: Option<&RawValue>) -> Result<&'a str, Refusal> {
     let mut named = headers.get_all(ID).iter();
-    let (Some(one), None) = (named.next(), named.next()) else {
-        return Err(Refusal::Unreadable {
-            code: -32600,
-            id: id.map(ToOwned::to_owned),
-            problem: NEEDS_SESSION,
-        });
+    let one = match (named.next(), named.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(NEEDS_SESSION),
+        (Some(_), Some(_)) => Err(ONE_SESSION),
     };
+    let one = one.map_err(|problem| Refusal::Unreadable {
+        code: -32600,
+        id: id.map(ToOwned::to_owned),
+        problem,
+    })?;
     one.to_str().map_err(|_| Refusal::NoSession)
 }
 
@@ -100,7 +121,7 @@ async fn find(sessions: &Arc<HttpSessions>, id: &str, who: &Who) -> Result<Bound
     if id.len() != ID_LENGTH {
         return Err(Refusal::NoSession);
     }
-    let found = sessions.keeper.find(id, &who.caller, &sessions.bounds);
+    let found = sessions.find(id, &who.caller);
     match found.await.map_err(|_| Refusal::SessionAway)? {
         Lookup::Theirs(kept) => Ok(Bound {
             id: id.into(),
@@ -109,7 +130,7 @@ async fn find(sessions: &Arc<HttpSessions>, id: &str, who: &Who) -> Result<Bound
             sessions: sessions.clone(),
         }),
         Lookup::Anothers => {
-            who.lease.record_failed(&who.peer, "foreign_session").await;
+            who.lease.record_foreign_session(&who.peer).await;
             Err(Refusal::NoSession)
         }
         Lookup::Nothing => Err(Refusal::NoSession),
@@ -139,6 +160,8 @@ where
         return Refusal::Internal.into_response();
     };
     let body = body.to_bytes();
+    let asked = parts.extensions.get::<Arc<Call>>();
+    let asked = asked.and_then(|call| call.id.clone());
     let capabilities = capabilities(&body);
     let shaken = shake(Request::from_parts(parts, Body::from(body))).await;
     let (mut head, body) = shaken.into_parts();
@@ -147,7 +170,8 @@ where
     };
     let body = body.to_bytes();
     if let Some(revision) = agreed(&body) {
-        let opened = sessions.open((caller, lease), peer, (revision, capabilities));
+        let agreed = (revision, capabilities);
+        let opened = sessions.open((caller, lease), peer, agreed, asked);
         let id = match opened.await {
             Ok(id) => HeaderValue::from_str(&id),
             Err(refusal) => return refusal.into_response(),
@@ -319,3 +343,5 @@ const ID_LENGTH: usize = 64;
 const MOST_CAPABILITIES: usize = 4096;
 const NEEDS_SESSION: &str = "Invalid Request: Mcp-Session-Id is needed. Send initialize without \
     one, and then the id that it is answered with";
+const ONE_SESSION: &str = "Invalid Request: Mcp-Session-Id came more than once. A message belongs to \
+    one session";

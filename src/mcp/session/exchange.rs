@@ -102,16 +102,20 @@ async fn answer<H: ServerHandler>(
         running.cancelled().clone(),
     );
     tokio::spawn(service.waiting());
+    let ended = part.ended().clone();
     let mut told = Told {
-        messages,
-        _running: running,
-        part,
+        call: Some(Called {
+            messages,
+            _running: running,
+            _part: part,
+        }),
+        ended: ended.clone(),
         lapsed: Box::pin(lease.lapsed()),
         keep_alive: bound.sessions.config.keep_alive.duration(),
         first: None,
     };
-    match told.messages.recv().await {
-        None if told.part.ended().is_cancelled() => Refusal::NoSession.into_response(),
+    match message(&mut told.call).await {
+        None if ended.is_cancelled() => Refusal::NoSession.into_response(),
         // It was cancelled, and nobody waits for an answer.
         None => StatusCode::ACCEPTED.into_response(),
         Some(message) if is_last(&message) => json(&message),
@@ -145,14 +149,30 @@ fn event(message: &ServerJsonRpcMessage) -> Option<Bytes> {
     Some(event.into())
 }
 
-/// What a call says until it is over. A client that goes away drops this, and with it the call.
+/// What a call says until it is over.
 struct Told {
-    messages: mpsc::Receiver<ServerJsonRpcMessage>,
-    _running: Running,
-    part: Part,
+    /// None once it is over.
+    call: Option<Called>,
+    ended: CancellationToken,
     lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
     keep_alive: Duration,
     first: Option<Bytes>,
+}
+
+/// A call that runs. Dropped, it is cancelled.
+struct Called {
+    messages: mpsc::Receiver<ServerJsonRpcMessage>,
+    _running: Running,
+    _part: Part,
+}
+
+/// What it says next.
+async fn message(call: &mut Option<Called>) -> Option<ServerJsonRpcMessage> {
+    let message = call.as_mut()?.messages.recv().await;
+    if message.as_ref().is_none_or(is_last) {
+        *call = None;
+    }
+    message
 }
 
 impl Told {
@@ -169,10 +189,23 @@ impl Told {
         }
         tokio::select! {
             biased;
-            _ = &mut self.lapsed => None,
-            () = self.part.ended().cancelled() => None,
-            message = self.messages.recv() => event(&message?),
+            _ = &mut self.lapsed => {
+                self.call = None;
+                None
+            }
+            () = self.ended.cancelled() => None,
+            message = message(&mut self.call) => event(&message?),
             () = sleep(self.keep_alive) => Some(Bytes::from_static(b": keep-alive\n\n")),
+        }
+    }
+}
+
+/// A client that goes away has not cancelled its call: that goes on, and its session with it.
+impl Drop for Told {
+    fn drop(&mut self) {
+        let mut call = self.call.take();
+        if call.is_some() {
+            tokio::spawn(async move { while message(&mut call).await.is_some() {} });
         }
     }
 }

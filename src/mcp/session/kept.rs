@@ -62,7 +62,10 @@ pub(super) struct Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotKept {
     #[error("too many sessions are open")]
-    Full,
+    Full {
+        /// Until one of them ends, if nobody uses it.
+        wait: Duration,
+    },
     #[error("sessions cannot be kept at the moment")]
     Away,
 }
@@ -138,9 +141,42 @@ struct Entry {
 
 impl Entry {
     fn lasts(&self, bounds: &Bounds) -> bool {
-        self.ended.is_none()
-            && self.used.elapsed() < bounds.idle
-            && self.opened.elapsed() < bounds.age
+        self.ended.is_none() && !self.left(bounds).is_zero()
+    }
+
+    /// Until it ends, if nobody uses it.
+    fn left(&self, bounds: &Bounds) -> Duration {
+        let idle = bounds.idle.saturating_sub(self.used.elapsed());
+        idle.min(bounds.age.saturating_sub(self.opened.elapsed()))
+    }
+}
+
+/// Sessions that are counted together.
+struct Set {
+    room: usize,
+    count: usize,
+    first_end: Duration,
+}
+
+impl Set {
+    const fn of(room: usize) -> Self {
+        Self {
+            room,
+            count: 0,
+            first_end: Duration::MAX,
+        }
+    }
+
+    fn count(&mut self, is_in: bool, left: Duration) {
+        if is_in {
+            self.count += 1;
+            self.first_end = self.first_end.min(left);
+        }
+    }
+
+    /// Until there is room, where there is none.
+    fn wait(&self) -> Option<Duration> {
+        (self.count >= self.room).then_some(self.first_end)
     }
 }
 
@@ -148,15 +184,17 @@ impl Own {
     fn open(&self, id: &str, kept: Kept, bounds: &Bounds) -> Result<(), NotKept> {
         let mut entries = self.lock();
         entries.retain(|_, entry| entry.lasts(bounds) || entry.ended.is_some());
-        let (mut total, mut of_client, mut of_user) = (0, 0, 0);
+        let mut sets = [bounds.total, bounds.per_client, bounds.per_user].map(Set::of);
         for entry in entries.values().filter(|entry| entry.ended.is_none()) {
             let is_clients = entry.kept.caller.client == kept.caller.client;
-            total += 1;
-            of_client += usize::from(is_clients);
-            of_user += usize::from(is_clients && entry.kept.caller.user == kept.caller.user);
+            let is_users = is_clients && entry.kept.caller.user == kept.caller.user;
+            let left = entry.left(bounds);
+            for (set, is_in) in sets.iter_mut().zip([true, is_clients, is_users]) {
+                set.count(is_in, left);
+            }
         }
-        if total >= bounds.total || of_client >= bounds.per_client || of_user >= bounds.per_user {
-            return Err(NotKept::Full);
+        if let Some(wait) = sets.iter().filter_map(Set::wait).max() {
+            return Err(NotKept::Full { wait });
         }
         let now = Instant::now();
         let entry = Entry {
@@ -272,12 +310,18 @@ mod tests {
         let own = Own::default();
         own.open("a", kept("one"), &BOUNDS).unwrap();
         own.open("b", kept("one"), &BOUNDS).unwrap();
-        assert_eq!(own.open("c", kept("one"), &BOUNDS), Err(NotKept::Full));
+        tokio::time::advance(Duration::from_secs(20)).await;
+        let full = |seconds| {
+            let wait = Duration::from_secs(seconds);
+            Err(NotKept::Full { wait })
+        };
+        assert_eq!(own.open("c", kept("one"), &BOUNDS), full(40));
         own.open("d", kept("two"), &BOUNDS).unwrap();
         own.open("e", kept("three"), &BOUNDS).unwrap();
-        assert_eq!(own.open("f", kept("four"), &BOUNDS), Err(NotKept::Full));
+        assert_eq!(own.open("f", kept("four"), &BOUNDS), full(40));
         own.end("a", "deleted");
         own.open("f", kept("four"), &BOUNDS).unwrap();
-        assert_eq!(own.open("c", kept("one"), &BOUNDS), Err(NotKept::Full));
+        assert!(is_theirs(&own, "b", "one"), "this is use");
+        assert_eq!(own.open("c", kept("one"), &BOUNDS), full(60));
     }
 }

@@ -1,5 +1,7 @@
 //! Sessions that all instances know: kept in Redis, sealed, under names that tell nothing of them.
 
+use std::time::Duration;
+
 use secrecy::SecretSlice;
 
 use super::kept::{Bounds, Kept, Lookup, NotKept};
@@ -63,10 +65,12 @@ impl Shared {
         ];
         arguments.extend(numbers.map(|number| number.to_string().into_bytes()));
         let keys = names.keys();
-        let opened = self.store.run_script::<u8>(&self.open, &keys, &arguments);
+        let opened = self.store.run_script::<u64>(&self.open, &keys, &arguments);
         match opened.await {
             Ok(0) => Ok(()),
-            Ok(_) => Err(NotKept::Full),
+            Ok(wait) => Err(NotKept::Full {
+                wait: Duration::from_millis(wait),
+            }),
             Err(_) => Err(NotKept::Away),
         }
     }
@@ -143,7 +147,7 @@ impl Shared {
     }
 }
 
-fn millis(span: std::time::Duration) -> u64 {
+fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 

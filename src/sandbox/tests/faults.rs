@@ -97,6 +97,67 @@ async fn answers_can_be_cut_dripped_and_replaced() {
 }
 
 #[tokio::test]
+async fn answers_can_be_odd_and_still_right() {
+    let client = Client::new().await;
+    let order = async |fault: Value| {
+        client.fault(fault).await;
+        client.request("GET", "/crm/v8/org").send().await.unwrap()
+    };
+    let plain = order(json!({ "fault": "content_type", "times": 1 })).await;
+    assert_eq!(plain.headers()["content-type"], "text/html");
+    assert_eq!(
+        plain.json::<Value>().await.unwrap()["org"][0]["iso_code"],
+        "USD"
+    );
+    let kind = json!({ "fault": "content_type", "content_type": "text/plain", "times": 1 });
+    assert_eq!(order(kind).await.headers()["content-type"], "text/plain");
+    let extra = order(json!({ "fault": "extra", "times": 1 })).await;
+    let extra: Value = extra.json().await.unwrap();
+    for object in [
+        &extra,
+        &extra["org"][0],
+        &extra["org"][0]["license_details"],
+    ] {
+        assert!(object["$novelty"].is_object(), "{object}");
+    }
+    let large = order(json!({ "fault": "oversize", "times": 1 })).await;
+    assert!(large.bytes().await.unwrap().len() > 8 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn whoever_answers_can_have_a_clock_that_is_wrong() {
+    let client = Client::new().await;
+    let shown = async |fault: Option<Value>| {
+        if let Some(fault) = fault {
+            client.fault(fault).await;
+        }
+        let answer = client.request("GET", "/crm/v8/org").send().await.unwrap();
+        let date = answer.headers()["date"].to_str().unwrap().to_owned();
+        let date = jiff::fmt::rfc2822::parse(&date).unwrap().timestamp();
+        (
+            answer.status().as_u16(),
+            date.as_second() - jiff::Timestamp::now().as_second(),
+        )
+    };
+    let behind = json!({ "fault": "skew", "delay": "2h", "behind": true, "times": 1 });
+    let (status, seconds) = shown(Some(behind)).await;
+    assert_eq!(
+        (status, (seconds + 7200).abs() < 60),
+        (200, true),
+        "{seconds}"
+    );
+    // To a clock that is two hours ahead the token has ended.
+    let ahead = json!({ "fault": "skew", "delay": "2h", "times": 1 });
+    let (status, seconds) = shown(Some(ahead)).await;
+    assert_eq!(
+        (status, (seconds - 7200).abs() < 60),
+        (401, true),
+        "{seconds}"
+    );
+    assert_eq!(shown(None).await.0, 200);
+}
+
+#[tokio::test]
 async fn an_answer_can_be_late_and_a_token_end_at_once() {
     let client = Client::new().await;
     client

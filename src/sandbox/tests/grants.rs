@@ -56,6 +56,63 @@ async fn a_token_says_what_it_is_good_for_and_where() {
 }
 
 #[tokio::test]
+async fn what_sources_disagree_about_is_answered_either_way() {
+    let client = Client::new().await;
+    let told = ask(&client, &[]).await.1;
+    assert_eq!(
+        (&told["expires_in"], &told["expires_in_sec"]),
+        (&json!(3600), &Value::Null)
+    );
+    client
+        .set(
+            json!({ "token_scope": false, "legacy_expiry": true, "token_error_status": 400,
+            "token_denied_status": 200 }),
+        )
+        .await;
+    let told = ask(&client, &[]).await.1;
+    assert_eq!(
+        (&told["expires_in"], &told["expires_in_sec"]),
+        (&json!(3_600_000), &json!(3600))
+    );
+    assert_eq!(told.get("scope"), None);
+    let refused = ask(&client, &[("client_id", "1000.NOBODY")]).await;
+    assert_eq!(refused, (400, json!({ "error": "invalid_client" })));
+    for _ in 0..9 {
+        ask(&client, &[]).await;
+    }
+    let (status, denied) = ask(&client, &[]).await;
+    assert_eq!((status, &denied["error"]), (200, &json!("Access Denied")));
+}
+
+#[tokio::test]
+async fn a_client_gets_a_token_of_its_org_where_that_grant_is_known() {
+    let client = Client::new().await;
+    let org = client.get("/crm/v8/org").await.1;
+    let soid = format!("ZohoCRM.{}", org["org"][0]["zgid"].as_str().unwrap());
+    let own = async |soid: &str, scope: &str| {
+        let grant = ("grant_type", "client_credentials");
+        ask(
+            &client,
+            &[
+                grant,
+                ("refresh_token", ""),
+                ("soid", soid),
+                ("scope", scope),
+            ],
+        )
+        .await
+    };
+    let (status, minted) = own(&soid, "ZohoCRM.org.READ").await;
+    assert_eq!(status, 200);
+    assert!(minted["access_token"].is_string() && minted.get("refresh_token").is_none());
+    assert_eq!(own("ZohoCRM.1", "x").await.1["error"], "invalid_code");
+    assert_eq!(own(&soid, "").await.1["error"], "invalid_scope");
+    client.set(json!({ "client_credentials": false })).await;
+    let refused = own(&soid, "ZohoCRM.org.READ").await.1;
+    assert_eq!(refused["error"], "unsupported_grant_type");
+}
+
+#[tokio::test]
 async fn the_eleventh_token_within_ten_minutes_is_denied_until_nobody_asks_any_more() {
     let client = Client::new().await;
     for _ in 0..9 {

@@ -72,6 +72,33 @@ async fn a_sharing_rule_adds_the_records_of_one_user() {
 }
 
 #[tokio::test]
+async fn a_value_for_a_hidden_field_is_passed_over_or_refused() {
+    let mut client = Client::new().await;
+    client.set(json!({"hidden_fields": ["Leads.Email"]})).await;
+    let lead = json!({"data": [{"Last_Name": "Veil", "Company": "V", "Email": "v@veil.example"}]});
+    let admin = client.send("POST", "/crm/v8/Leads", &lead).await.1;
+    let refresh = client.sandbox.credentials().refresh_tokens.manager.clone();
+    client.become_user(&refresh).await;
+    let (status, made) = client.send("POST", "/crm/v8/Leads", &lead).await;
+    assert_eq!(status, 201);
+    client.set(json!({"hidden_writes": "refused"})).await;
+    let (status, refused) = client.send("POST", "/crm/v8/Leads", &lead).await;
+    let details = json!({"api_name": "Email", "json_path": "$.data[0].Email"});
+    assert_eq!((status, &refused["data"][0]["details"]), (400, &details));
+    client.set(json!({"hidden_fields": []})).await;
+    let refresh = client.sandbox.credentials().refresh_tokens.admin.clone();
+    client.become_user(&refresh).await;
+    for (made, email) in [(admin, json!("v@veil.example")), (made, Value::Null)] {
+        let id = made["data"][0]["details"]["id"].as_str().unwrap();
+        let lead = client
+            .get(&format!("/crm/v8/Leads/{id}?fields=Email"))
+            .await
+            .1;
+        assert_eq!(lead["data"][0]["Email"], email);
+    }
+}
+
+#[tokio::test]
 async fn a_hidden_field_shows_nowhere_and_is_no_way_to_search() {
     let mut client = Client::new().await;
     client

@@ -24,6 +24,12 @@ impl Writer<'_> {
         let (mut cells, mut problems) = (Vec::new(), Vec::new());
         for (field, value) in given {
             let path = format!("$.data[{at}].{}", field.name);
+            if self.sight.hides(module, field.name) {
+                if self.sight.refuses_hidden() {
+                    problems.push(unknown_field(field.name, &path));
+                }
+                continue;
+            }
             if value.is_null() {
                 cells.push((field, None));
                 continue;
@@ -225,6 +231,13 @@ pub(super) fn has_note_text(row: &Object, at: usize) -> Result<(), Problem> {
         details,
         "should contain either content or title",
     ))
+}
+
+/// To whom a field is hidden it does not exist.
+fn unknown_field(name: &str, path: &str) -> Problem {
+    let details = json!({"api_name": name, "json_path": path});
+    let message = "the field api name given seems to be invalid";
+    Problem::bad("INVALID_DATA", details, message)
 }
 
 /// A mandatory value is not there.

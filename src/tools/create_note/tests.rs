@@ -110,6 +110,7 @@ fn an_answer_fits_its_schema() {
         id: id(9),
         time: None,
         outcome: Outcome::Created,
+        not_kept: Vec::new(),
     };
     let output = draft.output(receipt, Timestamp::UNIX_EPOCH);
     assert_fits("create_note", &output);

@@ -25,9 +25,9 @@ pub(super) struct Standing {
     /// Negative: overdue.
     #[serde(skip_serializing_if = "Option::is_none")]
     days_to_close: Option<i64>,
-    /// Why an open deal seems to be stuck; empty: it does not.
+    /// Empty: not stalled.
     stalled_because: Vec<Reason>,
-    /// Newest first. Missing: they could not be read.
+    /// Newest first. Missing: unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_notes: Option<Vec<Note>>,
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -37,6 +38,8 @@ struct Keys {
 struct Entry {
     age: u64,
     begun: Timestamp,
+    /// When the attempt that runs began.
+    tried: Timestamp,
     arguments: [u8; 32],
     state: State,
 }
@@ -91,14 +94,15 @@ pub(super) struct Owned {
 }
 
 impl Memory {
-    /// Notes that a write begins, unless it is known how it ended.
+    /// Notes that a write begins, unless it is known how it ended: of so many keys that a client may
+    /// have, and of calls that take so long at most.
     pub(super) fn begin(
         &mut self,
         client: &str,
         name: Name,
         arguments: [u8; 32],
         now: Timestamp,
-        most: usize,
+        (most, longest_call): (usize, Duration),
     ) -> Result<Known, ToolError> {
         let keys = self.clients.entry(client.into()).or_default();
         keys.forget_old(now);
@@ -106,10 +110,15 @@ impl Memory {
         match keys.entries.get_mut(&name) {
             Some(entry) if entry.arguments != arguments => Err(ToolError::KeyReused),
             Some(entry) => match &entry.state {
-                State::Running(_) => Err(ToolError::KeyInUse),
+                State::Running(_) => {
+                    let runs = now.duration_since(entry.tried).unsigned_abs();
+                    let retry_after = longest_call.saturating_sub(runs);
+                    Err(ToolError::KeyInUse { retry_after })
+                }
                 State::Done(result) => Ok(Known::Done(result.clone())),
                 &State::Unknown { over } => {
                     entry.state = State::Running(None);
+                    entry.tried = now;
                     let begun = entry.begun;
                     Ok(Known::Unknown { begun, over })
                 }
@@ -172,6 +181,7 @@ impl Keys {
             Entry {
                 age,
                 begun: now,
+                tried: now,
                 arguments,
                 state,
             },

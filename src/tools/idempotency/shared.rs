@@ -94,7 +94,7 @@ impl Shared {
                 "new" => Ok(Known::Nothing),
                 "forgotten" => Ok(Known::Forgotten),
                 "reused" => Err(ToolError::KeyReused),
-                "in_use" => Err(ToolError::KeyInUse),
+                "in_use" => Err(ToolError::KeyInUse { retry_after: left }),
                 "done" => serde_json::from_str(&told)
                     .map(Known::Done)
                     .map_err(|_| ToolError::Unwritable),
@@ -165,7 +165,10 @@ impl Shared {
             .await?
         {
             1 => Ok(()),
-            _ => Err(ToolError::KeyInUse),
+            // Another call has it now.
+            _ => Err(ToolError::KeyInUse {
+                retry_after: self.lease,
+            }),
         }
     }
 

@@ -11,7 +11,7 @@ fn at(hours: i64) -> Timestamp {
 }
 
 fn remembering() -> Idempotency {
-    Idempotency::new(Duration::from_secs(10))
+    Idempotency::new(Duration::from_secs(10), Duration::from_secs(30))
 }
 
 async fn begin(
@@ -57,10 +57,16 @@ async fn the_same_key_gets_the_first_result() {
 async fn a_running_key_is_in_use_and_a_failed_one_is_free() {
     let memory = remembering();
     let claim = new(&memory, "k", 0).await;
-    assert!(matches!(
-        begin(&memory, "k", 1, 0).await,
-        Err(ToolError::KeyInUse)
-    ));
+    let late = SignedDuration::from_secs(12);
+    for (since, left) in [(SignedDuration::ZERO, 30), (late, 18), (late * 10, 0)] {
+        let key = key("k");
+        let name = ("client", &Scope::Org);
+        let begun = memory.begin(name, "create_note", &key, [1; 32], at(0) + since);
+        match begun.await {
+            Err(ToolError::KeyInUse { retry_after }) => assert_eq!(retry_after.as_secs(), left),
+            other => panic!("{other:?}"),
+        }
+    }
     claim.forget().await;
     new(&memory, "k", 0).await.forget().await;
 }
@@ -168,7 +174,7 @@ async fn a_full_memory_refuses_and_keeps_what_lives() {
     new(&memory, "more", 24).await;
     assert!(matches!(
         begin(&memory, "running", 1, 24).await,
-        Err(ToolError::KeyInUse)
+        Err(ToolError::KeyInUse { .. })
     ));
     drop(running);
 }

@@ -22,11 +22,15 @@ impl Allowance {
         let bounds = self.shares.bounds(want, replicas);
         loop {
             {
-                let mut book = lock(&self.book);
+                let (mut book, now) = (lock(&self.book), Instant::now());
+                if let Some(error) = self.pause.refuses(now) {
+                    return Err(error);
+                }
                 let (all, queries) = (share(self.places), share(self.queries));
                 let is_room = book.in_flight < all && (!want.query || book.queries < queries);
                 self.can_pay(&mut book, want, bounds)?;
                 if is_room {
+                    self.pause.ask(now);
                     drop(book);
                     self.took(place, want, None);
                     return Ok(());

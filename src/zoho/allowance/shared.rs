@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) is_alone: AtomicBool,
     enter: Script,
     tell: Script,
+    pause: Script,
 }
 
 /// A request's name in Redis.
@@ -62,8 +63,28 @@ pub(super) enum Answer {
     NothingRemains(Duration),
     /// What remains is kept for writes.
     ReserveRemains(Duration),
+    /// Zoho has refused somebody for want of credits.
+    Paused(Duration),
     /// It has lost what it was told.
     Forgotten,
+}
+
+/// What Redis knows of the organisation.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Known {
+    pub(super) spent: u32,
+    /// For how long Zoho has no credits.
+    pub(super) paused: Option<Duration>,
+    /// Whether it knows the instance; only as it is told something.
+    pub(super) instance: bool,
+}
+
+/// What it is told of a time without credits: until when nobody asks, and when they are back; or how
+/// long ago was asked what Zoho has done since.
+pub(super) enum Credits {
+    Spent(Duration, Duration),
+    Kept(Duration, Duration),
+    Over(Duration),
 }
 
 /// What an instance tells of itself.
@@ -115,6 +136,10 @@ impl Shared {
                 include_str!("script/ledger.lua"),
                 include_str!("script/tell.lua")
             )),
+            pause: Script::new(concat!(
+                include_str!("script/ledger.lua"),
+                include_str!("script/pause.lua")
+            )),
         }
     }
 
@@ -123,12 +148,11 @@ impl Shared {
         self.store.replicas()
     }
 
-    /// One round trip: a place and the credits, or what is in the way. Also what the organisation
-    /// has spent, and how many places are taken.
+    /// One round trip: a place and the credits, or what is in the way.
     pub(super) async fn enter(
         &self,
         question: &Question<'_>,
-    ) -> Result<(Answer, u32, u32), Unavailable> {
+    ) -> Result<(Answer, Known), Unavailable> {
         let (org, client, floor) = question.bounds;
         let (places, queries) = question.places;
         let queries = if question.want.query { queries } else { 0 };
@@ -151,7 +175,7 @@ impl Shared {
         let ledger = client_ledger(&question.want.client);
         let keys = [PLACES, QUERIES, INSTANCES, ORGANISATION, &ledger];
         let asked = self.store.run_script(&self.enter, &keys, &arguments);
-        let (verdict, seconds, spent, taken): (i64, u64, u32, u32) = asked.await?;
+        let (verdict, seconds, spent, taken, paused): (i64, u64, u32, u32, u64) = asked.await?;
         self.is_crowded
             .store(taken.saturating_mul(2) >= places, Ordering::Relaxed);
         let wait = Duration::from_secs(seconds.max(1));
@@ -162,20 +186,26 @@ impl Shared {
             3 => Answer::ClientSpent(wait),
             4 => Answer::NothingRemains(wait),
             5 => Answer::ReserveRemains(wait),
+            6 => Answer::Paused(wait),
             _ => Answer::Forgotten,
         };
-        Ok((answer, spent, taken))
+        let known = Known {
+            spent,
+            paused: span(paused),
+            instance: true,
+        };
+        Ok((answer, known))
     }
 
     /// Tells what an instance did by itself; `ledger` is a client's, or the organisation's. Answers
-    /// what is in it, and whether Redis knows this instance.
+    /// what is in it.
     pub(super) async fn tell(
         &self,
         told: &Told<'_>,
         client: Option<&Arc<str>>,
         ledger: &Ledger,
         now: Duration,
-    ) -> Result<(u32, bool), Unavailable> {
+    ) -> Result<Known, Unavailable> {
         let ids = |queries_only: bool| -> Vec<u8> {
             let taken = told.taken.iter();
             let wanted = taken.filter(|(_, query)| *query || !queries_only);
@@ -196,8 +226,26 @@ impl Shared {
         let key = client.map_or_else(|| ORGANISATION.to_owned(), client_ledger);
         let keys = [PLACES, QUERIES, INSTANCES, &key];
         let told = self.store.run_script(&self.tell, &keys, &arguments);
-        let (spent, is_known): (u32, u8) = told.await?;
-        Ok((spent, is_known == 1))
+        let (spent, instance, paused): (u32, u8, u64) = told.await?;
+        Ok(Known {
+            spent,
+            paused: span(paused),
+            instance: instance == 1,
+        })
+    }
+
+    /// Tells whether Zoho has credits.
+    pub(super) async fn pause(&self, credits: &Credits) -> Result<Option<Duration>, Unavailable> {
+        let (what, spans) = match *credits {
+            Credits::Spent(ask, back) => ("spent", vec![ask, back]),
+            Credits::Kept(ask, back) => ("kept", vec![ask, back]),
+            Credits::Over(ago) => ("over", vec![ago]),
+        };
+        let mut arguments = vec![what.into()];
+        arguments.extend(spans.into_iter().map(millis));
+        let keys = [ORGANISATION];
+        let told = self.store.run_script(&self.pause, &keys, &arguments);
+        Ok(span(told.await?))
     }
 
     /// Says in the log when the others can be asked, and when not.
@@ -220,6 +268,10 @@ fn client_ledger(client: &Arc<str>) -> String {
     let digest = Sha256::digest(client.as_bytes());
     let digest = URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default());
     format!("zm:{{zoho}}:credits:client:{digest}")
+}
+
+fn span(millis: u64) -> Option<Duration> {
+    (millis > 0).then(|| Duration::from_millis(millis))
 }
 
 fn number(number: u64) -> Vec<u8> {

@@ -6,8 +6,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     super::{Purse, ZohoError, lock},
-    Allowance, BUSY, LOOK_EVERY, Place, Want,
-    shared::{Answer, Id, Question, Shared, Told, What},
+    Allowance, BUSY, Book, LOOK_EVERY, Place, Want,
+    shared::{Answer, Credits, Id, Known, Question, Shared, Told, What},
     spent_by,
 };
 use crate::store::Unavailable;
@@ -18,6 +18,8 @@ impl Allowance {
         let Some(shared) = &self.shared else {
             return;
         };
+        // What the others know, before the first call; should that fail, the next round asks again.
+        let _ = self.catch_up(shared).await;
         loop {
             tokio::select! {
                 () = sleep(HEARTBEAT) => {}
@@ -38,12 +40,12 @@ impl Allowance {
     }
 
     async fn catch_up(&self, shared: &Shared) -> Result<(), Unavailable> {
-        if self.tell(shared, false).await? {
+        if self.tell(shared, false).await?.instance {
             return Ok(());
         }
         let _telling = shared.telling.lock().await;
         // A request may have told everything by now.
-        match self.tell(shared, false).await? {
+        match self.tell(shared, false).await?.instance {
             true => Ok(()),
             false => self.tell(shared, true).await.map(drop),
         }
@@ -66,7 +68,7 @@ impl Allowance {
                 let book = lock(&self.book);
                 let news = book.remaining.filter(|it| it.is_news);
                 let news = news.map(|it| it.credits);
-                (book.places.free().to_vec(), news, !book.own.is_empty())
+                (book.places.free().to_vec(), news, self.has_told(&book))
             };
             let question = Question {
                 id: &id,
@@ -78,7 +80,7 @@ impl Allowance {
                 free: &free,
             };
             let asked = shared.enter(&question).await;
-            let Ok((answer, spent, _)) = asked else {
+            let Ok((answer, known)) = asked else {
                 shared.notice(true);
                 return self
                     .enter_alone(place, want, shared.replicas(), deadline)
@@ -86,7 +88,7 @@ impl Allowance {
             };
             if !matches!(answer, Answer::Forgotten) {
                 shared.notice(false);
-                self.spent.store(spent, Ordering::Relaxed);
+                self.learn(&known);
                 self.told(&free, remaining);
             }
             match answer {
@@ -114,7 +116,7 @@ impl Allowance {
                 no => {
                     // What was refused holds nothing.
                     place.id = None;
-                    return Err(self.refusal(&no, want, spent));
+                    return Err(self.refusal(&no, want, known.spent));
                 }
             }
         }
@@ -125,10 +127,42 @@ impl Allowance {
             Answer::OrganisationSpent(wait) if !want.write => self.of_org(spent, *wait),
             Answer::OrganisationSpent(wait) => spent_by(Purse::Organisation, *wait),
             Answer::ClientSpent(wait) => spent_by(Purse::Client, *wait),
-            Answer::NothingRemains(wait) => spent_by(Purse::Zoho, *wait),
+            Answer::NothingRemains(wait) | Answer::Paused(wait) => spent_by(Purse::Zoho, *wait),
             Answer::ReserveRemains(wait) => spent_by(Purse::Reserve, *wait),
             Answer::Go | Answer::Busy | Answer::Forgotten => BUSY,
         }
+    }
+
+    /// Zoho said that there are no credits, or did what was asked of it at `asked`: then there are.
+    pub(in super::super) async fn credits(&self, spent: Option<Duration>, asked: Instant) {
+        let now = Instant::now();
+        match spent {
+            Some(retry_after) => self.pause.begin(retry_after, now),
+            None if self.pause.end(asked) => {}
+            None => return,
+        }
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        let told = match self.pause.news(false, now) {
+            Some((ask, back)) => shared.pause(&Credits::Spent(ask, back)).await,
+            None => shared.pause(&Credits::Over(asked.elapsed())).await,
+        };
+        // Otherwise it is told with the next things.
+        if told.is_ok() {
+            self.pause.told();
+        }
+    }
+
+    /// What Redis says of all instances.
+    fn learn(&self, known: &Known) {
+        self.spent.store(known.spent, Ordering::Relaxed);
+        self.pause.learn(known.paused, Instant::now());
+    }
+
+    /// Whether Redis was told anything that it may lose.
+    fn has_told(&self, book: &Book) -> bool {
+        !book.own.is_empty() || self.pause.left(Instant::now()).is_some()
     }
 
     /// Redis has heard of these.
@@ -143,13 +177,17 @@ impl Allowance {
     }
 
     /// Tells what Redis does not know, or with `everything` all that this instance has spent within
-    /// a day, because Redis has lost it. Answers whether Redis knew this instance.
-    async fn tell(&self, shared: &Shared, everything: bool) -> Result<bool, Unavailable> {
+    /// a day, because Redis has lost it.
+    async fn tell(&self, shared: &Shared, everything: bool) -> Result<Known, Unavailable> {
         let now = self.now();
+        if let Some((ask, back)) = self.pause.news(everything, Instant::now()) {
+            shared.pause(&Credits::Kept(ask, back)).await?;
+            self.pause.told();
+        }
         let (ledgers, free, taken, is_new) = {
             let mut book = lock(&self.book);
             let owed = std::mem::take(&mut book.owed);
-            let is_new = everything || book.own.is_empty();
+            let is_new = everything || !self.has_told(&book);
             let taken = match everything {
                 true => (book.places.taken())
                     .map(|(id, query)| (*id, *query))
@@ -160,7 +198,7 @@ impl Allowance {
             let ledgers = if everything { book.own.clone() } else { owed };
             (ledgers, book.places.free().to_vec(), taken, is_new)
         };
-        let mut told = Ok((0, true));
+        let mut told = Ok(Known::default());
         for (client, ledger) in &ledgers.clients {
             let part = Told {
                 what: if everything { What::Part } else { What::Since },
@@ -177,15 +215,15 @@ impl Allowance {
             told = shared.tell(&last, None, &ledgers.org, now).await;
         }
         match told {
-            Ok((spent, _)) => {
-                self.spent.store(spent, Ordering::Relaxed);
+            Ok(known) => {
+                self.learn(&known);
                 self.told(&free, None);
             }
             // Told again in full, it is all told once more: too much is counted rather than too little.
             Err(_) if !everything => lock(&self.book).owed.add(&ledgers),
             Err(_) => {}
         }
-        told.map(|(_, is_known)| is_known)
+        told
     }
 }
 

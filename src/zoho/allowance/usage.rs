@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::{
     Allowance, Want,
     ledger::Ledger,
@@ -27,8 +29,11 @@ pub struct Usage {
     pub client_spent: u32,
     /// What Zoho said last that remains.
     pub zoho_remaining: Option<u32>,
-    /// How long until credits come back, where this instance alone knows of all that were spent.
+    /// How long until credits come back: as Zoho said, or where this instance alone knows of all that
+    /// were spent.
     pub back_after: Option<Duration>,
+    /// Whether Zoho refuses everybody for want of credits.
+    pub paused: bool,
     /// Whether all instances are counted.
     pub is_complete: bool,
 }
@@ -44,10 +49,10 @@ impl Allowance {
         let (daily, client_share, _) = self.shares.bounds(&want(true), 1);
         let (_, _, reserve) = self.shares.bounds(&want(false), 1);
         let asked = match &self.shared {
-            Some(shared) => Some(ask(shared, client).await),
+            Some(shared) => Some(self.ask(shared, client).await),
             None => None,
         };
-        let now = self.now();
+        let (now, paused) = (self.now(), self.paused());
         let mut book = lock(&self.book);
         let own = book.own.org.spent(now);
         let own_client = book.own.clients.get_mut(client);
@@ -65,19 +70,23 @@ impl Allowance {
             client_share,
             client_spent,
             zoho_remaining: book.remaining.map(|said| said.credits),
-            back_after: alone.then(|| book.own.org.wait(now, 1)),
+            back_after: paused.or_else(|| alone.then(|| book.own.org.wait(now, 1))),
+            paused: paused.is_some(),
             is_complete: !matches!(asked, Some(Err(_))),
         }
     }
-}
 
-/// What Redis has of the organisation and of the client.
-async fn ask(shared: &Shared, client: &Arc<str>) -> Result<(u32, u32), Unavailable> {
-    let (nothing, now) = (Ledger::default(), Duration::ZERO);
-    let told = Told::default();
-    let (org, _) = shared.tell(&told, None, &nothing, now).await?;
-    let (client, _) = shared.tell(&told, Some(client), &nothing, now).await?;
-    Ok((org, client))
+    /// What Redis has of the organisation and of the client.
+    async fn ask(&self, shared: &Shared, client: &Arc<str>) -> Result<(u32, u32), Unavailable> {
+        let (nothing, now) = (Ledger::default(), Duration::ZERO);
+        let told = Told::default();
+        let org = shared.tell(&told, None, &nothing, now).await?;
+        if org.instance {
+            self.pause.learn(org.paused, Instant::now());
+        }
+        let client = shared.tell(&told, Some(client), &nothing, now).await?;
+        Ok((org.spent, client.spent))
+    }
 }
 
 impl Crm {

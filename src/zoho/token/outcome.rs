@@ -31,6 +31,7 @@ impl Mint {
             tracing::info!("zoho gives access tokens again");
         }
         state.failures = 0;
+        state.trouble = None;
     }
 
     /// Zoho was asked.
@@ -58,7 +59,12 @@ impl Mint {
             why,
         };
         let mut state = lock(&self.state);
-        state.failures = state.failures.saturating_add(1);
+        let unheard = matches!(stop.why, Why::Trouble(Problem::Connect));
+        state.failures = state.failures.saturating_add(u32::from(!unheard));
+        state.trouble = match &stop.why {
+            Why::Trouble(_) => state.trouble.or(Some(now)),
+            _ => None,
+        };
         let known = state.stop.as_ref().is_some_and(|it| it.why == stop.why);
         match &stop.why {
             Why::Refused(code) if !known => tracing::error!(

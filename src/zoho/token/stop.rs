@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{Problem, ZohoError, error::Code, tally::word};
+use super::super::{Problem, ZohoError, error::Code};
 
 /// The last failure, until a token comes.
 pub(super) struct Stop {
@@ -51,11 +51,13 @@ impl Why {
                 let spread = f64::from(random) / f64::from(u32::MAX);
                 Some(Duration::from_secs(300) + Duration::from_secs(600).mul_f64(spread))
             }
-            // Nothing was minted, so asking again soon costs nothing.
+            // Nothing was asked for, so trying again soon costs nothing.
             Self::Trouble(Problem::Connect) => Some(Duration::from_millis(500)),
-            Self::Trouble(_) => {
-                Some((Duration::from_millis(500) * growth).min(Duration::from_secs(65)))
+            // Soon at first, and so that ten tries last for ten minutes.
+            Self::Trouble(_) if failures < 8 => {
+                Some(Duration::from_millis(500) * 2_u32.saturating_pow(failures))
             }
+            Self::Trouble(_) => Some(Duration::from_secs(180)),
         }
     }
 
@@ -65,7 +67,7 @@ impl Why {
             Self::Refused(_) => "credentials_refused",
             Self::Unaccepted => "unaccepted",
             Self::Throttled => "throttled",
-            Self::Trouble(problem) => word(*problem),
+            Self::Trouble(problem) => problem.name(),
         }
     }
 
@@ -76,14 +78,14 @@ impl Why {
             Self::Unaccepted => "unaccepted".into(),
             Self::Throttled => "throttled".into(),
             Self::Trouble(Problem::Status(status)) => status.to_string(),
-            Self::Trouble(problem) => word(*problem).into(),
+            Self::Trouble(problem) => problem.name().into(),
         }
     }
 
     /// What another instance said. Whatever it is, something is in the way.
     pub(super) fn from_text(text: &str) -> Self {
         let problems = [Problem::Timeout, Problem::Broken, Problem::TooLarge];
-        let problem = problems.into_iter().find(|it| word(*it) == text);
+        let problem = problems.into_iter().find(|it| it.name() == text);
         match (text.strip_prefix("refused:"), text, text.parse()) {
             (Some(code), ..) => Self::Refused(Code::new(code)),
             (_, "unaccepted", _) => Self::Unaccepted,
@@ -125,7 +127,7 @@ impl Stop {
             Why::Throttled => ZohoError::TokenThrottled {
                 retry_after: left(),
             },
-            Why::Trouble(problem) => ZohoError::Unavailable { problem: *problem },
+            Why::Trouble(problem) => ZohoError::NoToken { problem: *problem },
         }
     }
 }
@@ -157,7 +159,20 @@ mod tests {
         assert_eq!(Why::Refused(Code::new("invalid_code")).pause(0, 0), None);
         let trouble = Why::Trouble(Problem::Timeout);
         assert!(trouble.pause(0, 0).unwrap() < Duration::from_secs(1));
-        assert_eq!(trouble.pause(u32::MAX, 0), Some(Duration::from_secs(65)));
+        assert_eq!(trouble.pause(7, 0), Some(Duration::from_secs(64)));
+        assert_eq!(trouble.pause(u32::MAX, 0), Some(Duration::from_secs(180)));
+    }
+
+    #[test]
+    fn ten_tries_reach_far_and_the_first_ones_come_soon() {
+        let trouble = Why::Trouble(Problem::Status(503));
+        let tries: Vec<u64> = (0..9)
+            .scan(Duration::ZERO, |at, failures| {
+                *at += trouble.pause(failures, 0)?;
+                Some(at.as_secs())
+            })
+            .collect();
+        assert_eq!(tries, [0, 1, 3, 7, 15, 31, 63, 127, 307]);
     }
 
     #[test]

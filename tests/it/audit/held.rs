@@ -91,6 +91,46 @@ async fn a_log_that_another_process_holds_or_that_is_none_is_refused_by_serve_an
 }
 
 #[tokio::test]
+async fn a_second_daemon_of_the_same_name_is_refused_a_log_and_a_folder_of_heads() {
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("audit.heads", ".").set("audit.instance", "one");
+    })
+    .await;
+    for (sinks, refused) in [
+        ("[\"file:audit.jsonl\"]", "audit.sinks"),
+        ("[\"stdout\"]", "audit.heads"),
+    ] {
+        let serve = "timeout 30 zoho-mcp serve --config zoho-mcp.toml";
+        let second = house
+            .shell(serve, &[("ZOHO_MCP__AUDIT__SINKS", sinks)])
+            .await;
+        let told = said(&second);
+        assert_eq!(second.status.code(), Some(64), "{told}");
+        for part in [
+            refused,
+            "another daemon that calls itself one",
+            "`instance` name",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+    let checked = house.command(&["check"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", said(&checked));
+    let other = house.replica(|setup| {
+        setup.set("audit.instance", "other");
+    });
+    let mut other = other.await;
+    stop(&mut other).await;
+    // A kill leaves nothing in the way.
+    house.crash();
+    house.start_again().await;
+    stop(&mut house).await;
+    let verified = audit(&["verify"], &house);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+}
+
+#[tokio::test]
 async fn a_log_that_cannot_get_another_name_is_written_on() {
     let name = format!("{}audit.jsonl", "x".repeat(240));
     let mut house = House::with(|setup| {
@@ -101,11 +141,12 @@ async fn a_log_that_cannot_get_another_name_is_written_on() {
     for _ in 0..5 {
         a_contact(&house).await;
     }
+    // Reads wait for no line of the log.
+    stop(&mut house).await;
     let told = house.operational_log();
     let said_so = told.matches("the audit log cannot be put aside").count();
     assert_eq!(said_so, 1, "{told}");
     assert!(told.contains("mount the folder rather than the file"));
-    stop(&mut house).await;
     let verified = audit(&["verify"], &house);
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
     let log = fs::metadata(house.file(&name)).unwrap();

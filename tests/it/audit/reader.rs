@@ -119,7 +119,7 @@ async fn a_log_from_before_it_was_signed_is_believed_as_far_as_it_can_be() {
     assert!(told.contains("NOT VERIFIED"), "{told}");
     let told = said(&audit(&[&story[..], &since].concat(), &house));
     assert!(
-        told.contains("but not who wrote 1 runs from before"),
+        told.contains("but not who wrote 1 run from before"),
         "{told}"
     );
 }

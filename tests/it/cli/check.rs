@@ -347,6 +347,33 @@ fn what_is_legal_and_probably_not_meant_is_a_warning() {
 }
 
 #[test]
+fn a_log_that_nobody_signs_or_searches_is_a_warning_that_says_what_to_run() {
+    let desk = Desk::new();
+    let told = desk.check(GOOD).out;
+    for part in [
+        "warning  audit.signing_key: it is not set",
+        "zoho-mcp audit keygen --out audit-key.pem --public-out audit-public.pem",
+        "warning  audit.pseudonym_key: it is not set",
+        "openssl rand -hex 32",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let key = desk.0.path("audit-key.pem");
+    run(&["audit", "keygen", "--out", key.to_str().unwrap()]);
+    let keys = [
+        ("ZOHO_MCP__AUDIT__SIGNING_KEY", "file:audit-key.pem"),
+        ("ZOHO_MCP__AUDIT__PSEUDONYM_KEY", "env:PSEUDONYMS"),
+        ("PSEUDONYMS", "0123456789abcdef0123456789abcdef"),
+    ];
+    let ended = desk.check_with(GOOD, &keys);
+    assert!(
+        ended.code == 0 && !ended.out.contains("warning  audit"),
+        "{}",
+        ended.out
+    );
+}
+
+#[test]
 fn the_environment_overrides_every_kind_of_value_and_is_named_when_it_is_wrong() {
     let desk = Desk::new();
     let good = desk.check_with(

@@ -177,6 +177,28 @@ async fn a_revoked_token_is_renewed_once_and_the_call_succeeds() {
 }
 
 #[tokio::test]
+async fn a_moment_without_tokens_is_waited_out() {
+    let house = hasty_house().await;
+    contact(&house).await;
+    for trouble in [
+        json!({ "fault": "status", "status": 503 }),
+        json!({ "fault": "reset_before" }),
+        json!({ "fault": "truncate" }),
+    ] {
+        let minted = house.zoho.seen("POST", "/oauth/v2/token").await;
+        let mut trouble = trouble;
+        trouble["path"] = json!("/oauth/v2/token");
+        trouble["times"] = json!(2);
+        let revoked = json!({ "fault": "revoke_tokens", "path": SEARCH });
+        house.zoho.fault(revoked).await;
+        house.zoho.fault(trouble.clone()).await;
+        assert_eq!(search(&house).await.content()["count"], 1, "{trouble}");
+        let asked = house.zoho.seen("POST", "/oauth/v2/token").await - minted;
+        assert_eq!(asked, 3, "{trouble}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_zoho_refuses_again_is_not_renewed_again() {
     let house = hasty_house().await;
     contact(&house).await;

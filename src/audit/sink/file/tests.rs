@@ -1,7 +1,7 @@
 use super::*;
-use crate::setting::Size;
+use crate::setting::{Size, folder::Folder};
 
-struct Folder(PathBuf);
+struct Logs(Folder);
 
 /// A line of a log.
 const FIRST: &str = "{\"timestamp\":\"2026-03-31T00:00:00.000Z\",\"event\":\"e\",\"instance\":\"i\",\"boot\":\"0123456789abcdef\",\"seq\":1,\"prevHash\":\"p\",\"hash\":\"h\"}\n";
@@ -14,11 +14,9 @@ fn config(max_size: &str) -> FileConfig {
     }
 }
 
-impl Folder {
+impl Logs {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
+        Self(Folder::new())
     }
 
     fn log(&self) -> PathBuf {
@@ -31,7 +29,7 @@ impl Folder {
 
     /// The content of every file, the oldest first.
     fn contents(&self) -> Vec<String> {
-        let mut paths: Vec<_> = fs::read_dir(&self.0)
+        let mut paths: Vec<_> = fs::read_dir(&*self.0)
             .unwrap()
             .map(|it| it.unwrap().path())
             .collect();
@@ -43,15 +41,9 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
 #[test]
 fn an_unfinished_line_is_removed_and_counted() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     let unfinished = format!("{FIRST}bcd");
     for (found, kept) in [
         (FIRST, FIRST),
@@ -75,7 +67,7 @@ fn an_unfinished_line_is_removed_and_counted() {
 
 #[test]
 fn a_file_that_is_no_log_is_left_as_it_is() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     for found in ["{\"keys\":[]}", "{}\n", "a\nb", "{\"timestamp\":\"t\"}\nx"] {
         fs::write(folder.log(), found).unwrap();
         let refused = LogFile::open(&folder.log(), config("1MiB")).map(|_| ());
@@ -86,7 +78,7 @@ fn a_file_that_is_no_log_is_left_as_it_is() {
 
 #[test]
 fn a_full_file_is_put_aside_between_two_batches() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     let mut log = folder.open("8B");
     for batch in ["1234\n", "56\n", "7\n", "89\n"] {
         log.take(batch.as_bytes()).unwrap();
@@ -98,7 +90,7 @@ fn a_full_file_is_put_aside_between_two_batches() {
 
 #[test]
 fn a_day_ends_with_its_file() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     fs::write(folder.log(), FIRST).unwrap();
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);
     File::options()
@@ -113,7 +105,7 @@ fn a_day_ends_with_its_file() {
 
 #[test]
 fn two_instances_share_a_file_that_is_put_aside() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     let (mut one, mut other) = (folder.open("64B"), folder.open("64B"));
     for n in 10..50 {
         one.take(format!("one {n}\n").as_bytes()).unwrap();
@@ -133,7 +125,7 @@ fn two_instances_share_a_file_that_is_put_aside() {
 
 #[test]
 fn a_full_disk_leaves_no_half_line() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     let mut log = folder.open("1MiB");
     log.take(b"one\n").unwrap();
     fs::rename(folder.log(), folder.0.join("kept")).unwrap();
@@ -150,7 +142,7 @@ fn a_full_disk_leaves_no_half_line() {
 
 #[test]
 fn a_log_that_cannot_be_put_aside_is_written_on() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     let mut log = folder.open("8B");
     log.take(b"1234\n").unwrap();
     // A name that is too long for one that is put aside, as of a file that is mounted by itself.
@@ -167,7 +159,7 @@ fn a_log_that_cannot_be_put_aside_is_written_on() {
 
 #[test]
 fn a_file_that_somebody_else_holds_is_refused_after_a_while() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     fs::write(folder.log(), FIRST).unwrap();
     let held = File::open(folder.log()).unwrap();
     held.lock().unwrap();
@@ -179,7 +171,7 @@ fn a_file_that_somebody_else_holds_is_refused_after_a_while() {
 
 #[test]
 fn a_file_that_is_gone_was_put_aside_or_moved_or_deleted() {
-    let folder = Folder::new();
+    let folder = Logs::new();
     let aside = |name: &str| name.starts_with("audit.jsonl.2");
     for (change, wanted) in [
         (Some("audit.jsonl.20260331T000000.000000Z"), Gone::PutAside),

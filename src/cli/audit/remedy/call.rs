@@ -6,26 +6,43 @@ use super::{Remedy, UNHEARD_OF, of_line, path};
 
 pub(super) fn failed(line: &Value) -> Remedy {
     let error = of_line(line, "error");
-    let asked = line["zoho"].as_array();
-    let last = asked.and_then(|requests| requests.last());
-    let own_breaker = last.is_some_and(|request| request["problem"] == "circuit_open");
-    let (what, setting) = match error {
-        "zoho_unavailable" if own_breaker => (
-            "wait: Zoho had not answered before, so the daemon did not ask. It looks again by itself, and breaker_state says when it answers",
-            None,
-        ),
-        error => ours(error)
-            .or_else(|| zohos(error))
-            .unwrap_or((UNHEARD_OF, None)),
-    };
+    let reason = line["reason"].as_str();
+    let (what, setting) = reason
+        .and_then(|reason| because(error, reason))
+        .or_else(|| ours(error))
+        .or_else(|| zohos(error))
+        .unwrap_or((UNHEARD_OF, None));
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     Remedy {
-        why: format!("the call failed: {}", error.replace('_', " ")),
+        why: format!("the call failed: {error}{reason}").replace('_', " "),
         what: what.to_owned(),
         setting,
+        and: None,
     }
 }
 
 type Advice = (&'static str, Option<Vec<String>>);
+
+/// Where the word for the failure leaves open what to do.
+fn because(error: &str, reason: &str) -> Option<Advice> {
+    Some(match (error, reason) {
+        ("zoho_unavailable", "breaker_open") => (
+            "wait: Zoho had not answered before, so the daemon did not ask. It looks again by itself, and breaker_state says when it answers",
+            None,
+        ),
+        ("zoho_unavailable", "no_access_token") => (
+            "wait: Zoho's accounts server, not its API, did not answer well. It is asked again by itself; if it stays, `zoho-mcp check --online` says more",
+            path(["zoho", "data_center"]),
+        ),
+        ("zoho_unavailable", "too_large") => ("ask for less: fewer records, a shorter time", None),
+        ("zoho_unavailable", "unreadable") => (
+            "try again; if it stays, something else than Zoho answers, such as a proxy on the way",
+            None,
+        ),
+        ("zoho_user", "too_many_reports") => ("give the client another visibility", None),
+        _ => return None,
+    })
+}
 
 fn ours(error: &str) -> Option<Advice> {
     Some(match error {
@@ -115,7 +132,7 @@ fn zohos(error: &str) -> Option<Advice> {
             path(["zoho", "token_key"]),
         ),
         "zoho_user" => (
-            "the caller is no active CRM user whose credentials are there: the operational log says which",
+            "the caller has to be an active CRM user, with credentials that Zoho accepts as theirs",
             path(["zoho", "user_credentials"]),
         ),
         "zoho_unavailable" => (
@@ -149,6 +166,7 @@ pub(super) fn cancelled(line: &Value) -> Remedy {
         why: why.into(),
         what: what.into(),
         setting,
+        and: None,
     }
 }
 
@@ -158,6 +176,7 @@ pub(super) fn stream_ended(line: &Value) -> Option<Remedy> {
         why: why.into(),
         what: what.into(),
         setting: None,
+        and: None,
     };
     match of_line(line, "reason") {
         "disconnected" => None,

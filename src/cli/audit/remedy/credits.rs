@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::{super::telling::whose, Document, Remedy, of_line, path};
-use crate::{permit::Effect, tools};
+use super::{super::telling::whose, Document, Remedy, effect_of, of_line, path};
+use crate::permit::Effect;
 
 /// `reason` of the line is the purse that refused.
 pub(super) fn spent(line: &Value, config: Option<&Document<'_>>) -> Remedy {
@@ -27,7 +27,7 @@ pub(super) fn spent(line: &Value, config: Option<&Document<'_>>) -> Remedy {
             "wait until credits come back, or allow more, if Zoho does",
             path(["zoho", "daily_credits"]),
         ),
-        "zoho" if reads(line) => (
+        "zoho" if effect_of(of_line(line, "toolName")) == Some(Effect::Read) => (
             "wait, find what else spends the organisation's credits, or buy more from Zoho. Tools that read leave Zoho the part that is kept for writes",
             path(["zoho", "write_reserve"]),
         ),
@@ -45,13 +45,8 @@ pub(super) fn spent(line: &Value, config: Option<&Document<'_>>) -> Remedy {
         why: why.to_owned(),
         what: what.to_owned(),
         setting,
+        and: None,
     }
-}
-
-fn reads(line: &Value) -> bool {
-    let name = of_line(line, "toolName");
-    let tool = tools::table().iter().find(|tool| tool.name == name);
-    tool.is_some_and(|tool| tool.effect == Effect::Read)
 }
 
 #[cfg(test)]

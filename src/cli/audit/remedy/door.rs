@@ -16,6 +16,7 @@ pub(super) fn not_proven(line: &Value) -> Remedy {
         why: reason.replace('_', " "),
         what,
         setting,
+        and: None,
     }
 }
 

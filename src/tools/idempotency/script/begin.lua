@@ -29,7 +29,8 @@ local left = math.max(0, over - now)
 -- The same question asked twice.
 if known[4] == ARGV[3] then return {known[7], known[5], left} end
 -- What an instance runs it knows itself: that it asks means that the call is over.
-if known[3] ~= ARGV[2] and tonumber(known[6]) > now then return {'in_use', '', 0} end
+local lasts = tonumber(known[6]) - now
+if known[3] ~= ARGV[2] and lasts > 0 then return {'in_use', '', lasts} end
 redis.call('HSET', KEYS[1], 'o', ARGV[2], 'c', ARGV[3], 'l', lease, 'k', 'unknown',
   'u', string.format('%.0f', over))
 return {'unknown', known[5], left}

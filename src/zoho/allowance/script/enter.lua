@@ -8,16 +8,17 @@
 -- whose places are free again.
 --
 -- Places are a sorted set of ids by the time at which they are given up for lost. Answers {verdict,
--- seconds to wait, what the organisation has spent, places taken}: verdict 1 go on, 0 no place, 2 the
--- organisation has spent all, 3 the client has, 4 Zoho says that nothing remains, 5 that no more does
--- than has to, -1 Redis has lost what the instance told it.
+-- seconds to wait, what the organisation has spent, places taken, for how many milliseconds Zoho has
+-- no credits}: verdict 1 go on, 0 no place, 2 the organisation has spent all, 3 the client has, 4 Zoho
+-- says that nothing remains, 5 that no more does than has to, 6 that it has refused somebody for that,
+-- -1 Redis has lost what the instance told it.
 local free = ARGV[12]
 for i = 1, #free, 8 do
   redis.call('ZREM', KEYS[1], string.sub(free, i, i + 7))
   redis.call('ZREM', KEYS[2], string.sub(free, i, i + 7))
 end
 if ARGV[3] == '1' and not redis.call('ZSCORE', KEYS[3], ARGV[2]) then
-  return { -1, 0, 0, 0 }
+  return { -1, 0, 0, 0, 0 }
 end
 redis.call('ZADD', KEYS[3], text(now), ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', text(now - DAY))
@@ -27,13 +28,15 @@ local lease, places, queries = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(AR
 local credits, floor = tonumber(ARGV[7]), tonumber(ARGV[10])
 local org = spent(KEYS[4])
 local taken = redis.call('ZCOUNT', KEYS[1], '(' .. text(now), '+inf')
+-- See the script of the pause.
+local known = redis.call('HMGET', KEYS[4], 'l', 'la', 'ls', 'lt', 'pb', 'pa')
+local paused = math.max(tonumber(known[5] or '0') - now, 0)
 -- The same question asked twice.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
-  return { 1, 0, org, taken }
+  return { 1, 0, org, taken, paused }
 end
 -- What Zoho says that remains: l how much, la when it last said so, ls since when that may only be
 -- lowered, because answers overtake each other, lt when one was let through to ask.
-local known = redis.call('HMGET', KEYS[4], 'l', 'la', 'ls', 'lt')
 local left, said = known[1] and tonumber(known[1]), tonumber(known[2] or '0')
 local asked = tonumber(known[4] or '0')
 if ARGV[11] ~= '' then
@@ -48,26 +51,29 @@ elseif said + 900000 < now then
   -- Zoho says nothing while more than half is left.
   left = nil
 end
+if paused > 0 and now < tonumber(known[6] or '0') then
+  return { 6, math.ceil(paused / 1000), org, taken, paused }
+end
 if org + credits > tonumber(ARGV[8]) then
-  return { 2, wait(KEYS[4], org + credits - tonumber(ARGV[8])), org, taken }
+  return { 2, wait(KEYS[4], org + credits - tonumber(ARGV[8])), org, taken, paused }
 end
 local client = spent(KEYS[5])
 if client + credits > tonumber(ARGV[9]) then
-  return { 3, wait(KEYS[5], client + credits - tonumber(ARGV[9])), org, taken }
+  return { 3, wait(KEYS[5], client + credits - tonumber(ARGV[9])), org, taken, paused }
 end
 if left and left - credits < floor then
   -- Once a minute one may ask all the same, since Zoho alone knows what came back.
   local again = math.max(said, asked) + 60000 - now
   if again > 0 then
-    return { left < credits and 4 or 5, math.ceil(again / 1000), org, taken }
+    return { left < credits and 4 or 5, math.ceil(again / 1000), org, taken, paused }
   end
   redis.call('HSET', KEYS[4], 'lt', text(now))
 end
 if taken >= places then
-  return { 0, 0, org, taken }
+  return { 0, 0, org, taken, paused }
 end
 if queries > 0 and redis.call('ZCOUNT', KEYS[2], '(' .. text(now), '+inf') >= queries then
-  return { 0, 0, org, taken }
+  return { 0, 0, org, taken, paused }
 end
 for i = 1, queries > 0 and 2 or 1 do
   redis.call('ZADD', KEYS[i], text(now + lease), ARGV[1])
@@ -77,5 +83,9 @@ end
 if left then
   redis.call('HSET', KEYS[4], 'l', text(math.max(left - credits, 0)))
 end
+if paused > 0 then
+  -- This one asks; should it go away, the next one does so in a minute.
+  redis.call('HSET', KEYS[4], 'pa', text(now + 60000))
+end
 charge(KEYS[5], credits, 0, client)
-return { 1, 0, charge(KEYS[4], credits, 0, org), taken + 1 }
+return { 1, 0, charge(KEYS[4], credits, 0, org), taken + 1, paused }

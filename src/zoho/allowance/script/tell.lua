@@ -5,8 +5,9 @@
 -- many milliseconds a place is kept; the ids, 8 bytes each, of places that are free, of those that
 -- are taken, and of the queries among these; "all" of what the instance has spent, "part" of that
 -- with more to come, or what it spent "since"; then, for each quarter of an hour, how long ago it
--- was, in quarters, and its credits. Answers what the ledger holds, and 0 if the instance is not known:
--- then Redis has lost what it told, and takes nothing but all of it.
+-- was, in quarters, and its credits. Answers what the ledger holds, 0 if the instance is not known, for
+-- then Redis has lost what it told, and takes nothing but all of it, and for how many milliseconds Zoho
+-- has no credits, where the ledger is the organisation's.
 local known = redis.call('ZSCORE', KEYS[3], ARGV[1])
 local takes = known or ARGV[6] ~= 'since'
 local lease, free, taken = tonumber(ARGV[2]), ARGV[3], { ARGV[4], ARGV[5] }
@@ -31,4 +32,5 @@ if ARGV[6] == 'all' or known then
   redis.call('ZADD', KEYS[3], text(now), ARGV[1])
   redis.call('PEXPIRE', KEYS[3], DAY)
 end
-return { spent(KEYS[4]), takes and 1 or 0 }
+local back = tonumber(redis.call('HGET', KEYS[4], 'pb') or '0')
+return { spent(KEYS[4]), takes and 1 or 0, math.max(back - now, 0) }

@@ -1,0 +1,120 @@
+//! Why a call failed, in the words of its last line.
+
+use serde_json::Value;
+
+use super::telling::{text, whose};
+
+/// The word for a failure, and what it means where that is not about the caller.
+pub(super) fn failure(end: &Value) -> String {
+    let error = text(end, "error").unwrap_or("?");
+    let reason = text(end, "reason").unwrap_or_default();
+    let means = means(error, reason).or_else(|| whose(reason));
+    means.map_or_else(
+        || format!("failed: {error}"),
+        |means| format!("failed: {error}: {means}"),
+    )
+}
+
+/// Why nothing was asked of Zoho's API.
+pub(super) fn unasked(end: &Value) -> &'static str {
+    match (text(end, "error"), text(end, "reason")) {
+        (_, Some("no_access_token")) | (Some("zoho_credentials" | "zoho_token_throttled"), _) => {
+            "gave no access token, in this call or shortly before: its API was not asked"
+        }
+        (_, Some("breaker_open")) => "was not asked, since it had not answered earlier calls",
+        _ => "was not asked",
+    }
+}
+
+fn means(error: &str, reason: &str) -> Option<&'static str> {
+    Some(match error {
+        "audit_unavailable" => "it was not made, since the log could not take its start",
+        "timeout" | "deadline_exceeded" => "it had taken all the time that a call may take",
+        "panic" | "internal" => "a fault of the daemon",
+        "ambiguous_write" => "Zoho did not say whether it wrote",
+        "zoho_unavailable" => unavailable(reason),
+        "zoho_user" => user(reason)?,
+        _ => return None,
+    })
+}
+
+fn unavailable(reason: &str) -> &'static str {
+    match reason {
+        "no_access_token" => "Zoho's accounts server gave no access token",
+        "breaker_open" => {
+            "the daemon did not ask Zoho, which had not answered earlier calls; it looks again every few seconds"
+        }
+        "connect" => "Zoho could not be reached",
+        "timeout" => "Zoho did not answer in time",
+        "broken" => "the connection to Zoho broke",
+        "server_error" => "Zoho answered with an error of its own",
+        "unreadable" => "what Zoho answered could not be read",
+        "too_large" => "what Zoho answered was too large",
+        _ => "Zoho did not answer",
+    }
+}
+
+/// What is wrong with the person behind a call.
+fn user(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "no_credentials" => "no Zoho credentials are there for the user",
+        "credentials_refused" => "Zoho does not accept the user's credentials any more",
+        "not_theirs" => "the Zoho credentials of the user are somebody else's",
+        "not_active" => "the CRM user does not exist, or is not active",
+        "too_many_reports" => "more people report to the CRM user than a query can name",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::zoho::error::{Problem, UserProblem};
+
+    #[test]
+    fn a_zoho_that_was_not_asked_is_not_told_to_be_silent() {
+        for (reason, unasked_for, failed_for) in [
+            ("no_access_token", "no access token", "no access token"),
+            ("breaker_open", "was not asked", "did not ask"),
+        ] {
+            let end = json!({ "error": "zoho_unavailable", "reason": reason });
+            assert!(unasked(&end).contains(unasked_for), "{}", unasked(&end));
+            let failed = failure(&end);
+            assert!(failed.contains(failed_for), "{failed}");
+            assert!(!failed.contains("Zoho did not answer"), "{failed}");
+        }
+    }
+
+    #[test]
+    fn every_reason_that_the_daemon_has_is_told_in_words() {
+        let told =
+            |error: &str, reason: &str| failure(&json!({ "error": error, "reason": reason }));
+        let unsaid = told("zoho_unavailable", "?");
+        for problem in [
+            Problem::Connect,
+            Problem::Timeout,
+            Problem::Broken,
+            Problem::Status(500),
+            Problem::Unreadable,
+            Problem::TooLarge,
+            Problem::CircuitOpen,
+        ] {
+            assert_ne!(
+                told("zoho_unavailable", problem.name()),
+                unsaid,
+                "{problem}"
+            );
+        }
+        for problem in [
+            UserProblem::NoCredentials,
+            UserProblem::CredentialsRefused,
+            UserProblem::NotTheirs,
+            UserProblem::Unknown,
+            UserProblem::TooManyReports,
+        ] {
+            assert_ne!(told("zoho_user", problem.name()), "failed: zoho_user");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+-- Takes a letter for good, unless its sender has taken it back or its time is over.
+-- KEYS: what is known of the letter. ARGV: how long that is kept (ms).
+if redis.call('GET', KEYS[1]) ~= 'waits' then
+  return 0
+end
+redis.call('SET', KEYS[1], 'taken', 'PX', ARGV[1])
+return 1

@@ -1,0 +1,56 @@
+//! Sessions that Redis may keep although nobody was told their id, since its answer was lost. They
+//! would take their caller's places until nobody has used them for too long, so they are ended.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::kept::Keeper;
+use crate::auth::Caller;
+
+#[derive(Default)]
+pub(super) struct Unsure(Mutex<Vec<Opening>>);
+
+struct Opening {
+    id: Box<str>,
+    caller: Arc<Caller>,
+    since: Instant,
+}
+
+impl Unsure {
+    /// One more. Those for which there is no room end when they are idle.
+    pub(super) fn remember(&self, id: Box<str>, caller: Arc<Caller>) {
+        let mut all = self.lock();
+        if all.len() < MOST {
+            let since = Instant::now();
+            all.push(Opening { id, caller, since });
+        }
+    }
+
+    /// Ends them. What cannot be ended is tried again, until it has ended by itself.
+    pub(super) async fn end(&self, keeper: &Keeper, idle: Duration) {
+        let all = std::mem::take(&mut *self.lock());
+        for opening in all {
+            let Opening { id, caller, since } = &opening;
+            let ended = keeper.end(id, caller, "unsure").await;
+            // What was asked may come to Redis later than this.
+            let until = match ended {
+                Ok(()) => LATE.min(idle),
+                Err(_) => idle,
+            };
+            if since.elapsed() < until {
+                self.lock().push(opening);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Opening>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const MOST: usize = 1_000;
+const LATE: Duration = Duration::from_secs(15);

@@ -1,0 +1,71 @@
+use super::*;
+use crate::zoho::error::{Code, Problem};
+
+#[test]
+fn a_busy_zoho_says_when_to_come_back() {
+    let busy = ToolError::from(ZohoError::Busy {
+        retry_after: Duration::from_millis(1200),
+    });
+    assert!(busy.advice().contains("in 2 seconds"), "{}", busy.advice());
+    assert_eq!(busy.kind(), "zoho_busy");
+    let soon = ToolError::from(ZohoError::Busy {
+        retry_after: Duration::from_secs(1),
+    });
+    assert!(soon.advice().ends_with("in 1 second."), "{}", soon.advice());
+    let refused = ToolError::from(ZohoError::TokenRefused {
+        retry_after: Duration::from_secs(8),
+    });
+    let told = refused.advice();
+    assert!(told.contains("Try again in 8 seconds;"), "{told}");
+}
+
+#[test]
+fn a_server_without_a_token_says_so_and_not_that_zoho_is_busy() {
+    let throttled = ToolError::from(ZohoError::TokenThrottled {
+        retry_after: Duration::from_secs(301),
+    });
+    assert_eq!(throttled.kind(), "zoho_token_throttled");
+    let told = throttled.advice();
+    assert!(told.contains("before 6 minutes have passed"), "{told}");
+    for (minutes, told) in [
+        (1, "1 minute has"),
+        (119, "119 minutes have"),
+        (1447, "25 hours have"),
+    ] {
+        assert_eq!(passed(Duration::from_secs(minutes * 60)), told);
+    }
+}
+
+#[test]
+fn an_upstream_code_never_reaches_the_agent() {
+    let code = || Code::new("SOME_UPSTREAM_TEXT");
+    for error in [
+        ZohoError::Input {
+            code: code(),
+            field: Some(code()),
+        },
+        ZohoError::Forbidden { code: code() },
+        ZohoError::Conflict { code: code() },
+        ZohoError::Credentials { code: code() },
+        ZohoError::Unavailable {
+            problem: Problem::Status(503),
+        },
+    ] {
+        let error = ToolError::from(error);
+        assert!(!error.advice().contains("UPSTREAM"), "{}", error.advice());
+        assert!(
+            error
+                .kind()
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b == b'_')
+        );
+    }
+}
+
+#[test]
+fn an_ambiguous_write_tells_the_agent_to_look_first() {
+    let error = ToolError::from(ZohoError::Ambiguous {
+        problem: Problem::Broken,
+    });
+    assert!(error.advice().contains("look first"));
+}

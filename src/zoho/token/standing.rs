@@ -1,0 +1,94 @@
+//! How the daemon stands with whoever gives tokens: refused, held back, or let in again.
+
+use std::sync::Arc;
+
+use reqwest::Url;
+use tokio::time::Instant;
+
+use super::{
+    super::{ZohoError, lock},
+    Token, Tokens,
+    stop::{Stop, Why},
+};
+
+impl Tokens {
+    /// Zoho refused a token that it had just minted, so another one would not help: nobody mints for
+    /// a while, longer each time.
+    pub(in crate::zoho) fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
+        self.forget(fresh);
+        let now = Instant::now();
+        let mut state = lock(&self.0.state);
+        let pause = Why::Unaccepted.pause(state.unaccepted, 0);
+        state.unaccepted = state.unaccepted.saturating_add(1);
+        let stop = Stop {
+            why: Why::Unaccepted,
+            until: pause.map(|pause| now + pause),
+            again: None,
+        };
+        let error = stop.error(now);
+        state.stop = Some(stop);
+        error
+    }
+
+    /// Zoho took a token.
+    pub(in crate::zoho) fn accept(&self) {
+        lock(&self.0.state).unaccepted = 0;
+    }
+
+    /// The server that the current token is meant for.
+    pub(in crate::zoho) fn api(&self) -> Url {
+        let state = lock(&self.0.state);
+        match &state.token {
+            Some(token) => token.api.clone(),
+            None => self.0.servers.api_for(None),
+        }
+    }
+
+    /// Whether the last refresh was refused for its credentials.
+    pub(in crate::zoho) fn refused(&self) -> bool {
+        let state = lock(&self.0.state);
+        let stop = state.stop.as_ref();
+        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_) | Why::Unaccepted))
+    }
+
+    /// Whether none is asked for, because too many were.
+    pub(in crate::zoho) fn throttled(&self, now: Instant) -> bool {
+        let state = lock(&self.0.state);
+        let stop = state.stop.as_ref();
+        stop.is_some_and(|stop| stop.throttles(now).is_some())
+    }
+
+    /// Whether they are refused for good.
+    pub(in crate::zoho) fn refused_for_good(&self) -> bool {
+        let state = lock(&self.0.state);
+        let stop = state.stop.as_ref();
+        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_)))
+    }
+
+    /// Lets credentials that were refused be tried once more, on all instances.
+    pub(in crate::zoho) async fn forgive(&self) {
+        if !self.refused_for_good() {
+            return;
+        }
+        if let Some(place) = &self.0.place {
+            place.forgive().await;
+        }
+        lock(&self.0.state).stop = None;
+    }
+
+    /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
+    /// tokens are asked for is still seen to, and failures in a row are still counted.
+    pub(in crate::zoho) async fn retry(&self) {
+        let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
+        if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
+            return;
+        }
+        if let Some(place) = &self.0.place {
+            place.retry().await;
+        }
+        let mut state = lock(&self.0.state);
+        if let Some(stop) = state.stop.as_mut().filter(|stop| waits(stop)) {
+            stop.until = Some(Instant::now());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Fields that are hidden from the CRM user behind the daemon: what Zoho passes over or refuses is
+//! told.
+
+use serde_json::{Value, json};
+
+use super::everything_allowed;
+use crate::{
+    agent::Agent,
+    house::{House, SUPPORT},
+};
+
+async fn house(writes: &str) -> (House, Agent) {
+    let house = House::with(|setup| {
+        everything_allowed(setup);
+        setup.zoho_user("rep-1");
+        // An attempt that was lost is in doubt for twice as long.
+        setup.set("zoho.request_timeout", "600ms");
+    })
+    .await;
+    let hidden = ["Leads.Email", "Tasks.Priority", "Contacts.Mobile"];
+    let settings = json!({ "hidden_fields": hidden, "hidden_writes": writes });
+    house.zoho.set(settings).await;
+    let agent = house.agent(SUPPORT);
+    (house, agent)
+}
+
+async fn contact(agent: &Agent) -> Value {
+    let any = json!({ "query": "example", "limit": 1 });
+    let found = agent.call("search_contacts", any).await.content();
+    found["items"][0]["id"].clone()
+}
+
+fn lead(email: Option<&str>) -> Value {
+    json!({ "last_name": "Hiddenfield", "company": "Veil & Co", "phone": "+1 555 0100",
+        "email": email })
+}
+
+#[tokio::test]
+async fn what_zoho_passes_over_is_told_and_looked_at_once_an_hour() {
+    let (house, agent) = house("dropped").await;
+    let made = agent
+        .call("create_lead", lead(Some("h@veil.example")))
+        .await;
+    assert_eq!(made.content()["notKept"], json!(["email"]));
+    assert!(made.told().contains("did not keep"), "{}", made.told());
+    let asked = house.zoho.seen("GET", "/crm/v8/Leads/").await;
+    assert_eq!(asked, 1);
+    let made = agent.call("create_lead", lead(None)).await;
+    assert_eq!(made.content().get("notKept"), None);
+    assert_eq!(house.zoho.seen("GET", "/crm/v8/Leads/").await, asked);
+    let about = contact(&agent).await;
+    let task = json!({ "record_id": about, "subject": "Look behind", "priority": "High" });
+    let made = agent.call("create_task", task).await.content();
+    assert_eq!(made["notKept"], json!(["priority"]));
+}
+
+#[tokio::test]
+async fn what_zoho_refuses_names_the_argument_and_writes_nothing() {
+    let (house, agent) = house("refused").await;
+    let told = agent
+        .call("create_lead", lead(Some("h@veil.example")))
+        .await;
+    let told = told.failure();
+    assert!(
+        told.contains("`email`") && told.contains("may not write"),
+        "{told}"
+    );
+    assert_eq!(house.zoho.written("Leads").await, 0);
+    agent.call("create_lead", lead(None)).await.content();
+    // Of a record that is there already it is known before anything is sent.
+    let change = json!({ "contact_id": contact(&agent).await, "mobile": "+1 555 0101" });
+    let told = agent.call("update_contact", change).await.failure();
+    assert!(
+        told.contains("`mobile`") && told.contains("may not use"),
+        "{told}"
+    );
+    assert_eq!(house.zoho.seen("PUT", "/crm").await, 0);
+}
+
+#[tokio::test]
+async fn a_lead_that_was_made_without_the_hidden_field_is_found_again() {
+    let (house, agent) = house("dropped").await;
+    let lost = json!({ "fault": "reset_after_commit", "path": "/crm/v8/Leads", "times": 1 });
+    house.zoho.fault(lost).await;
+    let mut lead = lead(Some("h@veil.example"));
+    lead["idempotency_key"] = json!("behind-a-veil");
+    agent.call("create_lead", lead.clone()).await.failure();
+    let mut made = json!({ "isError": true });
+    while made["isError"] == true {
+        made = agent.call("create_lead", lead.clone()).await.result();
+        let told = made["content"][0]["text"].as_str().unwrap();
+        assert!(!told.contains("refused a value"), "{told}");
+    }
+    assert_eq!(made["structuredContent"]["outcome"], "found", "{made}");
+    assert_eq!(house.zoho.written("Leads").await, 1);
+}
