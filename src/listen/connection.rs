@@ -213,22 +213,21 @@ impl Server {
             }
         });
         let mut io = Read::new(io, watch.clone());
-        let version = tokio::select! {
-            biased;
-            version = io.version() => version,
-            () = watch.expired() => return,
-            () = end.as_mut() => return,
+        let Some((version, is_last)) = begin(&mut io, watch, end.as_mut()).await else {
+            return;
         };
         let http = match version {
-            Ok(Version::HTTP_2) => &self.http2,
-            Ok(_) => &self.http1,
-            Err(_) => return,
+            Version::HTTP_2 => &self.http2,
+            _ => &self.http1,
         };
         let mut connection = pin!(http.serve_connection(TokioIo::new(io), service));
+        if is_last {
+            connection.as_mut().graceful_shutdown();
+        }
         tokio::select! {
             _ = connection.as_mut() => {}
             () = watch.expired() => {}
-            () = end => {
+            () = end, if !is_last => {
                 connection.as_mut().graceful_shutdown();
                 watch.hurry(LAST_HEAD);
                 tokio::select! {
@@ -272,6 +271,25 @@ impl Server {
             let proven = response.extensions_mut().remove::<Proven>();
             Ok(response.map(|body| Guarded::new(body, in_request, proven, answering)))
         }
+    }
+}
+
+/// The version of HTTP that a peer begins with, and whether its first request is its last, since the
+/// end has come: that request may be on its way. None when nothing comes.
+async fn begin<IO: AsyncRead + Unpin>(
+    io: &mut Read<IO>,
+    watch: &Watch,
+    end: impl Future<Output = ()>,
+) -> Option<(Version, bool)> {
+    tokio::select! {
+        biased;
+        version = io.version() => return Some((version.ok()?, false)),
+        () = watch.expired() => return None,
+        () = end => watch.hurry(LAST_HEAD),
+    }
+    tokio::select! {
+        version = io.version() => Some((version.ok()?, true)),
+        () = watch.expired() => None,
     }
 }
 

@@ -54,7 +54,7 @@ async fn slow_sockets_of_every_kind_are_gone_and_an_honest_client_is_served() {
         ("", 150),
         ("POST /mcp HTTP/1.1\r\nHo", 150),
         (&slow_body, 150),
-        (&deaf(key), 30),
+        (&deaf(key), 10),
     ];
     let mut sockets = Vec::new();
     let mut clients = Vec::new();
