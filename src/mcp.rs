@@ -1,6 +1,7 @@
 //! The MCP handler and the two transports, both behind the same guards.
 
 mod accept;
+mod cause;
 mod execution;
 mod handler;
 mod legacy_sse;

@@ -2,6 +2,7 @@
 //! there with a line, whether it succeeds, fails, panics or is cancelled.
 
 use std::{
+    borrow::Cow,
     panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -13,7 +14,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::handler::{Desk, Ticket, failed};
+use super::{
+    cause::Cause,
+    handler::{Desk, Ticket, failed},
+};
 use crate::{
     audit::{Audit, Event, Kind, OnFailure, Requests, Room},
     limit::{Scarce, Shortage},
@@ -140,7 +144,7 @@ impl<'a> Execution<'a> {
             self.record.reason = error.reason();
             self.record.retry_after_seconds = error.shortage().map(|(_, seconds)| seconds);
         }
-        let (kind, error, records) = end.told();
+        let (kind, error, records) = end.told(&self.ticket.cause);
         self.record.finish(kind, error, records).await;
         if let End::Failed(error) = &end
             && let Some((of, seconds)) = error.shortage()
@@ -203,14 +207,14 @@ enum End {
 
 impl End {
     /// The event, the word for what went wrong or who ended it, and the records in the answer.
-    fn told(&self) -> (Kind, &'static str, u64) {
+    fn told(&self, cause: &Cause) -> (Kind, Cow<'static, str>, u64) {
         match self {
-            Self::Answered(answer) => (Kind::ToolCallSuccess, "", answer.records),
-            Self::Failed(error) => (Kind::ToolCallError, error.kind(), 0),
-            Self::Panicked => (Kind::ToolCallError, "panic", 0),
-            Self::TimedOut => (Kind::ToolCallError, "timeout", 0),
-            Self::CutOff => (Kind::ToolCallCancelled, "drain", 0),
-            Self::Cancelled => (Kind::ToolCallCancelled, CLIENT_GONE, 0),
+            Self::Answered(answer) => (Kind::ToolCallSuccess, "".into(), answer.records),
+            Self::Failed(error) => (Kind::ToolCallError, error.kind().into(), 0),
+            Self::Panicked => (Kind::ToolCallError, "panic".into(), 0),
+            Self::TimedOut => (Kind::ToolCallError, "timeout".into(), 0),
+            Self::CutOff => (Kind::ToolCallCancelled, "drain".into(), 0),
+            Self::Cancelled => (Kind::ToolCallCancelled, cause.word(), 0),
         }
     }
 
@@ -235,6 +239,9 @@ impl End {
                 "The service is going down. The change may or may not have happened: look first, and repeat it only if it is not there, with the same idempotency_key.",
             ),
             Self::CutOff => failed("The service is going down. Call again in a moment."),
+            Self::Cancelled if row.effect == Effect::Write => failed(
+                "The call was cancelled. The change may or may not have happened: look first, and repeat it only if it is not there, with the same idempotency_key.",
+            ),
             Self::Cancelled => failed("The call was cancelled."),
         }
     }
@@ -254,6 +261,8 @@ struct Record {
     /// Why it failed, beside the word for that; and when credits or places may be there.
     reason: Option<&'static str>,
     retry_after_seconds: Option<u64>,
+    /// Why it is cancelled, if it is.
+    cause: Cause,
     pending: bool,
 }
 
@@ -279,6 +288,7 @@ impl Record {
             cached: false,
             reason: None,
             retry_after_seconds: None,
+            cause: ticket.cause.clone(),
             pending: false,
         }
     }
@@ -307,12 +317,12 @@ impl Record {
         }
     }
 
-    async fn finish(&mut self, kind: Kind, word: &'static str, records: u64) {
+    async fn finish(&mut self, kind: Kind, word: impl Into<Cow<'static, str>>, records: u64) {
         let mut event = self.ended(kind);
-        if !word.is_empty() {
-            self.trace.note("zoho_mcp.error", word);
+        let word = Some(word.into()).filter(|word| !word.is_empty());
+        if let Some(word) = &word {
+            self.trace.note("zoho_mcp.error", word.to_string());
         }
-        let word = (!word.is_empty()).then(|| word.into());
         match kind {
             Kind::ToolCallCancelled => event.reason = word,
             _ => event.error = word,
@@ -350,7 +360,7 @@ impl Drop for Record {
         self.trace.fail("cancelled", "nobody waits for the answer");
         let audit = self.audit.clone();
         let event = Event {
-            reason: Some(CLIENT_GONE.into()),
+            reason: Some(self.cause.word()),
             ..self.ended(Kind::ToolCallCancelled)
         };
         match &mut self.room {
@@ -372,7 +382,6 @@ fn untrusted() -> MetaObject {
     MetaObject(meta)
 }
 
-const CLIENT_GONE: &str = "client_gone";
 const MARGIN: Duration = Duration::from_millis(250);
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use rmcp::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::execution::Execution;
+use super::{cause::Cause, execution::Execution};
 use crate::{
     audit::{Audit, Redactor},
     auth::Caller,
@@ -54,6 +54,7 @@ pub(super) struct Ticket {
     pub(super) peer: Peer,
     pub(super) trace: Trace,
     pub(super) slip: Option<Slip>,
+    pub(super) cause: Cause,
 }
 
 /// Methods that the protocol library knows and this server does not serve: it would answer with
@@ -230,6 +231,7 @@ impl Ticket {
             peer: guarded.get().cloned().ok_or_else(out_of_order)?,
             trace: guarded.get().cloned().unwrap_or_default(),
             slip: guarded.get().cloned(),
+            cause: guarded.get().cloned().unwrap_or_default(),
         })
     }
 

@@ -150,7 +150,7 @@ pub(super) fn in_band(session: &Session, response: Response) -> Response {
 pub async fn post(
     Extension(session): Extension<Arc<Session>>,
     Extension(call): Extension<Arc<Call>>,
-    parts: Parts,
+    mut parts: Parts,
     body: Bytes,
 ) -> Result<Response, Refusal> {
     let message: ClientJsonRpcMessage =
@@ -162,6 +162,7 @@ pub async fn post(
     // The caller of a session is proven again by every message.
     match message {
         JsonRpcMessage::Request(mut request) => {
+            parts.extensions.insert(session.cause());
             request.request.extensions_mut().insert(parts);
             let admitted = session.admit(&request.request, &call);
             match admitted.and_then(|()| session.begin_call(&request.id)) {

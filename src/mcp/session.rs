@@ -61,7 +61,7 @@ pub struct HttpSessions {
 struct Here {
     /// Where it was opened its end is recorded.
     opened: Option<Opened>,
-    /// Ends what is open of it.
+    /// Ends the streams that are open of it.
     ended: CancellationToken,
     /// Streams and calls.
     users: usize,
@@ -284,6 +284,10 @@ impl HttpSessions {
             return;
         };
         here.ended.cancel();
+        // What was asked while it lasted is answered, unless its caller ended it or may call no more.
+        if ![EXPIRED, "ended"].contains(&why) {
+            self.calls.stop(id, why);
+        }
         let Some(opened) = here.opened else {
             return;
         };
@@ -314,8 +318,9 @@ impl Bound {
     }
 
     /// Begins a call of this session.
-    pub(super) fn begin(&self, id: RequestId, part: &Part) -> Running {
-        self.sessions.calls.begin(&self.id, id, &part.ended)
+    pub(super) fn begin(&self, id: RequestId) -> Running {
+        let over = self.sessions.drain.over();
+        self.sessions.calls.begin(&self.id, id, over)
     }
 
     /// Whether it still is the caller's; asking is use. Without Redis it is until somebody knows.

@@ -109,9 +109,8 @@ impl<H: ServerHandler + Clone> Service<Request> for Streamable<H> {
                 let handler = handler.clone();
                 let guarded = request.into_parts().0.extensions;
                 let is_in_session = bound.is_some();
-                let answered = async move {
-                    unkept(answer(&handler, &call, &guarded, bound.as_deref()).await)
-                };
+                let answered =
+                    async move { unkept(answer(&handler, &call, guarded, bound.as_deref()).await) };
                 return match is_in_session {
                     true => Box::pin(async move { Ok(to_its_end(answered).await) }),
                     false => Box::pin(async move { Ok(answered.await) }),
@@ -188,7 +187,7 @@ async fn to_its_end(answered: impl Future<Output = Response> + Send + 'static) -
 async fn answer(
     handler: &Handler,
     call: &Call,
-    guarded: &Extensions,
+    mut guarded: Extensions,
     bound: Option<&Bound>,
 ) -> Response {
     let (Some(id), Some(tool), Ok(arguments)) = (&call.id, call.tool(), arguments(call)) else {
@@ -199,13 +198,16 @@ async fn answer(
     let running = bound.and_then(|bound| {
         let part = bound.join();
         let id = serde_json::from_str::<RequestId>(id.get()).ok()?;
-        Some((bound.begin(id, &part), part))
+        Some((bound.begin(id), part))
     });
+    if let Some((running, _)) = &running {
+        guarded.insert(running.cause().clone());
+    }
     let cancelled = running
         .as_ref()
         .map_or(&never, |(running, _)| running.cancelled());
     let outcome = handler
-        .call(guarded, tool, arguments, Progress::default(), cancelled)
+        .call(&guarded, tool, arguments, Progress::default(), cancelled)
         .await;
     told(Some(id), outcome)
 }

@@ -309,9 +309,10 @@ limits = { requests = 1, per = \"1m\" }
             .map(|word| ("auth_failed", "reason", word));
         let failures = calls.into_iter().chain(own);
         let failures = failures.map(|word| ("tool_call_error", "error", word));
-        let ends = ends.into_iter().chain(["ended", "too_old"]);
+        let cancelled = ["client_gone", "drain", "deleted", "ended", "too_old"].into_iter();
+        let cancelled = cancelled.chain(ends.clone());
+        let ends = ends.into_iter().chain(["ended", "too_old", "expired"]);
         let ends = ends.map(|word| ("session_close", "reason", word));
-        let cancelled = ["client_gone", "drain"];
         let cancelled = cancelled.map(|word| ("tool_call_cancelled", "reason", word));
         for (event, field, word) in refusals.chain(failures).chain(ends).chain(cancelled) {
             let remedy = of(&json!({ "event": event, field: word }), None).unwrap();

@@ -150,7 +150,9 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         "tool_call_cancelled" => match text(end, "reason") {
             Some("client_gone") => "cancelled by the client".into(),
             Some("drain") => "cut off: the daemon went down".into(),
-            _ => "cut off".into(),
+            Some("deleted") => "cut off: the client ended its session".into(),
+            Some(reason) => format!("cut off: {}", reason.replace('_', " ")),
+            None => "cut off".into(),
         },
         _ => failure(end),
     };
@@ -285,7 +287,8 @@ mod tests {
         for (reason, wanted) in [
             ("client_gone", "cancelled by the client"),
             ("drain", "cut off: the daemon went down"),
-            ("?", "cut off"),
+            ("deleted", "cut off: the client ended its session"),
+            ("key_revoked", "cut off: key revoked"),
         ] {
             let end = json!({ "event": "tool_call_cancelled", "reason": reason });
             assert!(told(&start, Some(&end), false).contains(wanted), "{reason}");

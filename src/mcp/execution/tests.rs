@@ -74,6 +74,7 @@ fn ticket() -> Ticket {
         peer: Peer::sample(),
         trace: Trace::default(),
         slip: None,
+        cause: Cause::default(),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::{
     listen::Drain,
     mcp::{
         Config, Handler,
+        cause::Cause,
         handler::{self, NO_METHOD},
         relay::Relay,
         session,
@@ -63,6 +64,8 @@ pub struct Session {
     drain: Drain,
     until: Instant,
     ended: CancellationToken,
+    /// Why it has, for the calls that end with it.
+    cause: Cause,
 }
 
 /// A request whose answer is not on the stream yet; the drain waits for it.
@@ -107,6 +110,7 @@ impl Sessions {
             drain: self.drain.clone(),
             until: Instant::now() + self.config.max_stream_age.duration(),
             ended: self.drain.streams().child_token(),
+            cause: Cause::default(),
         });
         self.with_room_for(caller, |open| {
             open.insert(id, session.clone());
@@ -173,7 +177,11 @@ impl Sessions {
         session.is_some_and(|session| !session.owner.shares_with(caller))
     }
 
-    pub(super) fn close(&self, session: &Session) {
+    /// `why` where it was not the client who ended it.
+    pub(super) fn close(&self, session: &Session, why: Option<&str>) {
+        if let Some(why) = why {
+            session.cause.tell(why);
+        }
         session.ended.cancel();
         session.unanswered().clear();
         self.lock().remove(&session.id);
@@ -295,11 +303,22 @@ impl Session {
         tokio::spawn(service.waiting());
     }
 
+    /// Why its calls are cancelled, where they end with it.
+    pub(super) fn cause(&self) -> Cause {
+        self.cause.clone()
+    }
+
+    /// Nobody reads it.
+    fn stall(&self) {
+        self.cause.tell("ended");
+        self.ended.cancel();
+    }
+
     /// Puts a message of our own on the stream. A stream that nobody reads ends instead.
     pub(super) fn tell(&self, message: &impl Serialize) {
         let event = event("message", message);
         if event.is_none_or(|event| self.outbound.try_send(event).is_err()) {
-            self.ended.cancel();
+            self.stall();
         }
     }
 
@@ -312,7 +331,7 @@ impl Session {
     ) -> Result<(), Gone> {
         let event = event("message", message).ok_or(Gone)?;
         let Ok(Ok(room)) = tokio::time::timeout(STALLED, self.outbound.reserve()).await else {
-            self.ended.cancel();
+            self.stall();
             return Err(Gone);
         };
         // A client that has its answer may ask again at once, so the call has to be over by then;

@@ -30,7 +30,7 @@ pub(super) fn events(
         lapsed: Box::pin(lease.lapsed()),
         drain,
         greeted: false,
-        reason: "disconnected",
+        reason: DISCONNECTED,
     };
     stream::unfold(open, |mut open| async move {
         let event = open.next().await?;
@@ -96,7 +96,8 @@ impl Open {
 /// Also when the client just goes away: then hyper drops the stream, and this with it.
 impl Drop for Open {
     fn drop(&mut self) {
-        self.sessions.close(&self.opened.session);
+        let why = Some(self.reason).filter(|why| *why != DISCONNECTED);
+        self.sessions.close(&self.opened.session, why);
         let event = Event {
             kind: Kind::SessionClose,
             reason: Some(self.reason.into()),
@@ -114,5 +115,7 @@ impl Drop for Open {
     }
 }
 
+/// Its client went away.
+const DISCONNECTED: &str = "disconnected";
 /// How often an old stream looks whether its last calls are answered.
 const SETTLING: Duration = Duration::from_millis(100);

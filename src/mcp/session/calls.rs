@@ -11,14 +11,23 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
+use crate::mcp::cause::Cause;
+
 /// A session, and what a request is called in it.
 type Name = (Box<str>, RequestId);
 type ByName<T> = HashMap<Name, T>;
 
 #[derive(Default)]
 pub(super) struct Calls {
-    running: Mutex<ByName<(Uuid, CancellationToken)>>,
+    running: Mutex<ByName<Begun>>,
     asked: Mutex<ByName<Question>>,
+}
+
+/// What ends a call that runs.
+struct Begun {
+    place: Uuid,
+    cancelled: CancellationToken,
+    cause: Cause,
 }
 
 /// A request of the server's that a client has not answered.
@@ -34,12 +43,18 @@ pub(in crate::mcp) struct Running {
     name: Name,
     place: Uuid,
     cancelled: CancellationToken,
+    cause: Cause,
     _end: DropGuard,
 }
 
 impl Running {
     pub(in crate::mcp) const fn cancelled(&self) -> &CancellationToken {
         &self.cancelled
+    }
+
+    /// Why it is cancelled, once it is.
+    pub(in crate::mcp) const fn cause(&self) -> &Cause {
+        &self.cause
     }
 }
 
@@ -49,7 +64,7 @@ impl Drop for Running {
         // A later call of the same id may have its place.
         if running
             .get(&self.name)
-            .is_some_and(|(place, _)| *place == self.place)
+            .is_some_and(|begun| begun.place == self.place)
         {
             running.remove(&self.name);
         }
@@ -61,15 +76,21 @@ impl Calls {
         self: &Arc<Self>,
         session: &str,
         id: RequestId,
-        ended: &CancellationToken,
+        over: &CancellationToken,
     ) -> Running {
-        let (name, place, cancelled) = ((session.into(), id), Uuid::new_v4(), ended.child_token());
-        let running = (place, cancelled.clone());
-        self.running().insert(Clone::clone(&name), running);
+        let (name, place, cancelled) = ((session.into(), id), Uuid::new_v4(), over.child_token());
+        let cause = Cause::default();
+        let begun = Begun {
+            place,
+            cancelled: cancelled.clone(),
+            cause: cause.clone(),
+        };
+        self.running().insert(Clone::clone(&name), begun);
         Running {
             calls: self.clone(),
             name,
             place,
+            cause,
             _end: cancelled.clone().drop_guard(),
             cancelled,
         }
@@ -77,8 +98,18 @@ impl Calls {
 
     pub(super) fn cancel(&self, session: &str, id: &RequestId) {
         let running = self.running().remove(&(session.into(), id.clone()));
-        if let Some((_, cancelled)) = running {
-            cancelled.cancel();
+        if let Some(begun) = running {
+            begun.cancelled.cancel();
+        }
+    }
+
+    /// Cancels all calls of a session, whose caller may not have it any more.
+    pub(super) fn stop(&self, session: &str, why: &str) {
+        let running = self.running();
+        let of_session = running.iter().filter(|((of, _), _)| **of == *session);
+        for (_, begun) in of_session {
+            begun.cause.tell(why);
+            begun.cancelled.cancel();
         }
     }
 
@@ -122,7 +153,7 @@ impl Calls {
         }
     }
 
-    fn running(&self) -> MutexGuard<'_, ByName<(Uuid, CancellationToken)>> {
+    fn running(&self) -> MutexGuard<'_, ByName<Begun>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

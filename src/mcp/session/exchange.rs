@@ -6,7 +6,7 @@ use std::{convert::Infallible, pin::Pin, sync::Arc, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    http::{StatusCode, header},
+    http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use futures_util::{Stream, stream};
@@ -57,9 +57,8 @@ pub(in crate::mcp) async fn serve<H: ServerHandler>(
             }
             .into_response()
         }
-        Ok(JsonRpcMessage::Request(mut request)) => {
-            request.request.extensions_mut().insert(parts);
-            answer(handler, bound, lease, request).await
+        Ok(JsonRpcMessage::Request(request)) => {
+            answer(handler, bound, lease, (parts, request)).await
         }
         Ok(JsonRpcMessage::Notification(notification)) => {
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
@@ -80,10 +79,13 @@ async fn answer<H: ServerHandler>(
     handler: H,
     bound: Arc<Bound>,
     lease: Lease,
-    request: JsonRpcRequest<ClientRequest>,
+    (mut parts, mut request): (Parts, JsonRpcRequest<ClientRequest>),
 ) -> Response {
     let part = bound.join();
-    let running = bound.begin(request.id.clone(), &part);
+    let running = bound.begin(request.id.clone());
+    let cause = running.cause().clone();
+    parts.extensions.insert(cause.clone());
+    request.request.extensions_mut().insert(parts);
     let (said, messages) = mpsc::channel(QUEUE);
     let (answers, answered) = mpsc::channel(QUEUE);
     let exchange = Exchange {
@@ -102,20 +104,18 @@ async fn answer<H: ServerHandler>(
         running.cancelled().clone(),
     );
     tokio::spawn(service.waiting());
-    let ended = part.ended().clone();
     let mut told = Told {
         call: Some(Called {
             messages,
-            _running: running,
+            running,
             _part: part,
         }),
-        ended: ended.clone(),
         lapsed: Box::pin(lease.lapsed()),
         keep_alive: bound.sessions.config.keep_alive.duration(),
         first: None,
     };
     match message(&mut told.call).await {
-        None if ended.is_cancelled() => Refusal::NoSession.into_response(),
+        None if cause.is_told() => Refusal::NoSession.into_response(),
         // It was cancelled, and nobody waits for an answer.
         None => StatusCode::ACCEPTED.into_response(),
         Some(message) if is_last(&message) => json(&message),
@@ -153,7 +153,6 @@ fn event(message: &ServerJsonRpcMessage) -> Option<Bytes> {
 struct Told {
     /// None once it is over.
     call: Option<Called>,
-    ended: CancellationToken,
     lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
     keep_alive: Duration,
     first: Option<Bytes>,
@@ -162,7 +161,7 @@ struct Told {
 /// A call that runs. Dropped, it is cancelled.
 struct Called {
     messages: mpsc::Receiver<ServerJsonRpcMessage>,
-    _running: Running,
+    running: Running,
     _part: Part,
 }
 
@@ -189,11 +188,12 @@ impl Told {
         }
         tokio::select! {
             biased;
-            _ = &mut self.lapsed => {
-                self.call = None;
+            lapse = &mut self.lapsed => {
+                if let Some(call) = self.call.take() {
+                    call.running.cause().tell(lapse.reason());
+                }
                 None
             }
-            () = self.ended.cancelled() => None,
             message = message(&mut self.call) => event(&message?),
             () = sleep(self.keep_alive) => Some(Bytes::from_static(b": keep-alive\n\n")),
         }

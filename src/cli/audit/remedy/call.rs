@@ -160,7 +160,18 @@ pub(super) fn cancelled(line: &Value) -> Remedy {
             "call again, a tool that writes only after a look in Zoho; or allow calls more time at the end",
             path(["server", "drain_timeout"]),
         ),
-        _ => ("the call was cut off", UNHEARD_OF, None),
+        "deleted" => (
+            "the client ended its session while the call ran",
+            "let the client wait for its calls before it ends the session; after a tool that writes, look in Zoho",
+            None,
+        ),
+        "ended" | "too_old" => (
+            "the stream ended that the call was to be answered on",
+            "open another, and read it; after a tool that writes, look in Zoho",
+            None,
+        ),
+        // What proved the caller was taken away, or has ended.
+        _ => return super::door::not_proven(line),
     };
     Remedy {
         why: why.into(),
@@ -179,10 +190,14 @@ pub(super) fn stream_ended(line: &Value) -> Option<Remedy> {
         and: None,
     };
     match of_line(line, "reason") {
-        "disconnected" => None,
+        "disconnected" | "deleted" => None,
         "ended" => Some(told(
             "the daemon ended the stream: it goes down, or its reader had stalled",
             "open another, and read it",
+        )),
+        "expired" => Some(told(
+            "nobody used the session for too long, it was too old, or Redis has lost it",
+            "open another",
         )),
         "too_old" => Some(told(
             "a stream may only be so old",

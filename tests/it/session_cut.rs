@@ -1,0 +1,79 @@
+//! What becomes of a write in flight when its session of `/mcp` ends: whoever only loses the session
+//! is answered, and whoever may not go on is told to look.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::sleep};
+
+use crate::{
+    agent::{Agent, Answer},
+    house::{House, SUPPORT},
+    http_sessions::{ID, alone, delete, opened, together},
+    redis::Redis,
+};
+
+/// A note that Zoho takes its time to write, once Zoho has heard of it.
+async fn note_in_flight(house: &House, agent: &Agent, delay: &str) -> JoinHandle<Answer> {
+    let contact = house.zoho.ids("Contacts", "id is not null").await.remove(0);
+    let seen = house.zoho.seen("POST", "/crm/v8/Notes").await;
+    let fault = json!({ "fault": "late_commit", "method": "POST", "path": "/crm/v8/Notes",
+        "delay": delay, "times": 1 });
+    house.zoho.fault(fault).await;
+    let note = json!({ "record_id": contact, "content": "slow", "idempotency_key": "slow" });
+    let agent = agent.clone();
+    let call = tokio::spawn(async move { agent.call("create_note", note).await });
+    while house.zoho.seen("POST", "/crm/v8/Notes").await == seen {
+        sleep(Duration::from_millis(10)).await;
+    }
+    call
+}
+
+async fn closed(house: &House, reason: &str) {
+    let is_end = |line: &Value| line["event"] == "session_close" && line["reason"] == reason;
+    house.recorded("the end of the session", is_end).await;
+}
+
+#[tokio::test]
+async fn a_write_is_answered_although_redis_loses_its_session() {
+    let redis = Redis::start();
+    let houses = together(&redis, |_| ()).await;
+    let agent = houses[0].agent(SUPPORT);
+    let agent = agent.clone().with(ID, &opened(&agent).await);
+    let call = note_in_flight(&houses[0], &agent, "5s").await;
+    let _: String = redis.ask(&["FLUSHALL"]);
+    closed(&houses[0], "expired").await;
+    assert!(!call.is_finished());
+    assert_eq!(call.await.unwrap().content()["outcome"], "created");
+    assert!(houses[0].events("tool_call_cancelled").is_empty());
+}
+
+#[tokio::test]
+async fn a_write_is_answered_although_its_session_is_too_old() {
+    let house = alone(|setup| {
+        setup.set("mcp.max_session_age", "2s");
+        setup.set("mcp.session_idle", "2s");
+    })
+    .await;
+    let agent = house.agent(SUPPORT);
+    let agent = agent.clone().with(ID, &opened(&agent).await);
+    let call = note_in_flight(&house, &agent, "5s").await;
+    closed(&house, "too_old").await;
+    assert_eq!(call.await.unwrap().content()["outcome"], "created");
+    assert_eq!(delete(&agent).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_write_whose_session_is_deleted_elsewhere_is_told_to_look_and_the_log_says_why() {
+    let redis = Redis::start();
+    let houses = together(&redis, |_| ()).await;
+    let id = opened(&houses[0].agent(SUPPORT)).await;
+    let agents = [0, 1].map(|house: usize| houses[house].agent(SUPPORT).with(ID, &id));
+    let [writer, other] = agents;
+    let call = note_in_flight(&houses[0], &writer, "8s").await;
+    assert_eq!(delete(&other).await.status, 204);
+    let told = call.await.unwrap().failure();
+    assert!(told.contains("may or may not have happened"), "{told}");
+    let cancelled = houses[0].event("tool_call_cancelled").await;
+    assert_eq!(cancelled["reason"], "deleted");
+}
