@@ -33,5 +33,5 @@ pub use rules::{Answer, BadLimit, Config, Rules};
 pub use slip::{Scarce, Shortage, Slip};
 pub use trial::Trial;
 pub use unreached::{Unreached, unreached};
-pub(crate) use verdict::whole_seconds;
+pub(crate) use verdict::seconds_to_wait;
 pub use verdict::{Standing, Verdict};

@@ -14,7 +14,9 @@ use axum::{
 };
 use serde_json::value::RawValue;
 
-use super::{Admission, Answer, InFlight, Limiter, Scarce, Slip, Subject, Verdict, whole_seconds};
+use super::{
+    Admission, Answer, InFlight, Limiter, Scarce, Slip, Subject, Verdict, seconds_to_wait,
+};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::Caller,
@@ -175,7 +177,7 @@ impl Gate {
         let Err(too_many) = self.limiter.look(&caller.client) else {
             return Ok(());
         };
-        let retry_after_seconds = whole_seconds(too_many.wait);
+        let retry_after_seconds = seconds_to_wait(too_many.wait);
         let event = Event {
             policy: Some(LOOKUPS.into()),
             retry_after_seconds: Some(retry_after_seconds),
@@ -200,7 +202,7 @@ impl Gate {
     async fn shed(&self, asked: Asked<'_>) -> Option<Refusal> {
         let wait = self.zoho.overload()?;
         asked.call.tool()?;
-        let retry_after_seconds = whole_seconds(wait);
+        let retry_after_seconds = seconds_to_wait(wait);
         let event = Event {
             tool_name: self.tool_name(asked.call),
             policy: Some(Scarce::Places.policy().into()),

@@ -126,7 +126,7 @@ impl Verdict {
 
     /// The same in whole seconds, rounded up, at least one.
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.retry_after.map(|wait| whole_seconds(wait).max(1))
+        self.retry_after.map(seconds_to_wait)
     }
 
     /// How each dimension that applies stands.
@@ -282,8 +282,14 @@ fn item(out: &mut Vec<u8>, name: &str, parameters: [(&str, u64); 2]) {
     }
 }
 
+/// As people and `Retry-After` count a wait: what is over soon takes one second, since whoever is told
+/// none asks again at once.
+pub(crate) fn seconds_to_wait(wait: Duration) -> u64 {
+    whole_seconds(wait).max(1)
+}
+
 /// Whole seconds, never too few.
-pub(crate) fn whole_seconds(span: Duration) -> u64 {
+fn whole_seconds(span: Duration) -> u64 {
     span.as_millis()
         .div_ceil(1000)
         .try_into()

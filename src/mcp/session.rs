@@ -33,7 +33,7 @@ use super::{Config, legacy_sse::Sessions};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Caller, Lapse, Lease},
-    limit::whole_seconds,
+    limit::seconds_to_wait,
     listen::{Drain, Peer},
     refusal::Refusal,
     store::{BadKey, Store},
@@ -146,7 +146,7 @@ impl HttpSessions {
             return Err(match not_kept {
                 NotKept::Full { wait } => Refusal::TooManySessions {
                     id: asked,
-                    retry_after_seconds: whole_seconds(wait),
+                    retry_after_seconds: seconds_to_wait(wait),
                 },
                 NotKept::Away => {
                     self.unsure.remember(id, caller);

@@ -4,7 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use super::text::{UNTRUSTED, brief};
 use crate::{
-    limit::{self, Scarce},
+    limit::{Scarce, seconds_to_wait},
     zoho::{CrmText, Purse, UserProblem, ZohoError},
 };
 
@@ -127,7 +127,7 @@ impl ToolError {
             Self::Zoho(ZohoError::Overloaded { retry_after }) => (Scarce::Places, retry_after),
             _ => return None,
         };
-        Some((of, whole_seconds(*retry_after)))
+        Some((of, seconds_to_wait(*retry_after)))
     }
 
     /// What the kind leaves open, where Zoho is why: a stable word for the audit log.
@@ -279,7 +279,7 @@ fn token_throttled(retry_after: Duration) -> String {
 
 /// In hours from two on.
 fn passed(span: Duration) -> String {
-    match whole_seconds(span).div_ceil(60) {
+    match seconds_to_wait(span).div_ceil(60) {
         1 => "1 minute has".to_owned(),
         minutes @ ..120 => format!("{minutes} minutes have"),
         minutes => format!("{} hours have", minutes.div_ceil(60)),
@@ -327,15 +327,10 @@ fn user_advice(problem: UserProblem) -> &'static str {
 }
 
 fn seconds(time: Duration) -> String {
-    match whole_seconds(time) {
+    match seconds_to_wait(time) {
         1 => "1 second".into(),
         seconds => format!("{seconds} seconds"),
     }
-}
-
-/// As people count: what is over soon takes one second.
-fn whole_seconds(time: Duration) -> u64 {
-    limit::whole_seconds(time).max(1)
 }
 
 /// Of a pipeline; there are hardly more than ten.

@@ -150,3 +150,10 @@ fn a_share_that_is_used_up_is_not_told_as_the_whole_limit() {
     );
     assert!(!verdict.uncounted().is_over_share());
 }
+
+#[test]
+fn nobody_is_told_to_come_back_at_once() {
+    for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2)] {
+        assert_eq!(seconds_to_wait(Duration::from_millis(millis)), seconds);
+    }
+}
