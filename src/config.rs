@@ -71,6 +71,17 @@ pub const DEFAULTS: &str = include_str!("../config/default.toml");
 /// The second layer of `zoho-mcp demo`.
 pub const DEMO: &str = include_str!("../config/demo.toml");
 
+/// A document alone with the environment over it, unchecked and without defaults; `name` stands in
+/// the errors.
+///
+/// # Errors
+/// What is no TOML, and variables that do not fit it.
+pub fn overlaid(name: &str, text: &str, environment: &Environment) -> Result<toml::Table, Refused> {
+    let mut table = overlay::parse(name, text)?;
+    overlay::environment(&mut table, environment, &mut Origin::file(name))?;
+    Ok(table)
+}
+
 impl Loaded {
     /// Reads and checks a file.
     ///

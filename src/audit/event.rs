@@ -65,6 +65,8 @@ pub struct Event {
     pub outcome: Option<&'static str>,
     /// The answer came out of memory.
     pub cached: bool,
+    /// Zoho's answer was to another call that asked the same at the same time.
+    pub shared: bool,
     /// What Zoho was asked on the way.
     pub zoho: Requests,
     pub retry_after_seconds: Option<u64>,
@@ -101,6 +103,7 @@ impl Event {
             record_id: None,
             outcome: None,
             cached: false,
+            shared: false,
             zoho: Requests::NONE,
             retry_after_seconds: None,
             repeated: None,
@@ -149,6 +152,9 @@ impl Event {
         line.text("outcome", self.outcome);
         if self.cached {
             line.0.extend_from_slice(b",\"cached\":true");
+        }
+        if self.shared {
+            line.0.extend_from_slice(b",\"shared\":true");
         }
         self.zoho.write(&mut line.0);
         line.number("retryAfterSeconds", self.retry_after_seconds);

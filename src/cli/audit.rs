@@ -13,6 +13,7 @@ mod order;
 mod page;
 mod remedy;
 mod search;
+mod settings;
 mod story;
 mod telling;
 mod verify;

@@ -345,6 +345,7 @@ impl Record {
             record_id: self.written.as_ref().map(|it| it.record.clone()),
             outcome: self.written.as_ref().map(|it| it.outcome),
             cached: self.cached,
+            shared: tally.is_some_and(Tally::is_shared),
             reason: self.reason.map(Into::into),
             retry_after_seconds: self.retry_after_seconds,
             ..self.event(kind)

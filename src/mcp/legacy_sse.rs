@@ -3,6 +3,7 @@
 //! answer to a message ends Python clients, so refusals are told on the stream as well.
 
 mod listeners;
+mod not_taken;
 mod session;
 mod stream;
 mod transport;

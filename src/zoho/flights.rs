@@ -123,7 +123,10 @@ impl Crm {
             }
         };
         match landed {
-            Some(reply) => Ok(reply),
+            Some(reply) => {
+                self.tally.shared();
+                Ok(reply)
+            }
             None => self.sending(scoped).await,
         }
     }
@@ -183,11 +186,14 @@ mod tests {
         let zoho = zoho(&server);
         let calls = join_all((0..20).map(|_| async {
             let crm = call(&zoho);
-            contact(&crm).await.map(|_| crm.credits())
+            let found = contact(&crm).await;
+            found.map(|_| (crm.credits(), crm.tally().is_shared()))
         }))
         .await;
-        let credits: u32 = calls.into_iter().map(Result::unwrap).sum();
-        assert_eq!((server.asked().len(), credits), (1, 1));
+        let calls: Vec<_> = calls.into_iter().map(Result::unwrap).collect();
+        let credits: u32 = calls.iter().map(|(credits, _)| credits).sum();
+        let shared = calls.iter().filter(|(_, shared)| *shared).count();
+        assert_eq!((server.asked().len(), credits, shared), (1, 1, 19));
         assert!(contact(&call(&zoho)).await.is_ok());
         assert_eq!(server.asked().len(), 2, "nothing is kept");
     }

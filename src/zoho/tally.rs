@@ -22,6 +22,7 @@ struct Counts {
     credits: AtomicU32,
     requests: Mutex<Requests>,
     broken: AtomicBool,
+    shared: AtomicBool,
 }
 
 impl Tally {
@@ -43,6 +44,16 @@ impl Tally {
     /// Something that was asked was not answered.
     pub(super) fn broke(&self) {
         self.0.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer was one that another call had asked for.
+    pub fn is_shared(&self) -> bool {
+        self.0.shared.load(Ordering::Relaxed)
+    }
+
+    /// Another call's answer was this one's as well.
+    pub(super) fn shared(&self) {
+        self.0.shared.store(true, Ordering::Relaxed);
     }
 
     /// A request is sent. Zoho counts it when it comes, whatever becomes of it.

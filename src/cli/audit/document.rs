@@ -26,17 +26,11 @@ impl<'a> Document<'a> {
         let number = self.text.get(..at)?.matches('\n').count();
         Some((number + 1, self.text.lines().nth(number)?.trim()))
     }
-
-    /// Whether the key at `path` is set to true.
-    pub(super) fn is_true(&self, path: &[&str]) -> bool {
-        let entry = entry(self.table.get_ref(), path);
-        entry.is_some_and(|(_, value)| matches!(value.get_ref(), DeValue::Boolean(true)))
-    }
 }
 
 type Entry<'t, 'a> = (&'t Spanned<DeString<'a>>, &'t Spanned<DeValue<'a>>);
 
-/// The last key of the path, and its value.
+/// The last key of the path, and its value. In an array a number stands for a place, from 0.
 fn entry<'t, 'a>(table: &'t DeTable<'a>, path: &[&str]) -> Option<Entry<'t, 'a>> {
     let (name, rest) = path.split_first()?;
     let mut entries = table.iter();
@@ -44,6 +38,13 @@ fn entry<'t, 'a>(table: &'t DeTable<'a>, path: &[&str]) -> Option<Entry<'t, 'a>>
     match value.get_ref() {
         _ if rest.is_empty() => Some((key, value)),
         DeValue::Table(table) => entry(table, rest),
+        DeValue::Array(items) => {
+            let (place, rest) = rest.split_first()?;
+            match items.get(place.parse::<usize>().ok()?)?.get_ref() {
+                DeValue::Table(table) => entry(table, rest),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }

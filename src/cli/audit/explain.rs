@@ -13,9 +13,10 @@ use super::{
     files::Files,
     page::Page,
     remedy::{self, Remedy},
+    settings::Settings,
     telling,
 };
-use crate::config::{DEFAULTS, Environment, variable_of};
+use crate::config::{DEFAULTS, Environment};
 
 #[derive(clap::Args)]
 pub(super) struct Explain {
@@ -55,18 +56,8 @@ pub(super) fn run(
         }
         None => None,
     };
-    let document = match &config {
-        Some((file, text)) => {
-            let place = || format!("{file} is not a configuration");
-            let parsed = Document::parse(text).with_context(place);
-            Some(parsed.map_err(BadArguments)?)
-        }
-        None => None,
-    };
-    let found = config
-        .as_ref()
-        .map(|(file, _)| &**file)
-        .zip(document.as_ref());
+    let config = config.as_ref().map(|(file, text)| (&**file, &**text));
+    let settings = Settings::new(config, environment)?;
     let files = Files::new(&explain.files)?;
     let mut lines = Vec::new();
     let mut doubt = Doubt::new(&explain.trust)?;
@@ -79,24 +70,20 @@ pub(super) fn run(
     })?;
     let believed = doubt.tell(lines.len() as u64);
     if !lines.is_empty() {
-        answer(&lines, (found, environment), out)?;
+        answer(&lines, &settings, out)?;
     }
     Ok(believed?)
 }
 
-/// The configuration, as far as it is at hand: the file that was named, and the environment.
-type Settings<'a> = (Option<(&'a str, &'a Document<'a>)>, &'a Environment);
-
 /// Why the call that these lines are about was refused, failed, or has no end.
 fn answer(
     lines: &[Value],
-    settings: Settings<'_>,
+    settings: &Settings<'_>,
     out: &mut Page<impl Write>,
 ) -> anyhow::Result<()> {
-    let config = settings.0.map(|(_, document)| document);
     let start = lines.iter().find(|line| line["event"] == "tool_call_start");
     for line in lines {
-        if let Some(remedy) = remedy::of(line, config) {
+        if let Some(remedy) = remedy::of(line, settings) {
             telling::tell(line, (None, false), out)?;
             tell(&remedy, settings, out)?;
             let is_end = line["durationMs"].is_u64();
@@ -138,12 +125,12 @@ impl Call {
 
 fn tell(
     remedy: &Remedy,
-    settings: Settings<'_>,
+    settings: &Settings<'_>,
     out: &mut Page<impl Write>,
 ) -> std::io::Result<()> {
     writeln!(out, "why      {}", remedy.why)?;
     writeln!(out, "remedy   {}", remedy.what)?;
-    for path in [&remedy.setting, &remedy.and].into_iter().flatten() {
+    for path in remedy.setting.iter().chain(&remedy.and) {
         let path: Vec<_> = path.iter().map(String::as_str).collect();
         tell_line(&path, settings, out)?;
     }
@@ -153,13 +140,13 @@ fn tell(
 /// Where the key at `path` is set, or would be.
 fn tell_line(
     path: &[&str],
-    (config, environment): Settings<'_>,
+    settings: &Settings<'_>,
     out: &mut Page<impl Write>,
 ) -> std::io::Result<()> {
     let Some((key, tables)) = path.split_last() else {
         return Ok(());
     };
-    if let Some(variable) = variable_of(environment, path) {
+    if let Some(variable) = settings.variable(path) {
         return writeln!(
             out,
             "line     set by {variable} in this environment, which counts before any file"
@@ -169,7 +156,7 @@ fn tell_line(
     let defaults = Document::parse(DEFAULTS).ok();
     let default = defaults.and_then(|defaults| defaults.line_of(path));
     let default = default.map_or_else(String::new, |(_, line)| format!("; the default is {line}"));
-    let Some((file, document)) = config else {
+    let Some((file, document)) = settings.file() else {
         return writeln!(
             out,
             "line     {key} under [{table}] (--config FILE finds it){default}"

@@ -17,6 +17,12 @@ pub(super) fn failure(end: &Value) -> String {
 
 /// Why nothing was asked of Zoho's API.
 pub(super) fn unasked(end: &Value) -> &'static str {
+    if end["cached"] == true {
+        return "was not asked: the answer is one that [cache] kept";
+    }
+    if end["shared"] == true {
+        return "was asked by another call at the same time, whose answer this one got too";
+    }
     match (text(end, "error"), text(end, "reason")) {
         (_, Some("no_access_token")) | (Some("zoho_credentials" | "zoho_token_throttled"), _) => {
             "gave no access token, in this call or shortly before: its API was not asked"

@@ -3,11 +3,12 @@
 mod call;
 mod credits;
 mod door;
+mod limits;
 
 use serde_json::Value;
 
 use super::{
-    document::Document,
+    settings::Settings,
     telling::{is_shadow, text},
 };
 use crate::{
@@ -21,43 +22,43 @@ pub(super) struct Remedy {
     pub(super) what: String,
     /// The path of the key of the configuration that decided.
     pub(super) setting: Option<Vec<String>>,
-    /// A second one, where one alone would change nothing.
-    pub(super) and: Option<Vec<String>>,
+    /// More of them, where one alone would change nothing.
+    pub(super) and: Vec<Vec<String>>,
 }
 
 fn path<const N: usize>(keys: [&str; N]) -> Option<Vec<String>> {
     Some(keys.map(str::to_owned).to_vec())
 }
 
-/// `None` for a line after which nobody asks why. With the configuration at hand, the setting
-/// that really decided is named.
-pub(super) fn of(line: &Value, config: Option<&Document<'_>>) -> Option<Remedy> {
+/// `None` for a line after which nobody asks why. With the settings at hand, the one that
+/// really decided is named.
+pub(super) fn of(line: &Value, settings: &Settings<'_>) -> Option<Remedy> {
     match text(line, "event")? {
-        "tool_access_denied" => Some(denied(line, config)),
+        "tool_access_denied" => Some(denied(line, settings)),
         "rate_limit_exceeded" if is_shadow(line) => None,
         "rate_limit_exceeded" if line["policy"] == "zoho-credits" => {
-            Some(credits::spent(line, config))
+            Some(credits::spent(line, settings))
         }
-        "rate_limit_exceeded" => Some(limited(line, config)),
-        "auth_failed" => Some(door::not_proven(line)),
+        "rate_limit_exceeded" => Some(limits::over(line, settings)),
+        "auth_failed" => Some(door::not_proven(line, settings)),
         "tool_call_error" if line["error"] == "zoho_credits_spent" => {
-            Some(credits::spent(line, config))
+            Some(credits::spent(line, settings))
         }
         "tool_call_error" => Some(call::failed(line)),
-        "tool_call_cancelled" => Some(call::cancelled(line)),
-        "session_close" => call::stream_ended(line),
+        "tool_call_cancelled" => Some(call::cancelled(line, settings)),
+        "session_close" => call::stream_ended(line, settings),
         _ => None,
     }
 }
 
-fn denied(line: &Value, config: Option<&Document<'_>>) -> Remedy {
+fn denied(line: &Value, settings: &Settings<'_>) -> Remedy {
     let (client, role) = (of_line(line, "clientId"), of_line(line, "role"));
     let (tool, reason) = (of_line(line, "toolName"), of_line(line, "reason"));
     let denial = Denial::of_word(reason);
     let may_write = ["roles", role, "allow_write"];
     let lacks_both = denial == Some(Denial::NotInRole)
         && effect_of(tool) == Some(Effect::Write)
-        && !config.is_some_and(|config| config.is_true(&may_write));
+        && !settings.is_true(&may_write);
     let (what, setting) = match denial {
         Some(Denial::NotInRole) if lacks_both => (
             format!(
@@ -98,7 +99,11 @@ fn denied(line: &Value, config: Option<&Document<'_>>) -> Remedy {
         why: denial.map_or_else(|| reason.replace('_', " "), |denial| denial.to_string()),
         what,
         setting,
-        and: lacks_both.then(|| path(may_write)).flatten(),
+        and: lacks_both
+            .then(|| path(may_write))
+            .flatten()
+            .into_iter()
+            .collect(),
     }
 }
 
@@ -108,55 +113,14 @@ fn effect_of(tool: &str) -> Option<Effect> {
     Some(row.effect)
 }
 
-fn limited(line: &Value, config: Option<&Document<'_>>) -> Remedy {
-    let policy = of_line(line, "policy");
-    let (client, tool) = (of_line(line, "clientId"), of_line(line, "toolName"));
-    let own = ["clients", client, "limits"];
-    let has_own = config.is_some_and(|config| config.line_of(&own).is_some());
-    let setting = match policy.split([',', ';']).next().unwrap_or_default() {
-        "client" | "lookups" if has_own => path(own),
-        "lookups" => path(["limits", "client"]),
-        "client:tool" | "tool" => path(["limits", "tools", tool]),
-        "zoho-places" => path(["zoho", "max_wait"]),
-        "body_memory" => path(["mcp", "body_memory"]),
-        other => path(["limits", other]),
-    };
-    if of_line(line, "reason") == "store_unavailable" {
-        return Remedy {
-            why: format!("Redis could not be asked, and {policy} admits nothing then"),
-            what: "see to Redis, or let each instance keep its share meanwhile".into(),
-            setting: path(["limits", "on_store_error"]),
-            and: None,
-        };
-    }
-    if of_line(line, "reason") == "share" {
-        return Remedy {
-            why: format!(
-                "Redis could not be asked, and this instance's share of the limit {policy} is used up: the limit by the number of instances. The limit itself may not be"
-            ),
-            what: "see to Redis: the whole limit counts again once it answers. Until then expected_replicas says how many instances share it, if fewer run, and [limits] on_store_error what a limit does without Redis".into(),
-            setting: path(["redis", "expected_replicas"]),
-            and: None,
-        };
-    }
-    if policy == "zoho-places" {
-        return Remedy {
-            why: "so many calls waited for Zoho that this one would have waited longer than it may, so it was refused at once".into(),
-            what: "try again as it was told. If it happens often, see whether Zoho is slow or does not answer; allow more requests at once ([zoho] concurrency), if Zoho does, or a longer wait".into(),
-            setting,
-            and: None,
-        };
-    }
-    Remedy {
-        why: format!("over the limit {policy}"),
-        what: "wait as long as it was told, call less, or raise the limit".into(),
-        setting,
-        and: None,
-    }
-}
-
 fn of_line<'a>(line: &'a Value, name: &str) -> &'a str {
     text(line, name).unwrap_or("?")
+}
+
+#[cfg(test)]
+fn told_keys(remedy: Remedy) -> Vec<String> {
+    let keys = remedy.setting.into_iter().chain(remedy.and);
+    keys.map(|path| path.join(".")).collect()
 }
 
 /// For words that this version does not write.
@@ -168,23 +132,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::Environment;
 
-    const CONFIG: &str = "\
-[limits]
-client = { requests = 60, per = \"1m\" }
-
-[clients.\"a-b\"]
-role = \"support\"
-limits = { requests = 1, per = \"1m\" }
-";
-
-    #[test]
-    fn a_client_with_a_limit_of_its_own_is_told_that_one() {
-        let config = Document::parse(CONFIG).unwrap();
-        let line = |client: &str| json!({ "event": "rate_limit_exceeded", "clientId": client, "policy": "client, 1 per 1m" });
-        let setting = |client| of(&line(client), Some(&config)).unwrap().setting.unwrap();
-        assert_eq!(setting("a-b"), ["clients", "a-b", "limits"]);
-        assert_eq!(setting("c"), ["limits", "client"]);
+    fn unset(line: &Value) -> Option<Remedy> {
+        of(line, &Settings::new(None, &Environment::new()).unwrap())
     }
 
     #[test]
@@ -194,11 +145,11 @@ limits = { requests = 1, per = \"1m\" }
             "clientId": "c", "toolName": tool })
         };
         let told = |tool: &str, config: &str| {
-            let config = Document::parse(config).unwrap();
-            let remedy = of(&line(tool), Some(&config)).unwrap();
-            let named = [remedy.setting, remedy.and];
-            let names = named.into_iter().flatten().map(|path| path.join("."));
-            (names.collect::<Vec<_>>(), remedy.what)
+            let environment = Environment::new();
+            let settings = Settings::new(Some(("f", config)), &environment).unwrap();
+            let remedy = of(&line(tool), &settings).unwrap();
+            let what = remedy.what.clone();
+            (told_keys(remedy), what)
         };
         let (named, what) = told("create_note", "[roles.r]\ntools = []");
         assert_eq!(named, ["roles.r.tools", "roles.r.allow_write"]);
@@ -238,7 +189,7 @@ limits = { requests = 1, per = \"1m\" }
             ("auth_failed", "checksum", "copy it again"),
             ("auth_failed", "wrong_secret", "keys list"),
         ] {
-            let told = of(&line(event, reason), None).unwrap().what;
+            let told = unset(&line(event, reason)).unwrap().what;
             assert!(told.contains(wanted), "{reason}: {told}");
         }
     }
@@ -253,7 +204,7 @@ limits = { requests = 1, per = \"1m\" }
             ("lookups", "limits.client"),
         ] {
             let line = json!({ "event": "rate_limit_exceeded", "policy": policy });
-            let setting = of(&line, None).unwrap().setting.unwrap();
+            let setting = unset(&line).unwrap().setting.unwrap();
             assert_eq!(setting.join("."), key);
         }
     }
@@ -261,17 +212,18 @@ limits = { requests = 1, per = \"1m\" }
     #[test]
     fn a_share_without_redis_is_not_told_to_be_the_limit() {
         let line = json!({ "event": "rate_limit_exceeded", "reason": "share", "policy": "client, 60 per 1m" });
-        let remedy = of(&line, None).unwrap();
+        let remedy = unset(&line).unwrap();
         assert!(remedy.why.contains("share of the limit client, 60 per 1m"));
         assert!(remedy.what.contains("on_store_error"));
-        assert_eq!(remedy.setting.unwrap(), ["redis", "expected_replicas"]);
+        let keys = ["redis.expected_replicas", "limits.on_store_error"];
+        assert_eq!(told_keys(remedy), keys);
     }
 
     #[test]
     fn a_limit_that_only_watches_refuses_nothing() {
         let line =
             json!({ "event": "rate_limit_exceeded", "reason": "shadow", "policy": "client" });
-        assert!(of(&line, None).is_none());
+        assert!(unset(&line).is_none());
     }
 
     /// The words that a file of the daemon has for something, where it says so.
@@ -315,17 +267,17 @@ limits = { requests = 1, per = \"1m\" }
         let ends = ends.map(|word| ("session_close", "reason", word));
         let cancelled = cancelled.map(|word| ("tool_call_cancelled", "reason", word));
         for (event, field, word) in refusals.chain(failures).chain(ends).chain(cancelled) {
-            let remedy = of(&json!({ "event": event, field: word }), None).unwrap();
+            let remedy = unset(&json!({ "event": event, field: word })).unwrap();
             assert_ne!(remedy.what, UNHEARD_OF, "{event}: {word}");
         }
-        let made_up = of(&json!({ "event": "auth_failed", "reason": "x" }), None);
+        let made_up = unset(&json!({ "event": "auth_failed", "reason": "x" }));
         assert_eq!(made_up.unwrap().what, UNHEARD_OF);
     }
 
     #[test]
     fn a_breaker_of_ours_is_told_apart_from_a_zoho_that_does_not_answer() {
         let line = |reason: &str| json!({ "event": "tool_call_error", "error": "zoho_unavailable", "reason": reason });
-        let told = |reason| of(&line(reason), None).unwrap();
+        let told = |reason| unset(&line(reason)).unwrap();
         assert!(told("breaker_open").what.contains("did not ask"));
         assert!(told("no_access_token").what.contains("accounts server"));
         assert!(told("timeout").what.contains("Zoho did not answer"));

@@ -33,10 +33,7 @@ pub(super) fn tell(
         "rate_limit_exceeded" if is_shadow(line) => {
             format!("{client} was over a limit that only watches, and was let through")
         }
-        "rate_limit_exceeded" => match text(line, "toolName") {
-            Some(tool) => format!("{client} was over a limit, and not let through to {tool}"),
-            None => format!("{client} was over a limit"),
-        },
+        "rate_limit_exceeded" => over_limit(line, client),
         "tool_call_success" => format!("{tool} answered {client}"),
         "tool_call_error" => format!("{tool} failed for {client}"),
         "tool_call_cancelled" => format!("{tool} was cut off for {client}"),
@@ -54,6 +51,23 @@ pub(super) fn tell(
         _ => refusal(line, out)?,
     }
     writeln!(out)
+}
+
+/// Whether it was over a limit is not known of a caller who could not be counted.
+fn over_limit(line: &Value, client: &str) -> String {
+    let was = match text(line, "reason") {
+        Some("store_unavailable") => "could not be counted",
+        Some("share") => "was over this instance's share of a limit",
+        _ => "was over a limit",
+    };
+    match (text(line, "toolName"), text(line, "reason")) {
+        (Some(tool), Some("store_unavailable")) => {
+            format!("{client} {was}, and was not let through to {tool}")
+        }
+        (Some(tool), _) => format!("{client} {was}, and not let through to {tool}"),
+        (None, Some("store_unavailable")) => format!("{client} {was}, and was not let through"),
+        (None, _) => format!("{client} {was}"),
+    }
 }
 
 fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
@@ -141,6 +155,12 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     } else if asked > shown {
         let more = count(asked - shown, "more request");
         writeln!(out, "  zoho     and {more}")?;
+    }
+    if asked > 0 && end["shared"] == true {
+        writeln!(
+            out,
+            "  zoho     answered another call at the same time, which this one shared"
+        )?;
     }
     let outcome = match text(end, "event").unwrap_or_default() {
         "tool_call_success" => match (text(end, "outcome"), text(end, "recordId")) {
@@ -308,6 +328,22 @@ mod tests {
             (
                 json!({ "event": "rate_limit_exceeded", "clientId": "a", "toolName": "t", "policy": "client" }),
                 "a was over a limit, and not let through to t",
+            ),
+            (
+                json!({ "event": "rate_limit_exceeded", "clientId": "a", "toolName": "t", "reason": "store_unavailable" }),
+                "a could not be counted, and was not let through to t",
+            ),
+            (
+                json!({ "event": "rate_limit_exceeded", "clientId": "a", "toolName": "t", "reason": "share" }),
+                "a was over this instance's share of a limit, and not let through to t",
+            ),
+            (
+                json!({ "event": "tool_call_success", "cached": true }),
+                "zoho     was not asked: the answer is one that [cache] kept",
+            ),
+            (
+                json!({ "event": "tool_call_success", "shared": true }),
+                "zoho     was asked by another call at the same time, whose answer this one got too",
             ),
             (
                 json!({ "event": "auth_failed", "authMethod": "jwt", "reason": "token_expired" }),

@@ -15,25 +15,18 @@ use rmcp::{
     service::serve_directly_with_ct,
 };
 use serde::Serialize;
-use serde_json::value::RawValue;
 use tokio::{
     sync::{Semaphore, mpsc},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
-use super::{listeners::Listeners, transport::Exchange};
+use super::{listeners::Listeners, not_taken::NotTaken, transport::Exchange};
 use crate::{
     auth::Caller,
     call::Call,
     listen::Drain,
-    mcp::{
-        Config, Handler,
-        cause::Cause,
-        handler::{self, NO_METHOD},
-        relay::Relay,
-        session,
-    },
+    mcp::{Config, Handler, cause::Cause, handler, relay::Relay, session},
     refusal::Refusal,
 };
 
@@ -347,52 +340,6 @@ impl Session {
 #[derive(Debug, thiserror::Error)]
 #[error("the stream has ended")]
 pub(super) struct Gone;
-
-/// Why a stream takes no further call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NotTaken {
-    #[error("Too many calls on this stream are unanswered. Wait for one to finish, then try again")]
-    TooMany,
-    #[error("Invalid Request: a call with this id is still unanswered. Give every call its own id")]
-    IdInUse,
-    #[error("Invalid Request: initialize first")]
-    NotInitialized,
-    #[error("Invalid params: initialize needs protocolVersion, capabilities and clientInfo")]
-    Handshake,
-    #[error("{NO_METHOD}")]
-    NoMethod,
-}
-
-impl NotTaken {
-    /// What the client is told on its stream.
-    pub(super) fn answer(self, id: Option<&RawValue>) -> impl Serialize {
-        #[derive(Serialize)]
-        struct Answer<'a> {
-            jsonrpc: &'static str,
-            id: Option<&'a RawValue>,
-            error: Error,
-        }
-        #[derive(Serialize)]
-        struct Error {
-            code: i32,
-            message: String,
-        }
-        let code = match self {
-            Self::TooMany => 429,
-            Self::IdInUse | Self::NotInitialized => -32600,
-            Self::Handshake => -32602,
-            Self::NoMethod => -32601,
-        };
-        Answer {
-            jsonrpc: "2.0",
-            id,
-            error: Error {
-                code,
-                message: self.to_string(),
-            },
-        }
-    }
-}
 
 fn take(unanswered: &mut Vec<Unanswered>, id: &RequestId) -> Option<Unanswered> {
     let place = unanswered.iter().position(|call| call.id == *id)?;

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Remedy, UNHEARD_OF, of_line, path};
+use super::{Remedy, Settings, UNHEARD_OF, of_line, path};
 
 pub(super) fn failed(line: &Value) -> Remedy {
     let error = of_line(line, "error");
     let reason = line["reason"].as_str();
     let (what, setting) = reason
         .and_then(|reason| because(error, reason))
+        .or_else(|| throttled(line, error))
         .or_else(|| ours(error))
         .or_else(|| zohos(error))
         .unwrap_or((UNHEARD_OF, None));
@@ -17,7 +18,7 @@ pub(super) fn failed(line: &Value) -> Remedy {
         why: format!("the call failed: {error}{reason}").replace('_', " "),
         what: what.to_owned(),
         setting,
-        and: None,
+        and: Vec::new(),
     }
 }
 
@@ -41,6 +42,19 @@ fn because(error: &str, reason: &str) -> Option<Advice> {
         ),
         ("zoho_user", "too_many_reports") => ("give the client another visibility", None),
         _ => return None,
+    })
+}
+
+/// Where Zoho itself said that it was too much, more at once would make it worse.
+fn throttled(line: &Value, error: &str) -> Option<Advice> {
+    let mut requests = line["zoho"].as_array()?.iter();
+    let said_so = error == "zoho_busy"
+        && requests.any(|request| matches!(request["status"].as_u64(), Some(429 | 400)));
+    said_so.then(|| {
+        (
+            "Zoho itself said that it was asked too much at once: try again, let fewer requests go at once, and see what else asks Zoho",
+            path(["zoho", "concurrency"]),
+        )
     })
 }
 
@@ -147,7 +161,7 @@ fn zohos(error: &str) -> Option<Advice> {
     })
 }
 
-pub(super) fn cancelled(line: &Value) -> Remedy {
+pub(super) fn cancelled(line: &Value, settings: &Settings<'_>) -> Remedy {
     let reason = of_line(line, "reason");
     let (why, what, setting) = match reason {
         "client_gone" => (
@@ -171,23 +185,23 @@ pub(super) fn cancelled(line: &Value) -> Remedy {
             None,
         ),
         // What proved the caller was taken away, or has ended.
-        _ => return super::door::not_proven(line),
+        _ => return super::door::not_proven(line, settings),
     };
     Remedy {
         why: why.into(),
         what: what.into(),
         setting,
-        and: None,
+        and: Vec::new(),
     }
 }
 
 /// `None` for a stream that ended as streams do.
-pub(super) fn stream_ended(line: &Value) -> Option<Remedy> {
+pub(super) fn stream_ended(line: &Value, settings: &Settings<'_>) -> Option<Remedy> {
     let told = |why: &str, what: &str| Remedy {
         why: why.into(),
         what: what.into(),
         setting: None,
-        and: None,
+        and: Vec::new(),
     };
     match of_line(line, "reason") {
         "disconnected" | "deleted" => None,
@@ -203,6 +217,6 @@ pub(super) fn stream_ended(line: &Value) -> Option<Remedy> {
             "a stream may only be so old",
             "open another: credentials are looked at anew then",
         )),
-        _ => Some(super::door::not_proven(line)),
+        _ => Some(super::door::not_proven(line, settings)),
     }
 }

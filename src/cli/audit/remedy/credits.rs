@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-use super::{super::telling::whose, Document, Remedy, effect_of, of_line, path};
+use super::{super::telling::whose, Remedy, Settings, effect_of, of_line, path};
 use crate::permit::Effect;
 
 /// `reason` of the line is the purse that refused.
-pub(super) fn spent(line: &Value, config: Option<&Document<'_>>) -> Remedy {
+pub(super) fn spent(line: &Value, settings: &Settings<'_>) -> Remedy {
     let client = of_line(line, "clientId");
     let own = ["zoho", "client_shares", client];
-    let has_own = config.is_some_and(|config| config.line_of(&own).is_some());
+    let has_own = settings.sets(&own);
     let reason = of_line(line, "reason");
     let (what, setting) = match reason {
         "client" => (
@@ -45,7 +45,7 @@ pub(super) fn spent(line: &Value, config: Option<&Document<'_>>) -> Remedy {
         why: why.to_owned(),
         what: what.to_owned(),
         setting,
-        and: None,
+        and: Vec::new(),
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use serde_json::json;
 
     use super::{super::of, *};
-    use crate::zoho::Purse;
+    use crate::{config::Environment, zoho::Purse};
 
     const CONFIG: &str = "\
 [zoho]
@@ -65,7 +65,9 @@ client_shares = { big = 0.8 }
     fn told(event: &str, client: &str, reason: &str, tool: &str) -> Remedy {
         let line = json!({ "event": event, "error": "zoho_credits_spent", "policy": "zoho-credits",
             "clientId": client, "reason": reason, "toolName": tool });
-        of(&line, Some(&Document::parse(CONFIG).unwrap())).unwrap()
+        let environment = Environment::new();
+        let settings = Settings::new(Some(("f", CONFIG)), &environment).unwrap();
+        of(&line, &settings).unwrap()
     }
 
     #[test]

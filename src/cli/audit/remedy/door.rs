@@ -3,20 +3,20 @@
 
 use serde_json::Value;
 
-use super::{Remedy, UNHEARD_OF, of_line, path};
+use super::{Remedy, Settings, UNHEARD_OF, of_line, path};
 
-pub(super) fn not_proven(line: &Value) -> Remedy {
+pub(super) fn not_proven(line: &Value, settings: &Settings<'_>) -> Remedy {
     let reason = of_line(line, "reason");
     let (key, client) = (of_line(line, "keyId"), of_line(line, "clientId"));
     let (what, setting) = key_or_certificate(reason, key, client)
-        .or_else(|| token(reason))
+        .or_else(|| token(reason, of_line(line, "issuer"), settings))
         .or_else(|| certificate(reason, client))
         .unwrap_or_else(|| (UNHEARD_OF.to_owned(), None));
     Remedy {
         why: reason.replace('_', " "),
         what,
         setting,
-        and: None,
+        and: Vec::new(),
     }
 }
 
@@ -63,7 +63,7 @@ fn key_or_certificate(reason: &str, key: &str, client: &str) -> Option<Advice> {
     })
 }
 
-fn token(reason: &str) -> Option<Advice> {
+fn token(reason: &str, issuer: &str, settings: &Settings<'_>) -> Option<Advice> {
     let what = match reason {
         "token_expired" => return Some(("get a new token from the issuer".into(), None)),
         "token_not_a_key" => "no issuer of tokens is configured, and this is no key of ours",
@@ -107,7 +107,31 @@ fn token(reason: &str) -> Option<Advice> {
         }
         _ => return None,
     };
-    Some((what.into(), path(["auth", "jwt"])))
+    Some((what.into(), of_issuer(reason, issuer, settings)))
+}
+
+/// The key of the issuer's own part of the configuration that decided, as far as it is set there.
+fn of_issuer(reason: &str, issuer: &str, settings: &Settings<'_>) -> Option<Vec<String>> {
+    let Some(place) = settings.place_of_issuer(issuer) else {
+        return path(["auth", "jwt"]);
+    };
+    let keys: &[&str] = match reason {
+        "token_not_yet_valid" | "token_issued_in_future" => &["leeway"],
+        "token_scope_missing" => &["required_scopes"],
+        "token_unknown_client" | "token_reassessed" => &["clients", "client"],
+        "token_signature"
+        | "token_unknown_key"
+        | "token_key_removed"
+        | "token_keys_unavailable" => &["jwks", "public_key", "hs256_secret"],
+        "token_audience" => &["audience"],
+        "token_algorithm" => &["algorithms"],
+        "token_type" => &["types"],
+        "token_lives_too_long" => &["max_lifetime"],
+        _ => &[],
+    };
+    let is_set = |key: &&&str| settings.sets(&["auth", "jwt", &place, key]);
+    let key = keys.iter().find(is_set).unwrap_or(&"issuer");
+    path(["auth", "jwt", &place, key])
 }
 
 fn certificate(reason: &str, client: &str) -> Option<Advice> {
@@ -144,4 +168,65 @@ fn certificate(reason: &str, client: &str) -> Option<Advice> {
         _ => return None,
     };
     Some((what.into(), setting))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{
+        super::{of, told_keys},
+        *,
+    };
+    use crate::config::Environment;
+
+    const CONFIG: &str = "\
+[[auth.jwt]]
+issuer = \"https://a.example/\"
+audience = \"https://x.example/mcp\"
+[[auth.jwt]]
+issuer = \"https://b.example/\"
+audience = \"https://y.example/mcp\"
+hs256_secret = \"file:b\"
+";
+
+    #[test]
+    fn a_token_is_told_what_its_own_issuer_has_configured() {
+        let environment = Environment::new();
+        let settings = Settings::new(Some(("f", CONFIG)), &environment).unwrap();
+        for (issuer, reason, wanted) in [
+            (
+                "https://b.example/",
+                "token_audience",
+                "auth.jwt.1.audience",
+            ),
+            (
+                "https://a.example/",
+                "token_audience",
+                "auth.jwt.0.audience",
+            ),
+            (
+                "https://b.example/",
+                "token_signature",
+                "auth.jwt.1.hs256_secret",
+            ),
+            (
+                "https://b.example/",
+                "token_lives_too_long",
+                "auth.jwt.1.issuer",
+            ),
+            ("https://c.example/", "token_issuer", "auth.jwt"),
+        ] {
+            let line = json!({ "event": "auth_failed", "reason": reason, "issuer": issuer });
+            let remedy = of(&line, &settings).unwrap();
+            assert_eq!(told_keys(remedy), [wanted], "{reason}");
+        }
+        let (number, _) = settings
+            .file()
+            .unwrap()
+            .1
+            .line_of(&["auth", "jwt", "1", "audience"])
+            .unwrap();
+        assert_eq!(number, 6);
+    }
 }
