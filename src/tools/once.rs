@@ -139,6 +139,11 @@ pub(super) async fn once<W: Once>(
         }
         Some(key) => under(call, key, write).await?,
     };
+    // A tool sets it once, and at once: a caller who leaves from here on leaves a record behind.
+    let _ = call.written.set(Written {
+        record: receipt.id.as_str().into(),
+        outcome: receipt.outcome.name(),
+    });
     if receipt.outcome == Outcome::Created {
         let fields = write.not_kept(call, &receipt.id).await;
         let named = W::FIELDS
@@ -146,11 +151,6 @@ pub(super) async fn once<W: Once>(
             .filter(|(theirs, _)| fields.contains(theirs));
         receipt.not_kept = named.map(|(_, ours)| *ours).collect();
     }
-    // A tool sets it once.
-    let _ = call.written.set(Written {
-        record: receipt.id.as_str().into(),
-        outcome: receipt.outcome.name(),
-    });
     Ok(receipt)
 }
 

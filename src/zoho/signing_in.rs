@@ -129,15 +129,30 @@ async fn when_zoho_is_back_nobody_waits_for_the_next_try() {
     let tokens = move |_| or_away(r#"{"access_token":"t1"}"#);
     let server = Scripted::with_tokens(move |_, _| or_away(ONE), tokens).await;
     let zoho = server.zoho();
-    let began = Instant::now();
-    for _ in 0..4 {
+    for _ in 0..2 {
         assert!(contact(&call(&zoho)).await.is_err());
     }
-    assert!(began.elapsed() > Duration::from_secs(2));
-    assert_eq!(server.mints(), 1, "tries were spent on an outage");
+    assert_eq!(zoho.probe(Duration::ZERO).await.state, State::Down);
+    let tries = server.mints();
     AWAY.store(false, Ordering::Relaxed);
+    zoho.probe(Duration::ZERO).await;
     assert!(contact(&call(&zoho)).await.is_ok());
-    assert_eq!(server.mints(), 2);
+    assert_eq!(server.mints(), tries + 1);
+}
+
+#[tokio::test]
+async fn nothing_but_the_token_endpoint_decides_when_a_token_comes() {
+    let elsewhere = |seen: &Seen, _| match seen.target.starts_with("/crm/") {
+        true => say(200, ONE),
+        false => say(503, "<html>maintenance</html>"),
+    };
+    let tokens = |n| match n {
+        0 => say(503, ""),
+        _ => say_token("t1", 3600),
+    };
+    let server = Scripted::with_tokens(elsewhere, tokens).await;
+    assert!(contact(&call(&server.zoho())).await.is_ok());
+    assert_eq!((server.mints(), server.asked().len()), (2, 1));
 }
 
 #[tokio::test]

@@ -293,7 +293,7 @@ impl Mint {
         if let Err(wait) = allowed {
             return self.fail(Why::Throttled, Some(wait));
         }
-        match self.ask(failures, trace).await {
+        match self.ask(trace).await {
             Ok(minted) => self.adopt(&minted, began, None),
             Err(why) => {
                 let pause = why.pause(failures, random());
@@ -305,7 +305,7 @@ impl Mint {
     async fn mint_for_all(&self, place: &Place, right: &Right, attempt: Uuid, trace: &Trace) {
         let began = Instant::now();
         lock(&self.state).mints.note(attempt, began);
-        match self.ask(right.failures, trace).await {
+        match self.ask(trace).await {
             Ok(minted) => {
                 let sealed = place.share(right, &minted).await;
                 self.adopt(&minted, began, sealed);

@@ -1,4 +1,4 @@
-//! Questions to the accounts server: an access token for a refresh token, and whether it is there.
+//! The one question to the accounts server: an access token for a refresh token.
 
 use std::time::Duration;
 
@@ -29,12 +29,7 @@ pub(super) struct Minted {
 }
 
 impl Mint {
-    /// After failures it first asks whether anybody is there, so that an outage spends none of the few
-    /// tries that there are.
-    pub(super) async fn ask(&self, failures: u32, trace: &Trace) -> Result<Minted, Why> {
-        if failures > 0 && !self.is_there().await {
-            return Err(Why::Trouble(Problem::Connect));
-        }
+    pub(super) async fn ask(&self, trace: &Trace) -> Result<Minted, Why> {
         let Ok(url) = self.servers.accounts.join("oauth/v2/token") else {
             return Err(Why::Trouble(Problem::Connect));
         };
@@ -54,16 +49,6 @@ impl Mint {
             .and_then(|reply| read(&reply, &self.servers));
         span.end(minted.as_ref().map(|_| status).map_err(Why::word));
         minted
-    }
-
-    /// Whether the accounts server answers a question that mints nothing and needs no credentials.
-    async fn is_there(&self) -> bool {
-        let Ok(url) = self.servers.accounts.join("oauth/serverinfo") else {
-            return false;
-        };
-        let answer = exchange(self.http.get(url), LARGEST_ANSWER);
-        let answer = timeout(self.timeout.min(LONGEST_LOOK), answer).await;
-        answer.is_ok_and(|answer| answer.is_ok_and(|reply| !reply.status.is_server_error()))
     }
 }
 
@@ -137,8 +122,6 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 const LARGEST_ANSWER: usize = 64 * 1024;
-/// Within what is added to the lease of an attempt.
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
