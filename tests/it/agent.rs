@@ -119,6 +119,11 @@ impl Agent {
         .await
     }
 
+    /// Looks for contacts by a word: the call to make where any will do.
+    pub(crate) async fn search(&self, name: &str) -> Answer {
+        self.call("search_contacts", json!({ "name": name })).await
+    }
+
     /// The names that `tools/list` shows.
     pub(crate) async fn tools(&self) -> Vec<String> {
         let listed = self.ask("tools/list", json!({})).await.result();

@@ -20,8 +20,7 @@ async fn keeping(time: &str, change: impl FnOnce(&mut Setup)) -> House {
 }
 
 async fn search(agent: &Agent, name: &str) -> Value {
-    let arguments = json!({ "name": name });
-    agent.call("search_contacts", arguments).await.content()
+    agent.search(name).await.content()
 }
 
 /// How many searches Zoho saw.

@@ -58,9 +58,7 @@ pub(crate) async fn opened(agent: &Agent) -> String {
 }
 
 pub(crate) async fn search(agent: &Agent) -> Answer {
-    agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
+    agent.search("Giulia").await
 }
 
 pub(crate) async fn delete(agent: &Agent) -> Answer {

@@ -17,8 +17,7 @@ async fn house_with(key: &str, quota: &str) -> House {
 }
 
 async fn search(agent: &Agent) -> Answer {
-    let arguments = json!({ "name": "Popper" });
-    agent.call("search_contacts", arguments).await
+    agent.search("Popper").await
 }
 
 /// The items of a `RateLimit` or `RateLimit-Policy` header: RFC 9651 strings with two integers.

@@ -126,9 +126,7 @@ async fn slow(house: &House, delay: &str) {
 }
 
 async fn search(agent: &Agent) -> Answer {
-    agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
+    agent.search("Giulia").await
 }
 
 async fn timed(agent: &Agent, began: Instant) -> (Answer, Duration) {

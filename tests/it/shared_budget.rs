@@ -321,8 +321,7 @@ fn all_for_everybody(setup: &mut Setup) {
 }
 
 async fn search(house: &House, client: &str) -> Answer {
-    let arguments = json!({ "name": "Popper" });
-    house.agent(client).call("search_contacts", arguments).await
+    house.agent(client).search("Popper").await
 }
 
 async fn report(house: &House, n: usize) -> Answer {

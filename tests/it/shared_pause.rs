@@ -144,11 +144,7 @@ async fn health_of(house: &House, status: &str) -> Value {
 }
 
 async fn search(house: &House) -> Answer {
-    let arguments = json!({ "name": "Popper" });
-    house
-        .agent(SUPPORT)
-        .call("search_contacts", arguments)
-        .await
+    house.agent(SUPPORT).search("Popper").await
 }
 
 const SEARCH: &str = "/crm/v8/Contacts/search";

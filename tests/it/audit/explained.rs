@@ -10,11 +10,7 @@ use crate::{
 };
 
 async fn search(house: &House) -> Answer {
-    let arguments = json!({ "name": "Popper" });
-    house
-        .agent(SUPPORT)
-        .call("search_contacts", arguments)
-        .await
+    house.agent(SUPPORT).search("Popper").await
 }
 
 /// Asks until it is refused.

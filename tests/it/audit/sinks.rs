@@ -26,12 +26,7 @@ async fn house_with(script: &str, on_failure: &str) -> House {
 }
 
 async fn search(house: &House) -> Value {
-    let arguments = json!({ "name": "Popper" });
-    house
-        .agent(SUPPORT)
-        .call("search_contacts", arguments)
-        .await
-        .result()
+    house.agent(SUPPORT).search("Popper").await.result()
 }
 
 async fn write(house: &House) -> Value {

@@ -10,11 +10,7 @@ use crate::house::{House, SUPPORT, eventually};
 const SEARCH: &str = "/crm/v8/Contacts/search";
 
 async fn search(house: &House) -> crate::agent::Answer {
-    let arguments = json!({ "name": "Popper" });
-    house
-        .agent(SUPPORT)
-        .call("search_contacts", arguments)
-        .await
+    house.agent(SUPPORT).search("Popper").await
 }
 
 #[tokio::test]
