@@ -42,7 +42,7 @@ pub(super) trait Once: Sync {
         async { Ok(Vec::new()) }
     }
 
-    /// Zoho's names of the fields that a record which was made now does not hold.
+    /// Zoho's names of the fields that a record which was made does not hold.
     fn not_kept(
         &self,
         _call: &Context<'_>,
@@ -133,7 +133,7 @@ impl Receipt {
 
     /// With what Zoho passed over.
     async fn compared<W: Once>(mut self, call: &Context<'_>, write: &W) -> Self {
-        if self.outcome == Outcome::Created {
+        if matches!(self.outcome, Outcome::Created | Outcome::Found) {
             let fields = write.not_kept(call, &self.id).await;
             let named = W::FIELDS
                 .iter()
@@ -268,13 +268,17 @@ async fn send<W: Once>(
 /// Keeps what came of a write under its key.
 async fn conclude<W: Once>(
     call: &Context<'_>,
-    claim: Claim,
+    mut claim: Claim,
     write: &W,
     receipt: Receipt,
 ) -> Result<Receipt, ToolError> {
     receipt.note(call);
-    finish::<W>(claim, &receipt).await?;
-    Ok(receipt.compared(call, write).await)
+    finish::<W>(&mut claim, &receipt).await?;
+    let receipt = receipt.compared(call, write).await;
+    if !receipt.not_kept.is_empty() {
+        finish::<W>(&mut claim, &receipt).await?;
+    }
+    Ok(receipt)
 }
 
 /// What is remembered of a write: no word of it.
@@ -282,23 +286,29 @@ async fn conclude<W: Once>(
 struct Kept {
     id: RecordId,
     created_time: Option<String>,
+    /// Names of arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    not_kept: Vec<Box<str>>,
 }
 
 impl Kept {
     fn replayed<W: Once>(self) -> Receipt {
+        let arguments = W::FIELDS.iter().map(|(_, ours)| *ours);
+        let lost = |argument: &&str| self.not_kept.iter().any(|lost| **lost == **argument);
         Receipt {
+            not_kept: arguments.filter(lost).collect(),
             id: self.id,
             time: self.created_time,
             outcome: Outcome::Replayed,
-            not_kept: Vec::new(),
         }
     }
 }
 
-async fn finish<W: Once>(claim: Claim, receipt: &Receipt) -> Result<(), ToolError> {
+async fn finish<W: Once>(claim: &mut Claim, receipt: &Receipt) -> Result<(), ToolError> {
     let kept = Kept {
         id: receipt.id.clone(),
         created_time: receipt.time.clone(),
+        not_kept: receipt.not_kept.iter().map(|it| (*it).into()).collect(),
     };
     let result = serde_json::to_value(kept).map_err(|_| ToolError::Unwritable)?;
     let made = W::CREATES.then(|| receipt.id.as_str());
