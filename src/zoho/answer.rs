@@ -224,6 +224,11 @@ fn wordless(effect: Effect, status: StatusCode, retry_after: Option<Duration>) -
     Fault::Failed(match status.as_u16() {
         401 => return Fault::TokenRefused,
         429 => throttled(false, retry_after),
+        // What was sent is the reason.
+        400 | 413..=415 | 422 => ZohoError::Input {
+            code: Code::new(""),
+            field: None,
+        },
         // Refused outright: nothing was written.
         400..=407 | 409..=499 => ZohoError::Unavailable { problem },
         _ => broken(effect, problem),
