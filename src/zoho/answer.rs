@@ -243,7 +243,7 @@ fn throttled(credits: bool, retry_after: Option<Duration>) -> ZohoError {
         }
     } else {
         ZohoError::Busy {
-            retry_after: retry_after.unwrap_or(Duration::ZERO),
+            retry_after: retry_after.unwrap_or_default().min(LONGEST_BUSY),
         }
     }
 }
@@ -262,6 +262,8 @@ const STATE: [&str; 8] = [
     "CANNOT_PROCESS",
 ];
 const LARGEST_COMPLAINT: usize = 64 * 1024;
+/// Requests in flight end soon, whatever a proxy says.
+const LONGEST_BUSY: Duration = Duration::from_secs(60);
 /// The window of credits slides: some come back within the hour.
 const CREDITS_PAUSE: Duration = Duration::from_secs(3600);
 
