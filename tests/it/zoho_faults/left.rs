@@ -97,3 +97,35 @@ async fn a_write_that_is_done_when_the_time_is_up_is_told_as_done() {
     let said = (&end["error"], &end["recordId"], &end["outcome"]);
     assert_eq!(said, (&json!("timeout"), &json!(id), &json!("created")));
 }
+
+#[tokio::test]
+async fn who_leaves_while_it_is_looked_at_what_was_kept_leaves_a_record_in_the_log() {
+    let house = House::with(everything_allowed).await;
+    contact(&house).await;
+    let slow =
+        json!({ "fault": "latency", "method": "GET", "path": "/crm/v8/Leads", "delay": "30s" });
+    house.zoho.fault(slow).await;
+    for key in [Some("left"), None] {
+        let (agent, looks) = (house.agent(SUPPORT), looks(&house).await);
+        let call = tokio::spawn(async move { agent.call("create_lead", lead(key)).await });
+        while looks == self::looks(&house).await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        call.abort();
+    }
+    // Whoever leaves too late, since a look takes a second at most, has had an answer.
+    let ends = || {
+        let lines = house.audit().into_iter();
+        let ends = lines
+            .filter(|line| line["toolName"] == "create_lead" && line["event"] != "tool_call_start");
+        Some(ends.collect::<Vec<_>>()).filter(|ends| ends.len() == 2)
+    };
+    for end in eventually("two ends", ends).await {
+        assert!(end["recordId"].is_string(), "{end}");
+        assert_eq!(end["outcome"], "created");
+    }
+}
+
+async fn looks(house: &House) -> usize {
+    house.zoho.seen("GET", "/crm/v8/Leads/").await
+}
