@@ -1,6 +1,7 @@
 //! Zoho misbehaves: what the agent hears, what the log says, and what Zoho sees of it.
 
 mod gone;
+mod left;
 mod oddities;
 mod reads;
 mod storm;
