@@ -8,7 +8,10 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use crate::{house::http, stream::Stream};
+use crate::{
+    house::{http, plain_http},
+    stream::Stream,
+};
 
 #[derive(Clone)]
 pub(crate) struct Agent {
@@ -52,28 +55,20 @@ impl Agent {
 
     /// The same agent from another of this machine's addresses.
     pub(crate) fn from(mut self, address: [u8; 4]) -> Self {
-        self.http = reqwest::Client::builder()
-            .no_proxy()
-            .local_address(Some(address.into()))
-            .build()
-            .unwrap();
+        let http = plain_http().local_address(Some(address.into()));
+        self.http = http.build().unwrap();
         self
     }
 
     /// The same agent, with a connection of its own for each request.
     pub(crate) fn hurried(mut self) -> Self {
-        self.http = reqwest::Client::builder()
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .build()
-            .unwrap();
+        self.http = plain_http().pool_max_idle_per_host(0).build().unwrap();
         self
     }
 
     /// The same agent, speaking HTTP/2 from the first byte, with pings while nothing happens.
     pub(crate) fn over_http2(mut self) -> Self {
-        self.http = reqwest::Client::builder()
-            .no_proxy()
+        self.http = plain_http()
             .http2_prior_knowledge()
             .http2_keep_alive_interval(Duration::from_millis(100))
             .http2_keep_alive_while_idle(true)
