@@ -364,6 +364,7 @@ async fn a_flood_of_bad_certificates_does_not_flood_the_log() {
         TlsHouse::ask(setup, "required", &clients);
         named(setup);
         setup.set("limits.failed_logins", "{ requests = 5, per = \"10m\" }");
+        setup.set("server.ops_listen", "127.0.0.1:0");
     })
     .await;
     let stranger = Identity::self_signed(URI);
@@ -375,4 +376,6 @@ async fn a_flood_of_bad_certificates_does_not_flood_the_log() {
     assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
     assert_eq!(tls.house.events("auth_failed").len(), 5);
     assert_eq!(tls.house.events("rate_limit_exceeded").len(), 1);
+    let counted = "zoho_mcp_limited_total{dimension=\"failed_logins\",mode=\"enforce\"} 15\n";
+    tls.house.measured(counted).await;
 }
