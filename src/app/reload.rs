@@ -86,19 +86,23 @@ impl Reload {
         origins: Origins,
     ) -> Self {
         let refresh = app.config.auth.api_keys.refresh.duration();
+        let (audit, zoho) = (app.audit(), app.zoho());
         let store = app.redis.as_ref().map(Keeper::store);
-        let redis = store.map(|store| {
-            AccessWatch::start(store, loaded, &environment, refresh, app.audit().clone())
-        });
+        let redis = store
+            .map(|store| AccessWatch::start(store, loaded, &environment, refresh, audit.clone()));
         let watch = |source| {
             let keys = app.auth.authenticator.keys().clone();
             let usage = usage_file(loaded);
-            KeyWatch::start(source, refresh, keys, usage, app.audit().clone())
+            KeyWatch::start(source, refresh, keys, usage, audit.clone())
         };
-        let audit = app.audit().clone();
-        let zoho = app.zoho().clone();
         Self {
-            credentials: CredentialWatch::start(zoho, loaded, &environment, refresh, audit.clone()),
+            credentials: CredentialWatch::start(
+                zoho.clone(),
+                loaded,
+                &environment,
+                refresh,
+                audit.clone(),
+            ),
             file: file.to_path_buf(),
             auth: app.auth.clone(),
             limit: app.limit.clone(),
@@ -106,7 +110,7 @@ impl Reload {
             tls: app.tls.clone(),
             people: People::of(
                 loaded,
-                app.zoho().clone(),
+                zoho.clone(),
                 environment.clone(),
                 origins.people.as_ref(),
             ),
