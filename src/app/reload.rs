@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     audit::{Event, Kind},
-    auth::{Gate as AuthGate, Issuer},
+    auth::Gate as AuthGate,
     config::{Environment, Loaded},
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
@@ -245,6 +245,7 @@ impl Reload {
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));
         self.issuers.saw(stamps);
+        self.issuers.keep_those_of(&loaded);
         self.running = loaded;
         Ok(problems)
     }
@@ -292,25 +293,14 @@ impl Reload {
             if people.as_ref() == Some(&found.reference) {
                 self.people_found(secret.clone()).await;
             }
-            if self.names(&found.reference) {
+            let reference = SecretRef::Aws(found.reference.clone());
+            if issuers::refer_to(&self.running, &reference) {
                 is_news |= self.issuers.found(&found.reference, secret);
             }
         }
         if is_news {
             self.issuers().await;
         }
-    }
-
-    /// Whether an issuer refers to it.
-    fn names(&self, reference: &AwsRef) -> bool {
-        let mut secrets = self
-            .running
-            .config
-            .auth
-            .jwt
-            .iter()
-            .filter_map(Issuer::secret);
-        secrets.any(|secret| matches!(secret, SecretRef::Aws(aws) if aws == reference))
     }
 
     async fn people(&mut self) {

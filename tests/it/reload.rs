@@ -164,6 +164,27 @@ async fn a_document_that_was_refused_is_tried_again_by_itself() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_was_taken_out_comes_back_with_its_secret_or_not_at_all() {
+    let house = House::with(|setup| {
+        setup.file("issuer", SECRET);
+        setup.config(&issuer_with("hs256_secret = \"file:issuer\""));
+    })
+    .await;
+    let issuer = Issuer::start(&[]).await;
+    let ours = bearer(&house, &issuer, &Key::secret(SECRET));
+    assert_eq!(status(&ours).await, 200);
+    let with = std::fs::read_to_string(house.file("zoho-mcp.toml")).unwrap();
+    let (_, without) = with.split_once("[server]").unwrap();
+    house.replace("zoho-mcp.toml", &format!("[server]{without}"));
+    reloaded(&house, Value::Null, "applied").await;
+    assert_eq!(status(&ours).await, 401);
+    std::fs::remove_file(house.file("issuer")).unwrap();
+    house.replace("zoho-mcp.toml", &with);
+    reloaded(&house, Value::Null, REFUSED).await;
+    assert_eq!(status(&ours).await, 401, "nobody knows its secret any more");
+}
+
+#[tokio::test]
 async fn what_needs_a_restart_is_said_to_need_one() {
     let house = House::start().await;
     let file = "zoho-mcp.toml";
