@@ -119,9 +119,19 @@ impl Agent {
         self.call("search_contacts", json!({ "name": name })).await
     }
 
+    /// Lists the tools: the cheapest question, of which Zoho hears nothing.
+    pub(crate) async fn list(&self) -> Answer {
+        self.ask("tools/list", json!({})).await
+    }
+
+    /// The status of the cheapest question.
+    pub(crate) async fn status(&self) -> u16 {
+        self.list().await.status.as_u16()
+    }
+
     /// The names that `tools/list` shows.
     pub(crate) async fn tools(&self) -> Vec<String> {
-        let listed = self.ask("tools/list", json!({})).await.result();
+        let listed = self.list().await.result();
         let tools = listed["tools"].as_array().unwrap();
         tools
             .iter()
@@ -146,6 +156,12 @@ impl Agent {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let sent = self.attempt(Method::POST, "/mcp", request.to_string());
         sent.await.ok()
+    }
+
+    /// The same as [`Agent::status`], when there may be nobody to ask any more.
+    pub(crate) async fn try_status(&self) -> Option<u16> {
+        let answer = self.try_ask("tools/list", json!({})).await?;
+        Some(answer.status.as_u16())
     }
 
     pub(crate) async fn send(
