@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
-
 use crate::{
     collector::{Collector, Manner, traced},
     house::{House, SUPPORT, eventually},
@@ -16,13 +14,9 @@ async fn spans_that_do_not_arrive_are_counted() {
         setup.set("server.ops_listen", "127.0.0.1:0");
     })
     .await;
-    let operator = house.operator();
     house.agent(SUPPORT).tools().await;
     let lost = "zoho_mcp_spans_lost_total{why=\"not_sent\"} ";
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !operator.get("/metrics").await.text.contains(lost) {
-        assert!(Instant::now() < deadline, "no span was counted");
-    }
+    house.measured(lost).await;
 }
 
 #[tokio::test]
@@ -33,10 +27,7 @@ async fn a_collector_that_refuses_or_hangs_costs_no_call_anything() {
         let began = Instant::now();
         while collector.asked() == 0 {
             let agent = house.agent(SUPPORT);
-            agent
-                .call("search_contacts", json!({ "name": "Giulia" }))
-                .await
-                .content();
+            agent.search("Giulia").await.content();
             assert!(began.elapsed() < Duration::from_secs(20));
         }
         if manner == Manner::Refuses {
@@ -49,10 +40,7 @@ async fn a_collector_that_refuses_or_hangs_costs_no_call_anything() {
             eventually("a word about it", told).await;
         }
         let agent = house.agent(SUPPORT);
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-            .content();
+        agent.search("Giulia").await.content();
         house.signal("-TERM");
         assert!(house.ended().await.success());
     }

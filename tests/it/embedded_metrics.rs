@@ -13,10 +13,7 @@ async fn cloudwatch_finds_metrics_in_the_log() {
     .await;
     let agent = house.agent(SUPPORT);
     for _ in 0..3 {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-            .content();
+        agent.search("Giulia").await.content();
     }
     agent
         .call("get_contact_history", json!({ "contact_id": "1" }))

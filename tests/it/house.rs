@@ -288,6 +288,19 @@ impl House {
             .collect()
     }
 
+    /// Waits until the metrics for operators have that line.
+    pub(crate) async fn measured(&self, line: &str) {
+        let (operator, deadline) = (self.operator(), Instant::now() + PATIENCE);
+        loop {
+            let metrics = operator.get("/metrics").await.text;
+            if metrics.contains(line) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no {line}: {metrics}");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Sends a signal to the daemon.
     pub(crate) fn signal(&self, signal: &str) {
         self.daemon.signal(signal);
@@ -317,25 +330,29 @@ impl House {
 
 /// Looks again and again for twenty seconds.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 pub(crate) fn http() -> reqwest::Client {
-    let timeout = Duration::from_secs(40);
+    plain_http().build().unwrap()
+}
+
+/// For clients of plain HTTP: reading the system's authorities takes longer than a test.
+pub(crate) fn plain_http() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(timeout)
-        // Everything is plain HTTP, and reading the system's authorities takes longer than a test.
+        .timeout(Duration::from_secs(40))
         .tls_certs_only([])
-        .build()
-        .unwrap()
 }
 
 fn new_key(folder: &Folder, client: &str) -> String {

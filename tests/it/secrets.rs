@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::{
-    agent::Agent,
     house::{House, REPORTING, SUPPORT, eventually, key_document},
     moto::{Moto, Stub},
     traffic::Traffic,
@@ -26,10 +25,6 @@ impl House {
             .filter(|event| event["reason"] == outcome)
             .count()
     }
-}
-
-async fn status(agent: &Agent) -> u16 {
-    agent.ask("tools/list", json!({})).await.status.as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +70,7 @@ async fn a_rotation_and_an_outage_of_secrets_manager_lose_no_call() {
     assert!(ended.status.success());
     house.keys_were("applied", 3).await;
     assert_eq!(
-        status(&before).await,
+        before.status().await,
         401,
         "also on a connection that stayed open"
     );
@@ -116,11 +111,11 @@ async fn keys_of_the_version_before_work_for_the_overlap_and_pending_ones_never(
     next["keys"].as_array_mut().unwrap().remove(0);
     moto.put("keys", &next.to_string(), "AWSCURRENT").await;
     house.keys_were("applied", 1).await;
-    assert_eq!(status(&by_old).await, 200, "only the version before has it");
-    assert_eq!(status(&by_leaked).await, 401, "a revocation does not wait");
-    assert_eq!(status(&by_pending).await, 401);
+    assert_eq!(by_old.status().await, 200, "only the version before has it");
+    assert_eq!(by_leaked.status().await, 401, "a revocation does not wait");
+    assert_eq!(by_pending.status().await, 401);
     let end = async {
-        while status(&by_old).await == 200 {
+        while by_old.status().await == 200 {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
     };
@@ -150,7 +145,7 @@ async fn what_served_stands_in_for_a_version_before_that_cannot_be_read() {
     })
     .await;
     for key in [&old, &new] {
-        assert_eq!(status(&house.stranger(Some(key))).await, 200);
+        assert_eq!(house.stranger(Some(key)).status().await, 200);
     }
     assert_eq!(house.events("keys_reload").len(), 1);
 }
@@ -169,7 +164,7 @@ async fn new_keys_do_not_wait_for_the_version_before() {
     })
     .await;
     for key in [&new, &old] {
-        assert_eq!(status(&house.stranger(Some(key))).await, 200);
+        assert_eq!(house.stranger(Some(key)).status().await, 200);
     }
 }
 
@@ -185,7 +180,7 @@ async fn whatever_is_wrong_with_the_secret_the_old_keys_serve_and_one_event_says
             house.operational_log().contains(text).then_some(())
         })
         .await;
-        assert_eq!(status(&agent).await, 200, "{text}");
+        assert_eq!(agent.status().await, 200, "{text}");
     };
     for (text, said) in [
         (
@@ -252,7 +247,7 @@ async fn whatever_is_wrong_with_a_key_file_the_old_keys_serve_until_it_is_mended
             house.operational_log().contains(said).then_some(())
         })
         .await;
-        assert_eq!(status(&agent).await, 200, "{said}");
+        assert_eq!(agent.status().await, 200, "{said}");
     }
     std::fs::remove_file(&file).unwrap();
     house.signal("-HUP");
@@ -265,7 +260,7 @@ async fn whatever_is_wrong_with_a_key_file_the_old_keys_serve_until_it_is_mended
     std::fs::write(&file, good).unwrap();
     house.keys_were("recovered", 1).await;
     assert_eq!(
-        (status(&agent).await, house.events("keys_reload").len()),
+        (agent.status().await, house.events("keys_reload").len()),
         (200, 2)
     );
 }
@@ -281,11 +276,11 @@ async fn a_signal_reads_the_keys_at_once() {
         setup.set("auth.api_keys.refresh", "1h");
     })
     .await;
-    assert_eq!(status(&house.stranger(Some(&first))).await, 200);
+    assert_eq!(house.stranger(Some(&first)).status().await, 200);
     stub.hold("keys", &document.replace("\"active\"", "\"revoked\""));
     house.signal("-HUP");
     house.keys_were("applied", 1).await;
-    assert_eq!(status(&house.stranger(Some(&first))).await, 401);
+    assert_eq!(house.stranger(Some(&first)).status().await, 401);
 }
 
 #[tokio::test]
@@ -303,9 +298,7 @@ async fn zoho_and_the_audit_log_take_their_secrets_from_fields_of_one_secret() {
     })
     .await;
     let agent = house.agent(SUPPORT);
-    let found = agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await;
+    let found = agent.search("Giulia").await;
     assert!(found.content().is_object());
     let everything = house.audit_text().concat() + &house.operational_log();
     assert!(!everything.contains("canary-"));

@@ -30,7 +30,7 @@ async fn a_start_waits_for_keys_in_aws_alive_but_not_ready() {
         (health.status.as_u16(), &health.json()["status"]),
         (503, &json!("unhealthy"))
     );
-    let call = anybody.ask("tools/list", json!({})).await;
+    let call = anybody.list().await;
     assert_eq!(
         (call.status.as_u16(), call.header("retry-after")),
         (503, "1")
@@ -40,13 +40,7 @@ async fn a_start_waits_for_keys_in_aws_alive_but_not_ready() {
     stub.hold("keys", &document);
     eventually("the daemon to be ready", || early.is_ready().then_some(())).await;
     assert_eq!(anybody.get("/readyz").await.status, 200);
-    assert_eq!(
-        Agent::new(&early.url, Some(&key))
-            .ask("tools/list", json!({}))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(Agent::new(&early.url, Some(&key)).status().await, 200);
 }
 
 #[tokio::test]

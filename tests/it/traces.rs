@@ -157,10 +157,7 @@ async fn nothing_of_what_is_asked_or_answered_is_on_a_span() {
     let agent = house.agent(SUPPORT);
     let params = search("canary-name", json!({ "canary-meta": "canary-meta" }));
     agent.ask("tools/call", params).await.content();
-    let found = agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    let found = agent.search("Giulia").await.content();
     let contact = &found["items"][0];
     let note = json!({ "record_id": contact["id"], "content": "canary-note" });
     agent.call("create_note", note).await.content();
@@ -171,7 +168,7 @@ async fn nothing_of_what_is_asked_or_answered_is_on_a_span() {
     let id = json!({ "jsonrpc": "2.0", "id": "canary@example.com", "method": "tools/list" });
     agent.post(id.to_string()).await.result();
     let stranger = house.stranger(Some("canary-key"));
-    assert_eq!(stranger.ask("tools/list", json!({})).await.status, 401);
+    assert_eq!(stranger.status().await, 401);
     collector.span("_OTHER").await;
     collector.span("tools/list").await;
     let told = collector.text();
@@ -211,7 +208,7 @@ async fn zoho_is_told_which_span_asks() {
 /// A search by a caller that names its trace.
 async fn a_traced_call(house: &House) {
     let agent = house.agent(SUPPORT).with("traceparent", PARENT);
-    let found = agent.call("search_contacts", json!({ "name": "Giulia" }));
+    let found = agent.search("Giulia");
     found.await.content();
 }
 
