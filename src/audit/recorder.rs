@@ -132,11 +132,17 @@ impl Audit {
     }
 
     /// Records an event; waits for room when there is none. What finds none within five seconds
-    /// is counted, and the log says what it misses once it takes lines again.
+    /// is counted, and the log says what it misses once it takes lines again; so is what nobody
+    /// waits for any more.
     pub async fn record(&self, event: Event) {
-        match self.room(1).await {
-            Ok(room) => self.send(&event, room, None),
-            Err(SinkUnavailable) => self.lose(&event),
+        let mut waiting = Waiting {
+            audit: self,
+            event: Some(event),
+        };
+        if let Ok(room) = self.room(1).await
+            && let Some(event) = waiting.event.take()
+        {
+            self.send(&event, room, None);
         }
     }
 
@@ -291,6 +297,20 @@ impl Audit {
         if is_first {
             tracing::error!("the audit log has no room: lines are lost, and calls refused");
             let _ = self.0.jobs.send(Job::Lost);
+        }
+    }
+}
+
+/// An event without room. Whoever records it may leave meanwhile, as a client that hangs up does.
+struct Waiting<'a> {
+    audit: &'a Audit,
+    event: Option<Event>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(event) = self.event.take() {
+            self.audit.lose(&event);
         }
     }
 }

@@ -146,6 +146,8 @@ async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
     tokio::time::pause();
     audit.record(Event::new(Kind::AuthFailed)).await;
     audit.record(Event::new(Kind::AuthFailed)).await;
+    let who_leaves = audit.record(Event::new(Kind::AuthFailed));
+    assert!(timeout(SHORT / 2, who_leaves).await.is_err());
     assert!(audit.reserve().await.is_err());
     tokio::time::resume();
     for room in &mut calls {
@@ -161,7 +163,7 @@ async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
     assert!(
         lines
             .iter()
-            .any(|line| line.contains("found no room: auth_failed 2"))
+            .any(|line| line.contains("found no room: auth_failed 3"))
     );
 }
 
