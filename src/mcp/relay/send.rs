@@ -95,7 +95,7 @@ impl Relay {
     pub(in crate::mcp) async fn find(&self, id: &str, caller: &Caller) -> Result<Found, Refusal> {
         match self.whose(id).await {
             Err(_) => Err(Refusal::SessionAway),
-            Ok(None) => Err(self.unknown()),
+            Ok(None) => Err(self.unknown().await),
             Ok(Some(record)) if !record.caller.shares_with(caller) => Ok(Found::Anothers),
             Ok(Some(record)) => Ok(Found::Elsewhere(Elsewhere {
                 session: id.into(),
@@ -111,7 +111,7 @@ impl Relay {
         let letter = Letter::Post(Box::new(post));
         let in_time = match self.post(&to.instance, &letter).await {
             Ok(Posted::Taken) => timeout(PATIENCE, &mut told).await.ok(),
-            Ok(Posted::Gone) => return Err(self.unknown()),
+            Ok(Posted::Gone) => return Err(self.unknown().await),
             Ok(Posted::Full) => return Err(Refusal::SessionAway),
             // Whether Redis has it nobody knows.
             Err(_) => None,
