@@ -29,10 +29,11 @@ use self::{
     shared::Shared,
     unsure::Unsure,
 };
-use super::{Config, legacy_sse::Sessions};
+use super::{Config, handler::ID_IN_USE, legacy_sse::Sessions};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Caller, Lapse, Lease},
+    call::Call,
     limit::seconds_to_wait,
     listen::{Drain, Peer},
     refusal::Refusal,
@@ -318,9 +319,17 @@ impl Bound {
     }
 
     /// Begins a call of this session.
-    pub(super) fn begin(&self, id: RequestId) -> Running {
+    ///
+    /// # Errors
+    /// 400 while another call with this id runs.
+    pub(super) fn begin(&self, call: &Call, id: RequestId) -> Result<Running, Refusal> {
         let over = self.sessions.drain.over();
-        self.sessions.calls.begin(&self.id, id, over)
+        let running = self.sessions.calls.begin(&self.id, id, over);
+        running.ok_or_else(|| Refusal::Unreadable {
+            code: -32600,
+            id: call.id.clone(),
+            problem: ID_IN_USE,
+        })
     }
 
     /// Whether it still is the caller's; asking is use. Without Redis it is until somebody knows.

@@ -2,7 +2,7 @@
 //! the client, which come with the answer to a call and are answered by a POST of their own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -72,12 +72,14 @@ impl Drop for Running {
 }
 
 impl Calls {
+    /// None while another call with that id runs: of an answer or a cancellation nobody could say
+    /// which of the two it is about.
     pub(super) fn begin(
         self: &Arc<Self>,
         session: &str,
         id: RequestId,
         over: &CancellationToken,
-    ) -> Running {
+    ) -> Option<Running> {
         let (name, place, cancelled) = ((session.into(), id), Uuid::new_v4(), over.child_token());
         let cause = Cause::default();
         let begun = Begun {
@@ -85,15 +87,18 @@ impl Calls {
             cancelled: cancelled.clone(),
             cause: cause.clone(),
         };
-        self.running().insert(Clone::clone(&name), begun);
-        Running {
+        match self.running().entry(Clone::clone(&name)) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(vacant) => vacant.insert(begun),
+        };
+        Some(Running {
             calls: self.clone(),
             name,
             place,
             cause,
             _end: cancelled.clone().drop_guard(),
             cancelled,
-        }
+        })
     }
 
     pub(super) fn cancel(&self, session: &str, id: &RequestId) {

@@ -81,8 +81,14 @@ async fn answer<H: ServerHandler>(
     lease: Lease,
     (mut parts, mut request): (Parts, JsonRpcRequest<ClientRequest>),
 ) -> Response {
+    let Some(call) = parts.extensions.get::<Arc<Call>>() else {
+        return Refusal::Internal.into_response();
+    };
     let part = bound.join();
-    let running = bound.begin(request.id.clone());
+    let running = match bound.begin(call, request.id.clone()) {
+        Ok(running) => running,
+        Err(in_use) => return in_use.into_response(),
+    };
     let cause = running.cause().clone();
     parts.extensions.insert(cause.clone());
     request.request.extensions_mut().insert(parts);
