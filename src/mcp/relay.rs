@@ -122,6 +122,11 @@ impl Relay {
         }
     }
 
+    /// What the others call this instance.
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// The session has ended.
     pub(super) async fn forget(&self, id: &str) {
         self.remove(&self.session_key(id)).await;

@@ -3,6 +3,7 @@
 //! shares Redis can answer the next message of any session; nothing runs while nothing is asked.
 
 mod calls;
+mod cancel;
 mod door;
 mod exchange;
 mod kept;
@@ -105,7 +106,10 @@ impl HttpSessions {
         (audit, drain): (Audit, Drain),
     ) -> Result<Self, BadKey> {
         let keeper = match shared {
-            Some((store, key)) => Keeper::Shared(Box::new(Shared::new(store, key)?)),
+            Some((store, key)) => {
+                let instance = streams.relay().map_or("", |relay| relay.instance());
+                Keeper::Shared(Box::new(Shared::new(store, key, instance)?))
+            }
             None => Keeper::Own(Own::default()),
         };
         Ok(Self {

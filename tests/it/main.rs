@@ -91,6 +91,7 @@ mod reload;
 mod repeated_scripts;
 mod runbooks;
 mod secrets;
+mod session_calls;
 mod session_cut;
 mod session_life;
 mod session_limits;

@@ -13,13 +13,14 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use metrics::counter;
+use rmcp::model::RequestId;
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use super::{
     super::legacy_sse::Sessions,
     Posted, Relay,
-    letter::{Answer, Letter, Post},
+    letter::{Answer, Cancel, Letter, Post},
 };
 use crate::{auth::Caller, listen::Peer, refusal::Refusal};
 
@@ -102,6 +103,19 @@ impl Relay {
                 instance: record.instance.into(),
             })),
         }
+    }
+
+    /// Tells an instance that the caller of a session of `/mcp` cancels a call. What is lost on the way
+    /// cancels nothing.
+    pub(in crate::mcp) async fn cancel(
+        &self,
+        instance: &str,
+        session: &str,
+        caller: &Caller,
+        call: &RequestId,
+    ) {
+        let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call)));
+        let _ = self.post(instance, &letter).await;
     }
 
     async fn answered(&self, to: &Elsewhere, post: Post) -> Result<Response, Refusal> {

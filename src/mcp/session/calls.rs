@@ -101,11 +101,13 @@ impl Calls {
         })
     }
 
-    pub(super) fn cancel(&self, session: &str, id: &RequestId) {
+    /// Whether there was such a call here.
+    pub(super) fn cancel(&self, session: &str, id: &RequestId) -> bool {
         let running = self.running().remove(&(session.into(), id.clone()));
-        if let Some(begun) = running {
+        if let Some(begun) = &running {
             begun.cancelled.cancel();
         }
+        running.is_some()
     }
 
     /// Cancels all calls of a session, whose caller may not have it any more.

@@ -46,7 +46,6 @@ pub(in crate::mcp) async fn serve<H: ServerHandler>(
         return Refusal::Internal.into_response();
     };
     let message = serde_json::from_slice::<ClientJsonRpcMessage>(&body.to_bytes());
-    let calls = &bound.sessions.calls;
     match message {
         Err(_) => {
             let call = parts.extensions.get::<Arc<Call>>();
@@ -64,12 +63,12 @@ pub(in crate::mcp) async fn serve<H: ServerHandler>(
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                 && let Some(id) = &cancelled.params.request_id
             {
-                calls.cancel(&bound.id, id);
+                bound.cancel(id).await;
             }
             StatusCode::ACCEPTED.into_response()
         }
         Ok(answer @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
-            calls.answer(&bound.id, answer);
+            bound.sessions.calls.answer(&bound.id, answer);
             StatusCode::ACCEPTED.into_response()
         }
     }
