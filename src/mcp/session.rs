@@ -155,7 +155,7 @@ impl HttpSessions {
                 },
                 NotKept::Away => {
                     self.unsure.remember(id, caller);
-                    Refusal::SessionAway
+                    Refusal::NoSessionNow { id: asked }
                 }
             });
         }
