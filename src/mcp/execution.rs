@@ -132,6 +132,7 @@ impl<'a> Execution<'a> {
             },
             () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
+            () = self.ticket.cause.is_cut(self.row.effect) => End::Cancelled,
         };
         self.record.written = written.into_inner();
         if let (Some(question), End::Answered(answer)) = (&question, &end)

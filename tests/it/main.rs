@@ -102,6 +102,7 @@ mod shared_pause;
 mod shared_token;
 mod shared_writes;
 mod sources;
+mod stream_cut;
 mod tls;
 mod tools;
 mod traces;

@@ -7,11 +7,11 @@ use std::{
 };
 
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::mcp::cause::Cause;
+use crate::mcp::cause::{Cause, LAST_WORD};
 
 /// A session, and what a request is called in it.
 type Name = (Box<str>, RequestId);
@@ -110,13 +110,17 @@ impl Calls {
         running.is_some()
     }
 
-    /// Cancels all calls of a session, whose caller may not have it any more.
+    /// Cancels all calls of a session, whose caller may not have it any more. They are answered.
     pub(super) fn stop(&self, session: &str, why: &str) {
         let running = self.running();
         let of_session = running.iter().filter(|((of, _), _)| **of == *session);
         for (_, begun) in of_session {
-            begun.cause.tell(why);
-            begun.cancelled.cancel();
+            begun.cause.cut(why);
+            let cancelled = begun.cancelled.clone();
+            tokio::spawn(async move {
+                sleep(LAST_WORD).await;
+                cancelled.cancel();
+            });
         }
     }
 
