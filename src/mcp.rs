@@ -65,9 +65,33 @@ impl Config {
             return Err(BadConfig::SessionIdle);
         }
         match self.has_room_for_a_body() {
-            true => Ok(()),
+            true => self.contradiction().map_or(Ok(()), Err),
             false => Err(BadConfig::BodyMemory),
         }
+    }
+
+    /// A bound that could never be reached, since a wider one is smaller.
+    fn contradiction(&self) -> Option<BadConfig> {
+        let bounds = [
+            (
+                self.max_sessions_per_client > self.max_sessions,
+                BadConfig::SessionsPerClient,
+            ),
+            (
+                self.max_sessions_per_user > self.max_sessions_per_client,
+                BadConfig::SessionsPerUser,
+            ),
+            (
+                self.session_idle > self.max_session_age,
+                BadConfig::IdleBeyondAge,
+            ),
+            (
+                self.max_streams_per_user > self.max_streams_per_client,
+                BadConfig::StreamsPerUser,
+            ),
+        ];
+        let wrong = bounds.into_iter().find(|(is_wrong, _)| *is_wrong);
+        wrong.map(|(_, which)| which)
     }
 
     /// How long a stream may stay, with its last calls.
@@ -93,6 +117,14 @@ pub enum BadConfig {
     SessionIdle,
     #[error("mcp.body_memory: one client's quarter of it is less than mcp.max_body")]
     BodyMemory,
+    #[error("mcp.max_sessions_per_client: more than mcp.max_sessions")]
+    SessionsPerClient,
+    #[error("mcp.max_sessions_per_user: more than mcp.max_sessions_per_client")]
+    SessionsPerUser,
+    #[error("mcp.session_idle: longer than mcp.max_session_age")]
+    IdleBeyondAge,
+    #[error("mcp.max_streams_per_user: more than mcp.max_streams_per_client")]
+    StreamsPerUser,
 }
 
 impl BadConfig {
@@ -103,6 +135,16 @@ impl BadConfig {
             Self::MaxBody => "set it to 64MiB or less; a note of the greatest length needs 256KiB",
             Self::SessionIdle => "set it to 2s or more: clients pause between two messages",
             Self::BodyMemory => "set it to at least four times max_body, better to many times that",
+            Self::SessionsPerClient => "lower it, or raise max_sessions: all clients share that",
+            Self::SessionsPerUser => {
+                "lower it, or raise max_sessions_per_client: all people of a client share that"
+            }
+            Self::IdleBeyondAge => {
+                "shorten it, or lengthen max_session_age, which ends every session"
+            }
+            Self::StreamsPerUser => {
+                "lower it, or raise max_streams_per_client: all people of a client share that"
+            }
         }
     }
 }

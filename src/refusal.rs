@@ -3,6 +3,7 @@
 
 mod credential;
 mod outline;
+mod written;
 
 use axum::{
     body::Body,
@@ -12,6 +13,8 @@ use axum::{
 use rmcp::model::ProtocolVersion;
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use written::{ErrorData, Plain, RpcError};
 
 pub use credential::{InsufficientScope, Unproven};
 
@@ -94,6 +97,11 @@ pub enum Refusal {
     NoSession,
     /// The session is on another instance, which cannot be asked.
     SessionAway,
+    /// No session can be opened at the moment, since nobody can be asked how many there are.
+    NoSessionNow {
+        /// The request's id, as it was sent.
+        id: Option<Box<RawValue>>,
+    },
     /// A message was handed to the instance that holds its session, which has not answered in time.
     SessionSilent,
     /// The caller has too many streams or calls open.
@@ -144,6 +152,7 @@ impl Refusal {
             | Self::Encoded
             | Self::TooManyOpen
             | Self::TooManySessions { .. }
+            | Self::NoSessionNow { .. }
             | Self::AuditUnavailable
             | Self::InsufficientScope(_)
             | Self::Overloaded { .. }
@@ -175,9 +184,12 @@ impl Refusal {
                 let id = scope.id.as_deref();
                 serde_json::to_vec(&RpcError::new(id, code, &scope.message, None))
             }
-            (Self::Unreadable { id, .. } | Self::HeaderMismatch { id, .. }, Some(code)) => {
-                serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, None))
-            }
+            (
+                Self::Unreadable { id, .. }
+                | Self::HeaderMismatch { id, .. }
+                | Self::NoSessionNow { id },
+                Some(code),
+            ) => serde_json::to_vec(&RpcError::new(id.as_deref(), code, text, None)),
             (
                 Self::Overloaded {
                     id,
@@ -250,6 +262,7 @@ impl Refusal {
             | Self::TokensUnavailable
             | Self::Starting
             | Self::SessionAway
+            | Self::NoSessionNow { .. }
             | Self::SessionSilent
             | Self::Draining => Some(1),
             _ => None,
@@ -299,61 +312,6 @@ impl IntoResponse for Refusal {
         }
         response.extensions_mut().insert(self);
         response
-    }
-}
-
-#[derive(Serialize)]
-struct Plain<'a> {
-    error: &'a str,
-}
-
-#[derive(Serialize)]
-struct RpcError<'a> {
-    jsonrpc: &'static str,
-    id: Option<&'a RawValue>,
-    error: RpcErrorBody<'a>,
-}
-
-#[derive(Serialize)]
-struct RpcErrorBody<'a> {
-    code: i64,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<ErrorData<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-enum ErrorData<'a> {
-    Limit {
-        retry_after_seconds: u64,
-        violated_policies: &'a [&'static str],
-    },
-    Overload {
-        retry_after_seconds: u64,
-    },
-    Versions {
-        requested: &'a str,
-        supported: &'static [ProtocolVersion],
-    },
-}
-
-impl<'a> RpcError<'a> {
-    fn new(
-        id: Option<&'a RawValue>,
-        code: i64,
-        message: &'a str,
-        data: Option<ErrorData<'a>>,
-    ) -> Self {
-        Self {
-            jsonrpc: "2.0",
-            id,
-            error: RpcErrorBody {
-                code,
-                message,
-                data,
-            },
-        }
     }
 }
 

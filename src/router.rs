@@ -132,6 +132,7 @@ pub fn relayed(app: &App) -> Walk {
     Walk {
         routes: Router::new().route("/messages", counted(app).layer(guards)),
         auth: app.auth.clone(),
+        http_sessions: app.http_sessions.clone(),
     }
 }
 

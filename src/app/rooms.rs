@@ -28,7 +28,7 @@ impl Rooms {
         (audit, drain): (&Audit, &Drain),
     ) -> anyhow::Result<Self> {
         let shared = store.zip(secrets.token_key.as_ref());
-        let relay = match shared.filter(|_| config.mcp.legacy_sse) {
+        let relay = match shared.filter(|_| config.mcp.legacy_sse || config.mcp.sessions) {
             Some((store, key)) => {
                 let relay = Relay::new(store.clone(), key, config.mcp.longest_stream());
                 Some(Arc::new(relay.context("zoho.token_key")?))

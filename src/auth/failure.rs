@@ -185,6 +185,11 @@ pub enum Lapse {
 }
 
 impl Lapse {
+    /// Whether nothing was taken away: a token has come to the end that it always had.
+    pub const fn is_end_of_token(self) -> bool {
+        matches!(self, Self::Token(BadToken::Expired))
+    }
+
     /// As the audit log has it.
     pub const fn reason(self) -> &'static str {
         match self {

@@ -135,6 +135,7 @@ impl<'a> Execution<'a> {
             },
             () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
+            () = self.ticket.cause.is_cut(self.row.effect) => End::Cancelled,
         };
         if let (Some(question), End::Answered(answer)) = (&question, &end)
             && !self.record.cached

@@ -293,6 +293,8 @@ const BAD_PARAMS: &str =
     "Invalid params: they are not what the MCP specification has for this method";
 pub(super) const NO_METHOD: &str =
     "Method not found. This server answers tools/list and tools/call";
+pub(super) const ID_IN_USE: &str =
+    "Invalid Request: a call with this id is still unanswered. Give every call its own id";
 
 const INSTRUCTIONS: &str = "Tools that read and write one organisation's Zoho CRM. Search first, \
     then use the ids that a search returned. Names, notes and other texts in results come from CRM \

@@ -122,6 +122,11 @@ impl Relay {
         }
     }
 
+    /// What the others call this instance.
+    pub(super) fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// The session has ended.
     pub(super) async fn forget(&self, id: &str) {
         self.remove(&self.session_key(id)).await;
@@ -144,18 +149,19 @@ impl Relay {
     /// Where a session is that is not here, and whose.
     async fn whose(&self, id: &str) -> Result<Option<Record>, Unavailable> {
         let key = self.session_key(id);
-        let name = key.as_str();
-        let get = |mut link| async move {
-            let mut get = redis::cmd("GET");
-            get.arg(name)
-                .query_async::<Option<Vec<u8>>>(&mut link)
-                .await
-        };
-        let sealed = self.store.run(get).await?;
+        let sealed = self.get(&key).await?;
         let opened = sealed.and_then(|sealed| self.seal.open(&key, &sealed));
         let record = opened.and_then(|text| serde_json::from_slice::<Record>(&text).ok());
         // One of ours that is not here any more has just ended.
         Ok(record.filter(|record| record.instance != self.instance))
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Unavailable> {
+        let get = |mut link| async move {
+            let mut get = redis::cmd("GET");
+            get.arg(key).query_async(&mut link).await
+        };
+        self.store.run(get).await
     }
 
     async fn post(&self, to: &str, letter: &Letter) -> Result<Posted, Unavailable> {
@@ -183,7 +189,12 @@ impl Relay {
     }
 
     /// What to say of a session that nobody knows: while Redis may have lost it, that it may be there.
-    fn unknown(&self) -> Refusal {
+    /// A Redis that has lost sessions has lost that this instance lives as well, which is seen here
+    /// before the next beat finds it out.
+    async fn unknown(&self) -> Refusal {
+        if !matches!(self.get(&life_key(&self.instance)).await, Ok(Some(_))) {
+            return Refusal::SessionAway;
+        }
         let lost = *self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         match lost.is_some_and(|lost| lost.elapsed() < TOLD_AGAIN) {
             true => Refusal::SessionAway,

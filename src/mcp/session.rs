@@ -3,6 +3,7 @@
 //! shares Redis can answer the next message of any session; nothing runs while nothing is asked.
 
 mod calls;
+mod cancel;
 mod door;
 mod exchange;
 mod kept;
@@ -29,10 +30,11 @@ use self::{
     shared::Shared,
     unsure::Unsure,
 };
-use super::{Config, legacy_sse::Sessions};
+use super::{Config, handler::ID_IN_USE, legacy_sse::Sessions};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Caller, Lapse, Lease},
+    call::Call,
     limit::seconds_to_wait,
     listen::{Drain, Peer},
     refusal::Refusal,
@@ -104,7 +106,10 @@ impl HttpSessions {
         (audit, drain): (Audit, Drain),
     ) -> Result<Self, BadKey> {
         let keeper = match shared {
-            Some((store, key)) => Keeper::Shared(Box::new(Shared::new(store, key)?)),
+            Some((store, key)) => {
+                let instance = streams.relay().map_or("", |relay| relay.instance());
+                Keeper::Shared(Box::new(Shared::new(store, key, instance)?))
+            }
             None => Keeper::Own(Own::default()),
         };
         Ok(Self {
@@ -150,7 +155,7 @@ impl HttpSessions {
                 },
                 NotKept::Away => {
                     self.unsure.remember(id, caller);
-                    Refusal::SessionAway
+                    Refusal::NoSessionNow { id: asked }
                 }
             });
         }
@@ -318,9 +323,17 @@ impl Bound {
     }
 
     /// Begins a call of this session.
-    pub(super) fn begin(&self, id: RequestId) -> Running {
+    ///
+    /// # Errors
+    /// 400 while another call with this id runs.
+    pub(super) fn begin(&self, call: &Call, id: RequestId) -> Result<Running, Refusal> {
         let over = self.sessions.drain.over();
-        self.sessions.calls.begin(&self.id, id, over)
+        let running = self.sessions.calls.begin(&self.id, id, over);
+        running.ok_or_else(|| Refusal::Unreadable {
+            code: -32600,
+            id: call.id.clone(),
+            problem: ID_IN_USE,
+        })
     }
 
     /// Whether it still is the caller's; asking is use. Without Redis it is until somebody knows.

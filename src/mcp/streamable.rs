@@ -198,8 +198,12 @@ async fn answer(
     let running = bound.and_then(|bound| {
         let part = bound.join();
         let id = serde_json::from_str::<RequestId>(id.get()).ok()?;
-        Some((bound.begin(id), part))
+        Some(bound.begin(call, id).map(|running| (running, part)))
     });
+    let running = match running.transpose() {
+        Ok(running) => running,
+        Err(in_use) => return in_use.into_response(),
+    };
     if let Some((running, _)) = &running {
         guarded.insert(running.cause().clone());
     }

@@ -13,6 +13,7 @@ impl Refusal {
             | Self::Overloaded { .. }
             | Self::AuditUnavailable
             | Self::SessionAway
+            | Self::NoSessionNow { .. }
             | Self::SessionSilent
             | Self::Starting
             | Self::Draining => StatusCode::SERVICE_UNAVAILABLE,
@@ -65,6 +66,9 @@ impl Refusal {
             Self::SessionAway => {
                 "The session cannot be reached at the moment. Nothing was done. Send the message again"
             }
+            Self::NoSessionNow { .. } => {
+                "No session can be opened at the moment. Send initialize again after the seconds of Retry-After"
+            }
             Self::SessionSilent => {
                 "The session does not answer at the moment. What was asked may have been done: look before you send it again"
             }
@@ -105,6 +109,7 @@ impl Refusal {
             Self::OnlyGet => "only_get",
             Self::NoSession => "no_session",
             Self::SessionAway => "session_away",
+            Self::NoSessionNow { .. } => "no_session_now",
             Self::SessionSilent => "session_silent",
             Self::TooManyOpen => "too_many_open",
             Self::TooManySessions { .. } => "too_many_sessions",

@@ -7,6 +7,7 @@ mod logs;
 mod redis;
 mod scene;
 mod secrets;
+mod sessions;
 mod table;
 mod zoho;
 

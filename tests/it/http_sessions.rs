@@ -211,6 +211,7 @@ async fn no_session_lasts_for_ever() {
     let redis = Redis::start();
     let age = |setup: &mut Setup| {
         setup.set("mcp.max_session_age", "3s");
+        setup.set("mcp.session_idle", "3s");
     };
     let shared = together(&redis, age).await;
     let own = alone(age).await;
@@ -228,6 +229,7 @@ async fn caps_hold_on_all_instances_together_and_an_end_makes_room() {
     let redis = Redis::start();
     let shared = together(&redis, |setup| {
         setup.set("mcp.max_sessions_per_user", "2");
+        setup.set("mcp.max_sessions_per_client", "3");
         setup.set("mcp.max_sessions", "3");
     })
     .await;
@@ -264,6 +266,14 @@ async fn without_redis_nobody_is_told_that_a_session_has_ended() {
         assert_eq!(refused.status, 503, "{}", refused.text);
         assert_eq!(refused.header("retry-after"), "1");
     }
+    let refused = agent.shake().await;
+    assert_eq!(
+        (&refused.json()["id"], refused.code()),
+        (&json!(1), 503),
+        "{}",
+        refused.text
+    );
+    assert!(refused.text.contains("No session can be opened"));
     redis.thaw();
     let mut answer = search(&held).await;
     for _ in 0..100 {

@@ -82,11 +82,33 @@ async fn the_runbooks_can_be_followed_on_each_installation() {
     come_to("Kubernetes", &mut book, &house).await;
     assert_eq!(read(&house, "keys.json"), keys);
     let replaced: Value = serde_json::from_str(&read(&house, "secret.json")).unwrap();
-    assert_eq!(replaced, secret);
+    assert_eq!(replaced["metadata"]["resourceVersion"], "8");
+    assert_eq!(replaced["data"], secret["data"]);
     come_to("AWS", &mut book, &house).await;
     assert_eq!(read(&house, "zoho.json"), zoho);
     assert_eq!(read(&house, "secrets/zoho-mcp/zoho"), zoho);
     book.done();
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_changed_in_the_cluster_meanwhile_is_not_overwritten() {
+    let redis = Redis::start();
+    let house = in_a_container(&redis).await;
+    let secret = json!({
+        "kind": "Secret", "metadata": { "name": "zoho-mcp", "resourceVersion": "7" },
+        "data": { "keys.json": STANDARD.encode(read(&house, "keys.json")) },
+    });
+    fs::write(house.file("secret.json"), secret.to_string()).unwrap();
+    let change = "jq '.metadata.resourceVersion = \"8\" | .data.other = \"bmV3\"' secret.json > new.json\n\
+        mv new.json secret.json\nif put keys.json; then exit 9; fi\n";
+    let mut book = Runbook::open("README").with("cd /etc/zoho-mcp\n", "").with(
+        "take keys.json\nput keys.json",
+        &format!("take keys.json\n{change}"),
+    );
+    come_to("One machine", &mut book, &house).await;
+    come_to("Kubernetes", &mut book, &house).await;
+    let kept: Value = serde_json::from_str(&read(&house, "secret.json")).unwrap();
+    assert_eq!(kept["data"]["other"], "bmV3", "{kept}");
 }
 
 #[test]

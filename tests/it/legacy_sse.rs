@@ -164,6 +164,7 @@ async fn a_limit_is_told_on_the_stream_since_an_http_error_ends_python_clients()
 async fn a_client_has_so_many_streams() {
     let house = House::with(|setup| {
         setup.set("mcp.max_streams_per_client", "2");
+        setup.set("mcp.max_streams_per_user", "2");
     })
     .await;
     let agent = house.agent(SUPPORT);

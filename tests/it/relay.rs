@@ -206,10 +206,13 @@ async fn a_redis_that_is_frozen_or_emptied_is_told_honestly_and_is_no_end() {
 async fn reached(stream: &mut Stream, first: i64) {
     for id in first..first + 20 {
         let ping = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
-        if stream.post(&ping).await.status == 202 {
+        let posted = stream.post(&ping).await;
+        if posted.status == 202 {
             assert_eq!(stream.answer(id).await["id"], id);
             return;
         }
+        assert_eq!(posted.status, 503, "it is not gone: {}", posted.text);
+        assert_eq!(posted.header("retry-after"), "1");
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     }
     panic!("the session is lost");

@@ -21,6 +21,26 @@ fn few(setup: &mut Setup) {
     setup.set("limits.failed_logins", "{ requests = 3, per = \"1h\" }");
 }
 
+#[tokio::test]
+async fn bounds_that_contradict_each_other_are_refused_with_their_key_and_a_remedy() {
+    let house = House::start().await;
+    for (key, value, wider) in [
+        ("max_sessions_per_client", "10001", "max_sessions"),
+        ("max_sessions_per_user", "1001", "max_sessions_per_client"),
+        ("session_idle", "25h", "max_session_age"),
+        ("max_streams_per_user", "513", "max_streams_per_client"),
+    ] {
+        let checked = house.command_with(&["check"], |setup| {
+            setup.set(&format!("mcp.{key}"), value);
+        });
+        assert_eq!(checked.status.code(), Some(64), "{key}");
+        let said = String::from_utf8_lossy(&checked.stderr);
+        assert!(said.contains(&format!("mcp.{key}: ")), "{said}");
+        assert!(said.contains(wider), "{said}");
+        assert!(said.contains(", or "), "a remedy: {said}");
+    }
+}
+
 /// How many of the answers have each status.
 fn count(answers: &[StatusCode], status: u16) -> usize {
     let has = |answer: &&StatusCode| answer.as_u16() == status;

@@ -3,14 +3,14 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::mcp::handler::NO_METHOD;
+use crate::mcp::handler::{ID_IN_USE, NO_METHOD};
 
 /// Why a stream takes no further call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotTaken {
     #[error("Too many calls on this stream are unanswered. Wait for one to finish, then try again")]
     TooMany,
-    #[error("Invalid Request: a call with this id is still unanswered. Give every call its own id")]
+    #[error("{ID_IN_USE}")]
     IdInUse,
     #[error("Invalid Request: initialize first")]
     NotInitialized,

@@ -23,10 +23,16 @@ use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 use super::{listeners::Listeners, not_taken::NotTaken, transport::Exchange};
 use crate::{
-    auth::Caller,
+    auth::{Caller, Lapse},
     call::Call,
     listen::Drain,
-    mcp::{Config, Handler, cause::Cause, handler, relay::Relay, session},
+    mcp::{
+        Config, Handler,
+        cause::{Cause, LAST_WORD},
+        handler,
+        relay::Relay,
+        session,
+    },
     refusal::Refusal,
 };
 
@@ -59,6 +65,8 @@ pub struct Session {
     ended: CancellationToken,
     /// Why it has, for the calls that end with it.
     cause: Cause,
+    /// Whether who opened it is not believed any more: it takes no more messages.
+    lapsed: AtomicBool,
 }
 
 /// A request whose answer is not on the stream yet; the drain waits for it.
@@ -104,6 +112,7 @@ impl Sessions {
             until: Instant::now() + self.config.max_stream_age.duration(),
             ended: self.drain.streams().child_token(),
             cause: Cause::default(),
+            lapsed: AtomicBool::new(false),
         });
         self.with_room_for(caller, |open| {
             open.insert(id, session.clone());
@@ -144,7 +153,9 @@ impl Sessions {
 
     pub(in crate::mcp) fn find(&self, id: &str, caller: &Caller) -> Option<Arc<Session>> {
         let session = self.lock().get(id)?.clone();
-        let open = !session.ended.is_cancelled() && Instant::now() < session.until;
+        let open = !session.ended.is_cancelled()
+            && !session.lapsed.load(Ordering::Relaxed)
+            && Instant::now() < session.until;
         (session.owner.shares_with(caller) && open).then_some(session)
     }
 
@@ -178,6 +189,14 @@ impl Sessions {
         session.ended.cancel();
         session.unanswered().clear();
         self.lock().remove(&session.id);
+    }
+
+    /// How long a stream stays for its last answers, whose caller is not believed any more.
+    pub(super) fn last_answers(&self, lapse: Lapse) -> Duration {
+        match lapse.is_end_of_token() {
+            true => self.config.tool_timeout.duration() + LAST_WORD,
+            false => LAST_WORD,
+        }
     }
 
     pub(super) fn keep_alive(&self) -> Duration {
@@ -299,6 +318,12 @@ impl Session {
     /// Why its calls are cancelled, where they end with it.
     pub(super) fn cause(&self) -> Cause {
         self.cause.clone()
+    }
+
+    /// Takes no more messages. Calls that have begun hear their end.
+    pub(super) fn lapse(&self, lapse: Lapse) {
+        self.lapsed.store(true, Ordering::Relaxed);
+        self.cause.lapse(lapse);
     }
 
     /// Nobody reads it.

@@ -30,6 +30,7 @@ pub(super) fn events(
         lapsed: Box::pin(lease.lapsed()),
         drain,
         greeted: false,
+        lapse: None,
         reason: DISCONNECTED,
     };
     stream::unfold(open, |mut open| async move {
@@ -46,6 +47,8 @@ struct Open {
     lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
     drain: Drain,
     greeted: bool,
+    /// Why its caller is not believed any more, and how long its last answers are waited for.
+    lapse: Option<(&'static str, Instant)>,
     /// Why it ends, for the log.
     reason: &'static str,
 }
@@ -65,23 +68,33 @@ impl Open {
         let session = self.opened.session.clone();
         loop {
             let now = Instant::now();
-            let old = now >= session.until();
-            if old && session.owes_nothing() && self.opened.outbound.is_empty() {
-                return self.end("too_old");
+            let old = (now >= session.until()).then_some(("too_old", None));
+            let lapse = self.lapse.map(|(reason, last)| (reason, Some(last)));
+            let settles = lapse.or(old);
+            if let Some((reason, last)) = settles {
+                let is_done = session.owes_nothing() && self.opened.outbound.is_empty();
+                if is_done || last.is_some_and(|last| now >= last) {
+                    return self.end(reason);
+                }
             }
-            let quiet = match old {
+            let quiet = match settles.is_some() {
                 true => now + SETTLING,
                 false => (now + self.sessions.keep_alive()).min(session.until()),
             };
             let message = tokio::select! {
                 biased;
-                lapse = &mut self.lapsed => return self.end(lapse.reason()),
+                lapse = &mut self.lapsed, if self.lapse.is_none() => {
+                    session.lapse(lapse);
+                    let last = Instant::now() + self.sessions.last_answers(lapse);
+                    self.lapse = Some((lapse.reason(), last));
+                    continue;
+                }
                 message = timeout_at(quiet, self.opened.outbound.recv()) => message,
                 () = session.ended().cancelled() => return self.end("ended"),
             };
             match message {
                 Ok(message) => return message,
-                Err(_) if Instant::now() >= session.until() => {}
+                Err(_) if settles.is_some() || Instant::now() >= session.until() => {}
                 Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
             }
         }

@@ -10,6 +10,7 @@ use axum::{
 };
 use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
+use rmcp::model::RequestId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -20,6 +21,17 @@ use crate::auth::Caller;
 pub(super) enum Letter {
     Post(Box<Post>),
     Answer(Answer),
+    Cancel(Box<Cancel>),
+}
+
+/// That the caller of a session of `/mcp` cancels a call, and who it was.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Cancel {
+    pub(super) id: Uuid,
+    sent: i64,
+    pub(super) session: Box<str>,
+    pub(super) caller: Caller,
+    pub(super) call: RequestId,
 }
 
 /// A message that somebody posted elsewhere, and who it was.
@@ -54,6 +66,22 @@ const CARRIED: [HeaderName; 3] = [
     HeaderName::from_static("traceparent"),
 ];
 
+impl Cancel {
+    pub(super) fn new(session: &str, caller: &Caller, call: &RequestId) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            sent: Timestamp::now().as_millisecond(),
+            session: session.into(),
+            caller: caller.clone(),
+            call: call.clone(),
+        }
+    }
+
+    pub(super) fn is_fresh(&self) -> bool {
+        is_fresh(self.sent)
+    }
+}
+
 impl Post {
     /// Of somebody who was proven here just now.
     pub(super) fn new(
@@ -78,11 +106,9 @@ impl Post {
         }
     }
 
-    /// Whether it was written lately, as far as the clocks agree: older ones may be somebody's who
-    /// repeats them. Whether its sender still waits says Redis.
+    /// Whether its sender still waits says Redis.
     pub(super) fn is_fresh(&self) -> bool {
-        let age = Timestamp::now().as_millisecond().saturating_sub(self.sent);
-        age.unsigned_abs() < FRESH_MS
+        is_fresh(self.sent)
     }
 
     /// The request as it came, without its guards' findings.
@@ -119,6 +145,13 @@ impl Answer {
         *response.headers_mut() = read(self.headers);
         Some(response)
     }
+}
+
+/// Whether it was written lately, as far as the clocks agree: older ones may be somebody's who
+/// repeats them.
+fn is_fresh(sent: i64) -> bool {
+    let age = Timestamp::now().as_millisecond().saturating_sub(sent);
+    age.unsigned_abs() < FRESH_MS
 }
 
 fn written<'a>(

@@ -14,7 +14,10 @@ use tokio::{
 use tower::ServiceExt as _;
 
 use super::{
-    super::legacy_sse::{Session, Sessions, in_band},
+    super::{
+        legacy_sse::{Session, Sessions, in_band},
+        session::HttpSessions,
+    },
     RETRY, Relay,
     letter::{Answer, Letter, Post},
     seen::Seen,
@@ -32,6 +35,8 @@ pub struct Walk {
     pub routes: Router,
     /// Answers for callers.
     pub auth: Arc<Gate>,
+    /// Sessions of `/mcp`, where they are on.
+    pub http_sessions: Option<Arc<HttpSessions>>,
 }
 
 impl Relay {
@@ -59,6 +64,12 @@ impl Relay {
             let post = match self.read(&sealed) {
                 Some(Letter::Answer(answer)) => {
                     self.deliver(answer);
+                    continue;
+                }
+                Some(Letter::Cancel(cancel)) if cancel.is_fresh() && seen.is_new(cancel.id) => {
+                    if let Some(sessions) = &walk.http_sessions {
+                        sessions.cancel(&cancel.session, &cancel.caller, &cancel.call);
+                    }
                     continue;
                 }
                 Some(Letter::Post(post)) if post.is_fresh() && seen.is_new(post.id) => post,

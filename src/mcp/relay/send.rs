@@ -13,13 +13,14 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use metrics::counter;
+use rmcp::model::RequestId;
 use tokio::{sync::oneshot, time::timeout};
 use uuid::Uuid;
 
 use super::{
     super::legacy_sse::Sessions,
     Posted, Relay,
-    letter::{Answer, Letter, Post},
+    letter::{Answer, Cancel, Letter, Post},
 };
 use crate::{auth::Caller, listen::Peer, refusal::Refusal};
 
@@ -95,13 +96,26 @@ impl Relay {
     pub(in crate::mcp) async fn find(&self, id: &str, caller: &Caller) -> Result<Found, Refusal> {
         match self.whose(id).await {
             Err(_) => Err(Refusal::SessionAway),
-            Ok(None) => Err(self.unknown()),
+            Ok(None) => Err(self.unknown().await),
             Ok(Some(record)) if !record.caller.shares_with(caller) => Ok(Found::Anothers),
             Ok(Some(record)) => Ok(Found::Elsewhere(Elsewhere {
                 session: id.into(),
                 instance: record.instance.into(),
             })),
         }
+    }
+
+    /// Tells an instance that the caller of a session of `/mcp` cancels a call. What is lost on the way
+    /// cancels nothing.
+    pub(in crate::mcp) async fn cancel(
+        &self,
+        instance: &str,
+        session: &str,
+        caller: &Caller,
+        call: &RequestId,
+    ) {
+        let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call)));
+        let _ = self.post(instance, &letter).await;
     }
 
     async fn answered(&self, to: &Elsewhere, post: Post) -> Result<Response, Refusal> {
@@ -111,7 +125,7 @@ impl Relay {
         let letter = Letter::Post(Box::new(post));
         let in_time = match self.post(&to.instance, &letter).await {
             Ok(Posted::Taken) => timeout(PATIENCE, &mut told).await.ok(),
-            Ok(Posted::Gone) => return Err(self.unknown()),
+            Ok(Posted::Gone) => return Err(self.unknown().await),
             Ok(Posted::Full) => return Err(Refusal::SessionAway),
             // Whether Redis has it nobody knows.
             Err(_) => None,

@@ -2,16 +2,16 @@
 //! the client, which come with the answer to a call and are answered by a POST of their own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, RequestId};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
-use crate::mcp::cause::Cause;
+use crate::mcp::cause::{Cause, LAST_WORD};
 
 /// A session, and what a request is called in it.
 type Name = (Box<str>, RequestId);
@@ -72,12 +72,14 @@ impl Drop for Running {
 }
 
 impl Calls {
+    /// None while another call with that id runs: of an answer or a cancellation nobody could say
+    /// which of the two it is about.
     pub(super) fn begin(
         self: &Arc<Self>,
         session: &str,
         id: RequestId,
         over: &CancellationToken,
-    ) -> Running {
+    ) -> Option<Running> {
         let (name, place, cancelled) = ((session.into(), id), Uuid::new_v4(), over.child_token());
         let cause = Cause::default();
         let begun = Begun {
@@ -85,31 +87,40 @@ impl Calls {
             cancelled: cancelled.clone(),
             cause: cause.clone(),
         };
-        self.running().insert(Clone::clone(&name), begun);
-        Running {
+        match self.running().entry(Clone::clone(&name)) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(vacant) => vacant.insert(begun),
+        };
+        Some(Running {
             calls: self.clone(),
             name,
             place,
             cause,
             _end: cancelled.clone().drop_guard(),
             cancelled,
-        }
+        })
     }
 
-    pub(super) fn cancel(&self, session: &str, id: &RequestId) {
+    /// Whether there was such a call here.
+    pub(super) fn cancel(&self, session: &str, id: &RequestId) -> bool {
         let running = self.running().remove(&(session.into(), id.clone()));
-        if let Some(begun) = running {
+        if let Some(begun) = &running {
             begun.cancelled.cancel();
         }
+        running.is_some()
     }
 
-    /// Cancels all calls of a session, whose caller may not have it any more.
+    /// Cancels all calls of a session, whose caller may not have it any more. They are answered.
     pub(super) fn stop(&self, session: &str, why: &str) {
         let running = self.running();
         let of_session = running.iter().filter(|((of, _), _)| **of == *session);
         for (_, begun) in of_session {
-            begun.cause.tell(why);
-            begun.cancelled.cancel();
+            begun.cause.cut(why);
+            let cancelled = begun.cancelled.clone();
+            tokio::spawn(async move {
+                sleep(LAST_WORD).await;
+                cancelled.cancel();
+            });
         }
     }
 

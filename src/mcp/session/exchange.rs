@@ -22,7 +22,7 @@ use rmcp::{
 };
 use tokio::{
     sync::mpsc,
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +30,7 @@ use super::{Bound, Part, Running, door::stream_headers};
 use crate::{
     auth::{Lapse, Lease},
     call::Call,
+    mcp::cause::LAST_WORD,
     refusal::Refusal,
 };
 
@@ -46,7 +47,6 @@ pub(in crate::mcp) async fn serve<H: ServerHandler>(
         return Refusal::Internal.into_response();
     };
     let message = serde_json::from_slice::<ClientJsonRpcMessage>(&body.to_bytes());
-    let calls = &bound.sessions.calls;
     match message {
         Err(_) => {
             let call = parts.extensions.get::<Arc<Call>>();
@@ -64,12 +64,12 @@ pub(in crate::mcp) async fn serve<H: ServerHandler>(
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                 && let Some(id) = &cancelled.params.request_id
             {
-                calls.cancel(&bound.id, id);
+                bound.cancel(id).await;
             }
             StatusCode::ACCEPTED.into_response()
         }
         Ok(answer @ (JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_))) => {
-            calls.answer(&bound.id, answer);
+            bound.sessions.calls.answer(&bound.id, answer);
             StatusCode::ACCEPTED.into_response()
         }
     }
@@ -81,8 +81,14 @@ async fn answer<H: ServerHandler>(
     lease: Lease,
     (mut parts, mut request): (Parts, JsonRpcRequest<ClientRequest>),
 ) -> Response {
+    let Some(call) = parts.extensions.get::<Arc<Call>>() else {
+        return Refusal::Internal.into_response();
+    };
     let part = bound.join();
-    let running = bound.begin(request.id.clone());
+    let running = match bound.begin(call, request.id.clone()) {
+        Ok(running) => running,
+        Err(in_use) => return in_use.into_response(),
+    };
     let cause = running.cause().clone();
     parts.extensions.insert(cause.clone());
     request.request.extensions_mut().insert(parts);
@@ -112,6 +118,8 @@ async fn answer<H: ServerHandler>(
         }),
         lapsed: Box::pin(lease.lapsed()),
         keep_alive: bound.sessions.config.keep_alive.duration(),
+        longest_call: bound.sessions.config.tool_timeout.duration(),
+        until: None,
         first: None,
     };
     match message(&mut told.call).await {
@@ -155,6 +163,9 @@ struct Told {
     call: Option<Called>,
     lapsed: Pin<Box<dyn Future<Output = Lapse> + Send>>,
     keep_alive: Duration,
+    longest_call: Duration,
+    /// How long it is waited for, once the caller is not believed any more.
+    until: Option<Instant>,
     first: Option<Bytes>,
 }
 
@@ -186,17 +197,33 @@ impl Told {
         if let Some(first) = self.first.take() {
             return Some(first);
         }
-        tokio::select! {
-            biased;
-            lapse = &mut self.lapsed => {
-                if let Some(call) = self.call.take() {
-                    call.running.cause().tell(lapse.reason());
+        loop {
+            let until = self.until;
+            tokio::select! {
+                biased;
+                lapse = &mut self.lapsed, if until.is_none() => self.lapse(lapse),
+                message = message(&mut self.call) => return event(&message?),
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                    self.call = None;
+                    return None;
                 }
-                None
+                () = sleep(self.keep_alive) => {
+                    return Some(Bytes::from_static(b": keep-alive\n\n"));
+                }
             }
-            message = message(&mut self.call) => event(&message?),
-            () = sleep(self.keep_alive) => Some(Bytes::from_static(b": keep-alive\n\n")),
         }
+    }
+
+    /// What the call that has begun has to say of its end is said yet.
+    fn lapse(&mut self, lapse: Lapse) {
+        if let Some(call) = &self.call {
+            call.running.cause().lapse(lapse);
+        }
+        let longest = match lapse.is_end_of_token() {
+            true => self.longest_call + LAST_WORD,
+            false => LAST_WORD,
+        };
+        self.until = Some(Instant::now() + longest);
     }
 }
 

@@ -115,6 +115,14 @@ impl Keeper {
         }
     }
 
+    /// The other instances that may have a call of the session.
+    pub(super) async fn elsewhere(&self, id: &str) -> Result<Vec<Box<str>>, Away> {
+        match self {
+            Self::Own(_) => Ok(Vec::new()),
+            Self::Shared(shared) => shared.elsewhere(id).await.map_err(|_| Away),
+        }
+    }
+
     /// Why each has ended; empty while it lasts.
     pub(super) async fn look(
         &self,

@@ -14,6 +14,8 @@ use crate::{
 pub(super) struct Shared {
     store: Store,
     seal: Seal,
+    /// What the relay calls this instance; empty where there is none.
+    instance: Box<str>,
     open: Script,
     lookup: Script,
     end: Script,
@@ -36,9 +38,10 @@ impl Names {
 
 impl Shared {
     /// All instances have to have the same key.
-    pub(super) fn new(store: Store, key: &SecretSlice<u8>) -> Result<Self, BadKey> {
+    pub(super) fn new(store: Store, key: &SecretSlice<u8>, instance: &str) -> Result<Self, BadKey> {
         Ok(Self {
             store,
+            instance: instance.into(),
             seal: Seal::new(key, "zoho-mcp session", "zoho-mcp session names")?,
             open: Script::new(include_str!("script/open.lua")),
             lookup: Script::new(include_str!("script/use.lua")),
@@ -87,6 +90,7 @@ impl Shared {
             names.session.clone().into_bytes(),
             names.owner.clone().into_bytes(),
             millis(bounds.idle).to_string().into_bytes(),
+            self.instance.as_bytes().to_vec(),
         ];
         let sealed = self
             .store
@@ -95,6 +99,20 @@ impl Shared {
         let opened = sealed.and_then(|sealed| self.seal.open(&names.keys[0], &sealed));
         let kept = opened.and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
         Ok(Lookup::of(kept.map(Into::into), caller))
+    }
+
+    /// The other instances that answered a message of the session lately.
+    pub(super) async fn elsewhere(&self, id: &str) -> Result<Vec<Box<str>>, Unavailable> {
+        let key = self.key(id).1;
+        let name = key.as_str();
+        let at = |mut link| async move {
+            let mut at = redis::cmd("HGET");
+            at.arg(name).arg("at");
+            at.query_async::<Option<String>>(&mut link).await
+        };
+        let at = self.store.run(at).await?.unwrap_or_default();
+        let others = at.split_whitespace().filter(|at| **at != *self.instance);
+        Ok(others.map(Into::into).collect())
     }
 
     pub(super) async fn end(

@@ -64,17 +64,23 @@ pub(super) async fn run<N: Needed>(scene: impl AsyncFn() -> Scene<N>) {
 }
 
 /// What was seen of one fault.
-struct Seen {
-    state: String,
-    answers: BTreeSet<String>,
-    calls: usize,
-    longest: Duration,
+pub(super) struct Seen {
+    pub(super) state: String,
+    pub(super) answers: BTreeSet<String>,
+    pub(super) calls: usize,
+    pub(super) longest: Duration,
     /// How long it took; or what was still wrong in the end.
-    recovery: Result<Duration, String>,
+    pub(super) recovery: Result<Duration, String>,
 }
 
 impl Seen {
-    fn problem<N: Needed>(&self, state: &str, answers: &[&str]) -> Option<String> {
+    /// `deadline` is the longest that a call may take.
+    pub(super) fn problem(
+        &self,
+        deadline: Duration,
+        state: &str,
+        answers: &[&str],
+    ) -> Option<String> {
         let strict = is_strict();
         let (slack, patience) = match strict {
             true => (Duration::from_millis(100), Duration::from_secs(5)),
@@ -87,7 +93,7 @@ impl Seen {
         if let Some(answer) = unexpected {
             return Some(format!("an answer was {answer:?}"));
         }
-        if self.longest > N::DEADLINE + slack {
+        if self.longest > deadline + slack {
             return Some(format!("a call took {:?}", self.longest));
         }
         match &self.recovery {
@@ -131,7 +137,7 @@ impl<N: Needed> Scene<N> {
                 }
                 Cell::Expect { state, answers } => {
                     let seen = self.observe(row.fault, state, &contact).await;
-                    let problem = seen.problem::<N>(state, answers);
+                    let problem = seen.problem(N::DEADLINE, state, answers);
                     let verdict = problem.as_deref().unwrap_or("as expected");
                     if let Some(problem) = &problem {
                         wrong.push_str(&format!("\n{name} {fault}: {problem}"));
@@ -322,5 +328,5 @@ const QUESTIONS: [Question; 2] = [Question::Read, Question::Write];
 const BETWEEN: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_millis(20);
 /// How long a state has to last.
-const HOLDS: Duration = Duration::from_millis(600);
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const HOLDS: Duration = Duration::from_millis(600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);

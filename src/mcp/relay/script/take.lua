@@ -1,6 +1,9 @@
--- Takes a letter for good, unless its sender has taken it back or its time is over.
+-- Takes a letter for good, unless its sender has taken it back or its time is over, or another Redis
+-- has it now, which may not have been told of either.
 -- KEYS: what is known of the letter. ARGV: how long that is kept (ms).
-if redis.call('GET', KEYS[1]) ~= 'waits' then
+local info = redis.pcall('INFO', 'server')
+local process = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
+if redis.call('GET', KEYS[1]) ~= 'waits ' .. process then
   return 0
 end
 redis.call('SET', KEYS[1], 'taken', 'PX', ARGV[1])

@@ -1,8 +1,8 @@
 -- What is kept of a session. To its owner this is use, and puts off its end.
 -- KEYS: the session; then all sessions, those of the asker's client, those of the asker's person.
--- ARGV: what the sets call it, who asks, how long it may be idle (ms).
+-- ARGV: what the sets call it, who asks, how long it may be idle (ms), and the instance that asks, or ''.
 -- Returns nothing for one that is not there or has ended.
-local session = redis.call('HMGET', KEYS[1], 'owner', 'kept', 'until', 'ended')
+local session = redis.call('HMGET', KEYS[1], 'owner', 'kept', 'until', 'ended', 'at')
 if not session[2] or session[4] then
   return false
 end
@@ -14,6 +14,11 @@ if session[1] == ARGV[2] then
     return false
   end
   redis.call('PEXPIRE', KEYS[1], left)
+  local at = session[5] or ''
+  if ARGV[4] ~= '' and not string.find(at, ARGV[4], 1, true) then
+    -- The last eight, of 33 characters each.
+    redis.call('HSET', KEYS[1], 'at', string.sub(ARGV[4] .. ' ' .. at, 1, 264))
+  end
   for set = 2, 4 do
     redis.call('ZADD', KEYS[set], 'XX', now + left, ARGV[1])
   end

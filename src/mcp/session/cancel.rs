@@ -1,0 +1,40 @@
+//! `notifications/cancelled` of a session of `/mcp`, which may reach another instance than the one
+//! that runs the call.
+
+use futures_util::future::join_all;
+use rmcp::model::RequestId;
+
+use super::{Bound, HttpSessions};
+use crate::auth::Caller;
+
+impl Bound {
+    /// Cancels a call of this session, wherever it runs. As every notification it promises nothing:
+    /// without Redis it counts here alone.
+    pub(super) async fn cancel(&self, id: &RequestId) {
+        let sessions = &self.sessions;
+        if sessions.calls.cancel(&self.id, id) {
+            return;
+        }
+        let Some(relay) = sessions.streams.relay() else {
+            return;
+        };
+        let Ok(elsewhere) = sessions.keeper.elsewhere(&self.id).await else {
+            return;
+        };
+        let told = elsewhere
+            .iter()
+            .map(|instance| relay.cancel(instance, &self.id, &self.caller, id));
+        join_all(told).await;
+    }
+}
+
+impl HttpSessions {
+    /// Another instance hands over that the caller of a session cancels a call.
+    pub(in crate::mcp) fn cancel(&self, session: &str, caller: &Caller, id: &RequestId) {
+        let here = self.here();
+        let here = here.get(session);
+        if here.is_some_and(|here| here.owner.shares_with(caller)) {
+            self.calls.cancel(session, id);
+        }
+    }
+}
