@@ -243,13 +243,13 @@ impl Zoho {
 
     /// Keeps what instances share of Zoho, until it is dropped.
     pub async fn keep(self) {
-        let remind = async {
+        let tell = async {
             loop {
-                self.inner.tokens().remind().await;
-                sleep(REMIND_EVERY).await;
+                self.inner.tokens().keep().await;
+                sleep(TELL_EVERY).await;
             }
         };
-        tokio::join!(self.inner.allowance.keep(), remind);
+        tokio::join!(self.inner.allowance.keep(), tell);
     }
 
     /// Sets the metrics that are looked up, not counted.
@@ -383,8 +383,8 @@ impl Crm {
 
 /// More than any edition of Zoho takes at once.
 const MOST_IDLE: u32 = 256;
-/// Where Redis may have lost that no tokens are to be asked for.
-const REMIND_EVERY: Duration = Duration::from_secs(1);
+/// How often instances tell each other what they know of access tokens.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 const LARGEST_KNOCK: usize = 256 * 1024;
 const ORG_AGE: Duration = Duration::from_secs(3600);
 /// Who moves to another manager sees other records within this time.

@@ -55,7 +55,7 @@ impl Tokens {
     pub(in crate::zoho) fn throttled(&self, now: Instant) -> bool {
         let state = lock(&self.0.state);
         let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| stop.throttles(now).is_some())
+        stop.is_some_and(|stop| stop.is_too_many(now))
     }
 
     /// Whether they are refused for good.

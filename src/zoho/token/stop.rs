@@ -23,6 +23,8 @@ pub(super) enum Why {
     Unaccepted,
     /// Too many tokens were asked for; asking again makes it longer.
     Throttled,
+    /// All attempts that this instance may make are made. It is told to nobody: each has its own.
+    Spent,
     Trouble(Problem),
 }
 
@@ -43,7 +45,7 @@ impl Why {
     pub(super) fn pause(&self, failures: u32, random: u32) -> Option<Duration> {
         let growth = 4_u32.saturating_pow(failures.min(8));
         match self {
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::Spent => None,
             Self::Unaccepted => {
                 Some((Duration::from_secs(2) * growth).min(Duration::from_secs(120)))
             }
@@ -61,12 +63,18 @@ impl Why {
         }
     }
 
+    /// Whether Zoho heard nothing of the attempt.
+    pub(super) const fn is_unheard(&self) -> bool {
+        matches!(self, Self::Trouble(Problem::Connect))
+    }
+
     /// For a span.
     pub(super) const fn word(&self) -> &'static str {
         match self {
             Self::Refused(_) => "credentials_refused",
             Self::Unaccepted => "unaccepted",
             Self::Throttled => "throttled",
+            Self::Spent => "spent",
             Self::Trouble(problem) => problem.name(),
         }
     }
@@ -77,6 +85,7 @@ impl Why {
             Self::Refused(code) => format!("refused:{code}"),
             Self::Unaccepted => "unaccepted".into(),
             Self::Throttled => "throttled".into(),
+            Self::Spent => "spent".into(),
             Self::Trouble(Problem::Status(status)) => status.to_string(),
             Self::Trouble(problem) => problem.name().into(),
         }
@@ -114,6 +123,11 @@ impl Stop {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Whether none is asked for, because too many were, by Zoho's word or by our own count.
+    pub(super) fn is_too_many(&self, now: Instant) -> bool {
+        matches!(self.why, Why::Throttled | Why::Spent) && self.lasts(now)
+    }
+
     pub(super) fn error(&self, now: Instant) -> ZohoError {
         let left = || {
             let until = self.until;
@@ -124,7 +138,7 @@ impl Stop {
             Why::Unaccepted => ZohoError::TokenRefused {
                 retry_after: left(),
             },
-            Why::Throttled => ZohoError::TokenThrottled {
+            Why::Throttled | Why::Spent => ZohoError::TokenThrottled {
                 retry_after: left(),
             },
             Why::Trouble(problem) => ZohoError::NoToken { problem: *problem },
