@@ -353,7 +353,8 @@ impl Token {
     }
 }
 
-const RENEW_BEFORE: Duration = Duration::from_secs(60);
+/// So long that a few tries that fail are noticed by nobody.
+const RENEW_BEFORE: Duration = Duration::from_secs(180);
 const STOP_BEFORE: Duration = Duration::from_secs(5);
 /// While another instance mints.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
