@@ -7,6 +7,8 @@ mod seal;
 mod shared;
 mod standing;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod writable;
 
 use std::{
