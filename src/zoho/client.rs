@@ -117,6 +117,8 @@ pub enum State {
     Down,
     /// Refuses our credentials: an operator has to act.
     CredentialsRefused,
+    /// Gives access tokens, but its API does not take them: an operator has to act.
+    TokenRefused,
     /// Gives no access token for a while, because too many were asked for.
     TokenThrottled,
     /// The organisation has no credits left for reads, until some come back.
@@ -198,7 +200,8 @@ impl Zoho {
         let inner = &*self.inner;
         let (tokens, now) = (inner.tokens(), Instant::now());
         let status = inner.pulse.status(match () {
-            () if tokens.refused() => Some(State::CredentialsRefused),
+            () if tokens.refused_for_good() => Some(State::CredentialsRefused),
+            () if tokens.refused() => Some(State::TokenRefused),
             () if tokens.throttled(now) => Some(State::TokenThrottled),
             () if inner.allowance.is_spent() => Some(State::CreditsSpent),
             () => None,

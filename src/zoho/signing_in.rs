@@ -81,7 +81,7 @@ async fn a_token_that_is_never_taken_is_tried_again_after_a_while() {
         }
     }
     assert_eq!((server.mints(), server.asked().len()), (2, 2));
-    assert_eq!(zoho.status().state, State::CredentialsRefused);
+    assert_eq!(zoho.status().state, State::TokenRefused);
 }
 
 #[tokio::test]
