@@ -80,8 +80,28 @@ async fn a_token_that_is_never_taken_is_tried_again_after_a_while() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((server.mints(), server.asked().len()), (2, 2));
+    assert_eq!((server.mints(), server.asked().len()), (2, 3));
     assert_eq!(zoho.status().state, State::TokenRefused);
+}
+
+#[tokio::test]
+async fn one_kind_of_request_that_is_always_refused_fails_alone() {
+    let answer = |seen: &Seen, _| match seen.target.starts_with("/crm/v8/Accounts/") {
+        true => say(401, INVALID_TOKEN),
+        false => say(200, ONE),
+    };
+    let server = Scripted::start(answer).await;
+    let (zoho, id) = (server.zoho(), "5725767000000411001".parse().unwrap());
+    for _ in 0..8 {
+        let refused = call(&zoho).account(&id).await;
+        assert!(
+            matches!(refused, Err(ZohoError::TokenRefused { .. })),
+            "{refused:?}"
+        );
+        assert!(contact(&call(&zoho)).await.is_ok());
+        assert_eq!(zoho.status().state, State::Ok);
+    }
+    assert_eq!(server.mints(), 2);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ mod tests;
 mod writable;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -44,6 +44,8 @@ pub(super) struct Token {
     renew: Instant,
     /// From here on it does not serve.
     expires: Instant,
+    /// Whether Zoho has taken it for a request.
+    taken: AtomicBool,
 }
 
 /// Hands out the current token and has it renewed.
@@ -351,6 +353,7 @@ impl Token {
             sealed: None,
             renew: began + life - RENEW_BEFORE.min(life / 4),
             expires: began + life - STOP_BEFORE.min(life / 10),
+            taken: AtomicBool::new(false),
         }
     }
 }
