@@ -78,7 +78,10 @@ impl Health {
     /// Sets the metrics that are looked up, not counted.
     pub fn measure(&self) {
         let state = self.zoho.status().state;
-        let up = !matches!(state, ZohoState::Down | ZohoState::CredentialsRefused);
+        let up = !matches!(
+            state,
+            ZohoState::Down | ZohoState::CredentialsRefused | ZohoState::TokenRefused
+        );
         gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
         self.zoho.measure();
         gauge!("zoho_mcp_audit_writable").set(if self.audit.is_writable() { 1 } else { 0 });
@@ -100,13 +103,17 @@ impl Health {
                 ZohoState::Ok => OK,
                 ZohoState::Down => DOWN,
                 ZohoState::CredentialsRefused => "credentials_refused",
+                ZohoState::TokenRefused => "token_refused",
                 ZohoState::TokenThrottled => "token_throttled",
                 ZohoState::CreditsSpent => "credits_spent",
             },
             latency_ms: Some(millis(zoho.latency)),
-            detail: zoho
-                .back
-                .map(|back| format!("zoho has none until {back:.0}")),
+            detail: match zoho.state {
+                ZohoState::TokenRefused => Some(TOKEN_REFUSED.to_owned()),
+                _ => zoho
+                    .back
+                    .map(|back| format!("zoho has none until {back:.0}")),
+            },
         };
         let (redis, tls) = (self.redis(), self.tls());
         let (api_keys, issuer_keys) = (self.api_keys(), self.issuer_keys());
@@ -259,6 +266,9 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What to do about [`ZohoState::TokenRefused`].
+const TOKEN_REFUSED: &str = "zoho's accounts server gives access tokens, but its API does not take them: \
+    check zoho.data_center, accounts_url and api_url, and that the user of the refresh token is active";
 const OK: &str = "ok";
 const DOWN: &str = "down";
 const NOT_SHARED: &str = "not_shared";

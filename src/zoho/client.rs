@@ -117,6 +117,8 @@ pub enum State {
     Down,
     /// Refuses our credentials: an operator has to act.
     CredentialsRefused,
+    /// Gives access tokens, but its API does not take them: an operator has to act.
+    TokenRefused,
     /// Gives no access token for a while, because too many were asked for.
     TokenThrottled,
     /// The organisation has no credits left for reads, until some come back.
@@ -198,7 +200,8 @@ impl Zoho {
         let inner = &*self.inner;
         let (tokens, now) = (inner.tokens(), Instant::now());
         let status = inner.pulse.status(match () {
-            () if tokens.refused() => Some(State::CredentialsRefused),
+            () if tokens.refused_for_good() => Some(State::CredentialsRefused),
+            () if tokens.refused() => Some(State::TokenRefused),
             () if tokens.throttled(now) => Some(State::TokenThrottled),
             () if inner.allowance.is_spent() => Some(State::CreditsSpent),
             () => None,
@@ -243,13 +246,13 @@ impl Zoho {
 
     /// Keeps what instances share of Zoho, until it is dropped.
     pub async fn keep(self) {
-        let remind = async {
+        let tell = async {
             loop {
-                self.inner.tokens().remind().await;
-                sleep(REMIND_EVERY).await;
+                self.inner.tokens().keep().await;
+                sleep(TELL_EVERY).await;
             }
         };
-        tokio::join!(self.inner.allowance.keep(), remind);
+        tokio::join!(self.inner.allowance.keep(), tell);
     }
 
     /// Sets the metrics that are looked up, not counted.
@@ -383,8 +386,8 @@ impl Crm {
 
 /// More than any edition of Zoho takes at once.
 const MOST_IDLE: u32 = 256;
-/// Where Redis may have lost that no tokens are to be asked for.
-const REMIND_EVERY: Duration = Duration::from_secs(1);
+/// How often instances tell each other what they know of access tokens.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 const LARGEST_KNOCK: usize = 256 * 1024;
 const ORG_AGE: Duration = Duration::from_secs(3600);
 /// Who moves to another manager sees other records within this time.

@@ -1,6 +1,8 @@
 //! One request to Zoho, with everything that may have to happen around it: a token, a place, its
 //! price, another try.
 
+mod doubt;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -156,12 +158,13 @@ impl Crm {
             let (error, sent) = match self.attempt(ask, tokens).await {
                 Ok(reply) => return Ok(reply),
                 // The request was not executed, so this is safe for writes too.
-                Err(Broke::Token(token)) if !renewed => {
-                    renewed = true;
-                    tokens.forget(&token);
-                    continue;
-                }
-                Err(Broke::Token(token)) => (tokens.refuse(&token), true),
+                Err(Broke::Token(token)) => match self.doubt(&token, tokens, renewed).await {
+                    Some(error) => (error, true),
+                    None => {
+                        renewed = true;
+                        continue;
+                    }
+                },
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),
             };
@@ -212,7 +215,7 @@ impl Crm {
         let result = match answer {
             Ok(Ok(reply)) => match judge(ask.effect, &reply) {
                 Ok(()) => Ok(reply),
-                Err(Fault::TokenRefused) => Err(Broke::Token(token)),
+                Err(Fault::TokenRefused) => Err(Broke::Token(Arc::clone(&token))),
                 Err(Fault::Failed(error)) => Err(Broke::Failed(error)),
             },
             Ok(Err(problem)) => Err(Broke::Failed(broken(ask.effect, problem))),
@@ -231,7 +234,7 @@ impl Crm {
         }
         match &result {
             Ok(_) => {
-                tokens.accept();
+                tokens.accept(&token);
                 zoho.allowance.credits(None, began).await;
             }
             Err(Broke::Failed(ZohoError::CreditsSpent { retry_after, .. })) => {

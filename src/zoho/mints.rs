@@ -1,88 +1,184 @@
-//! How often access tokens may be asked for.
+//! How often access tokens may be asked for. Zoho mints ten in ten minutes, and asking for more locks us
+//! out, so there are ten slots for all instances: each serves for one attempt and then rests. A slot
+//! belongs to one instance, which alone may use it, with Redis or without, or to nobody, and then
+//! Redis alone gives it away. So ten attempts are never exceeded, whatever becomes of Redis, and
+//! whatever an instance does not know of the others.
 
-use std::{collections::VecDeque, time::Duration};
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
 
-/// When this instance asked for tokens: Zoho mints ten in ten minutes, and asking for more locks us
-/// out.
-#[derive(Default)]
-pub(super) struct Mints(VecDeque<(Instant, Uuid)>);
+pub(super) use table::{Meeting, Outcome, Table};
+
+/// What one instance knows of the slots.
+pub(super) struct Mints {
+    /// This instance, for these credentials.
+    id: Uuid,
+    /// Whether it has slots of its own. For that it has to be heard from all the time.
+    keeps: bool,
+    /// The number of the newest table that was seen; 0 for none.
+    turn: u64,
+    slots: [Held; SLOTS],
+    /// Attempts of an instance that had no slots of its own.
+    loose: Vec<(Uuid, Instant)>,
+    /// Attempts that Zoho did not hear of.
+    unsent: Vec<Uuid>,
+}
+
+/// A slot as one instance sees it.
+#[derive(Clone, Copy, Default)]
+struct Held {
+    mine: bool,
+    used: Option<Used>,
+}
+
+/// The last attempt in a slot.
+#[derive(Clone, Copy)]
+struct Used {
+    attempt: Uuid,
+    at: Instant,
+    /// This instance made it.
+    own: bool,
+}
 
 impl Mints {
-    pub(super) const WINDOW: Duration = Duration::from_secs(600);
-    pub(super) const IN_WINDOW: usize = 10;
+    /// For how long a slot rests: Zoho's ten minutes, and what an attempt may take to get there.
+    pub(super) const REST: Duration = Duration::from_secs(610);
 
-    /// Counts one, or says how long to wait, where `most` may be.
-    pub(super) fn take(
+    /// Nothing is known yet. With `keeps` somebody calls [`Mints::meet`] every few seconds.
+    pub(super) fn new(keeps: bool) -> Self {
+        Self {
+            id: Uuid::new_v4(),
+            keeps,
+            turn: 0,
+            slots: [Held::default(); SLOTS],
+            loose: Vec::new(),
+            unsent: Vec::new(),
+        }
+    }
+
+    /// Counts an attempt that Redis is not asked about, or says how long to wait; `replicas` is how many
+    /// instances may do the same.
+    pub(super) fn alone(
         &mut self,
         attempt: Uuid,
-        most: usize,
+        replicas: u32,
         now: Instant,
     ) -> Result<(), Duration> {
-        self.forget(now);
-        match self.0.front() {
-            Some(&(first, _)) if self.0.len() >= most => {
-                Err((first + Self::WINDOW).saturating_duration_since(now))
-            }
-            _ => {
-                self.0.push_back((now, attempt));
-                Ok(())
-            }
+        self.loose.retain(|(_, at)| rests(*at, now).is_some());
+        let own = || self.slots.iter().filter(|held| held.mine);
+        if !self.keeps || self.turn == 0 {
+            return self.loosely(attempt, loose(replicas, self.keeps), now);
         }
-    }
-
-    /// Counts one that was allowed elsewhere.
-    pub(super) fn note(&mut self, attempt: Uuid, now: Instant) {
-        self.forget(now);
-        self.0.push_back((now, attempt));
-    }
-
-    /// The last one never reached Zoho.
-    pub(super) fn give_back(&mut self) {
-        self.0.pop_back();
-    }
-
-    /// How long ago each was, and its id.
-    pub(super) fn ages(&self, now: Instant) -> Vec<(Duration, Uuid)> {
-        let ages = self.0.iter();
-        ages.map(|(at, id)| (now.saturating_duration_since(*at), *id))
-            .filter(|(age, _)| *age < Self::WINDOW)
-            .collect()
-    }
-
-    fn forget(&mut self, now: Instant) {
-        let is_old = |(at, _): &(Instant, Uuid)| now >= *at + Self::WINDOW;
-        while self.0.front().is_some_and(is_old) {
-            self.0.pop_front();
+        let left = own().map(|held| held.rests(now)).min();
+        match left {
+            Some(None) => {}
+            Some(Some(left)) => return Err(left),
+            None => return Err(Self::REST),
         }
+        let mut own = self.slots.iter_mut().filter(|held| held.mine);
+        if let Some(held) = own.find(|held| held.rests(now).is_none()) {
+            held.used = Some(Used {
+                attempt,
+                at: now,
+                own: true,
+            });
+        }
+        Ok(())
+    }
+
+    /// The same where so many instances know nothing of each other.
+    pub(super) fn apart(
+        &mut self,
+        attempt: Uuid,
+        replicas: u32,
+        now: Instant,
+    ) -> Result<(), Duration> {
+        self.loose.retain(|(_, at)| rests(*at, now).is_some());
+        let most = SLOTS / (replicas.max(1) as usize);
+        self.loosely(attempt, most.max(1), now)
+    }
+
+    /// Without slots of its own an instance has what is left for such.
+    fn loosely(&mut self, attempt: Uuid, most: usize, now: Instant) -> Result<(), Duration> {
+        let known = |attempt| self.loose.iter().any(|(loose, _)| *loose == attempt);
+        let others = self.slots.iter().filter(|held| {
+            let used = held.used.filter(|used| !known(used.attempt));
+            most == SLOTS && used.is_some_and(|used| rests(used.at, now).is_some())
+        });
+        if self.loose.len() + others.count() >= most {
+            let loose = self.loose.iter().map(|(_, at)| *at);
+            let slots = self.slots.iter().filter_map(|held| Some(held.used?.at));
+            let left = loose.chain(slots).filter_map(|at| rests(at, now));
+            return Err(left.min().unwrap_or(Self::REST));
+        }
+        self.loose.push((attempt, now));
+        Ok(())
+    }
+
+    /// That attempt never reached Zoho.
+    pub(super) fn give_back(&mut self, attempt: Uuid) {
+        self.loose.retain(|(loose, _)| *loose != attempt);
+        for held in &mut self.slots {
+            held.used = held.used.filter(|used| used.attempt != attempt);
+        }
+        self.unsent.push(attempt);
+    }
+
+    /// Redis has taken this table, in which `own` is the attempt that was granted.
+    pub(super) fn learn(&mut self, table: &Table, clock: u64, own: Option<Uuid>, now: Instant) {
+        if table.turn <= self.turn {
+            return;
+        }
+        self.turn = table.turn;
+        for (held, slot) in self.slots.iter_mut().zip(&table.slots) {
+            held.mine = self.keeps && slot.owner == Some(self.id);
+            let known = held.used;
+            let told = slot.used.map(|(attempt, at)| {
+                let age = Duration::from_millis(clock.saturating_sub(at));
+                Used {
+                    attempt,
+                    at: now.checked_sub(age).unwrap_or(now),
+                    own: own == Some(attempt),
+                }
+            });
+            held.used = match (told, known) {
+                (Some(told), Some(known)) if told.attempt == known.attempt => Some(known),
+                (Some(told), Some(known)) if known.own && known.at > told.at => Some(known),
+                (None, Some(known)) if known.own => Some(known),
+                (told, _) => told,
+            };
+        }
+        let in_table = |it: &Uuid| table.used().any(|attempt| attempt == *it);
+        self.unsent.retain(in_table);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ten_tokens_in_ten_minutes_and_no_more() {
-        let (mut mints, start) = (Mints::default(), Instant::now());
-        let minute = Duration::from_secs(60);
-        let mut take = |at| mints.take(Uuid::new_v4(), Mints::IN_WINDOW, at);
-        for n in 0..10 {
-            assert_eq!(take(start + minute * n / 2), Ok(()));
-        }
-        assert_eq!(take(start + minute * 5), Err(minute * 5));
-        assert_eq!(take(start + minute * 10), Ok(()));
-        assert!(take(start + minute * 10).is_err());
-    }
-
-    #[test]
-    fn what_was_allowed_elsewhere_counts_here() {
-        let (mut mints, now) = (Mints::default(), Instant::now());
-        mints.note(Uuid::new_v4(), now);
-        assert_eq!(mints.take(Uuid::new_v4(), 1, now), Err(Mints::WINDOW));
-        assert_eq!(mints.ages(now + Mints::WINDOW / 2).len(), 1);
-        assert!(mints.ages(now + Mints::WINDOW).is_empty());
+impl Held {
+    fn rests(&self, now: Instant) -> Option<Duration> {
+        self.used.and_then(|used| rests(used.at, now))
     }
 }
+
+/// For how long still, after an attempt.
+fn rests(at: Instant, now: Instant) -> Option<Duration> {
+    let left = (at + Mints::REST).saturating_duration_since(now);
+    (!left.is_zero()).then_some(left)
+}
+
+/// How many attempts an instance has that has no slots of its own and no Redis. Redis keeps them free.
+fn loose(replicas: u32, keeps: bool) -> usize {
+    match (replicas, keeps) {
+        (0 | 1, _) => SLOTS,
+        (2..=10, true) | (2..=5, false) => 1,
+        _ => 0,
+    }
+}
+
+/// Zoho mints so many tokens in ten minutes.
+const SLOTS: usize = 10;

@@ -55,12 +55,12 @@ impl Pulse {
         !seen.down && seen.answered.is_some_and(recent)
     }
 
-    /// Sums it up with what is known besides: but for refused credentials, silence tells more.
+    /// Sums it up with what is known besides: but for what Zoho refuses, silence tells more.
     pub(super) fn status(&self, known: Option<State>) -> Status {
         let seen = lock(&self.0);
         Status {
             state: match known {
-                Some(State::CredentialsRefused) => State::CredentialsRefused,
+                Some(known @ (State::CredentialsRefused | State::TokenRefused)) => known,
                 _ if seen.down => State::Down,
                 known => known.unwrap_or(State::Ok),
             },

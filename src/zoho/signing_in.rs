@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
     Scope, State, ZohoError,
@@ -80,8 +80,28 @@ async fn a_token_that_is_never_taken_is_tried_again_after_a_while() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!((server.mints(), server.asked().len()), (2, 2));
-    assert_eq!(zoho.status().state, State::CredentialsRefused);
+    assert_eq!((server.mints(), server.asked().len()), (2, 3));
+    assert_eq!(zoho.status().state, State::TokenRefused);
+}
+
+#[tokio::test]
+async fn one_kind_of_request_that_is_always_refused_fails_alone() {
+    let answer = |seen: &Seen, _| match seen.target.starts_with("/crm/v8/Accounts/") {
+        true => say(401, INVALID_TOKEN),
+        false => say(200, ONE),
+    };
+    let server = Scripted::start(answer).await;
+    let (zoho, id) = (server.zoho(), "5725767000000411001".parse().unwrap());
+    for _ in 0..8 {
+        let refused = call(&zoho).account(&id).await;
+        assert!(
+            matches!(refused, Err(ZohoError::TokenRefused { .. })),
+            "{refused:?}"
+        );
+        assert!(contact(&call(&zoho)).await.is_ok());
+        assert_eq!(zoho.status().state, State::Ok);
+    }
+    assert_eq!(server.mints(), 2);
 }
 
 #[tokio::test]
@@ -225,18 +245,25 @@ async fn an_empty_token_is_none_and_a_life_may_be_text() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_before_it_expires_while_it_still_serves() {
-    let server = Scripted::with_tokens(
-        |_, _| say(200, ONE),
-        |n| say_token(&format!("t{}", n + 1), 1),
-    )
-    .await;
-    let zoho = server.zoho();
-    assert!(contact(&call(&zoho)).await.is_ok());
-    sleep(Duration::from_millis(800)).await;
-    assert!(contact(&call(&zoho)).await.is_ok());
-    sleep(Duration::from_millis(50)).await;
-    assert_eq!(server.mints(), 2);
+async fn a_token_serves_whatever_is_odd_about_the_rest_of_its_answer() {
+    for rest in [
+        r#""expires_in":0"#,
+        r#""expires_in":-1"#,
+        r#""expires_in":1e18"#,
+        r#""expires_in":{}"#,
+        r#""api_domain":5"#,
+        r#""api_domain":["https://evil.example"]"#,
+        r#""api_domain":"https://evil.example""#,
+        r#""error":7"#,
+    ] {
+        let answer = format!(r#"{{"access_token":"t1",{rest}}}"#);
+        let server = Scripted::with_tokens(|_, _| say(200, ONE), move |_| say(200, &answer)).await;
+        let zoho = server.zoho();
+        for _ in 0..3 {
+            assert!(contact(&call(&zoho)).await.is_ok(), "{rest}");
+        }
+        assert_eq!((server.mints(), server.asked().len()), (1, 3), "{rest}");
+    }
 }
 
 #[test]

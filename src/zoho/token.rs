@@ -1,15 +1,18 @@
 //! The access token: one refresh in flight, whoever needs it, on whichever instance.
 
 mod accounts;
+mod meeting;
 mod outcome;
 mod seal;
 mod shared;
 mod standing;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod writable;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -24,7 +27,7 @@ use uuid::Uuid;
 use super::{
     BadConfig, Credentials, Problem, Sharing, ZohoError, data_center::Servers, lock, mints::Mints,
 };
-use crate::telemetry::Trace;
+use crate::{store::Store, telemetry::Trace};
 use shared::{Place, Right, Shelf, Turn, Whose};
 use stop::{Stop, Why};
 use writable::Writable;
@@ -41,6 +44,8 @@ pub(super) struct Token {
     renew: Instant,
     /// From here on it does not serve.
     expires: Instant,
+    /// Whether Zoho has taken it for a request.
+    taken: AtomicBool,
 }
 
 /// Hands out the current token and has it renewed.
@@ -56,6 +61,11 @@ struct Mint {
     /// Where the token lies for all instances, if they share it.
     place: Option<Place>,
     state: Mutex<State>,
+    mints: Mutex<Mints>,
+    /// Held by whoever settles with the others how often it may ask.
+    meeting: tokio::sync::Mutex<()>,
+    /// Counts the instances, where they do not share the token.
+    siblings: Option<Store>,
     writable: Writable,
 }
 
@@ -74,7 +84,6 @@ struct State {
     trouble: Option<Instant>,
     /// Fresh tokens that were refused since one was taken.
     unaccepted: u32,
-    mints: Mints,
 }
 
 enum Step {
@@ -101,6 +110,9 @@ impl Tokens {
             credentials,
             timeout,
             shelf,
+            mints: Mutex::new(Mints::new(true)),
+            meeting: tokio::sync::Mutex::default(),
+            siblings: sharing.map(|sharing| sharing.store.clone()),
             state: Mutex::default(),
             writable: Writable::default(),
         })))
@@ -137,6 +149,9 @@ impl Tokens {
             credentials,
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
+            mints: Mutex::new(Mints::new(matches!(whose, Whose::Daemons))),
+            meeting: tokio::sync::Mutex::default(),
+            siblings: mint.siblings.clone(),
             state: Mutex::default(),
             writable: Writable::default(),
         }))
@@ -242,17 +257,17 @@ impl Mint {
     async fn refresh(&self, trace: &Trace) {
         let (attempt, began) = (Uuid::new_v4(), Instant::now());
         let Some(place) = &self.place else {
-            return self.mint_alone(attempt, Mints::IN_WINDOW, trace).await;
+            return self.mint_alone(attempt, trace).await;
         };
-        let (mut stale, known) = {
+        let mut stale = {
             let mut state = lock(&self.state);
             let stale = state.stale.take();
             let held = state.token.as_ref().and_then(|token| token.sealed.clone());
-            (stale.or(held).unwrap_or_default(), state.mints.ages(began))
+            stale.or(held).unwrap_or_default()
         };
         self.remind().await;
         while began.elapsed() < self.timeout * 2 {
-            match place.turn(attempt, &stale, &known).await {
+            match self.turn(place, attempt, &stale).await {
                 Ok(Turn::There(sealed, now)) => {
                     stale.clone_from(&sealed);
                     match place.open(sealed, now, &self.servers) {
@@ -269,42 +284,42 @@ impl Mint {
                 }
                 Ok(Turn::Wait(left)) => sleep(left.min(LOOK_EVERY)).await,
                 Ok(Turn::Stop(why, pause)) => return self.hear(why, pause),
-                Err(_) => {
-                    return self
-                        .mint_alone(attempt, place.share_of_mints(), trace)
-                        .await;
-                }
+                Err(_) => return self.mint_alone(attempt, trace).await,
             }
         }
         self.fail(Why::Trouble(Problem::Timeout), Some(LOOK_EVERY));
     }
 
-    async fn mint_alone(&self, attempt: Uuid, most: usize, trace: &Trace) {
+    async fn mint_alone(&self, attempt: Uuid, trace: &Trace) {
         let began = Instant::now();
         let (allowed, failures) = {
-            let mut state = lock(&self.state);
+            let state = lock(&self.state);
             let stop = state.stop.as_ref();
             let allowed = match stop.and_then(|stop| stop.throttles(began)) {
-                Some(left) => Err(left),
-                None => state.mints.take(attempt, most, began),
+                Some(left) => Err((Why::Throttled, left)),
+                None => self
+                    .take_alone(attempt, began)
+                    .map_err(|left| (Why::Spent, left)),
             };
             (allowed, state.failures)
         };
-        if let Err(wait) = allowed {
-            return self.fail(Why::Throttled, Some(wait));
+        if let Err((why, wait)) = allowed {
+            return self.fail(why, Some(wait));
         }
         match self.ask(trace).await {
             Ok(minted) => self.adopt(&minted, began, None),
             Err(why) => {
                 let pause = why.pause(failures, random());
-                self.failed(why, pause);
+                if why.is_unheard() {
+                    lock(&self.mints).give_back(attempt);
+                }
+                self.fail(why, pause);
             }
         }
     }
 
     async fn mint_for_all(&self, place: &Place, right: &Right, attempt: Uuid, trace: &Trace) {
         let began = Instant::now();
-        lock(&self.state).mints.note(attempt, began);
         match self.ask(trace).await {
             Ok(minted) => {
                 let sealed = place.share(right, &minted).await;
@@ -313,11 +328,14 @@ impl Mint {
             Err(why) => {
                 // All instances wait for equally long.
                 let pause = why.pause(right.failures, random());
-                match &why {
-                    Why::Trouble(Problem::Connect) => place.give_back(right).await,
-                    why => place.stop(right, why, pause).await,
+                if why.is_unheard() {
+                    lock(&self.mints).give_back(attempt);
+                    place.give_back(right).await;
+                    self.tell(place).await;
+                } else {
+                    place.stop(right, &why, pause).await;
                 }
-                self.failed(why, pause);
+                self.fail(why, pause);
             }
         }
     }
@@ -335,11 +353,13 @@ impl Token {
             sealed: None,
             renew: began + life - RENEW_BEFORE.min(life / 4),
             expires: began + life - STOP_BEFORE.min(life / 10),
+            taken: AtomicBool::new(false),
         }
     }
 }
 
-const RENEW_BEFORE: Duration = Duration::from_secs(60);
+/// So long that a few tries that fail are noticed by nobody.
+const RENEW_BEFORE: Duration = Duration::from_secs(180);
 const STOP_BEFORE: Duration = Duration::from_secs(5);
 /// While another instance mints.
 const LOOK_EVERY: Duration = Duration::from_millis(50);

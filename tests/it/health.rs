@@ -6,7 +6,7 @@ use jsonwebtoken::Algorithm;
 use serde_json::{Value, json};
 
 use crate::{
-    house::{House, REPORTING, command, eventually},
+    house::{House, REPORTING, SUPPORT, command, eventually},
     issuer::{Issuer, Key},
     pki::{Ca, TlsHouse},
     wire::Wire,
@@ -19,6 +19,30 @@ fn keys(object: &Value) -> BTreeSet<&str> {
         .keys()
         .map(String::as_str)
         .collect()
+}
+
+#[tokio::test]
+async fn tokens_that_the_api_does_not_take_are_told_with_what_to_check() {
+    let house = House::start().await;
+    let body = json!({ "code": "INVALID_TOKEN", "details": {}, "message": "", "status": "error" });
+    let fault = json!({ "fault": "status", "path": "/crm", "status": 401, "body": body });
+    house.zoho.fault(fault).await;
+    let agent = house.agent(SUPPORT);
+    let search = json!({ "name": "Giulia" });
+    agent.call("search_contacts", search).await.failure();
+    let told = house.stranger(None).get("/health").await.json();
+    let zoho = &told["checks"]["zoho_api"];
+    assert_eq!(
+        (&told["status"], &zoho["status"]),
+        (&json!("degraded"), &json!("token_refused"))
+    );
+    assert!(
+        zoho["detail"]
+            .as_str()
+            .unwrap()
+            .contains("zoho.data_center"),
+        "{zoho}"
+    );
 }
 
 #[tokio::test]

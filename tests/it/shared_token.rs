@@ -228,13 +228,66 @@ async fn never_more_than_ten_are_asked_for_in_ten_minutes() {
     let houses = pair(&redis, sharing).await;
     let zoho = &houses[0].zoho;
     for house in houses.iter().cycle().take(30) {
-        zoho.fault(json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 }))
-            .await;
-        ask(house).await;
-        zoho.mend().await;
+        lose_the_token(house).await;
     }
     assert_eq!(zoho.seen("POST", "/oauth").await, 10);
     assert_eq!(state(zoho).await["tokens"]["throttled"], 0);
+}
+
+#[tokio::test]
+async fn ten_are_not_exceeded_when_redis_dies_after_one_instance_alone_asked() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    while zoho.seen("POST", "/oauth").await < 8 {
+        lose_the_token(&houses[0]).await;
+    }
+    redis.kill();
+    for house in houses.iter().cycle().take(16) {
+        lose_the_token(house).await;
+    }
+    let most = zoho.seen("POST", "/oauth").await;
+    assert!((8..=10).contains(&most), "{most}");
+    for house in &houses {
+        let told = health(house).await;
+        assert_eq!(told["checks"]["zoho_api"]["status"], "token_throttled");
+    }
+    redis.restart();
+    let slots = || redis.keys().into_iter().find(|key| key.contains(":slots:"));
+    eventually("the slots to be back", slots).await;
+    let held_back = redis.keys().into_iter().any(|key| key.contains(":mint:"));
+    assert!(!held_back, "what one instance has used up holds all back");
+    for house in houses.iter().cycle().take(16) {
+        lose_the_token(house).await;
+    }
+    assert!(zoho.seen("POST", "/oauth").await <= 10);
+    assert_eq!(state(zoho).await["tokens"]["throttled"], 0);
+}
+
+#[tokio::test]
+async fn ten_are_not_exceeded_when_redis_loses_its_data_or_answers_late() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        sharing(setup);
+        setup.set("redis.timeout", "100ms");
+    })
+    .await;
+    let zoho = &houses[0].zoho;
+    for round in 0..3 {
+        for house in [0, 0, 0, 1].map(|n| &houses[n]) {
+            lose_the_token(house).await;
+        }
+        match round {
+            0 => drop(redis.ask::<String>(&["FLUSHALL"])),
+            1 => redis.freeze(),
+            _ => redis.thaw(),
+        }
+    }
+    for house in houses.iter().cycle().take(24) {
+        lose_the_token(house).await;
+    }
+    let asked = zoho.seen("POST", "/oauth").await;
+    assert!((6..=10).contains(&asked), "{asked}");
 }
 
 #[tokio::test]
@@ -253,6 +306,14 @@ async fn without_a_key_each_instance_has_a_token_of_its_own_and_says_so() {
     }
     assert_eq!(minted(&houses[0].zoho).await, 2);
     assert!(!redis.keys().iter().any(|key| key.starts_with(TOKEN)));
+}
+
+/// Zoho takes back the token that the instance has, and the instance asks for another if it may.
+async fn lose_the_token(house: &House) {
+    let fault = json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 });
+    house.zoho.fault(fault).await;
+    ask(house).await;
+    house.zoho.mend().await;
 }
 
 /// Zoho says from now on that too many tokens were asked for.

@@ -55,35 +55,25 @@ impl Mint {
 /// Success is an `access_token`, whatever the status: Zoho sends errors with 200.
 fn read(reply: &Reply, servers: &Servers) -> Result<Minted, Why> {
     let status = reply.status.as_u16();
-    let Ok(answer) = serde_json::from_slice::<Answer>(&reply.body) else {
+    let Ok(mut answer) = serde_json::from_slice::<Answer>(&reply.body) else {
         return Err(Why::Trouble(match status {
             200..300 => Problem::Unreadable,
             _ => Problem::Status(status),
         }));
     };
-    let life = answer.life();
-    let given = answer.access_token;
+    let given = answer.access_token.take();
     let given = given.filter(|token| !token.expose_secret().is_empty());
     let Some(secret) = given else {
-        return Err(Why::of(answer.error.as_deref().unwrap_or(""), status));
+        let error = answer.error.as_ref().and_then(Value::as_str);
+        return Err(Why::of(error.unwrap_or(""), status));
     };
     if header(secret.expose_secret()).is_none() {
         return Err(Why::Trouble(Problem::Unreadable));
     }
-    if let Some(named) = &answer.api_domain
-        && servers.passes_over(named)
-    {
-        let named: String = named.chars().take(100).collect();
-        tracing::warn!(
-            "the accounts server names an API server that is not Zoho's ({named:?}); {} is asked \
-             instead. Check [zoho] data_center, and api_url if Zoho is reached another way",
-            servers.api_for(None)
-        );
-    }
     Ok(Minted {
-        api: servers.api_for(answer.api_domain.as_deref()),
+        api: servers.api_for(answer.api(servers)),
         secret,
-        life,
+        life: answer.life(),
     })
 }
 
@@ -94,34 +84,66 @@ pub(super) fn header(token: &str) -> Option<HeaderValue> {
     Some(header)
 }
 
+/// A token is not thrown away because something beside it is not what it should be.
 #[derive(Deserialize)]
 struct Answer {
     access_token: Option<SecretString>,
-    api_domain: Option<String>,
-    error: Option<String>,
+    api_domain: Option<Value>,
+    error: Option<Value>,
     expires_in: Option<Value>,
     expires_in_sec: Option<Value>,
 }
 
 impl Answer {
-    /// Old servers say `expires_in_sec`, and milliseconds in `expires_in`.
+    /// Old servers say `expires_in_sec`, and milliseconds in `expires_in`. A life that is none is Zoho's
+    /// usual one: a token that is refused is replaced, and one thrown away costs a mint.
     fn life(&self) -> Duration {
         let said = [&self.expires_in_sec, &self.expires_in];
         let seconds = said.into_iter().flatten().find_map(number);
-        Duration::from_secs_f64(seconds.unwrap_or(3600.0).clamp(1.0, 3600.0))
+        if seconds.is_none() {
+            tracing::warn!(
+                expires_in = self.expires_in.as_ref().map(short),
+                "the accounts server does not say how long a token lives; an hour is assumed"
+            );
+        }
+        Duration::from_secs_f64(seconds.unwrap_or(LONGEST).clamp(SHORTEST, LONGEST))
+    }
+
+    /// The API server that it names, if that is one of Zoho's.
+    fn api(&self, servers: &Servers) -> Option<&str> {
+        let named = self.api_domain.as_ref().filter(|named| !named.is_null())?;
+        let text = named.as_str().filter(|text| !servers.passes_over(text));
+        if text.is_none() && servers.passes_over("") {
+            tracing::warn!(
+                "the accounts server names an API server that is not Zoho's ({}); {} is asked \
+                 instead. Check [zoho] data_center, and api_url if Zoho is reached another way",
+                short(named),
+                servers.api_for(None)
+            );
+        }
+        text
     }
 }
 
-/// A number, which some servers write as text.
+/// Something that Zoho wrote, for the log.
+fn short(value: &Value) -> String {
+    let text: String = value.to_string().chars().take(100).collect();
+    text.escape_debug().to_string()
+}
+
+/// A number above zero, which some servers write as text.
 fn number(value: &Value) -> Option<f64> {
     let text = || value.as_str().and_then(|text| text.trim().parse().ok());
     value
         .as_f64()
         .or_else(text)
-        .filter(|number| number.is_finite())
+        .filter(|number| number.is_finite() && *number > 0.0)
 }
 
 const LARGEST_ANSWER: usize = 64 * 1024;
+/// The lives that a token may have, in seconds.
+const SHORTEST: f64 = 60.0;
+const LONGEST: f64 = 3600.0;
 
 #[cfg(test)]
 mod tests {
@@ -145,6 +167,9 @@ mod tests {
         ] {
             assert_eq!(life(unsaid).as_secs(), 3600, "{unsaid}");
         }
-        assert_eq!(life(r#"{"expires_in":-4}"#).as_secs(), 1);
+        for (said, lives) in [("-4", 3600), ("0", 3600), ("1e18", 3600), ("1", 60)] {
+            let text = format!(r#"{{"expires_in":{said}}}"#);
+            assert_eq!(life(&text).as_secs(), lives, "{said}");
+        }
     }
 }

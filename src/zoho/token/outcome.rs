@@ -19,7 +19,7 @@ impl Mint {
             None => {
                 let why = Why::Trouble(Problem::Unreadable);
                 let pause = why.pause(0, 0);
-                self.failed(why, pause);
+                self.fail(why, pause);
             }
         }
     }
@@ -32,14 +32,6 @@ impl Mint {
         }
         state.failures = 0;
         state.trouble = None;
-    }
-
-    /// Zoho was asked.
-    pub(super) fn failed(&self, why: Why, pause: Option<Duration>) {
-        if matches!(why, Why::Trouble(Problem::Connect)) {
-            lock(&self.state).mints.give_back();
-        }
-        self.fail(why, pause);
     }
 
     /// Another instance was told. That no one asks any more is only taken from Zoho itself.
@@ -55,12 +47,17 @@ impl Mint {
         let now = Instant::now();
         let stop = Stop {
             until: pause.map(|pause| now + pause),
-            again: (self.place.is_some() && why == Why::Throttled).then(|| now + HEARD_FOR),
+            again: match (&self.place, &why) {
+                (Some(_), Why::Throttled) => Some(now + HEARD_FOR),
+                // The others may have given up a slot meanwhile, or minted.
+                (Some(_), Why::Spent) => Some(now + SPENT_FOR),
+                _ => None,
+            },
             why,
         };
         let mut state = lock(&self.state);
-        let unheard = matches!(stop.why, Why::Trouble(Problem::Connect));
-        state.failures = state.failures.saturating_add(u32::from(!unheard));
+        let heard = !stop.why.is_unheard() && stop.why != Why::Spent;
+        state.failures = state.failures.saturating_add(u32::from(heard));
         state.trouble = match &stop.why {
             Why::Trouble(_) => state.trouble.or(Some(now)),
             _ => None,
@@ -72,6 +69,7 @@ impl Mint {
                 "zoho refuses the credentials: nothing works until others are in their place"
             ),
             Why::Refused(_) => {}
+            Why::Spent if known => {}
             _ => {
                 let until = pause.map_or_else(String::new, until);
                 tracing::warn!(error = %stop.error(now), until, "no access token from zoho");
@@ -80,3 +78,6 @@ impl Mint {
         state.stop = Some(stop);
     }
 }
+
+/// Until it is looked again whether there is a slot.
+const SPENT_FOR: Duration = Duration::from_secs(1);

@@ -1,5 +1,5 @@
 //! The token that all instances use, in Redis: one of them mints it, the others wait for it. Redis
-//! also knows how often it was asked for, and why nobody asks at the moment.
+//! also knows how often it may be asked for, and why nobody asks at the moment.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    super::{BadConfig, Credentials, Sharing, data_center::Servers, lock, mints::Mints},
-    Mint, Token, Tokens,
+    super::{BadConfig, Credentials, Sharing, data_center::Servers, lock},
+    Mint, Token,
     accounts::{Minted, header},
+    meeting::REST,
     seal::{Content, Sealer},
     stop::Why,
 };
@@ -29,7 +30,7 @@ pub(super) struct Shelf {
 pub(super) struct Place {
     shelf: Arc<Shelf>,
     name: String,
-    /// The token, the state of minting, and when tokens were asked for.
+    /// The token, the state of minting, and the slots of attempts.
     keys: [String; 3],
     /// No attempt takes longer.
     lease: Duration,
@@ -45,6 +46,21 @@ pub(super) enum Turn {
     Wait(Duration),
     /// Nobody asks for so long.
     Stop(Why, Duration),
+}
+
+/// What Redis says, where it may also speak of the slots.
+pub(super) enum Said {
+    Turn(Turn),
+    /// They are these now, at this time by the clock of Redis.
+    Slots(Vec<u8>, u64),
+    /// They were changed.
+    Told,
+}
+
+/// Other slots, in the place of those that were found.
+pub(super) struct Offer {
+    pub(super) found: Vec<u8>,
+    pub(super) put: Vec<u8>,
 }
 
 /// The right to ask Zoho once.
@@ -92,7 +108,7 @@ impl Shelf {
                     Whose::Persons => format!("{TOKEN}:{name}"),
                 },
                 format!("{TOKEN}:mint:{name}"),
-                format!("{TOKEN}:minted:{name}"),
+                format!("{TOKEN}:slots:{name}"),
             ],
             shelf: Arc::clone(self),
             name,
@@ -102,39 +118,40 @@ impl Shelf {
 }
 
 impl Place {
-    /// Asks for a token that is not `stale`, or for the right to mint one.
-    pub(super) async fn turn(
+    /// Asks for a token that is not `stale`, or for the right to mint one for the attempt `want`; without
+    /// one, only to have the slots changed.
+    pub(super) async fn ask_turn(
         &self,
-        attempt: Uuid,
+        want: Option<Uuid>,
         stale: &[u8],
-        known: &[(Duration, Uuid)],
-    ) -> Result<Turn, Unavailable> {
+        offer: Option<&Offer>,
+    ) -> Result<Said, Unavailable> {
         let mut arguments = vec![
             stale.to_vec(),
-            attempt.as_bytes().to_vec(),
+            want.map_or_else(Vec::new, |attempt| attempt.as_bytes().to_vec()),
             millis(self.lease),
-            millis(Mints::WINDOW),
-            Mints::IN_WINDOW.to_string().into_bytes(),
+            millis(REST),
         ];
-        for (age, attempt) in known {
-            arguments.push(millis(*age));
-            arguments.push(attempt.as_bytes().to_vec());
+        if let Some(offer) = offer {
+            arguments.extend([offer.found.clone(), offer.put.clone()]);
         }
         let asked = Instant::now();
         let (what, which, number): (String, Vec<u8>, u64) =
             self.ask(&self.shelf.mint, &arguments).await?;
         let span = Duration::from_millis(number);
         let text = || String::from_utf8_lossy(&which).into_owned();
-        Ok(match what.as_str() {
+        Ok(Said::Turn(match what.as_str() {
+            "slots" => return Ok(Said::Slots(which, number)),
+            "told" => return Ok(Said::Told),
             "token" => Turn::There(which.into(), number),
             "mint" => Turn::Mint(Right {
-                attempt,
+                attempt: want.unwrap_or_default(),
                 failures: text().parse().unwrap_or(0),
                 given: (number, asked),
             }),
             "wait" => Turn::Wait(span),
             _ => Turn::Stop(Why::from_text(&text()), span),
-        })
+        }))
     }
 
     /// Gives a token to the others; what it is called there.
@@ -210,9 +227,8 @@ impl Place {
         })
     }
 
-    /// How many times this instance may ask while Redis is gone.
-    pub(super) fn share_of_mints(&self) -> usize {
-        (Mints::IN_WINDOW / self.shelf.store.replicas() as usize).max(1)
+    pub(super) fn store(&self) -> &Store {
+        &self.shelf.store
     }
 
     async fn settle(&self, right: &Right, told: [Vec<u8>; 3]) {
@@ -267,13 +283,6 @@ fn whole(span: Duration) -> u64 {
 
 fn millis(span: Duration) -> Vec<u8> {
     whole(span).to_string().into_bytes()
-}
-
-impl Tokens {
-    /// Has Redis know what holds all instances back, until it is dropped.
-    pub(crate) async fn remind(&self) {
-        self.0.remind().await;
-    }
 }
 
 const TOKEN: &str = "zm:{zoho}:token";

@@ -1,6 +1,9 @@
 //! How the daemon stands with whoever gives tokens: refused, held back, or let in again.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use reqwest::Url;
 use tokio::time::Instant;
@@ -30,8 +33,28 @@ impl Tokens {
         error
     }
 
+    /// Zoho does not take a token for one kind of request, but for others: that is the call's own
+    /// trouble, and no other token would help.
+    pub(in crate::zoho) fn refused_here(&self) -> ZohoError {
+        tracing::warn!(
+            "zoho refuses a request for its access token, which it takes for others: no other is \
+             asked for. Check the scopes of the refresh token"
+        );
+        ZohoError::TokenRefused {
+            retry_after: REFUSED_HERE,
+        }
+    }
+
+    /// Whether Zoho took this token before, and it is still the one in use.
+    pub(in crate::zoho) fn was_taken(&self, token: &Arc<Token>) -> bool {
+        let state = lock(&self.0.state);
+        let is_held = |held: &Arc<Token>| Arc::ptr_eq(held, token);
+        state.token.as_ref().is_some_and(is_held) && token.taken.load(Ordering::Relaxed)
+    }
+
     /// Zoho took a token.
-    pub(in crate::zoho) fn accept(&self) {
+    pub(in crate::zoho) fn accept(&self, token: &Token) {
+        token.taken.store(true, Ordering::Relaxed);
         lock(&self.0.state).unaccepted = 0;
     }
 
@@ -55,7 +78,7 @@ impl Tokens {
     pub(in crate::zoho) fn throttled(&self, now: Instant) -> bool {
         let state = lock(&self.0.state);
         let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| stop.throttles(now).is_some())
+        stop.is_some_and(|stop| stop.is_too_many(now))
     }
 
     /// Whether they are refused for good.
@@ -92,3 +115,6 @@ impl Tokens {
         }
     }
 }
+
+/// Until somebody may have mended it.
+const REFUSED_HERE: Duration = Duration::from_secs(60);

@@ -23,6 +23,8 @@ pub(super) enum Why {
     Unaccepted,
     /// Too many tokens were asked for; asking again makes it longer.
     Throttled,
+    /// All attempts that this instance may make are made. It is told to nobody: each has its own.
+    Spent,
     Trouble(Problem),
 }
 
@@ -43,7 +45,7 @@ impl Why {
     pub(super) fn pause(&self, failures: u32, random: u32) -> Option<Duration> {
         let growth = 4_u32.saturating_pow(failures.min(8));
         match self {
-            Self::Refused(_) => None,
+            Self::Refused(_) | Self::Spent => None,
             Self::Unaccepted => {
                 Some((Duration::from_secs(2) * growth).min(Duration::from_secs(120)))
             }
@@ -53,12 +55,20 @@ impl Why {
             }
             // Nothing was asked for, so trying again soon costs nothing.
             Self::Trouble(Problem::Connect) => Some(Duration::from_millis(500)),
-            // Soon at first, and so that ten tries last for ten minutes.
-            Self::Trouble(_) if failures < 8 => {
-                Some(Duration::from_millis(500) * 2_u32.saturating_pow(failures))
-            }
-            Self::Trouble(_) => Some(Duration::from_secs(180)),
+            // Zoho may have minted. Soon at first, and then so that ten tries take longer than Zoho
+            // counts, and all the same find out soon that it is well again.
+            Self::Trouble(_) => Some(match failures {
+                0 => Duration::from_millis(500),
+                1 => Duration::from_secs(1),
+                2 => Duration::from_secs(75),
+                _ => Duration::from_secs(90),
+            }),
         }
+    }
+
+    /// Whether Zoho heard nothing of the attempt.
+    pub(super) const fn is_unheard(&self) -> bool {
+        matches!(self, Self::Trouble(Problem::Connect))
     }
 
     /// For a span.
@@ -67,6 +77,7 @@ impl Why {
             Self::Refused(_) => "credentials_refused",
             Self::Unaccepted => "unaccepted",
             Self::Throttled => "throttled",
+            Self::Spent => "spent",
             Self::Trouble(problem) => problem.name(),
         }
     }
@@ -77,6 +88,7 @@ impl Why {
             Self::Refused(code) => format!("refused:{code}"),
             Self::Unaccepted => "unaccepted".into(),
             Self::Throttled => "throttled".into(),
+            Self::Spent => "spent".into(),
             Self::Trouble(Problem::Status(status)) => status.to_string(),
             Self::Trouble(problem) => problem.name().into(),
         }
@@ -114,6 +126,11 @@ impl Stop {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Whether none is asked for, because too many were, by Zoho's word or by our own count.
+    pub(super) fn is_too_many(&self, now: Instant) -> bool {
+        matches!(self.why, Why::Throttled | Why::Spent) && self.lasts(now)
+    }
+
     pub(super) fn error(&self, now: Instant) -> ZohoError {
         let left = || {
             let until = self.until;
@@ -124,7 +141,7 @@ impl Stop {
             Why::Unaccepted => ZohoError::TokenRefused {
                 retry_after: left(),
             },
-            Why::Throttled => ZohoError::TokenThrottled {
+            Why::Throttled | Why::Spent => ZohoError::TokenThrottled {
                 retry_after: left(),
             },
             Why::Trouble(problem) => ZohoError::NoToken { problem: *problem },
@@ -135,6 +152,7 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zoho::mints::Mints;
 
     #[test]
     fn failures_are_told_apart_by_their_name_alone() {
@@ -159,20 +177,28 @@ mod tests {
         assert_eq!(Why::Refused(Code::new("invalid_code")).pause(0, 0), None);
         let trouble = Why::Trouble(Problem::Timeout);
         assert!(trouble.pause(0, 0).unwrap() < Duration::from_secs(1));
-        assert_eq!(trouble.pause(7, 0), Some(Duration::from_secs(64)));
-        assert_eq!(trouble.pause(u32::MAX, 0), Some(Duration::from_secs(180)));
+        assert_eq!(trouble.pause(u32::MAX, 0), Some(Duration::from_secs(90)));
     }
 
     #[test]
-    fn ten_tries_reach_far_and_the_first_ones_come_soon() {
+    fn ten_tries_take_longer_than_zoho_counts_and_none_comes_late() {
         let trouble = Why::Trouble(Problem::Status(503));
-        let tries: Vec<u64> = (0..9)
-            .scan(Duration::ZERO, |at, failures| {
-                *at += trouble.pause(failures, 0)?;
-                Some(at.as_secs())
-            })
-            .collect();
-        assert_eq!(tries, [0, 1, 3, 7, 15, 31, 63, 127, 307]);
+        let mut tries = vec![Duration::ZERO];
+        for failures in 0..30 {
+            let pause = trouble.pause(failures, 0).unwrap();
+            assert!(pause <= Duration::from_secs(90));
+            tries.push(*tries.last().unwrap() + pause);
+        }
+        let slow = |ten: &[Duration]| ten[9] - ten[0] > Mints::REST;
+        assert!(tries.windows(10).all(slow), "{tries:?}");
+        assert!(tries[2] < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_zoho_never_heard_of_is_tried_again_at_once_for_ever() {
+        let refused = Why::Trouble(Problem::Connect);
+        assert!(refused.is_unheard());
+        assert!(refused.pause(u32::MAX, 0) < Some(Duration::from_secs(4)));
     }
 
     #[test]

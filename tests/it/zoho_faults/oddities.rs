@@ -85,8 +85,8 @@ async fn a_token_that_ends_early_by_zohos_clock_is_replaced_once() {
     contact(&house).await;
     let path = "/crm/v8/Contacts/search";
     let minted = house.zoho.seen("POST", "/oauth/v2/token").await;
-    // Whoever answers believes that it is two hours later.
-    let ahead = json!({ "fault": "skew", "delay": "2h", "path": path, "times": 1 });
+    // Whoever answers believes that it is two hours later, also when the token is tried elsewhere.
+    let ahead = json!({ "fault": "skew", "delay": "2h", "path": "/crm", "times": 2 });
     house.zoho.fault(ahead).await;
     let search = json!({ "name": "Popper" });
     let found = agent

@@ -1,6 +1,6 @@
 -- Says what came of an attempt to mint, unless its lease ran out and another one has begun.
 --
--- KEYS: the token; the state of minting; when tokens were asked for. ARGV: the attempt; then "token",
+-- KEYS: the token; the state of minting; the slots. ARGV: the attempt; then "token",
 -- the token and for how many milliseconds it serves; or "stop", why and for how many milliseconds
 -- nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
 -- answers again.
@@ -23,7 +23,6 @@ elseif ARGV[2] == 'retry' then
     redis.call('HSET', KEYS[2], 's', '0')
   end
 else
-  redis.call('ZREM', KEYS[3], ARGV[1])
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0')
 end
 return 1

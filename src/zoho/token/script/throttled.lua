@@ -1,6 +1,6 @@
 -- Puts back, after Redis has lost its data, that nobody asks because too many tokens were asked for.
 --
--- KEYS: the token; the state of minting; when tokens were asked for. ARGV: for how many milliseconds.
+-- KEYS: the token; the state of minting; the slots. ARGV: for how many milliseconds.
 if redis.call('HGET', KEYS[2], 'w') then
   return 0
 end

@@ -1,0 +1,322 @@
+//! The slots as they lie in Redis. Who changes them reads them, thinks, and puts what comes of it in
+//! their place if nobody was faster.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Held, Mints, SLOTS, loose};
+
+/// What all instances know together. Times are in milliseconds by the clock of Redis.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::zoho) struct Table {
+    /// Grows with each change, so that a table that was restored is known for an old one.
+    pub(super) turn: u64,
+    /// Since when what it says of owners can be relied on, once all have spoken.
+    since: u64,
+    /// When each instance last spoke.
+    instances: BTreeMap<Uuid, u64>,
+    pub(super) slots: [Slot; SLOTS],
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Slot {
+    pub(super) owner: Option<Uuid>,
+    /// The last attempt.
+    pub(super) used: Option<(Uuid, u64)>,
+}
+
+/// What is to lie in Redis next, and what it means for who wants to mint.
+pub(in crate::zoho) struct Meeting {
+    pub(in crate::zoho) table: Table,
+    pub(in crate::zoho) outcome: Outcome,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::zoho) enum Outcome {
+    /// Nothing was wanted.
+    Told,
+    /// The attempt has a slot, as soon as the table lies in Redis.
+    Granted,
+    /// Another instance has a slot that it will give up in a moment.
+    Wait,
+    /// For so long there is none.
+    Spent(Duration),
+}
+
+/// Who looks at the table, and when.
+struct Look {
+    id: Uuid,
+    keeps: bool,
+    /// As many instances as there may be.
+    replicas: usize,
+    clock: u64,
+}
+
+impl Mints {
+    /// Tells the others what this instance knows, has its part of the slots, and with `want` a slot for
+    /// that attempt. What it gives up it does not use from now on, whether Redis takes the table or not;
+    /// what it gets it uses once [`Mints::learn`] was told of it.
+    pub(in crate::zoho) fn meet(
+        &mut self,
+        found: Option<Table>,
+        clock: u64,
+        now: Instant,
+        replicas: u32,
+        want: Option<Uuid>,
+    ) -> Meeting {
+        let mut table = match found {
+            Some(table) if table.turn >= self.turn && table.turn > 0 => table,
+            found => Table::anew(found, self.turn, clock),
+        };
+        table.turn = table.turn.saturating_add(1);
+        let is_new = self.keeps && !table.instances.contains_key(&self.id);
+        if self.keeps {
+            table.admit(self.id, clock, replicas as usize);
+        }
+        let look = Look {
+            id: self.id,
+            keeps: self.keeps,
+            replicas: (replicas as usize).max(table.instances.len()).max(1),
+            clock,
+        };
+        table.claim(self, is_new, &look, now);
+        let is_settled = !self.keeps || table.is_settled(&look);
+        match is_settled {
+            true if self.keeps => {
+                table.give_up(&mut self.slots, &look);
+                table.gain(&look);
+            }
+            // It has had nothing from Redis yet, and so has no part in what nobody claims so far.
+            false if self.turn == 0 => table.begin(self.loose.len(), &look),
+            _ => {}
+        }
+        let outcome = want.map_or(Outcome::Told, |it| table.grant(it, is_settled, &look));
+        Meeting { table, outcome }
+    }
+}
+
+impl Table {
+    /// What is left after Redis has lost data: nothing is known of owners.
+    fn anew(lost: Option<Self>, turn: u64, clock: u64) -> Self {
+        let slots = lost.as_ref().map_or_else(Default::default, |lost| {
+            lost.slots.map(|slot| Slot {
+                owner: None,
+                ..slot
+            })
+        });
+        Self {
+            turn: lost.map_or(0, |lost| lost.turn).max(turn),
+            since: clock,
+            instances: BTreeMap::new(),
+            slots,
+        }
+    }
+
+    /// All attempts.
+    pub(super) fn used(&self) -> impl Iterator<Item = Uuid> {
+        self.slots.iter().filter_map(|slot| Some(slot.used?.0))
+    }
+
+    /// Takes a word of an instance. Who has been silent for long is no more, unless Redis was away.
+    fn admit(&mut self, id: Uuid, clock: u64, replicas: usize) {
+        let newest = self.instances.values().max();
+        if newest.is_some_and(|newest| clock.saturating_sub(*newest) > AWAY) {
+            self.since = clock;
+        }
+        self.instances.insert(id, clock);
+        let since = self.since;
+        let silent = |last: u64| clock.saturating_sub(last.max(since));
+        self.instances.retain(|_, last| silent(*last) < REST);
+        while self.instances.len() > replicas {
+            // There are only so many, so the one that is silent was followed by another.
+            let Some((&gone, &last)) = self.instances.iter().min_by_key(|(_, last)| **last) else {
+                break;
+            };
+            if silent(last) <= SILENT {
+                break;
+            }
+            self.instances.remove(&gone);
+        }
+        for slot in &mut self.slots {
+            slot.owner = slot.owner.filter(|it| self.instances.contains_key(it));
+        }
+    }
+
+    /// Whether it is known of each slot whose it is.
+    fn is_settled(&self, look: &Look) -> bool {
+        let spoken = self.instances.values().filter(|last| **last >= self.since);
+        spoken.count() >= look.replicas || look.clock.saturating_sub(self.since) >= REST
+    }
+
+    /// Takes what an instance says it has and has done. Of others' attempts it only tells who is new:
+    /// else one that was given back would come again.
+    fn claim(&mut self, mints: &Mints, is_new: bool, look: &Look, now: Instant) {
+        let at = |then: Instant| {
+            let age = now.saturating_duration_since(then).as_millis();
+            look.clock
+                .saturating_sub(u64::try_from(age).unwrap_or(u64::MAX))
+        };
+        for (slot, held) in self.slots.iter_mut().zip(&mints.slots) {
+            slot.owner = match slot.owner {
+                None if held.mine => Some(look.id),
+                owner => owner.filter(|it| *it != look.id || held.mine),
+            };
+        }
+        for (n, held) in mints.slots.iter().enumerate() {
+            let told = held.used.filter(|used| used.own || is_new);
+            if let Some(used) = told.filter(|_| held.rests(now).is_some()) {
+                self.note(Some(n), used.attempt, at(used.at), look);
+            }
+        }
+        for (attempt, then) in &mints.loose {
+            self.note(None, *attempt, at(*then), look);
+        }
+        for slot in &mut self.slots {
+            slot.used = slot.used.filter(|(it, _)| !mints.unsent.contains(it));
+        }
+    }
+
+    /// Counts an attempt once: in the slot that it had, if it had one and that is free.
+    fn note(&mut self, slot: Option<usize>, attempt: Uuid, at: u64, look: &Look) {
+        if self.used().any(|it| it == attempt) {
+            return;
+        }
+        let free = self.slots.iter_mut().enumerate();
+        let free = free.filter(|(_, slot)| slot.is_free(look.clock));
+        let order = |(n, it): &(usize, &mut Slot)| match it.owner {
+            _ if slot == Some(*n) => 0,
+            None => 1,
+            Some(owner) if owner == look.id => 2,
+            Some(_) => 3,
+        };
+        let best = free.min_by_key(order).filter(|it| order(it) < 3);
+        if let Some((_, slot)) = best {
+            slot.used = Some((attempt, at));
+        }
+    }
+
+    /// Gives up what is more than its part: of the free ones, and of all.
+    fn give_up(&mut self, held: &mut [Held; SLOTS], look: &Look) {
+        let free_part = self.free_part(look);
+        let free = self.count(|slot| slot.is_of(look) && slot.is_free(look.clock));
+        let used = self.count(|slot| slot.is_of(look)) - free;
+        let mut free_more = free.saturating_sub(free_part);
+        let kept = free - free_more;
+        let mut used_more = (used + kept)
+            .saturating_sub(SLOTS / look.replicas)
+            .min(used);
+        for (slot, held) in self.slots.iter_mut().zip(held) {
+            let more = match slot.is_free(look.clock) {
+                true => &mut free_more,
+                false => &mut used_more,
+            };
+            if slot.is_of(look) && *more > 0 {
+                *more -= 1;
+                slot.owner = None;
+                held.mine = false;
+            }
+        }
+    }
+
+    /// The part of the free ones. If there is one for each, one more is left to nobody: for an instance
+    /// that follows one that is gone.
+    fn free_part(&self, look: &Look) -> usize {
+        let free = self.count(|slot| slot.is_free(look.clock));
+        free.saturating_sub(usize::from(free > look.replicas)) / look.replicas
+    }
+
+    /// Takes what is missing of its part, if nobody else has it.
+    fn gain(&mut self, look: &Look) {
+        let part = SLOTS / look.replicas;
+        let free_part = self.free_part(look);
+        let has_free = self.count(|slot| slot.is_of(look) && slot.is_free(look.clock));
+        let spare = self.spare(look);
+        let taken = free_part.saturating_sub(has_free).min(spare);
+        let open = |slot: &&mut Slot| slot.owner.is_none();
+        let free = self.slots.iter_mut().filter(open);
+        let free = free.filter(|slot| slot.is_free(look.clock));
+        free.take(taken).for_each(|slot| slot.owner = Some(look.id));
+        let missing = part.saturating_sub(self.count(|slot| slot.is_of(look)));
+        let used = self.slots.iter_mut().filter(open);
+        let used = used.filter(|slot| !slot.is_free(look.clock));
+        used.take(missing)
+            .for_each(|slot| slot.owner = Some(look.id));
+    }
+
+    /// The part of an instance that begins.
+    fn begin(&mut self, used: usize, look: &Look) {
+        let part = (SLOTS / look.replicas).max(1).saturating_sub(used);
+        let open = self.slots.iter_mut().filter(|slot| slot.owner.is_none());
+        let free = open.filter(|slot| slot.is_free(look.clock));
+        free.take(part).for_each(|slot| slot.owner = Some(look.id));
+    }
+
+    /// Free slots of nobody, but for those that instances may use of which Redis does not hear.
+    fn spare(&self, look: &Look) -> usize {
+        let unheard = match look.keeps {
+            _ if look.replicas == 1 => 0,
+            true => look.replicas - self.instances.len(),
+            false => look.replicas,
+        };
+        let replicas = u32::try_from(look.replicas).unwrap_or(u32::MAX);
+        let kept = unheard * loose(replicas, look.keeps);
+        let open = self.count(|slot| slot.owner.is_none() && slot.is_free(look.clock));
+        open.saturating_sub(kept)
+    }
+
+    fn grant(&mut self, attempt: Uuid, is_settled: bool, look: &Look) -> Outcome {
+        let may_take = is_settled && self.spare(look) > 0;
+        let free = self
+            .slots
+            .iter_mut()
+            .filter(|slot| slot.is_free(look.clock));
+        let usable = free.filter(|slot| slot.is_of(look) || may_take && slot.owner.is_none());
+        // Its own ones come last: they serve without Redis too.
+        if let Some(slot) = usable.min_by_key(|slot| slot.is_of(look)) {
+            slot.used = Some((attempt, look.clock));
+            return Outcome::Granted;
+        }
+        let speaks = |it| {
+            let last = self.instances.get(&it);
+            last.is_some_and(|last| look.clock.saturating_sub(*last) <= SILENT)
+        };
+        let another = |slot: &Slot| slot.is_free(look.clock) && slot.owner.is_some_and(speaks);
+        if is_settled && self.count(another) > 0 {
+            return Outcome::Wait;
+        }
+        let open = self.slots.iter().filter(|slot| slot.is_open(look));
+        let used = open.filter_map(|slot| Some(slot.used?.1.saturating_add(REST)));
+        let left = used.filter(|end| *end > look.clock).min();
+        let left = left.map_or(REST, |end| end - look.clock);
+        Outcome::Spent(Duration::from_millis(left))
+    }
+
+    fn count(&self, which: impl Fn(&Slot) -> bool) -> usize {
+        self.slots.iter().filter(|slot| which(slot)).count()
+    }
+}
+
+impl Slot {
+    fn is_free(&self, clock: u64) -> bool {
+        self.used
+            .is_none_or(|(_, at)| clock.saturating_sub(at) >= REST)
+    }
+
+    fn is_of(&self, look: &Look) -> bool {
+        self.owner == Some(look.id)
+    }
+
+    /// No other instance has it.
+    fn is_open(&self, look: &Look) -> bool {
+        self.owner.is_none_or(|it| it == look.id)
+    }
+}
+
+const REST: u64 = Mints::REST.as_millis() as u64;
+/// An instance that has not spoken for so long will not give anything up soon.
+const SILENT: u64 = 5_000;
+/// If nobody has spoken for so long, nobody could.
+const AWAY: u64 = 30_000;
