@@ -14,6 +14,11 @@
     clippy::indexing_slicing,
     reason = "a benchmark that cannot go on ends"
 )]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "its tables are what it is for"
+)]
 
 mod backend;
 mod bare;
