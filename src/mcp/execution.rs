@@ -142,7 +142,7 @@ impl<'a> Execution<'a> {
         }
         if let End::Failed(error) = &end {
             self.record.reason = error.reason();
-            self.record.retry_after_seconds = error.shortage().map(|(_, seconds)| seconds);
+            self.record.retry_after_seconds = error.retry_after_seconds();
         }
         let (kind, error, records) = end.told(&self.ticket.cause);
         self.record.finish(kind, error, records).await;
@@ -153,7 +153,7 @@ impl<'a> Execution<'a> {
                 .short_of(of, &error.advice_to(self.row.name), seconds)
                 .await;
         }
-        end.into_result(self.row)
+        with_wait(end.into_result(self.row), self.record.retry_after_seconds)
     }
 }
 
@@ -192,7 +192,7 @@ impl Execution<'_> {
             ..self.record.event(Kind::RateLimitExceeded)
         };
         self.desk.audit.record(event).await;
-        failed(message)
+        with_wait(failed(message), Some(seconds))
     }
 }
 
@@ -258,7 +258,7 @@ struct Record {
     tally: Option<Tally>,
     written: Option<Written>,
     cached: bool,
-    /// Why it failed, beside the word for that; and when credits or places may be there.
+    /// Why it failed, beside the word for that; and when another try may go well.
     reason: Option<&'static str>,
     retry_after_seconds: Option<u64>,
     /// Why it is cancelled, if it is.
@@ -374,6 +374,17 @@ impl Drop for Record {
 /// Answers carry it, and nobody needs it finer.
 fn whole_second(now: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Says beside the text when another try may go well. Not in the structured content: clients hold that
+/// against the schema of what a call that went well returns.
+fn with_wait(mut result: CallToolResult, seconds: Option<u64>) -> CallToolResult {
+    if let Some(seconds) = seconds {
+        let mut meta = JsonObject::new();
+        meta.insert("zoho-mcp/retryAfterSeconds".into(), seconds.into());
+        result.meta = Some(MetaObject(meta));
+    }
+    result
 }
 
 /// Marks every result as text that came out of the CRM.

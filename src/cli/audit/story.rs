@@ -137,7 +137,8 @@ impl Teller {
         if event == "rate_limit_exceeded" && self.short.remove(&execution) {
             return;
         }
-        if event == "tool_call_error" && line.get("retryAfterSeconds").is_some() {
+        let error = telling::text(&line, "error");
+        if matches!(error, Some("overloaded" | "zoho_credits_spent")) {
             self.short.insert(execution.clone());
         }
         let ends = matches!(
