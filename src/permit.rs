@@ -13,6 +13,9 @@ use crate::auth::Caller;
 
 /// Whether a caller may use a tool now. The role is the one that the policy gives to the client
 /// at this moment, so that a change of policy also holds for connections that are open.
+///
+/// # Errors
+/// Why it may not.
 pub fn decide(policy: &Policy, caller: &Caller, permission: Permission) -> Result<Grant, Denial> {
     let client = policy
         .clients

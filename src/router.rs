@@ -101,11 +101,11 @@ fn of_a_session(app: &App) -> MethodRouter<Arc<HttpSessions>> {
 /// `GET /sse` and `POST /messages`: the same guards, whose refusals are told on the stream. A message
 /// to a session of another instance goes through the last of them there.
 fn legacy_sse(app: &App) -> Router {
-    let crowd = || from_fn_with_state(app.crowd.clone(), limit::crowd);
-    let who = || from_fn_with_state(app.auth.clone(), auth::authenticate);
-    let guards = ServiceBuilder::new()
-        .layer(crowd())
-        .layer(who())
+    let first = ServiceBuilder::new()
+        .layer(from_fn_with_state(app.crowd.clone(), limit::crowd))
+        .layer(from_fn_with_state(app.auth.clone(), auth::authenticate));
+    let guards = first
+        .clone()
         .layer(from_fn_with_state(
             (app.sessions.clone(), app.limit.clone()),
             mcp::find,
@@ -117,8 +117,7 @@ fn legacy_sse(app: &App) -> Router {
             "/sse",
             get(mcp::open)
                 .with_state((app.sessions.clone(), app.handler.clone()))
-                .layer(who())
-                .layer(crowd())
+                .layer(first)
                 .fallback(only_get),
         )
         .route("/messages", counted(app).layer(guards))

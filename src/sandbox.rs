@@ -118,6 +118,9 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Binds, sows the data and answers.
+    ///
+    /// # Errors
+    /// The address cannot be bound, or the operating system has no randomness.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.listen).await?;
         let url = format!("http://{}", reachable(listener.local_addr()?));

@@ -62,6 +62,14 @@ impl Issuers {
         self.seen = stamps;
     }
 
+    /// Forgets what a configuration that counts from now on does not refer to: a secret that was
+    /// taken out and comes back has to be there.
+    pub(super) fn keep_those_of(&mut self, loaded: &Loaded) {
+        self.known.retain(|(known, _)| refer_to(loaded, known));
+        self.fetched
+            .retain(|(known, _)| refer_to(loaded, &SecretRef::Aws(known.clone())));
+    }
+
     /// Takes note of what was found in AWS; says whether that is news.
     pub(super) fn found(&mut self, reference: &AwsRef, found: Result<Secret, String>) -> bool {
         let at = (self.fetched.iter()).position(|(known, _)| known == reference);
@@ -156,6 +164,12 @@ impl Gathered {
         );
         tokens.map_err(|error| chain(&error))
     }
+}
+
+/// Whether an issuer of the configuration refers to it.
+pub(super) fn refer_to(loaded: &Loaded, reference: &SecretRef) -> bool {
+    let mut secrets = loaded.config.auth.jwt.iter().filter_map(Issuer::secret);
+    secrets.any(|secret| secret == reference)
 }
 
 /// What the files that issuers refer to look like.

@@ -13,7 +13,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::stamp::{GLANCE, Stamp};
+use super::{
+    chain,
+    stamp::{GLANCE, Stamp},
+};
 use crate::{
     audit::{Audit, Event, Kind},
     auth::{Keys, api_key::UsageFile},
@@ -152,10 +155,7 @@ impl Watch {
 
     /// One event for each change of state; the operational log also hears when the reason changes.
     async fn failed(&mut self, bad: &BadKeys) {
-        let problem = match std::error::Error::source(bad) {
-            Some(source) => format!("{bad}: {source}"),
-            None => bad.to_string(),
-        };
+        let problem = chain(bad);
         self.failures = self.failures.saturating_add(1);
         self.keys.freshness().failed();
         if self.problem.as_ref() != Some(&problem) {
@@ -187,7 +187,7 @@ impl Watch {
             Ok(Ok(())) => notes.is_failing = false,
             Ok(Err(bad)) if !notes.is_failing => {
                 notes.is_failing = true;
-                let problem = bad.to_string();
+                let problem = chain(&bad);
                 tracing::warn!(
                     problem,
                     "`zoho-mcp keys` will not know when keys were last used"
@@ -207,5 +207,6 @@ pub(super) fn usage_file(loaded: &Loaded) -> Option<UsageFile> {
         (None, SecretRef::Env(_) | SecretRef::Aws(_)) => None,
     }
 }
+
 /// How often it is noted when keys were used; the first use after a pause is noted at once.
 const NOTE: Duration = Duration::from_secs(60);

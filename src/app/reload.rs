@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     audit::{Event, Kind},
-    auth::{Gate as AuthGate, Issuer},
+    auth::Gate as AuthGate,
     config::{Environment, Loaded},
     limit::Gate as LimitGate,
     listen::{BadTls, Tls},
@@ -86,19 +86,23 @@ impl Reload {
         origins: Origins,
     ) -> Self {
         let refresh = app.config.auth.api_keys.refresh.duration();
+        let (audit, zoho) = (app.audit(), app.zoho());
         let store = app.redis.as_ref().map(Keeper::store);
-        let redis = store.map(|store| {
-            AccessWatch::start(store, loaded, &environment, refresh, app.audit().clone())
-        });
+        let redis = store
+            .map(|store| AccessWatch::start(store, loaded, &environment, refresh, audit.clone()));
         let watch = |source| {
             let keys = app.auth.authenticator.keys().clone();
             let usage = usage_file(loaded);
-            KeyWatch::start(source, refresh, keys, usage, app.audit().clone())
+            KeyWatch::start(source, refresh, keys, usage, audit.clone())
         };
-        let audit = app.audit().clone();
-        let zoho = app.zoho().clone();
         Self {
-            credentials: CredentialWatch::start(zoho, loaded, &environment, refresh, audit.clone()),
+            credentials: CredentialWatch::start(
+                zoho.clone(),
+                loaded,
+                &environment,
+                refresh,
+                audit.clone(),
+            ),
             file: file.to_path_buf(),
             auth: app.auth.clone(),
             limit: app.limit.clone(),
@@ -106,7 +110,7 @@ impl Reload {
             tls: app.tls.clone(),
             people: People::of(
                 loaded,
-                app.zoho().clone(),
+                zoho.clone(),
                 environment.clone(),
                 origins.people.as_ref(),
             ),
@@ -241,6 +245,7 @@ impl Reload {
         self.limit.answer.store(Arc::new(config.limits.answer));
         self.permit.policy.store(Arc::new(config.policy()));
         self.issuers.saw(stamps);
+        self.issuers.keep_those_of(&loaded);
         self.running = loaded;
         Ok(problems)
     }
@@ -288,25 +293,14 @@ impl Reload {
             if people.as_ref() == Some(&found.reference) {
                 self.people_found(secret.clone()).await;
             }
-            if self.names(&found.reference) {
+            let reference = SecretRef::Aws(found.reference.clone());
+            if issuers::refer_to(&self.running, &reference) {
                 is_news |= self.issuers.found(&found.reference, secret);
             }
         }
         if is_news {
             self.issuers().await;
         }
-    }
-
-    /// Whether an issuer refers to it.
-    fn names(&self, reference: &AwsRef) -> bool {
-        let mut secrets = self
-            .running
-            .config
-            .auth
-            .jwt
-            .iter()
-            .filter_map(Issuer::secret);
-        secrets.any(|secret| matches!(secret, SecretRef::Aws(aws) if aws == reference))
     }
 
     async fn people(&mut self) {

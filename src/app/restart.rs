@@ -29,8 +29,17 @@ fn walk(under: &str, started: &Table, now: &Table, keys: &mut Vec<String>) {
     }
 }
 
-/// What a reload applies.
-const LIVE: [&str; 4] = ["roles", "clients", "limits", "auth.jwt"];
+/// What a reload applies, itself or through [`super::access`].
+const LIVE: [&str; 8] = [
+    "roles",
+    "clients",
+    "limits",
+    "auth.jwt",
+    "redis.username",
+    "redis.password",
+    "redis.sentinel_password",
+    "redis.ca",
+];
 
 #[cfg(test)]
 mod tests {
@@ -57,5 +66,12 @@ mod tests {
             "[auth.mtls]\nidentity = \"cn\"\n[limits]\nclient = 1\n[clients.a]\nrole = \"r\"";
         let now = "[auth]\njwt = [1]\n[auth.mtls]\nidentity = \"uri_san\"\n[limits]\nclient = 2\n[roles.r]\ntools = []";
         assert_eq!(needed(started, now), ["auth.mtls.identity"]);
+    }
+
+    #[test]
+    fn redis_may_be_proven_to_in_another_way_and_stays_where_it_is() {
+        let started = "[redis]\nurl = \"a\"\nusername = \"a\"\nca = \"a\"";
+        let now = "[redis]\nurl = \"b\"\nusername = \"b\"\npassword = \"env:B\"";
+        assert_eq!(needed(started, now), ["redis.url"]);
     }
 }

@@ -344,7 +344,10 @@ impl Authenticator {
         match failures.load().record(peer) {
             Ok(()) => failure,
             Err(Blocked { retry_after, first }) => AuthFailure {
-                kind: FailureKind::TooManyFailures { retry_after, first },
+                kind: FailureKind::TooManyFailures {
+                    retry_after_seconds: retry_after.as_secs() + 1,
+                    first,
+                },
                 reason: "too_many_failures",
                 ..failure
             },

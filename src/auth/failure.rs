@@ -1,6 +1,6 @@
 //! Why nobody is calling, or why somebody no longer is.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use super::{
     api_key::BadKey,
@@ -9,6 +9,7 @@ use super::{
     presented::Unusable,
     proof::{Proof, Way},
 };
+use crate::audit::{Event, Kind};
 
 /// Why nobody is calling.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,37 @@ impl AuthFailure {
             tried: Proof::default(),
             is_repeated: false,
         }
+    }
+
+    /// As the audit log has it, but for where it came from.
+    pub(super) fn event(&self) -> Event {
+        let event = match self.kind {
+            FailureKind::TooManyFailures {
+                retry_after_seconds,
+                ..
+            } => Event {
+                policy: Some("failed_logins".into()),
+                retry_after_seconds: Some(retry_after_seconds),
+                ..Event::new(Kind::RateLimitExceeded)
+            },
+            _ => Event {
+                key_id: self.key_id.clone(),
+                client_id: self.client.clone(),
+                issuer: self.issuer.clone(),
+                reason: Some(self.reason.into()),
+                ..Event::new(Kind::AuthFailed)
+            },
+        };
+        Event {
+            auth_method: (self.tried != Proof::default()).then(|| self.tried.name()),
+            ..event
+        }
+    }
+
+    /// Whether it is worth a line: of too many failures the first one stands for the others, which
+    /// are counted all the same.
+    pub(super) const fn has_line(&self) -> bool {
+        !matches!(self.kind, FailureKind::TooManyFailures { first: false, .. })
     }
 }
 
@@ -108,8 +140,8 @@ pub enum FailureKind {
     Conflict,
     /// Not accepted either, and the address has failed too often.
     TooManyFailures {
-        /// When another failure would be answered as one.
-        retry_after: Duration,
+        /// In whole seconds, rounded up: when another failure would be answered as one.
+        retry_after_seconds: u64,
         /// The one to write into the audit log; the others are not worth a line.
         first: bool,
     },

@@ -58,6 +58,9 @@ impl Failures {
     }
 
     /// Counts one failure.
+    ///
+    /// # Errors
+    /// The address has had too many already.
     pub fn record(&self, peer: IpAddr) -> Result<(), Blocked> {
         let address = Some(Address::from(peer)).filter(|_| self.has_room());
         self.failed

@@ -14,7 +14,7 @@ use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{
-    AuthFailure, Authenticator, Caller, FailureKind, Proof, Way, authenticator::Attempt,
+    AuthFailure, Authenticator, Caller, FailureKind, Way, authenticator::Attempt,
     discovery::Discovery, lease::Lease,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub async fn authenticate(
         now: Timestamp::now(),
     };
     let caller = match gate.authenticator.authenticate(&attempt).await {
-        Ok(caller) => Arc::new(gate.call_in_log(caller)),
+        Ok(caller) => Arc::new(gate.with_name_for_logs(caller)),
         Err(failure) => {
             // Where nobody can say whether it is good, it is not bad either.
             if failure.kind != FailureKind::TokensUnavailable {
@@ -90,7 +90,7 @@ impl Gate {
     }
 
     /// A subject may be somebody's mail address.
-    fn call_in_log(&self, caller: Caller) -> Caller {
+    fn with_name_for_logs(&self, caller: Caller) -> Caller {
         let user = caller.user.as_ref();
         let user_in_log = user.map(|user| self.redactor.person(&user.subject).into());
         Caller {
@@ -100,34 +100,15 @@ impl Gate {
     }
 
     async fn record(&self, failure: &AuthFailure, peer: &Peer) {
-        let event = match failure.kind {
-            // Told with others, and counted then.
-            _ if failure.is_repeated => return,
-            FailureKind::TooManyFailures { retry_after, .. } => Event {
-                policy: Some("failed_logins".into()),
-                retry_after_seconds: Some(retry_after.as_secs() + 1),
-                ..Event::new(Kind::RateLimitExceeded)
-            },
-            _ => Event {
-                key_id: failure.key_id.clone(),
-                client_id: failure.client.clone(),
-                issuer: failure.issuer.clone(),
-                reason: Some(failure.reason.into()),
-                ..Event::new(Kind::AuthFailed)
-            },
-        };
-        if matches!(
-            failure.kind,
-            FailureKind::TooManyFailures { first: false, .. }
-        ) {
-            Audit::count(&event);
+        // Told with others, and counted then.
+        if failure.is_repeated {
             return;
         }
-        let event = Event {
-            auth_method: (failure.tried != Proof::default()).then(|| failure.tried.name()),
-            ..event
-        };
-        self.audit.record(peer.sign(event)).await;
+        let event = failure.event();
+        match failure.has_line() {
+            true => self.audit.record(peer.sign(event)).await,
+            false => Audit::count(&event),
+        }
     }
 
     fn refuse(&self, failure: &AuthFailure, headers: &HeaderMap) -> Refusal {
@@ -151,9 +132,12 @@ impl Gate {
                 let challenge = discovery.scope_challenge(headers, &scope);
                 return InsufficientScope::of(None, &scope, challenge).into();
             }
-            FailureKind::TooManyFailures { retry_after, .. } => {
+            FailureKind::TooManyFailures {
+                retry_after_seconds,
+                ..
+            } => {
                 return Refusal::TooManyFailures {
-                    retry_after_seconds: retry_after.as_secs() + 1,
+                    retry_after_seconds,
                     challenge: self.discovery().challenge(headers, None),
                 };
             }

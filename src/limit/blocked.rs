@@ -91,7 +91,7 @@ impl Blocked {
         }
     }
 
-    /// Whether there was no place for another call of a client a moment ago.
+    /// Who had no place for another call of a client a moment ago, if there was none.
     pub(super) fn busy(&self, now: u64, client: &Arc<str>, room: Room) -> Option<Busy> {
         if self.busy.is_empty() {
             return None;
@@ -100,9 +100,11 @@ impl Blocked {
             (Some(Arc::clone(client)), Busy::Client(room.client)),
             (None, Busy::Everybody(room.total)),
         ];
-        let found = wanted
-            .into_iter()
-            .find(|(whose, busy)| matches!(self.busy.get(whose), Some((until, b)) if *until > now && b == busy));
+        let is_known = |(whose, busy): &(_, Busy)| {
+            let known = self.busy.get(whose);
+            known.is_some_and(|(until, known)| *until > now && known == busy)
+        };
+        let found = wanted.into_iter().find(is_known);
         found.map(|(_, busy)| busy)
     }
 

@@ -72,21 +72,7 @@ pub async fn limit(
     if let Some(refusal) = gate.shed(asked).await {
         return Err(refusal);
     }
-    let subject = Subject {
-        client: &caller.client,
-        user: caller.user.as_ref(),
-        tool: call.tool(),
-        request_id: peer.request_id,
-    };
-    let Admission { verdict, in_flight } = gate.limiter.admit(&subject).await;
-    let record = |event| gate.audit.record(asked.sign(event));
-    if let Some(policy) = verdict.shadow_policy() {
-        record(would_refuse(policy, gate.tool_name(call))).await;
-    }
-    let headers = verdict.headers();
-    if !verdict.is_admitted() {
-        record(refused(&verdict, gate.tool_name(call))).await;
-    }
+    let Admission { verdict, in_flight } = gate.admit(caller, peer, Some(call)).await;
     let refused = (!verdict.is_admitted()).then(|| over(&verdict, call.id.clone()));
     let in_band = peer.door == Door::Messages || **gate.answer.load() == Answer::ToolError;
     let in_band = in_band && call.tool().is_some();
@@ -109,7 +95,7 @@ pub async fn limit(
     if let Some(refusal) = slip.refusal(&verdict, &call) {
         return Err(refusal);
     }
-    response.headers_mut().extend(headers);
+    response.headers_mut().extend(verdict.headers());
     Ok(response)
 }
 
@@ -127,19 +113,8 @@ pub async fn limit_request(
         .get::<Arc<Caller>>()
         .zip(extensions.get::<Peer>());
     let (caller, peer) = found.ok_or(Refusal::Internal)?;
-    let subject = Subject {
-        client: &caller.client,
-        user: caller.user.as_ref(),
-        tool: None,
-        request_id: peer.request_id,
-    };
-    let Admission { verdict, .. } = gate.limiter.admit(&subject).await;
-    let record = |event| gate.audit.record(caller.sign(peer.sign(event)));
-    if let Some(policy) = verdict.shadow_policy() {
-        record(would_refuse(policy, None)).await;
-    }
+    let Admission { verdict, .. } = gate.admit(caller, peer, None).await;
     if !verdict.is_admitted() {
-        record(refused(&verdict, None)).await;
         return Err(Refusal::OverLimit(Box::new(over(&verdict, None))));
     }
     let mut response = next.run(request).await;
@@ -164,6 +139,30 @@ fn over(verdict: &Verdict, id: Option<Box<RawValue>>) -> OverLimit {
 }
 
 impl Gate {
+    /// Asks the limiter, and records what it refuses or would refuse.
+    async fn admit(&self, caller: &Caller, peer: &Peer, call: Option<&Call>) -> Admission {
+        let subject = Subject {
+            client: &caller.client,
+            user: caller.user.as_ref(),
+            tool: call.and_then(Call::tool),
+            request_id: peer.request_id,
+        };
+        let admission = self.limiter.admit(&subject).await;
+        let verdict = &admission.verdict;
+        let told = match verdict.is_admitted() {
+            true => verdict.shadow_policy().map(would_refuse),
+            false => Some(refused(verdict)),
+        };
+        if let Some(event) = told {
+            let event = Event {
+                tool_name: call.and_then(|call| self.tool_name(call)),
+                ..event
+            };
+            self.audit.record(caller.sign(peer.sign(event))).await;
+        }
+        admission
+    }
+
     /// Lets a caller ask Redis for what a message names, where no limit was charged for the message.
     ///
     /// # Errors
@@ -224,9 +223,8 @@ impl Gate {
     }
 }
 
-fn refused(verdict: &Verdict, tool_name: Option<Cow<'static, str>>) -> Event {
+fn refused(verdict: &Verdict) -> Event {
     Event {
-        tool_name,
         policy: Some(verdict.policy().into()),
         reason: why(verdict).map(Into::into),
         retry_after_seconds: verdict.retry_after_seconds(),
@@ -234,9 +232,8 @@ fn refused(verdict: &Verdict, tool_name: Option<Cow<'static, str>>) -> Event {
     }
 }
 
-fn would_refuse(policy: String, tool_name: Option<Cow<'static, str>>) -> Event {
+fn would_refuse(policy: String) -> Event {
     Event {
-        tool_name,
         policy: Some(policy.into()),
         reason: Some("shadow".into()),
         ..Event::new(Kind::RateLimitExceeded)

@@ -141,17 +141,28 @@ impl Calls {
         }
     }
 
-    /// All clients' places.
-    pub(super) fn places(&self) -> Vec<Places> {
+    /// The clients that have places in Redis, or only those that have some to give back.
+    pub(super) fn clients(&self, all: bool) -> Vec<Arc<str>> {
         let counts = self.lock();
-        let places = counts.by_client.iter().map(|(client, count)| Places {
-            client: Arc::clone(client),
-            taken: count.places.taken().map(|(place, ())| *place).collect(),
-            free: count.places.free().to_vec(),
+        let wanted = counts.by_client.iter().filter(|(_, count)| match all {
+            true => !count.places.is_empty(),
+            false => !count.places.free().is_empty(),
         });
-        places
-            .filter(|places| !places.taken.is_empty() || !places.free.is_empty())
-            .collect()
+        wanted.map(|(client, _)| Arc::clone(client)).collect()
+    }
+
+    /// The places of these clients.
+    pub(super) fn places(&self, clients: &[Arc<str>]) -> Vec<Places> {
+        let counts = self.lock();
+        let places = clients.iter().filter_map(|client| {
+            let count = counts.by_client.get(client)?;
+            Some(Places {
+                client: Arc::clone(client),
+                taken: count.places.taken().map(|(place, ())| *place).collect(),
+                free: count.places.free().to_vec(),
+            })
+        });
+        places.collect()
     }
 
     /// Waits until there are places to give back.
@@ -306,11 +317,15 @@ mod tests {
         let client: Arc<str> = "one".into();
         let (mut call, _) = calls.enter(&client, ROOM).unwrap();
         call.has_place([7; 8]);
-        assert_eq!(calls.places()[0].taken, [[7; 8]]);
+        let clients = calls.clients(true);
+        assert_eq!(calls.places(&clients)[0].taken, [[7; 8]]);
+        assert!(calls.clients(false).is_empty(), "none to give back");
         drop(call);
         assert_eq!(calls.free(&client), [[7; 8]]);
+        assert!(calls.places(&clients)[0].taken.is_empty(), "as it is now");
+        assert_eq!(calls.clients(false), clients);
         calls.gave_back(&client, &[[7; 8]]);
-        assert!(calls.free(&client).is_empty() && calls.places().is_empty());
+        assert!(calls.free(&client).is_empty() && calls.clients(true).is_empty());
         assert!(calls.lock().by_client.is_empty());
     }
 }

@@ -139,11 +139,12 @@ impl Limiter {
     }
 
     async fn tell_places(&self, shared: &Shared, keep: bool) -> Result<(), Unavailable> {
-        let mut places = self.calls.places();
-        places.retain(|places| keep || !places.free.is_empty());
-        for places in places.chunks(CLIENTS) {
-            shared.tell_places(places, keep).await?;
-            for places in places {
+        for clients in self.calls.clients(keep).chunks(CLIENTS) {
+            // As they are now and not before the last question: one that was given back meanwhile
+            // would be taken again, for nobody.
+            let places = self.calls.places(clients);
+            shared.tell_places(&places, keep).await?;
+            for places in &places {
                 self.calls.gave_back(&places.client, &places.free);
             }
         }

@@ -87,7 +87,10 @@ pub enum Answer {
 }
 
 impl Config {
-    /// What is wrong with the section; `known_tools` are the names in the table of tools.
+    /// Whether the section can be used; `known_tools` are the names in the table of tools.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
     pub fn check(&self, known_tools: &[&str]) -> Result<(), Vec<BadLimit>> {
         let fixed = [
             ("limits.global", Some(self.global)),
@@ -114,9 +117,7 @@ impl Config {
         let bad = bad.chain(shadow).chain(store);
         none_of(bad.chain(self.above_total()))
     }
-}
 
-impl Config {
     /// A client cannot have more calls in flight than all have together.
     fn above_total(&self) -> Option<BadLimit> {
         let (client, total) = (self.in_flight, self.in_flight_total);
@@ -169,6 +170,9 @@ pub struct Rules {
 
 impl Rules {
     /// `clients` are the clients that have limits of their own.
+    ///
+    /// # Errors
+    /// Those of them that cannot be kept.
     pub fn new(
         config: &Config,
         clients: impl IntoIterator<Item = (Arc<str>, Limit)>,
@@ -271,6 +275,8 @@ mod tests {
     use super::*;
     use crate::setting::Quota;
 
+    const LEAST: &str = "global = { requests = 1, per = \"1m\" }\nanswer = \"http\"";
+
     fn config(text: &str) -> Result<Config, toml::de::Error> {
         toml::from_str(&format!(
             "client = {{ requests = 60, per = \"1m\" }}
@@ -341,10 +347,9 @@ mod tests {
 
     #[test]
     fn calls_at_the_same_time_may_be_watched_and_failed_logins_may_not() {
-        let base = "global = { requests = 1, per = \"1m\" }\nanswer = \"http\"";
         let at_once = |text: &str| {
             toml::from_str::<Config>(&format!(
-                "{base}\nclient = {{ requests = 60, per = \"1m\" }}
+                "{LEAST}\nclient = {{ requests = 60, per = \"1m\" }}
                  failed_logins = {{ requests = 9, per = \"1m\", mode = \"shadow\", on_store_error = \"open\" }}
                  in_flight = {text}\nin_flight_total = 500\non_store_error = \"local\""
             ))
@@ -362,8 +367,7 @@ mod tests {
 
     #[test]
     fn one_client_cannot_have_more_calls_in_flight_than_all_together() {
-        let base = "global = { requests = 1, per = \"1m\" }\nanswer = \"http\"";
-        let mut config = config(base).unwrap();
+        let mut config = config(LEAST).unwrap();
         config.in_flight.calls = 501.try_into().unwrap();
         let bad = config.check(&[]).unwrap_err();
         let told = "limits.in_flight is 501, more than limits.in_flight_total, 500";
@@ -388,10 +392,9 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused() {
-        let global = "global = { requests = 1, per = \"1m\" }\nanswer = \"http\"";
-        assert!(config(global).is_ok());
-        assert!(config(&format!("{global}\nclients = 1")).is_err());
-        assert!(config("global = { requests = 0, per = \"1m\" }\nanswer = \"http\"").is_err());
-        assert!(config("global = { requests = 1, per = \"1m\" }\nanswer = \"tcp\"").is_err());
+        assert!(config(LEAST).is_ok());
+        assert!(config(&format!("{LEAST}\nclients = 1")).is_err());
+        assert!(config(&LEAST.replace("requests = 1", "requests = 0")).is_err());
+        assert!(config(&LEAST.replace("http", "tcp")).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! One call of one tool: announced in the audit log, run within its deadline, and always ended
 //! there with a line, whether it succeeds, fails, panics or is cancelled.
 
+mod end;
+
 use std::{
     borrow::Cow,
     panic::AssertUnwindSafe,
@@ -9,7 +11,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
+use rmcp::model::{CallToolResult, JsonObject, MetaObject};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,11 +26,12 @@ use crate::{
     permit::{Effect, Grant},
     telemetry::Trace,
     tools::{
-        Answer, Context, Progress, Row, ToolError, Written,
+        Context, Progress, Row, Written,
         cache::{Asker, Question},
     },
     zoho::{Crm, Spender, Tally},
 };
+use end::End;
 
 /// A call that the audit log knows of.
 pub(super) struct Execution<'a> {
@@ -99,7 +102,7 @@ impl<'a> Execution<'a> {
         progress: Progress,
         cancelled: &CancellationToken,
     ) -> CallToolResult {
-        let written = OnceLock::new();
+        let written = Arc::clone(&self.record.written);
         let policy = self.desk.policy.load();
         let context = Context {
             caller: &self.ticket.caller,
@@ -133,7 +136,6 @@ impl<'a> Execution<'a> {
             () = self.desk.drain.cut().cancelled() => End::CutOff,
             () = cancelled.cancelled() => End::Cancelled,
         };
-        self.record.written = written.into_inner();
         if let (Some(question), End::Answered(answer)) = (&question, &end)
             && !self.record.cached
             && self.crm.tally().is_whole()
@@ -153,7 +155,10 @@ impl<'a> Execution<'a> {
                 .short_of(of, &error.advice_to(self.row.name), seconds)
                 .await;
         }
-        with_wait(end.into_result(self.row), self.record.retry_after_seconds)
+        with_wait(
+            end.into_result(self.row, written.get()),
+            self.record.retry_after_seconds,
+        )
     }
 }
 
@@ -196,57 +201,6 @@ impl Execution<'_> {
     }
 }
 
-enum End {
-    Answered(Answer<serde_json::Value>),
-    Failed(ToolError),
-    Panicked,
-    TimedOut,
-    CutOff,
-    Cancelled,
-}
-
-impl End {
-    /// The event, the word for what went wrong or who ended it, and the records in the answer.
-    fn told(&self, cause: &Cause) -> (Kind, Cow<'static, str>, u64) {
-        match self {
-            Self::Answered(answer) => (Kind::ToolCallSuccess, "".into(), answer.records),
-            Self::Failed(error) => (Kind::ToolCallError, error.kind().into(), 0),
-            Self::Panicked => (Kind::ToolCallError, "panic".into(), 0),
-            Self::TimedOut => (Kind::ToolCallError, "timeout".into(), 0),
-            Self::CutOff => (Kind::ToolCallCancelled, "drain".into(), 0),
-            Self::Cancelled => (Kind::ToolCallCancelled, cause.word(), 0),
-        }
-    }
-
-    fn into_result(self, row: &Row) -> CallToolResult {
-        match self {
-            Self::Answered(answer) => {
-                // Not `structured`, which writes the output a second time, as a text.
-                let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
-                result.structured_content = Some(answer.output);
-                result.meta = Some(untrusted());
-                result
-            }
-            Self::Failed(error) => failed(error.advice_to(row.name)),
-            Self::Panicked => failed(
-                "The tool failed for a reason of its own. An operator can find it in the log.",
-            ),
-            Self::TimedOut if row.effect == Effect::Write => failed(
-                "The call took too long, and the change may or may not have happened. Look before you repeat it, or repeat it with the same idempotency_key.",
-            ),
-            Self::TimedOut => failed("The call took too long. Ask for less, or try again later."),
-            Self::CutOff if row.effect == Effect::Write => failed(
-                "The service is going down. The change may or may not have happened: look first, and repeat it only if it is not there, with the same idempotency_key.",
-            ),
-            Self::CutOff => failed("The service is going down. Call again in a moment."),
-            Self::Cancelled if row.effect == Effect::Write => failed(
-                "The call was cancelled. The change may or may not have happened: look first, and repeat it only if it is not there, with the same idempotency_key.",
-            ),
-            Self::Cancelled => failed("The call was cancelled."),
-        }
-    }
-}
-
 /// The audit lines of one call. Dropped without an end, it records a cancellation.
 struct Record {
     audit: Audit,
@@ -256,7 +210,8 @@ struct Record {
     began: Instant,
     trace: Trace,
     tally: Option<Tally>,
-    written: Option<Written>,
+    /// Known as soon as Zoho has said so, though the call goes on and may be dropped.
+    written: Arc<OnceLock<Written>>,
     cached: bool,
     /// Why it failed, beside the word for that; and when another try may go well.
     reason: Option<&'static str>,
@@ -284,7 +239,7 @@ impl Record {
             began: Instant::now(),
             trace: ticket.trace.clone(),
             tally: None,
-            written: None,
+            written: Arc::default(),
             cached: false,
             reason: None,
             retry_after_seconds: None,
@@ -337,13 +292,13 @@ impl Record {
 
     fn ended(&self, kind: Kind) -> Event {
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let tally = self.tally.as_ref();
+        let (tally, written) = (self.tally.as_ref(), self.written.get());
         Event {
             duration_ms: Some(elapsed),
             credits: Some(tally.map_or(0, Tally::credits)),
             zoho: tally.map_or(Requests::NONE, Tally::requests),
-            record_id: self.written.as_ref().map(|it| it.record.clone()),
-            outcome: self.written.as_ref().map(|it| it.outcome),
+            record_id: written.map(|it| it.record.clone()),
+            outcome: written.map(|it| it.outcome),
             cached: self.cached,
             shared: tally.is_some_and(Tally::is_shared),
             reason: self.reason.map(Into::into),
@@ -385,13 +340,6 @@ fn with_wait(mut result: CallToolResult, seconds: Option<u64>) -> CallToolResult
         result.meta = Some(MetaObject(meta));
     }
     result
-}
-
-/// Marks every result as text that came out of the CRM.
-fn untrusted() -> MetaObject {
-    let mut meta = JsonObject::new();
-    meta.insert("zoho-mcp/untrusted".into(), true.into());
-    MetaObject(meta)
 }
 
 const MARGIN: Duration = Duration::from_millis(250);

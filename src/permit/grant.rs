@@ -7,14 +7,18 @@ use crate::zoho::Scope;
 /// Whether a tool changes the CRM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
+    /// It does not.
     Read,
+    /// It does, so a role has to allow it.
     Write,
 }
 
 /// What a tool asks for, as its row in the table of tools declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permission {
+    /// The name that agents call it by.
     pub tool: &'static str,
+    /// Whether it changes the CRM.
     pub effect: Effect,
 }
 
@@ -61,6 +65,7 @@ macro_rules! denials {
     ($($(#[$about:meta])* $denial:ident = $word:literal,)*) => {
         /// Why a tool may not be called. The reason is for the audit log; a caller hears one text.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+        #[expect(missing_docs, reason = "the messages say it")]
         pub enum Denial {
             $($(#[$about])* $denial,)*
         }

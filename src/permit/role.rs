@@ -135,7 +135,10 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Everything that is wrong with the policy, or what is legal and probably not meant.
+    /// What is legal and probably not meant.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the policy.
     pub fn check(&self, known_tools: &[Permission]) -> Result<Vec<PolicyWarning>, Vec<BadPolicy>> {
         let (mut bad, mut warnings) = (Vec::new(), Vec::new());
         for (name, role) in &self.roles {

@@ -136,11 +136,12 @@ impl Reader<'_> {
         Answer::ok(json!({"modules": rows.collect::<Vec<_>>()}))
     }
 
-    /// `GET /settings/fields?module=…`.
+    /// `GET /settings/fields?module=…`: those that the user sees.
     pub(super) fn fields_of(&self) -> Result<Answer, Problem> {
         let module = self.asked_module()?;
         let fields: Vec<Value> = module
             .fields()
+            .filter(|field| !self.sight.hides(module, field.name))
             .map(|field| self.field(module, field))
             .collect();
         Ok(Answer::ok(json!({"fields": fields})))

@@ -39,13 +39,9 @@ impl Clock {
         let Ok(by) = i64::try_from(by.as_millis()) else {
             return false;
         };
-        let moved = self
-            .offset_ms()
-            .checked_add(by)
-            .filter(|at| *at <= FURTHEST_MS);
-        let Some(moved) = moved else { return false };
-        self.offset_ms.store(moved, Ordering::Relaxed);
-        true
+        let moved = |offset: i64| offset.checked_add(by).filter(|at| *at <= FURTHEST_MS);
+        let order = Ordering::Relaxed;
+        self.offset_ms.fetch_update(order, order, moved).is_ok()
     }
 
     /// Back to what it was at the start.

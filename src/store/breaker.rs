@@ -171,6 +171,9 @@ impl Store {
     }
 
     /// Waits until it can be asked, or until it is known that it cannot.
+    ///
+    /// # Errors
+    /// Why it cannot.
     pub async fn tried(&self) -> Result<(), Unavailable> {
         let mut state = self.0.state.subscribe();
         let known =

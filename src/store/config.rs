@@ -136,9 +136,7 @@ impl Config {
             _ => Ok(()),
         }
     }
-}
 
-impl Config {
     /// A key that somebody has written who wants a Redis.
     fn written(&self) -> Option<&'static str> {
         let keys = [

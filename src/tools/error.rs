@@ -294,12 +294,14 @@ fn token_throttled(retry_after: Duration) -> String {
     )
 }
 
-/// In hours from two on.
+/// In minutes from a minute and a half on, and in hours from two.
 fn passed(span: Duration) -> String {
-    match seconds_to_wait(span).div_ceil(60) {
-        1 => "1 minute has".to_owned(),
-        minutes @ ..120 => format!("{minutes} minutes have"),
-        minutes => format!("{} hours have", minutes.div_ceil(60)),
+    let seconds = seconds_to_wait(span);
+    match (seconds, seconds.div_ceil(60)) {
+        (1, _) => "1 second has".to_owned(),
+        (..90, _) => format!("{seconds} seconds have"),
+        (_, minutes @ ..120) => format!("{minutes} minutes have"),
+        (_, minutes) => format!("{} hours have", minutes.div_ceil(60)),
     }
 }
 

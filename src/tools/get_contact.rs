@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, Context, Tool, ToolError,
-    record::{Contact, SOURCE, split},
+    record::{Contact, SOURCE, present, split},
     text::{Text, brief, brief_or_dash, passage},
 };
 use crate::{
@@ -120,25 +120,21 @@ fn tell(output: &Output) -> String {
     for (label, value) in contact.particulars().chain(output.particulars()) {
         text.line(format!("- {label}: {}", brief(value)));
     }
-    let ids = [
-        ("account id", contact.account_id.as_ref()),
-        ("owner id", contact.owner_id.as_ref()),
-        ("reports to id", output.reports_to_id.as_ref()),
-    ];
+    let ids = present([
+        ("account id", &contact.account_id),
+        ("owner id", &contact.owner_id),
+        ("reports to id", &output.reports_to_id),
+    ]);
     for (label, id) in ids {
-        if let Some(id) = id {
-            text.line(format!("- {label}: {id}"));
-        }
+        text.line(format!("- {label}: {id}"));
     }
-    let times = [
-        ("created", contact.created_time.as_ref()),
-        ("modified", output.modified_time.as_ref()),
-        ("last activity", contact.last_activity_time.as_ref()),
-    ];
+    let times = present([
+        ("created", &contact.created_time),
+        ("modified", &output.modified_time),
+        ("last activity", &contact.last_activity_time),
+    ]);
     for (label, time) in times {
-        if let Some(time) = time {
-            text.line(format!("- {label}: {time}"));
-        }
+        text.line(format!("- {label}: {time}"));
     }
     if output.email_opt_out == Some(true) {
         text.line("- wants no marketing e-mails");
@@ -151,7 +147,7 @@ fn tell(output: &Output) -> String {
 
 impl Output {
     fn particulars(&self) -> impl Iterator<Item = (&'static str, &CrmText)> {
-        let all = [
+        present([
             ("second e-mail", &self.secondary_email),
             ("home phone", &self.home_phone),
             ("other phone", &self.other_phone),
@@ -161,9 +157,7 @@ impl Output {
             ("state", &self.state),
             ("zip", &self.zip),
             ("country", &self.country),
-        ];
-        all.into_iter()
-            .filter_map(|(label, value)| Some((label, value.as_ref()?)))
+        ])
     }
 }
 

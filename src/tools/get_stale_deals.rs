@@ -8,7 +8,7 @@ use super::{
     Answer, Context, Tool, ToolError,
     cursor::CursorText,
     input::{self, Limit, inline_schema},
-    list_deals::line,
+    list_deals::{Output, line},
     listing::{Asked, End, Listing, Pager},
     record::{Deal, instant},
 };
@@ -54,15 +54,8 @@ impl<'de> Deserialize<'de> for Idle {
 inline_schema!([] Idle, "Idle", { "type": "integer", "minimum": 1, "maximum": 365 });
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Output {
-    #[serde(flatten)]
-    list: Listing<StaleDeal>,
-    currency: String,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct StaleDeal {
+pub(super) struct StaleDeal {
     #[serde(flatten)]
     deal: Deal,
     /// Since the last activity, or since it was made.
@@ -92,9 +85,9 @@ impl Tool for GetStaleDeals {
         ("cursor", Class::Pii),
     ];
     type Input = Input;
-    type Output = Output;
+    type Output = Output<StaleDeal>;
 
-    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Self::Output>, ToolError> {
         let asked = Asked {
             limit: input.limit,
             default: 20,
@@ -122,14 +115,7 @@ impl Tool for GetStaleDeals {
             let deal = line(&stale.deal, &org.currency);
             format!("{deal}{}", idle.unwrap_or_default())
         });
-        Ok(Answer {
-            text: text.finish(),
-            records: list.records(),
-            output: Output {
-                list,
-                currency: org.currency.to_string(),
-            },
-        })
+        Ok(Output::answer(list, text, &org.currency))
     }
 }
 

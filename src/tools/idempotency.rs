@@ -221,8 +221,8 @@ impl Claim {
     }
 
     /// It was written: the next call with the key gets this result, which holds no personal data.
-    /// The record that it `made` is from then on this key's.
-    pub async fn finish(mut self, made: Option<&str>, result: Value) {
+    /// The record that it `made` is from then on this key's. What is known later is told again.
+    pub async fn finish(&mut self, made: Option<&str>, result: Value) {
         self.settled = true;
         {
             let mut memory = lock(&self.memory);
@@ -238,7 +238,7 @@ impl Claim {
             }
             let fate = Fate::Done(result);
             if !shared.settle(&self.name, &self.id, fate).await {
-                shared.remind(&self).await;
+                shared.remind(self).await;
             }
         }
     }

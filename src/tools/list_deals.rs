@@ -10,7 +10,7 @@ use super::{
     input::Limit,
     listing::{Asked, End, Listing, Pager},
     record::Deal,
-    text::{brief_or_dash, money},
+    text::{Text, brief_or_dash, money},
 };
 use crate::{
     audit::{Class, Classes},
@@ -43,11 +43,25 @@ enum Sort {
     Created,
 }
 
+// Deals with a currency for their amounts.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Output {
+pub(super) struct Output<T> {
     #[serde(flatten)]
-    list: Listing<Deal>,
+    list: Listing<T>,
     currency: String,
+}
+
+impl<T> Output<T> {
+    pub(super) fn answer(list: Listing<T>, text: Text, currency: &str) -> Answer<Self> {
+        Answer {
+            text: text.finish(),
+            records: list.records(),
+            output: Self {
+                list,
+                currency: currency.to_owned(),
+            },
+        }
+    }
 }
 
 impl Tool for ListDeals {
@@ -64,9 +78,9 @@ impl Tool for ListDeals {
         ("cursor", Class::Pii),
     ];
     type Input = Input;
-    type Output = Output;
+    type Output = Output<Deal>;
 
-    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Self::Output>, ToolError> {
         let asked = Asked {
             limit: input.limit,
             default: 20,
@@ -83,14 +97,7 @@ impl Tool for ListDeals {
             tokio::try_join!(call.crm.org(), call.crm.deals(&filter, order, pager.page()),)?;
         let list: Listing<Deal> = pager.listing(listed, call.now);
         let text = list.tell("deal", NOTHING, |deal| line(deal, &org.currency));
-        Ok(Answer {
-            text: text.finish(),
-            records: list.records(),
-            output: Output {
-                list,
-                currency: org.currency.to_string(),
-            },
-        })
+        Ok(Output::answer(list, text, &org.currency))
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) trait Once: Sync {
         async { Ok(Vec::new()) }
     }
 
-    /// Zoho's names of the fields that a record which was made now does not hold.
+    /// Zoho's names of the fields that a record which was made does not hold.
     fn not_kept(
         &self,
         _call: &Context<'_>,
@@ -120,6 +120,28 @@ impl Receipt {
             ..Self::created(written)
         }
     }
+
+    /// For the log, before anything else is waited for: a caller who leaves from here on leaves a
+    /// record behind.
+    fn note(&self, call: &Context<'_>) {
+        // A tool writes once.
+        let _ = call.written.set(Written {
+            record: self.id.as_str().into(),
+            outcome: self.outcome.name(),
+        });
+    }
+
+    /// With what Zoho passed over.
+    async fn compared<W: Once>(mut self, call: &Context<'_>, write: &W) -> Self {
+        if matches!(self.outcome, Outcome::Created | Outcome::Found) {
+            let fields = write.not_kept(call, &self.id).await;
+            let named = W::FIELDS
+                .iter()
+                .filter(|(theirs, _)| fields.contains(theirs));
+            self.not_kept = named.map(|(_, ours)| *ours).collect();
+        }
+        self
+    }
 }
 
 /// Makes a write, once for each key.
@@ -128,33 +150,15 @@ pub(super) async fn once<W: Once>(
     key: Option<&Key>,
     write: &W,
 ) -> Result<Receipt, ToolError> {
-    let mut receipt = match key {
-        None => {
-            let receipt = send(call, write, None).await?;
-            if W::CREATES {
-                let id = receipt.id.as_str();
-                call.idempotency.wrote(id, call.now).await;
-            }
-            receipt
+    let Some(key) = key else {
+        let receipt = send(call, write, None).await?;
+        receipt.note(call);
+        if W::CREATES {
+            let id = receipt.id.as_str();
+            call.idempotency.wrote(id, call.now).await;
         }
-        Some(key) => under(call, key, write).await?,
+        return Ok(receipt.compared(call, write).await);
     };
-    // A tool sets it once, and at once: a caller who leaves from here on leaves a record behind.
-    let _ = call.written.set(Written {
-        record: receipt.id.as_str().into(),
-        outcome: receipt.outcome.name(),
-    });
-    if receipt.outcome == Outcome::Created {
-        let fields = write.not_kept(call, &receipt.id).await;
-        let named = W::FIELDS
-            .iter()
-            .filter(|(theirs, _)| fields.contains(theirs));
-        receipt.not_kept = named.map(|(_, ours)| *ours).collect();
-    }
-    Ok(receipt)
-}
-
-async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Receipt, ToolError> {
     let whose = (call.client, call.crm.scope());
     let begun = call
         .idempotency
@@ -163,21 +167,17 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
         Begun::New(claim) => attempt(call, claim, write, None).await,
         Begun::Done(result) => {
             let kept: Kept = serde_json::from_value(result).map_err(|_| ToolError::Unwritable)?;
-            Ok(Receipt {
-                id: kept.id,
-                time: kept.created_time,
-                outcome: Outcome::Replayed,
-                not_kept: Vec::new(),
-            })
+            let receipt = kept.replayed::<W>();
+            receipt.note(call);
+            Ok(receipt)
         }
         // What is changed again to what it is stays as it is, and what is made is looked for.
         Begun::Forgotten(claim, since) => {
             let begun = by_zohos_clock(since, call.crm.clock_ahead());
-            if let Some(found) = find(call, &claim, write, begun.earliest).await? {
-                finish::<W>(claim, &found).await?;
-                return Ok(found);
+            match find(call, &claim, write, begun.earliest).await? {
+                Some(found) => conclude(call, claim, write, found).await,
+                None => attempt(call, claim, write, None).await,
             }
-            attempt(call, claim, write, None).await
         }
         // A failed look-up drops the claim, and the fate of the write stays unknown.
         Begun::Unknown(mut claim, since) => {
@@ -185,8 +185,7 @@ async fn under<W: Once>(call: &Context<'_>, key: &Key, write: &W) -> Result<Rece
             let doubtful = claim.doubtful();
             let begun = by_zohos_clock(since, call.crm.clock_ahead());
             if let Some(found) = find(call, &claim, write, begun.earliest).await? {
-                finish::<W>(claim, &found).await?;
-                return Ok(found);
+                return conclude(call, claim, write, found).await;
             }
             if let Some(retry_after) = doubtful {
                 return Err(ToolError::KeyUnsettled { retry_after });
@@ -225,8 +224,7 @@ async fn attempt<W: Once>(
             if since.is_some() && receipt.outcome == Outcome::Unchanged {
                 receipt.outcome = Outcome::Found;
             }
-            finish::<W>(claim, &receipt).await?;
-            Ok(receipt)
+            conclude(call, claim, write, receipt).await
         }
         Err(error) => {
             if since.is_none() && is_clean(&error) {
@@ -267,17 +265,50 @@ async fn send<W: Once>(
     })
 }
 
+/// Keeps what came of a write under its key.
+async fn conclude<W: Once>(
+    call: &Context<'_>,
+    mut claim: Claim,
+    write: &W,
+    receipt: Receipt,
+) -> Result<Receipt, ToolError> {
+    receipt.note(call);
+    finish::<W>(&mut claim, &receipt).await?;
+    let receipt = receipt.compared(call, write).await;
+    if !receipt.not_kept.is_empty() {
+        finish::<W>(&mut claim, &receipt).await?;
+    }
+    Ok(receipt)
+}
+
 /// What is remembered of a write: no word of it.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     id: RecordId,
     created_time: Option<String>,
+    /// Names of arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    not_kept: Vec<Box<str>>,
 }
 
-async fn finish<W: Once>(claim: Claim, receipt: &Receipt) -> Result<(), ToolError> {
+impl Kept {
+    fn replayed<W: Once>(self) -> Receipt {
+        let arguments = W::FIELDS.iter().map(|(_, ours)| *ours);
+        let lost = |argument: &&str| self.not_kept.iter().any(|lost| **lost == **argument);
+        Receipt {
+            not_kept: arguments.filter(lost).collect(),
+            id: self.id,
+            time: self.created_time,
+            outcome: Outcome::Replayed,
+        }
+    }
+}
+
+async fn finish<W: Once>(claim: &mut Claim, receipt: &Receipt) -> Result<(), ToolError> {
     let kept = Kept {
         id: receipt.id.clone(),
         created_time: receipt.time.clone(),
+        not_kept: receipt.not_kept.iter().map(|it| (*it).into()).collect(),
     };
     let result = serde_json::to_value(kept).map_err(|_| ToolError::Unwritable)?;
     let made = W::CREATES.then(|| receipt.id.as_str());

@@ -49,16 +49,14 @@ pub(super) struct Contact {
 impl Contact {
     /// What a text says of it besides name, e-mail address and account.
     pub(super) fn particulars(&self) -> impl Iterator<Item = (&'static str, &CrmText)> {
-        let all = [
+        present([
             ("phone", &self.phone),
             ("mobile", &self.mobile),
             ("title", &self.title),
             ("department", &self.department),
             ("owner", &self.owner),
             ("lead source", &self.lead_source),
-        ];
-        all.into_iter()
-            .filter_map(|(label, value)| Some((label, value.as_ref()?)))
+        ])
     }
 }
 
@@ -101,6 +99,14 @@ pub(super) struct Deal {
     created_time: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_activity_time: Option<String>,
+}
+
+/// Those values that are there, under their labels.
+pub(super) fn present<'a, T, const N: usize>(
+    all: [(&'static str, &'a Option<T>); N],
+) -> impl Iterator<Item = (&'static str, &'a T)> {
+    all.into_iter()
+        .filter_map(|(label, value)| Some((label, value.as_ref()?)))
 }
 
 /// A lookup as two fields beside each other, which costs a schema less than an object would.

@@ -1,64 +1,87 @@
 //! What happened around a contact: tasks, calls, events, e-mails, deals.
 
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{
     Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
     coql::{Comparison, Condition, Literal},
     deals::{self, Deal},
-    row::{lookup, moment, number},
+    row::{lookup, moment},
     scope::Scoped,
 };
 
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "named as in the CRM")]
 pub struct Task {
+    #[serde(rename = "id")]
     pub id: RecordId,
     pub subject: Option<CrmText>,
     pub status: Option<CrmText>,
     pub priority: Option<CrmText>,
+    #[serde(rename = "Due_Date", default, deserialize_with = "moment")]
     pub due_date: Option<String>,
+    #[serde(rename = "Closed_Time", default, deserialize_with = "moment")]
     pub closed_time: Option<String>,
     pub description: Option<CrmText>,
+    #[serde(default, deserialize_with = "lookup")]
     pub owner: Option<Reference>,
+    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
     pub created_time: Option<String>,
+    #[serde(rename = "Modified_Time", default, deserialize_with = "moment")]
     pub modified_time: Option<String>,
 }
 
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "named as in the CRM")]
 pub struct Call {
+    #[serde(rename = "id")]
     pub id: RecordId,
     pub subject: Option<CrmText>,
+    #[serde(rename = "Call_Type")]
     pub direction: Option<CrmText>,
+    #[serde(rename = "Call_Start_Time", default, deserialize_with = "moment")]
     pub start_time: Option<String>,
-    pub duration_seconds: Option<u64>,
+    #[serde(rename = "Call_Result")]
     pub result: Option<CrmText>,
     pub description: Option<CrmText>,
+    #[serde(default, deserialize_with = "lookup")]
     pub owner: Option<Reference>,
+    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
     pub created_time: Option<String>,
 }
 
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
 #[expect(missing_docs, reason = "named as in the CRM")]
 pub struct Event {
+    #[serde(rename = "id")]
     pub id: RecordId,
+    #[serde(rename = "Event_Title")]
     pub title: Option<CrmText>,
+    #[serde(rename = "Start_DateTime", default, deserialize_with = "moment")]
     pub start_time: Option<String>,
+    #[serde(rename = "End_DateTime", default, deserialize_with = "moment")]
     pub end_time: Option<String>,
     pub venue: Option<CrmText>,
     pub description: Option<CrmText>,
+    #[serde(default, deserialize_with = "lookup")]
     pub owner: Option<Reference>,
+    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
     pub created_time: Option<String>,
 }
 
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "named as in the CRM")]
 pub struct Email {
+    #[serde(rename = "message_id")]
     pub id: CrmText,
     pub subject: Option<CrmText>,
+    #[serde(default, deserialize_with = "sender")]
     pub from: Option<CrmText>,
+    #[serde(default, deserialize_with = "moment")]
     pub time: Option<String>,
     pub sent: Option<bool>,
 }
@@ -73,7 +96,7 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Tasks", id, "Tasks", Some(TASK_FIELDS))
             .await?;
-        self.page::<TaskRow, Task>(&list, page).await
+        self.page::<Task, Task>(&list, page).await
     }
 
     /// Calls of a contact.
@@ -85,7 +108,7 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Calls", id, "Calls", Some(CALL_FIELDS))
             .await?;
-        self.page::<CallRow, Call>(&list, page).await
+        self.page::<Call, Call>(&list, page).await
     }
 
     /// Meetings of a contact.
@@ -97,7 +120,7 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Events", id, "Events", Some(EVENT_FIELDS))
             .await?;
-        self.page::<EventRow, Event>(&list, page).await
+        self.page::<Event, Event>(&list, page).await
     }
 
     /// Deals of a contact.
@@ -117,7 +140,7 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Emails", id, "Emails", None)
             .await?;
-        self.list::<EmailRow, Email>(&list).await
+        self.list::<Email, Email>(&list).await
     }
 
     /// Tasks that are not completed and were due before `today`.
@@ -141,153 +164,20 @@ impl Crm {
     }
 }
 
-#[derive(Deserialize)]
-struct TaskRow {
-    id: RecordId,
-    #[serde(rename = "Subject")]
-    subject: Option<CrmText>,
-    #[serde(rename = "Status")]
-    status: Option<CrmText>,
-    #[serde(rename = "Priority")]
-    priority: Option<CrmText>,
-    #[serde(rename = "Due_Date", default, deserialize_with = "moment")]
-    due_date: Option<String>,
-    #[serde(rename = "Closed_Time", default, deserialize_with = "moment")]
-    closed_time: Option<String>,
-    #[serde(rename = "Description")]
-    description: Option<CrmText>,
-    #[serde(rename = "Owner", default, deserialize_with = "lookup")]
-    owner: Option<Reference>,
-    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
-    created_time: Option<String>,
-    #[serde(rename = "Modified_Time", default, deserialize_with = "moment")]
-    modified_time: Option<String>,
-}
-
-impl From<TaskRow> for Task {
-    fn from(row: TaskRow) -> Self {
-        Self {
-            id: row.id,
-            subject: row.subject,
-            status: row.status,
-            priority: row.priority,
-            due_date: row.due_date,
-            closed_time: row.closed_time,
-            description: row.description,
-            owner: row.owner,
-            created_time: row.created_time,
-            modified_time: row.modified_time,
-        }
+/// The address, or else the name.
+fn sender<'de, D: Deserializer<'de>>(from: D) -> Result<Option<CrmText>, D::Error> {
+    #[derive(Deserialize)]
+    struct Sender {
+        email: Option<CrmText>,
+        user_name: Option<CrmText>,
     }
-}
-
-#[derive(Deserialize)]
-struct CallRow {
-    id: RecordId,
-    #[serde(rename = "Subject")]
-    subject: Option<CrmText>,
-    #[serde(rename = "Call_Type")]
-    direction: Option<CrmText>,
-    #[serde(rename = "Call_Start_Time", default, deserialize_with = "moment")]
-    start_time: Option<String>,
-    #[serde(
-        rename = "Call_Duration_in_seconds",
-        default,
-        deserialize_with = "number"
-    )]
-    duration_seconds: Option<f64>,
-    #[serde(rename = "Call_Result")]
-    result: Option<CrmText>,
-    #[serde(rename = "Description")]
-    description: Option<CrmText>,
-    #[serde(rename = "Owner", default, deserialize_with = "lookup")]
-    owner: Option<Reference>,
-    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
-    created_time: Option<String>,
-}
-
-impl From<CallRow> for Call {
-    fn from(row: CallRow) -> Self {
-        Self {
-            id: row.id,
-            subject: row.subject,
-            direction: row.direction,
-            start_time: row.start_time,
-            // The cast saturates.
-            duration_seconds: row.duration_seconds.map(|seconds| seconds as u64),
-            result: row.result,
-            description: row.description,
-            owner: row.owner,
-            created_time: row.created_time,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct EventRow {
-    id: RecordId,
-    #[serde(rename = "Event_Title")]
-    title: Option<CrmText>,
-    #[serde(rename = "Start_DateTime", default, deserialize_with = "moment")]
-    start_time: Option<String>,
-    #[serde(rename = "End_DateTime", default, deserialize_with = "moment")]
-    end_time: Option<String>,
-    #[serde(rename = "Venue")]
-    venue: Option<CrmText>,
-    #[serde(rename = "Description")]
-    description: Option<CrmText>,
-    #[serde(rename = "Owner", default, deserialize_with = "lookup")]
-    owner: Option<Reference>,
-    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
-    created_time: Option<String>,
-}
-
-impl From<EventRow> for Event {
-    fn from(row: EventRow) -> Self {
-        Self {
-            id: row.id,
-            title: row.title,
-            start_time: row.start_time,
-            end_time: row.end_time,
-            venue: row.venue,
-            description: row.description,
-            owner: row.owner,
-            created_time: row.created_time,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct EmailRow {
-    message_id: CrmText,
-    subject: Option<CrmText>,
-    from: Option<Sender>,
-    #[serde(default, deserialize_with = "moment")]
-    time: Option<String>,
-    sent: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Sender {
-    email: Option<CrmText>,
-    user_name: Option<CrmText>,
-}
-
-impl From<EmailRow> for Email {
-    fn from(row: EmailRow) -> Self {
-        Self {
-            id: row.message_id,
-            subject: row.subject,
-            from: row.from.and_then(|from| from.email.or(from.user_name)),
-            time: row.time,
-            sent: row.sent,
-        }
-    }
+    let sender = Option::<Sender>::deserialize(from)?;
+    Ok(sender.and_then(|sender| sender.email.or(sender.user_name)))
 }
 
 const TASK_FIELDS: &str = "id,Subject,Status,Priority,Due_Date,Closed_Time,Description,Owner,\
     Created_Time,Modified_Time";
-const CALL_FIELDS: &str = "id,Subject,Call_Type,Call_Start_Time,Call_Duration_in_seconds,\
-    Call_Result,Description,Owner,Created_Time";
+const CALL_FIELDS: &str =
+    "id,Subject,Call_Type,Call_Start_Time,Call_Result,Description,Owner,Created_Time";
 const EVENT_FIELDS: &str = "id,Event_Title,Start_DateTime,End_DateTime,Venue,Description,Owner,\
     Created_Time";

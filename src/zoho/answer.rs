@@ -229,6 +229,11 @@ fn wordless(effect: Effect, status: StatusCode, retry_after: Option<Duration>) -
     Fault::Failed(match status.as_u16() {
         401 => return Fault::TokenRefused,
         429 => throttled(false, retry_after),
+        // What was sent is the reason.
+        400 | 413..=415 | 422 => ZohoError::Input {
+            code: Code::new(""),
+            field: None,
+        },
         // Refused outright: nothing was written.
         400..=407 | 409..=499 => ZohoError::Unavailable { problem },
         _ => broken(effect, problem),
@@ -243,7 +248,7 @@ fn throttled(credits: bool, retry_after: Option<Duration>) -> ZohoError {
         }
     } else {
         ZohoError::Busy {
-            retry_after: retry_after.unwrap_or(Duration::ZERO),
+            retry_after: retry_after.unwrap_or_default().min(LONGEST_BUSY),
             full: Full::Zoho,
         }
     }
@@ -263,6 +268,8 @@ const STATE: [&str; 8] = [
     "CANNOT_PROCESS",
 ];
 const LARGEST_COMPLAINT: usize = 64 * 1024;
+/// Requests in flight end soon, whatever a proxy says.
+const LONGEST_BUSY: Duration = Duration::from_secs(60);
 /// The window of credits slides: some come back within the hour.
 const CREDITS_PAUSE: Duration = Duration::from_secs(3600);
 

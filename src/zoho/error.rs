@@ -168,7 +168,7 @@ pub enum Problem {
     Timeout,
     #[error("connection broke")]
     Broken,
-    #[error("server error {0}")]
+    #[error("status {0}")]
     Status(u16),
     #[error("unreadable answer")]
     Unreadable,
@@ -185,7 +185,10 @@ impl Problem {
             Self::Connect => "connect",
             Self::Timeout => "timeout",
             Self::Broken => "broken",
-            Self::Status(_) => "server_error",
+            Self::Status(500..) => "server_error",
+            Self::Status(408) => "timeout",
+            Self::Status(400..) => "refused",
+            Self::Status(_) => "unexpected_status",
             Self::Unreadable => "unreadable",
             Self::TooLarge => "too_large",
             Self::CircuitOpen => "breaker_open",

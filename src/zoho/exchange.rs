@@ -35,6 +35,8 @@ pub(super) struct Ask {
     credits: u32,
     effect: Effect,
     query: bool,
+    /// Not worth another try.
+    once: bool,
     /// Sent as `If-Unmodified-Since`.
     unmodified_since: Option<Box<str>>,
 }
@@ -50,8 +52,15 @@ impl Ask {
             credits: 1,
             effect: Effect::Read,
             query: false,
+            once: false,
             unmodified_since: None,
         }
+    }
+
+    /// The same, tried once.
+    #[must_use]
+    pub(super) fn once(self) -> Self {
+        Self { once: true, ..self }
     }
 
     /// All that Zoho hears of it.
@@ -157,7 +166,7 @@ impl Crm {
                 Err(Broke::Unsent(error)) => (error, false),
             };
             self.zoho.allowance.say(&error);
-            let Some(wait) = self.pause(ask.effect, &error, retries) else {
+            let Some(wait) = self.pause(ask, &error, retries) else {
                 if sent {
                     report(ask, &error, retries);
                 }
@@ -169,9 +178,12 @@ impl Crm {
     }
 
     /// How long to wait before another try, if there is one in the budget and in the time left.
-    fn pause(&self, effect: Effect, error: &ZohoError, retries: u32) -> Option<Duration> {
+    fn pause(&self, ask: &Ask, error: &ZohoError, retries: u32) -> Option<Duration> {
+        if ask.once {
+            return None;
+        }
         let random = getrandom::u32().unwrap_or(u32::MAX);
-        let wait = pause(effect, error, retries, random)?;
+        let wait = pause(ask.effect, error, retries, random)?;
         let now = Instant::now();
         (now + wait < self.deadline && self.zoho.budget.spend(now)).then_some(wait)
     }

@@ -10,14 +10,19 @@ use super::{
     written::{Written, written},
 };
 
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Deserialize)]
 #[expect(missing_docs, reason = "named as in the CRM")]
 pub struct Note {
     pub id: RecordId,
+    #[serde(rename = "Note_Title")]
     pub title: Option<CrmText>,
+    #[serde(rename = "Note_Content")]
     pub content: Option<CrmText>,
+    #[serde(rename = "Owner", default, deserialize_with = "lookup")]
     pub owner: Option<Reference>,
+    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
     pub created_time: Option<String>,
+    #[serde(rename = "Modified_Time", default, deserialize_with = "moment")]
     pub modified_time: Option<String>,
 }
 
@@ -60,7 +65,7 @@ impl Crm {
         page: Page,
     ) -> Result<Listed<Note>, ZohoError> {
         let list = self.notes_on((parent.module(), id), FIELDS).await?;
-        self.page::<Row, Note>(&list, page).await
+        self.page::<Note, Note>(&list, page).await
     }
 
     /// Writes a note, once: never retried. A broken connection is [`ZohoError::Ambiguous`].
@@ -146,34 +151,6 @@ fn without_mentions(content: &str) -> Cow<'_, str> {
         content.replace(MENTION, "crm [user#").into()
     } else {
         content.into()
-    }
-}
-
-#[derive(Deserialize)]
-struct Row {
-    id: RecordId,
-    #[serde(rename = "Note_Title")]
-    title: Option<CrmText>,
-    #[serde(rename = "Note_Content")]
-    content: Option<CrmText>,
-    #[serde(rename = "Owner", default, deserialize_with = "lookup")]
-    owner: Option<Reference>,
-    #[serde(rename = "Created_Time", default, deserialize_with = "moment")]
-    created_time: Option<String>,
-    #[serde(rename = "Modified_Time", default, deserialize_with = "moment")]
-    modified_time: Option<String>,
-}
-
-impl From<Row> for Note {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            title: row.title,
-            content: row.content,
-            owner: row.owner,
-            created_time: row.created_time,
-            modified_time: row.modified_time,
-        }
     }
 }
 

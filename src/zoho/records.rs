@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{
     Code, Crm, CrmText, RecordId, Values, ZohoError,
@@ -142,27 +142,40 @@ impl Crm {
 
     /// Which of these fields a record that was just added does not hold: the user behind the token
     /// may not write them, and Zoho passes over what it is sent for them. Empty where that cannot be
-    /// looked up. What was seen to be kept within the hour is not looked at again.
+    /// looked up soon: the record is there whatever comes of this. What was seen to be kept within the
+    /// hour is not looked at again.
     pub async fn not_kept(
         &self,
         module: &'static str,
         id: &RecordId,
         fields: &Values,
     ) -> Vec<&'static str> {
-        let Ok(record) = self.columns_of(module, id, fields).await else {
+        let now = Instant::now();
+        if self.zoho.breaker.holds(now) || self.zoho.allowance.is_spent() {
             return Vec::new();
-        };
+        }
+        let until = self.deadline.min(now + LONGEST_LOOK);
+        let lost = timeout_at(until, self.lost(module, id, fields)).await;
+        lost.unwrap_or(Ok(Vec::new())).unwrap_or_default()
+    }
+
+    async fn lost(
+        &self,
+        module: &'static str,
+        id: &RecordId,
+        fields: &Values,
+    ) -> Result<Vec<&'static str>, ZohoError> {
+        let mut record = self.columns_of(module, id, fields).await?;
+        record.ask = record.ask.once();
         let (tokens, now) = (record.tokens.clone(), Instant::now());
         let doubtful = fields
             .names()
             .filter(|name| !tokens.keeps((module, *name), now));
         let doubtful: Vec<_> = doubtful.collect();
         if doubtful.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
-        let Ok(row) = self.one::<Before, Before>(&record).await else {
-            return Vec::new();
-        };
+        let row = self.one::<Before, Before>(&record).await?;
         let lost = doubtful.into_iter().filter(|name| {
             let kept = row
                 .values
@@ -171,7 +184,7 @@ impl Crm {
             tokens.saw((module, *name), kept, now);
             !kept
         });
-        lost.collect()
+        Ok(lost.collect())
     }
 
     async fn columns_of(
@@ -283,3 +296,61 @@ fn literal(fields: &Values, key: &'static str) -> Result<Literal, ZohoError> {
 
 /// Each costs a credit; there is hardly more than one.
 const MOST_LOOKED_AT: usize = 5;
+/// Whoever wrote waits for it.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoho::{
+        Zoho,
+        scripted::{ONE, Say, Scripted, call, contact, credentials, say},
+    };
+
+    /// What is looked up of the contact.
+    async fn look(zoho: &Zoho) -> Vec<&'static str> {
+        let id = "5725767000000411001".parse().unwrap();
+        let fields = Values::default().with("Email", "a@example.com");
+        let fields = fields.with("Mobile", "1");
+        call(zoho).not_kept("Contacts", &id, &fields).await
+    }
+
+    #[tokio::test]
+    async fn what_a_record_does_not_hold_is_looked_up() {
+        let server = Scripted::start(|_, _| say(200, ONE)).await;
+        assert_eq!(look(&server.zoho()).await, ["Mobile"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_wrote_waits_for_no_second_look_and_for_none_that_is_slow() {
+        for script in [
+            (|| say(503, "")) as fn() -> Say,
+            || Say::HangUp,
+            || Say::Stall("HTTP/1.1 200"),
+        ] {
+            let server = Scripted::start(move |_, _| script()).await;
+            let began = Instant::now();
+            assert!(look(&server.zoho()).await.is_empty());
+            let took = began.elapsed();
+            assert!(took < LONGEST_LOOK * 3, "{took:?}");
+            assert_eq!(server.asked().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_zoho_that_is_away_and_spent_credits_are_not_tried_for_a_look() {
+        let server = Scripted::start(|_, _| say(200, ONE)).await;
+        let away = server.zoho();
+        for _ in 0..10 {
+            away.inner.silent(Duration::ZERO);
+        }
+        assert!(look(&away).await.is_empty());
+        assert_eq!(server.asked().len(), 0);
+        let mut config = server.config();
+        config.daily_credits = std::num::NonZeroU32::MIN;
+        let spent = Zoho::new(&config, credentials()).unwrap();
+        assert!(contact(&call(&spent)).await.is_ok());
+        assert!(look(&spent).await.is_empty());
+        assert_eq!(server.asked().len(), 1);
+    }
+}

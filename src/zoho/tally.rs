@@ -76,7 +76,8 @@ impl Tally {
             Ok(401) => "token_refused",
             Ok(429) => "throttled",
             Ok(400..500) => "refused",
-            Ok(_) => "server_error",
+            Ok(500..) => "server_error",
+            Ok(_) => "unexpected_status",
             Err(problem) => problem,
         };
         counter!("zoho_mcp_zoho_requests_total", "method" => method, "outcome" => seen)

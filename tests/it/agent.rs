@@ -8,7 +8,10 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use crate::{house::http, stream::Stream};
+use crate::{
+    house::{http, plain_http},
+    stream::Stream,
+};
 
 #[derive(Clone)]
 pub(crate) struct Agent {
@@ -52,28 +55,20 @@ impl Agent {
 
     /// The same agent from another of this machine's addresses.
     pub(crate) fn from(mut self, address: [u8; 4]) -> Self {
-        self.http = reqwest::Client::builder()
-            .no_proxy()
-            .local_address(Some(address.into()))
-            .build()
-            .unwrap();
+        let http = plain_http().local_address(Some(address.into()));
+        self.http = http.build().unwrap();
         self
     }
 
     /// The same agent, with a connection of its own for each request.
     pub(crate) fn hurried(mut self) -> Self {
-        self.http = reqwest::Client::builder()
-            .no_proxy()
-            .pool_max_idle_per_host(0)
-            .build()
-            .unwrap();
+        self.http = plain_http().pool_max_idle_per_host(0).build().unwrap();
         self
     }
 
     /// The same agent, speaking HTTP/2 from the first byte, with pings while nothing happens.
     pub(crate) fn over_http2(mut self) -> Self {
-        self.http = reqwest::Client::builder()
-            .no_proxy()
+        self.http = plain_http()
             .http2_prior_knowledge()
             .http2_keep_alive_interval(Duration::from_millis(100))
             .http2_keep_alive_while_idle(true)
@@ -124,9 +119,19 @@ impl Agent {
         self.call("search_contacts", json!({ "name": name })).await
     }
 
+    /// Lists the tools: the cheapest question, of which Zoho hears nothing.
+    pub(crate) async fn list(&self) -> Answer {
+        self.ask("tools/list", json!({})).await
+    }
+
+    /// The status of the cheapest question.
+    pub(crate) async fn status(&self) -> u16 {
+        self.list().await.status.as_u16()
+    }
+
     /// The names that `tools/list` shows.
     pub(crate) async fn tools(&self) -> Vec<String> {
-        let listed = self.ask("tools/list", json!({})).await.result();
+        let listed = self.list().await.result();
         let tools = listed["tools"].as_array().unwrap();
         tools
             .iter()
@@ -151,6 +156,12 @@ impl Agent {
         let request = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let sent = self.attempt(Method::POST, "/mcp", request.to_string());
         sent.await.ok()
+    }
+
+    /// The same as [`Agent::status`], when there may be nobody to ask any more.
+    pub(crate) async fn try_status(&self) -> Option<u16> {
+        let answer = self.try_ask("tools/list", json!({})).await?;
+        Some(answer.status.as_u16())
     }
 
     pub(crate) async fn send(

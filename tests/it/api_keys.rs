@@ -26,10 +26,7 @@ async fn every_bad_key_hears_the_same_and_the_log_says_why() {
         ),
     ];
     for (key, reason) in cases {
-        let answer = house
-            .stranger(Some(&key))
-            .ask("tools/list", json!({}))
-            .await;
+        let answer = house.stranger(Some(&key)).list().await;
         assert_eq!(
             (answer.status.as_u16(), &*answer.text),
             (401, r#"{"error":"Invalid API key"}"#),
@@ -43,7 +40,7 @@ async fn every_bad_key_hears_the_same_and_the_log_says_why() {
             })
             .await;
     }
-    let nobody = house.stranger(None).ask("tools/list", json!({})).await;
+    let nobody = house.stranger(None).list().await;
     assert_eq!(
         (nobody.status.as_u16(), &*nobody.text),
         (401, r#"{"error":"API key required"}"#)
@@ -72,21 +69,18 @@ async fn a_key_may_come_as_a_bearer_token_but_two_keys_may_not_disagree() {
     let house = House::start().await;
     let bearer = format!("Bearer {}", house.keys[SUPPORT]);
     let by_bearer = house.stranger(None).with("authorization", &bearer);
-    assert_eq!(by_bearer.ask("tools/list", json!({})).await.status, 200);
+    assert_eq!(by_bearer.status().await, 200);
     let twice = house.agent(SUPPORT).with("authorization", &bearer);
-    assert_eq!(twice.ask("tools/list", json!({})).await.status, 200);
+    assert_eq!(twice.status().await, 200);
     let torn = house.agent(REPORTING).with("authorization", &bearer);
-    assert_eq!(torn.ask("tools/list", json!({})).await.status, 401);
+    assert_eq!(torn.status().await, 401);
     let told = house.event("auth_failed").await;
     let ids = [REPORTING, SUPPORT].map(|client| &house.keys[client][10..20]);
     assert_eq!(told["keyId"], ids.join("+"), "one of them may be stolen");
     let token = house
         .stranger(None)
         .with("authorization", "Bearer eyJhbGciOiJub25lIn0.e30.");
-    assert_eq!(
-        token.ask("tools/list", json!({})).await.text,
-        r#"{"error":"Invalid token"}"#
-    );
+    assert_eq!(token.list().await.text, r#"{"error":"Invalid token"}"#);
 }
 
 #[tokio::test]
@@ -99,7 +93,7 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
     let guesser = house.stranger(Some("zmcp_live_guess"));
     let mut refused = 0;
     for _ in 0..20 {
-        let answer = guesser.ask("tools/list", json!({})).await;
+        let answer = guesser.list().await;
         if answer.status == 429 {
             refused += 1;
             assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
@@ -107,14 +101,7 @@ async fn guessing_is_slowed_down_and_locks_nobody_out() {
         }
     }
     assert!((10..=15).contains(&refused), "{refused}");
-    assert_eq!(
-        house
-            .agent(SUPPORT)
-            .ask("tools/list", json!({}))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(house.agent(SUPPORT).status().await, 200);
     let told = house.event("rate_limit_exceeded").await;
     assert_eq!(told["policy"], "failed_logins");
     assert_eq!(house.events("rate_limit_exceeded").len(), 1);
@@ -133,11 +120,11 @@ async fn requests_without_a_credential_do_not_flood_the_log() {
     .await;
     let nobody = house.stranger(None);
     for _ in 0..40 {
-        let answer = nobody.ask("tools/list", json!({})).await;
+        let answer = nobody.list().await;
         assert_eq!(answer.status, 401, "the answer stays the same");
     }
     let guess = house.stranger(Some("zmcp_live_guess"));
-    let answer = guess.ask("tools/list", json!({})).await;
+    let answer = guess.list().await;
     assert_eq!(answer.status, 401, "guesses are counted apart");
     house.signal("-TERM");
     house.ended().await;
@@ -158,14 +145,7 @@ async fn a_rotated_key_works_at_once_and_a_retired_one_no_longer() {
     house.signal("-HUP");
     house.event("keys_reload").await;
     for key in [&second, &house.keys[SUPPORT]] {
-        assert_eq!(
-            house
-                .stranger(Some(key))
-                .ask("tools/list", json!({}))
-                .await
-                .status,
-            200
-        );
+        assert_eq!(house.stranger(Some(key)).status().await, 200);
     }
     let first = &house.keys[SUPPORT];
     let id = &first[10..20];
@@ -178,17 +158,10 @@ async fn a_rotated_key_works_at_once_and_a_retired_one_no_longer() {
         })
         .await;
     assert_eq!(
-        house.agent(SUPPORT).ask("tools/list", json!({})).await.text,
+        house.agent(SUPPORT).list().await.text,
         r#"{"error":"Invalid API key"}"#
     );
-    assert_eq!(
-        house
-            .stranger(Some(&second))
-            .ask("tools/list", json!({}))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(house.stranger(Some(&second)).status().await, 200);
 }
 
 #[tokio::test]
@@ -197,14 +170,7 @@ async fn a_broken_key_file_changes_nothing() {
     std::fs::write(house.file("keys.json"), "{\"version\":1,\"keys\":[").unwrap();
     let told = house.event("keys_reload").await;
     assert_eq!(told["reason"], "refused_last_good_keeps_serving");
-    assert_eq!(
-        house
-            .agent(SUPPORT)
-            .ask("tools/list", json!({}))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(house.agent(SUPPORT).status().await, 200);
 }
 
 #[tokio::test]

@@ -2,9 +2,8 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, KeyUsagePurpose};
-use reqwest::Method;
 use rustls_pki_types::{CertificateRevocationListDer, pem::PemObject as _};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     house::eventually,
@@ -30,10 +29,7 @@ async fn house(authorities: &str, lists: Option<&str>) -> TlsHouse {
 
 /// Whether somebody with the certificate gets in.
 async fn lets_in(tls: &TlsHouse, identity: &Identity) -> bool {
-    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} });
-    let agent = tls.agent(Some(identity));
-    let answer = agent.attempt(Method::POST, "/mcp", list.to_string()).await;
-    answer.is_ok_and(|answer| answer.status == 200)
+    tls.status(Some(identity)).await == Some(200)
 }
 
 /// What `zoho-mcp check` says of the files as they are.

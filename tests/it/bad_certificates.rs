@@ -7,13 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use reqwest::Method;
 use serde_json::Value;
 
 use crate::{
     house::{REPORTING, SUPPORT, eventually},
     pki::{Identity, TlsHouse},
-    wire::listing,
 };
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/certificates");
@@ -43,17 +41,10 @@ async fn house() -> TlsHouse {
     .await
 }
 
-/// The status, or none when there was not even an answer.
-async fn answer(tls: &TlsHouse, identity: Option<&Identity>) -> Option<u16> {
-    let agent = tls.agent(identity);
-    let answer = agent.attempt(Method::POST, "/mcp", listing(1)).await.ok()?;
-    Some(answer.status.as_u16())
-}
-
 /// Tries to come in, and returns what the log says of that.
 async fn refused(tls: &TlsHouse, identity: Option<&Identity>, what: &str) -> Value {
     let before = tls.house.events("auth_failed").len();
-    let answer = answer(tls, identity).await;
+    let answer = tls.status(identity).await;
     assert!(matches!(answer, None | Some(401)), "{what}: {answer:?}");
     eventually(what, || {
         tls.house.events("auth_failed").get(before).cloned()
@@ -65,7 +56,7 @@ async fn refused(tls: &TlsHouse, identity: Option<&Identity>, what: &str) -> Val
 async fn every_bad_certificate_is_refused_and_told_once() {
     let tls = house().await;
     let good = Identity::of_bundle(&file("good.pem"));
-    assert_eq!(answer(&tls, Some(&good)).await, Some(200));
+    assert_eq!(tls.status(Some(&good)).await, Some(200));
     let told = refused(&tls, None, "no certificate").await;
     assert_eq!(told["reason"], "no_certificate");
     assert_eq!(told.get("keyId"), None);
@@ -81,5 +72,5 @@ async fn every_bad_certificate_is_refused_and_told_once() {
     }
     assert_eq!(tls.house.events("auth_failed").len(), corpus.len() + 1);
     assert!(!tls.house.operational_log().contains("panicked"));
-    assert_eq!(answer(&tls, Some(&good)).await, Some(200));
+    assert_eq!(tls.status(Some(&good)).await, Some(200));
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, future::join_all, stream};
 use reqwest::{Body, Method};
-use serde_json::json;
 
 use crate::{
     agent::Agent,
@@ -44,7 +43,7 @@ async fn a_client_that_leaves_bodies_half_sent_fills_its_own_room_only() {
         let flood = tokio::spawn(async move { answers(&greedy, 60).await });
         let told = eventually("a refusal", || refusals().nth(before)).await;
         assert_eq!(told["clientId"], SUPPORT);
-        let other = house.agent(REPORTING).ask("tools/list", json!({})).await;
+        let other = house.agent(REPORTING).list().await;
         assert_eq!(other.status, 200, "another's room is its own");
         // A quarter of the room is three such bodies, whole or in parts.
         let answers = flood.await.unwrap();
@@ -53,7 +52,7 @@ async fn a_client_that_leaves_bodies_half_sent_fills_its_own_room_only() {
             answers.iter().all(|status| [408, 429].contains(status)),
             "{answers:?}"
         );
-        let again = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+        let again = house.agent(SUPPORT).list().await;
         assert_eq!(again.status, 200, "{}", again.text);
     }
 }

@@ -1,7 +1,6 @@
 //! Web pages that call from a browser: the configured ones can, no others.
 
 use reqwest::Method;
-use serde_json::json;
 
 use crate::{
     agent::{Agent, Answer},
@@ -51,7 +50,7 @@ async fn a_configured_page_reads_answers_and_refusals() {
     let page = house.agent(SUPPORT).with("origin", PAGE);
     let nobody = house.stranger(None).with("origin", PAGE);
     for (agent, status) in [(page, 200), (nobody, 401)] {
-        let answer = agent.ask("tools/list", json!({})).await;
+        let answer = agent.list().await;
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("access-control-allow-origin"), PAGE);
         let exposed = answer.header("access-control-expose-headers");
@@ -73,7 +72,7 @@ async fn nobody_else_hears_anything_of_it() {
     let foreign = house.stranger(None).with("origin", "https://evil.example");
     let refused = preflight(foreign, "/mcp", "authorization").await;
     assert_eq!(refused.status, 403);
-    let agent = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+    let agent = house.agent(SUPPORT).list().await;
     let probe = house
         .stranger(None)
         .with("origin", PAGE)

@@ -28,10 +28,7 @@ async fn a_day() -> Vec<Value> {
     })
     .await;
     let support = house.agent(SUPPORT);
-    let found = support
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    let found = support.search("Giulia").await.content();
     let note = json!({ "record_id": found["items"][0]["id"], "content": "x" });
     support.call("create_note", note).await.content();
     support

@@ -21,7 +21,7 @@ use opentelemetry_proto::tonic::{
 use prost::Message as _;
 use tokio::net::TcpListener;
 
-use crate::house::eventually;
+use crate::house::{House, Setup, eventually};
 
 pub(crate) struct Collector {
     pub(crate) url: String,
@@ -124,4 +124,13 @@ pub(crate) fn attribute(span: &Span, name: &str) -> String {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A house that tells a collector of its calls.
+pub(crate) async fn traced(collector: &Collector, change: impl FnOnce(&mut Setup)) -> House {
+    House::with(|setup| {
+        setup.set("traces.endpoint", &collector.url);
+        change(setup);
+    })
+    .await
 }

@@ -31,7 +31,7 @@ fn with_token(agent: Agent, token: &str) -> Agent {
 }
 
 async fn heard(agent: &Agent) -> (u16, String) {
-    let answer = agent.ask("tools/list", json!({})).await;
+    let answer = agent.list().await;
     let error = answer.json()["error"]
         .as_str()
         .unwrap_or_default()

@@ -35,9 +35,7 @@ async fn the_first_question_of_the_readme_has_an_answer() {
     let asked = || house.operational_log().contains(question).then_some(());
     eventually("the question in the banner", asked).await;
     let agent = house.agent(SUPPORT);
-    let found = agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await;
+    let found = agent.search("Giulia").await;
     let first = &found.content()["items"][0];
     assert!(
         first["fullName"].as_str().unwrap().contains("Giulia"),

@@ -15,11 +15,7 @@ use crate::{
 pub(crate) async fn running(house: &House, agent: Agent, delay: &str) -> JoinHandle<Answer> {
     let fault = json!({ "fault": "latency", "path": "/crm", "delay": delay });
     house.zoho.fault(fault).await;
-    let call = async move {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-    };
+    let call = async move { agent.search("Giulia").await };
     let call = tokio::spawn(call);
     house.event("tool_call_start").await;
     call

@@ -318,7 +318,7 @@ async fn keys_that_cannot_be_read_again_make_an_instance_degraded() {
         detail.starts_with("they could not be read for "),
         "{detail}"
     );
-    let served = house.agent(REPORTING).ask("tools/list", json!({})).await;
+    let served = house.agent(REPORTING).list().await;
     assert_eq!(served.status, 200);
     house.replace("keys.json", &good);
     assert_eq!(told(&house, "api_keys", None).await["status"], "healthy");

@@ -13,11 +13,15 @@ use std::{
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use self::setup::CONFIG;
+pub(crate) use self::setup::Setup;
 use crate::{agent::Agent, crm::sandbox, process::BINARY, wire::Wire};
 pub(crate) use crate::{
     crm::Zoho,
     process::{Folder, Process, command, command_with},
 };
+
+mod setup;
 
 pub(crate) const SUPPORT: &str = "customer-service-agent";
 pub(crate) const REPORTING: &str = "reporting-agent";
@@ -35,75 +39,6 @@ pub(crate) struct House {
     environment: BTreeMap<String, String>,
     folder: Arc<Folder>,
     sandbox: Option<Process>,
-}
-
-/// What a house starts with; a test changes what it is about.
-#[derive(Default)]
-pub(crate) struct Setup {
-    environment: BTreeMap<String, String>,
-    config: String,
-    credentials: Option<TakeCredentials>,
-    shell: Option<String>,
-    files: Vec<(String, String)>,
-    zoho_user: Option<String>,
-}
-
-type TakeCredentials = Box<dyn FnOnce(&Value)>;
-
-impl Setup {
-    /// Starts the daemon out of a shell script, where `"$@"` is the daemon's command.
-    pub(crate) fn through(&mut self, script: &str) -> &mut Self {
-        self.shell = Some(script.to_owned());
-        self
-    }
-
-    /// The CRM user whose credentials the daemon has: `admin`, `manager` or `rep-1`.
-    pub(crate) fn zoho_user(&mut self, user: &str) -> &mut Self {
-        self.zoho_user = Some(user.to_owned());
-        self
-    }
-
-    /// Gives the daemon an environment variable.
-    pub(crate) fn variable(&mut self, name: &str, value: &str) -> &mut Self {
-        self.environment.insert(name.to_owned(), value.to_owned());
-        self
-    }
-
-    /// Leaves a key to the configuration file.
-    pub(crate) fn unset(&mut self, key: &str) -> &mut Self {
-        self.environment.remove(&variable(key));
-        self
-    }
-
-    /// Sets a key of the configuration, such as `limits.client`, to a TOML value or a text.
-    pub(crate) fn set(&mut self, key: &str, value: &str) -> &mut Self {
-        self.environment.insert(variable(key), value.to_owned());
-        self
-    }
-
-    /// Adds to the environment of the daemon.
-    pub(crate) fn environment(&mut self, variables: BTreeMap<String, String>) -> &mut Self {
-        self.environment.extend(variables);
-        self
-    }
-
-    /// Hands what proves the daemon to Zoho to somebody, before the daemon starts.
-    pub(crate) fn credentials(&mut self, take: impl FnOnce(&Value) + 'static) -> &mut Self {
-        self.credentials = Some(Box::new(take));
-        self
-    }
-
-    /// Puts a file beside the configuration.
-    pub(crate) fn file(&mut self, name: &str, text: &str) -> &mut Self {
-        self.files.push((name.to_owned(), text.to_owned()));
-        self
-    }
-
-    /// Adds to the configuration file.
-    pub(crate) fn config(&mut self, toml: &str) -> &mut Self {
-        self.config.push_str(toml);
-        self
-    }
 }
 
 impl House {
@@ -208,6 +143,7 @@ impl House {
 
     async fn serve(folder: &Folder, ready: &str, setup: &Setup) -> (String, Process) {
         let (config, ready) = (folder.path("zoho-mcp.toml"), folder.path(ready));
+        let _ = fs::remove_file(&ready);
         let arguments = [
             "serve",
             "--config",
@@ -269,18 +205,8 @@ impl House {
 
     /// Starts the daemon again after it has ended, in the same folder and beside the same sandbox.
     pub(crate) async fn start_again(&mut self) {
-        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("daemon.json"));
-        let _ = fs::remove_file(&ready);
-        let arguments = [
-            "serve",
-            "--config",
-            config.to_str().unwrap(),
-            "--ready-file",
-            ready.to_str().unwrap(),
-        ];
-        self.daemon = Process::start(&arguments, &self.environment);
-        let ready = self.daemon.wait_for(&ready).await;
-        self.url = ready["url"].as_str().unwrap().to_owned();
+        let setup = self.changed(|_| ());
+        (self.url, self.daemon) = Self::serve(&self.folder, "daemon.json", &setup).await;
     }
 
     /// A client of the listener for operators.
@@ -319,17 +245,7 @@ impl House {
         let ended = self.ended().await;
         let listen = "ZOHO_MCP__SERVER__LISTEN".to_owned();
         self.environment.insert(listen, self.address().to_owned());
-        let (config, ready) = (self.file("zoho-mcp.toml"), self.file("restarted.json"));
-        let _ = fs::remove_file(&ready);
-        let arguments = [
-            "serve",
-            "--config",
-            config.to_str().unwrap(),
-            "--ready-file",
-        ];
-        let arguments = [&arguments[..], &[ready.to_str().unwrap()]].concat();
-        self.daemon = Process::start(&arguments, &self.environment);
-        self.daemon.wait_for(&ready).await;
+        self.start_again().await;
         ended
     }
 
@@ -376,6 +292,19 @@ impl House {
             .collect()
     }
 
+    /// Waits until the metrics for operators have that line.
+    pub(crate) async fn measured(&self, line: &str) {
+        let (operator, deadline) = (self.operator(), Instant::now() + PATIENCE);
+        loop {
+            let metrics = operator.get("/metrics").await.text;
+            if metrics.contains(line) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no {line}: {metrics}");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Sends a signal to the daemon.
     pub(crate) fn signal(&self, signal: &str) {
         self.daemon.signal(signal);
@@ -403,32 +332,31 @@ impl House {
     }
 }
 
-fn variable(key: &str) -> String {
-    let name = key.to_uppercase().replace('-', "_").replace('.', "__");
-    format!("ZOHO_MCP__{name}")
-}
-
 /// Looks again and again for twenty seconds.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
         assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
+const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 pub(crate) fn http() -> reqwest::Client {
-    let timeout = Duration::from_secs(40);
+    plain_http().build().unwrap()
+}
+
+/// For clients of plain HTTP: reading the system's authorities takes longer than a test.
+pub(crate) fn plain_http() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .no_proxy()
-        .timeout(timeout)
-        // Everything is plain HTTP, and reading the system's authorities takes longer than a test.
+        .timeout(Duration::from_secs(40))
         .tls_certs_only([])
-        .build()
-        .unwrap()
 }
 
 fn new_key(folder: &Folder, client: &str) -> String {
@@ -455,24 +383,3 @@ pub(crate) fn key_document(client: &str) -> (String, String) {
     let key = new_key(&folder, client);
     (key, fs::read_to_string(folder.path("keys.json")).unwrap())
 }
-
-const CONFIG: &str = r#"
-[server]
-listen = "127.0.0.1:0"
-[roles.customer-service]
-tools = ["search_contacts", "get_contact_history", "create_note"]
-max_records_per_query = 10
-allow_write = true
-[roles.reporting]
-tools = ["search_contacts", "get_deal_summary", "get_revenue_report"]
-max_records_per_query = 100
-[roles.dashboard]
-tools = ["get_dashboard_metrics"]
-max_records_per_query = 50
-[clients.customer-service-agent]
-role = "customer-service"
-[clients.reporting-agent]
-role = "reporting"
-[clients.readonly-dashboard]
-role = "dashboard"
-"#;

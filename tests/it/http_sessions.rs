@@ -74,7 +74,7 @@ pub(crate) async fn ended(mut stream: Response) {
 /// Asks until the session is not there any more.
 async fn lost(agent: &Agent) {
     for _ in 0..200 {
-        let answer = agent.ask("tools/list", json!({})).await;
+        let answer = agent.list().await;
         if answer.status == 404 {
             return;
         }

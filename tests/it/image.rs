@@ -27,7 +27,7 @@ async fn a_container_needs_no_root_no_rights_no_shell_and_no_disk() {
     let house = House::with(|setup| container = Some(image.houses(setup))).await;
     let container = container.unwrap();
     let support = house.agent(SUPPORT);
-    let found = support.call("search_contacts", json!({ "name": "Giulia" }));
+    let found = support.search("Giulia");
     assert!(
         !found.await.content()["items"]
             .as_array()

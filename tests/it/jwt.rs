@@ -24,7 +24,7 @@ impl House {
     }
 
     async fn status(&self, token: &str) -> u16 {
-        let answer = self.bearer(token).ask("tools/list", json!({})).await;
+        let answer = self.bearer(token).list().await;
         answer.status.as_u16()
     }
 
@@ -92,7 +92,7 @@ async fn no_bad_token_gets_in_and_the_log_says_why() {
         for value in forge.authorization(case) {
             agent = agent.with("authorization", &value);
         }
-        let answer = agent.ask("tools/list", json!({})).await;
+        let answer = agent.list().await;
         let reason = case["reason"].as_str().unwrap();
         assert_eq!(answer.status, 401, "{name}: {}", answer.text);
         let challenge = answer.header("www-authenticate");
@@ -206,7 +206,7 @@ async fn a_client_without_a_token_finds_out_where_to_get_one() {
         setup.set("auth.api_keys.enabled", "false");
     })
     .await;
-    let nobody = house.stranger(None).ask("tools/list", json!({})).await;
+    let nobody = house.stranger(None).list().await;
     assert_eq!(nobody.status, 401);
     assert_eq!(nobody.json()["error"], "Bearer token required");
     let metadata = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp";
@@ -224,7 +224,7 @@ async fn a_client_without_a_token_finds_out_where_to_get_one() {
         assert_eq!(found["scopes_supported"], json!(["crm:read", "crm:write"]));
         assert_eq!(found["bearer_methods_supported"], json!(["header"]));
     }
-    let key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+    let key = house.agent(SUPPORT).list().await;
     assert_eq!(key.json()["error"], "Invalid API key");
 }
 
@@ -234,7 +234,7 @@ async fn without_an_issuer_there_is_nothing_to_find() {
     let stranger = house.stranger(None);
     let answer = stranger.get("/.well-known/oauth-protected-resource").await;
     assert_eq!(answer.status, 404);
-    let nobody = stranger.ask("tools/list", json!({})).await;
+    let nobody = stranger.list().await;
     assert_eq!(
         nobody.header("www-authenticate"),
         "Bearer realm=\"zoho-mcp\""

@@ -220,7 +220,7 @@ async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_re
     };
     // A certificate need name nobody for a token to be bound to it.
     let nameless = clients.leaf(|leaf| leaf.subject_alt_names = Vec::new());
-    let answer = bound(&nameless).ask("tools/list", json!({})).await;
+    let answer = bound(&nameless).list().await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     let (agent, bystander) = (bound(&holder), bound(&other));
     let (mut stream, mut goes_on) = (agent.stream().await, bystander.stream().await);
@@ -229,6 +229,6 @@ async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_re
     assert_eq!(stream.next().await, None);
     let closed = house.event("session_close").await;
     assert_eq!(closed["reason"], "certificate_revoked");
-    assert_eq!(agent.ask("tools/list", json!({})).await.status, 401);
+    assert_eq!(agent.status().await, 401);
     goes_on.initialize().await;
 }

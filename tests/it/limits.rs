@@ -123,7 +123,7 @@ async fn a_client_has_its_own_limit_and_another_client_is_not_concerned() {
         let agent = house.agent(client);
         let mut admitted = 0;
         for _ in 0..6 {
-            admitted += usize::from(agent.ask("tools/list", json!({})).await.status == 200);
+            admitted += usize::from(agent.status().await == 200);
         }
         admitted
     };
@@ -174,22 +174,15 @@ async fn a_flood_from_one_client_takes_nothing_from_the_global_limit() {
     let flood = house.agent(SUPPORT);
     let mut admitted = 0;
     for _ in 0..30 {
-        admitted += usize::from(flood.ask("tools/list", json!({})).await.status == 200);
+        admitted += usize::from(flood.status().await == 200);
     }
     assert_eq!(admitted, 4);
     for client in [REPORTING, DASHBOARD] {
         for _ in 0..4 {
-            assert_eq!(
-                house
-                    .agent(client)
-                    .ask("tools/list", json!({}))
-                    .await
-                    .status,
-                200
-            );
+            assert_eq!(house.agent(client).status().await, 200);
         }
     }
-    let refused = house.agent(DASHBOARD).ask("tools/list", json!({})).await;
+    let refused = house.agent(DASHBOARD).list().await;
     let violated = &refused.json()["error"]["data"]["violatedPolicies"];
     assert_eq!(violated, &json!(["global", "client"]));
 }
@@ -212,7 +205,7 @@ async fn a_refusal_can_be_a_result_that_the_model_reads() {
     );
     assert_eq!(standing(&refused, "client").0, 0);
     // What is no call of a tool has no result for a model.
-    assert_eq!(agent.ask("tools/list", json!({})).await.status, 429);
+    assert_eq!(agent.status().await, 429);
     assert_eq!(house.events("tool_call_start").len(), 1);
 }
 
@@ -241,7 +234,7 @@ async fn never_more_than_the_limit_however_many_ask_at_once() {
         tokio::spawn(async move {
             let mut admitted = 0;
             for _ in 0..3 {
-                admitted += usize::from(agent.ask("tools/list", json!({})).await.status == 200);
+                admitted += usize::from(agent.status().await == 200);
             }
             admitted
         })
@@ -263,7 +256,7 @@ async fn new_limits_hold_at_once_and_what_was_counted_stays_counted() {
     let agent = house.agent(SUPPORT);
     let admitted = async || {
         let mut admitted = 0;
-        while agent.ask("tools/list", json!({})).await.status == 200 {
+        while agent.status().await == 200 {
             admitted += 1;
         }
         admitted

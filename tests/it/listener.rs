@@ -20,6 +20,7 @@ use crate::{
     agent::Agent,
     house::{House, SUPPORT, eventually},
     pki::TlsHouse,
+    wire::listing,
 };
 
 /// Reads until the other side has closed.
@@ -30,8 +31,7 @@ pub(crate) async fn closed(mut socket: TcpStream) {
 
 /// A request that can be answered, over and over, by somebody who does not listen.
 fn deaf(key: &str) -> String {
-    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} });
-    let body = body.to_string();
+    let body = listing(1);
     let head = format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
@@ -73,7 +73,7 @@ async fn slow_sockets_of_every_kind_are_gone_and_an_honest_client_is_served() {
     }
     let honest = async {
         for _ in 0..10 {
-            let answer = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+            let answer = house.agent(SUPPORT).list().await;
             assert_eq!(answer.status, 200);
         }
     };
@@ -220,7 +220,7 @@ async fn pings_between_the_requests_of_http2_are_no_slow_head() {
         .unwrap();
     let agent = tls.house.agent(SUPPORT).over(http);
     for _ in 0..2 {
-        assert_eq!(agent.ask("tools/list", json!({})).await.status, 200);
+        assert_eq!(agent.status().await, 200);
         // The span itself is the subject: longer than a head may take.
         tokio::time::sleep(Duration::from_millis(2500)).await;
     }
@@ -294,7 +294,7 @@ async fn readiness_goes_before_the_door_is_closed() {
     house.event("drain_begin").await;
     assert_eq!(house.stranger(None).get("/readyz").await.status, 503);
     assert_eq!(house.stranger(None).get("/health").await.status, 503);
-    let answer = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+    let answer = house.agent(SUPPORT).list().await;
     assert_eq!(
         (answer.status.as_u16(), answer.header("connection")),
         (200, "close")

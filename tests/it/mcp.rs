@@ -34,7 +34,7 @@ async fn every_revision_is_spoken() {
         let noted = speaking.post(told.to_string()).await;
         assert_eq!((noted.status.as_u16(), &*noted.text), (202, ""));
         assert_eq!(speaking.tools().await.len(), 3, "{version}");
-        let found = speaking.call("search_contacts", json!({ "name": "Giulia" }));
+        let found = speaking.search("Giulia");
         assert!(found.await.content()["items"].is_array(), "{version}");
         assert!(speaking.ask("ping", json!({})).await.result().is_object());
     }
@@ -82,9 +82,9 @@ async fn each_client_sees_what_it_may_call_always_in_the_same_order() {
     ]);
     for (client, tools) in expected {
         let agent = house.agent(client);
-        let first = agent.ask("tools/list", json!({})).await;
+        let first = agent.list().await;
         let mut names = agent.tools().await;
-        assert_eq!(agent.ask("tools/list", json!({})).await.text, first.text);
+        assert_eq!(agent.list().await.text, first.text);
         names.sort();
         assert_eq!(names, tools);
         let listed = agent.ask_modern("tools/list", json!({})).await.result();
@@ -137,7 +137,7 @@ async fn what_a_tool_answers_fits_its_output_schema() {
     ];
     for (client, tool, arguments) in calls {
         let agent = house.agent(client);
-        let listed = agent.ask("tools/list", json!({})).await.result();
+        let listed = agent.list().await.result();
         let tools = listed["tools"].as_array().unwrap();
         let schema = &tools.iter().find(|listed| listed["name"] == tool).unwrap()["outputSchema"];
         let validator = jsonschema::draft202012::new(schema).unwrap();
@@ -279,10 +279,7 @@ async fn a_call_without_an_id_is_no_call_and_an_answer_is_not_expected() {
     assert_eq!((unasked.status.as_u16(), unasked.code()), (400, -32600));
     assert!(unasked.text.contains("\"id\":null"), "{}", unasked.text);
     assert!(unasked.text.contains("nothing was asked"));
-    agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    agent.search("Giulia").await.content();
     house.event("tool_call_success").await;
     assert_eq!(house.events("tool_call_start").len(), 1);
 }
@@ -346,7 +343,7 @@ async fn headers_that_do_not_repeat_the_body_are_refused_before_anything_counts(
         let answer = call_with(&agent, &[version, method, name]).await;
         assert!(answer.content()["items"].is_array(), "{name:?}");
     }
-    let before = agent.ask("tools/list", json!({})).await.remaining("client");
+    let before = agent.list().await.remaining("client");
     let mismatched: [&[_]; 8] = [
         &[version, method],
         &[version, ("mcp-name", "search_contacts")],
@@ -366,7 +363,7 @@ async fn headers_that_do_not_repeat_the_body_are_refused_before_anything_counts(
         );
         assert_eq!(answer.json()["id"], 1);
     }
-    let after = agent.ask("tools/list", json!({})).await.remaining("client");
+    let after = agent.list().await.remaining("client");
     assert_eq!(before - 1, after);
 }
 

@@ -17,10 +17,7 @@ fn watched(setup: &mut Setup) {
 /// Something of everything that is counted.
 async fn a_busy_minute(house: &House) {
     let support = house.agent(SUPPORT);
-    let found = support
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    let found = support.search("Giulia").await.content();
     let id = found["items"][0]["id"].clone();
     support
         .call("create_note", json!({ "record_id": id, "content": "x" }))

@@ -1,7 +1,6 @@
 //! Clients that prove themselves by certificate, and all those that must not.
 
 use rcgen::DnType;
-use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -9,6 +8,7 @@ use crate::{
     agent::Agent,
     house::{REPORTING, SUPPORT, Setup, command, eventually},
     pki::{Ca, Identity, TlsHouse, by_uri},
+    wire::listing,
 };
 
 const URI: &str = "spiffe://example.com/support";
@@ -30,17 +30,6 @@ async fn house(clients: &Ca, how: &str, crl: Option<&str>) -> TlsHouse {
         }
     })
     .await
-}
-
-fn list() -> String {
-    json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }).to_string()
-}
-
-/// The status, or none when there was not even an answer.
-async fn answer(tls: &TlsHouse, identity: Option<&Identity>) -> Option<u16> {
-    let agent = tls.agent(identity);
-    let answer = agent.attempt(Method::POST, "/mcp", list()).await.ok()?;
-    Some(answer.status.as_u16())
 }
 
 #[tokio::test]
@@ -91,7 +80,7 @@ async fn a_client_may_have_to_show_a_certificate_and_a_key() {
         let agent = key
             .iter()
             .fold(agent, |agent, key| agent.with("x-api-key", key));
-        let answer = agent.ask("tools/list", json!({})).await;
+        let answer = agent.list().await;
         (answer.status.as_u16(), answer.text)
     };
     let key = tls.house.keys[SUPPORT].as_str();
@@ -124,19 +113,19 @@ async fn a_certificate_and_a_key_may_not_disagree() {
     let identity = clients.client(URI);
     let status = async |identity, client| {
         let agent = with_key(identity, client);
-        agent.ask("tools/list", json!({})).await.status.as_u16()
+        agent.status().await
     };
     assert_eq!(status(None, SUPPORT).await, 200);
     assert_eq!(status(Some(&identity), SUPPORT).await, 200);
     assert_eq!(status(Some(&identity), REPORTING).await, 401);
-    assert_eq!(answer(&tls, None).await, Some(401));
+    assert_eq!(tls.status(None).await, Some(401));
 }
 
 #[tokio::test]
 async fn nobody_is_cleared_by_an_expired_list() {
     let clients = Ca::root("clients");
     let tls = house(&clients, "required", Some(&clients.crl(&[], 2021))).await;
-    assert_eq!(answer(&tls, Some(&clients.client(URI))).await, None);
+    assert_eq!(tls.status(Some(&clients.client(URI))).await, None);
     assert_eq!(
         tls.house.event("auth_failed").await["reason"],
         "crl_expired"
@@ -161,8 +150,8 @@ async fn the_newest_list_counts_wherever_it_stands_in_the_file() {
     let reversed: Vec<String> = lists.iter().rev().cloned().collect();
     for file in [lists.concat(), reversed.concat()] {
         let tls = house(&clients, "required", Some(&file)).await;
-        assert_eq!(answer(&tls, Some(&good)).await, Some(200));
-        assert_eq!(answer(&tls, Some(&revoked)).await, None);
+        assert_eq!(tls.status(Some(&good)).await, Some(200));
+        assert_eq!(tls.status(Some(&revoked)).await, None);
         assert!(!tls.house.operational_log().contains("client_crl"));
     }
 }
@@ -173,7 +162,7 @@ const REQUEST: &str = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nAccept: applicat
 async fn ask(
     stream: &mut (impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin),
 ) -> Option<u16> {
-    let body = list();
+    let body = listing(1);
     let request = format!("{REQUEST}{}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).await.ok()?;
     let mut head = [0; 12];
@@ -215,7 +204,7 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     assert!(matches!(ask(&mut open).await, None | Some(401)));
     // With the session of before, and without.
     let agent = tls.agent(Some(&identity));
-    assert!(agent.attempt(Method::POST, "/mcp", list()).await.is_err());
+    assert_eq!(agent.try_status().await, None);
     let mut resumed = tls.connect(&client).await;
     assert_eq!(ask(&mut resumed).await, None);
     let told = |name: &'static str| {
@@ -227,7 +216,7 @@ async fn revocation_reaches_new_resumed_and_open_connections() {
     // The stream ended for that, and not because its connection did.
     let ended = told("session_close");
     tls.house.recorded("the end of the stream", ended).await;
-    assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
+    assert_eq!(tls.status(Some(&clients.client(URI))).await, Some(200));
 }
 
 #[tokio::test]
@@ -248,7 +237,7 @@ async fn another_ca_cuts_off_those_of_the_first() {
     })
     .await;
     assert_eq!(ask(&mut open).await, None);
-    assert_eq!(answer(&tls, Some(&others.client(URI))).await, Some(200));
+    assert_eq!(tls.status(Some(&others.client(URI))).await, Some(200));
 }
 
 #[tokio::test]
@@ -270,10 +259,10 @@ async fn a_common_name_counts_only_where_it_is_asked_for() {
                 .push(DnType::CommonName, "reporter.example.com");
         })
     };
-    assert_eq!(answer(&tls, Some(&by_name(vec![]))).await, Some(200));
+    assert_eq!(tls.status(Some(&by_name(vec![]))).await, Some(200));
     assert_eq!(tls.house.event("auth_success").await["clientId"], REPORTING);
     assert_eq!(
-        answer(&tls, Some(&by_name(vec![by_uri(OTHER)]))).await,
+        tls.status(Some(&by_name(vec![by_uri(OTHER)]))).await,
         Some(401)
     );
 }
@@ -287,7 +276,7 @@ async fn what_a_stranger_says_a_load_balancer_said_has_no_effect() {
         .with("x-forwarded-for", "203.0.113.9")
         .with("x-amzn-mtls-clientcert", &clients.client(URI).header())
         .with("x-amzn-mtls-clientcert-leaf", &clients.client(URI).header());
-    assert_eq!(stranger.ask("tools/list", json!({})).await.status, 401);
+    assert_eq!(stranger.status().await, 401);
     let told = tls.house.event("auth_failed").await;
     assert_eq!(
         (&told["reason"], &told["ip"]),
@@ -316,7 +305,7 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
     };
     let identity = clients.client(URI);
     let good = identity.header();
-    assert_eq!(with(&good).ask("tools/list", json!({})).await.status, 200);
+    assert_eq!(with(&good).status().await, 200);
     let told = house.event("auth_success").await;
     assert_eq!(
         (&told["clientId"], &told["ip"]),
@@ -331,7 +320,7 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
         ("malformed_certificate", with("garbage")),
     ];
     for (n, (reason, agent)) in bad.into_iter().enumerate() {
-        let answer = agent.ask("tools/list", json!({})).await;
+        let answer = agent.list().await;
         assert_eq!(answer.status, 401);
         let told = eventually(reason, || house.events("auth_failed").get(n).cloned()).await;
         assert_eq!(told["reason"], reason);
@@ -345,7 +334,7 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
             answer.text
         );
     }
-    let key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+    let key = house.agent(SUPPORT).list().await;
     assert_eq!(key.status, 200);
     // What is taken back later is refused as soon as the file has been read.
     house.replace(
@@ -354,7 +343,7 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
     );
     let reloaded = |event: &Value| event["policy"] == "server.tls";
     house.recorded("the new list", reloaded).await;
-    assert_eq!(with(&good).ask("tools/list", json!({})).await.status, 401);
+    assert_eq!(with(&good).status().await, 401);
 }
 
 #[tokio::test]
@@ -364,15 +353,18 @@ async fn a_flood_of_bad_certificates_does_not_flood_the_log() {
         TlsHouse::ask(setup, "required", &clients);
         named(setup);
         setup.set("limits.failed_logins", "{ requests = 5, per = \"10m\" }");
+        setup.set("server.ops_listen", "127.0.0.1:0");
     })
     .await;
     let stranger = Identity::self_signed(URI);
     for _ in 0..20 {
-        assert_eq!(answer(&tls, Some(&stranger)).await, None);
+        assert_eq!(tls.status(Some(&stranger)).await, None);
     }
     let told = tls.house.event("rate_limit_exceeded").await;
     assert_eq!(told["policy"], "failed_logins");
-    assert_eq!(answer(&tls, Some(&clients.client(URI))).await, Some(200));
+    assert_eq!(tls.status(Some(&clients.client(URI))).await, Some(200));
     assert_eq!(tls.house.events("auth_failed").len(), 5);
     assert_eq!(tls.house.events("rate_limit_exceeded").len(), 1);
+    let counted = "zoho_mcp_limited_total{dimension=\"failed_logins\",mode=\"enforce\"} 15\n";
+    tls.house.measured(counted).await;
 }

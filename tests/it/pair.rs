@@ -1,7 +1,7 @@
 //! Two instances that share a Redis, and what to ask of them.
 
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     agent::{Agent, Answer},
@@ -29,14 +29,10 @@ pub(crate) fn sharing(setup: &mut Setup) {
     setup.set("zoho.token_key", "env:TOKEN_KEY");
 }
 
-pub(crate) async fn list(agent: &Agent) -> Answer {
-    agent.ask("tools/list", json!({})).await
-}
-
 /// How many of so many calls at once are admitted, with the instances in turns.
 pub(crate) async fn admitted(houses: &[House], client: &str, calls: usize) -> usize {
     let agents: Vec<Agent> = houses.iter().map(|house| house.agent(client)).collect();
-    let answers = join_all((0..calls).map(|n| list(&agents[n % agents.len()]))).await;
+    let answers = join_all((0..calls).map(|n| agents[n % agents.len()].list())).await;
     let seen = |answer: &&Answer| {
         assert!(
             answer.status == 200 || answer.status == 429,

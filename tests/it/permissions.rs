@@ -254,7 +254,7 @@ async fn a_client_that_is_gone_from_the_configuration_is_nobody() {
     house
         .reconfigure("[clients.readonly-dashboard]", "[clients.somebody-else]")
         .await;
-    let answer = agent.ask("tools/list", json!({})).await;
+    let answer = agent.list().await;
     assert_eq!(
         (answer.status.as_u16(), &*answer.text),
         (401, r#"{"error":"Invalid API key"}"#)

@@ -241,6 +241,11 @@ impl TlsHouse {
         self.house.stranger(None).over(self.http(identity))
     }
 
+    /// The status, or none when there was not even an answer.
+    pub(crate) async fn status(&self, identity: Option<&Identity>) -> Option<u16> {
+        self.agent(identity).try_status().await
+    }
+
     pub(crate) fn http(&self, identity: Option<&Identity>) -> reqwest::Client {
         let root = reqwest::Certificate::from_pem(self.servers.pem().as_bytes()).unwrap();
         let mut http = reqwest::Client::builder()

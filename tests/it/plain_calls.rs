@@ -46,7 +46,7 @@ async fn assert_alike(agent: &Agent, id: Value, params: Value) -> Value {
 async fn every_tool_answers_alike_by_both_ways() {
     let house = House::start().await;
     let support = house.agent(SUPPORT);
-    let found = support.call("search_contacts", json!({ "name": "Giulia" }));
+    let found = support.search("Giulia");
     let contact = found.await.content()["items"][0]["id"].clone();
     let note =
         json!({ "record_id": contact, "content": "Called back.", "idempotency_key": "alike" });

@@ -92,11 +92,10 @@ impl Process {
             }
         });
         std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
+            let (mut buffer, mut unread) = ([0; 4096], Vec::new());
             while let Ok(read @ 1..) = err.read(&mut buffer) {
-                text.lock()
-                    .unwrap()
-                    .push_str(&String::from_utf8_lossy(&buffer[..read]));
+                unread.extend_from_slice(&buffer[..read]);
+                text.lock().unwrap().push_str(&whole_text(&mut unread));
             }
         });
         Self {
@@ -129,6 +128,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Takes what can be read as text; a character whose end has yet to come stays.
+pub(crate) fn whole_text(bytes: &mut Vec<u8>) -> String {
+    let cut = match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
+    };
+    let rest = bytes.split_off(cut);
+    String::from_utf8_lossy(&std::mem::replace(bytes, rest)).into_owned()
 }
 
 pub(crate) struct Folder(PathBuf);

@@ -326,11 +326,7 @@ async fn a_call_that_the_end_cuts_off_has_its_end_in_the_log() {
     let slow = json!({ "fault": "latency", "path": "/crm", "times": 9, "delay": "20s" });
     house.zoho.fault(slow).await;
     let agent = house.agent(SUPPORT);
-    let calling = tokio::spawn(async move {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-    });
+    let calling = tokio::spawn(async move { agent.search("Giulia").await });
     eventually("the second call", || {
         let text = lines_of_the_last_file(&house);
         (text.matches("tool_call_start").count() == 2).then_some(())
@@ -360,10 +356,7 @@ async fn the_log_says_when_zoho_is_given_up_and_found_again() {
     house.zoho.fault(broken).await;
     let agent = house.agent(SUPPORT);
     for _ in 0..12 {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-            .failure();
+        agent.search("Giulia").await.failure();
     }
     let state = |wanted: &str| {
         let reason = format!("\"event\":\"breaker_state\",\"reason\":\"{wanted}\"");
@@ -374,9 +367,7 @@ async fn the_log_says_when_zoho_is_given_up_and_found_again() {
     eventually("the breaker to open", || state("open")).await;
     house.zoho.mend().await;
     for _ in 0..200 {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await;
+        agent.search("Giulia").await;
         if state("closed").is_some() {
             break;
         }

@@ -207,6 +207,9 @@ async fn another_user_and_another_authority_are_taken_over_too() {
     house
         .reconfigure("username = \"zoho\"", "username = \"other\"")
         .await;
+    let whole = |line: &Value| line["event"] == "config_reload" && line.get("policy").is_none();
+    let told = house.recorded("the whole document", whole).await;
+    assert_eq!(told["reason"], "applied", "nothing waits for a restart");
     house.redis_reloaded(&["applied"]).await;
     let clients: String = redis.ask(&["CLIENT", "LIST"]);
     assert!(clients.contains("user=other") && !clients.contains("user=zoho"));

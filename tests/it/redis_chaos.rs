@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::{
     agent::Agent,
     house::{REPORTING, SUPPORT},
-    pair::{last_mode, list, mode, pair},
+    pair::{last_mode, mode, pair},
     redis::Redis,
 };
 
@@ -29,7 +29,7 @@ async fn flood(agent: Agent, is_over: Arc<AtomicBool>) -> Vec<Admitted> {
     let mut admitted = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
         let asked = Instant::now();
-        let answer = list(&agent).await;
+        let answer = agent.list().await;
         match answer.status.as_u16() {
             200 => admitted.push((asked, Instant::now())),
             429 => {}

@@ -79,7 +79,7 @@ fn in_a_cluster(options: Options) -> Options {
 async fn holds_digests_only_and_every_key_ends(redis: &Redis) {
     let houses = pair(redis, |_| ()).await;
     let agent = houses[0].agent(SUPPORT);
-    let answer = agent.call("search_contacts", json!({ "name": "Giulia" }));
+    let answer = agent.search("Giulia");
     answer.await.content();
     let keys = redis.keys();
     assert!(keys.len() >= 5, "{keys:?}");
@@ -114,10 +114,7 @@ async fn serves_a_user_of_its_own(redis: &Redis) -> House {
     .await;
     mode(&house, "shared").await;
     let agent = house.agent(SUPPORT);
-    agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    agent.search("Giulia").await.content();
     assert_eq!(admitted(std::slice::from_ref(&house), SUPPORT, 9).await, 2);
     assert!(!house.operational_log().contains("s3cret"));
     house
@@ -244,10 +241,7 @@ async fn one_call_after_the_other_never_finds_its_own_place_taken() {
     .await;
     let agent = houses[0].agent(SUPPORT);
     for _ in 0..30 {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-            .content();
+        agent.search("Giulia").await.content();
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     house::{House, SUPPORT, eventually},
     issuer::{Issuer, Key},
-    pair::{admitted, last_mode, list, mode, pair},
+    pair::{admitted, last_mode, mode, pair},
     redis::Redis,
 };
 
@@ -52,7 +52,7 @@ async fn a_person_and_a_client_that_comes_with_tokens_are_shown_with_what_remain
     let bearer = format!("Bearer {}", issuer.token(&key, json!({ "sub": "ada" })));
     let agent = house.stranger(None).with("authorization", &bearer);
     for _ in 0..4 {
-        assert_eq!(agent.ask("tools/list", json!({})).await.status, 200);
+        assert_eq!(agent.status().await, 200);
     }
     let rows = house.shown(&["--user", &issuer.url, "ada"]);
     let user = rows.iter().find(|row| row["dimension"] == "user").unwrap();
@@ -134,7 +134,7 @@ async fn a_place_is_given_back_on_the_way_of_the_next_call() {
     let agent = house.agent(SUPPORT);
     let (before, started) = (redis.ran("evalsha"), Instant::now());
     for _ in 0..CALLS {
-        let found = agent.call("search_contacts", json!({ "name": "Giulia" }));
+        let found = agent.search("Giulia");
         found.await.content();
         // Longer than nobody would wait for a next call, and shorter than a place may wait.
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -193,7 +193,7 @@ async fn a_share_that_is_used_up_is_told_as_a_share() {
     redis.kill();
     last_mode(&houses[0], "local").await;
     assert_eq!(admitted(&houses[..1], SUPPORT, 2).await, 2);
-    let refused = list(&houses[0].agent(SUPPORT)).await;
+    let refused = houses[0].agent(SUPPORT).list().await;
     assert_eq!(refused.status, 429);
     let told = &refused.json()["error"]["message"];
     let told = told.as_str().unwrap();

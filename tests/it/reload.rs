@@ -27,10 +27,6 @@ fn bearer(house: &House, issuer: &Issuer, key: &Key) -> Agent {
     agent.with("authorization", &format!("Bearer {token}"))
 }
 
-async fn status(agent: &Agent) -> u16 {
-    agent.ask("tools/list", json!({})).await.status.as_u16()
-}
-
 async fn reloaded(house: &House, policy: Value, reason: &str) -> Value {
     let told = |line: &Value| {
         line["event"] == "config_reload" && line["policy"] == policy && line["reason"] == reason
@@ -59,14 +55,14 @@ async fn a_client_is_withdrawn_while_a_secret_store_hangs() {
     .await;
     let issuer = Issuer::start(&[]).await;
     let ours = bearer(&house, &issuer, &Key::secret(SECRET));
-    assert_eq!(status(&ours).await, 200);
-    assert_eq!(status(&house.agent(DASHBOARD)).await, 200);
+    assert_eq!(ours.status().await, 200);
+    assert_eq!(house.agent(DASHBOARD).status().await, 200);
     moto.signal("-STOP");
     withdraw_dashboard(&house);
     house.signal("-HUP");
     reloaded(&house, Value::Null, "applied").await;
-    assert_eq!(status(&house.agent(DASHBOARD)).await, 401);
-    assert_eq!(status(&ours).await, 200, "its secret is known");
+    assert_eq!(house.agent(DASHBOARD).status().await, 401);
+    assert_eq!(ours.status().await, 200, "its secret is known");
     let told = reloaded(&house, json!("auth.jwt"), REFUSED).await;
     assert_eq!(told["level"], "warn");
     assert!(house.operational_log().contains("auth.jwt[0].hs256_secret"));
@@ -87,10 +83,10 @@ async fn a_secret_that_was_not_to_be_had_is_taken_when_it_is() {
     house.replace("zoho-mcp.toml", &with);
     reloaded(&house, Value::Null, "applied").await;
     reloaded(&house, json!("auth.jwt"), REFUSED).await;
-    assert_eq!(status(&ours).await, 401);
+    assert_eq!(ours.status().await, 401);
     stub.hold("issuer", SECRET);
     reloaded(&house, json!("auth.jwt"), "applied").await;
-    assert_eq!(status(&ours).await, 200);
+    assert_eq!(ours.status().await, 200);
 }
 
 #[tokio::test]
@@ -107,13 +103,13 @@ async fn another_secret_in_aws_counts_within_the_refresh() {
     .await;
     let issuer = Issuer::start(&[]).await;
     let [old, new] = [SECRET, OTHER].map(|secret| bearer(&house, &issuer, &Key::secret(secret)));
-    assert_eq!((status(&old).await, status(&new).await), (200, 401));
+    assert_eq!((old.status().await, new.status().await), (200, 401));
     let asked = stub.asked().len();
     eventually("looks", || (stub.asked().len() > asked + 4).then_some(())).await;
     assert!(house.events("config_reload").is_empty(), "nothing is new");
     stub.hold("issuer", OTHER);
     reloaded(&house, json!("auth.jwt"), "applied").await;
-    assert_eq!((status(&old).await, status(&new).await), (401, 200));
+    assert_eq!((old.status().await, new.status().await), (401, 200));
     stub.hold("people", "no document");
     reloaded(&house, json!("zoho.user_credentials"), REFUSED).await;
     stub.hold(
@@ -134,14 +130,14 @@ async fn another_public_key_in_a_file_counts_without_a_signal() {
     .await;
     let issuer = Issuer::start(&[]).await;
     let [by_old, by_new] = [&old, &new].map(|key| bearer(&house, &issuer, key));
-    assert_eq!((status(&by_old).await, status(&by_new).await), (200, 401));
+    assert_eq!((by_old.status().await, by_new.status().await), (200, 401));
     house.replace("issuer.pem", "no key");
     reloaded(&house, json!("auth.jwt"), REFUSED).await;
-    assert_eq!(status(&by_old).await, 200, "the last good one");
+    assert_eq!(by_old.status().await, 200, "the last good one");
     assert!(house.operational_log().contains("auth.jwt[0].public_key"));
     house.replace("issuer.pem", &new.public_pem);
     reloaded(&house, json!("auth.jwt"), "applied").await;
-    assert_eq!((status(&by_old).await, status(&by_new).await), (401, 200));
+    assert_eq!((by_old.status().await, by_new.status().await), (401, 200));
 }
 
 #[tokio::test]
@@ -155,12 +151,33 @@ async fn a_document_that_was_refused_is_tried_again_by_itself() {
     reloaded(&house, Value::Null, "applied").await;
     let issuer = Issuer::start(&[]).await;
     let ours = bearer(&house, &issuer, &Key::secret(SECRET));
-    assert_eq!(status(&ours).await, 200);
+    assert_eq!(ours.status().await, 200);
     assert_eq!(
         house.events("config_reload").len(),
         2,
         "one for each change"
     );
+}
+
+#[tokio::test]
+async fn an_issuer_that_was_taken_out_comes_back_with_its_secret_or_not_at_all() {
+    let house = House::with(|setup| {
+        setup.file("issuer", SECRET);
+        setup.config(&issuer_with("hs256_secret = \"file:issuer\""));
+    })
+    .await;
+    let issuer = Issuer::start(&[]).await;
+    let ours = bearer(&house, &issuer, &Key::secret(SECRET));
+    assert_eq!(ours.status().await, 200);
+    let with = std::fs::read_to_string(house.file("zoho-mcp.toml")).unwrap();
+    let (_, without) = with.split_once("[server]").unwrap();
+    house.replace("zoho-mcp.toml", &format!("[server]{without}"));
+    reloaded(&house, Value::Null, "applied").await;
+    assert_eq!(ours.status().await, 401);
+    std::fs::remove_file(house.file("issuer")).unwrap();
+    house.replace("zoho-mcp.toml", &with);
+    reloaded(&house, Value::Null, REFUSED).await;
+    assert_eq!(ours.status().await, 401, "nobody knows its secret any more");
 }
 
 #[tokio::test]

@@ -39,9 +39,7 @@ fn sharing(setup: &mut Setup, redis: &Redis) {
 /// A call that succeeds, one that fails, and one that is not permitted.
 async fn busy(house: &House) {
     let support = house.agent(SUPPORT);
-    let found = support
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await;
+    let found = support.search("Giulia").await;
     let note = json!({ "record_id": found.content()["items"][0]["id"], "content": "x" });
     support.call("create_note", note.clone()).await.content();
     support
@@ -98,7 +96,7 @@ async fn a_key_is_rotated_and_another_one_revoked() {
     book.step("End it although it was used", &house).await;
     let refused = async |client: &str| {
         let agent = house.agent(client);
-        while agent.ask("tools/list", json!({})).await.status != 401 {
+        while agent.status().await != 401 {
             tokio::task::yield_now().await;
         }
     };
@@ -272,11 +270,11 @@ async fn an_agent_that_misbehaves_is_found_slowed_down_and_cut_off() {
     );
     book.step("Slow it down", &house).await;
     let agent = house.agent(REPORTING);
-    while agent.ask("tools/list", json!({})).await.status != 429 {
+    while agent.status().await != 429 {
         tokio::task::yield_now().await;
     }
     book.step("Cut it off", &house).await;
-    while agent.ask("tools/list", json!({})).await.status != 401 {
+    while agent.status().await != 401 {
         tokio::task::yield_now().await;
     }
     house.agent(SUPPORT).tools().await;

@@ -1,11 +1,10 @@
-//! Secrets in AWS: rotation, outages, what is wrong with a document, a start without them.
+//! Secrets in AWS: rotation, outages, what is wrong with a document.
 
 use serde_json::{Value, json};
 
 use crate::{
-    agent::Agent,
     house::{House, REPORTING, SUPPORT, eventually, key_document},
-    moto::{Early, Moto, Stub, command_in, environment},
+    moto::{Moto, Stub},
     traffic::Traffic,
 };
 
@@ -26,10 +25,6 @@ impl House {
             .filter(|event| event["reason"] == outcome)
             .count()
     }
-}
-
-async fn status(agent: &Agent) -> u16 {
-    agent.ask("tools/list", json!({})).await.status.as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,7 +70,7 @@ async fn a_rotation_and_an_outage_of_secrets_manager_lose_no_call() {
     assert!(ended.status.success());
     house.keys_were("applied", 3).await;
     assert_eq!(
-        status(&before).await,
+        before.status().await,
         401,
         "also on a connection that stayed open"
     );
@@ -116,11 +111,11 @@ async fn keys_of_the_version_before_work_for_the_overlap_and_pending_ones_never(
     next["keys"].as_array_mut().unwrap().remove(0);
     moto.put("keys", &next.to_string(), "AWSCURRENT").await;
     house.keys_were("applied", 1).await;
-    assert_eq!(status(&by_old).await, 200, "only the version before has it");
-    assert_eq!(status(&by_leaked).await, 401, "a revocation does not wait");
-    assert_eq!(status(&by_pending).await, 401);
+    assert_eq!(by_old.status().await, 200, "only the version before has it");
+    assert_eq!(by_leaked.status().await, 401, "a revocation does not wait");
+    assert_eq!(by_pending.status().await, 401);
     let end = async {
-        while status(&by_old).await == 200 {
+        while by_old.status().await == 200 {
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         }
     };
@@ -150,7 +145,7 @@ async fn what_served_stands_in_for_a_version_before_that_cannot_be_read() {
     })
     .await;
     for key in [&old, &new] {
-        assert_eq!(status(&house.stranger(Some(key))).await, 200);
+        assert_eq!(house.stranger(Some(key)).status().await, 200);
     }
     assert_eq!(house.events("keys_reload").len(), 1);
 }
@@ -169,7 +164,7 @@ async fn new_keys_do_not_wait_for_the_version_before() {
     })
     .await;
     for key in [&new, &old] {
-        assert_eq!(status(&house.stranger(Some(key))).await, 200);
+        assert_eq!(house.stranger(Some(key)).status().await, 200);
     }
 }
 
@@ -185,7 +180,7 @@ async fn whatever_is_wrong_with_the_secret_the_old_keys_serve_and_one_event_says
             house.operational_log().contains(text).then_some(())
         })
         .await;
-        assert_eq!(status(&agent).await, 200, "{text}");
+        assert_eq!(agent.status().await, 200, "{text}");
     };
     for (text, said) in [
         (
@@ -252,7 +247,7 @@ async fn whatever_is_wrong_with_a_key_file_the_old_keys_serve_until_it_is_mended
             house.operational_log().contains(said).then_some(())
         })
         .await;
-        assert_eq!(status(&agent).await, 200, "{said}");
+        assert_eq!(agent.status().await, 200, "{said}");
     }
     std::fs::remove_file(&file).unwrap();
     house.signal("-HUP");
@@ -265,7 +260,7 @@ async fn whatever_is_wrong_with_a_key_file_the_old_keys_serve_until_it_is_mended
     std::fs::write(&file, good).unwrap();
     house.keys_were("recovered", 1).await;
     assert_eq!(
-        (status(&agent).await, house.events("keys_reload").len()),
+        (agent.status().await, house.events("keys_reload").len()),
         (200, 2)
     );
 }
@@ -281,11 +276,11 @@ async fn a_signal_reads_the_keys_at_once() {
         setup.set("auth.api_keys.refresh", "1h");
     })
     .await;
-    assert_eq!(status(&house.stranger(Some(&first))).await, 200);
+    assert_eq!(house.stranger(Some(&first)).status().await, 200);
     stub.hold("keys", &document.replace("\"active\"", "\"revoked\""));
     house.signal("-HUP");
     house.keys_were("applied", 1).await;
-    assert_eq!(status(&house.stranger(Some(&first))).await, 401);
+    assert_eq!(house.stranger(Some(&first)).status().await, 401);
 }
 
 #[tokio::test]
@@ -303,115 +298,8 @@ async fn zoho_and_the_audit_log_take_their_secrets_from_fields_of_one_secret() {
     })
     .await;
     let agent = house.agent(SUPPORT);
-    let found = agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await;
+    let found = agent.search("Giulia").await;
     assert!(found.content().is_object());
     let everything = house.audit_text().concat() + &house.operational_log();
     assert!(!everything.contains("canary-"));
-}
-
-#[tokio::test]
-async fn a_start_waits_for_keys_in_aws_alive_but_not_ready() {
-    let stub = Stub::start().await;
-    let early = Early::start(
-        "source = \"aws:keys\"\nrefresh = \"1s\"",
-        &stub.environment(),
-    );
-    let anybody = Agent::new(&early.url, None);
-    let said = "not ready: waiting for secrets";
-    eventually(said, || early.log().contains(said).then_some(())).await;
-    eventually("the first answer", || {
-        let address = early.url.strip_prefix("http://").unwrap();
-        std::net::TcpStream::connect(address).ok()
-    })
-    .await;
-    assert_eq!(anybody.get("/livez").await.status, 200);
-    assert_eq!(anybody.get("/readyz").await.status, 503);
-    let health = anybody.get("/health").await;
-    assert_eq!(
-        (health.status.as_u16(), &health.json()["status"]),
-        (503, &json!("unhealthy"))
-    );
-    let call = anybody.ask("tools/list", json!({})).await;
-    assert_eq!(
-        (call.status.as_u16(), call.header("retry-after")),
-        (503, "1")
-    );
-    assert!(!early.is_ready());
-    let (key, document) = key_document(SUPPORT);
-    stub.hold("keys", &document);
-    eventually("the daemon to be ready", || early.is_ready().then_some(())).await;
-    assert_eq!(anybody.get("/readyz").await.status, 200);
-    assert_eq!(status(&Agent::new(&early.url, Some(&key))).await, 200);
-}
-
-#[tokio::test]
-async fn a_start_that_waited_long_enough_ends_and_says_why() {
-    let waits = "source = \"aws:prod/keys\"\nrefresh = \"1s\"\nstart_deadline = \"2s\"";
-    let stub = Stub::start().await;
-    stub.fail("prod/keys", 400, "AccessDeniedException");
-    let (code, said) = Early::start(waits, &stub.environment()).ended().await;
-    assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("no usable secrets within 2s"), "{said}");
-    assert!(said.contains("aws:prod/keys: access denied; allow secretsmanager:GetSecretValue"));
-    let unreachable = environment("http://127.0.0.1:9");
-    let (code, said) = Early::start(waits, &unreachable).ended().await;
-    assert!(
-        code == Some(1) && said.contains("AWS_ENDPOINT_URL"),
-        "{said}"
-    );
-    let mut nobody = stub.environment();
-    nobody.retain(|name, _| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SECRET"));
-    let (code, said) = Early::start(waits, &nobody).ended().await;
-    assert!(
-        code == Some(1) && said.contains("no AWS credentials were found"),
-        "{said}"
-    );
-}
-
-#[tokio::test]
-async fn a_start_that_waiting_cannot_help_ends_at_once() {
-    let stub = Stub::start().await;
-    let mut nowhere = stub.environment();
-    nowhere.remove("AWS_REGION");
-    for (auth, says) in [
-        ("source = \"file:missing.json\"", "missing.json"),
-        (
-            "source = \"env:MISSING_KEYS\"",
-            "MISSING_KEYS for a secret is not set",
-        ),
-        (
-            "source = \"aws:keys\"",
-            "name the secret by its ARN, or set AWS_REGION",
-        ),
-        ("source = \"aws:keys with spaces\"", "auth.api_keys.source"),
-    ] {
-        let (code, said) = Early::start(auth, &nowhere).ended().await;
-        assert!(code == Some(64) && said.contains(says), "{code:?} {said}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_check_asks_aws_only_when_it_may_go_online() {
-    let stub = Stub::start().await;
-    stub.fail("keys", 400, "DecryptionFailure");
-    let house = House::start().await;
-    let config = house.file("zoho-mcp.toml");
-    let mut environment = stub.environment();
-    let name = "ZOHO_MCP__AUTH__API_KEYS__SOURCE".to_owned();
-    environment.insert(name, "aws:keys".to_owned());
-    let offline = ["check", "--config", config.to_str().unwrap()];
-    let skipped = command_in(&environment, &offline);
-    assert!(skipped.status.success());
-    assert!(String::from_utf8_lossy(&skipped.stdout).contains("skipped  secrets"));
-    assert!(stub.asked().is_empty());
-    let online = [&offline[..], &["--online"]].concat();
-    let failed = command_in(&environment, &online);
-    let said = String::from_utf8_lossy(&failed.stderr).into_owned();
-    assert_eq!(failed.status.code(), Some(64));
-    assert!(
-        said.contains("auth.api_keys.source") && said.contains("kms:Decrypt"),
-        "{said}"
-    );
 }

@@ -11,15 +11,12 @@ use crate::{
     house::{House, SUPPORT, Setup, eventually},
     http_sessions::{ID, alone, delete, opened, search, together},
     redis::Redis,
+    wire::listing,
 };
 
 async fn slow(house: &House, delay: &str) {
     let fault = json!({ "fault": "latency", "path": "/crm", "delay": delay, "times": 1 });
     house.zoho.fault(fault).await;
-}
-
-fn list(id: &str) -> String {
-    json!({ "jsonrpc": "2.0", "id": id, "method": "tools/list" }).to_string()
 }
 
 #[tokio::test]
@@ -123,7 +120,7 @@ async fn a_message_that_names_two_sessions_is_told_so() {
     let agent = house.agent(SUPPORT);
     let id = opened(&agent).await;
     let twice = agent.with(ID, &id).with(ID, &id);
-    let refused = [twice.post(list("a")).await, delete(&twice).await];
+    let refused = [twice.post(listing("a")).await, delete(&twice).await];
     for refused in &refused {
         assert_eq!((refused.status.as_u16(), refused.code()), (400, -32600));
         assert!(refused.text.contains("more than once"), "{}", refused.text);

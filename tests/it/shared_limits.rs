@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     house::{DASHBOARD, House, REPORTING, SUPPORT, eventually},
-    pair::{admitted, health, list, mode, pair},
+    pair::{admitted, health, mode, pair},
     redis::Redis,
 };
 
@@ -24,7 +24,7 @@ async fn two_instances_keep_one_limit() {
         5,
         "another client's is another window"
     );
-    let refused = list(&houses[0].agent(SUPPORT)).await;
+    let refused = houses[0].agent(SUPPORT).list().await;
     assert_eq!(
         refused.json()["error"]["data"]["violatedPolicies"],
         json!(["client"])
@@ -48,7 +48,7 @@ async fn coming_back_when_told_is_admitted() {
     .await;
     assert_eq!(admitted(&houses, SUPPORT, 3).await, 3);
     for round in 0..2 {
-        let refused = list(&houses[round % 2].agent(SUPPORT)).await;
+        let refused = houses[round % 2].agent(SUPPORT).list().await;
         assert_eq!(refused.status, 429);
         let wait: u64 = refused.header("retry-after").parse().unwrap();
         tokio::time::sleep(Duration::from_secs(wait)).await;
@@ -73,7 +73,7 @@ async fn no_window_ever_holds_more_than_the_limit_however_calls_arrive() {
         let mut admitted = Vec::new();
         while started.elapsed() < SPAN * 5 {
             let before = Instant::now();
-            if list(&agent).await.status == 200 {
+            if agent.status().await == 200 {
                 admitted.push((before, Instant::now()));
             }
             let pause = [0, 40, 1_499, 740, 1_501][n % 5];
@@ -146,7 +146,7 @@ async fn a_ping_and_a_notification_pass_whatever_was_used() {
     assert_eq!(agent.ask("ping", json!({})).await.status, 200);
     let told = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
     assert_eq!(agent.post(told.to_string()).await.status, 202);
-    assert_eq!(list(&agent).await.status, 429);
+    assert_eq!(agent.status().await, 429);
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn a_limit_is_tried_out_before_it_refuses() {
             (&json!("shadow"), &json!("client, 3 per 1h"))
         );
     }
-    let answer = list(&houses[0].agent(SUPPORT)).await;
+    let answer = houses[0].agent(SUPPORT).list().await;
     assert!(
         !answer.header("ratelimit").contains("client"),
         "callers are not told"
@@ -247,7 +247,7 @@ async fn failed_logins_are_counted_by_each_instance_for_itself() {
         let guess = house.stranger(Some("zmcp_live_guess"));
         let mut told = Vec::new();
         for _ in 0..4 {
-            told.push(list(&guess).await.status.as_u16());
+            told.push(guess.status().await);
         }
         assert_eq!(told, [401, 401, 401, 429], "a burst of three, of each");
     }

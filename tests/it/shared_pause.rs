@@ -107,6 +107,32 @@ async fn without_redis_each_instance_finds_out_by_itself() {
     assert_eq!(search(&late).await.status, 429);
 }
 
+#[tokio::test]
+async fn a_pause_that_is_nonsense_is_none_and_no_pause_is_longer_than_a_day() {
+    let redis = Redis::start();
+    let houses = pair(&redis, usable).await;
+    let write = |field: &str, value: &str| {
+        let _: u64 = redis.ask(&["HSET", LEDGER, field, value]);
+    };
+    for field in ["pb", "pa", "ps"] {
+        write(field, "soon");
+    }
+    for house in &houses {
+        assert_eq!(search(house).await.status, 200);
+    }
+    for field in ["pb", "pa", "ps"] {
+        write(field, "9999999999999999");
+    }
+    let error = search(&houses[0]).await.json()["error"].clone();
+    let after = error["data"]["retryAfterSeconds"].as_u64().unwrap();
+    assert!((86_000..=86_400).contains(&after), "{error}");
+    due(&redis, "pa");
+    assert_eq!(search(&houses[1]).await.status, 200);
+    for house in &houses {
+        assert_eq!(search(house).await.status, 200);
+    }
+}
+
 fn usable(setup: &mut Setup) {
     setup.set(
         "roles.customer-service.tools",

@@ -39,10 +39,7 @@ async fn the_tools_work_with_either() {
     let (house, agent) = house().await;
     for settings in zohos() {
         house.zoho.set(settings.clone()).await;
-        let found = agent
-            .call("search_contacts", json!({ "name": "O'Shaughnessy" }))
-            .await
-            .content();
+        let found = agent.search("O'Shaughnessy").await.content();
         let contact = &ids(&found)[0];
         let history = json!({ "contact_id": contact });
         agent.call("get_contact_history", history).await.content();

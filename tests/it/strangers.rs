@@ -133,7 +133,7 @@ async fn when_every_place_is_taken_strangers_make_room() {
         .await
         .expect("the first stranger to make room");
     for _ in 0..5 {
-        let answer = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+        let answer = house.agent(SUPPORT).list().await;
         assert_eq!(answer.status, 200);
     }
     ask(&mut known, key, "second").await;
@@ -188,7 +188,7 @@ async fn a_key_that_was_revoked_holds_no_place_that_another_needs() {
     let holding = join_all(held.into_iter().map(probe));
     let newcomers = async {
         for _ in 0..5 {
-            let answer = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+            let answer = house.agent(SUPPORT).list().await;
             assert_eq!(answer.status, 200);
         }
     };

@@ -6,7 +6,10 @@ use futures_util::{StreamExt as _, future};
 use serde_json::{Value, json};
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
-use crate::agent::{Agent, Answer};
+use crate::{
+    agent::{Agent, Answer},
+    process::whole_text,
+};
 
 pub(crate) struct Stream {
     pub(crate) endpoint: String,
@@ -24,12 +27,13 @@ impl Stream {
         let (tell, mut events) = mpsc::channel(64);
         let mut reader = JoinSet::new();
         reader.spawn(async move {
-            let mut text = String::new();
+            let (mut text, mut unread) = (String::new(), Vec::new());
             let mut bytes = answer
                 .bytes_stream()
                 .take_while(|chunk| future::ready(chunk.is_ok()));
             while let Some(Ok(chunk)) = bytes.next().await {
-                text.push_str(&String::from_utf8_lossy(&chunk));
+                unread.extend_from_slice(&chunk);
+                text.push_str(&whole_text(&mut unread));
                 while let Some((event, rest)) = text.split_once("\n\n") {
                     let field = |name: &str| {
                         event

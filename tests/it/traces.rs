@@ -1,26 +1,16 @@
-//! What a collector of traces is told of a call, and that nobody waits for it.
-
-use std::time::{Duration, Instant};
+//! What a collector of traces is told of a call.
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 
 use crate::{
-    collector::{Collector, Manner, attribute, hex},
-    house::{DASHBOARD, House, SUPPORT, Setup, command, eventually},
+    collector::{Collector, Manner, attribute, hex, traced},
+    house::{DASHBOARD, House, SUPPORT, command, eventually},
 };
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OTHER: &str = "00-11111111111111111111111111111111-2222222222222222-00";
-
-async fn traced(collector: &Collector, change: impl FnOnce(&mut Setup)) -> House {
-    House::with(|setup| {
-        setup.set("traces.endpoint", &collector.url);
-        change(setup);
-    })
-    .await
-}
 
 fn search(name: &str, meta: Value) -> Value {
     json!({ "name": "search_contacts", "arguments": { "name": name }, "_meta": meta })
@@ -83,22 +73,6 @@ async fn a_call_that_needs_an_access_token_shows_how_long_it_took() {
     assert_eq!(attribute(&token, "url.template"), "/oauth/v2/token");
     assert_eq!(attribute(&token, "http.response.status_code"), "200");
     assert!(!collector.text().contains("refresh_token"));
-}
-
-#[tokio::test]
-async fn spans_that_do_not_arrive_are_counted() {
-    let collector = Collector::start(Manner::Refuses).await;
-    let house = traced(&collector, |setup| {
-        setup.set("server.ops_listen", "127.0.0.1:0");
-    })
-    .await;
-    let operator = house.operator();
-    house.agent(SUPPORT).tools().await;
-    let lost = "zoho_mcp_spans_lost_total{why=\"not_sent\"} ";
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !operator.get("/metrics").await.text.contains(lost) {
-        assert!(Instant::now() < deadline, "no span was counted");
-    }
 }
 
 #[tokio::test]
@@ -183,10 +157,7 @@ async fn nothing_of_what_is_asked_or_answered_is_on_a_span() {
     let agent = house.agent(SUPPORT);
     let params = search("canary-name", json!({ "canary-meta": "canary-meta" }));
     agent.ask("tools/call", params).await.content();
-    let found = agent
-        .call("search_contacts", json!({ "name": "Giulia" }))
-        .await
-        .content();
+    let found = agent.search("Giulia").await.content();
     let contact = &found["items"][0];
     let note = json!({ "record_id": contact["id"], "content": "canary-note" });
     agent.call("create_note", note).await.content();
@@ -197,7 +168,7 @@ async fn nothing_of_what_is_asked_or_answered_is_on_a_span() {
     let id = json!({ "jsonrpc": "2.0", "id": "canary@example.com", "method": "tools/list" });
     agent.post(id.to_string()).await.result();
     let stranger = house.stranger(Some("canary-key"));
-    assert_eq!(stranger.ask("tools/list", json!({})).await.status, 401);
+    assert_eq!(stranger.status().await, 401);
     collector.span("_OTHER").await;
     collector.span("tools/list").await;
     let told = collector.text();
@@ -237,7 +208,7 @@ async fn zoho_is_told_which_span_asks() {
 /// A search by a caller that names its trace.
 async fn a_traced_call(house: &House) {
     let agent = house.agent(SUPPORT).with("traceparent", PARENT);
-    let found = agent.call("search_contacts", json!({ "name": "Giulia" }));
+    let found = agent.search("Giulia");
     found.await.content();
 }
 
@@ -252,66 +223,6 @@ async fn zoho_hears_nothing_of_the_trace_where_it_is_not_to() {
     let journal = json!(house.zoho.journal().await).to_string();
     assert!(journal.contains("Contacts/search"));
     assert!(!journal.contains("traceparent") && !journal.contains(TRACE));
-}
-
-#[tokio::test]
-async fn a_collector_that_refuses_or_hangs_costs_no_call_anything() {
-    for manner in [Manner::Refuses, Manner::Hangs] {
-        let collector = Collector::start(manner).await;
-        let mut house = traced(&collector, |_| ()).await;
-        let began = Instant::now();
-        while collector.asked() == 0 {
-            let agent = house.agent(SUPPORT);
-            agent
-                .call("search_contacts", json!({ "name": "Giulia" }))
-                .await
-                .content();
-            assert!(began.elapsed() < Duration::from_secs(20));
-        }
-        if manner == Manner::Refuses {
-            let told = || {
-                house
-                    .operational_log()
-                    .contains("traces.headers")
-                    .then_some(())
-            };
-            eventually("a word about it", told).await;
-        }
-        let agent = house.agent(SUPPORT);
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-            .content();
-        house.signal("-TERM");
-        assert!(house.ended().await.success());
-    }
-}
-
-#[tokio::test]
-async fn a_collector_that_is_not_there_is_spoken_of_once() {
-    let mut house = House::with(|setup| {
-        setup.set("traces.endpoint", "http://127.0.0.1:9");
-    })
-    .await;
-    let agent = house.agent(SUPPORT);
-    let told = || {
-        house
-            .operational_log()
-            .contains("does not answer")
-            .then_some(())
-    };
-    for _ in 0..2 {
-        agent.tools().await;
-        eventually("a word about it", told).await;
-    }
-    house.signal("-TERM");
-    assert!(house.ended().await.success());
-    let log = house.operational_log();
-    assert_eq!(
-        log.matches("the collector does not answer").count(),
-        1,
-        "{log}"
-    );
 }
 
 #[tokio::test]
@@ -362,48 +273,4 @@ async fn headers_that_are_none_are_refused_at_the_start() {
         said.contains("traces.headers") && !said.contains("s3cret"),
         "{said}"
     );
-}
-
-#[tokio::test]
-async fn cloudwatch_finds_metrics_in_the_log() {
-    let mut house = House::with(|setup| {
-        setup.set("metrics.emf", "true");
-        setup.set("metrics.namespace", "Ours");
-    })
-    .await;
-    let agent = house.agent(SUPPORT);
-    for _ in 0..3 {
-        agent
-            .call("search_contacts", json!({ "name": "Giulia" }))
-            .await
-            .content();
-    }
-    agent
-        .call("get_contact_history", json!({ "contact_id": "1" }))
-        .await
-        .failure();
-    house.signal("-TERM");
-    assert!(house.ended().await.success());
-    let lines = || {
-        let log = house.operational_log();
-        let lines = log.lines().filter(|line| line.contains("\"_aws\""));
-        let lines: Vec<Value> = lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        (lines.len() == 2).then_some(lines)
-    };
-    let lines = eventually("two lines", lines).await;
-    let of = |tool: &str| lines.iter().find(|line| line["toolName"] == tool).unwrap();
-    let searched = of("search_contacts");
-    assert_eq!(
-        (&searched["outcome"], &searched["Calls"]),
-        (&json!("success"), &json!(3))
-    );
-    assert_eq!(searched["DurationMs"].as_array().unwrap().len(), 3);
-    assert!(searched["Credits"].as_u64().unwrap() >= 3);
-    let directive = &searched["_aws"]["CloudWatchMetrics"][0];
-    assert_eq!(directive["Namespace"], "Ours");
-    assert!(searched["_aws"]["Timestamp"].as_i64().unwrap() > 1_700_000_000_000);
-    assert_eq!(of("get_contact_history")["outcome"], "error");
-    assert!(!house.audit_text().join("").contains("_aws"));
 }

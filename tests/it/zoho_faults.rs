@@ -1,12 +1,13 @@
 //! Zoho misbehaves: what the agent hears, what the log says, and what Zoho sees of it.
 
 mod gone;
+mod left;
 mod oddities;
 mod reads;
 mod storm;
 mod writes;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::house::{House, SUPPORT};
 
@@ -21,11 +22,7 @@ async fn hasty_house() -> House {
 
 /// A contact to ask about; asking for it also signs in and learns the organisation.
 async fn contact(house: &House) -> String {
-    let found = house
-        .agent(SUPPORT)
-        .call("search_contacts", json!({ "name": "Popper" }))
-        .await
-        .content();
+    let found = house.agent(SUPPORT).search("Popper").await.content();
     found["items"][0]["id"].as_str().unwrap().to_owned()
 }
 

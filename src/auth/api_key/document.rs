@@ -118,6 +118,9 @@ impl<'de> Deserialize<'de> for KeyHash {
 
 impl KeyDocument {
     /// Reads a document and checks all of it.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadDocument> {
         if bytes.len() > MAX_BYTES {
             return Err(BadDocument::TooLarge);
@@ -160,7 +163,10 @@ impl KeyDocument {
             .filter(move |key| &*key.client == client && key.is_live(now))
     }
 
-    /// The text to store; refused when [`KeyDocument::parse`] would refuse it.
+    /// The text to store.
+    ///
+    /// # Errors
+    /// Why [`KeyDocument::parse`] would refuse it.
     pub fn to_json(&self) -> Result<Vec<u8>, BadDocument> {
         self.check()?;
         let mut bytes = serde_json::to_vec_pretty(self).map_err(|_| BadDocument::TooLarge)?;

@@ -23,6 +23,9 @@ pub struct ApiKey<'a> {
 
 impl<'a> ApiKey<'a> {
     /// Reads a key: bounded, the checksum before anything else is looked at.
+    ///
+    /// # Errors
+    /// [`BadKey::Malformed`] or [`BadKey::Checksum`].
     pub fn parse(text: &'a str) -> Result<Self, BadKey> {
         if text.len() > MAX_LENGTH {
             return Err(BadKey::Malformed);
@@ -54,6 +57,9 @@ impl<'a> ApiKey<'a> {
     }
 
     /// Makes a new key, and the record of it that may be stored.
+    ///
+    /// # Errors
+    /// The environment cannot stand in a key, or there is no randomness.
     pub fn generate(
         environment: &str,
         client: Arc<str>,

@@ -34,17 +34,26 @@ struct Key {
 }
 
 impl KeySet {
-    /// Reads a document; refused as a whole when anything in it is wrong, or when it is empty.
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// It is refused as a whole when anything in it is wrong, or when it is empty.
     pub fn from_document(bytes: &[u8]) -> Result<Self, BadDocument> {
         KeyDocument::parse(bytes).map(Self::from)
     }
 
     /// Whose key a text is.
+    ///
+    /// # Errors
+    /// Why it is nobody's.
     pub fn check(&self, presented: &str, now: Timestamp) -> Result<Verified, BadKey> {
         self.verify(&ApiKey::parse(presented)?, now)
     }
 
     /// Whose key it is. The work is the same whatever is wrong with it.
+    ///
+    /// # Errors
+    /// Why it is nobody's.
     pub fn verify(&self, key: &ApiKey<'_>, now: Timestamp) -> Result<Verified, BadKey> {
         self.verify_and_note(key, now).map(|(verified, _)| verified)
     }
@@ -68,6 +77,9 @@ impl KeySet {
     }
 
     /// Whether the key that proved a client still would.
+    ///
+    /// # Errors
+    /// Why it would not.
     pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
         let key = self.keys.get(id).map(|key| &key.record);
         let record = key.filter(|record| *record.client == *client);
@@ -161,7 +173,10 @@ impl Keys {
         }
     }
 
-    /// Takes the keys of a document from now on. An unusable document changes nothing.
+    /// Takes the keys of a document from now on.
+    ///
+    /// # Errors
+    /// The document cannot be used, and so changes nothing.
     pub fn replace(&self, document: &[u8]) -> Result<(), BadDocument> {
         self.publish(Published::parse(document)?);
         Ok(())
@@ -179,6 +194,9 @@ impl Keys {
     }
 
     /// [`KeySet::verify`] with the live set.
+    ///
+    /// # Errors
+    /// As there.
     pub fn verify(&self, key: &ApiKey<'_>, now: Timestamp) -> Result<Verified, BadKey> {
         let (verified, is_news) = self.set.load().verify_and_note(key, now)?;
         if is_news {
@@ -193,6 +211,9 @@ impl Keys {
     }
 
     /// [`KeySet::still_good`] with the live set. Cheap: for what lasts longer than a request.
+    ///
+    /// # Errors
+    /// As there.
     pub fn still_good(&self, id: &str, client: &str, now: Timestamp) -> Result<(), BadKey> {
         self.set.load().still_good(id, client, now)
     }

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::super::{AuthFailure, Authenticator, FailureKind};
+use super::super::{AuthFailure, Authenticator, FailureKind, Proof, Way};
 use crate::{
-    audit::{Audit, Event, Kind},
+    audit::{Audit, Event},
     listen::{RefusedCertificate, RefusedReceiver},
 };
 
@@ -28,27 +28,20 @@ pub async fn record_refused(
         let shown = authenticator.mtls().zip(certificate);
         let shown = shown.map(|(mtls, certificate)| mtls.shown(&certificate));
         let (key_id, client_id) = shown.unwrap_or_default();
-        let failure = AuthFailure::new(FailureKind::InvalidCertificate, why.reason());
-        let failure = authenticator.count(failure, ip);
-        let event = match failure.kind {
-            FailureKind::TooManyFailures { first: false, .. } => continue,
-            FailureKind::TooManyFailures { retry_after, .. } => Event {
-                policy: Some("failed_logins".into()),
-                retry_after_seconds: Some(retry_after.as_secs() + 1),
-                ..Event::new(Kind::RateLimitExceeded)
-            },
-            _ => Event {
-                reason: Some(failure.reason.into()),
-                ..Event::new(Kind::AuthFailed)
-            },
+        let failure = AuthFailure {
+            tried: Proof::by(Way::Mtls),
+            ..AuthFailure::new(FailureKind::InvalidCertificate, why.reason())
         };
+        let failure = authenticator.count(failure, ip);
         let event = Event {
             ip: Some(ip),
             key_id,
             client_id: client_id.filter(|_| was_trusted),
-            auth_method: Some("mtls"),
-            ..event
+            ..failure.event()
         };
-        audit.record(event).await;
+        match failure.has_line() {
+            true => audit.record(event).await,
+            false => Audit::count(&event),
+        }
     }
 }

@@ -36,7 +36,9 @@ fn is_certain(end: &Value) -> bool {
         Some("ambiguous_write" | "timeout" | "deadline_exceeded" | "panic" | "internal")
     );
     let is_open = is_cut_off || end["event"] == "tool_call_cancelled";
-    !(is_open && may_have_written(end))
+    // Zoho's answer came before the call was cut.
+    let is_told = text(end, "recordId").is_some();
+    is_told || !(is_open && may_have_written(end))
 }
 
 /// Whether Zoho was asked for more than to be read. Of many requests the line has the first ones.
@@ -95,6 +97,7 @@ mod tests {
             json!({ "event": "tool_call_success", "zohoRequests": 1 }),
             json!({ "event": "tool_call_error", "error": "not_found", "zohoRequests": 1 }),
             json!({ "event": "tool_call_error", "error": "timeout" }),
+            json!({ "event": "tool_call_cancelled", "zohoRequests": 1, "recordId": "57", "outcome": "created" }),
             json!({ "event": "tool_call_cancelled", "zohoRequests": 1, "zoho": [{ "method": "GET" }] }),
         ] {
             assert_eq!(in_doubt(Some(&write), Some(&end)), None);

@@ -65,7 +65,7 @@ fn zohos(error: &str, reason: &str) -> Option<&'static str> {
         "unknown_stage" => "the organisation has no such stage",
         "too_many_matches" => "more records match than can be looked through",
         "ambiguous_write" => "Zoho did not say whether it wrote",
-        "zoho_refused_input" => "Zoho did not take a value",
+        "zoho_refused_input" => "Zoho did not take what it was sent, and wrote nothing",
         "zoho_forbidden" => "the CRM user behind the credentials may not do this",
         "zoho_conflict" => {
             "the record was locked or changed meanwhile, or its state did not allow this"
@@ -104,6 +104,8 @@ fn unavailable(reason: &str) -> &'static str {
         "timeout" => "Zoho did not answer in time",
         "broken" => "the connection to Zoho broke",
         "server_error" => "Zoho answered with an error of its own",
+        "refused" => "Zoho refused what it was asked, and did not say why",
+        "unexpected_status" => "Zoho answered with a status that stands for nothing here",
         "unreadable" => "what Zoho answered could not be read",
         "too_large" => "what Zoho answered was too large",
         _ => "Zoho did not answer",
@@ -153,6 +155,8 @@ mod tests {
             Problem::Timeout,
             Problem::Broken,
             Problem::Status(500),
+            Problem::Status(404),
+            Problem::Status(302),
             Problem::Unreadable,
             Problem::TooLarge,
             Problem::CircuitOpen,

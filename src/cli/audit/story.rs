@@ -261,4 +261,17 @@ mod tests {
         let told = days.map(|day| !told(day, std::slice::from_ref(&lost)).is_empty());
         assert_eq!(told, [false, true, true, false, false]);
     }
+
+    #[test]
+    fn what_was_written_is_told_of_a_call_that_was_cut_too() {
+        let line = |event: &str| {
+            json!({ "timestamp": "2026-04-01T00:00:01Z", "event": event, "executionId": "x",
+            "toolName": "create_note", "reason": "client_gone", "recordId": "57", "outcome": "created" })
+        };
+        let lines = [line("tool_call_start"), line("tool_call_cancelled")];
+        let story = told("2026-04-01", &lines);
+        let cut = "cancelled by the client, but created record 57";
+        assert!(story.contains(cut), "{story}");
+        assert!(!story.contains("may have taken effect"), "{story}");
+    }
 }

@@ -163,10 +163,7 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         )?;
     }
     let outcome = match text(end, "event").unwrap_or_default() {
-        "tool_call_success" => match (text(end, "outcome"), text(end, "recordId")) {
-            (Some(outcome), Some(record)) => format!("{outcome} record {record}"),
-            _ => count(&end["recordsReturned"], "record"),
-        },
+        "tool_call_success" => count(&end["recordsReturned"], "record"),
         "tool_call_cancelled" => match text(end, "reason") {
             Some("client_gone") => "cancelled by the client".into(),
             Some("drain") => "cut off: the daemon went down".into(),
@@ -176,9 +173,20 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         },
         _ => failure(end),
     };
+    let outcome = match written(end) {
+        Some(written) if text(end, "event") == Some("tool_call_success") => written,
+        Some(written) => format!("{outcome}, but {written}"),
+        None => outcome,
+    };
     let (ms, credits) = (&end["durationMs"], count(&end["credits"], "credit"));
     writeln!(out, "  result   {outcome}, after {ms} ms, for {credits}")?;
     advice(end, out)
+}
+
+/// What a write did.
+fn written(end: &Value) -> Option<String> {
+    let (outcome, record) = (text(end, "outcome")?, text(end, "recordId")?);
+    Some(format!("{outcome} record {record}"))
 }
 
 /// When the caller was told to come back.

@@ -214,7 +214,7 @@ fn a_clock_read_out_of_order_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_real_clock_runs_and_calls_in_flight_are_capped() {
+async fn a_call_is_admitted_once_its_wait_is_over() {
     let limiter = Limiter::new(rules(100, 1, 1));
     let client: Arc<str> = "one".into();
     let subject = |id| Subject {

@@ -108,8 +108,12 @@ async fn a_hidden_field_shows_nowhere_and_is_no_way_to_search() {
     let (status, found) = client.coql(phone).await;
     assert_eq!(status, 200, "an administrator sees all fields");
     let number = found["data"][0]["Phone"].as_str().unwrap().to_owned();
+    let described = "/crm/v8/settings/fields?module=Contacts";
+    let lists = |fields: &Value| fields.to_string().contains(r#""api_name":"Phone""#);
+    assert!(lists(&client.get(described).await.1));
     let refresh = client.sandbox.credentials().refresh_tokens.manager.clone();
     client.become_user(&refresh).await;
+    assert!(!lists(&client.get(described).await.1));
     let id = client.first("Contacts").await;
     for fields in ["?fields=Phone,Email", ""] {
         let (_, one) = client.get(&format!("/crm/v8/Contacts/{id}{fields}")).await;

@@ -53,15 +53,16 @@ impl Writer<'_> {
         record: &Record,
         at: usize,
     ) -> Result<(), Problem> {
-        let email = record.text("Email").map(fold);
         if !self.unique_email || !matches!(module, Module::Contacts | Module::Leads) {
             return Ok(());
         }
-        let same =
-            |other: &&Record| other.id != record.id && other.text("Email").map(fold) == email;
-        let known = email
-            .as_ref()
-            .and(self.crm.table(module).values().find(same));
+        let Some(email) = record.text("Email").map(fold) else {
+            return Ok(());
+        };
+        let same = |other: &&Record| {
+            other.id != record.id && other.text("Email").is_some_and(|it| fold(it) == email)
+        };
+        let known = self.crm.table(module).values().find(same);
         let Some(known) = known else { return Ok(()) };
         let owner = known.points_at("Owner").and_then(|id| self.crm.user(id));
         let details = json!({

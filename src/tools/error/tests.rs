@@ -29,12 +29,15 @@ fn a_server_without_a_token_says_so_and_not_that_zoho_is_busy() {
     assert_eq!(throttled.kind(), "zoho_token_throttled");
     let told = throttled.advice();
     assert!(told.contains("before 6 minutes have passed"), "{told}");
-    for (minutes, told) in [
-        (1, "1 minute has"),
-        (119, "119 minutes have"),
-        (1447, "25 hours have"),
+    for (seconds, told) in [
+        (1, "1 second has"),
+        (60, "60 seconds have"),
+        (89, "89 seconds have"),
+        (90, "2 minutes have"),
+        (119 * 60, "119 minutes have"),
+        (1447 * 60, "25 hours have"),
     ] {
-        assert_eq!(passed(Duration::from_secs(minutes * 60)), told);
+        assert_eq!(passed(Duration::from_secs(seconds)), told);
     }
 }
 

@@ -76,7 +76,7 @@ async fn a_dropped_claim_leaves_the_fate_unknown() {
     let memory = remembering();
     drop(new(&memory, "k", 3).await);
     match begin(&memory, "k", 1, 5).await.unwrap() {
-        Begun::Unknown(claim, since) => {
+        Begun::Unknown(mut claim, since) => {
             assert_eq!(since, at(3));
             claim.finish(Some("1"), json!(1)).await;
         }

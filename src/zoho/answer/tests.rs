@@ -118,6 +118,34 @@ fn nonsense_is_unavailable_to_a_reader_and_ambiguous_to_a_writer() {
 }
 
 #[test]
+fn a_refusal_without_a_word_is_no_server_error() {
+    for effect in [Effect::Read, Effect::Write] {
+        for body in ["", "<html>bad request</html>", "{}"] {
+            for status in [413, 415, 422] {
+                let told = described(effect, status, body);
+                assert_eq!(
+                    told, "Input { code: unknown, field: None }",
+                    "{status} {body}"
+                );
+            }
+            let told = described(effect, 404, body);
+            assert_eq!(told, "Unavailable { problem: Status(404) }", "{body}");
+        }
+        let told = described(effect, 400, "<html>bad request</html>");
+        assert_eq!(told, "Input { code: unknown, field: None }");
+    }
+    let named = [302, 404, 408, 500, 503].map(|status| Problem::Status(status).name());
+    let names = [
+        "unexpected_status",
+        "refused",
+        "timeout",
+        "server_error",
+        "server_error",
+    ];
+    assert_eq!(named, names);
+}
+
+#[test]
 fn rows_of_an_error_with_a_good_status_are_the_error() {
     let body = r#"{"code":"NO_PERMISSION","details":{},"message":"x","status":"error"}"#;
     let error = rows::<crate::zoho::Reference>(&reply(200, body)).unwrap_err();

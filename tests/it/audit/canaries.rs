@@ -176,7 +176,7 @@ async fn no_argument_of_any_tool_reaches_a_log() {
     let (house, collector) = open_house().await;
     let agent = house.agent(SUPPORT);
     let known = Known::of(&house).await;
-    let listed = agent.ask("tools/list", json!({})).await.result();
+    let listed = agent.list().await.result();
     let tools = listed["tools"].as_array().unwrap();
     let (mut calls, mut n) = (0, 0);
     for tool in tools {
@@ -216,7 +216,7 @@ async fn nothing_that_zoho_answers_reaches_a_log() {
     let (house, collector) = open_house().await;
     let agent = house.agent(SUPPORT);
     let known = Known::of(&house).await;
-    let listed = agent.ask("tools/list", json!({})).await.result();
+    let listed = agent.list().await.result();
     let mut calls = 0;
     let says = |code: &str| {
         json!({ "code": code, "message": MARK, "status": "error",
@@ -275,8 +275,8 @@ async fn nothing_else_that_a_caller_sends_reaches_a_log() {
     .enumerate()
     {
         let marked = agent.clone().with(header, &format!("{MARK}{n}"));
-        marked.ask("tools/list", json!({})).await;
-        marked.call("search_contacts", json!({ "name": "x" })).await;
+        marked.list().await;
+        marked.search("x").await;
     }
     for path in [
         "/Kanarie",
@@ -296,12 +296,12 @@ async fn nothing_else_that_a_caller_sends_reaches_a_log() {
         "zmcp_Kanarie_",
         "KANARIE KANARIE",
     ] {
-        house.stranger(Some(key)).ask("tools/list", json!({})).await;
+        house.stranger(Some(key)).list().await;
         for scheme in ["Bearer", "Basic", "Kanarie"] {
             let stranger = house
                 .stranger(None)
                 .with("authorization", &format!("{scheme} {key}"));
-            stranger.ask("tools/list", json!({})).await;
+            stranger.list().await;
         }
     }
     bodies(&agent).await;

@@ -21,7 +21,7 @@ async fn a_small_story_is_told_in_order_with_its_fields() {
     let note = json!({ "record_id": id, "content": "Grüße", "title": "Hi" });
     agent.call("create_note", note).await.content();
     agent.call("get_deal_summary", json!({})).await.failure();
-    house.stranger(None).ask("tools/list", json!({})).await;
+    house.stranger(None).list().await;
     house.event("auth_failed").await;
     let log = house.audit().split_off(1);
     let told: Vec<&str> = log
@@ -127,27 +127,18 @@ async fn a_call_that_is_cut_off_or_takes_too_long_ends_with_a_line() {
         setup.set("mcp.tool_timeout", "2s");
     })
     .await;
-    house
-        .agent(SUPPORT)
-        .call("search_contacts", json!({ "name": "Popper" }))
-        .await
-        .content();
+    house.agent(SUPPORT).search("Popper").await.content();
     let slow = json!({ "fault": "latency", "path": "/crm/v8/Contacts", "delay": "5s" });
     house.zoho.fault(slow).await;
     let before = house.zoho.seen("GET", "/crm/v8/Contacts").await;
     let agent = house.agent(SUPPORT);
-    let call =
-        tokio::spawn(async move { agent.call("search_contacts", json!({ "name": "x" })).await });
+    let call = tokio::spawn(async move { agent.search("x").await });
     while house.zoho.seen("GET", "/crm/v8/Contacts").await == before {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     call.abort();
     house.event("tool_call_cancelled").await;
-    let told = house
-        .agent(SUPPORT)
-        .call("search_contacts", json!({ "name": "x" }))
-        .await
-        .failure();
+    let told = house.agent(SUPPORT).search("x").await.failure();
     assert!(
         told.contains("too long") || told.contains("Ask for less"),
         "{told}"
@@ -167,10 +158,7 @@ async fn the_same_value_has_the_same_pseudonym_after_a_restart_with_a_key() {
         .await;
         for name in ["Popper", " POPPER "] {
             let agent = house.agent(REPORTING);
-            agent
-                .call("search_contacts", json!({ "name": name }))
-                .await
-                .content();
+            agent.search(name).await.content();
         }
         let starts = eventually("two starts", || {
             Some(house.events("tool_call_start")).filter(|starts| starts.len() == 2)
@@ -189,10 +177,7 @@ async fn many_calls_at_once_make_one_chain() {
         let agent = house.agent(if n % 2 == 0 { SUPPORT } else { REPORTING });
         tokio::spawn(async move {
             let name = if n % 5 == 0 { "\0" } else { "Popper" };
-            agent
-                .call("search_contacts", json!({ "name": name }))
-                .await
-                .result()
+            agent.search(name).await.result()
         })
     });
     for call in calls.collect::<Vec<_>>() {

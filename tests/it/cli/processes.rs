@@ -1,7 +1,5 @@
 //! Commands that stay: how they begin and how they end.
 
-use serde_json::json;
-
 use super::{run, run_with};
 use crate::house::{House, SUPPORT};
 
@@ -97,11 +95,7 @@ async fn a_health_check_follows_the_daemon() {
     );
     // Zoho gone degrades the daemon, and it stays in service.
     house.stop_sandbox();
-    house
-        .agent(SUPPORT)
-        .call("search_contacts", json!({ "name": "x" }))
-        .await
-        .failure();
+    house.agent(SUPPORT).search("x").await.failure();
     assert_eq!(run(&["healthcheck", "--url", &url]).code, 0);
     house.signal("-TERM");
     house.ended().await;

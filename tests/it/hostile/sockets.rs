@@ -160,7 +160,7 @@ async fn an_http2_connection_may_rest_between_requests() {
     while patience.elapsed().as_millis() < 1800 {
         other.ask("ping", json!({})).await;
     }
-    let search = agent.call("search_contacts", json!({ "name": "Giulia" }));
+    let search = agent.search("Giulia");
     assert!(search.await.content()["items"].is_array());
     // Later in the log than whatever connections there were.
     house.event("tool_call_success").await;

@@ -27,7 +27,7 @@ async fn made_up_key_ids_cost_the_issuer_one_fetch() {
             let guess = guesser
                 .clone()
                 .with("authorization", &format!("Bearer {token}"));
-            guess.ask("tools/list", json!({})).await.status
+            guess.status().await
         });
         let statuses = futures_util::future::join_all(tried).await;
         assert!(statuses.iter().all(|status| *status == 401), "{statuses:?}");
@@ -99,7 +99,7 @@ async fn while_an_issuer_hangs_tokens_that_are_made_up_leave_room_for_everybody_
     let guess = |n: u32| {
         let made_up = own.with(&format!("k{n}"), Algorithm::ES256);
         let guess = house.bearer(&issuer.token(&made_up, json!({})));
-        async move { guess.ask("tools/list", json!({})).await.status.as_u16() }
+        async move { guess.status().await }
     };
     let mut flood: JoinSet<_> = (0..60).map(guess).collect();
     let at_once = async {
@@ -111,7 +111,7 @@ async fn while_an_issuer_hangs_tokens_that_are_made_up_leave_room_for_everybody_
         .await
         .expect("few of them to wait for the issuer");
     for user in 0..20 {
-        let by_key = house.agent(SUPPORT).ask("tools/list", json!({})).await;
+        let by_key = house.agent(SUPPORT).list().await;
         assert_eq!(by_key.status, 200);
         let known = issuer.token(&own, json!({ "sub": user.to_string() }));
         assert_eq!(house.status(&known).await, 200);
@@ -131,7 +131,7 @@ async fn without_any_key_a_token_is_neither_good_nor_bad() {
     issuer.down(true);
     let house = House::behind(&issuer).await;
     let token = issuer.token(&own, json!({}));
-    let answer = house.bearer(&token).ask("tools/list", json!({})).await;
+    let answer = house.bearer(&token).list().await;
     assert_eq!(answer.status, 503);
     assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
     issuer.down(false);

@@ -53,7 +53,7 @@ async fn a_value_that_meets_the_schema_and_not_the_calendar_hears_why() {
 #[tokio::test]
 async fn a_wrong_type_in_any_argument_names_the_argument_and_what_it_must_be() {
     let (house, agent) = open_house().await;
-    let listed = agent.ask("tools/list", json!({})).await.result();
+    let listed = agent.list().await.result();
     let warm_up = house.zoho.asked().await.len();
     let mut tried = 0;
     for tool in listed["tools"].as_array().unwrap() {

@@ -6,11 +6,17 @@ use serde_json::{Value, json};
 use super::everything_allowed;
 use crate::{
     agent::Agent,
-    house::{House, SUPPORT},
+    house::{House, SUPPORT, Setup},
+    redis::Redis,
 };
 
 async fn house(writes: &str) -> (House, Agent) {
+    house_with(writes, |_| ()).await
+}
+
+async fn house_with(writes: &str, change: impl FnOnce(&mut Setup)) -> (House, Agent) {
     let house = House::with(|setup| {
+        change(setup);
         everything_allowed(setup);
         setup.zoho_user("rep-1");
         // An attempt that was lost is in doubt for twice as long.
@@ -55,6 +61,26 @@ async fn what_zoho_passes_over_is_told_and_looked_at_once_an_hour() {
 }
 
 #[tokio::test]
+async fn what_zoho_passed_over_is_told_by_the_key_too() {
+    let redis = Redis::start();
+    let sharing = |setup: &mut Setup| {
+        setup.set("redis.url", &redis.url());
+        setup.set("redis.timeout", "2s");
+    };
+    let (house, agent) = house_with("dropped", sharing).await;
+    let mut lead = lead(Some("h@veil.example"));
+    lead["idempotency_key"] = json!("veiled");
+    let made = agent.call("create_lead", lead.clone()).await.content();
+    let other = house.replica(|_| ()).await;
+    for agent in [agent, other.agent(SUPPORT)] {
+        let again = agent.call("create_lead", lead.clone()).await.content();
+        assert_eq!(again["outcome"], "replayed");
+        assert_eq!(again["recordId"], made["recordId"]);
+        assert_eq!(again["notKept"], json!(["email"]));
+    }
+}
+
+#[tokio::test]
 async fn what_zoho_refuses_names_the_argument_and_writes_nothing() {
     let (house, agent) = house("refused").await;
     let told = agent
@@ -92,5 +118,6 @@ async fn a_lead_that_was_made_without_the_hidden_field_is_found_again() {
         assert!(!told.contains("refused a value"), "{told}");
     }
     assert_eq!(made["structuredContent"]["outcome"], "found", "{made}");
+    assert_eq!(made["structuredContent"]["notKept"], json!(["email"]));
     assert_eq!(house.zoho.written("Leads").await, 1);
 }

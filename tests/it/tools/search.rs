@@ -53,9 +53,7 @@ async fn pages_come_to_an_end_without_repeats() {
 #[tokio::test]
 async fn nothing_found_is_an_answer_that_says_what_to_try() {
     let (_house, agent) = open_house().await;
-    let answer = agent
-        .call("search_contacts", json!({ "name": "Zzyzx Qwertz" }))
-        .await;
+    let answer = agent.search("Zzyzx Qwertz").await;
     let found = answer.content();
     assert_eq!(
         (&found["count"], &found["more"]),
@@ -120,10 +118,7 @@ async fn odd_names_are_found_as_they_are_spelled() {
         "Popper 🎉",
         "Tables'; select id from Users --",
     ] {
-        let found = agent
-            .call("search_contacts", json!({ "name": name }))
-            .await
-            .content();
+        let found = agent.search(name).await.content();
         assert_eq!(found["count"], 1, "{name}: {found}");
     }
 }

@@ -45,10 +45,7 @@ async fn credits_are_what_the_daemon_has_spent() {
     );
     let daily = usage["dailyCredits"].as_u64().unwrap();
     assert_eq!(usage["remaining"], daily);
-    agent
-        .call("search_contacts", json!({ "name": "Ann" }))
-        .await
-        .content();
+    agent.search("Ann").await.content();
     agent.call("list_deals", json!({})).await.content();
     let charged = house.zoho.asked().await.len();
     let usage = agent.call("get_credit_usage", json!({})).await.content();

@@ -40,11 +40,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 async fn a_request_that_is_given_up_ends_at_zoho_too() {
     let house = slow_house().await;
     let agent = house.agent(SUPPORT);
-    let call = tokio::spawn(async move {
-        agent
-            .call("search_contacts", json!({ "name": "Popper" }))
-            .await
-    });
+    let call = tokio::spawn(async move { agent.search("Popper").await });
     in_flight(&house, 1).await;
     call.abort();
     let took = in_flight(&house, 0).await;

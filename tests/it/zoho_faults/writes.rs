@@ -46,6 +46,12 @@ async fn a_write_is_sent_once_whatever_comes_back() {
         unknown(json!({ "fault": "status", "status": 500 }), 0),
         unknown(json!({ "fault": "status", "status": 503 }), 0),
         (too_many, "zoho_busy", "Zoho CRM is busy", 0),
+        (
+            json!({ "fault": "status", "status": 400, "body": "<html>" }),
+            "zoho_refused_input",
+            "refused a value",
+            0,
+        ),
         unknown(json!({ "fault": "reset_before" }), 0),
         unknown(json!({ "fault": "reset_after_commit" }), 1),
         unknown(json!({ "fault": "truncate" }), 1),

@@ -30,7 +30,7 @@ local org = spent(KEYS[4])
 local taken = redis.call('ZCOUNT', KEYS[1], '(' .. text(now), '+inf')
 -- See the script of the pause.
 local known = redis.call('HMGET', KEYS[4], 'l', 'la', 'ls', 'lt', 'pb', 'pa')
-local paused = math.max(tonumber(known[5] or '0') - now, 0)
+local paused = math.max(back_at(known[5]) - now, 0)
 -- The same question asked twice.
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
   return { 1, 0, org, taken, paused }
@@ -51,7 +51,7 @@ elseif said + 900000 < now then
   -- Zoho says nothing while more than half is left.
   left = nil
 end
-if paused > 0 and now < tonumber(known[6] or '0') then
+if paused > 0 and now < at_most(60000, known[6]) then
   return { 6, math.ceil(paused / 1000), org, taken, paused }
 end
 if org + credits > tonumber(ARGV[8]) then

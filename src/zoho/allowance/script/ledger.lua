@@ -11,6 +11,16 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
+-- The time in a field, 0 where it is none, and at most so long from now whoever wrote it.
+local function at_most(most, field)
+  return math.min(now + most, tonumber(field or '') or 0)
+end
+
+-- When Zoho's credits are back: within a day.
+local function back_at(field)
+  return at_most(86400000, field)
+end
+
 local function slot(of)
   return 's' .. text(of % SLOTS)
 end

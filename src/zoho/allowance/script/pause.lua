@@ -8,16 +8,16 @@
 --
 -- Fields of the ledger: pb when credits are back, pa when one request may ask all the same, ps when
 -- Zoho said so. A pause that is over has "0" for all. Answers for how many milliseconds there is one.
-local back = tonumber(redis.call('HGET', KEYS[1], 'pb') or '0')
+local back = back_at(redis.call('HGET', KEYS[1], 'pb'))
 if ARGV[1] == 'over' then
-  local said = tonumber(redis.call('HGET', KEYS[1], 'ps') or '0')
-  if said <= now - tonumber(ARGV[2]) then
+  local said = tonumber(redis.call('HGET', KEYS[1], 'ps') or '') or 0
+  if said > now or said <= now - tonumber(ARGV[2]) then
     back = 0
     redis.call('HSET', KEYS[1], 'pb', '0', 'pa', '0', 'ps', '0')
     redis.call('PEXPIRE', KEYS[1], DAY)
   end
 elseif ARGV[1] == 'spent' or back <= now then
-  back = now + tonumber(ARGV[3])
+  back = back_at(now + tonumber(ARGV[3]))
   redis.call('HSET', KEYS[1], 'pb', text(back), 'pa', text(now + tonumber(ARGV[2])),
     'ps', text(now))
   redis.call('PEXPIRE', KEYS[1], DAY)

@@ -32,5 +32,5 @@ if ARGV[6] == 'all' or known then
   redis.call('ZADD', KEYS[3], text(now), ARGV[1])
   redis.call('PEXPIRE', KEYS[3], DAY)
 end
-local back = tonumber(redis.call('HGET', KEYS[4], 'pb') or '0')
+local back = back_at(redis.call('HGET', KEYS[4], 'pb'))
 return { spent(KEYS[4]), takes and 1 or 0, math.max(back - now, 0) }
