@@ -47,7 +47,7 @@ use rooms::Rooms;
 
 pub use keys::{BadKeys, KeySource};
 pub use reading::BadSecrets;
-pub use references::{Secrets, pseudonym_key, read_tls, redis_passwords};
+pub use references::{Secrets, pseudonym_key, read_tls, redis_passwords, signing_key};
 pub use reload::{Origins, Reload};
 
 /// The daemon, before it listens.

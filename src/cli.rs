@@ -9,6 +9,7 @@ mod healthcheck;
 mod keys;
 mod limits;
 mod ops;
+mod output;
 mod ready;
 mod sandbox;
 mod serve;
@@ -90,7 +91,7 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("zoho-mcp: {error:#}");
+            output::note(format_args!("zoho-mcp: {error:#}"));
             // As sysexits.h has it: the command was used with a bad configuration.
             let misused = error.is::<Refused>()
                 || error.is::<BadConfiguration>()
@@ -111,7 +112,7 @@ fn run(command: Command, environment: Environment) -> anyhow::Result<()> {
     match command {
         Command::Demo(listen) => block_on(demo::run(listen, environment)),
         Command::Serve(serve) => block_on(serve::run(serve, environment)),
-        Command::Check(check) => block_on(check::run(check, environment)),
+        Command::Check(check) => block_on(check::run(check, environment, &mut output::standard())),
         Command::Healthcheck(healthcheck) => block_on(healthcheck::run(healthcheck)),
         Command::Keys(command) => keys::run(command, &environment, &mut std::io::stdout().lock()),
         Command::Limits(command) => block_on(limits::run(command, environment)),

@@ -140,6 +140,19 @@ pub fn redis_passwords(
     reading.complete(passwords)
 }
 
+/// What signs the audit log.
+///
+/// # Errors
+/// It is missing, or no such key.
+pub fn signing_key(
+    loaded: &Loaded,
+    environment: &Environment,
+) -> Result<Option<SigningKey>, BadSecrets> {
+    let mut reading = Reading::new(loaded, environment);
+    let key = reading.signing_key();
+    reading.complete(key)
+}
+
 /// What pseudonyms are made with.
 ///
 /// # Errors

@@ -72,11 +72,23 @@ pub(super) fn opening(
                 more,
                 ",\"previous\":\"{word}\",\"previousBoot\":{boot},\"previousSeq\":{seq},\"previousHash\":{hash}"
             );
+            more.push_str(&ended(tail));
         }
         Previous::None => more.push_str(",\"previous\":\"none\""),
         Previous::Unknown => more.push_str(",\"previous\":\"unknown\""),
     }
     line(&Event::new(Kind::LogOpen), &more)
+}
+
+/// How the run before ended, as far as the file shows.
+fn ended(tail: &Tail) -> String {
+    match tail.is_closed() {
+        true => ",\"previousEnd\":\"closed\"".to_owned(),
+        false => format!(
+            ",\"previousEnd\":\"cut_off\",\"previousUnended\":{}",
+            tail.unended
+        ),
+    }
 }
 
 /// How far the log has come.

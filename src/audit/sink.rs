@@ -107,8 +107,31 @@ impl CannotOpen {
     }
 }
 
-/// Opens what `[audit] sinks` names; paths are relative to `base`.
+/// Opens what `[audit] sinks` names; paths are relative to `base`. A refusal leaves no new file.
 pub(super) fn open(
+    config: &Config,
+    base: &Path,
+    instance: &str,
+    key: Option<PublicKey>,
+) -> Result<Opened, CannotOpen> {
+    let files = config.sinks.iter().filter_map(|sink| match sink {
+        Destination::File(path) => Some(base.join(path)),
+        Destination::Stdout => None,
+    });
+    let new: Vec<PathBuf> = files.filter(|path| !path.exists()).collect();
+    let opened = open_all(config, base, instance, key);
+    if opened.is_err() {
+        for path in new {
+            let is_empty = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == 0);
+            if is_empty {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+    opened
+}
+
+fn open_all(
     config: &Config,
     base: &Path,
     instance: &str,

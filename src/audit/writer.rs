@@ -110,8 +110,8 @@ pub(super) struct Writer {
     who: lifecycle::Writer,
     /// Where it is noted how far the first sink has come.
     head: Option<HeadFile>,
-    /// That no other process writes in this one's name.
-    _claims: Vec<Claim>,
+    /// That no other process writes in this one's name, and when that was last looked at.
+    claims: (Vec<Claim>, Instant),
     /// Lines so far, in every chain.
     seq: u64,
     key: Option<SigningKey>,
@@ -159,7 +159,7 @@ impl Writer {
             most: opened.batch,
             who,
             head: opened.head,
-            _claims: opened.claims,
+            claims: (opened.claims, Instant::now()),
             seq: 0,
             key,
             pace,
@@ -187,6 +187,7 @@ impl Writer {
             let Some(first) = self.jobs.blocking_recv() else {
                 return false;
             };
+            self.renew_claims();
             // On one core, whoever woke this thread has more to hand over: one write for all of it.
             thread::yield_now();
             open = self.gather(first, &mut batch);
@@ -279,6 +280,14 @@ impl Writer {
         self.seq += 1;
     }
 
+    fn renew_claims(&mut self) {
+        let (claims, looked) = &mut self.claims;
+        if looked.elapsed() >= LOOK {
+            claims.iter_mut().for_each(Claim::renew);
+            *looked = Instant::now();
+        }
+    }
+
     /// Says what the log lacks, or what was mended in its files.
     fn confess(&mut self, batch: &mut Batch) {
         if let Some(lost) = self.state.lost.take() {
@@ -351,6 +360,8 @@ impl Outlet {
 /// Bytes that are written at once.
 const BATCH: usize = 256 << 10;
 const RETRY: Duration = Duration::from_millis(100);
+/// Between two looks at the claims, while lines are written.
+const LOOK: Duration = Duration::from_secs(1);
 const LAST_TRIES: u32 = 20;
 /// Milliseconds after which a sink that neither takes nor refuses anything counts as one that
 /// refuses.

@@ -23,7 +23,7 @@ use std::io;
 use clap::Subcommand;
 
 use self::page::Page;
-use crate::config::Environment;
+use crate::{cli::output, config::Environment};
 
 #[derive(clap::Args)]
 pub(super) struct AuditCommand {
@@ -51,7 +51,7 @@ enum Action {
 pub(super) struct BadArguments(anyhow::Error);
 
 pub(super) fn run(command: AuditCommand, environment: &Environment) -> anyhow::Result<()> {
-    let mut out = Page::new(io::BufWriter::new(io::stdout().lock()));
+    let mut out = Page::new(io::BufWriter::new(output::standard()));
     let ended = match command.action {
         Action::Verify(verify) => verify::run(&verify, &mut out),
         Action::Story(story) => story::run(&story, &mut out),
@@ -59,9 +59,6 @@ pub(super) fn run(command: AuditCommand, environment: &Environment) -> anyhow::R
         Action::Search(search) => search::run(&search, environment, &mut out),
         Action::Keygen(keygen) => keygen::run(&keygen, &mut out),
     };
-    match out.flush() {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ended,
-        flushed => ended.and(flushed.map_err(Into::into)),
-    }
+    let flushed = out.flush();
+    ended.and(flushed.map_err(Into::into))
 }

@@ -1,6 +1,9 @@
 //! `zoho-mcp check`: says what is wrong with a configuration before it is used.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 use tokio::time::Instant;
@@ -27,63 +30,69 @@ pub(super) struct Check {
     online: bool,
 }
 
-pub(super) async fn run(check: Check, environment: Environment) -> anyhow::Result<()> {
+pub(super) async fn run(
+    check: Check,
+    environment: Environment,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let loaded = Loaded::from_file(&check.config, &environment)?;
-    println!(
+    writeln!(
+        out,
         "ok       {}: read, every key understood",
         check.config.display()
-    );
+    )?;
     for warning in &loaded.warnings {
-        println!("warning  {warning}");
+        writeln!(out, "warning  {warning}")?;
     }
     let in_aws = |secret: &SecretRef| matches!(secret, SecretRef::Aws(_));
     if !check.online && loaded.config.secrets().any(in_aws) {
-        println!(
+        writeln!(
+            out,
             "skipped  secrets: some are in AWS; add --online to read them, and sign in to zoho"
-        );
+        )?;
         return Ok(());
     }
     let secrets =
         Secrets::read(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
-    println!("ok       secrets: found");
-    warn_of_open_files(&loaded);
+    writeln!(out, "ok       secrets: found")?;
+    warn_of_open_files(&loaded, out)?;
     for warning in secrets.warnings(&loaded.config) {
-        println!("warning  {warning}");
+        writeln!(out, "warning  {warning}")?;
     }
     Audit::check(&loaded.config.audit, &loaded.base)
         .map_err(|error| starting::cannot_log(&loaded, &error))?;
-    println!("ok       audit log: can be written");
+    writeln!(out, "ok       audit log: can be written")?;
     for warning in loaded.config.audit.warnings() {
-        println!("warning  {warning}");
+        writeln!(out, "warning  {warning}")?;
     }
     let audit = Audit::discarding(loaded.config.audit.on_failure);
     let mut app = App::new(loaded.config.clone(), secrets, audit).map_err(BadConfiguration)?;
-    say_who_can_call(&app.auth.authenticator);
+    say_who_can_call(&app.auth.authenticator, out)?;
     for warning in app.tls.warnings() {
-        println!("warning  {warning}");
+        writeln!(out, "warning  {warning}")?;
     }
     for expiring in app.tls.expiring(jiff::Timestamp::now()) {
-        println!("warning  {expiring}");
+        writeln!(out, "warning  {expiring}")?;
     }
     if app.tls.is_on() {
-        println!("ok       TLS: certificate and key belong together");
+        writeln!(out, "ok       TLS: certificate and key belong together")?;
     }
-    check_redis(&mut app, check.online).await?;
+    check_redis(&mut app, check.online, out).await?;
     if check.online {
-        reach_issuers(&app.auth.authenticator).await?;
+        reach_issuers(&app.auth.authenticator, out).await?;
         app.handler.0.zoho.sign_in().await.context(
             "zoho: could not sign in; check data_center, the credentials and the way out",
         )?;
-        println!("ok       zoho: signed in");
-        try_owners(&app).await?;
+        writeln!(out, "ok       zoho: signed in")?;
+        try_owners(&app, out).await?;
     } else {
-        println!("skipped  zoho: add --online to sign in there");
+        writeln!(out, "skipped  zoho: add --online to sign in there")?;
     }
     Ok(())
 }
 
 /// Anybody may read an issuer's public key.
-fn warn_of_open_files(loaded: &Loaded) {
+fn warn_of_open_files(loaded: &Loaded, out: &mut impl Write) -> io::Result<()> {
     let issuers = &loaded.config.auth.jwt;
     let is_public = |secret: &&SecretRef| {
         let mut public = issuers
@@ -93,15 +102,16 @@ fn warn_of_open_files(loaded: &Loaded) {
     };
     for secret in loaded.config.secrets().filter(|secret| !is_public(secret)) {
         if let Some(warning) = secrets::exposed(secret, &loaded.base) {
-            println!("warning  {warning}");
+            writeln!(out, "warning  {warning}")?;
         }
     }
+    Ok(())
 }
 
-async fn check_redis(app: &mut App, online: bool) -> anyhow::Result<()> {
+async fn check_redis(app: &mut App, online: bool, out: &mut impl Write) -> anyhow::Result<()> {
     match app.redis.take() {
-        None => println!("ok       redis: none, so run one instance"),
-        Some(_) if !online => println!("skipped  redis: add --online to connect"),
+        None => writeln!(out, "ok       redis: none, so run one instance")?,
+        Some(_) if !online => writeln!(out, "skipped  redis: add --online to connect")?,
         Some(keeper) => {
             let connected = keeper.connect_once().await;
             let unusable =
@@ -118,55 +128,60 @@ async fn check_redis(app: &mut App, online: bool) -> anyhow::Result<()> {
                 );
             }
             let tried = app.limit.limiter.try_out().await.map_err(unusable)?;
-            println!("ok       redis: connected, takes writes, counts calls");
+            writeln!(out, "ok       redis: connected, takes writes, counts calls")?;
             if let Some(trial) = tried {
-                warn_of_redis(&trial);
+                warn_of_redis(&trial, out)?;
             }
         }
     }
     Ok(())
 }
 
-fn warn_of_redis(trial: &Trial) {
+fn warn_of_redis(trial: &Trial, out: &mut impl Write) -> io::Result<()> {
     if !trial.is_known {
-        println!(
+        writeln!(
+            out,
             "warning  redis: the user may not run INFO, so a Redis that starts again at once out of \
              a snapshot goes unnoticed; add +info to its rights"
-        );
+        )?;
     }
     if let Some(policy) = &trial.evicts {
-        println!(
+        writeln!(
+            out,
             "warning  redis: it throws keys away when it is full ({policy}), and calls with them; \
              set maxmemory-policy noeviction"
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn say_who_can_call(authenticator: &Authenticator) {
+fn say_who_can_call(authenticator: &Authenticator, out: &mut impl Write) -> io::Result<()> {
     if authenticator.accepts_keys() {
         let usable = authenticator.keys().usable(jiff::Timestamp::now());
-        println!(
+        writeln!(
+            out,
             "{}  API keys: {usable} usable",
             if usable > 0 { "ok     " } else { "warning" }
-        );
+        )?;
     }
     for server in authenticator.tokens().authorization_servers() {
-        println!("ok       tokens: of {server}");
+        writeln!(out, "ok       tokens: of {server}")?;
     }
+    Ok(())
 }
 
-async fn reach_issuers(authenticator: &Authenticator) -> anyhow::Result<()> {
+async fn reach_issuers(authenticator: &Authenticator, out: &mut impl Write) -> anyhow::Result<()> {
     for (issuer, keys) in authenticator.tokens().reach().await {
         let keys = keys.with_context(|| {
             format!("auth.jwt: could not fetch the keys of {issuer}; check jwks and the way out")
         })?;
-        println!("ok       tokens: {keys} keys of {issuer}");
+        writeln!(out, "ok       tokens: {keys} keys of {issuer}")?;
     }
     Ok(())
 }
 
 /// Looks for the CRM users that clients work for.
-async fn try_owners(app: &App) -> anyhow::Result<()> {
+async fn try_owners(app: &App, out: &mut impl Write) -> anyhow::Result<()> {
     for (name, client) in app.config.clients.iter().filter(|(_, c)| c.owner.is_some()) {
         let Ok(scope) = client.scope(None) else {
             continue;
@@ -176,7 +191,10 @@ async fn try_owners(app: &App) -> anyhow::Result<()> {
         view.try_scope()
             .await
             .with_context(|| format!("clients.{name}.owner: this CRM user cannot be worked for"))?;
-        println!("ok       clients.{name}: its CRM user is known to zoho");
+        writeln!(
+            out,
+            "ok       clients.{name}: its CRM user is known to zoho"
+        )?;
     }
     Ok(())
 }

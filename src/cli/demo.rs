@@ -12,11 +12,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 
 use crate::{
-    app::{App, Secrets},
+    app::{App, Secrets, pseudonym_key, signing_key},
     audit::Audit,
     auth::api_key::{ApiKey, KeyDocument},
     cli::{
-        Listen, banner, daemon,
+        BadConfiguration, Listen, banner, daemon,
         ops::Ops,
         ready::{self, Ready},
     },
@@ -29,8 +29,12 @@ use crate::{
 };
 
 pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Result<()> {
-    let mut config =
-        Loaded::from_text("demo.toml", config::DEMO, PathBuf::new(), &environment)?.config;
+    let loaded = Loaded::from_text("demo.toml", config::DEMO, PathBuf::new(), &environment)?;
+    let pseudonym_key =
+        pseudonym_key(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
+    let signing_key =
+        signing_key(&loaded, &environment).map_err(|bad| BadConfiguration(bad.into()))?;
+    let mut config = loaded.config;
     config.server.listen = listen.listen.unwrap_or(config.server.listen);
     telemetry::init(&config.log);
     let sandbox = Sandbox::start(Options::default()).await?;
@@ -48,16 +52,16 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
         zoho: credentials(&sandbox),
         people: None,
         token_key: None,
-        pseudonym_key: None,
+        pseudonym_key,
         redis,
         base: PathBuf::new(),
-        signing_key: None,
+        signing_key: signing_key.clone(),
         tls: Tls::off(),
         trace_headers: telemetry::Headers::new(),
     };
     let listener = daemon::bind(config.server.listen)?;
     let ops = Ops::bind(&config.server)?;
-    let audit = Audit::start(&config.audit, Path::new(""), None)?;
+    let audit = Audit::start(&config.audit, Path::new(""), signing_key)?;
     let log = audit.clone();
     let started = App::new(config, secrets, audit);
     let ended = match started {

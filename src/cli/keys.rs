@@ -4,11 +4,7 @@ mod aws;
 mod list;
 mod store;
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{io::Write, path::PathBuf, sync::Arc};
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +15,7 @@ use crate::{
     auth::api_key::{
         ApiKey, CannotGenerate, KeyDocument, KeyRecord, Status, Usage, UsageFile, is_client_name,
     },
+    cli::output::{self, Heard},
     config::Environment,
     setting::Span,
 };
@@ -147,7 +144,7 @@ pub(super) fn run(
         environment,
         now: Timestamp::now(),
     };
-    scene.perform(command.action, out, &mut io::stderr())
+    scene.perform(command.action, out, &mut output::notes())
 }
 
 impl Scene<'_> {
@@ -158,10 +155,11 @@ impl Scene<'_> {
         notes: &mut impl Write,
     ) -> anyhow::Result<()> {
         match action {
+            // A new key that nobody has read is a failure.
             Action::New(args) => self.add(&args, out, notes, room_for_first),
             Action::Rotate(args) => self.add(&args, out, notes, room_for_second),
-            Action::List { place, seen } => self.list(&place, &seen, out, notes),
-            Action::Retire(args) => self.retire(&args, out, notes),
+            Action::List { place, seen } => self.list(&place, &seen, &mut Heard::new(out), notes),
+            Action::Retire(args) => self.retire(&args, &mut Heard::new(out), notes),
         }
     }
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use crate::{
     app::{pseudonym_key, redis_passwords},
     auth::User,
-    cli::BadConfiguration,
+    cli::{BadConfiguration, output},
     config::{Config, Environment, Loaded},
     limit::{
         Names,
@@ -79,7 +79,7 @@ pub(super) async fn run(command: LimitsCommand, environment: Environment) -> any
     let rows = usage(&store, &names, &rules, &clients, &users)
         .await
         .map_err(|unavailable| anyhow::anyhow!("redis: {}", unavailable.advice()))?;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::standard();
     match show.json {
         true => writeln!(out, "{}", serde_json::to_string(&rows)?)?,
         false => table(&mut out, &rows)?,

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    cli::{BadConfiguration, Listen, ready::Ready},
+    cli::{BadConfiguration, Listen, output, ready::Ready},
     sandbox::{Options, Sandbox, settings::Settings},
 };
 
@@ -52,8 +52,10 @@ pub(super) async fn run(Alone { listen, set }: Alone) -> anyhow::Result<()> {
         ..Ready::default()
     }
     .write(listen.ready_file.as_deref())?;
-    eprintln!("Zoho CRM sandbox on {url} (data: invented; controls: {url}/__sim/state)");
-    eprintln!("{}", serde_json::to_string_pretty(zoho)?);
+    output::note(format_args!(
+        "Zoho CRM sandbox on {url} (data: invented; controls: {url}/__sim/state)"
+    ));
+    output::note(serde_json::to_string_pretty(zoho)?);
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,

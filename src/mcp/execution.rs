@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use rmcp::model::{CallToolResult, JsonObject};
+use rmcp::model::{CallToolResult, JsonObject, MetaObject};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -145,7 +145,7 @@ impl<'a> Execution<'a> {
         }
         if let End::Failed(error) = &end {
             self.record.reason = error.reason();
-            self.record.retry_after_seconds = error.shortage().map(|(_, seconds)| seconds);
+            self.record.retry_after_seconds = error.retry_after_seconds();
         }
         let (kind, error, records) = end.told(&self.ticket.cause);
         self.record.finish(kind, error, records).await;
@@ -156,7 +156,10 @@ impl<'a> Execution<'a> {
                 .short_of(of, &error.advice_to(self.row.name), seconds)
                 .await;
         }
-        end.into_result(self.row, written.get())
+        with_wait(
+            end.into_result(self.row, written.get()),
+            self.record.retry_after_seconds,
+        )
     }
 }
 
@@ -195,7 +198,7 @@ impl Execution<'_> {
             ..self.record.event(Kind::RateLimitExceeded)
         };
         self.desk.audit.record(event).await;
-        failed(message)
+        with_wait(failed(message), Some(seconds))
     }
 }
 
@@ -211,7 +214,7 @@ struct Record {
     /// Known as soon as Zoho has said so, though the call goes on and may be dropped.
     written: Arc<OnceLock<Written>>,
     cached: bool,
-    /// Why it failed, beside the word for that; and when credits or places may be there.
+    /// Why it failed, beside the word for that; and when another try may go well.
     reason: Option<&'static str>,
     retry_after_seconds: Option<u64>,
     /// Why it is cancelled, if it is.
@@ -327,6 +330,17 @@ impl Drop for Record {
 /// Answers carry it, and nobody needs it finer.
 fn whole_second(now: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// Says beside the text when another try may go well. Not in the structured content: clients hold that
+/// against the schema of what a call that went well returns.
+fn with_wait(mut result: CallToolResult, seconds: Option<u64>) -> CallToolResult {
+    if let Some(seconds) = seconds {
+        let mut meta = JsonObject::new();
+        meta.insert("zoho-mcp/retryAfterSeconds".into(), seconds.into());
+        result.meta = Some(MetaObject(meta));
+    }
+    result
 }
 
 const MARGIN: Duration = Duration::from_millis(250);

@@ -120,14 +120,31 @@ impl ToolError {
 
     /// What Zoho has too little of, where that is why, and after how many seconds there may be some.
     pub fn shortage(&self) -> Option<(Scarce, u64)> {
-        let (of, retry_after) = match self {
-            Self::Zoho(ZohoError::CreditsSpent { retry_after, .. }) => {
-                (Scarce::Credits, retry_after)
-            }
-            Self::Zoho(ZohoError::Overloaded { retry_after }) => (Scarce::Places, retry_after),
+        let of = match self {
+            Self::Zoho(ZohoError::CreditsSpent { .. }) => Scarce::Credits,
+            Self::Zoho(ZohoError::Overloaded { .. }) => Scarce::Places,
             _ => return None,
         };
-        Some((of, seconds_to_wait(*retry_after)))
+        Some((of, self.retry_after_seconds()?))
+    }
+
+    /// After how many seconds another try may go well, where the advice says so.
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        let wait = match self {
+            Self::KeyInUse { retry_after } | Self::KeyUnsettled { retry_after } => *retry_after,
+            Self::KeysUnavailable => A_WHILE,
+            Self::Zoho(error) => match error {
+                ZohoError::Busy { retry_after, .. }
+                | ZohoError::Overloaded { retry_after }
+                | ZohoError::CreditsSpent { retry_after, .. }
+                | ZohoError::TokenRefused { retry_after }
+                | ZohoError::TokenThrottled { retry_after } => *retry_after,
+                ZohoError::Unavailable { .. } | ZohoError::NoToken { .. } => A_WHILE,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        Some(seconds_to_wait(wait))
     }
 
     /// What the kind leaves open, where Zoho is why: a stable word for the audit log.
@@ -227,7 +244,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
         ZohoError::Conflict { .. } => "The record is locked, was changed meanwhile, or its state \
             does not allow this. Read it again before another try."
             .into(),
-        ZohoError::Busy { retry_after } | ZohoError::Overloaded { retry_after } => {
+        ZohoError::Busy { retry_after, .. } | ZohoError::Overloaded { retry_after } => {
             let seconds = seconds(*retry_after);
             format!("Zoho CRM is busy. Try again in {seconds}.").into()
         }
@@ -335,6 +352,8 @@ fn seconds(time: Duration) -> String {
     }
 }
 
+/// What the advice calls 30 seconds: nobody knows how long it takes.
+const A_WHILE: Duration = Duration::from_secs(30);
 /// Of a pipeline; there are hardly more than ten.
 const MOST_STAGES: usize = 50;
 

@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Config, Purse, Sharing, ZohoError, config::Shares, lock};
+use super::{Config, Purse, Sharing, ZohoError, config::Shares, error::Full, lock};
 use crate::store::Leases;
 use ledger::Ledgers;
 use line::Line;
@@ -310,6 +310,7 @@ fn overloaded(retry_after: Duration) -> ZohoError {
 
 const BUSY: ZohoError = ZohoError::Busy {
     retry_after: Duration::ZERO,
+    full: Full::Ours,
 };
 /// More than any edition of Zoho allows.
 const MOST_PLACES: u32 = 256;

@@ -6,7 +6,12 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Listed, Problem, Purse, ZohoError, error::Code, http::Reply, retry::Effect};
+use super::{
+    Listed, Problem, Purse, ZohoError,
+    error::{Code, Full},
+    http::Reply,
+    retry::Effect,
+};
 
 /// Why an answer is not what was asked for.
 #[derive(Debug)]
@@ -244,6 +249,7 @@ fn throttled(credits: bool, retry_after: Option<Duration>) -> ZohoError {
     } else {
         ZohoError::Busy {
             retry_after: retry_after.unwrap_or_default().min(LONGEST_BUSY),
+            full: Full::Zoho,
         }
     }
 }

@@ -26,7 +26,10 @@ pub enum ZohoError {
     Conflict { code: Code },
     /// Too many requests at once; worth another try after a moment.
     #[error("zoho is busy")]
-    Busy { retry_after: std::time::Duration },
+    Busy {
+        retry_after: std::time::Duration,
+        full: Full,
+    },
     /// More requests wait for Zoho than can be sent soon, and this one was not sent.
     #[error("too many requests wait for zoho")]
     Overloaded { retry_after: std::time::Duration },
@@ -67,11 +70,12 @@ pub enum ZohoError {
 }
 
 impl ZohoError {
-    /// Whose credits are spent, why no answer came, or what is wrong with the user: a stable word for
-    /// the audit log.
+    /// Whose credits are spent, who has no room, why no answer came, or what is wrong with the user: a
+    /// stable word for the audit log.
     pub const fn reason(&self) -> Option<&'static str> {
         Some(match self {
             Self::CreditsSpent { whose, .. } => whose.name(),
+            Self::Busy { full, .. } => full.name(),
             Self::NoToken { .. } => "no_access_token",
             Self::Unavailable { problem } | Self::Ambiguous { problem } => problem.name(),
             Self::User(problem) => problem.name(),
@@ -104,6 +108,25 @@ impl Purse {
             Self::Organisation => "organisation",
             Self::Reserve => "reserve",
             Self::Client => "client",
+        }
+    }
+}
+
+/// Who has no room for another request at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Zoho said so.
+    Zoho,
+    /// As many as `[zoho] concurrency` allows were under way for as long as the request could wait.
+    Ours,
+}
+
+impl Full {
+    /// For the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Zoho => "throttled_by_zoho",
+            Self::Ours => "no_place",
         }
     }
 }

@@ -363,8 +363,9 @@ fn report(ask: &Ask, error: &ZohoError, retries: u32) {
 /// Who is told to come back is told when.
 fn telling(error: ZohoError) -> ZohoError {
     match error {
-        ZohoError::Busy { retry_after } => ZohoError::Busy {
+        ZohoError::Busy { retry_after, full } => ZohoError::Busy {
             retry_after: retry_after.max(Duration::from_secs(1)),
+            full,
         },
         other => other,
     }

@@ -223,7 +223,7 @@ async fn too_many_at_once_is_tried_again_and_spent_credits_are_not() {
     let later = "HTTP/1.1 429 X\r\nretry-after: 77\r\ncontent-length: 0\r\n\r\n";
     let server = Scripted::start(move |_, _| Say::Bytes(later.into())).await;
     match contact(&call(&server.zoho())).await {
-        Err(ZohoError::Busy { retry_after }) => assert_eq!(retry_after.as_secs(), 60),
+        Err(ZohoError::Busy { retry_after, .. }) => assert_eq!(retry_after.as_secs(), 60),
         other => panic!("{other:?}"),
     }
     assert_eq!(server.asked().len(), 1);

@@ -25,7 +25,7 @@ pub(super) fn pause(
         return None;
     }
     match error {
-        ZohoError::Busy { retry_after } | ZohoError::TokenThrottled { retry_after } => {
+        ZohoError::Busy { retry_after, .. } | ZohoError::TokenThrottled { retry_after } => {
             Some(jitter(retries, random).max(*retry_after))
         }
         ZohoError::Unavailable { problem } | ZohoError::NoToken { problem } if passes(*problem) => {
@@ -138,7 +138,9 @@ mod tests {
     #[test]
     fn zohos_own_wish_is_honoured() {
         let retry_after = Duration::from_secs(9);
-        let wait = pause(Effect::Read, &ZohoError::Busy { retry_after }, 0, 7).unwrap();
+        let full = super::super::error::Full::Zoho;
+        let busy = ZohoError::Busy { retry_after, full };
+        let wait = pause(Effect::Read, &busy, 0, 7).unwrap();
         assert_eq!(wait, retry_after);
     }
 

@@ -11,6 +11,7 @@ mod reader;
 mod sinks;
 mod story;
 mod two_sinks;
+mod waits;
 
 use std::collections::BTreeMap;
 

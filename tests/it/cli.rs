@@ -3,6 +3,7 @@
 mod check;
 mod keys;
 mod processes;
+mod unheard;
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 

@@ -262,6 +262,8 @@ fn what_a_client_began_and_never_ended_is_told_as_well() {
         json!({ "event": event, "clientId": SUPPORT, "requestId": n.to_string(), "toolName": "t",
             "timestamp": format!("2026-03-31T00:00:0{n}.000Z"), "hash": "h" })
     };
+    let mut watched = line(5, "rate_limit_exceeded");
+    watched["reason"] = json!("shadow");
     let lines = [
         line(1, "tool_call_start"),
         line(2, "tool_call_start"),
@@ -269,6 +271,8 @@ fn what_a_client_began_and_never_ended_is_told_as_well() {
         line(3, "tool_call_error"),
         line(1, "tool_call_success"),
         line(4, "rate_limit_exceeded"),
+        watched,
+        line(5, "tool_call_start"),
     ];
     let rows = Query::parse(&text("client-today.query")).run(&lines);
     let told: Vec<_> = rows.iter().map(|row| row["what"].as_str()).collect();
@@ -277,6 +281,7 @@ fn what_a_client_began_and_never_ended_is_told_as_well() {
         "no end",
         "tool_call_error",
         "rate_limit_exceeded",
+        "no end",
     ];
     assert_eq!(told, wanted.map(Some));
 }

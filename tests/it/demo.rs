@@ -2,7 +2,11 @@
 
 use serde_json::json;
 
-use crate::house::{House, SUPPORT, eventually};
+use crate::{
+    house::{House, SUPPORT, command, command_with, eventually},
+    log::{said, stop},
+    process::Folder,
+};
 
 #[tokio::test]
 async fn a_newcomer_asks_about_a_contact_and_writes_a_note() {
@@ -81,4 +85,42 @@ async fn the_demo_is_small_at_rest() {
         .unwrap();
     let kib: u64 = resident.split_whitespace().next().unwrap().parse().unwrap();
     assert!(kib < 60 << 10, "{kib} KiB in a debug build");
+}
+
+#[tokio::test]
+async fn keys_for_the_audit_log_are_taken_from_the_environment() {
+    let folder = Folder::new();
+    let (key, public) = (folder.path("key.pem"), folder.path("public.pem"));
+    let [private, public] = [&key, &public].map(|path| path.to_str().unwrap());
+    let made = command(&["audit", "keygen", "--out", private, "--public-out", public]);
+    assert!(made.status.success(), "{made:?}");
+    let pseudonyms = folder.write("pseudonyms", &"0123456789abcdef".repeat(4));
+    let pseudonyms = format!("file:{}", pseudonyms.display());
+    let log = folder.path("audit.jsonl").display().to_string();
+    let variables = [
+        ("SIGNING_KEY", format!("file:{private}")),
+        ("PSEUDONYM_KEY", pseudonyms.clone()),
+        ("SINKS", format!("[\"file:{log}\"]")),
+    ];
+    let environment = variables.map(|(name, value)| (format!("ZOHO_MCP__AUDIT__{name}"), value));
+    let public = public.to_owned();
+    let mut house = House::demo_with(folder, environment.into()).await;
+    house.agent(SUPPORT).search("Giulia").await.content();
+    stop(&mut house).await;
+    let verified = command(&["audit", "verify", "--public-key", &public, &log]);
+    assert!(verified.status.success(), "{}", said(&verified));
+    let search = [
+        "audit",
+        "search",
+        "--value",
+        "Giulia",
+        "--pseudonym-key",
+        &pseudonyms,
+        &log,
+    ];
+    let found = command(&search);
+    assert!(said(&found).contains("search_contacts"), "{}", said(&found));
+    let lost = [("ZOHO_MCP__AUDIT__SIGNING_KEY", "file:/nonexistent/key.pem")];
+    let refused = command_with(&["demo", "--listen", "127.0.0.1:0"], &lost);
+    assert_eq!(refused.status.code(), Some(64), "{}", said(&refused));
 }

@@ -44,7 +44,11 @@ pub(crate) struct House {
 impl House {
     /// The demo: everything in one process, as a newcomer starts it.
     pub(crate) async fn demo() -> Self {
-        let folder = Folder::new();
+        Self::demo_with(Folder::new(), BTreeMap::new()).await
+    }
+
+    /// The same with variables of the environment.
+    pub(crate) async fn demo_with(folder: Folder, environment: BTreeMap<String, String>) -> Self {
         let ready = folder.path("demo.json");
         let arguments = [
             "demo",
@@ -53,14 +57,14 @@ impl House {
             "--ready-file",
             ready.to_str().unwrap(),
         ];
-        let daemon = Process::start(&arguments, &BTreeMap::new());
+        let daemon = Process::start(&arguments, &environment);
         let ready = daemon.wait_for(&ready).await;
         Self {
             url: ready["url"].as_str().unwrap().to_owned(),
             keys: serde_json::from_value(ready["clients"].clone()).unwrap(),
             zoho: Zoho::new(&ready["zoho"]),
             daemon,
-            environment: BTreeMap::new(),
+            environment,
             folder: folder.into(),
             sandbox: None,
         }

@@ -8,6 +8,11 @@
     clippy::indexing_slicing,
     reason = "a test that cannot go on fails"
 )]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "what a test measures or leaves out is for whoever runs it"
+)]
 
 mod agent;
 mod bad_certificates;

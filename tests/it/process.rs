@@ -31,6 +31,22 @@ pub(crate) fn command_with<V: AsRef<OsStr>>(arguments: &[&str], variables: &[(&s
         .unwrap()
 }
 
+/// Runs a command whose output goes to a pipe that nobody reads any more; what it says on standard
+/// error as well, if that is to be `silent`.
+pub(crate) fn unheard(arguments: &[&str], silent: bool) -> Output {
+    let closed = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    let mut command = Command::new(BINARY);
+    command.args(arguments).stdout(closed());
+    if silent {
+        command.stderr(closed());
+    }
+    command.output().unwrap()
+}
+
 pub(crate) struct Process {
     pub(crate) child: Child,
     pub(crate) stdout: Arc<Mutex<Vec<String>>>,

@@ -96,6 +96,63 @@ async fn whatever_kills_the_daemon_a_note_that_zoho_has_was_recorded_before() {
 }
 
 #[tokio::test]
+async fn the_first_line_of_a_run_says_what_the_run_before_left_undone() {
+    let mut house = House::with(to_file).await;
+    a_contact(&house).await;
+    let slow = json!({ "fault": "latency", "delay": "20s", "path": "/crm", "times": 9 });
+    house.zoho.fault(slow).await;
+    let agent = house.agent(SUPPORT);
+    let hanging = [1, 2].map(|n| {
+        let agent = agent.clone();
+        tokio::spawn(async move {
+            agent
+                .try_ask(
+                    "tools/call",
+                    json!({ "name": "search_contacts",
+            "arguments": { "name": format!("Popper {n}") } }),
+                )
+                .await
+        })
+    });
+    let begun = |line: &Value| line["event"] == "tool_call_start";
+    eventually("three calls have begun", || {
+        (lines(&house).iter().filter(|line| begun(line)).count() == 3).then_some(())
+    })
+    .await;
+    house.crash();
+    for call in hanging {
+        call.abort();
+    }
+    house.zoho.mend().await;
+    house.start_again().await;
+    let opened = |house: &House| {
+        lines(house)
+            .into_iter()
+            .rfind(|line| line["event"] == "log_open")
+            .unwrap()
+    };
+    let cut = opened(&house);
+    assert_eq!(
+        (&cut["previousEnd"], &cut["previousUnended"]),
+        (&json!("cut_off"), &json!(2)),
+        "{cut}"
+    );
+    let warned = house.operational_log();
+    assert!(
+        warned.contains("the last run did not close the audit log"),
+        "{warned}"
+    );
+    stop(&mut house).await;
+    house.start_again().await;
+    let clean = opened(&house);
+    assert_eq!(
+        (&clean["previousEnd"], &clean["previousUnended"]),
+        (&json!("closed"), &Value::Null),
+        "{clean}"
+    );
+}
+
+#[tokio::test]
 async fn a_line_that_a_crash_left_unfinished_is_mended_and_told() {
     let mut house = House::with(|setup| {
         to_file(setup);

@@ -14,7 +14,13 @@
     clippy::indexing_slicing,
     reason = "a benchmark that cannot go on ends"
 )]
+#![expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "its tables are what it is for"
+)]
 
+mod audit;
 mod backend;
 mod bare;
 mod generator;
@@ -68,6 +74,8 @@ enum Role {
     Bare(bare::Setup),
     /// Many HTTP+SSE streams at the same time, with calls among them.
     Streams(streams::Setup),
+    /// What the audit log takes of a call.
+    Audit(audit::Setup),
     /// Many agents with roles of their own, some of them misbehaving, at two daemons.
     Scenario(scenario::Setup),
 }
@@ -89,6 +97,7 @@ async fn drive(arguments: Arguments) {
     let installation = Installation::new(&arguments.binary, &arguments.folder, arguments.core);
     match arguments.role.clone() {
         Some(Role::Streams(setup)) => streams::run(&installation, setup).await,
+        Some(Role::Audit(setup)) => audit::run(&installation, setup).await,
         Some(Role::Scenario(setup)) => scenario::run(&installation, setup).await,
         _ => compare(&installation, &arguments).await,
     }

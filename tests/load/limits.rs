@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     reason = "a benchmark that cannot go on ends"
 )]
+#![expect(clippy::print_stdout, reason = "its table is what it is for")]
 
 #[path = "limits/arrivals.rs"]
 mod arrivals;

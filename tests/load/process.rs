@@ -187,13 +187,7 @@ impl Process {
 
     /// CPU time of all its threads so far, as the scheduler counts it.
     pub(crate) fn cpu(&self) -> Duration {
-        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
-        let nanoseconds = threads.map(|thread| {
-            let text = fs::read_to_string(thread.unwrap().path().join("schedstat"));
-            let text = text.unwrap_or_default();
-            text.split(' ').next().unwrap().parse().unwrap_or(0)
-        });
-        Duration::from_nanos(nanoseconds.sum())
+        cpu_of(self.child.id())
     }
 
     pub(crate) fn resident_mib(&self) -> f64 {
@@ -217,6 +211,17 @@ impl Drop for Process {
     }
 }
 
+/// CPU time of all threads of a process so far.
+pub(crate) fn cpu_of(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let nanoseconds = threads.map(|thread| {
+        let text = fs::read_to_string(thread.unwrap().path().join("schedstat"));
+        let text = text.unwrap_or_default();
+        text.split(' ').next().unwrap().parse().unwrap_or(0)
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
 /// A listener whose connections send at once, as the daemon's do.
 pub(crate) fn no_delay(
     listener: TcpListener,
@@ -233,7 +238,7 @@ pub(crate) fn http() -> reqwest::Client {
 }
 
 /// Limits that count every call and refuse none.
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [server]
 listen = "127.0.0.1:0"
 max_connections = 30000

@@ -1,6 +1,7 @@
 //! Where the last run of this instance ended, as its file shows it.
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -33,6 +34,27 @@ pub(in crate::audit) struct Tail {
     pub(in crate::audit) boot: String,
     pub(in crate::audit) seq: u64,
     pub(in crate::audit) hash: String,
+    #[serde(default)]
+    event: String,
+    /// Calls of the run that begin shortly before and have no end.
+    #[serde(skip)]
+    pub(in crate::audit) unended: usize,
+}
+
+impl Tail {
+    /// Whether the run ended its log itself.
+    pub(in crate::audit) fn is_closed(&self) -> bool {
+        self.event == "log_close"
+    }
+}
+
+/// A line of a run, and the call that it is about.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Step<'a> {
+    boot: &'a str,
+    event: &'a str,
+    execution_id: Option<&'a str>,
 }
 
 /// Looks for the last line of `instance` in the file, and in the one that was put aside last.
@@ -42,7 +64,7 @@ pub(super) fn previous(path: &Path, instance: &str) -> Previous {
     let mut whole = files.len() < 2 && !others;
     for path in [Some(&path.to_path_buf()), last].into_iter().flatten() {
         match last_line(path, instance) {
-            Ok(Look::Found(tail)) => return Previous::Named(tail),
+            Ok(Look::Found(tail)) => return Previous::Named(tail.with_unended(path)),
             Ok(Look::Nothing) => {}
             Ok(Look::TooLong) | Err(_) => whole = false,
         }
@@ -51,6 +73,45 @@ pub(super) fn previous(path: &Path, instance: &str) -> Previous {
         Previous::None
     } else {
         Previous::Unknown
+    }
+}
+
+impl Tail {
+    /// Looks for what the run left undone, where it was killed, and says so.
+    fn with_unended(mut self, path: &Path) -> Self {
+        if self.is_closed() {
+            return self;
+        }
+        let end = last_bytes(path, END).unwrap_or_default();
+        let mut begun = HashSet::new();
+        // The first line may lack its beginning; it is then no JSON.
+        for line in end.split(|&byte| byte == b'\n') {
+            let Ok(Step {
+                boot,
+                event,
+                execution_id: Some(id),
+            }) = serde_json::from_slice(line)
+            else {
+                continue;
+            };
+            match event {
+                "tool_call_start" if boot == self.boot => {
+                    begun.insert(id);
+                }
+                "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => {
+                    begun.remove(id);
+                }
+                _ => {}
+            }
+        }
+        self.unended = begun.len();
+        tracing::warn!(
+            boot = self.boot,
+            seq = self.seq,
+            unended = self.unended,
+            "the last run did not close the audit log: it was killed, and what it had not written by then is lost; so many calls (unended) have a start there and no end"
+        );
+        self
     }
 }
 
@@ -196,6 +257,8 @@ fn last_line(path: &Path, instance: &str) -> io::Result<Look> {
 
 const FIRST_LOOK: u64 = 64 << 10;
 const LAST_LOOK: u64 = 16 << 20;
+/// Bytes before the end of a run in which the calls begin that a kill cut off.
+const END: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

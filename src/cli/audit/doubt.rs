@@ -9,9 +9,12 @@ use super::{
     mixed::Mixed,
     page::{Page, count},
 };
-use crate::audit::{
-    PublicKey,
-    verify::{Expectations, Place, Verdict, Verifier},
+use crate::{
+    audit::{
+        PublicKey,
+        verify::{Expectations, Place, Verdict, Verifier},
+    },
+    cli::output,
 };
 
 /// Who may have signed a log, and since when somebody does.
@@ -112,21 +115,18 @@ impl<'a> Doubt<'a> {
         let (verdict, gaps) = self.finish();
         let findings = verdict.findings.len() as u64 + verdict.more;
         if findings > 0 {
-            eprintln!(
+            output::note(format_args!(
                 "NOT VERIFIED: this log is not as it was written, and neither may be what it tells: {}, which `zoho-mcp audit verify` names.",
                 count(findings, "finding")
-            );
+            ));
         } else if verdict.runs.is_empty() {
             return Err(Unproven::Empty);
         } else {
-            eprintln!(
-                "{}",
-                if with_keys {
-                    "Verified, as far as it goes:"
-                } else {
-                    "Not verified: the chain holds,"
-                }
-            );
+            output::note(if with_keys {
+                "Verified, as far as it goes:"
+            } else {
+                "Not verified: the chain holds,"
+            });
             let mut page = Page::new(io::LineWriter::new(io::stderr().lock()));
             for gap in gaps {
                 // There is nowhere left to say that standard error is closed.

@@ -8,7 +8,7 @@ use super::telling::{text, whose};
 pub(super) fn failure(end: &Value) -> String {
     let error = text(end, "error").unwrap_or("?");
     let reason = text(end, "reason").unwrap_or_default();
-    let means = means(error, reason).or_else(|| whose(reason));
+    let means = means(error, reason);
     means.map_or_else(
         || format!("failed: {error}"),
         |means| format!("failed: {error}: {means}"),
@@ -37,12 +37,61 @@ fn means(error: &str, reason: &str) -> Option<&'static str> {
         "audit_unavailable" => "it was not made, since the log could not take its start",
         "timeout" | "deadline_exceeded" => "it had taken all the time that a call may take",
         "panic" | "internal" => "a fault of the daemon",
-        "zoho_refused_input" => "Zoho did not take what it was sent, and wrote nothing",
-        "ambiguous_write" => "Zoho did not say whether it wrote",
-        "zoho_unavailable" => unavailable(reason),
-        "zoho_user" => user(reason)?,
+        "invalid_arguments" => "its arguments were not what the tool asks for",
+        error => idempotency(error).or_else(|| zohos(error, reason))?,
+    })
+}
+
+fn idempotency(error: &str) -> Option<&'static str> {
+    Some(match error {
+        "idempotency_key_reused" => "its idempotency_key was used before with other arguments",
+        "idempotency_key_in_use" => "another call with its idempotency_key was still running",
+        "idempotency_key_unsettled" => {
+            "it was not known yet whether an earlier call with its idempotency_key had been written"
+        }
+        "idempotency_keys_exhausted" => {
+            "the client had used as many idempotency keys as are remembered"
+        }
+        "idempotency_keys_unavailable" => "Redis, which remembers idempotency keys, did not answer",
         _ => return None,
     })
+}
+
+fn zohos(error: &str, reason: &str) -> Option<&'static str> {
+    Some(match error {
+        "not_found" => "there is no such record, or the caller may not see it",
+        "duplicate" => "there was such a record already",
+        "stage_changed" => "the deal was in another stage than the call said, or changed meanwhile",
+        "unknown_stage" => "the organisation has no such stage",
+        "too_many_matches" => "more records match than can be looked through",
+        "ambiguous_write" => "Zoho did not say whether it wrote",
+        "zoho_refused_input" => "Zoho did not take what it was sent, and wrote nothing",
+        "zoho_forbidden" => "the CRM user behind the credentials may not do this",
+        "zoho_conflict" => {
+            "the record was locked or changed meanwhile, or its state did not allow this"
+        }
+        "zoho_busy" => busy(reason),
+        "overloaded" => "so many calls waited for Zoho that it would have waited for too long",
+        "zoho_credits_spent" => whose(reason).unwrap_or("Zoho's credits of 24 hours were spent"),
+        "zoho_credentials" => "Zoho did not accept the daemon's credentials",
+        "zoho_token_refused" => "Zoho did not take the access tokens that it had just made",
+        "zoho_token_throttled" => {
+            "so many access tokens had been asked for that Zoho made no other yet"
+        }
+        "zoho_unavailable" => unavailable(reason),
+        "zoho_user" => user(reason),
+        _ => return None,
+    })
+}
+
+fn busy(reason: &str) -> &'static str {
+    match reason {
+        "throttled_by_zoho" => "Zoho said that it was asked too much at once",
+        "no_place" => {
+            "as many requests as [zoho] concurrency allows were under way for as long as it could wait"
+        }
+        _ => "Zoho, or the daemon's places for it, had no room",
+    }
 }
 
 fn unavailable(reason: &str) -> &'static str {
@@ -64,15 +113,15 @@ fn unavailable(reason: &str) -> &'static str {
 }
 
 /// What is wrong with the person behind a call.
-fn user(reason: &str) -> Option<&'static str> {
-    Some(match reason {
+fn user(reason: &str) -> &'static str {
+    match reason {
         "no_credentials" => "no Zoho credentials are there for the user",
         "credentials_refused" => "Zoho does not accept the user's credentials any more",
         "not_theirs" => "the Zoho credentials of the user are somebody else's",
         "not_active" => "the CRM user does not exist, or is not active",
         "too_many_reports" => "more people report to the CRM user than a query can name",
-        _ => return None,
-    })
+        _ => "Zoho cannot be asked as the CRM user of the caller",
+    }
 }
 
 #[cfg(test)]
@@ -80,7 +129,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::zoho::error::{Problem, UserProblem};
+    use crate::zoho::error::{Full, Problem, UserProblem};
 
     #[test]
     fn a_zoho_that_was_not_asked_is_not_told_to_be_silent() {
@@ -125,7 +174,10 @@ mod tests {
             UserProblem::Unknown,
             UserProblem::TooManyReports,
         ] {
-            assert_ne!(told("zoho_user", problem.name()), "failed: zoho_user");
+            assert_ne!(told("zoho_user", problem.name()), told("zoho_user", "?"));
+        }
+        for full in [Full::Zoho, Full::Ours] {
+            assert_ne!(told("zoho_busy", full.name()), told("zoho_busy", "?"));
         }
     }
 }

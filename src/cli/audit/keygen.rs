@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 
 use super::{BadArguments, page::Page};
-use crate::audit::SigningKey;
+use crate::{audit::SigningKey, cli::output};
 
 #[derive(clap::Args)]
 pub(super) struct Keygen {
@@ -44,12 +44,12 @@ pub(super) fn run(keygen: &Keygen, out: &mut Page<impl Write>) -> anyhow::Result
             "the public key above".to_owned()
         }
     };
-    eprintln!(
+    output::note(format_args!(
         "Key {} is in {}. Set [audit] signing_key = \"file:{}\"; keep {place} elsewhere, for `zoho-mcp audit verify --public-key`.",
         key.public().id(),
         keygen.out.display(),
         keygen.out.display(),
-    );
+    ));
     Ok(())
 }
 

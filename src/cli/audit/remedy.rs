@@ -131,7 +131,7 @@ const UNHEARD_OF: &str =
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::failure::failure, *};
     use crate::config::Environment;
 
     fn unset(line: &Value) -> Option<Remedy> {
@@ -267,8 +267,13 @@ mod tests {
         let ends = ends.map(|word| ("session_close", "reason", word));
         let cancelled = cancelled.map(|word| ("tool_call_cancelled", "reason", word));
         for (event, field, word) in refusals.chain(failures).chain(ends).chain(cancelled) {
-            let remedy = unset(&json!({ "event": event, field: word })).unwrap();
+            let line = json!({ "event": event, field: word });
+            let remedy = unset(&line).unwrap();
             assert_ne!(remedy.what, UNHEARD_OF, "{event}: {word}");
+            if event == "tool_call_error" {
+                let told = failure(&line);
+                assert!(told.starts_with(&format!("failed: {word}: ")), "{told}");
+            }
         }
         let made_up = unset(&json!({ "event": "auth_failed", "reason": "x" }));
         assert_eq!(made_up.unwrap().what, UNHEARD_OF);

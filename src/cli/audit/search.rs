@@ -13,7 +13,7 @@ use super::{
     files::Files,
     page::{Page, count},
 };
-use crate::{audit::Redactor, config::Environment, secrets, setting::SecretRef};
+use crate::{audit::Redactor, cli::output, config::Environment, secrets, setting::SecretRef};
 
 #[derive(clap::Args)]
 pub(super) struct Search {
@@ -63,7 +63,7 @@ pub(super) fn run(
         }
     })?;
     written?;
-    eprintln!("{} with {pseudonym}", count(found, "line"));
+    output::note(format_args!("{} with {pseudonym}", count(found, "line")));
     Ok(doubt.tell(found)?)
 }
 

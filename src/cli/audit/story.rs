@@ -39,7 +39,7 @@ struct About {
     /// Everything of a client
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
-    /// Everything of one stream of /sse
+    /// Everything of one stream of /sse or session of /mcp, by the sessionId of its lines
     #[arg(long, value_name = "ID")]
     session: Option<String>,
 }
@@ -82,9 +82,17 @@ impl Story {
     }
 
     fn is_on_the_day(&self, line: &Value) -> bool {
-        let day = self.day.map(|day| day.to_string()).unwrap_or_default();
-        let at = line["timestamp"].as_str();
-        at.is_some_and(|at| at.starts_with(&day))
+        self.day.is_none_or(|day| is_on(&day.to_string(), line))
+    }
+}
+
+/// Whether a line tells of the day. Of what was lost it is told afterwards, perhaps on another one.
+fn is_on(day: &str, line: &Value) -> bool {
+    let date = |name: &str| telling::text(line, name).and_then(|at| at.get(..day.len()));
+    let lost = date("lostFrom").zip(date("lostUntil"));
+    match lost.or_else(|| date("timestamp").map(|date| (date, date))) {
+        Some((first, last)) => (first..=last).contains(&day),
+        None => false,
     }
 }
 
@@ -137,7 +145,8 @@ impl Teller {
         if event == "rate_limit_exceeded" && self.short.remove(&execution) {
             return;
         }
-        if event == "tool_call_error" && line.get("retryAfterSeconds").is_some() {
+        let error = telling::text(&line, "error");
+        if matches!(error, Some("overloaded" | "zoho_credits_spent")) {
             self.short.insert(execution.clone());
         }
         let ends = matches!(
@@ -214,8 +223,7 @@ mod tests {
         let mut out = Vec::new();
         let mut page = Page::new(&mut out);
         for line in lines {
-            let is_on_the_day = |line: &Value| line["timestamp"].as_str().unwrap().starts_with(day);
-            teller.take(line.clone(), false, is_on_the_day);
+            teller.take(line.clone(), false, |line| is_on(day, line));
             teller.tell(&mut page).unwrap();
         }
         teller.finish(&mut page).unwrap();
@@ -237,6 +245,21 @@ mod tests {
         assert_eq!(told("2026-04-01", &lines), "");
         let end_alone = told("2026-04-01", &lines[1..]);
         assert!(end_alone.contains("t answered"), "{end_alone}");
+    }
+
+    #[test]
+    fn what_was_lost_is_of_the_days_on_which_it_was_lost() {
+        let lost = json!({ "timestamp": "2026-04-03T08:00:00Z", "event": "lines_lost",
+            "lostFrom": "2026-03-31T23:59:59Z", "lostUntil": "2026-04-01T00:00:01Z" });
+        let days = [
+            "2026-03-30",
+            "2026-03-31",
+            "2026-04-01",
+            "2026-04-02",
+            "2026-04-03",
+        ];
+        let told = days.map(|day| !told(day, std::slice::from_ref(&lost)).is_empty());
+        assert_eq!(told, [false, true, true, false, false]);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 use super::*;
-use crate::zoho::error::{Code, Problem};
+use crate::zoho::error::{Code, Full, Problem};
 
 #[test]
 fn a_busy_zoho_says_when_to_come_back() {
     let busy = ToolError::from(ZohoError::Busy {
         retry_after: Duration::from_millis(1200),
+        full: Full::Zoho,
     });
     assert!(busy.advice().contains("in 2 seconds"), "{}", busy.advice());
     assert_eq!(busy.kind(), "zoho_busy");
     let soon = ToolError::from(ZohoError::Busy {
         retry_after: Duration::from_secs(1),
+        full: Full::Ours,
     });
     assert!(soon.advice().ends_with("in 1 second."), "{}", soon.advice());
     let refused = ToolError::from(ZohoError::TokenRefused {
@@ -71,4 +73,29 @@ fn an_ambiguous_write_tells_the_agent_to_look_first() {
         problem: Problem::Broken,
     });
     assert!(error.advice().contains("look first"));
+}
+
+#[test]
+fn a_wait_that_the_advice_names_is_told_as_a_number_as_well() {
+    let retry_after = Duration::from_millis(29_500);
+    let (problem, full) = (Problem::Timeout, Full::Ours);
+    let waits: [ToolError; 8] = [
+        ToolError::KeyInUse { retry_after },
+        ToolError::KeyUnsettled { retry_after },
+        ToolError::KeysUnavailable,
+        ZohoError::Busy { retry_after, full }.into(),
+        ZohoError::Overloaded { retry_after }.into(),
+        ZohoError::TokenRefused { retry_after }.into(),
+        ZohoError::Unavailable { problem }.into(),
+        ZohoError::NoToken { problem }.into(),
+    ];
+    for error in waits {
+        assert_eq!(error.retry_after_seconds(), Some(30), "{error}");
+        assert!(error.advice().contains("30 seconds"), "{}", error.advice());
+    }
+    let throttled = ToolError::from(ZohoError::TokenThrottled { retry_after });
+    assert_eq!(throttled.retry_after_seconds(), Some(30));
+    for error in [ToolError::KeyReused, ZohoError::NotFound.into()] {
+        assert_eq!(error.retry_after_seconds(), None, "{error}");
+    }
 }

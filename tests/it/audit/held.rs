@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt as _,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -100,6 +101,7 @@ async fn a_second_daemon_of_the_same_name_is_refused_a_log_and_a_folder_of_heads
     for (sinks, refused) in [
         ("[\"file:audit.jsonl\"]", "audit.sinks"),
         ("[\"stdout\"]", "audit.heads"),
+        ("[\"file:new.jsonl\"]", "audit.heads"),
     ] {
         let serve = "timeout 30 zoho-mcp serve --config zoho-mcp.toml";
         let second = house
@@ -107,6 +109,10 @@ async fn a_second_daemon_of_the_same_name_is_refused_a_log_and_a_folder_of_heads
             .await;
         let told = said(&second);
         assert_eq!(second.status.code(), Some(64), "{told}");
+        assert!(
+            !house.file("new.jsonl").exists(),
+            "a refusal leaves no file"
+        );
         for part in [
             refused,
             "another daemon that calls itself one",
@@ -128,6 +134,51 @@ async fn a_second_daemon_of_the_same_name_is_refused_a_log_and_a_folder_of_heads
     stop(&mut house).await;
     let verified = audit(&["verify"], &house);
     assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+}
+
+#[tokio::test]
+async fn a_claim_that_is_removed_is_made_again_and_one_that_is_taken_over_is_said_loudly() {
+    let mut house = House::with(|setup| {
+        to_file(setup);
+        setup.set("audit.instance", "one");
+    })
+    .await;
+    let claim = house.file(".audit.jsonl.one.lock");
+    fs::remove_file(&claim).unwrap();
+    says(&house, "was removed while it was held, and is made again").await;
+    assert!(claim.exists());
+    let second = house
+        .shell("timeout 30 zoho-mcp serve --config zoho-mcp.toml", &[])
+        .await;
+    let told = said(&second);
+    assert!(
+        told.contains("another daemon that calls itself one"),
+        "{told}"
+    );
+    fs::remove_file(&claim).unwrap();
+    let taken = File::create(&claim).unwrap();
+    taken.lock().unwrap();
+    says(
+        &house,
+        "cannot be made again: another daemon that calls itself one",
+    )
+    .await;
+    drop(taken);
+    stop(&mut house).await;
+}
+
+/// Calls until the daemon says so.
+async fn says(house: &House, what: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !house.operational_log().contains(what) {
+        assert!(
+            Instant::now() < deadline,
+            "{what}: {}",
+            house.operational_log()
+        );
+        a_contact(house).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,6 @@ pub(super) fn failed(line: &Value) -> Remedy {
     let reason = line["reason"].as_str();
     let (what, setting) = reason
         .and_then(|reason| because(error, reason))
-        .or_else(|| throttled(line, error))
         .or_else(|| ours(error))
         .or_else(|| zohos(error))
         .unwrap_or((UNHEARD_OF, None));
@@ -40,21 +39,13 @@ fn because(error: &str, reason: &str) -> Option<Advice> {
             "try again; if it stays, something else than Zoho answers, such as a proxy on the way",
             None,
         ),
-        ("zoho_user", "too_many_reports") => ("give the client another visibility", None),
-        _ => return None,
-    })
-}
-
-/// Where Zoho itself said that it was too much, more at once would make it worse.
-fn throttled(line: &Value, error: &str) -> Option<Advice> {
-    let mut requests = line["zoho"].as_array()?.iter();
-    let said_so = error == "zoho_busy"
-        && requests.any(|request| matches!(request["status"].as_u64(), Some(429 | 400)));
-    said_so.then(|| {
-        (
+        // More at once would make it worse.
+        ("zoho_busy", "throttled_by_zoho") => (
             "Zoho itself said that it was asked too much at once: try again, let fewer requests go at once, and see what else asks Zoho",
             path(["zoho", "concurrency"]),
-        )
+        ),
+        ("zoho_user", "too_many_reports") => ("give the client another visibility", None),
+        _ => return None,
     })
 }
 

@@ -1,0 +1,91 @@
+//! Commands whose reader has gone, as in `zoho-mcp check … | head -1`.
+
+use crate::{
+    house::{House, SUPPORT, command},
+    log::{lines, pseudonymous, said, stop},
+    process::unheard,
+    redis::Redis,
+};
+
+/// One of each command that ends by itself; what it makes is new each time.
+fn commands(house: &House, round: usize) -> Vec<Vec<String>> {
+    let path = |name: &str| house.file(name).display().to_string();
+    let fresh = |name: &str| path(&format!("{name}-{round}"));
+    let execution = lines(house)
+        .iter()
+        .find_map(|line| line["executionId"].as_str().map(str::to_owned));
+    let (config, log, made) = (path("zoho-mcp.toml"), path("audit.jsonl"), path("made"));
+    let (execution, key) = (execution.unwrap(), format!("file:{}", path("pseudonyms")));
+    let signing = fresh("signing");
+    let commands: [&[&str]; 14] = [
+        &["--help"],
+        &["check", "--config", &config],
+        &["check", "--config", "/nonexistent/mine.toml"],
+        &["healthcheck", "--url", "http://127.0.0.1:1/"],
+        &["keys", "list", "--store", &made],
+        &["keys", "list", "--store", &made, "--json"],
+        &["keys", "retire", "--key", "0", "--store", &made],
+        &["limits", "show", "--config", &config],
+        &["limits", "show", "--config", &config, "--json"],
+        &["audit", "verify", &log],
+        &["audit", "story", "--client", SUPPORT, &log],
+        &["audit", "explain", "--execution", &execution, &log],
+        &[
+            "audit",
+            "search",
+            "--value",
+            "Popper",
+            "--pseudonym-key",
+            &key,
+            &log,
+        ],
+        &["audit", "keygen", "--out", &signing],
+    ];
+    let owned = |command: &&[&str]| command.iter().map(|&text| text.to_owned()).collect();
+    commands.iter().map(owned).collect()
+}
+
+fn words(command: &[String]) -> Vec<&str> {
+    command.iter().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn a_reader_who_has_gone_changes_no_exit_code_and_hears_of_no_panic() {
+    let redis = Redis::start();
+    let mut house = House::with(|setup| {
+        pseudonymous(setup);
+        setup.set("redis.url", &redis.url());
+    })
+    .await;
+    house.agent(SUPPORT).search("Popper").await.content();
+    stop(&mut house).await;
+    let made = house.file("made").display().to_string();
+    let new = ["keys", "new", "--client", "c", "--store", &made];
+    assert_eq!(command(&new).status.code(), Some(0));
+    let [heard, out, both] = [0, 1, 2].map(|round| commands(&house, round));
+    for ((heard, out), both) in heard.iter().zip(&out).zip(&both) {
+        let normal = command(&words(heard));
+        assert!(
+            !normal.stdout.is_empty() || !normal.status.success(),
+            "{heard:?}"
+        );
+        let unread = unheard(&words(out), false);
+        let told = said(&unread);
+        assert_eq!(
+            unread.status.code(),
+            normal.status.code(),
+            "{out:?}: {told}"
+        );
+        let is_quiet = !told.contains("panicked") && !told.contains("Broken pipe");
+        assert!(is_quiet, "{out:?}: {told}");
+        let silent = unheard(&words(both), true);
+        assert_eq!(silent.status.code(), normal.status.code(), "{both:?}");
+    }
+    let lost = unheard(&new, false);
+    assert_eq!(lost.status.code(), Some(1));
+    assert!(
+        said(&lost).contains("stored but not printed: retire it"),
+        "{}",
+        said(&lost)
+    );
+}
