@@ -65,33 +65,37 @@ impl Config {
             return Err(BadConfig::SessionIdle);
         }
         match self.has_room_for_a_body() {
-            true => self.contradiction().map_or(Ok(()), Err),
+            true => Ok(()),
             false => Err(BadConfig::BodyMemory),
         }
     }
 
-    /// A bound that could never be reached, since a wider one is smaller.
-    fn contradiction(&self) -> Option<BadConfig> {
+    /// Bounds that are never reached, since a smaller one comes first.
+    pub fn unreached(&self) -> impl Iterator<Item = &'static str> {
         let bounds = [
             (
                 self.max_sessions_per_client > self.max_sessions,
-                BadConfig::SessionsPerClient,
+                "mcp.max_sessions_per_client: more than mcp.max_sessions, which all clients share, so \
+                 it is never reached; lower it, or raise max_sessions",
             ),
             (
                 self.max_sessions_per_user > self.max_sessions_per_client,
-                BadConfig::SessionsPerUser,
+                "mcp.max_sessions_per_user: more than mcp.max_sessions_per_client, which all people \
+                 of a client share, so it is never reached; lower it, or raise max_sessions_per_client",
             ),
             (
                 self.session_idle > self.max_session_age,
-                BadConfig::IdleBeyondAge,
+                "mcp.session_idle: longer than mcp.max_session_age, which ends every session, so it \
+                 is never reached; shorten it, or lengthen max_session_age",
             ),
             (
                 self.max_streams_per_user > self.max_streams_per_client,
-                BadConfig::StreamsPerUser,
+                "mcp.max_streams_per_user: more than mcp.max_streams_per_client, which all people of \
+                 a client share, so it is never reached; lower it, or raise max_streams_per_client",
             ),
         ];
-        let wrong = bounds.into_iter().find(|(is_wrong, _)| *is_wrong);
-        wrong.map(|(_, which)| which)
+        let is_wrong = |(is_wrong, hint): (bool, &'static str)| is_wrong.then_some(hint);
+        bounds.into_iter().filter_map(is_wrong)
     }
 
     /// How long a stream may stay, with its last calls.
@@ -117,14 +121,6 @@ pub enum BadConfig {
     SessionIdle,
     #[error("mcp.body_memory: one client's quarter of it is less than mcp.max_body")]
     BodyMemory,
-    #[error("mcp.max_sessions_per_client: more than mcp.max_sessions")]
-    SessionsPerClient,
-    #[error("mcp.max_sessions_per_user: more than mcp.max_sessions_per_client")]
-    SessionsPerUser,
-    #[error("mcp.session_idle: longer than mcp.max_session_age")]
-    IdleBeyondAge,
-    #[error("mcp.max_streams_per_user: more than mcp.max_streams_per_client")]
-    StreamsPerUser,
 }
 
 impl BadConfig {
@@ -135,16 +131,6 @@ impl BadConfig {
             Self::MaxBody => "set it to 64MiB or less; a note of the greatest length needs 256KiB",
             Self::SessionIdle => "set it to 2s or more: clients pause between two messages",
             Self::BodyMemory => "set it to at least four times max_body, better to many times that",
-            Self::SessionsPerClient => "lower it, or raise max_sessions: all clients share that",
-            Self::SessionsPerUser => {
-                "lower it, or raise max_sessions_per_client: all people of a client share that"
-            }
-            Self::IdleBeyondAge => {
-                "shorten it, or lengthen max_session_age, which ends every session"
-            }
-            Self::StreamsPerUser => {
-                "lower it, or raise max_streams_per_client: all people of a client share that"
-            }
         }
     }
 }

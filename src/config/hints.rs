@@ -27,6 +27,7 @@ pub(super) fn hints(config: &Config) -> Vec<String> {
     hints.extend({ config.roles.iter() }.flat_map(|(name, role)| role_hints(name, role)));
     let own = own_limits(config);
     hints.extend(limit::unreached(&config.limits, &own).map(|it| it.to_string()));
+    hints.extend(config.mcp.unreached().map(str::to_owned));
     let replicas = config.redis.expected_replicas;
     let replicas = replicas.filter(|_| config.redis.is_configured());
     let indivisible = replicas.map(|it| limit::indivisible(&config.limits, &own, it));
