@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     house::{House, REPORTING, SUPPORT, Setup, command, eventually},
     http2::{frame, opening},
-    listener::{closed, holds_connection_from},
+    listener::{closed, holds_connections_from},
     wire::{Wire, listing, post},
 };
 
@@ -79,7 +79,7 @@ async fn whoever_reads_nothing_is_gone_also_where_the_kernel_holds_the_answers()
         }));
     }
     eventually("every connection to end", || {
-        (!clients.iter().copied().any(holds_connection_from)).then_some(())
+        (!holds_connections_from(&clients)).then_some(())
     })
     .await;
     drop(join_all(deaf).await);
