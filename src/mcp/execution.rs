@@ -12,7 +12,7 @@ use std::{
 
 use futures_util::FutureExt;
 use rmcp::model::{CallToolResult, JsonObject, MetaObject};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -127,7 +127,7 @@ impl<'a> Execution<'a> {
         let running = AssertUnwindSafe(running).catch_unwind();
         let end = tokio::select! {
             biased;
-            end = tokio::time::timeout_at(self.deadline, running) => match end {
+            end = timeout_at(self.deadline, running) => match end {
                 Ok(Ok(Ok(answer))) => End::Answered(answer),
                 Ok(Ok(Err(error))) => End::Failed(error),
                 Ok(Err(_panic)) => End::Panicked,
@@ -286,6 +286,10 @@ impl Record {
         event.records_returned = (kind == Kind::ToolCallSuccess).then_some(records);
         self.pending = false;
         match &mut self.room {
+            // Whoever is told of a change finds it in the log, also if we are killed right after.
+            Some(room) if event.record_id.is_some() => {
+                let _ = timeout(ENOUGH, self.audit.accept_in(room, event)).await;
+            }
             Some(room) => self.audit.record_in(room, event),
             None => self.audit.record(event).await,
         }
@@ -344,6 +348,8 @@ fn with_wait(mut result: CallToolResult, seconds: Option<u64>) -> CallToolResult
 }
 
 const MARGIN: Duration = Duration::from_millis(250);
+/// A log that takes lines has taken one by then.
+const ENOUGH: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests;

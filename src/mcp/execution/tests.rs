@@ -42,8 +42,9 @@ credentials = "env:CREDENTIALS"
 [audit]
 sinks = ["file:audit.jsonl"]
 [roles.r]
-tools = ["search_contacts"]
+tools = ["search_contacts", "create_note"]
 max_records_per_query = 1
+allow_write = true
 [clients.c]
 role = "r"
 "#;
@@ -78,18 +79,55 @@ fn ticket() -> Ticket {
     }
 }
 
-/// `search_contacts`, with a mistake in it.
-fn row() -> &'static Row {
-    let mut table = tools::table().iter();
-    let real = table.find(|row| row.name == "search_contacts").unwrap();
+/// A tool of which a call does something else.
+fn row(name: &str, run: tools::Run) -> &'static Row {
+    let real = tools::table().iter().find(|row| row.name == name).unwrap();
     Box::leak(Box::new(Row {
         name: real.name,
         effect: real.effect,
         classes: real.classes,
         fits: real.fits,
         definition: real.definition.clone(),
-        run: |_, arguments| Box::pin(async move { panic!("stumbled over {arguments:?}") }),
+        run,
     }))
+}
+
+/// What `search_contacts` with a mistake in it does.
+fn stumble<'a>(_: &'a Context<'a>, arguments: JsonObject) -> tools::Running<'a> {
+    Box::pin(async move { panic!("stumbled over {arguments:?}") })
+}
+
+fn write<'a>(context: &'a Context<'a>, _: JsonObject) -> tools::Running<'a> {
+    Box::pin(async {
+        let (record, outcome) = ("1".into(), "created");
+        context.written.set(Written { record, outcome }).unwrap();
+        Ok(tools::Answer {
+            output: json!({}),
+            text: String::new(),
+            records: 1,
+        })
+    })
+}
+
+#[tokio::test]
+async fn whoever_hears_of_a_change_finds_it_in_the_log() {
+    let base = std::env::temp_dir().join(format!("zoho-mcp-{}", Uuid::new_v4()));
+    std::fs::create_dir(&base).unwrap();
+    let app = app(&base);
+    let (desk, ticket, row) = (&*app.handler.0, ticket(), row("create_note", write));
+    let policy = desk.policy.load();
+    let grant = permit::decide(&policy, &ticket.caller, row.permission()).unwrap();
+    let arguments = JsonObject::new();
+    for n in 1..=20 {
+        let call = Execution::begin(desk, &ticket, row, &grant, &arguments);
+        let call = call.await.unwrap();
+        let cancelled = CancellationToken::new();
+        call.run(JsonObject::new(), Progress::default(), &cancelled)
+            .await;
+        let audit = std::fs::read_to_string(base.join("audit.jsonl")).unwrap();
+        assert_eq!(audit.matches("tool_call_success").count(), n, "{audit}");
+    }
+    std::fs::remove_dir_all(base).unwrap();
 }
 
 #[tokio::test]
@@ -103,7 +141,7 @@ async fn a_call_that_panics_ends_with_its_line_and_what_it_stumbled_over_is_told
     let base = std::env::temp_dir().join(format!("zoho-mcp-{}", Uuid::new_v4()));
     std::fs::create_dir(&base).unwrap();
     let app = app(&base);
-    let (desk, ticket, row) = (&*app.handler.0, ticket(), row());
+    let (desk, ticket, row) = (&*app.handler.0, ticket(), row("search_contacts", stumble));
     let policy = desk.policy.load();
     let grant = permit::decide(&policy, &ticket.caller, row.permission()).unwrap();
     let arguments = json!({ "name": "Kanarie" }).as_object().cloned().unwrap();
