@@ -72,7 +72,7 @@ struct Mint {
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    /// The token in Redis that was of no use last.
+    /// The token in Redis that was refused last, until there is another one there.
     stale: Option<Box<[u8]>>,
     /// Closes when the refresh in flight has ended, however it ended.
     flight: Option<watch::Receiver<()>>,
@@ -199,13 +199,11 @@ impl Tokens {
     /// Zoho refused this token. Another one that came in between stays.
     pub(super) fn forget(&self, refused: &Arc<Token>) {
         let mut state = lock(&self.0.state);
-        if state
-            .token
-            .as_ref()
-            .is_some_and(|held| Arc::ptr_eq(held, refused))
-        {
+        if state.holds(refused) {
             state.token = None;
-            state.stale.clone_from(&refused.sealed);
+            if refused.sealed.is_some() {
+                state.stale.clone_from(&refused.sealed);
+            }
         }
     }
 
@@ -253,6 +251,13 @@ impl Tokens {
     }
 }
 
+impl State {
+    fn holds(&self, token: &Arc<Token>) -> bool {
+        let held = self.token.as_ref();
+        held.is_some_and(|held| Arc::ptr_eq(held, token))
+    }
+}
+
 impl Mint {
     async fn refresh(&self, trace: &Trace) {
         let (attempt, began) = (Uuid::new_v4(), Instant::now());
@@ -260,10 +265,9 @@ impl Mint {
             return self.mint_alone(attempt, trace).await;
         };
         let mut stale = {
-            let mut state = lock(&self.state);
-            let stale = state.stale.take();
-            let held = state.token.as_ref().and_then(|token| token.sealed.clone());
-            stale.or(held).unwrap_or_default()
+            let state = lock(&self.state);
+            let held = || state.token.as_ref().and_then(|token| token.sealed.clone());
+            state.stale.clone().or_else(held).unwrap_or_default()
         };
         self.remind().await;
         while began.elapsed() < self.timeout * 2 {
