@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
+use self::doubt::Doubts;
 use super::{
     Crm, Page, Problem, ZohoError,
     allowance::{Place, Want},
@@ -153,17 +154,14 @@ impl Crm {
     pub(super) async fn send(&self, scoped: &Scoped) -> Result<Reply, ZohoError> {
         let (ask, tokens) = (&scoped.ask, &scoped.tokens);
         self.zoho.budget.earn();
-        let (mut retries, mut renewed) = (0, false);
+        let (mut retries, mut doubts) = (0, Doubts::default());
         loop {
             let (error, sent) = match self.attempt(ask, tokens).await {
                 Ok(reply) => return Ok(reply),
                 // The request was not executed, so this is safe for writes too.
-                Err(Broke::Token(token)) => match self.doubt(&token, tokens, renewed).await {
+                Err(Broke::Token(token)) => match self.doubt(&token, tokens, &mut doubts).await {
                     Some(error) => (error, true),
-                    None => {
-                        renewed = true;
-                        continue;
-                    }
+                    None => continue,
                 },
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),

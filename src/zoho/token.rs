@@ -46,6 +46,8 @@ pub(super) struct Token {
     expires: Instant,
     /// Whether Zoho has taken it for a request.
     taken: AtomicBool,
+    /// When this instance had it from Zoho; nothing where another one had.
+    minted: Option<Instant>,
 }
 
 /// Hands out the current token and has it renewed.
@@ -196,15 +198,18 @@ impl Tokens {
         (young && until < patience).then_some(until)
     }
 
-    /// Zoho refused this token. Another one that came in between stays.
-    pub(super) fn forget(&self, refused: &Arc<Token>) {
+    /// Zoho refused this token: says whether it was still in use. Another one that came in between
+    /// stays.
+    pub(super) fn forget(&self, refused: &Arc<Token>) -> bool {
         let mut state = lock(&self.0.state);
-        if state.holds(refused) {
+        let held = state.holds(refused);
+        if held {
             state.token = None;
             if refused.sealed.is_some() {
                 state.stale.clone_from(&refused.sealed);
             }
         }
+        held
     }
 
     fn step(&self, now: Instant, trace: &Trace) -> Result<Step, ZohoError> {
@@ -358,6 +363,7 @@ impl Token {
             renew: began + life - RENEW_BEFORE.min(life / 4),
             expires: began + life - STOP_BEFORE.min(life / 10),
             taken: AtomicBool::new(false),
+            minted: None,
         }
     }
 }

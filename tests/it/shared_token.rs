@@ -62,6 +62,22 @@ async fn a_token_that_was_refused_does_not_come_back_when_the_next_mint_fails() 
 }
 
 #[tokio::test]
+async fn who_finds_in_redis_what_was_taken_back_too_has_another_minted() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let [one, other] = &houses;
+    assert!(search(one).await && search(other).await);
+    for (house, tokens) in [(one, 2), (other, 3)] {
+        revoke(&one.zoho).await;
+        assert!(search(house).await);
+        assert_eq!(minted(&one.zoho).await, tokens);
+    }
+    for house in &houses {
+        assert_eq!(health(house).await["checks"]["zoho_api"]["status"], "ok");
+    }
+}
+
+#[tokio::test]
 async fn what_was_altered_in_redis_is_no_token_and_is_replaced() {
     let redis = Redis::start();
     let houses = pair(&redis, sharing).await;

@@ -16,11 +16,14 @@ use super::{
 
 impl Tokens {
     /// Zoho refused a token that it had just minted, so another one would not help: nobody mints for
-    /// a while, longer each time.
+    /// a while, longer each time. Of the calls that it was refused to, one counts.
     pub(in crate::zoho) fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
-        self.forget(fresh);
-        let now = Instant::now();
+        let (is_first, now) = (self.forget(fresh), Instant::now());
         let mut state = lock(&self.0.state);
+        if !is_first {
+            let stop = state.stop.as_ref().filter(|stop| stop.lasts(now));
+            return stop.map_or_else(Self::refused_again, |stop| stop.error(now));
+        }
         let pause = Why::Unaccepted.pause(state.unaccepted, 0);
         state.unaccepted = state.unaccepted.saturating_add(1);
         let stop = Stop {
@@ -31,6 +34,11 @@ impl Tokens {
         let error = stop.error(now);
         state.stop = Some(stop);
         error
+    }
+
+    /// Each token that a call had was taken back, and none of them was minted for it.
+    pub(in crate::zoho) fn refused_again() -> ZohoError {
+        ZohoError::TokenRefused { retry_after: SOON }
     }
 
     /// Zoho does not take a token for one kind of request, but for others: that is the call's own
@@ -47,9 +55,12 @@ impl Tokens {
 
     /// Whether Zoho took this token before, and it is still the one in use.
     pub(in crate::zoho) fn was_taken(&self, token: &Arc<Token>) -> bool {
-        let state = lock(&self.0.state);
-        let is_held = |held: &Arc<Token>| Arc::ptr_eq(held, token);
-        state.token.as_ref().is_some_and(is_held) && token.taken.load(Ordering::Relaxed)
+        self.holds(token) && token.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether this token is still the one in use.
+    pub(in crate::zoho) fn holds(&self, token: &Arc<Token>) -> bool {
+        lock(&self.0.state).holds(token)
     }
 
     /// Zoho took a token.
@@ -116,5 +127,13 @@ impl Tokens {
     }
 }
 
+impl Token {
+    /// Whether Zoho gave it to this instance after that.
+    pub(in crate::zoho) fn is_minted_after(&self, then: Instant) -> bool {
+        self.minted.is_some_and(|minted| minted > then)
+    }
+}
+
+const SOON: Duration = Duration::from_secs(2);
 /// Until somebody may have mended it.
 const REFUSED_HERE: Duration = Duration::from_secs(60);
