@@ -1,6 +1,7 @@
 //! The access token: one refresh in flight, whoever needs it, on whichever instance.
 
 mod accounts;
+mod door;
 mod meeting;
 mod outcome;
 mod seal;
@@ -28,6 +29,7 @@ use super::{
     BadConfig, Credentials, Problem, Sharing, ZohoError, data_center::Servers, lock, mints::Mints,
 };
 use crate::{store::Store, telemetry::Trace};
+use door::Door;
 use shared::{Place, Right, Shelf, Turn, Whose};
 use stop::{Stop, Why};
 use writable::Writable;
@@ -64,6 +66,8 @@ struct Mint {
     place: Option<Place>,
     state: Mutex<State>,
     mints: Mutex<Mints>,
+    /// Looked at while it gives no token; the same for all credentials.
+    door: Arc<Door>,
     /// Held by whoever settles with the others how often it may ask.
     meeting: tokio::sync::Mutex<()>,
     /// Counts the instances, where they do not share the token.
@@ -107,6 +111,7 @@ impl Tokens {
             |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, &Whose::Daemons, timeout);
         Ok(Self(Arc::new(Mint {
             place: shelf.as_ref().map(place),
+            door: Arc::new(Door::new(http.clone(), Arc::clone(&servers), timeout)),
             http,
             servers,
             credentials,
@@ -146,6 +151,7 @@ impl Tokens {
             |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, whose, mint.timeout);
         Self(Arc::new(Mint {
             place: mint.shelf.as_ref().map(place),
+            door: Arc::clone(&mint.door),
             http: mint.http.clone(),
             servers: Arc::clone(&mint.servers),
             credentials,
@@ -249,6 +255,7 @@ impl Tokens {
         // itself: the exchange and the wait for another instance's are bounded.
         tokio::spawn(async move {
             mint.refresh(&trace).await;
+            mint.attend();
             drop(ends);
         });
         state.flight = Some(flight.clone());

@@ -112,7 +112,7 @@ impl Tokens {
 
     /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
     /// tokens are asked for is still seen to, and failures in a row are still counted.
-    pub(in crate::zoho) async fn retry(&self) {
+    pub(super) async fn retry(&self) {
         let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
         if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
             return;
