@@ -23,7 +23,7 @@ use super::{
     retry::{Effect, passes, pause},
     scope::Scoped,
     tally,
-    token::{Token, Tokens},
+    token::{Kind, Token, Tokens},
 };
 
 /// A request, apart from who asks and when.
@@ -70,6 +70,10 @@ impl Ask {
     pub(super) fn question(&self) -> Box<[u8]> {
         let body = self.body.as_deref().unwrap_or_default();
         [self.target.as_bytes(), b"\n", body].concat().into()
+    }
+
+    fn kind(&self) -> Kind {
+        (tally::name(&self.method), self.route)
     }
 
     /// Whether it changes nothing.
@@ -159,10 +163,12 @@ impl Crm {
             let (error, sent) = match self.attempt(ask, tokens).await {
                 Ok(reply) => return Ok(reply),
                 // The request was not executed, so this is safe for writes too.
-                Err(Broke::Token(token)) => match self.doubt(&token, tokens, &mut doubts).await {
-                    Some(error) => (error, true),
-                    None => continue,
-                },
+                Err(Broke::Token(token)) => {
+                    match self.doubt(ask, &token, tokens, &mut doubts).await {
+                        Some(error) => (error, true),
+                        None => continue,
+                    }
+                }
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),
             };
@@ -191,7 +197,7 @@ impl Crm {
 
     async fn attempt(&self, ask: &Ask, tokens: &Tokens) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
-        let token = self.token(tokens).await.map_err(Broke::Unsent)?;
+        let token = self.token(ask, tokens).await.map_err(Broke::Unsent)?;
         let _place = self.place(ask).await.map_err(Broke::Unsent)?;
         let began = Instant::now();
         self.admits(began).map_err(Broke::Unsent)?;
@@ -293,14 +299,18 @@ impl Crm {
         Ok(())
     }
 
-    async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
+    async fn token(&self, ask: &Ask, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
         let asked = Instant::now();
         let token = tokens.get(self.deadline, &self.trace).await;
         // Without a token no request tells of Zoho's health, so this has to.
         if token.as_ref().is_err_and(is_silence) {
             self.zoho.pulse.silent(asked.elapsed());
         }
-        token
+        let token = token?;
+        match token.refusal(ask.kind()) {
+            Some(error) => Err(error),
+            None => Ok(token),
+        }
     }
 
     fn request(&self, ask: &Ask, token: &Token) -> reqwest::RequestBuilder {

@@ -10,6 +10,7 @@ mod standing;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod writable;
 
 use std::{
@@ -32,6 +33,8 @@ use crate::{store::Store, telemetry::Trace};
 use door::Door;
 use shared::{Place, Right, Shelf, Turn, Whose};
 use stop::{Stop, Why};
+pub(super) use verdict::Kind;
+use verdict::Verdicts;
 use writable::Writable;
 
 /// A token that Zoho accepts until it expires or is taken back.
@@ -50,6 +53,7 @@ pub(super) struct Token {
     taken: AtomicBool,
     /// When this instance had it from Zoho; nothing where another one had.
     minted: Option<Instant>,
+    verdicts: Verdicts,
 }
 
 /// Hands out the current token and has it renewed.
@@ -371,6 +375,7 @@ impl Token {
             expires: began + life - STOP_BEFORE.min(life / 10),
             taken: AtomicBool::new(false),
             minted: None,
+            verdicts: Verdicts::default(),
         }
     }
 }

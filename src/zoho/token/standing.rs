@@ -6,12 +6,13 @@ use std::{
 };
 
 use reqwest::Url;
-use tokio::time::Instant;
+use tokio::{sync::MutexGuard, time::Instant};
 
 use super::{
     super::{ZohoError, lock},
-    Token, Tokens,
+    Kind, Token, Tokens,
     stop::{Stop, Why},
+    verdict::REFUSED_HERE,
 };
 
 impl Tokens {
@@ -43,11 +44,12 @@ impl Tokens {
 
     /// Zoho does not take a token for one kind of request, but for others: that is the call's own
     /// trouble, and no other token would help.
-    pub(in crate::zoho) fn refused_here(&self) -> ZohoError {
+    pub(in crate::zoho) fn refused_here(token: &Token, kind: Kind) -> ZohoError {
         tracing::warn!(
             "zoho refuses a request for its access token, which it takes for others: no other is \
              asked for. Check the scopes of the refresh token"
         );
+        token.verdicts.refuse(kind, Instant::now());
         ZohoError::TokenRefused {
             retry_after: REFUSED_HERE,
         }
@@ -128,6 +130,17 @@ impl Tokens {
 }
 
 impl Token {
+    /// Why such a request is not sent with it.
+    pub(in crate::zoho) fn refusal(&self, kind: Kind) -> Option<ZohoError> {
+        self.verdicts.refusal(kind, Instant::now())
+    }
+
+    /// When Zoho was last seen to take it for what everybody may ask for. Who comes while another one
+    /// finds out waits for that.
+    pub(in crate::zoho) async fn proof(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.verdicts.proof.lock().await
+    }
+
     /// Whether Zoho gave it to this instance after that.
     pub(in crate::zoho) fn is_minted_after(&self, then: Instant) -> bool {
         self.minted.is_some_and(|minted| minted > then)
@@ -135,5 +148,3 @@ impl Token {
 }
 
 const SOON: Duration = Duration::from_secs(2);
-/// Until somebody may have mended it.
-const REFUSED_HERE: Duration = Duration::from_secs(60);
