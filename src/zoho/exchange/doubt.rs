@@ -20,8 +20,8 @@ pub(super) struct Doubts {
 }
 
 impl Crm {
-    /// Zoho refused a token: another one may help, unless this one was minted since the call's first
-    /// was refused, or Zoho takes it for other requests. Then the error is this call's alone.
+    /// Zoho refused a token: another one may help, unless this one was minted since the call's
+    /// first was refused, or Zoho takes it for other requests. Then the error is this call's alone.
     pub(super) async fn doubt(
         &self,
         ask: &Ask,

@@ -54,8 +54,8 @@ impl Mint {
 }
 
 impl Tokens {
-    /// The API was away and answers again. Whoever has no token because of Zoho asks for one at once,
-    /// unless the accounts server is seen to be away still.
+    /// The API was away and answers again. Whoever has no token because of Zoho asks for one at
+    /// once, unless the accounts server is seen to be away still.
     pub(in crate::zoho) async fn api_is_back(&self) {
         let door = &self.0.door;
         if !lock(&door.seen).away || door.answers().await {
@@ -86,8 +86,8 @@ impl Door {
         }
     }
 
-    /// Who waits need not wait any longer when the server is seen to be back. Where it comes and goes
-    /// that is less and less often, so that attempts are left for when it stays.
+    /// Who waits need not wait any longer when the server is seen to be back. Where it comes and
+    /// goes that is less and less often, so that attempts are left for when it stays.
     async fn watch(&self) {
         let (mut quiet, mut gap) = (Instant::now(), FIRST_GAP);
         while let Some(is_waited_for) = self.goes_on(Instant::now()) {

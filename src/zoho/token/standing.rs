@@ -135,8 +135,8 @@ impl Token {
         self.verdicts.refusal(kind, Instant::now())
     }
 
-    /// When Zoho was last seen to take it for what everybody may ask for. Who comes while another one
-    /// finds out waits for that.
+    /// When Zoho was last seen to take it for what everybody may ask for. Who comes while another
+    /// one finds out waits for that.
     pub(in crate::zoho) async fn proof(&self) -> MutexGuard<'_, Option<Instant>> {
         self.verdicts.proof.lock().await
     }
