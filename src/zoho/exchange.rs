@@ -239,10 +239,14 @@ impl Crm {
         match &result {
             Ok(_) => {
                 tokens.accept(&token);
-                zoho.allowance.credits(None, began).await;
+                if zoho.allowance.credits_are_back(began) {
+                    let zoho = Arc::clone(&self.zoho);
+                    // Who waits for the answer waits for nothing else.
+                    tokio::spawn(async move { zoho.allowance.tell_credits(began).await });
+                }
             }
             Err(Broke::Failed(ZohoError::CreditsSpent { retry_after, .. })) => {
-                zoho.allowance.credits(Some(*retry_after), began).await;
+                zoho.allowance.credits_spent(*retry_after, began).await;
             }
             Err(_) => {}
         }
