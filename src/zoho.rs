@@ -31,6 +31,8 @@ pub mod org;
 mod people;
 mod pulse;
 pub mod records;
+#[cfg(test)]
+mod recovery;
 mod retry;
 mod row;
 mod scope;

@@ -32,6 +32,12 @@ pub(super) fn hints(config: &Config) -> Vec<String> {
     let replicas = replicas.filter(|_| config.redis.is_configured());
     let indivisible = replicas.map(|it| limit::indivisible(&config.limits, &own, it));
     hints.extend(indivisible.into_iter().flatten().map(|it| it.to_string()));
+    hints.extend(replicas.filter(|it| it.get() > 10).map(|it| {
+        format!(
+            "redis.expected_replicas: {it} instances are more than the ten access tokens that zoho \
+             gives in ten minutes, so that none may ask for one while Redis is gone; run ten or fewer"
+        )
+    }));
     if config.server.tls.takes_certificates() && config.server.tls.client_crl.is_none() {
         hints.push(
             "server.tls.client_crl: it is not set, so no client certificate can be revoked before \
@@ -206,6 +212,9 @@ mod tests {
             let (_, shared) = tool(good);
             assert!(!shared.contains("is less than"), "{good}: {shared}");
         }
+        let many = redis.replace('5', "11");
+        let too_many = "11 instances are more than the ten access tokens";
+        assert!(said("", &many).contains(too_many) && !said("", redis).contains("access tokens"));
         let shared = said("", &format!("{redis}[limits]\nin_flight = 2\n"));
         assert!(shared.contains("limits.in_flight: 2 is less"), "{shared}");
     }

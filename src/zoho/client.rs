@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Client;
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -25,7 +25,7 @@ use super::{
     data_center::Servers,
     fields::Described,
     flights::Flights,
-    http::{HttpSetup, exchange, http_client},
+    http::{HttpSetup, http_client, is_there},
     kept::Kept,
     org::Org,
     people::People,
@@ -299,19 +299,14 @@ impl Zoho {
             return;
         };
         let began = Instant::now();
-        let answer = exchange(inner.http.get(url), LARGEST_KNOCK);
-        match timeout(inner.request_timeout, answer).await {
-            Ok(Ok(reply)) if reply.status.as_u16() < 500 => {
-                inner.answered(began.elapsed());
-                // Where only tokens were not to be had, knocking says nothing of them.
-                if inner.away.swap(false, Ordering::Relaxed) {
-                    inner.tokens().retry().await;
-                }
+        if is_there(&inner.http, &url, inner.request_timeout).await {
+            inner.answered(began.elapsed());
+            if inner.away.swap(false, Ordering::Relaxed) {
+                inner.tokens().api_is_back().await;
             }
-            _ => {
-                inner.away.store(true, Ordering::Relaxed);
-                inner.pulse.silent(began.elapsed());
-            }
+        } else {
+            inner.away.store(true, Ordering::Relaxed);
+            inner.pulse.silent(began.elapsed());
         }
     }
 }
@@ -388,7 +383,6 @@ impl Crm {
 const MOST_IDLE: u32 = 256;
 /// How often instances tell each other what they know of access tokens.
 const TELL_EVERY: Duration = Duration::from_secs(1);
-const LARGEST_KNOCK: usize = 256 * 1024;
 const ORG_AGE: Duration = Duration::from_secs(3600);
 /// Who moves to another manager sees other records within this time.
 const USERS_AGE: Duration = Duration::from_secs(600);

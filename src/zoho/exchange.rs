@@ -12,6 +12,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
+use self::doubt::Doubts;
 use super::{
     Crm, Page, Problem, ZohoError,
     allowance::{Place, Want},
@@ -22,7 +23,7 @@ use super::{
     retry::{Effect, passes, pause},
     scope::Scoped,
     tally,
-    token::{Token, Tokens},
+    token::{Kind, Token, Tokens},
 };
 
 /// A request, apart from who asks and when.
@@ -69,6 +70,10 @@ impl Ask {
     pub(super) fn question(&self) -> Box<[u8]> {
         let body = self.body.as_deref().unwrap_or_default();
         [self.target.as_bytes(), b"\n", body].concat().into()
+    }
+
+    fn kind(&self) -> Kind {
+        (tally::name(&self.method), self.route)
     }
 
     /// Whether it changes nothing.
@@ -153,18 +158,17 @@ impl Crm {
     pub(super) async fn send(&self, scoped: &Scoped) -> Result<Reply, ZohoError> {
         let (ask, tokens) = (&scoped.ask, &scoped.tokens);
         self.zoho.budget.earn();
-        let (mut retries, mut renewed) = (0, false);
+        let (mut retries, mut doubts) = (0, Doubts::default());
         loop {
             let (error, sent) = match self.attempt(ask, tokens).await {
                 Ok(reply) => return Ok(reply),
                 // The request was not executed, so this is safe for writes too.
-                Err(Broke::Token(token)) => match self.doubt(&token, tokens, renewed).await {
-                    Some(error) => (error, true),
-                    None => {
-                        renewed = true;
-                        continue;
+                Err(Broke::Token(token)) => {
+                    match self.doubt(ask, &token, tokens, &mut doubts).await {
+                        Some(error) => (error, true),
+                        None => continue,
                     }
-                },
+                }
                 Err(Broke::Failed(error)) => (error, true),
                 Err(Broke::Unsent(error)) => (error, false),
             };
@@ -193,7 +197,7 @@ impl Crm {
 
     async fn attempt(&self, ask: &Ask, tokens: &Tokens) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
-        let token = self.token(tokens).await.map_err(Broke::Unsent)?;
+        let token = self.token(ask, tokens).await.map_err(Broke::Unsent)?;
         let _place = self.place(ask).await.map_err(Broke::Unsent)?;
         let began = Instant::now();
         self.admits(began).map_err(Broke::Unsent)?;
@@ -235,10 +239,14 @@ impl Crm {
         match &result {
             Ok(_) => {
                 tokens.accept(&token);
-                zoho.allowance.credits(None, began).await;
+                if zoho.allowance.credits_are_back(began) {
+                    let zoho = Arc::clone(&self.zoho);
+                    // Who waits for the answer waits for nothing else.
+                    tokio::spawn(async move { zoho.allowance.tell_credits(began).await });
+                }
             }
             Err(Broke::Failed(ZohoError::CreditsSpent { retry_after, .. })) => {
-                zoho.allowance.credits(Some(*retry_after), began).await;
+                zoho.allowance.credits_spent(*retry_after, began).await;
             }
             Err(_) => {}
         }
@@ -295,14 +303,18 @@ impl Crm {
         Ok(())
     }
 
-    async fn token(&self, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
+    async fn token(&self, ask: &Ask, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
         let asked = Instant::now();
         let token = tokens.get(self.deadline, &self.trace).await;
         // Without a token no request tells of Zoho's health, so this has to.
         if token.as_ref().is_err_and(is_silence) {
             self.zoho.pulse.silent(asked.elapsed());
         }
-        token
+        let token = token?;
+        match token.refusal(ask.kind()) {
+            Some(error) => Err(error),
+            None => Ok(token),
+        }
     }
 
     fn request(&self, ask: &Ask, token: &Token) -> reqwest::RequestBuilder {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use http::{StatusCode, header};
 use jiff::Timestamp;
-use reqwest::{Client, RequestBuilder, Response, redirect::Policy};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect::Policy};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{BadConfig, Problem};
 
@@ -71,6 +73,23 @@ pub(super) async fn exchange(request: RequestBuilder, cap: usize) -> Result<Repl
     })
 }
 
+/// Whether a server answers there within `limit`, with whatever but a server error. While it is silent
+/// it is asked again and again: a question that was lost says nothing about the next.
+pub(super) async fn is_there(http: &Client, url: &Url, limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    let ask = || exchange(http.get(url.clone()), LARGEST_KNOCK);
+    let mut asked = FuturesUnordered::from_iter([ask()]);
+    loop {
+        tokio::select! {
+            Some(answer) = asked.next() => {
+                return answer.is_ok_and(|reply| !reply.status.is_server_error());
+            }
+            () = sleep(ASK_AGAIN) => asked.push(ask()),
+            () = sleep_until(end) => return false,
+        }
+    }
+}
+
 async fn read(mut response: Response, cap: usize) -> Result<Bytes, Problem> {
     let announced = response.content_length().unwrap_or(0);
     if announced > cap as u64 {
@@ -128,6 +147,9 @@ fn retry_after(response: &Response) -> Option<Duration> {
     let seconds: u64 = value.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(86_400)))
 }
+
+const LARGEST_KNOCK: usize = 256 * 1024;
+const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

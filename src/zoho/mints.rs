@@ -1,6 +1,6 @@
-//! How often access tokens may be asked for. Zoho mints ten in ten minutes, and asking for more locks us
-//! out, so there are ten slots for all instances: each serves for one attempt and then rests. A slot
-//! belongs to one instance, which alone may use it, with Redis or without, or to nobody, and then
+//! How often access tokens may be asked for. Zoho mints ten in ten minutes, and asking for more
+//! locks us out, so there are ten slots for all instances: each serves for one attempt and then
+//! rests. A slot belongs to one instance, which alone may use it, with Redis or without, or to nobody, and then
 //! Redis alone gives it away. So ten attempts are never exceeded, whatever becomes of Redis, and
 //! whatever an instance does not know of the others.
 
@@ -62,7 +62,7 @@ impl Mints {
         }
     }
 
-    /// Counts an attempt that Redis is not asked about, or says how long to wait; `replicas` is how many
+    /// Counts an attempt that is made without Redis, or says how long to wait; `replicas` is how many
     /// instances may do the same.
     pub(super) fn alone(
         &mut self,
@@ -171,7 +171,8 @@ fn rests(at: Instant, now: Instant) -> Option<Duration> {
     (!left.is_zero()).then_some(left)
 }
 
-/// How many attempts an instance has that has no slots of its own and no Redis. Redis keeps them free.
+/// How many attempts an instance has that has no slots of its own and no Redis. Redis keeps them
+/// free.
 fn loose(replicas: u32, keeps: bool) -> usize {
     match (replicas, keeps) {
         (0 | 1, _) => SLOTS,

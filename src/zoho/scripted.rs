@@ -43,6 +43,7 @@ pub(super) enum Say {
 /// A request that it saw.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
+    pub(super) method: String,
     pub(super) target: String,
     pub(super) authorization: Option<String>,
     pub(super) body: String,
@@ -128,6 +129,12 @@ impl Scripted {
             .collect()
     }
 
+    /// How often it was looked whether the accounts server is there.
+    pub(super) fn looks(&self) -> usize {
+        let journal = lock(&self.journal);
+        journal.iter().filter(|seen| seen.is_look()).count()
+    }
+
     /// Tokens asked for so far.
     pub(super) fn mints(&self) -> usize {
         lock(&self.journal)
@@ -140,11 +147,21 @@ impl Scripted {
 impl Seen {
     /// The first two parts of the path.
     fn room(&self) -> Vec<&str> {
-        self.target.split('/').take(3).collect()
+        let verb = match self.is_mint() {
+            true => "mint",
+            false => "",
+        };
+        let path = self.target.split('/').take(3);
+        [verb].into_iter().chain(path).collect()
     }
 
     fn is_mint(&self) -> bool {
-        self.target.starts_with("/oauth/v2/token")
+        self.method == "POST" && self.target.starts_with("/oauth/v2/token")
+    }
+
+    /// Whether it asks if the accounts server is there.
+    pub(super) fn is_look(&self) -> bool {
+        self.method == "GET" && self.target == "/oauth/v2/token" && self.authorization.is_none()
     }
 }
 
@@ -253,7 +270,8 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Seen> {
     }
     let mut line = head.split(' ');
     let seen = Seen {
-        target: line.nth(1)?.to_owned(),
+        method: line.next()?.to_owned(),
+        target: line.next()?.to_owned(),
         authorization: header("authorization"),
         body: String::from_utf8_lossy(&buffer[end..end + length]).into_owned(),
     };

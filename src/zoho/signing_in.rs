@@ -102,6 +102,19 @@ async fn one_kind_of_request_that_is_always_refused_fails_alone() {
         assert_eq!(zoho.status().state, State::Ok);
     }
     assert_eq!(server.mints(), 2);
+    let asked = |path: &str| {
+        let asked = server.asked();
+        asked
+            .iter()
+            .filter(|seen| seen.target.contains(path))
+            .count()
+    };
+    assert_eq!(
+        (asked("/Accounts/"), asked("/org")),
+        (3, 1),
+        "{:?}",
+        server.asked()
+    );
 }
 
 #[tokio::test]

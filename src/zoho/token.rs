@@ -1,6 +1,7 @@
 //! The access token: one refresh in flight, whoever needs it, on whichever instance.
 
 mod accounts;
+mod door;
 mod meeting;
 mod outcome;
 mod seal;
@@ -9,6 +10,7 @@ mod standing;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod verdict;
 mod writable;
 
 use std::{
@@ -28,8 +30,11 @@ use super::{
     BadConfig, Credentials, Problem, Sharing, ZohoError, data_center::Servers, lock, mints::Mints,
 };
 use crate::{store::Store, telemetry::Trace};
+use door::Door;
 use shared::{Place, Right, Shelf, Turn, Whose};
 use stop::{Stop, Why};
+pub(super) use verdict::Kind;
+use verdict::Verdicts;
 use writable::Writable;
 
 /// A token that Zoho accepts until it expires or is taken back.
@@ -46,6 +51,9 @@ pub(super) struct Token {
     expires: Instant,
     /// Whether Zoho has taken it for a request.
     taken: AtomicBool,
+    /// When this instance had it from Zoho; nothing where another one had.
+    minted: Option<Instant>,
+    verdicts: Verdicts,
 }
 
 /// Hands out the current token and has it renewed.
@@ -62,6 +70,8 @@ struct Mint {
     place: Option<Place>,
     state: Mutex<State>,
     mints: Mutex<Mints>,
+    /// Looked at while it gives no token; the same for all credentials.
+    door: Arc<Door>,
     /// Held by whoever settles with the others how often it may ask.
     meeting: tokio::sync::Mutex<()>,
     /// Counts the instances, where they do not share the token.
@@ -72,7 +82,7 @@ struct Mint {
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    /// The token in Redis that was of no use last.
+    /// The token in Redis that was refused last, until there is another one there.
     stale: Option<Box<[u8]>>,
     /// Closes when the refresh in flight has ended, however it ended.
     flight: Option<watch::Receiver<()>>,
@@ -105,6 +115,7 @@ impl Tokens {
             |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, &Whose::Daemons, timeout);
         Ok(Self(Arc::new(Mint {
             place: shelf.as_ref().map(place),
+            door: Arc::new(Door::new(http.clone(), Arc::clone(&servers), timeout)),
             http,
             servers,
             credentials,
@@ -144,6 +155,7 @@ impl Tokens {
             |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, whose, mint.timeout);
         Self(Arc::new(Mint {
             place: mint.shelf.as_ref().map(place),
+            door: Arc::clone(&mint.door),
             http: mint.http.clone(),
             servers: Arc::clone(&mint.servers),
             credentials,
@@ -196,17 +208,18 @@ impl Tokens {
         (young && until < patience).then_some(until)
     }
 
-    /// Zoho refused this token. Another one that came in between stays.
-    pub(super) fn forget(&self, refused: &Arc<Token>) {
+    /// Zoho refused this token: says whether it was still in use. Another one that came in between
+    /// stays.
+    pub(super) fn forget(&self, refused: &Arc<Token>) -> bool {
         let mut state = lock(&self.0.state);
-        if state
-            .token
-            .as_ref()
-            .is_some_and(|held| Arc::ptr_eq(held, refused))
-        {
+        let held = state.holds(refused);
+        if held {
             state.token = None;
-            state.stale.clone_from(&refused.sealed);
+            if refused.sealed.is_some() {
+                state.stale.clone_from(&refused.sealed);
+            }
         }
+        held
     }
 
     fn step(&self, now: Instant, trace: &Trace) -> Result<Step, ZohoError> {
@@ -246,10 +259,18 @@ impl Tokens {
         // itself: the exchange and the wait for another instance's are bounded.
         tokio::spawn(async move {
             mint.refresh(&trace).await;
+            mint.attend();
             drop(ends);
         });
         state.flight = Some(flight.clone());
         Ok(flight)
+    }
+}
+
+impl State {
+    fn holds(&self, token: &Arc<Token>) -> bool {
+        let held = self.token.as_ref();
+        held.is_some_and(|held| Arc::ptr_eq(held, token))
     }
 }
 
@@ -260,10 +281,9 @@ impl Mint {
             return self.mint_alone(attempt, trace).await;
         };
         let mut stale = {
-            let mut state = lock(&self.state);
-            let stale = state.stale.take();
-            let held = state.token.as_ref().and_then(|token| token.sealed.clone());
-            stale.or(held).unwrap_or_default()
+            let state = lock(&self.state);
+            let held = || state.token.as_ref().and_then(|token| token.sealed.clone());
+            state.stale.clone().or_else(held).unwrap_or_default()
         };
         self.remind().await;
         while began.elapsed() < self.timeout * 2 {
@@ -354,6 +374,8 @@ impl Token {
             renew: began + life - RENEW_BEFORE.min(life / 4),
             expires: began + life - STOP_BEFORE.min(life / 10),
             taken: AtomicBool::new(false),
+            minted: None,
+            verdicts: Verdicts::default(),
         }
     }
 }

@@ -40,11 +40,41 @@ async fn a_token_that_zoho_takes_back_is_replaced_once() {
         assert!(search(house).await);
     }
     let zoho = &houses[0].zoho;
-    zoho.fault(json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 }))
-        .await;
+    revoke(zoho).await;
     let calls = (0..12).map(|n| search(&houses[n % 2]));
     assert!(join_all(calls).await.into_iter().all(|found| found));
     assert_eq!(minted(zoho).await, 2);
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_does_not_come_back_when_the_next_mint_fails() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    assert!(search(&houses[0]).await);
+    let zoho = &houses[0].zoho;
+    let fails =
+        json!({ "fault": "status", "status": 503, "method": "POST", "path": "/oauth", "times": 1 });
+    zoho.fault(fails).await;
+    revoke(zoho).await;
+    assert!(search(&houses[0]).await);
+    assert_eq!(zoho.seen("POST", "/oauth").await, 3);
+    assert_eq!(minted(zoho).await, 2);
+}
+
+#[tokio::test]
+async fn who_finds_in_redis_what_was_taken_back_too_has_another_minted() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let [one, other] = &houses;
+    assert!(search(one).await && search(other).await);
+    for (house, tokens) in [(one, 2), (other, 3)] {
+        revoke(&one.zoho).await;
+        assert!(search(house).await);
+        assert_eq!(minted(&one.zoho).await, tokens);
+    }
+    for house in &houses {
+        assert_eq!(health(house).await["checks"]["zoho_api"]["status"], "ok");
+    }
 }
 
 #[tokio::test]
@@ -310,10 +340,15 @@ async fn without_a_key_each_instance_has_a_token_of_its_own_and_says_so() {
 
 /// Zoho takes back the token that the instance has, and the instance asks for another if it may.
 async fn lose_the_token(house: &House) {
-    let fault = json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 });
-    house.zoho.fault(fault).await;
+    revoke(&house.zoho).await;
     ask(house).await;
     house.zoho.mend().await;
+}
+
+/// Zoho takes back all tokens at the next request.
+async fn revoke(zoho: &Zoho) {
+    let fault = json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 });
+    zoho.fault(fault).await;
 }
 
 /// Zoho says from now on that too many tokens were asked for.

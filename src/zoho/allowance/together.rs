@@ -133,14 +133,21 @@ impl Allowance {
         }
     }
 
-    /// Zoho said that there are no credits, or did what was asked of it at `asked`: then there are.
-    pub(in super::super) async fn credits(&self, spent: Option<Duration>, asked: Instant) {
+    /// Zoho said that there are no credits.
+    pub(in super::super) async fn credits_spent(&self, retry_after: Duration, asked: Instant) {
+        self.pause.begin(retry_after, Instant::now());
+        self.tell_credits(asked).await;
+    }
+
+    /// Zoho did what was asked of it at `asked`: then there are credits. Says whether the other
+    /// instances are to be told of that.
+    pub(in super::super) fn credits_are_back(&self, asked: Instant) -> bool {
+        self.pause.end(asked) && self.shared.is_some()
+    }
+
+    /// Tells the other instances whether there are credits.
+    pub(in super::super) async fn tell_credits(&self, asked: Instant) {
         let now = Instant::now();
-        match spent {
-            Some(retry_after) => self.pause.begin(retry_after, now),
-            None if self.pause.end(asked) => {}
-            None => return,
-        }
         let Some(shared) = &self.shared else {
             return;
         };

@@ -2,40 +2,74 @@
 
 use std::sync::Arc;
 
+use tokio::time::{Duration, Instant, timeout_at};
+
 use super::{Ask, Broke, Crm};
 use crate::zoho::{
     ZohoError,
     token::{Token, Tokens},
 };
 
+/// What a call has done so far about tokens that were refused.
+#[derive(Default)]
+pub(super) struct Doubts {
+    /// When the first was.
+    since: Option<Instant>,
+    /// How often it has gone for another one.
+    renewals: u32,
+}
+
 impl Crm {
-    /// Zoho refused a token: another one may help, unless this is a fresh one, or Zoho takes it for
-    /// other requests. Then the error is this call's alone.
+    /// Zoho refused a token: another one may help, unless this one was minted since the call's
+    /// first was refused, or Zoho takes it for other requests. Then the error is this call's alone.
     pub(super) async fn doubt(
         &self,
+        ask: &Ask,
         token: &Arc<Token>,
         tokens: &Tokens,
-        renewed: bool,
+        doubts: &mut Doubts,
     ) -> Option<ZohoError> {
-        if renewed || tokens.was_taken(token) {
-            // Everybody may ask for it, so that only the token can be wrong.
-            match self.attempt(&Ask::get("org", "org"), tokens).await {
-                // Another call may have had it replaced meanwhile: then that was another token.
-                Ok(_) | Err(Broke::Failed(ZohoError::Forbidden { .. }))
-                    if renewed || tokens.was_taken(token) =>
-                {
-                    return Some(tokens.refused_here());
+        let since = *doubts.since.get_or_insert_with(Instant::now);
+        let Ok(mut proof) = timeout_at(self.deadline, token.proof()).await else {
+            return Some(ZohoError::DeadlineExceeded);
+        };
+        let renewed = doubts.renewals > 0;
+        // Another call may have had it replaced meanwhile.
+        if tokens.was_taken(token) || renewed && tokens.holds(token) {
+            let is_proven = proof.is_some_and(|at| at.elapsed() < PROVEN_FOR);
+            let taken = match is_proven {
+                true => Ok(()),
+                // Everybody may ask for it, so that only the token can be wrong.
+                false => self
+                    .attempt(&Ask::get("org", "org"), tokens)
+                    .await
+                    .map(drop),
+            };
+            match taken {
+                Ok(()) | Err(Broke::Failed(ZohoError::Forbidden { .. })) if tokens.holds(token) => {
+                    if !is_proven {
+                        *proof = Some(Instant::now());
+                    }
+                    return Some(Tokens::refused_here(token, ask.kind()));
                 }
                 Err(Broke::Failed(error) | Broke::Unsent(error)) if !renewed => return Some(error),
-                Ok(_) | Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
-        match renewed {
-            true => Some(tokens.refuse(token)),
-            false => {
-                tokens.forget(token);
-                None
-            }
+        // One that lay in Redis may have been taken back with the first: only a new one tells.
+        if renewed && token.is_minted_after(since) {
+            return Some(tokens.refuse(token));
         }
+        tokens.forget(token);
+        if doubts.renewals == MOST_RENEWALS {
+            return Some(Tokens::refused_again());
+        }
+        doubts.renewals += 1;
+        None
     }
 }
+
+/// One that another instance has put into Redis, and one that is minted.
+const MOST_RENEWALS: u32 = 2;
+/// A token that is taken back meanwhile is thought to be good for so long.
+const PROVEN_FOR: Duration = Duration::from_secs(3);

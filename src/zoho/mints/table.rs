@@ -1,5 +1,5 @@
-//! The slots as they lie in Redis. Who changes them reads them, thinks, and puts what comes of it in
-//! their place if nobody was faster.
+//! The slots as they lie in Redis. Who changes them reads them, thinks, and puts what comes of it
+//! in their place if nobody was faster.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -56,9 +56,9 @@ struct Look {
 }
 
 impl Mints {
-    /// Tells the others what this instance knows, has its part of the slots, and with `want` a slot for
-    /// that attempt. What it gives up it does not use from now on, whether Redis takes the table or not;
-    /// what it gets it uses once [`Mints::learn`] was told of it.
+    /// Tells the others what this instance knows, has its part of the slots, and with `want` a slot
+    /// for that attempt. What it gives up it does not use from now on, whether Redis takes the table
+    /// or not; what it gets it uses once [`Mints::learn`] was told of it.
     pub(in crate::zoho) fn meet(
         &mut self,
         found: Option<Table>,
@@ -151,8 +151,8 @@ impl Table {
         spoken.count() >= look.replicas || look.clock.saturating_sub(self.since) >= REST
     }
 
-    /// Takes what an instance says it has and has done. Of others' attempts it only tells who is new:
-    /// else one that was given back would come again.
+    /// Takes what an instance says it has and has done. Of others' attempts it only tells who is
+    /// new: else one that was given back would come again.
     fn claim(&mut self, mints: &Mints, is_new: bool, look: &Look, now: Instant) {
         let at = |then: Instant| {
             let age = now.saturating_duration_since(then).as_millis();
@@ -221,8 +221,8 @@ impl Table {
         }
     }
 
-    /// The part of the free ones. If there is one for each, one more is left to nobody: for an instance
-    /// that follows one that is gone.
+    /// The part of the free ones. If there is one for each, one more is left to nobody: for an
+    /// instance that follows one that is gone.
     fn free_part(&self, look: &Look) -> usize {
         let free = self.count(|slot| slot.is_free(look.clock));
         free.saturating_sub(usize::from(free > look.replicas)) / look.replicas

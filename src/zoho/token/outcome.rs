@@ -26,6 +26,9 @@ impl Mint {
 
     pub(super) fn take(&self, token: Token) {
         let mut state = lock(&self.state);
+        if token.sealed.is_some() && token.sealed != state.stale {
+            state.stale = None;
+        }
         state.token = Some(Arc::new(token));
         if state.stop.take().is_some() {
             tracing::info!("zoho gives access tokens again");

@@ -272,6 +272,7 @@ impl Mint {
         let header = header(minted.secret.expose_secret())?;
         Some(Token {
             sealed,
+            minted: Some(Instant::now()),
             ..Token::new(header, minted.api.clone(), began, minted.life)
         })
     }

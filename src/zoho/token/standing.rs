@@ -6,21 +6,25 @@ use std::{
 };
 
 use reqwest::Url;
-use tokio::time::Instant;
+use tokio::{sync::MutexGuard, time::Instant};
 
 use super::{
     super::{ZohoError, lock},
-    Token, Tokens,
+    Kind, Token, Tokens,
     stop::{Stop, Why},
+    verdict::REFUSED_HERE,
 };
 
 impl Tokens {
     /// Zoho refused a token that it had just minted, so another one would not help: nobody mints for
-    /// a while, longer each time.
+    /// a while, longer each time. Of the calls that it was refused to, one counts.
     pub(in crate::zoho) fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
-        self.forget(fresh);
-        let now = Instant::now();
+        let (is_first, now) = (self.forget(fresh), Instant::now());
         let mut state = lock(&self.0.state);
+        if !is_first {
+            let stop = state.stop.as_ref().filter(|stop| stop.lasts(now));
+            return stop.map_or_else(Self::refused_again, |stop| stop.error(now));
+        }
         let pause = Why::Unaccepted.pause(state.unaccepted, 0);
         state.unaccepted = state.unaccepted.saturating_add(1);
         let stop = Stop {
@@ -33,13 +37,19 @@ impl Tokens {
         error
     }
 
+    /// Each token that a call had was taken back, and none of them was minted for it.
+    pub(in crate::zoho) fn refused_again() -> ZohoError {
+        ZohoError::TokenRefused { retry_after: SOON }
+    }
+
     /// Zoho does not take a token for one kind of request, but for others: that is the call's own
     /// trouble, and no other token would help.
-    pub(in crate::zoho) fn refused_here(&self) -> ZohoError {
+    pub(in crate::zoho) fn refused_here(token: &Token, kind: Kind) -> ZohoError {
         tracing::warn!(
             "zoho refuses a request for its access token, which it takes for others: no other is \
              asked for. Check the scopes of the refresh token"
         );
+        token.verdicts.refuse(kind, Instant::now());
         ZohoError::TokenRefused {
             retry_after: REFUSED_HERE,
         }
@@ -47,9 +57,12 @@ impl Tokens {
 
     /// Whether Zoho took this token before, and it is still the one in use.
     pub(in crate::zoho) fn was_taken(&self, token: &Arc<Token>) -> bool {
-        let state = lock(&self.0.state);
-        let is_held = |held: &Arc<Token>| Arc::ptr_eq(held, token);
-        state.token.as_ref().is_some_and(is_held) && token.taken.load(Ordering::Relaxed)
+        self.holds(token) && token.taken.load(Ordering::Relaxed)
+    }
+
+    /// Whether this token is still the one in use.
+    pub(in crate::zoho) fn holds(&self, token: &Arc<Token>) -> bool {
+        lock(&self.0.state).holds(token)
     }
 
     /// Zoho took a token.
@@ -101,7 +114,7 @@ impl Tokens {
 
     /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
     /// tokens are asked for is still seen to, and failures in a row are still counted.
-    pub(in crate::zoho) async fn retry(&self) {
+    pub(super) async fn retry(&self) {
         let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
         if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
             return;
@@ -116,5 +129,22 @@ impl Tokens {
     }
 }
 
-/// Until somebody may have mended it.
-const REFUSED_HERE: Duration = Duration::from_secs(60);
+impl Token {
+    /// Why such a request is not sent with it.
+    pub(in crate::zoho) fn refusal(&self, kind: Kind) -> Option<ZohoError> {
+        self.verdicts.refusal(kind, Instant::now())
+    }
+
+    /// When Zoho was last seen to take it for what everybody may ask for. Who comes while another
+    /// one finds out waits for that.
+    pub(in crate::zoho) async fn proof(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.verdicts.proof.lock().await
+    }
+
+    /// Whether Zoho gave it to this instance after that.
+    pub(in crate::zoho) fn is_minted_after(&self, then: Instant) -> bool {
+        self.minted.is_some_and(|minted| minted > then)
+    }
+}
+
+const SOON: Duration = Duration::from_secs(2);

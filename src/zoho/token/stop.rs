@@ -56,7 +56,7 @@ impl Why {
             // Nothing was asked for, so trying again soon costs nothing.
             Self::Trouble(Problem::Connect) => Some(Duration::from_millis(500)),
             // Zoho may have minted. Soon at first, and then so that ten tries take longer than Zoho
-            // counts, and all the same find out soon that it is well again.
+            // counts. That it is well again is found out by looking, not by trying.
             Self::Trouble(_) => Some(match failures {
                 0 => Duration::from_millis(500),
                 1 => Duration::from_secs(1),

@@ -184,6 +184,8 @@ async fn a_moment_without_tokens_is_waited_out() {
         let minted = house.zoho.seen("POST", "/oauth/v2/token").await;
         let mut trouble = trouble;
         trouble["path"] = json!("/oauth/v2/token");
+        // Looks at the server are no attempts.
+        trouble["method"] = json!("POST");
         trouble["times"] = json!(2);
         let revoked = json!({ "fault": "revoke_tokens", "path": SEARCH });
         house.zoho.fault(revoked).await;

@@ -1,0 +1,80 @@
+//! What Zoho takes a token for: what it has shown lately, so that it is not asked again and again.
+
+use std::{sync::Mutex, time::Duration};
+
+use tokio::time::Instant;
+
+use super::super::{ZohoError, lock};
+
+/// A kind of request: its method, and its path without ids. There are as many as the code has.
+pub(in crate::zoho) type Kind = (&'static str, &'static str);
+
+/// What is known of one token.
+#[derive(Default)]
+pub(super) struct Verdicts {
+    refused: Mutex<Vec<Refused>>,
+    /// When it was taken for what everybody may ask for. Held by whoever finds that out.
+    pub(super) proof: tokio::sync::Mutex<Option<Instant>>,
+}
+
+struct Refused {
+    kind: Kind,
+    since: Instant,
+    /// More than once: one refusal may be a moment's.
+    is_sure: bool,
+}
+
+impl Verdicts {
+    /// Requests of this kind were refused, while others were not.
+    pub(super) fn refuse(&self, kind: Kind, now: Instant) {
+        let mut refused = lock(&self.refused);
+        refused.retain(|it| it.left(now).is_some());
+        let is_sure = refused.iter().any(|it| it.kind == kind);
+        refused.retain(|it| it.kind != kind);
+        refused.push(Refused {
+            kind,
+            since: now,
+            is_sure,
+        });
+    }
+
+    /// Why such a request is not sent.
+    pub(super) fn refusal(&self, kind: Kind, now: Instant) -> Option<ZohoError> {
+        let refused = lock(&self.refused);
+        let sure = refused.iter().find(|it| it.is_sure && it.kind == kind)?;
+        let retry_after = sure.left(now)?;
+        Some(ZohoError::TokenRefused { retry_after })
+    }
+}
+
+impl Refused {
+    fn left(&self, now: Instant) -> Option<Duration> {
+        let left = (self.since + REFUSED_HERE).saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// Until somebody may have mended it.
+pub(super) const REFUSED_HERE: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_twice_is_not_asked_for_a_minute() {
+        let (verdicts, now) = (Verdicts::default(), Instant::now());
+        let (accounts, deals) = (("GET", "Accounts"), ("GET", "Deals"));
+        verdicts.refuse(accounts, now);
+        assert!(verdicts.refusal(accounts, now).is_none());
+        verdicts.refuse(deals, now);
+        verdicts.refuse(accounts, now);
+        assert!(verdicts.refusal(accounts, now).is_some());
+        assert!(verdicts.refusal(deals, now).is_none());
+        assert!(verdicts.refusal(("POST", "Accounts"), now).is_none());
+        let later = now + REFUSED_HERE;
+        assert!(verdicts.refusal(accounts, later).is_none());
+        verdicts.refuse(accounts, later);
+        assert!(verdicts.refusal(accounts, later).is_none());
+    }
+}
