@@ -156,3 +156,19 @@ async fn nobody_writes_another_reason_into_the_log_by_way_of_redis() {
     ended(stream).await;
     assert!(!houses[0].audit_text().join("").contains("forged"));
 }
+
+#[tokio::test]
+async fn the_instances_that_a_cancellation_is_handed_to_are_the_last_that_answered() {
+    let redis = Redis::start();
+    let houses = together(&redis, |_| ()).await;
+    let agent = houses[0].agent(SUPPORT);
+    let agent = agent.clone().with(ID, &opened(&agent).await);
+    assert_eq!(search(&agent).await.status, 200);
+    let key = session_key(&redis);
+    let own: String = redis.ask(&["HGET", &key, "at"]);
+    let others: String = (0..7).map(|other| format!("{other:032x} ")).collect();
+    let _: u8 = redis.ask(&["HSET", &key, "at", &format!("{others}{own}")]);
+    assert_eq!(search(&agent).await.status, 200);
+    let at: String = redis.ask(&["HGET", &key, "at"]);
+    assert_eq!(at, format!("{own}{others}"), "it is the last again");
+}

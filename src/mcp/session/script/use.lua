@@ -20,7 +20,11 @@ if session[1] == ARGV[2] then
   end
   redis.call('PEXPIRE', KEYS[1], left + ARGV[5])
   local at = session[5] or ''
-  if ARGV[4] ~= '' and not string.find(at, ARGV[4], 1, true) then
+  if ARGV[4] ~= '' and string.sub(at, 1, #ARGV[4]) ~= ARGV[4] then
+    local place = string.find(at, ARGV[4] .. ' ', 1, true)
+    if place then
+      at = string.sub(at, 1, place - 1) .. string.sub(at, place + #ARGV[4] + 1)
+    end
     -- The last eight, of 33 characters each.
     redis.call('HSET', KEYS[1], 'at', string.sub(ARGV[4] .. ' ' .. at, 1, 264))
   end
