@@ -17,6 +17,7 @@ pub mod presented;
 pub mod proof;
 pub mod repeats;
 pub mod scopes;
+pub mod whole;
 
 pub use api_key::Keys;
 pub use authenticator::{Authenticator, Directory, Entry};

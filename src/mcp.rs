@@ -74,17 +74,17 @@ impl Config {
     pub fn unreached(&self) -> impl Iterator<Item = &'static str> {
         let bounds = [
             (
-                self.max_sessions_per_client > self.max_sessions,
+                self.sessions && self.max_sessions_per_client > self.max_sessions,
                 "mcp.max_sessions_per_client: more than mcp.max_sessions, which all clients share, so \
                  it is never reached; lower it, or raise max_sessions",
             ),
             (
-                self.max_sessions_per_user > self.max_sessions_per_client,
+                self.sessions && self.max_sessions_per_user > self.max_sessions_per_client,
                 "mcp.max_sessions_per_user: more than mcp.max_sessions_per_client, which all people \
                  of a client share, so it is never reached; lower it, or raise max_sessions_per_client",
             ),
             (
-                self.session_idle > self.max_session_age,
+                self.sessions && self.session_idle > self.max_session_age,
                 "mcp.session_idle: longer than mcp.max_session_age, which ends every session, so it \
                  is never reached; shorten it, or lengthen max_session_age",
             ),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 
-use super::{Caller, Gate, Lapse};
+use super::{Caller, Gate, Lapse, api_key::BadKey};
 use crate::{
     audit::{Event, Kind},
     listen::Peer,
@@ -36,11 +36,27 @@ impl Lease {
         }
     }
 
-    /// Why what proved the caller no longer does, if that is so.
-    pub fn lapse(&self) -> Option<Lapse> {
+    /// The same for somebody else who was proven, perhaps by another instance.
+    #[must_use]
+    pub fn of(&self, caller: Arc<Caller>) -> Self {
+        Self::new(self.gate.clone(), caller)
+    }
+
+    /// Why what the caller opened at `since`, perhaps on another instance, is taken away, if it is. A
+    /// token just ends, and its successor goes on.
+    pub fn withdrawn(&self, since: Timestamp) -> Option<Lapse> {
         let now = Timestamp::now();
         let authenticator = &self.gate.authenticator;
-        authenticator.still_good(&self.caller, now).err()
+        let lapse = authenticator.still_good(&self.caller, now).err()?;
+        match lapse {
+            Lapse::Token(_) | Lapse::Key(BadKey::NotYetValid) => None,
+            // A new key may have come to the other instance first.
+            Lapse::Key(BadKey::Unknown) => {
+                let read = now.checked_sub(authenticator.keys().freshness().age());
+                read.is_ok_and(|read| read > since).then_some(lapse)
+            }
+            _ => Some(lapse),
+        }
     }
 
     /// Whether something that lasts may begin. A token that is good for its leeway alone is not

@@ -159,7 +159,7 @@ impl Door {
     }
 
     /// The path and the transport behind it, as the audit log has them.
-    const fn names(self) -> (Option<&'static str>, Option<&'static str>) {
+    pub const fn names(self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
             Self::Mcp => (Some("/mcp"), Some("streamable_http")),
             Self::Sse => (Some("/sse"), Some("sse")),

@@ -163,10 +163,11 @@ pub async fn post(
     // The caller of a session is proven again by every message.
     match message {
         JsonRpcMessage::Request(mut request) => {
-            parts.extensions.insert(session.cause());
+            let cause = session.cause();
+            parts.extensions.insert(cause.clone());
             request.request.extensions_mut().insert(parts);
             let admitted = session.admit(&request.request, &call);
-            match admitted.and_then(|()| session.begin_call(&request.id)) {
+            match admitted.and_then(|()| session.begin_call(&request.id, cause)) {
                 Ok(cancelled) => session.answer(request, cancelled),
                 Err(not_taken) => session.tell(&not_taken.answer(call.id.as_deref())),
             }

@@ -5,35 +5,37 @@
 mod calls;
 mod cancel;
 mod door;
+mod ends;
 mod exchange;
 mod kept;
+mod own;
 mod shared;
 mod unsure;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use axum::http::HeaderName;
-use rmcp::model::{ClientCapabilities, InitializeRequestParams, ProtocolVersion, RequestId};
+use rmcp::model::{InitializeRequestParams, ProtocolVersion, RequestId};
 use secrecy::SecretSlice;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::{
     calls::Calls,
-    kept::{Away, Bounds, EXPIRED, Keeper, Kept, Lookup, NotKept, Own},
+    kept::{Away, Bounds, Keeper, Kept, Lookup, NotKept, Opening},
+    own::Own,
     shared::Shared,
     unsure::Unsure,
 };
 use super::{Config, handler::ID_IN_USE, legacy_sse::Sessions};
 use crate::{
-    audit::{Audit, Event, Kind},
-    auth::{Caller, Lapse, Lease},
+    audit::{Audit, Kind},
+    auth::{Caller, Lease},
     call::Call,
     limit::seconds_to_wait,
     listen::{Drain, Peer},
@@ -61,22 +63,17 @@ pub struct HttpSessions {
 
 /// What this instance has of a session.
 struct Here {
-    /// Where it was opened its end is recorded.
-    opened: Option<Opened>,
+    kept: Arc<Kept>,
+    /// Of the caller who opened it, wherever that was.
+    lease: Lease,
+    /// Then it is known here until it ends.
+    is_opened_here: bool,
     /// Ends the streams that are open of it.
     ended: CancellationToken,
     /// Streams and calls.
     users: usize,
-    owner: Arc<Caller>,
     /// When the keeper last heard that it is used.
     used: Instant,
-}
-
-struct Opened {
-    lease: Lease,
-    caller: Arc<Caller>,
-    signed: Event,
-    too_old: Instant,
 }
 
 /// The session that a message belongs to.
@@ -84,6 +81,8 @@ pub(super) struct Bound {
     pub(super) id: Box<str>,
     caller: Arc<Caller>,
     kept: Arc<Kept>,
+    /// Of the caller who opened it.
+    lease: Lease,
     sessions: Arc<HttpSessions>,
 }
 
@@ -135,19 +134,21 @@ impl HttpSessions {
     async fn open(
         &self,
         (caller, lease): (Arc<Caller>, Lease),
-        mut peer: Peer,
-        (revision, capabilities): (ProtocolVersion, ClientCapabilities),
+        peer: &Peer,
+        (revision, capabilities): (ProtocolVersion, Box<RawValue>),
         asked: Option<Box<RawValue>>,
     ) -> Result<Box<str>, Refusal> {
         // Two times 122 random bits; and an id alone opens nothing, since its owner is checked.
         let halves = [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()];
         let id: Box<str> = halves.map(|half| half.simple().to_string()).concat().into();
-        let kept = Kept {
-            caller: Caller::clone(&caller),
+        let caller = Arc::new(caller.without_tokens());
+        let kept = Arc::new(Kept {
+            caller: caller.clone(),
             revision,
             capabilities,
-        };
-        if let Err(not_kept) = self.keeper.open(&id, kept, &self.bounds).await {
+            opening: Opening::by(peer, label(&id)),
+        });
+        if let Err(not_kept) = self.keeper.open(&id, &kept, &self.bounds).await {
             return Err(match not_kept {
                 NotKept::Full { wait } => Refusal::TooManySessions {
                     id: asked,
@@ -159,110 +160,41 @@ impl HttpSessions {
                 }
             });
         }
-        peer.session = Some(label(&id));
-        let signed = caller.sign(peer.sign(Event::new(Kind::SessionOpen)));
-        let opened = Opened {
-            lease,
-            caller: caller.clone(),
-            signed: signed.clone(),
-            too_old: Instant::now() + self.bounds.age,
-        };
+        let signed = kept.event(Kind::SessionOpen);
+        let here = self.of(kept, lease.of(caller));
         let here = Here {
-            opened: Some(opened),
-            ended: self.drain.over().child_token(),
-            users: 0,
-            owner: caller,
-            used: Instant::now(),
+            is_opened_here: true,
+            ..here
         };
         self.here().insert(id.clone(), here);
         self.audit.record(signed).await;
         Ok(id)
     }
 
-    /// Takes part in a session that was found just now.
-    fn join(self: &Arc<Self>, id: &str, owner: &Arc<Caller>) -> Part {
-        let mut here = self.here();
-        let here = here.entry(id.into()).or_insert_with(|| Here {
-            opened: None,
+    fn of(&self, kept: Arc<Kept>, lease: Lease) -> Here {
+        Here {
+            kept,
+            lease,
+            is_opened_here: false,
             ended: self.drain.over().child_token(),
             users: 0,
-            owner: owner.clone(),
             used: Instant::now(),
-        });
+        }
+    }
+
+    /// Takes part in a session that was found just now.
+    fn join(self: &Arc<Self>, bound: &Bound) -> Part {
+        let id = &bound.id;
+        let mut here = self.here();
+        let here = here.entry(id.clone());
+        let here = here.or_insert_with(|| self.of(bound.kept.clone(), bound.lease.clone()));
         here.users += 1;
         here.used = Instant::now();
         Part {
             sessions: self.clone(),
-            id: id.into(),
+            id: id.clone(),
             ended: here.ended.clone(),
         }
-    }
-
-    /// Ends a session everywhere: here at once, elsewhere when the others look.
-    async fn end(&self, id: &str, owner: &Caller, reason: &str) -> Result<(), Away> {
-        self.keeper.end(id, owner, reason).await?;
-        self.look(&[id.into()]).await;
-        Ok(())
-    }
-
-    /// Looks after what this instance has of sessions, until the streams have to end.
-    pub async fn keep(self: Arc<Self>) {
-        let every = LOOK.min(self.bounds.idle / 4);
-        loop {
-            tokio::select! {
-                () = self.drain.streams().cancelled() => break,
-                () = sleep(every) => {}
-            }
-            self.end_lapsed().await;
-            self.unsure.end(&self.keeper, self.bounds.idle).await;
-            self.use_again().await;
-            let ids: Vec<Box<str>> = self.here().keys().cloned().collect();
-            for ids in ids.chunks(AT_ONCE) {
-                self.look(ids).await;
-            }
-        }
-        // What all instances know goes on without this one.
-        if !self.keeper.is_shared() {
-            let ids: Vec<Box<str>> = self.here().keys().cloned().collect();
-            for id in ids {
-                self.ended(&id, "ended").await;
-            }
-        }
-    }
-
-    /// Ends the sessions of credentials that were taken away. A token just ends, and its successor
-    /// goes on with the session.
-    async fn end_lapsed(&self) {
-        let mut lapsed = Vec::new();
-        for (id, here) in self.here().iter() {
-            let opened = here.opened.as_ref();
-            let lapse = opened.and_then(|opened| Some((opened, opened.lease.lapse()?)));
-            if let Some((opened, lapse)) = lapse.filter(|(_, lapse)| !is_renewed(*lapse)) {
-                lapsed.push((id.clone(), opened.caller.clone(), lapse));
-            }
-        }
-        for (id, caller, lapse) in lapsed {
-            // Without Redis it is tried again.
-            let _ = self.end(&id, &caller, lapse.reason()).await;
-        }
-    }
-
-    /// Nobody's session is idle while a call of it runs.
-    async fn use_again(&self) {
-        for (id, owner) in self.used_for_long() {
-            // Without Redis it is tried again.
-            let _ = self.find(&id, &owner).await;
-        }
-    }
-
-    /// Where something has run for a while without a word to the keeper.
-    fn used_for_long(&self) -> Vec<(Box<str>, Arc<Caller>)> {
-        let due = self.bounds.idle / 3;
-        let here = self.here();
-        let used = here.iter();
-        let used = used.filter(|(_, here)| here.users > 0 && here.used.elapsed() >= due);
-        used.map(|(id, here)| (id.clone(), here.owner.clone()))
-            .collect()
     }
 
     /// Finds a session. To its owner asking is use.
@@ -272,38 +204,6 @@ impl HttpSessions {
             here.used = Instant::now();
         }
         Ok(found)
-    }
-
-    async fn look(&self, ids: &[Box<str>]) {
-        let Ok(ends) = self.keeper.look(ids, &self.bounds).await else {
-            return;
-        };
-        for (id, why) in ids.iter().zip(ends).filter(|(_, why)| !why.is_empty()) {
-            self.ended(id, &why).await;
-        }
-    }
-
-    /// Ends what is here of a session that has ended, and records it where it was opened.
-    async fn ended(&self, id: &str, why: &str) {
-        let Some(here) = self.here().remove(id) else {
-            return;
-        };
-        here.ended.cancel();
-        // What was asked while it lasted is answered, unless its caller ended it or may call no more.
-        if ![EXPIRED, "ended"].contains(&why) {
-            self.calls.stop(id, why);
-        }
-        let Some(opened) = here.opened else {
-            return;
-        };
-        let is_old = why == EXPIRED && Instant::now() >= opened.too_old;
-        let why = if is_old { "too_old" } else { why };
-        let event = Event {
-            kind: Kind::SessionClose,
-            reason: Some(why.to_owned().into()),
-            ..opened.signed
-        };
-        self.audit.record(event).await;
     }
 
     fn here(&self) -> MutexGuard<'_, HashMap<Box<str>, Here>> {
@@ -319,7 +219,7 @@ impl Bound {
 
     /// Takes part, to hear of the end.
     pub(super) fn join(&self) -> Part {
-        self.sessions.join(&self.id, &self.caller)
+        self.sessions.join(self)
     }
 
     /// Begins a call of this session.
@@ -356,15 +256,10 @@ impl Drop for Part {
             return;
         };
         here.users = here.users.saturating_sub(1);
-        if here.users == 0 && here.opened.is_none() {
+        if here.users == 0 && !here.is_opened_here {
             all.remove(&self.id);
         }
     }
-}
-
-/// Whether the caller is about to bring another of the kind.
-const fn is_renewed(lapse: Lapse) -> bool {
-    matches!(lapse, Lapse::Token(_))
 }
 
 /// What the log calls a session: the id itself would let a reader of the log try to use it.
@@ -376,7 +271,5 @@ pub(super) fn label(id: &str) -> Arc<str> {
 
 /// The header that names a session.
 pub(super) const ID: HeaderName = HeaderName::from_static("mcp-session-id");
-/// How often it is asked which sessions have ended elsewhere.
-const LOOK: Duration = Duration::from_secs(2);
-/// Sessions that Redis is asked about in one go.
-const AT_ONCE: usize = 500;
+/// What Redis is asked at the same time.
+const AT_ONCE: usize = 100;

@@ -91,24 +91,39 @@ async fn the_runbooks_can_be_followed_on_each_installation() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_changed_in_the_cluster_meanwhile_is_not_overwritten() {
+async fn what_somebody_else_has_changed_meanwhile_is_not_overwritten() {
     let redis = Redis::start();
     let house = in_a_container(&redis).await;
     let secret = json!({
         "kind": "Secret", "metadata": { "name": "zoho-mcp", "resourceVersion": "7" },
-        "data": { "keys.json": STANDARD.encode(read(&house, "keys.json")) },
+        "data": {
+            "keys.json": STANDARD.encode(read(&house, "keys.json")),
+            "zoho.json": STANDARD.encode(read(&house, "zoho.json")),
+        },
     });
     fs::write(house.file("secret.json"), secret.to_string()).unwrap();
-    let change = "jq '.metadata.resourceVersion = \"8\" | .data.other = \"bmV3\"' secret.json > new.json\n\
-        mv new.json secret.json\nif put keys.json; then exit 9; fi\n";
-    let mut book = Runbook::open("README").with("cd /etc/zoho-mcp\n", "").with(
-        "take keys.json\nput keys.json",
-        &format!("take keys.json\n{change}"),
-    );
+    fs::create_dir_all(house.file("secrets/zoho-mcp")).unwrap();
+    fs::write(
+        house.file("secrets/zoho-mcp/zoho"),
+        read(&house, "zoho.json"),
+    )
+    .unwrap();
+    // A look at another file meanwhile makes no difference.
+    let cluster = "take keys.json\n\
+        jq '.metadata.resourceVersion = \"8\" | .data.other = \"bmV3\"' secret.json > new.json\n\
+        mv new.json secret.json\ntake zoho.json\nif put keys.json; then exit 9; fi\n";
+    let cloud = "take zoho.json\necho 2 > secrets/zoho-mcp/zoho.version\n\
+        echo new > secrets/zoho-mcp/zoho\nif put zoho.json; then exit 9; fi\n";
+    let mut book = Runbook::open("README")
+        .with("cd /etc/zoho-mcp\n", "")
+        .with("take keys.json\nput keys.json", cluster)
+        .with("take zoho.json\nput zoho.json", cloud);
     come_to("One machine", &mut book, &house).await;
     come_to("Kubernetes", &mut book, &house).await;
     let kept: Value = serde_json::from_str(&read(&house, "secret.json")).unwrap();
     assert_eq!(kept["data"]["other"], "bmV3", "{kept}");
+    come_to("AWS", &mut book, &house).await;
+    assert_eq!(read(&house, "secrets/zoho-mcp/zoho"), "new\n");
 }
 
 #[test]

@@ -102,6 +102,7 @@ mod secrets;
 mod secrets_at_start;
 mod session_calls;
 mod session_cut;
+mod session_ends;
 mod session_life;
 mod session_limits;
 mod shared_budget;

@@ -54,7 +54,7 @@ async fn an_id_is_for_one_call_at_a_time_in_a_session() {
 
 async fn is_cancelled(house: &House) {
     let cancelled = house.event("tool_call_cancelled").await;
-    assert_eq!(cancelled["reason"], "client_gone");
+    assert_eq!(cancelled["reason"], "cancelled");
     assert!(cancelled["durationMs"].as_u64().unwrap() < 20_000);
 }
 

@@ -31,7 +31,11 @@ pub(crate) async fn zoho_has_heard(house: &House) {
 }
 
 /// A note that Zoho takes its time to write, once Zoho has heard of it.
-async fn note_in_flight(house: &House, agent: &Agent, delay: &str) -> JoinHandle<Answer> {
+pub(crate) async fn note_in_flight(
+    house: &House,
+    agent: &Agent,
+    delay: &str,
+) -> JoinHandle<Answer> {
     in_flight(house, agent, slow_note(house, delay).await).await
 }
 

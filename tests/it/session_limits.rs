@@ -31,6 +31,7 @@ async fn a_bound_that_a_smaller_one_hides_is_a_warning_with_its_key_and_a_remedy
         ("max_streams_per_user", "513", "max_streams_per_client"),
     ] {
         let checked = house.command_with(&["check"], |setup| {
+            setup.set("mcp.sessions", "true");
             setup.set(&format!("mcp.{key}"), value);
         });
         assert!(checked.status.success(), "{key}");
@@ -45,6 +46,11 @@ async fn a_bound_that_a_smaller_one_hides_is_a_warning_with_its_key_and_a_remedy
             "a remedy: {said}"
         );
     }
+    let without = house.command_with(&["check"], |setup| {
+        setup.set("mcp.session_idle", "25h");
+    });
+    let said = [without.stdout, without.stderr].concat();
+    assert!(!String::from_utf8_lossy(&said).contains("session_idle"));
 }
 
 /// How many of the answers have each status.

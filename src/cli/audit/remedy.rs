@@ -261,7 +261,15 @@ mod tests {
             .map(|word| ("auth_failed", "reason", word));
         let failures = calls.into_iter().chain(own);
         let failures = failures.map(|word| ("tool_call_error", "error", word));
-        let cancelled = ["client_gone", "drain", "deleted", "ended", "too_old"].into_iter();
+        let cancelled = [
+            "cancelled",
+            "client_gone",
+            "drain",
+            "deleted",
+            "ended",
+            "too_old",
+        ]
+        .into_iter();
         let cancelled = cancelled.chain(ends.clone());
         let ends = ends.into_iter().chain(["ended", "too_old", "expired"]);
         let ends = ends.map(|word| ("session_close", "reason", word));

@@ -266,7 +266,7 @@ mod tests {
     fn what_was_written_is_told_of_a_call_that_was_cut_too() {
         let line = |event: &str| {
             json!({ "timestamp": "2026-04-01T00:00:01Z", "event": event, "executionId": "x",
-            "toolName": "create_note", "reason": "client_gone", "recordId": "57", "outcome": "created" })
+            "toolName": "create_note", "reason": "cancelled", "recordId": "57", "outcome": "created" })
         };
         let lines = [line("tool_call_start"), line("tool_call_cancelled")];
         let story = told("2026-04-01", &lines);

@@ -165,7 +165,8 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     let outcome = match text(end, "event").unwrap_or_default() {
         "tool_call_success" => count(&end["recordsReturned"], "record"),
         "tool_call_cancelled" => match text(end, "reason") {
-            Some("client_gone") => "cancelled by the client".into(),
+            Some("cancelled") => "cancelled by the client".into(),
+            Some("client_gone") => "cut off: the client went away".into(),
             Some("drain") => "cut off: the daemon went down".into(),
             Some("deleted") => "cut off: the client ended its session".into(),
             Some(reason) => format!("cut off: {}", reason.replace('_', " ")),
@@ -313,7 +314,8 @@ mod tests {
     fn who_ended_a_call_is_told_as_it_was() {
         let start = json!({ "event": "tool_call_start" });
         for (reason, wanted) in [
-            ("client_gone", "cancelled by the client"),
+            ("cancelled", "cancelled by the client"),
+            ("client_gone", "cut off: the client went away"),
             ("drain", "cut off: the daemon went down"),
             ("deleted", "cut off: the client ended its session"),
             ("key_revoked", "cut off: key revoked"),

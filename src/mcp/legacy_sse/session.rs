@@ -73,6 +73,7 @@ pub struct Session {
 pub(super) struct Unanswered {
     id: RequestId,
     cancelled: CancellationToken,
+    cause: Cause,
     _awaited: TaskTrackerToken,
 }
 
@@ -267,7 +268,11 @@ impl Session {
     }
 
     /// Counts a call in, until it is answered or cancelled.
-    pub(super) fn begin_call(&self, id: &RequestId) -> Result<CancellationToken, NotTaken> {
+    pub(super) fn begin_call(
+        &self,
+        id: &RequestId,
+        cause: Cause,
+    ) -> Result<CancellationToken, NotTaken> {
         let mut unanswered = self.unanswered();
         // Of two calls with one id rmcp answers one.
         if unanswered.iter().any(|call| call.id == *id) {
@@ -280,6 +285,7 @@ impl Session {
         unanswered.push(Unanswered {
             id: id.clone(),
             cancelled: cancelled.clone(),
+            cause,
             _awaited: self.drain.call(),
         });
         Ok(cancelled)
@@ -288,6 +294,7 @@ impl Session {
     /// Ends a call, which will never be answered.
     pub(super) fn cancel_call(&self, id: &RequestId) {
         if let Some(call) = take(&mut self.unanswered(), id) {
+            call.cause.cancel();
             call.cancelled.cancel();
         }
     }
@@ -315,9 +322,9 @@ impl Session {
         tokio::spawn(service.waiting());
     }
 
-    /// Why its calls are cancelled, where they end with it.
+    /// Why one more call is cancelled, where it ends with the session or before.
     pub(super) fn cause(&self) -> Cause {
-        self.cause.clone()
+        self.cause.of_one()
     }
 
     /// Takes no more messages. Calls that have begun hear their end.

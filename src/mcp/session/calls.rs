@@ -105,6 +105,7 @@ impl Calls {
     pub(super) fn cancel(&self, session: &str, id: &RequestId) -> bool {
         let running = self.running().remove(&(session.into(), id.clone()));
         if let Some(begun) = &running {
+            begun.cause.cancel();
             begun.cancelled.cancel();
         }
         running.is_some()

@@ -33,7 +33,7 @@ impl HttpSessions {
     pub(in crate::mcp) fn cancel(&self, session: &str, caller: &Caller, id: &RequestId) {
         let here = self.here();
         let here = here.get(session);
-        if here.is_some_and(|here| here.owner.shares_with(caller)) {
+        if here.is_some_and(|here| here.kept.caller.shares_with(caller)) {
             self.calls.cancel(session, id);
         }
     }

@@ -14,11 +14,12 @@ use futures_util::{Stream, stream};
 use http_body_util::BodyExt as _;
 use rmcp::model::{ClientCapabilities, ProtocolVersion};
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, sleep};
 
-use super::{Bound, HttpSessions, ID, Lookup, Part, label};
+use super::{Bound, HttpSessions, ID, Lookup, Part, kept::DELETED, label};
 use crate::{
+    audit::{Event, Kind},
     auth::{Caller, Lapse, Lease},
     call::Call,
     limit,
@@ -123,12 +124,21 @@ async fn find(sessions: &Arc<HttpSessions>, id: &str, who: &Who) -> Result<Bound
     }
     let found = sessions.find(id, &who.caller);
     match found.await.map_err(|_| Refusal::SessionAway)? {
-        Lookup::Theirs(kept) => Ok(Bound {
-            id: id.into(),
-            caller: who.caller.clone(),
-            kept,
-            sessions: sessions.clone(),
-        }),
+        Lookup::Theirs(kept) => {
+            let lease = who.lease.of(kept.caller.clone());
+            if let Some(lapse) = lease.withdrawn(kept.opening.at()) {
+                // Without Redis the next who asks for it finds the same.
+                let _ = sessions.end(id, &kept, lapse.reason(), None).await;
+                return Err(Refusal::NoSession);
+            }
+            Ok(Bound {
+                id: id.into(),
+                caller: who.caller.clone(),
+                kept,
+                lease,
+                sessions: sessions.clone(),
+            })
+        }
         Lookup::Anothers => {
             who.lease.record_foreign_session(&who.peer).await;
             Err(Refusal::NoSession)
@@ -171,7 +181,7 @@ where
     let body = body.to_bytes();
     if let Some(revision) = agreed(&body) {
         let agreed = (revision, capabilities);
-        let opened = sessions.open((caller, lease), peer, agreed, asked);
+        let opened = sessions.open((caller, lease), &peer, agreed, asked);
         let id = match opened.await {
             Ok(id) => HeaderValue::from_str(&id),
             Err(refusal) => return refusal.into_response(),
@@ -184,22 +194,22 @@ where
     Response::from_parts(head, Body::from(body))
 }
 
-/// What a client can do. One that says more than fits can do nothing that we ask for.
-fn capabilities(body: &[u8]) -> ClientCapabilities {
+/// What a client can do, as far as the protocol library knows of it. One that says more than fits can
+/// do nothing that we ask for.
+fn capabilities(body: &[u8]) -> Box<RawValue> {
     #[derive(Deserialize)]
     struct Handshake {
         params: Params,
     }
-    #[derive(Deserialize)]
+    #[derive(Default, Deserialize)]
     struct Params {
         capabilities: ClientCapabilities,
     }
     let said = serde_json::from_slice::<Handshake>(body);
-    let said = said.map(|handshake| handshake.params.capabilities);
-    let fits = |said: &ClientCapabilities| {
-        serde_json::to_vec(said).is_ok_and(|text| text.len() <= MOST_CAPABILITIES)
-    };
-    said.ok().filter(fits).unwrap_or_default()
+    let said = said.map(|handshake| handshake.params).unwrap_or_default();
+    let text = to_raw_value(&said.capabilities).ok();
+    let text = text.filter(|text| text.get().len() <= MOST_CAPABILITIES);
+    text.unwrap_or_else(|| RawValue::NULL.to_owned())
 }
 
 /// The revision that was agreed on, if any was.
@@ -227,7 +237,10 @@ pub async fn delete(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let bound = named_here(&sessions, &headers, &who).await?;
-    let ended = sessions.end(&bound.id, &bound.kept.caller, "deleted");
+    let by = who
+        .caller
+        .sign(who.peer.sign(Event::new(Kind::SessionClose)));
+    let ended = sessions.end(&bound.id, &bound.kept, DELETED, Some(by));
     ended.await.map_err(|_| Refusal::SessionAway)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -1,32 +1,82 @@
 //! What is kept of a session, and where: in this process alone, or in Redis for all instances.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use rmcp::model::{InitializeRequestParams, ProtocolVersion};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{own::Own, shared::Shared};
+use crate::{
+    audit::{Event, Kind},
+    auth::{Caller, whole},
+    listen::{Door, Peer},
+    telemetry::TraceId,
 };
 
-use rmcp::model::{ClientCapabilities, InitializeRequestParams, ProtocolVersion};
-use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
-
-use super::shared::Shared;
-use crate::auth::Caller;
-
 /// What the handshake settled, and for whom.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Kept {
-    pub(super) caller: Caller,
+    #[serde(with = "whole")]
+    pub(super) caller: Arc<Caller>,
     pub(super) revision: ProtocolVersion,
-    pub(super) capabilities: ClientCapabilities,
+    /// As text, which takes a small part of the memory.
+    pub(super) capabilities: Box<RawValue>,
+    pub(super) opening: Opening,
+}
+
+/// What the log says of a session that comes to its end by itself, whoever finds it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Opening {
+    /// What the log calls the session.
+    session: Arc<str>,
+    request_id: Uuid,
+    trace: Option<[u8; 16]>,
+    ip: IpAddr,
+    at: Timestamp,
+}
+
+impl Opening {
+    /// By this request, just now.
+    pub(super) fn by(peer: &Peer, session: Arc<str>) -> Self {
+        Self {
+            session,
+            request_id: peer.request_id,
+            trace: peer.trace.map(TraceId::to_bytes),
+            ip: peer.ip,
+            at: Timestamp::now(),
+        }
+    }
+
+    pub(super) const fn at(&self) -> Timestamp {
+        self.at
+    }
 }
 
 impl Kept {
+    /// The beginning or the end of the session, as the request that opened it would be signed.
+    pub(super) fn event(&self, kind: Kind) -> Event {
+        let (path, transport) = Door::Mcp.names();
+        let opening = &self.opening;
+        self.caller.sign(Event {
+            request_id: Some(opening.request_id),
+            trace_id: opening.trace.map(TraceId::from_bytes),
+            session_id: Some(opening.session.clone()),
+            ip: Some(opening.ip),
+            path,
+            transport,
+            ..Event::new(kind)
+        })
+    }
+
     /// As the protocol library wants to know a client.
     pub(super) fn known_as(&self) -> InitializeRequestParams {
         let mut client = InitializeRequestParams::default();
         client.protocol_version = self.revision.clone();
-        client.capabilities = self.capabilities.clone();
+        let capabilities = serde_json::from_str(self.capabilities.get());
+        client.capabilities = capabilities.unwrap_or_default();
         client
     }
 }
@@ -86,10 +136,15 @@ impl Keeper {
         matches!(self, Self::Shared(_))
     }
 
-    pub(super) async fn open(&self, id: &str, kept: Kept, bounds: &Bounds) -> Result<(), NotKept> {
+    pub(super) async fn open(
+        &self,
+        id: &str,
+        kept: &Arc<Kept>,
+        bounds: &Bounds,
+    ) -> Result<(), NotKept> {
         match self {
-            Self::Own(own) => own.open(id, kept, bounds),
-            Self::Shared(shared) => shared.open(id, &kept, bounds).await,
+            Self::Own(own) => own.open(id, kept.clone(), bounds),
+            Self::Shared(shared) => shared.open(id, kept, bounds).await,
         }
     }
 
@@ -105,12 +160,10 @@ impl Keeper {
         }
     }
 
-    pub(super) async fn end(&self, id: &str, owner: &Caller, reason: &str) -> Result<(), Away> {
+    /// Whether it was this that ended it: of all who try, one is told so.
+    pub(super) async fn end(&self, id: &str, owner: &Caller, reason: &str) -> Result<bool, Away> {
         match self {
-            Self::Own(own) => {
-                own.end(id, reason);
-                Ok(())
-            }
+            Self::Own(own) => Ok(own.end(id)),
             Self::Shared(shared) => shared.end(id, owner, reason).await.map_err(|_| Away),
         }
     }
@@ -123,213 +176,118 @@ impl Keeper {
         }
     }
 
-    /// Why each has ended; empty while it lasts.
-    pub(super) async fn look(
-        &self,
-        ids: &[Box<str>],
-        bounds: &Bounds,
-    ) -> Result<Vec<String>, Away> {
+    /// What has become of each.
+    pub(super) async fn look(&self, ids: &[Box<str>], bounds: &Bounds) -> Result<Vec<Look>, Away> {
         match self {
             Self::Own(own) => Ok(own.look(ids, bounds)),
             Self::Shared(shared) => shared.look(ids).await.map_err(|_| Away),
         }
     }
-}
 
-/// Keeps sessions in this process.
-#[derive(Default)]
-pub(super) struct Own(Mutex<HashMap<Box<str>, Entry>>);
-
-struct Entry {
-    kept: Arc<Kept>,
-    opened: Instant,
-    used: Instant,
-    ended: Option<Box<str>>,
-}
-
-impl Entry {
-    fn lasts(&self, bounds: &Bounds) -> bool {
-        self.ended.is_none() && !self.left(bounds).is_zero()
-    }
-
-    /// Until it ends, if nobody uses it.
-    fn left(&self, bounds: &Bounds) -> Duration {
-        let idle = bounds.idle.saturating_sub(self.used.elapsed());
-        idle.min(bounds.age.saturating_sub(self.opened.elapsed()))
-    }
-}
-
-/// Sessions that are counted together.
-struct Set {
-    room: usize,
-    count: usize,
-    first_end: Duration,
-}
-
-impl Set {
-    const fn of(room: usize) -> Self {
-        Self {
-            room,
-            count: 0,
-            first_end: Duration::MAX,
+    /// Whether this is the first to find that it is lost.
+    pub(super) async fn is_first_to_miss(&self, id: &str) -> Result<bool, Away> {
+        match self {
+            Self::Own(_) => Ok(true),
+            Self::Shared(shared) => shared.is_first_to_miss(id).await.map_err(|_| Away),
         }
     }
 
-    fn count(&mut self, is_in: bool, left: Duration) {
-        if is_in {
-            self.count += 1;
-            self.first_end = self.first_end.min(left);
+    /// Ends some of the sessions that nobody used in time, whoever opened them. In this process they
+    /// end when they are looked at.
+    pub(super) async fn expire(&self) -> Vec<(Kept, &'static str)> {
+        match self {
+            Self::Own(_) => Vec::new(),
+            Self::Shared(shared) => shared.expire().await,
         }
-    }
-
-    /// Until there is room, where there is none.
-    fn wait(&self) -> Option<Duration> {
-        (self.count >= self.room).then_some(self.first_end)
     }
 }
 
-impl Own {
-    fn open(&self, id: &str, kept: Kept, bounds: &Bounds) -> Result<(), NotKept> {
-        let mut entries = self.lock();
-        entries.retain(|_, entry| entry.lasts(bounds) || entry.ended.is_some());
-        let mut sets = [bounds.total, bounds.per_client, bounds.per_user].map(Set::of);
-        for entry in entries.values().filter(|entry| entry.ended.is_none()) {
-            let is_clients = entry.kept.caller.client == kept.caller.client;
-            let is_users = is_clients && entry.kept.caller.user == kept.caller.user;
-            let left = entry.left(bounds);
-            for (set, is_in) in sets.iter_mut().zip([true, is_clients, is_users]) {
-                set.count(is_in, left);
-            }
-        }
-        if let Some(wait) = sets.iter().filter_map(Set::wait).max() {
-            return Err(NotKept::Full { wait });
-        }
-        let now = Instant::now();
-        let entry = Entry {
-            kept: kept.into(),
-            opened: now,
-            used: now,
-            ended: None,
-        };
-        entries.insert(id.into(), entry);
-        Ok(())
-    }
+/// What has become of a session.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    Lasts,
+    /// It is not there, and nobody may have said so yet.
+    Lost,
+    /// And whoever ended it has recorded that.
+    Ended(&'static str),
+}
 
-    fn find(&self, id: &str, caller: &Caller, bounds: &Bounds) -> Lookup {
-        let mut entries = self.lock();
-        let entry = entries.get_mut(id).filter(|entry| entry.lasts(bounds));
-        let Some(entry) = entry else {
-            return Lookup::Nothing;
-        };
-        let found = Lookup::of(Some(entry.kept.clone()), caller);
-        if let Lookup::Theirs(_) = found {
-            entry.used = Instant::now();
+impl Look {
+    /// In the words of Redis, where nobody may write others.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "" => Self::Lasts,
+            "lost" => Self::Lost,
+            _ => Self::Ended(reason(word)),
         }
-        found
-    }
-
-    fn end(&self, id: &str, reason: &str) {
-        if let Some(entry) = self.lock().get_mut(id) {
-            entry.ended.get_or_insert_with(|| reason.into());
-        }
-    }
-
-    /// What is told to have ended is kept no longer.
-    fn look(&self, ids: &[Box<str>], bounds: &Bounds) -> Vec<String> {
-        let mut entries = self.lock();
-        let mut why = |id: &str| match entries.get(id) {
-            Some(entry) if entry.lasts(bounds) => String::new(),
-            _ => {
-                let ended = entries.remove(id).and_then(|entry| entry.ended);
-                ended.map_or_else(|| EXPIRED.to_owned(), Into::into)
-            }
-        };
-        ids.iter().map(|id| why(id)).collect()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What is said of a session that is not there any more.
+/// One of the words that the log has for the end of a session, whoever wrote it to Redis.
+pub(super) fn reason(word: &str) -> &'static str {
+    let own = [EXPIRED, TOO_OLD, DELETED];
+    let mut known = own.iter().chain(WITHDRAWN);
+    known
+        .find(|known| **known == word)
+        .copied()
+        .unwrap_or(ENDED)
+}
+
+/// What became of a credential: all that [`crate::auth::Lapse::reason`] says but for tokens.
+const WITHDRAWN: &[&str] = &[
+    "client_removed",
+    "another_credential_needed",
+    "key_revoked",
+    "key_retired",
+    "key_expired",
+    "key_removed",
+    "wrong_key_usage",
+    "no_certificate_name",
+    "several_certificate_names",
+    "certificate_names_disagree",
+    "unknown_certificate_name",
+    "no_certificate",
+    "malformed_certificate",
+    "certificate_expired",
+    "certificate_not_yet_valid",
+    "unknown_issuer",
+    "certificate_revoked",
+    "revocation_unknown",
+    "crl_expired",
+    "crl_untrusted",
+    "wrong_purpose",
+    "bad_signature",
+    "weak_signature",
+    "untrusted_chain",
+];
+
+/// Nobody used it, or Redis has lost it.
 pub(super) const EXPIRED: &str = "expired";
+pub(super) const TOO_OLD: &str = "too_old";
+/// By its caller.
+pub(super) const DELETED: &str = "deleted";
+/// By the daemon, or for another reason.
+pub(super) const ENDED: &str = "ended";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds {
-        idle: Duration::from_secs(60),
-        age: Duration::from_secs(600),
-        total: 4,
-        per_client: 3,
-        per_user: 2,
-    };
-
-    fn kept(client: &str) -> Kept {
-        Kept {
-            caller: Caller::sample(client),
-            revision: ProtocolVersion::V_2025_11_25,
-            capabilities: ClientCapabilities::default(),
+    #[test]
+    fn every_end_of_a_credential_has_its_word_and_what_is_made_up_has_none() {
+        let sources = [
+            include_str!("../../auth/failure.rs"),
+            include_str!("../../auth/mtls.rs"),
+            include_str!("../../listen/tls/trust.rs"),
+        ];
+        for source in sources {
+            let (_, said) = source.split_once("pub const fn reason(self)").unwrap();
+            let (said, _) = said.split_once("\n    }\n").unwrap();
+            let words = said.split('"').skip(1).step_by(2);
+            for word in words.filter(|word| !word.starts_with("token_")) {
+                assert_eq!(reason(word), word);
+            }
         }
-    }
-
-    fn is_theirs(own: &Own, id: &str, client: &str) -> bool {
-        let found = own.find(id, &Caller::sample(client), &BOUNDS);
-        matches!(found, Lookup::Theirs(_))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_session_lasts_while_it_is_used_and_no_longer_than_its_age() {
-        let own = Own::default();
-        own.open("a", kept("one"), &BOUNDS).unwrap();
-        for _ in 0..11 {
-            tokio::time::advance(Duration::from_secs(50)).await;
-            assert!(is_theirs(&own, "a", "one"));
-        }
-        tokio::time::advance(Duration::from_secs(50)).await;
-        assert!(!is_theirs(&own, "a", "one"), "it is too old");
-        own.open("b", kept("one"), &BOUNDS).unwrap();
-        tokio::time::advance(Duration::from_secs(61)).await;
-        assert!(!is_theirs(&own, "b", "one"), "nobody used it");
-        let ids = ["a".into(), "b".into()];
-        assert_eq!(own.look(&ids, &BOUNDS), [EXPIRED, EXPIRED]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn anothers_session_is_not_used_and_one_that_ended_says_why_once() {
-        let own = Own::default();
-        own.open("a", kept("one"), &BOUNDS).unwrap();
-        tokio::time::advance(Duration::from_secs(50)).await;
-        let found = own.find("a", &Caller::sample("two"), &BOUNDS);
-        assert!(matches!(found, Lookup::Anothers));
-        tokio::time::advance(Duration::from_secs(11)).await;
-        assert!(!is_theirs(&own, "a", "one"));
-        own.open("b", kept("one"), &BOUNDS).unwrap();
-        own.end("b", "deleted");
-        assert!(!is_theirs(&own, "b", "one"));
-        assert_eq!(own.look(&["b".into()], &BOUNDS), ["deleted"]);
-        assert!(own.lock().is_empty(), "nothing is left");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn each_cap_holds_and_an_end_makes_room() {
-        let own = Own::default();
-        own.open("a", kept("one"), &BOUNDS).unwrap();
-        own.open("b", kept("one"), &BOUNDS).unwrap();
-        tokio::time::advance(Duration::from_secs(20)).await;
-        let full = |seconds| {
-            let wait = Duration::from_secs(seconds);
-            Err(NotKept::Full { wait })
-        };
-        assert_eq!(own.open("c", kept("one"), &BOUNDS), full(40));
-        own.open("d", kept("two"), &BOUNDS).unwrap();
-        own.open("e", kept("three"), &BOUNDS).unwrap();
-        assert_eq!(own.open("f", kept("four"), &BOUNDS), full(40));
-        own.end("a", "deleted");
-        own.open("f", kept("four"), &BOUNDS).unwrap();
-        assert!(is_theirs(&own, "b", "one"), "this is use");
-        assert_eq!(own.open("c", kept("one"), &BOUNDS), full(60));
+        assert_eq!(Look::of("key_revoked\" forged"), Look::Ended(ENDED));
     }
 }

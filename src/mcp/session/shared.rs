@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use secrecy::SecretSlice;
 
-use super::kept::{Bounds, Kept, Lookup, NotKept};
+use super::{
+    AT_ONCE,
+    kept::{Bounds, EXPIRED, Kept, Look, Lookup, NotKept, reason},
+};
 use crate::{
     auth::Caller,
     store::{BadKey, Script, Seal, Store, Unavailable},
@@ -20,6 +24,9 @@ pub(super) struct Shared {
     lookup: Script,
     end: Script,
     look: Script,
+    lost: Script,
+    due: Script,
+    expire: Script,
 }
 
 /// The keys that a session of some caller's has to do with.
@@ -47,6 +54,9 @@ impl Shared {
             lookup: Script::new(include_str!("script/use.lua")),
             end: Script::new(include_str!("script/end.lua")),
             look: Script::new(include_str!("script/look.lua")),
+            lost: Script::new(include_str!("script/lost.lua")),
+            due: Script::new(include_str!("script/due.lua")),
+            expire: Script::new(include_str!("script/expire.lua")),
         })
     }
 
@@ -65,8 +75,9 @@ impl Shared {
             bounds.total as u64,
             bounds.per_client as u64,
             bounds.per_user as u64,
+            UNTOLD_MS,
         ];
-        arguments.extend(numbers.map(|number| number.to_string().into_bytes()));
+        arguments.extend(numbers.map(number));
         let keys = names.keys();
         let opened = self.store.run_script::<u64>(&self.open, &keys, &arguments);
         match opened.await {
@@ -89,15 +100,15 @@ impl Shared {
         let arguments = [
             names.session.clone().into_bytes(),
             names.owner.clone().into_bytes(),
-            millis(bounds.idle).to_string().into_bytes(),
+            number(millis(bounds.idle)),
             self.instance.as_bytes().to_vec(),
+            number(UNTOLD_MS),
         ];
         let sealed = self
             .store
             .run_script::<Option<Vec<u8>>>(&self.lookup, &names.keys(), &arguments)
             .await?;
-        let opened = sealed.and_then(|sealed| self.seal.open(&names.keys[0], &sealed));
-        let kept = opened.and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
+        let kept = sealed.and_then(|sealed| self.unsealed(&names.keys[0], &sealed));
         Ok(Lookup::of(kept.map(Into::into), caller))
     }
 
@@ -115,34 +126,78 @@ impl Shared {
         Ok(others.map(Into::into).collect())
     }
 
+    /// Whether it was this that ended it.
     pub(super) async fn end(
         &self,
         id: &str,
         owner: &Caller,
         reason: &str,
-    ) -> Result<(), Unavailable> {
+    ) -> Result<bool, Unavailable> {
         let names = self.names(id, owner);
         let arguments = [
             names.session.clone().into_bytes(),
             reason.into(),
-            TOLD_MS.to_string().into_bytes(),
+            number(TOLD_MS),
         ];
         let keys = names.keys();
         let ended = self.store.run_script::<u8>(&self.end, &keys, &arguments);
-        ended.await.map(|_| ())
+        Ok(ended.await? == 1)
     }
 
-    /// Why each has ended; empty while it lasts.
-    pub(super) async fn look(&self, ids: &[Box<str>]) -> Result<Vec<String>, Unavailable> {
+    /// What has become of each.
+    pub(super) async fn look(&self, ids: &[Box<str>]) -> Result<Vec<Look>, Unavailable> {
         let keys: Vec<String> = ids.iter().map(|id| self.key(id).1).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        self.store.run_script(&self.look, &keys, &[]).await
+        let found = self.store.run_script::<Vec<String>>(&self.look, &keys, &[]);
+        Ok(found.await?.iter().map(|word| Look::of(word)).collect())
     }
 
-    /// One hash tag for all, so that a script may count them on a cluster too.
+    /// Whether nobody has found before that Redis has lost it.
+    pub(super) async fn is_first_to_miss(&self, id: &str) -> Result<bool, Unavailable> {
+        let key = self.key(id).1;
+        let arguments = [EXPIRED.into(), number(TOLD_MS)];
+        let first = self
+            .store
+            .run_script::<u8>(&self.lost, &[&key], &arguments)
+            .await?;
+        Ok(first == 1)
+    }
+
+    /// Ends sessions that nobody used in time, and says which and why: to one instance of all.
+    pub(super) async fn expire(&self) -> Vec<(Kept, &'static str)> {
+        let most = [number(MOST_DUE)];
+        let due = self
+            .store
+            .run_script::<Vec<String>>(&self.due, &[ALL], &most);
+        let due = due.await.unwrap_or_default();
+        let mut ended = Vec::new();
+        for names in due.chunks(AT_ONCE) {
+            let expired = names.iter().map(|name| self.expire_one(name));
+            ended.extend(join_all(expired).await.into_iter().flatten());
+        }
+        ended
+    }
+
+    async fn expire_one(&self, name: &str) -> Option<(Kept, &'static str)> {
+        let key = key_of(name);
+        let (keys, arguments) = ([&*key, ALL], [name.into(), number(TOLD_MS)]);
+        let expired =
+            self.store
+                .run_script::<Option<(Vec<u8>, String)>>(&self.expire, &keys, &arguments);
+        // Without Redis it is tried again.
+        let (sealed, why) = expired.await.ok()??;
+        Some((self.unsealed(&key, &sealed)?, reason(&why)))
+    }
+
+    /// None for what another key sealed, or what an earlier version wrote.
+    fn unsealed(&self, key: &str, sealed: &[u8]) -> Option<Kept> {
+        let text = self.seal.open(key, sealed)?;
+        serde_json::from_slice(&text).ok()
+    }
+
     fn key(&self, id: &str) -> (String, String) {
         let name = self.seal.name(&["session", id]);
-        let key = format!("zm:sess:{{mcp}}:{name}");
+        let key = key_of(&name);
         (name, key)
     }
 
@@ -155,7 +210,7 @@ impl Shared {
         Names {
             keys: [
                 key,
-                "zm:sess:{mcp}:all".to_owned(),
+                ALL.to_owned(),
                 format!("zm:sess:{{mcp}}:of:{client}"),
                 format!("zm:sess:{{mcp}}:of:{owner}"),
             ],
@@ -169,5 +224,19 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn number(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+/// One hash tag for all, so that a script may count them on a cluster too.
+fn key_of(name: &str) -> String {
+    format!("zm:sess:{{mcp}}:{name}")
+}
+
+const ALL: &str = "zm:sess:{mcp}:all";
 /// By then every instance has looked.
-const TOLD_MS: u64 = 60_000;
+const TOLD_MS: u64 = 300_000;
+/// For how long the end of a session waits for an instance that tells it.
+const UNTOLD_MS: u64 = 3_600_000;
+/// Sessions whose end one look tells.
+const MOST_DUE: u64 = 1_000;

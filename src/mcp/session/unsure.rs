@@ -38,7 +38,7 @@ impl Unsure {
             let ended = keeper.end(id, caller, "unsure").await;
             // What was asked may come to Redis later than this.
             let until = match ended {
-                Ok(()) => LATE.min(idle),
+                Ok(_) => LATE.min(idle),
                 Err(_) => idle,
             };
             if since.elapsed() < until {

@@ -155,9 +155,14 @@ fn zohos(error: &str) -> Option<Advice> {
 pub(super) fn cancelled(line: &Value, settings: &Settings<'_>) -> Remedy {
     let reason = of_line(line, "reason");
     let (why, what, setting) = match reason {
-        "client_gone" => (
-            "the client went away, or cancelled the call",
+        "cancelled" => (
+            "the client cancelled the call",
             "let the client wait longer, or ask for less",
+            None,
+        ),
+        "client_gone" => (
+            "the client went away: it closed the connection of the call, or it broke",
+            "let the client wait longer, or ask for less; or see what closes connections on the way",
             None,
         ),
         "drain" => (

@@ -1,4 +1,5 @@
 -- Ends a session. For a while it says why, to the instances that have something of it.
+-- Returns 1 to whoever has ended it, and to nobody else.
 -- KEYS: the session; then all sessions, those of its client, those of its person.
 -- ARGV: what the sets call it, why, for how long that is kept (ms).
 if not redis.call('HGET', KEYS[1], 'owner') then

@@ -1,8 +1,9 @@
--- Why each of these sessions has ended: nothing while it lasts.
+-- Why each of these sessions has ended: '' while it lasts, 'lost' where nobody has said why.
 -- KEYS: the sessions.
 local ends = {}
 for place, key in ipairs(KEYS) do
   local session = redis.call('HMGET', key, 'kept', 'ended')
-  ends[place] = session[2] or (session[1] and '') or 'expired'
+  local why = session[2] and string.sub(session[2], 1, 64)
+  ends[place] = why or (session[1] and '') or 'lost'
 end
 return ends

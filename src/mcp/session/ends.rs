@@ -1,0 +1,144 @@
+//! How sessions end, and who records it: whoever has ended one, or is the first to find that it is over.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::time::sleep;
+
+use super::{
+    AT_ONCE, Here, HttpSessions,
+    kept::{Away, ENDED, EXPIRED, Kept, Look, TOO_OLD},
+};
+use crate::audit::{Event, Kind};
+
+impl HttpSessions {
+    /// Ends a session everywhere: here at once, elsewhere when the others look. `by`: the event as the
+    /// request signs it that ends the session, where one does.
+    pub(super) async fn end(
+        &self,
+        id: &str,
+        kept: &Kept,
+        reason: &'static str,
+        by: Option<Event>,
+    ) -> Result<(), Away> {
+        let is_first = self.keeper.end(id, &kept.caller, reason).await?;
+        self.ended(id, reason);
+        if is_first {
+            let event = by.unwrap_or_else(|| kept.event(Kind::SessionClose));
+            self.record(event, reason).await;
+        }
+        Ok(())
+    }
+
+    /// Looks after what this instance has of sessions, until the streams have to end.
+    pub async fn keep(self: Arc<Self>) {
+        let every = LOOK.min(self.bounds.idle / 4);
+        loop {
+            tokio::select! {
+                () = self.drain.streams().cancelled() => break,
+                () = sleep(every) => {}
+            }
+            self.end_lapsed().await;
+            self.unsure.end(&self.keeper, self.bounds.idle).await;
+            self.use_again().await;
+            for (kept, reason) in self.keeper.expire().await {
+                self.record(kept.event(Kind::SessionClose), reason).await;
+            }
+            let ids: Vec<Box<str>> = self.here().keys().cloned().collect();
+            for ids in ids.chunks(MOST_LOOKS) {
+                self.look(ids).await;
+            }
+        }
+        // What all instances know goes on without this one.
+        if !self.keeper.is_shared() {
+            for (id, kept) in self.those(|_| true) {
+                let _ = self.end(&id, &kept, ENDED, None).await;
+            }
+        }
+    }
+
+    /// Ends the sessions of credentials that were taken away.
+    async fn end_lapsed(&self) {
+        let mut lapsed = Vec::new();
+        for (id, here) in self.here().iter() {
+            if let Some(lapse) = here.lease.withdrawn(here.kept.opening.at()) {
+                lapsed.push((id.clone(), here.kept.clone(), lapse.reason()));
+            }
+        }
+        for lapsed in lapsed.chunks(AT_ONCE) {
+            let ends = lapsed.iter();
+            let ends = ends.map(|(id, kept, reason)| self.end(id, kept, reason, None));
+            // Without Redis it is tried again.
+            join_all(ends).await;
+        }
+    }
+
+    /// Nobody's session is idle while a call of it runs.
+    async fn use_again(&self) {
+        let due = self.bounds.idle / 3;
+        let used = self.those(|here| here.users > 0 && here.used.elapsed() >= due);
+        for used in used.chunks(AT_ONCE) {
+            let found = used.iter().map(|(id, kept)| self.find(id, &kept.caller));
+            // Without Redis it is tried again.
+            join_all(found).await;
+        }
+    }
+
+    fn those(&self, which: impl Fn(&Here) -> bool) -> Vec<(Box<str>, Arc<Kept>)> {
+        let here = self.here();
+        let those = here.iter().filter(|(_, here)| which(here));
+        those
+            .map(|(id, here)| (id.clone(), here.kept.clone()))
+            .collect()
+    }
+
+    async fn look(&self, ids: &[Box<str>]) {
+        let Ok(found) = self.keeper.look(ids, &self.bounds).await else {
+            return;
+        };
+        for (id, look) in ids.iter().zip(found) {
+            match look {
+                Look::Lasts => {}
+                Look::Ended(why) => {
+                    self.ended(id, why);
+                }
+                Look::Lost => self.lost(id).await,
+            }
+        }
+    }
+
+    async fn lost(&self, id: &str) {
+        // Without Redis it is tried again.
+        let Ok(is_first) = self.keeper.is_first_to_miss(id).await else {
+            return;
+        };
+        if let Some(kept) = self.ended(id, EXPIRED).filter(|_| is_first) {
+            let age = Timestamp::now().duration_since(kept.opening.at());
+            let is_old = Duration::try_from(age).is_ok_and(|age| age >= self.bounds.age);
+            let reason = if is_old { TOO_OLD } else { EXPIRED };
+            self.record(kept.event(Kind::SessionClose), reason).await;
+        }
+    }
+
+    /// Ends what is here of a session that has ended.
+    fn ended(&self, id: &str, why: &'static str) -> Option<Arc<Kept>> {
+        let here = self.here().remove(id)?;
+        here.ended.cancel();
+        // What was asked while it lasted is answered, unless its caller ended it or may call no more.
+        if ![EXPIRED, TOO_OLD, ENDED].contains(&why) {
+            self.calls.stop(id, why);
+        }
+        Some(here.kept)
+    }
+
+    async fn record(&self, event: Event, reason: &'static str) {
+        let reason = Some(reason.into());
+        self.audit.record(Event { reason, ..event }).await;
+    }
+}
+
+/// How often it is asked which sessions have ended elsewhere.
+const LOOK: Duration = Duration::from_secs(2);
+/// Sessions that Redis is asked about in one go.
+const MOST_LOOKS: usize = 500;

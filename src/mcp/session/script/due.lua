@@ -1,0 +1,6 @@
+-- The sessions that nobody used in time, by what the sets call them.
+-- KEYS: all sessions.
+-- ARGV: how many at most.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+return redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
