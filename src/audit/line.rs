@@ -44,6 +44,13 @@ pub(super) struct Line<'a> {
     pub(super) previous_seq: Option<u64>,
     #[serde(borrow)]
     pub(super) previous_hash: Option<Cow<'a, str>>,
+    /// Of `lines_lost`: what was lost by event, and when the first and the last.
+    #[serde(borrow)]
+    pub(super) reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) lost_from: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) lost_until: Option<Cow<'a, str>>,
     #[serde(skip)]
     text: &'a str,
 }

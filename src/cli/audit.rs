@@ -8,6 +8,7 @@ mod failure;
 mod files;
 mod gaps;
 mod keygen;
+mod losses;
 mod mixed;
 mod order;
 mod page;

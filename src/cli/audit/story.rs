@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     doubt::{Doubt, Trust},
     files::Files,
+    losses::{Losses, Of},
     page::Page,
     telling,
 };
@@ -46,7 +47,7 @@ struct About {
 
 pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&story.files)?;
-    let mut teller = Teller::default();
+    let (mut teller, mut losses) = (Teller::default(), Losses::new(story.about.of()));
     let mut told = Ok(());
     let mut doubt = Doubt::new(&story.trust)?;
     files.lines(|at, text| {
@@ -57,8 +58,18 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
             return;
         };
         let over = teller.was_over(&line);
-        if story.is_about(&line) && told.is_ok() {
+        let is_about = story.is_about(&line);
+        if line["event"] == "lines_lost" {
+            if let Some(lost) = losses.lost(line).filter(|line| story.may_lack(line)) {
+                teller.lost(lost, is_about, |line| story.is_on_the_day(line));
+            }
+        } else if is_about {
+            for lost in losses.before(&line) {
+                teller.lost(lost, false, |line| story.is_on_the_day(line));
+            }
             teller.take(line, over, |line| story.is_on_the_day(line));
+        }
+        if told.is_ok() {
             told = teller.tell(out);
         }
     })?;
@@ -67,18 +78,35 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
     Ok(doubt.tell(total)?)
 }
 
+impl About {
+    const fn of(&self) -> Of {
+        match (&self.execution, &self.session) {
+            (Some(_), _) => Of::Call,
+            (None, Some(_)) => Of::Session,
+            (None, None) => Of::All,
+        }
+    }
+}
+
 impl Story {
     fn is_about(&self, line: &Value) -> bool {
         let has = |name: &str, wanted: &Option<String>| {
             wanted.as_ref().is_none_or(|wanted| line[name] == **wanted)
         };
         let client = self.about.client.as_deref();
-        let lost_calls = client
-            .and_then(|client| line["refusedCalls"].get(client))
-            .is_some();
+        let lost_of_client = ["refusedCalls", "lostLines"]
+            .iter()
+            .any(|by_client| client.is_some_and(|client| line[by_client].get(client).is_some()));
         has("executionId", &self.about.execution)
-            && (has("clientId", &self.about.client) || lost_calls)
+            && (has("clientId", &self.about.client) || lost_of_client)
             && has("sessionId", &self.about.session)
+    }
+
+    /// Whether what was lost may be of the client, unless the line names all whose lines it was.
+    fn may_lack(&self, line: &Value) -> bool {
+        let named = line["lostLines"].as_object();
+        let names_all = named.is_some_and(|clients| clients.len() < MOST_CLIENTS);
+        self.about.client.is_none() || !names_all || self.is_about(line)
     }
 
     fn is_on_the_day(&self, line: &Value) -> bool {
@@ -100,6 +128,8 @@ fn is_on(day: &str, line: &Value) -> bool {
 #[derive(Default)]
 struct Teller {
     next: u64,
+    /// What was told besides, since it may be of that: losses that name nobody.
+    besides: u64,
     /// By the order of their beginnings. Without an end yet, a call is not told.
     waiting: BTreeMap<u64, Begun>,
     calls: HashMap<String, u64>,
@@ -134,6 +164,15 @@ impl Teller {
             self.over.insert(request.to_owned());
         }
         line["event"] == "tool_call_start" && self.over.remove(request)
+    }
+
+    /// What the log lost counts as something found only where it names whom the story is about.
+    fn lost(&mut self, line: Value, is_about: bool, is_on_the_day: impl Fn(&Value) -> bool) {
+        let before = self.next;
+        self.take(line, false, is_on_the_day);
+        if !is_about {
+            self.besides += self.next - before;
+        }
     }
 
     /// A call is of the day on which it began.
@@ -204,10 +243,12 @@ impl Teller {
         for begun in std::mem::take(&mut self.waiting).into_values() {
             begun.tell(out)?;
         }
-        Ok(self.next)
+        Ok(self.next - self.besides)
     }
 }
 
+/// Clients that a line of losses names at most.
+const MOST_CLIENTS: usize = 100;
 /// What waits for the end of an earlier call, at most.
 const MOST: usize = 10_000;
 

@@ -9,7 +9,7 @@ use super::{
     failure::{failure, unasked},
     page::{Page, count},
 };
-use crate::permit::Denial;
+use crate::{audit::verify::counted, permit::Denial};
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
 ///
@@ -216,9 +216,22 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         writeln!(out, "  between  {from} and {until}")?;
     }
     match text(line, "reason") {
+        Some(reason) if line["event"] == "lines_lost" => lost(reason, out),
         Some(reason) => writeln!(out, "  because  {}", because(line, reason)),
         None => Ok(()),
     }
+}
+
+/// What found no room, by event; of the calls that were refused it is told by client.
+fn lost(reason: &str, out: &mut Page<impl Write>) -> io::Result<()> {
+    let lines = counted(reason).filter(|(event, _)| *event != "tool_call_refused");
+    let lines: Vec<_> = lines
+        .map(|(event, lines)| format!("{lines} of {event}"))
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "  lost     lines: {}", lines.join(", "))
 }
 
 /// The word for a refusal, and what it means.
