@@ -2,6 +2,7 @@
 //! keeps grows with the number of runs in the log, not with its lines.
 
 mod begins;
+mod calls;
 mod finding;
 mod loss;
 mod run;
@@ -9,6 +10,7 @@ mod torn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use calls::Calls;
 pub use finding::{Finding, Place, Wrong};
 pub use loss::{Loss, counted};
 pub use run::{End, Run};

@@ -1,6 +1,6 @@
 //! Where runs begin, and what has to be there before them.
 
-use super::{ASSUMED, End, Line, Place, Run, Verifier, Wrong, is_zeros};
+use super::{ASSUMED, Calls, End, Line, Place, Run, Verifier, Wrong, is_zeros};
 
 impl Verifier {
     /// Takes the first line of a run.
@@ -45,6 +45,8 @@ impl Verifier {
             is_a_copy: is_a_copy(line),
             unsigned: 0,
             doubted: false,
+            calls: Calls::default(),
+            before: before(line),
             seq: 0,
             hash: "".into(),
             at,
@@ -119,6 +121,12 @@ impl Verifier {
             self.wrong(at, Some(line.seq), Wrong::AnotherSink);
         }
     }
+}
+
+/// What the line says of a run before that did not close its log.
+fn before(line: &Line<'_>) -> Option<Option<u64>> {
+    let is_cut_off = line.previous_end.as_deref() == Some("cut_off");
+    is_cut_off.then_some(line.previous_unended)
 }
 
 /// Whether another sink of the run has a copy that tells more.

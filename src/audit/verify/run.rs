@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::{Expectations, Finding, Line, Place, Wrong};
+use super::{Calls, Expectations, Finding, Line, Place, Wrong};
 
 /// One run of one process: its chain, as far as it has been read.
 #[derive(Clone, Debug)]
@@ -35,6 +35,11 @@ pub struct Run {
     pub unsigned: u64,
     /// Whether the next run says that it could not verify this one.
     pub doubted: bool,
+    /// Its calls that have no end.
+    pub calls: Calls,
+    /// What its first line says of the run before: that it did not close its log, and how many calls
+    /// of it have no end.
+    pub before: Option<Option<u64>>,
     pub(super) seq: u64,
     pub(super) hash: Box<str>,
     pub(super) at: Place,
@@ -82,6 +87,7 @@ impl fmt::Display for End {
 impl Run {
     pub(super) fn advance(&mut self, at: Place, line: &Line<'_>) {
         self.lines += 1;
+        self.calls.take(line);
         self.last = (&*line.timestamp).into();
         self.seq = line.seq;
         self.hash = (&*line.hash).into();

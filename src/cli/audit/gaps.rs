@@ -66,10 +66,19 @@ fn missing(verdict: &Verdict) -> Vec<String> {
             instance,
             first,
             begins_with,
+            before,
             ..
         } = run;
+        let end = match before {
+            None => String::new(),
+            Some(None) => ", and did not close its log".to_owned(),
+            Some(Some(unended)) => format!(
+                ", did not close its log, and has {} without an end",
+                count(unended, "call")
+            ),
+        };
         gaps.push(format!(
-            "but not what was before seq {begins_with} of {boot}, {first}: what {instance} wrote until then is not here"
+            "but not what was before seq {begins_with} of {boot}, {first}: what {instance} wrote until then is not here{end}"
         ));
     }
     if verdict.torn > 0 {

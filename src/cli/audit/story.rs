@@ -11,10 +11,11 @@ use serde_json::Value;
 
 use super::{
     doubt::{Doubt, Trust},
+    fate::Fate,
     files::Files,
     losses::{Losses, Of},
     page::Page,
-    telling,
+    telling::{self, Course},
 };
 
 #[derive(clap::Args)]
@@ -23,8 +24,9 @@ pub(super) struct Story {
     about: About,
     #[command(flatten)]
     trust: Trust,
-    /// Only what began on this day in UTC, such as 2026-03-31
-    #[arg(long, value_name = "DAY")]
+    /// Only what began on this day in UTC, such as 2026-03-31; without anything else, all of it and
+    /// what the daemon did itself
+    #[arg(long, value_name = "DAY", required_unless_present_any = ["execution", "client", "session"])]
     day: Option<jiff::civil::Date>,
     /// The files of the log, in any order
     #[arg(required = true, value_name = "FILE")]
@@ -32,7 +34,7 @@ pub(super) struct Story {
 }
 
 #[derive(clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct About {
     /// One call of one tool
     #[arg(long, value_name = "ID")]
@@ -58,8 +60,9 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
             return;
         };
         let over = teller.was_over(&line);
+        teller.run_ended(&line);
         let is_about = story.is_about(&line);
-        if line["event"] == "lines_lost" {
+        if telling::text(&line, "event") == Some("lines_lost") {
             if let Some(lost) = losses.lost(line).filter(|line| story.may_lack(line)) {
                 teller.lost(lost, is_about, |line| story.is_on_the_day(line));
             }
@@ -97,7 +100,9 @@ impl Story {
         let lost_of_client = ["refusedCalls", "lostLines"]
             .iter()
             .any(|by_client| client.is_some_and(|client| line[by_client].get(client).is_some()));
-        has("executionId", &self.about.execution)
+        // It is about the log's own lines alone.
+        line["event"] != "checkpoint"
+            && has("executionId", &self.about.execution)
             && (has("clientId", &self.about.client) || lost_of_client)
             && has("sessionId", &self.about.session)
     }
@@ -147,11 +152,17 @@ struct Begun {
     end: Option<Value>,
     done: bool,
     over: bool,
+    fate: Fate,
 }
 
 impl Begun {
     fn tell(&self, out: &mut Page<impl Write>) -> std::io::Result<()> {
-        telling::tell(&self.line, (self.end.as_ref(), self.over), out)
+        let course = Course {
+            end: self.end.as_ref(),
+            over: self.over,
+            fate: self.fate,
+        };
+        telling::tell(&self.line, course, out)
     }
 }
 
@@ -164,6 +175,16 @@ impl Teller {
             self.over.insert(request.to_owned());
         }
         line["event"] == "tool_call_start" && self.over.remove(request)
+    }
+
+    /// Keeps what the line says of how a run ended, for its calls without an end.
+    fn run_ended(&mut self, line: &Value) {
+        if let Some((boot, fate)) = Fate::told_by(line) {
+            let calls = self.waiting.values_mut().filter(|begun| !begun.done);
+            for begun in calls.filter(|begun| telling::text(&begun.line, "boot") == Some(boot)) {
+                begun.fate = fate;
+            }
+        }
     }
 
     /// What the log lost counts as something found only where it names whom the story is about.
@@ -220,6 +241,7 @@ impl Teller {
                 end: None,
                 done: !begins,
                 over,
+                fate: Fate::default(),
             },
         );
         self.next += 1;

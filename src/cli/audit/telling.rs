@@ -7,18 +7,24 @@ use serde_json::Value;
 use super::{
     effect,
     failure::{failure, unasked},
+    fate::Fate,
     page::{Page, count},
+    reason::because,
 };
-use crate::{audit::verify::counted, permit::Denial};
+use crate::audit::verify::counted;
+
+/// What is known of a call besides its first line.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Course<'a> {
+    pub(super) end: Option<&'a Value>,
+    /// Whether a limit that only watches has seen it.
+    pub(super) over: bool,
+    /// What became of its run.
+    pub(super) fate: Fate,
+}
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
-///
-/// `over`: whether a limit that only watches has seen the call.
-pub(super) fn tell(
-    line: &Value,
-    (end, over): (Option<&Value>, bool),
-    out: &mut Page<impl Write>,
-) -> io::Result<()> {
+pub(super) fn tell(line: &Value, course: Course<'_>, out: &mut Page<impl Write>) -> io::Result<()> {
     let client = text(line, "clientId").unwrap_or("somebody unknown");
     let tool = text(line, "toolName").unwrap_or("a tool that does not exist");
     let at = text(line, "timestamp").unwrap_or("at an unknown time");
@@ -45,7 +51,7 @@ pub(super) fn tell(
     writeln!(out, "{at}  {what}")?;
     who(line, out)?;
     match text(line, "event").unwrap_or_default() {
-        "tool_call_start" => call(line, end, over, out)?,
+        "tool_call_start" => call(line, course, out)?,
         // Its beginning is not in the log, or was not asked for.
         "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => result(line, out)?,
         _ => refusal(line, out)?,
@@ -107,12 +113,8 @@ fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     Ok(())
 }
 
-fn call(
-    start: &Value,
-    end: Option<&Value>,
-    over: bool,
-    out: &mut Page<impl Write>,
-) -> io::Result<()> {
+fn call(start: &Value, course: Course<'_>, out: &mut Page<impl Write>) -> io::Result<()> {
+    let Course { end, over, fate } = course;
     writeln!(out, "  asked    {}", arguments(&start["args"]))?;
     let role = text(start, "role").unwrap_or("?");
     let within = if over {
@@ -125,7 +127,8 @@ fn call(
         Some(end) => result(end, out)?,
         None => writeln!(
             out,
-            "  result   unknown: the log does not say how it ended; the daemon was killed, or had not ended it yet"
+            "  result   unknown: the log does not say how it ended; {}",
+            fate.words()
         )?,
     }
     match effect::in_doubt(Some(start), end) {
@@ -215,6 +218,16 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     if let (Some(from), Some(until)) = (text(line, "lostFrom"), text(line, "lostUntil")) {
         writeln!(out, "  between  {from} and {until}")?;
     }
+    if text(line, "previousEnd") == Some("cut_off") {
+        let unended = match line["previousUnended"].as_u64() {
+            Some(calls) => format!("; calls of it without an end: {calls}"),
+            None => String::new(),
+        };
+        writeln!(
+            out,
+            "  before   the run before did not close its log: it was killed, or could not write its end{unended}"
+        )?;
+    }
     match text(line, "reason") {
         Some(reason) if line["event"] == "lines_lost" => lost(reason, out),
         Some(reason) => writeln!(out, "  because  {}", because(line, reason)),
@@ -232,40 +245,6 @@ fn lost(reason: &str, out: &mut Page<impl Write>) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "  lost     lines: {}", lines.join(", "))
-}
-
-/// The word for a refusal, and what it means.
-fn because(line: &Value, reason: &str) -> String {
-    let words = reason.replace('_', " ");
-    if line["event"] == "rate_limit_exceeded" {
-        let means = match reason {
-            "share" => {
-                "Redis could not be asked, and this instance's share of the limit was used up, though perhaps not the limit"
-            }
-            "store_unavailable" => {
-                "Redis could not be asked, and the limit admits nothing without it"
-            }
-            purse => whose(purse).unwrap_or(&words),
-        };
-        return means.into();
-    }
-    match Denial::of_word(reason) {
-        Some(denial) => format!("{words}: {denial}"),
-        None => words,
-    }
-}
-
-/// Whose credits were spent, by the word for them.
-pub(super) fn whose(purse: &str) -> Option<&'static str> {
-    Some(match purse {
-        "zoho" => {
-            "Zoho itself says that too few of the organisation's credits are left (X-API-CREDITS-REMAINING), whatever the daemon may spend"
-        }
-        "organisation" => "all credits of 24 hours that the daemon may spend are spent",
-        "reserve" => "what is left of the credits of 24 hours is kept for tools that write",
-        "client" => "the client's share of the credits of 24 hours is spent",
-        _ => return None,
-    })
 }
 
 fn arguments(args: &Value) -> String {
@@ -303,7 +282,12 @@ mod tests {
 
     fn told(line: &Value, end: Option<&Value>, over: bool) -> String {
         let mut out = Vec::new();
-        tell(line, (end, over), &mut Page::new(&mut out)).unwrap();
+        let course = Course {
+            end,
+            over,
+            ..Course::default()
+        };
+        tell(line, course, &mut Page::new(&mut out)).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -235,3 +235,16 @@ fn a_log_that_began_unsigned_may_lack_its_beginning_as_well() {
     forged[0] = forged[0].replace("\"durationMs\":1", "\"durationMs\":7");
     assert!(!verify(&forged, since(1)).is_good());
 }
+
+#[test]
+fn a_run_whose_predecessor_is_gone_tells_how_that_ended() {
+    let mut killed = log(Some(&key()), 9);
+    killed.truncate(7);
+    let next = log_after(previous(&killed), Some(&key()), 3);
+    let partial = Expectations {
+        partial: true,
+        ..signed()
+    };
+    let run = verify(&next, partial).runs.into_values().next().unwrap();
+    assert!(run.after_gap && run.before.is_some(), "{run:?}");
+}
