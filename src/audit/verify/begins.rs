@@ -1,5 +1,7 @@
 //! Where runs begin, and what has to be there before them.
 
+use std::collections::VecDeque;
+
 use super::{ASSUMED, Calls, End, Line, Place, Run, Verifier, Wrong, is_zeros};
 
 impl Verifier {
@@ -49,6 +51,7 @@ impl Verifier {
             before: before(line),
             seq: 0,
             hash: "".into(),
+            hashes: VecDeque::new(),
             at,
             checkpoint_seconds: line.checkpoint_seconds,
             signed_at: None,
@@ -89,7 +92,9 @@ impl Verifier {
             // Whether what follows belongs there is known at its end.
             Some(run) if run.seq > seq => {
                 run.named.get_or_insert(seq);
-                None
+                let hash = run.hash_at(seq);
+                let is_another = hash.is_some() && hash != line.previous_hash.as_deref();
+                is_another.then_some(Wrong::Broken { before: run.at })
             }
             Some(run) if line.previous_hash.as_deref() != Some(&*run.hash) => {
                 Some(Wrong::Broken { before: run.at })

@@ -132,6 +132,12 @@ fn tell_run(
         "run     {boot} of {instance}: {lines}, {first} to {last}, {end}; {signed}"
     )?;
     writeln!(out, "        head {}", run.head())?;
+    if let Some(named) = run.outlived(with_keys) {
+        writeln!(
+            out,
+            "        still written, behind seq {named}, when the next run had begun: two daemons called {instance} at once"
+        )?;
+    }
     tell_calls(run, out)
 }
 
