@@ -119,7 +119,9 @@ fn answer(
     writeln!(
         out,
         "The log has no refusal and no failure of it. A request whose form is wrong is refused \
-         without a line, and counted in the metric zoho_mcp_refusals_total."
+         without a line, and counted in the metric zoho_mcp_refusals_total. So is one that was answered with \
+         404 (No such session): its session was not known any more, and session_close says why it \
+         ended."
     )?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use super::{
     failure::{failure, unasked},
     fate::Fate,
     page::{Page, count},
-    reason::because,
+    reason::{because, means_of},
 };
 use crate::audit::verify::counted;
 
@@ -44,8 +44,8 @@ pub(super) fn tell(line: &Value, course: Course<'_>, out: &mut Page<impl Write>)
         "tool_call_error" => format!("{tool} failed for {client}"),
         "tool_call_cancelled" => format!("{tool} was cut off for {client}"),
         "lines_lost" => "the log had no room for a while".into(),
-        "session_open" => format!("{client} opened a stream"),
-        "session_close" => format!("the stream of {client} ended"),
+        "session_open" => format!("{client} opened a {}", session(line)),
+        "session_close" => format!("the {} of {client} ended", session(line)),
         event => event.replace('_', " "),
     };
     writeln!(out, "{at}  {what}")?;
@@ -57,6 +57,14 @@ pub(super) fn tell(line: &Value, course: Course<'_>, out: &mut Page<impl Write>)
         _ => refusal(line, out)?,
     }
     writeln!(out)
+}
+
+/// What a client opens by that path.
+pub(super) fn session(line: &Value) -> &'static str {
+    match text(line, "path") {
+        Some("/mcp") => "session",
+        _ => "stream",
+    }
 }
 
 /// Whether it was over a limit is not known of a caller who could not be counted.
@@ -171,7 +179,10 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
             Some("client_gone") => "cancelled by the client".into(),
             Some("drain") => "cut off: the daemon went down".into(),
             Some("deleted") => "cut off: the client ended its session".into(),
-            Some(reason) => format!("cut off: {}", reason.replace('_', " ")),
+            Some(reason) => match means_of(end, reason) {
+                Some(means) => format!("cut off: {means}"),
+                None => format!("cut off: {}", reason.replace('_', " ")),
+            },
             None => "cut off".into(),
         },
         _ => failure(end),
@@ -313,7 +324,7 @@ mod tests {
             ("client_gone", "cancelled by the client"),
             ("drain", "cut off: the daemon went down"),
             ("deleted", "cut off: the client ended its session"),
-            ("key_revoked", "cut off: key revoked"),
+            ("key_revoked", "cut off: the key was revoked"),
         ] {
             let end = json!({ "event": "tool_call_cancelled", "reason": reason });
             assert!(told(&start, Some(&end), false).contains(wanted), "{reason}");
