@@ -35,12 +35,7 @@ impl Verifier {
             last: "".into(),
             end: End::Unknown,
             signer: line.signer.as_deref().map(Into::into),
-            // A file that was moved away before the run began cannot be told from none at all.
-            knows_previous: match line.previous.as_deref() {
-                None | Some("unknown") => false,
-                Some("none") => is_first,
-                Some(_) => true,
-            },
+            knows_previous: knows_previous(line, is_first),
             after_gap: excused && (!opens || names_nothing),
             begins_with: line.seq,
             excused: is_unsigned && may,
@@ -125,6 +120,16 @@ impl Verifier {
         } else if is_a_copy(line) && self.in_files.contains(&*line.instance) {
             self.wrong(at, Some(line.seq), Wrong::AnotherSink);
         }
+    }
+}
+
+/// Whether the line could tell what came before. A file that was moved away before the run began
+/// cannot be told from none at all.
+fn knows_previous(line: &Line<'_>, is_first: bool) -> bool {
+    match line.previous.as_deref() {
+        None | Some("unknown") => false,
+        Some("none") => is_first,
+        Some(_) => true,
     }
 }
 
