@@ -269,8 +269,8 @@ impl Teller {
     }
 }
 
-/// Clients that a line of losses names at most.
-const MOST_CLIENTS: usize = 100;
+/// With fewer clients than these, a line of losses names all.
+const MOST_CLIENTS: usize = 80;
 /// What waits for the end of an earlier call, at most.
 const MOST: usize = 10_000;
 
