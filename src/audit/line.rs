@@ -44,6 +44,19 @@ pub(super) struct Line<'a> {
     pub(super) previous_seq: Option<u64>,
     #[serde(borrow)]
     pub(super) previous_hash: Option<Cow<'a, str>>,
+    /// How that run ended, and how many calls of it have no end.
+    #[serde(borrow)]
+    pub(super) previous_end: Option<Cow<'a, str>>,
+    pub(super) previous_unended: Option<u64>,
+    #[serde(borrow)]
+    pub(super) execution_id: Option<Cow<'a, str>>,
+    /// Of `lines_lost`: what was lost by event, and when the first and the last.
+    #[serde(borrow)]
+    pub(super) reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) lost_from: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) lost_until: Option<Cow<'a, str>>,
     #[serde(skip)]
     text: &'a str,
 }

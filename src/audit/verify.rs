@@ -2,13 +2,17 @@
 //! keeps grows with the number of runs in the log, not with its lines.
 
 mod begins;
+mod calls;
 mod finding;
+mod loss;
 mod run;
 mod torn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use calls::Calls;
 pub use finding::{Finding, Place, Wrong};
+pub use loss::{Loss, counted};
 pub use run::{End, Run};
 
 use jiff::Timestamp;
@@ -51,6 +55,8 @@ pub struct Verifier {
     in_files: BTreeSet<Box<str>>,
     left: Vec<torn::Left>,
     torn: u64,
+    losses: Vec<Loss>,
+    more_losses: u64,
     findings: Vec<Finding>,
     more: u64,
     last: Option<Place>,
@@ -66,6 +72,10 @@ pub struct Verdict {
     pub more: u64,
     /// Lines that a kill left unfinished.
     pub torn: u64,
+    /// What the log says that it lost, in order; the first hundred.
+    pub losses: Vec<Loss>,
+    /// How many more lines say so.
+    pub more_losses: u64,
 }
 
 impl Verdict {
@@ -87,6 +97,8 @@ impl Verifier {
             in_files: BTreeSet::new(),
             left: Vec::new(),
             torn: 0,
+            losses: Vec::new(),
+            more_losses: 0,
             findings: Vec::new(),
             more: 0,
             last: None,
@@ -113,6 +125,7 @@ impl Verifier {
         if line.event == "log_open" && line.seq != 1 {
             self.wrong(at, Some(line.seq), Wrong::OpensAgain);
         }
+        self.lost(line);
         match self.runs.remove(&*line.boot) {
             None => self.begins(at, line),
             Some(run) => self.goes_on(at, line, run),
@@ -139,6 +152,8 @@ impl Verifier {
             findings: self.findings,
             more: self.more,
             torn: self.torn,
+            losses: self.losses,
+            more_losses: self.more_losses,
         }
     }
 

@@ -184,7 +184,9 @@ async fn a_line_that_a_crash_left_unfinished_is_mended_and_told() {
     );
     let verified = said(&verify(&house));
     assert!(
-        verified.contains("cut off, and named to its last line by the next run"),
+        verified.contains(
+            "did not close its log (killed, or could not write its end), and named to its last line"
+        ),
         "{verified}"
     );
     assert!(verified.contains("PROVEN"), "{verified}");

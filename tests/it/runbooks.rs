@@ -309,5 +309,10 @@ async fn an_incident_is_read_from_the_log() {
         why.contains("add \"create_note\" to the tools of the role"),
         "{why}"
     );
+    let runs = book.step("Was the daemon killed?", &house).await;
+    assert!(
+        runs.contains("previousEnd") && runs.contains("log open"),
+        "{runs}"
+    );
     book.done();
 }

@@ -1,6 +1,8 @@
 //! Where runs begin, and what has to be there before them.
 
-use super::{ASSUMED, End, Line, Place, Run, Verifier, Wrong, is_zeros};
+use std::collections::VecDeque;
+
+use super::{ASSUMED, Calls, End, Line, Place, Run, Verifier, Wrong, is_zeros};
 
 impl Verifier {
     /// Takes the first line of a run.
@@ -33,20 +35,18 @@ impl Verifier {
             last: "".into(),
             end: End::Unknown,
             signer: line.signer.as_deref().map(Into::into),
-            // A file that was moved away before the run began cannot be told from none at all.
-            knows_previous: match line.previous.as_deref() {
-                None | Some("unknown") => false,
-                Some("none") => is_first,
-                Some(_) => true,
-            },
+            knows_previous: knows_previous(line, is_first),
             after_gap: excused && (!opens || names_nothing),
             begins_with: line.seq,
             excused: is_unsigned && may,
             is_a_copy: is_a_copy(line),
             unsigned: 0,
             doubted: false,
+            calls: Calls::default(),
+            before: before(line),
             seq: 0,
             hash: "".into(),
+            hashes: VecDeque::new(),
             at,
             checkpoint_seconds: line.checkpoint_seconds,
             signed_at: None,
@@ -87,7 +87,9 @@ impl Verifier {
             // Whether what follows belongs there is known at its end.
             Some(run) if run.seq > seq => {
                 run.named.get_or_insert(seq);
-                None
+                let hash = run.hash_at(seq);
+                let is_another = hash.is_some() && hash != line.previous_hash.as_deref();
+                is_another.then_some(Wrong::Broken { before: run.at })
             }
             Some(run) if line.previous_hash.as_deref() != Some(&*run.hash) => {
                 Some(Wrong::Broken { before: run.at })
@@ -119,6 +121,22 @@ impl Verifier {
             self.wrong(at, Some(line.seq), Wrong::AnotherSink);
         }
     }
+}
+
+/// Whether the line could tell what came before. A file that was moved away before the run began
+/// cannot be told from none at all.
+fn knows_previous(line: &Line<'_>, is_first: bool) -> bool {
+    match line.previous.as_deref() {
+        None | Some("unknown") => false,
+        Some("none") => is_first,
+        Some(_) => true,
+    }
+}
+
+/// What the line says of a run before that did not close its log.
+fn before(line: &Line<'_>) -> Option<Option<u64>> {
+    let is_cut_off = line.previous_end.as_deref() == Some("cut_off");
+    is_cut_off.then_some(line.previous_unended)
 }
 
 /// Whether another sink of the run has a copy that tells more.

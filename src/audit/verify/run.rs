@@ -1,10 +1,10 @@
 //! One run of one process, as far as it has been read, and what is wrong with it by itself.
 
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
 use jiff::Timestamp;
 
-use super::{Expectations, Finding, Line, Place, Wrong};
+use super::{Calls, Expectations, Finding, Line, Place, Wrong};
 
 /// One run of one process: its chain, as far as it has been read.
 #[derive(Clone, Debug)]
@@ -35,8 +35,15 @@ pub struct Run {
     pub unsigned: u64,
     /// Whether the next run says that it could not verify this one.
     pub doubted: bool,
+    /// Its calls that have no end.
+    pub calls: Calls,
+    /// What its first line says of the run before: that it did not close its log, and how many calls
+    /// of it have no end.
+    pub before: Option<Option<u64>>,
     pub(super) seq: u64,
     pub(super) hash: Box<str>,
+    /// The hashes of the lines before that, the last ones.
+    pub(super) hashes: VecDeque<Box<str>>,
     pub(super) at: Place,
     pub(super) checkpoint_lines: Option<u64>,
     pub(super) checkpoint_seconds: Option<u64>,
@@ -73,8 +80,10 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "closed",
-            Self::Named => "cut off, and named to its last line by the next run",
-            Self::Unknown => "still open, or cut off",
+            Self::Named => {
+                "did not close its log (killed, or could not write its end), and named to its last line by the next run"
+            }
+            Self::Unknown => "still open, or did not close its log",
         })
     }
 }
@@ -82,9 +91,14 @@ impl fmt::Display for End {
 impl Run {
     pub(super) fn advance(&mut self, at: Place, line: &Line<'_>) {
         self.lines += 1;
+        self.calls.take(line);
         self.last = (&*line.timestamp).into();
         self.seq = line.seq;
-        self.hash = (&*line.hash).into();
+        let before = std::mem::replace(&mut self.hash, (&*line.hash).into());
+        if self.hashes.len() == MOST_HASHES {
+            self.hashes.pop_front();
+        }
+        self.hashes.push_back(before);
         self.at = at;
         self.end = match &*line.event {
             "log_close" => End::Closed,
@@ -110,13 +124,8 @@ impl Run {
         let with_keys = !expected.keys.is_empty() && !self.excused;
         // Another process of that name may have written on; then its signature says so, or its
         // closing line where nothing is signed.
-        let signed = self.seq.saturating_sub(self.unsigned);
-        let is_its_own = |named| match with_keys {
-            true => signed > named,
-            false => self.end == End::Closed,
-        };
-        match self.named {
-            Some(named) if self.seq > named && !is_its_own(named) => add(Wrong::Inserted {
+        match self.behind() {
+            Some(named) if !self.went_on(named, with_keys) => add(Wrong::Inserted {
                 seq: (named + 1, self.seq),
             }),
             _ if self.end == End::Unknown && !expected.open => add(Wrong::NoEnd),
@@ -132,6 +141,34 @@ impl Run {
         wrong.extend(late.filter(|_| with_keys).cloned());
         wrong.extend(self.unexcused.clone());
         wrong
+    }
+
+    /// The place that the next run found as its last, where the run wrote on behind it: that two
+    /// daemons of one name ran at once.
+    pub fn outlived(&self, with_keys: bool) -> Option<u64> {
+        let with_keys = with_keys && !self.excused;
+        self.behind()
+            .filter(|named| self.went_on(*named, with_keys))
+    }
+
+    /// The place that the next run found as its last, where there are lines behind it.
+    fn behind(&self) -> Option<u64> {
+        self.named.filter(|named| self.seq > *named)
+    }
+
+    /// Whether the run itself wrote what is behind that place.
+    fn went_on(&self, named: u64, with_keys: bool) -> bool {
+        match with_keys {
+            true => self.seq.saturating_sub(self.unsigned) > named,
+            false => self.end == End::Closed,
+        }
+    }
+
+    /// The hash of an earlier line, where it is still known.
+    pub(super) fn hash_at(&self, seq: u64) -> Option<&str> {
+        let back = usize::try_from(self.seq.checked_sub(seq)?).ok()?;
+        let place = self.hashes.len().checked_sub(back)?;
+        self.hashes.get(place).map(|hash| &**hash)
     }
 
     /// Holds the time of a line against those before it.
@@ -208,6 +245,8 @@ impl Run {
     }
 }
 
+/// Lines of which the hash is kept, until the next run names one.
+const MOST_HASHES: usize = 64;
 /// A checkpoint waits for the batch that it falls due in.
 const SLACK: u64 = 2 * crate::audit::sink::MOST_LINES as u64;
 /// Clocks are set, and disks make a batch wait.

@@ -279,15 +279,6 @@ fn a_run_that_found_no_file_vouches_for_nothing_before_it_where_something_was() 
 }
 
 #[test]
-fn a_process_of_the_same_name_that_writes_on_signs_what_it_writes() {
-    let one = log(Some(&key()), 12);
-    let next = log_after(previous(&one[..4]), Some(&key()), 3);
-    let mixed = [&one[..4], &next, &one[4..]].concat();
-    let verdict = verify(&mixed, signed());
-    assert!(verdict.is_good(), "{:?}", verdict.findings);
-}
-
-#[test]
 fn a_run_whose_beginning_is_gone_needs_a_signature_as_well() {
     let partial = Expectations {
         partial: true,

@@ -53,6 +53,10 @@ pub(super) enum Unproven {
     Empty,
     #[error("nothing of that is in the log")]
     Nothing,
+    #[error(
+        "nothing of that is in what is left of the log, which lost lines that found no room, as said above"
+    )]
+    Lost,
     #[error("what was told is from a log that is not as it was written")]
     NotAsWritten,
 }
@@ -113,6 +117,7 @@ impl<'a> Doubt<'a> {
     pub(super) fn tell(self, found: u64) -> Result<(), Unproven> {
         let with_keys = self.with_keys;
         let (verdict, gaps) = self.finish();
+        let has_lost = !verdict.losses.is_empty();
         let findings = verdict.findings.len() as u64 + verdict.more;
         if findings > 0 {
             output::note(format_args!(
@@ -134,6 +139,7 @@ impl<'a> Doubt<'a> {
             }
         }
         match (found, findings) {
+            (0, _) if has_lost => Err(Unproven::Lost),
             (0, _) => Err(Unproven::Nothing),
             (_, 0) => Ok(()),
             _ => Err(Unproven::NotAsWritten),

@@ -10,11 +10,12 @@ use super::{
     document::Document,
     doubt::{Doubt, Trust},
     effect,
+    fate::Fate,
     files::Files,
     page::Page,
     remedy::{self, Remedy},
     settings::Settings,
-    telling,
+    telling::{self, Course},
 };
 use crate::config::{DEFAULTS, Environment};
 
@@ -59,18 +60,25 @@ pub(super) fn run(
     let config = config.as_ref().map(|(file, text)| (&**file, &**text));
     let settings = Settings::new(config, environment)?;
     let files = Files::new(&explain.files)?;
-    let mut lines = Vec::new();
+    let (mut lines, mut fate) = (Vec::new(), Fate::default());
     let mut doubt = Doubt::new(&explain.trust)?;
     files.lines(|at, text| {
         if !doubt.line(at, text) {
             return;
         }
-        let line = serde_json::from_slice::<Value>(text);
-        lines.extend(line.ok().filter(|line| explain.call.is(line)));
+        let Ok(line) = serde_json::from_slice::<Value>(text) else {
+            return;
+        };
+        if let Some((boot, told)) = Fate::told_by(&line)
+            && lines.iter().any(|line: &Value| line["boot"] == *boot)
+        {
+            fate = told;
+        }
+        lines.extend(Some(line).filter(|line| explain.call.is(line)));
     })?;
     let believed = doubt.tell(lines.len() as u64);
     if !lines.is_empty() {
-        answer(&lines, &settings, out)?;
+        answer(&lines, fate, &settings, out)?;
     }
     Ok(believed?)
 }
@@ -78,13 +86,14 @@ pub(super) fn run(
 /// Why the call that these lines are about was refused, failed, or has no end.
 fn answer(
     lines: &[Value],
+    fate: Fate,
     settings: &Settings<'_>,
     out: &mut Page<impl Write>,
 ) -> anyhow::Result<()> {
     let start = lines.iter().find(|line| line["event"] == "tool_call_start");
     for line in lines {
         if let Some(remedy) = remedy::of(line, settings) {
-            telling::tell(line, (None, false), out)?;
+            telling::tell(line, Course::default(), out)?;
             tell(&remedy, settings, out)?;
             let is_end = line["durationMs"].is_u64();
             return match effect::in_doubt(start, Some(line)).filter(|_| is_end) {
@@ -95,11 +104,12 @@ fn answer(
     }
     let has_ended = lines.iter().any(|line| line["durationMs"].is_u64());
     if let Some(start) = start.filter(|_| !has_ended) {
-        telling::tell(start, (None, false), out)?;
-        writeln!(
-            out,
-            "why      the daemon was killed during the call, or had not ended it yet"
-        )?;
+        let course = Course {
+            fate,
+            ..Course::default()
+        };
+        telling::tell(start, course, out)?;
+        writeln!(out, "why      {}", fate.words())?;
         writeln!(
             out,
             "remedy   read what the log and the operational log have after it"
@@ -109,7 +119,9 @@ fn answer(
     writeln!(
         out,
         "The log has no refusal and no failure of it. A request whose form is wrong is refused \
-         without a line, and counted in the metric zoho_mcp_refusals_total."
+         without a line, and counted in the metric zoho_mcp_refusals_total. So is one that was answered with \
+         404 (No such session): its session was not known any more, and session_close says why it \
+         ended."
     )?;
     Ok(())
 }

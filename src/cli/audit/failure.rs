@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::telling::{text, whose};
+use super::{reason::whose, telling::text};
 
 /// The word for a failure, and what it means where that is not about the caller.
 pub(super) fn failure(end: &Value) -> String {

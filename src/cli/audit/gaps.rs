@@ -4,13 +4,14 @@
 use std::collections::BTreeSet;
 
 use super::page::count;
-use crate::audit::verify::{End, Run, Verdict};
+use crate::audit::verify::{End, Loss, Run, Verdict};
 
 /// What is not proven, a line for each. `with_keys`: whether the signatures were looked at.
 /// `passed_over`: lines of other logs.
 pub(super) fn of(verdict: &Verdict, with_keys: bool, passed_over: u64) -> Vec<String> {
     let mut gaps = authorship(verdict, with_keys);
     gaps.extend(missing(verdict));
+    gaps.extend(lost(verdict));
     if passed_over > 0 {
         gaps.push(format!(
             "but nothing of {} of other logs, passed over",
@@ -65,10 +66,19 @@ fn missing(verdict: &Verdict) -> Vec<String> {
             instance,
             first,
             begins_with,
+            before,
             ..
         } = run;
+        let end = match before {
+            None => String::new(),
+            Some(None) => ", and did not close its log".to_owned(),
+            Some(Some(unended)) => format!(
+                ", did not close its log, and has {} without an end",
+                count(unended, "call")
+            ),
+        };
         gaps.push(format!(
-            "but not what was before seq {begins_with} of {boot}, {first}: what {instance} wrote until then is not here"
+            "but not what was before seq {begins_with} of {boot}, {first}: what {instance} wrote until then is not here{end}"
         ));
     }
     if verdict.torn > 0 {
@@ -91,6 +101,42 @@ fn missing(verdict: &Verdict) -> Vec<String> {
         ));
     }
     gaps
+}
+
+/// What found no room, as the log says.
+fn lost(verdict: &Verdict) -> Vec<String> {
+    let told = verdict.losses.iter().take(MOST_NAMES);
+    let mut gaps: Vec<_> = told.map(lost_once).collect();
+    let more = (verdict.losses.len() - gaps.len()) as u64 + verdict.more_losses;
+    if more > 0 {
+        gaps.push(format!(
+            "but not what {} more say that found no room",
+            count(more, "line")
+        ));
+    }
+    gaps
+}
+
+fn lost_once(loss: &Loss) -> String {
+    let Loss {
+        boot,
+        seq,
+        lines,
+        calls,
+        from,
+        until,
+    } = loss;
+    let refused = count(calls, "refused call");
+    let what = match (*lines, *calls) {
+        (0, 0) => "lines said that found no room".to_owned(),
+        (0, _) => format!("{refused} asked for, since lines found no room"),
+        (_, 0) => format!("{} said that found no room", count(lines, "line")),
+        _ => format!(
+            "{} said that found no room, and what {refused} asked for,",
+            count(lines, "line")
+        ),
+    };
+    format!("but not what {what} between {from} and {until} (seq {seq} of {boot})")
 }
 
 fn open(verdict: &Verdict) -> Option<String> {

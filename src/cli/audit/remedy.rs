@@ -131,7 +131,10 @@ const UNHEARD_OF: &str =
 mod tests {
     use serde_json::json;
 
-    use super::{super::failure::failure, *};
+    use super::{
+        super::{failure::failure, reason::means_of},
+        *,
+    };
     use crate::config::Environment;
 
     fn unset(line: &Value) -> Option<Remedy> {
@@ -278,6 +281,9 @@ mod tests {
             let line = json!({ "event": event, field: word });
             let remedy = unset(&line).unwrap();
             assert_ne!(remedy.what, UNHEARD_OF, "{event}: {word}");
+            if matches!(event, "auth_failed" | "session_close") {
+                assert!(means_of(&line, word).is_some(), "{event}: {word}");
+            }
             if event == "tool_call_error" {
                 let told = failure(&line);
                 assert!(told.starts_with(&format!("failed: {word}: ")), "{told}");
@@ -294,7 +300,7 @@ mod tests {
         assert!(told("breaker_open").what.contains("did not ask"));
         assert!(told("no_access_token").what.contains("accounts server"));
         assert!(told("timeout").what.contains("Zoho did not answer"));
-        let why = "the call failed: zoho unavailable (no access token)";
+        let why = "the call failed: zoho_unavailable: Zoho's accounts server gave no access token";
         assert_eq!(told("no_access_token").why, why);
     }
 }

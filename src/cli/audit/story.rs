@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use super::{
     doubt::{Doubt, Trust},
+    fate::Fate,
     files::Files,
+    losses::{Losses, Of},
     page::Page,
-    telling,
+    telling::{self, Course},
 };
 
 #[derive(clap::Args)]
@@ -22,8 +24,9 @@ pub(super) struct Story {
     about: About,
     #[command(flatten)]
     trust: Trust,
-    /// Only what began on this day in UTC, such as 2026-03-31
-    #[arg(long, value_name = "DAY")]
+    /// Only what began on this day in UTC, such as 2026-03-31; without anything else, all of it and
+    /// what the daemon did itself
+    #[arg(long, value_name = "DAY", required_unless_present_any = ["execution", "client", "session"])]
     day: Option<jiff::civil::Date>,
     /// The files of the log, in any order
     #[arg(required = true, value_name = "FILE")]
@@ -31,7 +34,7 @@ pub(super) struct Story {
 }
 
 #[derive(clap::Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct About {
     /// One call of one tool
     #[arg(long, value_name = "ID")]
@@ -46,7 +49,7 @@ struct About {
 
 pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&story.files)?;
-    let mut teller = Teller::default();
+    let (mut teller, mut losses) = (Teller::default(), Losses::new(story.about.of()));
     let mut told = Ok(());
     let mut doubt = Doubt::new(&story.trust)?;
     files.lines(|at, text| {
@@ -57,8 +60,19 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
             return;
         };
         let over = teller.was_over(&line);
-        if story.is_about(&line) && told.is_ok() {
+        teller.run_ended(&line);
+        let is_about = story.is_about(&line);
+        if telling::text(&line, "event") == Some("lines_lost") {
+            if let Some(lost) = losses.lost(line).filter(|line| story.may_lack(line)) {
+                teller.lost(lost, is_about, |line| story.is_on_the_day(line));
+            }
+        } else if is_about {
+            for lost in losses.before(&line) {
+                teller.lost(lost, false, |line| story.is_on_the_day(line));
+            }
             teller.take(line, over, |line| story.is_on_the_day(line));
+        }
+        if told.is_ok() {
             told = teller.tell(out);
         }
     })?;
@@ -67,18 +81,37 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
     Ok(doubt.tell(total)?)
 }
 
+impl About {
+    const fn of(&self) -> Of {
+        match (&self.execution, &self.session) {
+            (Some(_), _) => Of::Call,
+            (None, Some(_)) => Of::Session,
+            (None, None) => Of::All,
+        }
+    }
+}
+
 impl Story {
     fn is_about(&self, line: &Value) -> bool {
         let has = |name: &str, wanted: &Option<String>| {
             wanted.as_ref().is_none_or(|wanted| line[name] == **wanted)
         };
         let client = self.about.client.as_deref();
-        let lost_calls = client
-            .and_then(|client| line["refusedCalls"].get(client))
-            .is_some();
-        has("executionId", &self.about.execution)
-            && (has("clientId", &self.about.client) || lost_calls)
+        let lost_of_client = ["refusedCalls", "lostLines"]
+            .iter()
+            .any(|by_client| client.is_some_and(|client| line[by_client].get(client).is_some()));
+        // It is about the log's own lines alone.
+        line["event"] != "checkpoint"
+            && has("executionId", &self.about.execution)
+            && (has("clientId", &self.about.client) || lost_of_client)
             && has("sessionId", &self.about.session)
+    }
+
+    /// Whether what was lost may be of the client, unless the line names all whose lines it was.
+    fn may_lack(&self, line: &Value) -> bool {
+        let named = line["lostLines"].as_object();
+        let names_all = named.is_some_and(|clients| clients.len() < MOST_CLIENTS);
+        self.about.client.is_none() || !names_all || self.is_about(line)
     }
 
     fn is_on_the_day(&self, line: &Value) -> bool {
@@ -100,6 +133,8 @@ fn is_on(day: &str, line: &Value) -> bool {
 #[derive(Default)]
 struct Teller {
     next: u64,
+    /// What was told besides, since it may be of that: losses that name nobody.
+    besides: u64,
     /// By the order of their beginnings. Without an end yet, a call is not told.
     waiting: BTreeMap<u64, Begun>,
     calls: HashMap<String, u64>,
@@ -117,11 +152,17 @@ struct Begun {
     end: Option<Value>,
     done: bool,
     over: bool,
+    fate: Fate,
 }
 
 impl Begun {
     fn tell(&self, out: &mut Page<impl Write>) -> std::io::Result<()> {
-        telling::tell(&self.line, (self.end.as_ref(), self.over), out)
+        let course = Course {
+            end: self.end.as_ref(),
+            over: self.over,
+            fate: self.fate,
+        };
+        telling::tell(&self.line, course, out)
     }
 }
 
@@ -134,6 +175,25 @@ impl Teller {
             self.over.insert(request.to_owned());
         }
         line["event"] == "tool_call_start" && self.over.remove(request)
+    }
+
+    /// Keeps what the line says of how a run ended, for its calls without an end.
+    fn run_ended(&mut self, line: &Value) {
+        if let Some((boot, fate)) = Fate::told_by(line) {
+            let calls = self.waiting.values_mut().filter(|begun| !begun.done);
+            for begun in calls.filter(|begun| telling::text(&begun.line, "boot") == Some(boot)) {
+                begun.fate = fate;
+            }
+        }
+    }
+
+    /// What the log lost counts as something found only where it names whom the story is about.
+    fn lost(&mut self, line: Value, is_about: bool, is_on_the_day: impl Fn(&Value) -> bool) {
+        let before = self.next;
+        self.take(line, false, is_on_the_day);
+        if !is_about {
+            self.besides += self.next - before;
+        }
     }
 
     /// A call is of the day on which it began.
@@ -181,6 +241,7 @@ impl Teller {
                 end: None,
                 done: !begins,
                 over,
+                fate: Fate::default(),
             },
         );
         self.next += 1;
@@ -204,10 +265,12 @@ impl Teller {
         for begun in std::mem::take(&mut self.waiting).into_values() {
             begun.tell(out)?;
         }
-        Ok(self.next)
+        Ok(self.next - self.besides)
     }
 }
 
+/// With fewer clients than these, a line of losses names all.
+const MOST_CLIENTS: usize = 80;
 /// What waits for the end of an earlier call, at most.
 const MOST: usize = 10_000;
 

@@ -7,18 +7,24 @@ use serde_json::Value;
 use super::{
     effect,
     failure::{failure, unasked},
+    fate::Fate,
     page::{Page, count},
+    reason::{because, means_of},
 };
-use crate::permit::Denial;
+use crate::audit::verify::counted;
+
+/// What is known of a call besides its first line.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Course<'a> {
+    pub(super) end: Option<&'a Value>,
+    /// Whether a limit that only watches has seen it.
+    pub(super) over: bool,
+    /// What became of its run.
+    pub(super) fate: Fate,
+}
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
-///
-/// `over`: whether a limit that only watches has seen the call.
-pub(super) fn tell(
-    line: &Value,
-    (end, over): (Option<&Value>, bool),
-    out: &mut Page<impl Write>,
-) -> io::Result<()> {
+pub(super) fn tell(line: &Value, course: Course<'_>, out: &mut Page<impl Write>) -> io::Result<()> {
     let client = text(line, "clientId").unwrap_or("somebody unknown");
     let tool = text(line, "toolName").unwrap_or("a tool that does not exist");
     let at = text(line, "timestamp").unwrap_or("at an unknown time");
@@ -38,19 +44,27 @@ pub(super) fn tell(
         "tool_call_error" => format!("{tool} failed for {client}"),
         "tool_call_cancelled" => format!("{tool} was cut off for {client}"),
         "lines_lost" => "the log had no room for a while".into(),
-        "session_open" => format!("{client} opened a stream"),
-        "session_close" => format!("the stream of {client} ended"),
+        "session_open" => format!("{client} opened a {}", session(line)),
+        "session_close" => format!("the {} of {client} ended", session(line)),
         event => event.replace('_', " "),
     };
     writeln!(out, "{at}  {what}")?;
     who(line, out)?;
     match text(line, "event").unwrap_or_default() {
-        "tool_call_start" => call(line, end, over, out)?,
+        "tool_call_start" => call(line, course, out)?,
         // Its beginning is not in the log, or was not asked for.
         "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => result(line, out)?,
         _ => refusal(line, out)?,
     }
     writeln!(out)
+}
+
+/// What a client opens by that path.
+pub(super) fn session(line: &Value) -> &'static str {
+    match text(line, "path") {
+        Some("/mcp") => "session",
+        _ => "stream",
+    }
 }
 
 /// Whether it was over a limit is not known of a caller who could not be counted.
@@ -107,12 +121,8 @@ fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     Ok(())
 }
 
-fn call(
-    start: &Value,
-    end: Option<&Value>,
-    over: bool,
-    out: &mut Page<impl Write>,
-) -> io::Result<()> {
+fn call(start: &Value, course: Course<'_>, out: &mut Page<impl Write>) -> io::Result<()> {
+    let Course { end, over, fate } = course;
     writeln!(out, "  asked    {}", arguments(&start["args"]))?;
     let role = text(start, "role").unwrap_or("?");
     let within = if over {
@@ -125,7 +135,8 @@ fn call(
         Some(end) => result(end, out)?,
         None => writeln!(
             out,
-            "  result   unknown: the log does not say how it ended; the daemon was killed, or had not ended it yet"
+            "  result   unknown: the log does not say how it ended; {}",
+            fate.words()
         )?,
     }
     match effect::in_doubt(Some(start), end) {
@@ -169,7 +180,10 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
             Some("client_gone") => "cut off: the client went away".into(),
             Some("drain") => "cut off: the daemon went down".into(),
             Some("deleted") => "cut off: the client ended its session".into(),
-            Some(reason) => format!("cut off: {}", reason.replace('_', " ")),
+            Some(reason) => match means_of(end, reason) {
+                Some(means) => format!("cut off: {means}"),
+                None => format!("cut off: {}", reason.replace('_', " ")),
+            },
             None => "cut off".into(),
         },
         _ => failure(end),
@@ -216,44 +230,33 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     if let (Some(from), Some(until)) = (text(line, "lostFrom"), text(line, "lostUntil")) {
         writeln!(out, "  between  {from} and {until}")?;
     }
+    if text(line, "previousEnd") == Some("cut_off") {
+        let unended = match line["previousUnended"].as_u64() {
+            Some(calls) => format!("; calls of it without an end: {calls}"),
+            None => String::new(),
+        };
+        writeln!(
+            out,
+            "  before   the run before did not close its log: it was killed, or could not write its end{unended}"
+        )?;
+    }
     match text(line, "reason") {
+        Some(reason) if line["event"] == "lines_lost" => lost(reason, out),
         Some(reason) => writeln!(out, "  because  {}", because(line, reason)),
         None => Ok(()),
     }
 }
 
-/// The word for a refusal, and what it means.
-fn because(line: &Value, reason: &str) -> String {
-    let words = reason.replace('_', " ");
-    if line["event"] == "rate_limit_exceeded" {
-        let means = match reason {
-            "share" => {
-                "Redis could not be asked, and this instance's share of the limit was used up, though perhaps not the limit"
-            }
-            "store_unavailable" => {
-                "Redis could not be asked, and the limit admits nothing without it"
-            }
-            purse => whose(purse).unwrap_or(&words),
-        };
-        return means.into();
+/// What found no room, by event; of the calls that were refused it is told by client.
+fn lost(reason: &str, out: &mut Page<impl Write>) -> io::Result<()> {
+    let lines = counted(reason).filter(|(event, _)| *event != "tool_call_refused");
+    let lines: Vec<_> = lines
+        .map(|(event, lines)| format!("{lines} of {event}"))
+        .collect();
+    if lines.is_empty() {
+        return Ok(());
     }
-    match Denial::of_word(reason) {
-        Some(denial) => format!("{words}: {denial}"),
-        None => words,
-    }
-}
-
-/// Whose credits were spent, by the word for them.
-pub(super) fn whose(purse: &str) -> Option<&'static str> {
-    Some(match purse {
-        "zoho" => {
-            "Zoho itself says that too few of the organisation's credits are left (X-API-CREDITS-REMAINING), whatever the daemon may spend"
-        }
-        "organisation" => "all credits of 24 hours that the daemon may spend are spent",
-        "reserve" => "what is left of the credits of 24 hours is kept for tools that write",
-        "client" => "the client's share of the credits of 24 hours is spent",
-        _ => return None,
-    })
+    writeln!(out, "  lost     lines: {}", lines.join(", "))
 }
 
 fn arguments(args: &Value) -> String {
@@ -291,7 +294,12 @@ mod tests {
 
     fn told(line: &Value, end: Option<&Value>, over: bool) -> String {
         let mut out = Vec::new();
-        tell(line, (end, over), &mut Page::new(&mut out)).unwrap();
+        let course = Course {
+            end,
+            over,
+            ..Course::default()
+        };
+        tell(line, course, &mut Page::new(&mut out)).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -318,7 +326,7 @@ mod tests {
             ("client_gone", "cut off: the client went away"),
             ("drain", "cut off: the daemon went down"),
             ("deleted", "cut off: the client ended its session"),
-            ("key_revoked", "cut off: key revoked"),
+            ("key_revoked", "cut off: the key was revoked"),
         ] {
             let end = json!({ "event": "tool_call_cancelled", "reason": reason });
             assert!(told(&start, Some(&end), false).contains(wanted), "{reason}");

@@ -131,7 +131,32 @@ fn tell_run(
         out,
         "run     {boot} of {instance}: {lines}, {first} to {last}, {end}; {signed}"
     )?;
-    writeln!(out, "        head {}", run.head())
+    writeln!(out, "        head {}", run.head())?;
+    if let Some(named) = run.outlived(with_keys) {
+        writeln!(
+            out,
+            "        still written, behind seq {named}, when the next run had begun: two daemons called {instance} at once"
+        )?;
+    }
+    tell_calls(run, out)
+}
+
+/// Calls of the run that have no end, with the first ids.
+fn tell_calls(run: &Run, out: &mut Page<impl Write>) -> std::io::Result<()> {
+    let (calls, is_more) = run.calls.count();
+    if calls == 0 {
+        return Ok(());
+    }
+    let ids = run.calls.ids();
+    let first: Vec<_> = ids.iter().copied().take(MOST_IDS).collect();
+    let and_more = if calls > first.len() { ", …" } else { "" };
+    let at_least = if is_more { "at least " } else { "" };
+    writeln!(
+        out,
+        "        {at_least}{} without an end: {}{and_more}",
+        count(calls, "call"),
+        first.join(", ")
+    )
 }
 
 fn tell_proof(
@@ -169,3 +194,6 @@ fn heads(verify: &Verify) -> Result<Vec<Head>, BadArguments> {
     }
     Ok(heads)
 }
+
+/// Ids that are named of the calls of a run.
+const MOST_IDS: usize = 5;

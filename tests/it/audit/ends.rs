@@ -2,7 +2,7 @@
 
 use std::{fs, fs::File, io::Read as _, os::unix::fs::symlink, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::verify;
 use crate::{
@@ -128,4 +128,35 @@ async fn a_write_that_a_kill_cut_off_is_told_to_be_in_doubt() {
             "{told}"
         );
     }
+    house.zoho.mend().await;
+    house.start_again().await;
+    eventually("the next run's first line", || {
+        let is_next = |line: &Value| line["previousEnd"] == "cut_off";
+        lines(&house).iter().any(is_next).then_some(())
+    })
+    .await;
+    assert_the_next_run_tells(&house, &start);
+}
+
+/// That the run of the call ended without closing its log.
+fn assert_the_next_run_tells(house: &House, start: &Value) {
+    let execution = start["executionId"].as_str().unwrap();
+    for what in ["story", "explain"] {
+        let told = said(&audit(&[what, "--execution", execution], house));
+        let settled = "the daemon ended without closing its log during it";
+        assert!(told.contains(settled), "{told}");
+        assert!(!told.contains("had not ended it yet"), "{told}");
+    }
+    let verified = said(&audit(&["verify", "--open"], house));
+    let unended = format!("        1 call without an end: {execution}\n");
+    assert_eq!(verified.matches(" without an end").count(), 1, "{verified}");
+    assert!(verified.contains(&unended), "{verified}");
+    let day = &start["timestamp"].as_str().unwrap()[..10];
+    let told = audit(&["story", "--day", day], house);
+    assert!(told.status.success(), "{}", said(&told));
+    let told = said(&told);
+    for wanted in ["the run before did not close its log", "called create_note"] {
+        assert!(told.contains(wanted), "{told}");
+    }
+    assert_eq!(audit(&["story"], house).status.code(), Some(64));
 }

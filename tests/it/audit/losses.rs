@@ -5,7 +5,10 @@ use std::{fs::File, io::Read as _, sync::Arc};
 use serde_json::{Value, json};
 
 use super::verify;
-use crate::house::{House, SUPPORT, eventually};
+use crate::{
+    house::{House, REPORTING, SUPPORT, command, eventually},
+    log::said,
+};
 
 /// Standard output is a pipe that nobody reads, though somebody could.
 const UNREAD: &str = r#"log="${4%/*}/audit"; mkfifo "$log"; exec 3<>"$log"; exec "$@" >"$log""#;
@@ -81,6 +84,7 @@ async fn what_found_no_room_is_counted_and_told_where_it_was_lost() {
     let before = &parsed[at.unwrap() - 1];
     assert!(time(before, "timestamp") <= from, "{before}");
     assert!(at.unwrap() > 8000, "everything that had room is before it");
+    assert_told(&house, &text, lost);
     let log = house.operational_log();
     for (once, what) in [
         (1, "a sink neither takes nor refuses"),
@@ -91,4 +95,33 @@ async fn what_found_no_room_is_counted_and_told_where_it_was_lost() {
         assert_eq!(log.matches(what).count(), once, "{what}: {log}");
     }
     assert!(log.lines().count() < 30, "one line for each loss: {log}");
+}
+
+/// Whoever asks the log hears what it lacks, whomever they ask about.
+fn assert_told(house: &House, text: &str, lost: &Value) {
+    let copy = house.file("told");
+    std::fs::write(&copy, text).unwrap();
+    let (from, until) = (&lost["lostFrom"], &lost["lostUntil"]);
+    let between = format!("{from} and {until}").replace('"', "");
+    for (what, code) in [
+        (&["verify", "--open"][..], 0),
+        (&["story", "--client", SUPPORT], 0),
+        (&["story", "--client", REPORTING], 1),
+        (&["explain", "--request", "x"], 1),
+    ] {
+        let output = command(&[&["audit"], what, &[copy.to_str().unwrap()]].concat());
+        let told = said(&output);
+        let last = told.get(told.len().saturating_sub(4000)..).unwrap_or(&told);
+        let lack = told
+            .lines()
+            .find(|line| line.contains("said that found no room"));
+        let lack = lack.unwrap_or_else(|| panic!("{what:?}: {last}"));
+        assert!(lack.contains(&between), "{what:?}: {lack}");
+        assert!(lack.contains("3 refused calls"), "{what:?}: {lack}");
+        let is_told = told.contains(&format!("between  {between}"));
+        assert_eq!(is_told, what[0] == "story", "{what:?}: {last}");
+        let is_nothing = told.contains("in what is left of the log");
+        assert_eq!(is_nothing, code == 1, "{what:?}: {last}");
+        assert_eq!(output.status.code(), Some(code), "{what:?}: {last}");
+    }
 }

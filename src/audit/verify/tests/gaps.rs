@@ -235,3 +235,40 @@ fn a_log_that_began_unsigned_may_lack_its_beginning_as_well() {
     forged[0] = forged[0].replace("\"durationMs\":1", "\"durationMs\":7");
     assert!(!verify(&forged, since(1)).is_good());
 }
+
+#[test]
+fn a_run_whose_predecessor_is_gone_tells_how_that_ended() {
+    let mut killed = log(Some(&key()), 9);
+    killed.truncate(7);
+    let next = log_after(previous(&killed), Some(&key()), 3);
+    let partial = Expectations {
+        partial: true,
+        ..signed()
+    };
+    let run = verify(&next, partial).runs.into_values().next().unwrap();
+    assert!(run.after_gap && run.before.is_some(), "{run:?}");
+}
+
+#[test]
+fn a_process_of_the_same_name_that_writes_on_signs_what_it_writes() {
+    let one = log(Some(&key()), 12);
+    let next = log_after(previous(&one[..4]), Some(&key()), 3);
+    let mixed = [&one[..4], &next, &one[4..]].concat();
+    let verdict = verify(&mixed, signed());
+    assert!(verdict.is_good(), "{:?}", verdict.findings);
+    let outlived = verdict.runs.values().find_map(|run| run.outlived(true));
+    assert_eq!(outlived, Some(4));
+    // It may have written between the reading of its end and the first line of the next.
+    let late = [&one[..7], &next, &one[7..]].concat();
+    assert!(verify(&late, signed()).is_good());
+    let another = log(Some(&key()), 12);
+    let mut named = previous(&one[..4]);
+    if let Previous::Named(tail) = &mut named {
+        let line: serde_json::Value = serde_json::from_str(&another[3]).unwrap();
+        tail.hash = line["hash"].as_str().unwrap().into();
+    }
+    let wrong = log_after(named, Some(&key()), 3);
+    let verdict = verify(&[&one[..7], &wrong, &one[7..]].concat(), signed());
+    let broken = |wrong: &Wrong| matches!(wrong, Wrong::Broken { .. });
+    assert_eq!(found(&verdict, broken), Some(8), "{:?}", verdict.findings);
+}

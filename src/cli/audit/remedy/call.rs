@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Remedy, Settings, UNHEARD_OF, of_line, path};
+use super::{
+    super::{failure::failure, telling::session},
+    Remedy, Settings, UNHEARD_OF, of_line, path,
+};
 
 pub(super) fn failed(line: &Value) -> Remedy {
     let error = of_line(line, "error");
@@ -12,9 +15,8 @@ pub(super) fn failed(line: &Value) -> Remedy {
         .or_else(|| ours(error))
         .or_else(|| zohos(error))
         .unwrap_or((UNHEARD_OF, None));
-    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     Remedy {
-        why: format!("the call failed: {error}{reason}").replace('_', " "),
+        why: format!("the call {}", failure(line)),
         what: what.to_owned(),
         setting,
         and: Vec::new(),
@@ -176,7 +178,7 @@ pub(super) fn cancelled(line: &Value, settings: &Settings<'_>) -> Remedy {
             None,
         ),
         "ended" | "too_old" => (
-            "the stream ended that the call was to be answered on",
+            "the stream or session ended that the call was to be answered on",
             "open another, and read it; after a tool that writes, look in Zoho",
             None,
         ),
@@ -202,7 +204,10 @@ pub(super) fn stream_ended(line: &Value, settings: &Settings<'_>) -> Option<Reme
     match of_line(line, "reason") {
         "disconnected" | "deleted" => None,
         "ended" => Some(told(
-            "the daemon ended the stream: it goes down, or its reader had stalled",
+            &format!(
+                "the daemon ended the {}: it goes down, or its reader had stalled",
+                session(line)
+            ),
             "open another, and read it",
         )),
         "expired" => Some(told(
@@ -210,7 +215,7 @@ pub(super) fn stream_ended(line: &Value, settings: &Settings<'_>) -> Option<Reme
             "open another",
         )),
         "too_old" => Some(told(
-            "a stream may only be so old",
+            &format!("a {} may only be so old", session(line)),
             "open another: credentials are looked at anew then",
         )),
         _ => Some(super::door::not_proven(line, settings)),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{super::telling::whose, Remedy, Settings, effect_of, of_line, path};
+use super::{super::reason::whose, Remedy, Settings, effect_of, of_line, path};
 use crate::permit::Effect;
 
 /// `reason` of the line is the purse that refused.

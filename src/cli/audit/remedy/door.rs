@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Remedy, Settings, UNHEARD_OF, of_line, path};
+use super::{super::reason::because, Remedy, Settings, UNHEARD_OF, of_line, path};
 
 pub(super) fn not_proven(line: &Value, settings: &Settings<'_>) -> Remedy {
     let reason = of_line(line, "reason");
@@ -13,7 +13,7 @@ pub(super) fn not_proven(line: &Value, settings: &Settings<'_>) -> Remedy {
         .or_else(|| certificate(reason, client))
         .unwrap_or_else(|| (UNHEARD_OF.to_owned(), None));
     Remedy {
-        why: reason.replace('_', " "),
+        why: because(line, reason),
         what,
         setting,
         and: Vec::new(),
