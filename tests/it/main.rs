@@ -94,6 +94,7 @@ mod redis_slow;
 mod redis_unsteady;
 mod relay;
 mod relay_kinds;
+mod relay_lost;
 mod relay_stalled;
 mod reload;
 mod repeated_scripts;

@@ -47,7 +47,7 @@ pub(in crate::mcp) enum Found {
 /// Guard: hands the message over where its session is on another instance, and goes no further.
 ///
 /// # Errors
-/// 404 when that instance is gone, 503 when it cannot be asked, 413 for what is too large to be
+/// 404 when that instance is gone, 503 when it cannot be asked or nobody knows, 413 for what is too large to be
 /// handed over, 429 when too many messages are on their way.
 pub async fn hand_over(
     State(sessions): State<Arc<Sessions>>,
@@ -89,19 +89,20 @@ pub async fn hand_over(
 }
 
 impl Relay {
-    /// Looks for a session of the caller's on the other instances.
+    /// Where a session of the caller's is that is not here.
     ///
     /// # Errors
-    /// There is none, or nobody knows at the moment.
-    pub(in crate::mcp) async fn find(&self, id: &str, caller: &Caller) -> Result<Found, Refusal> {
-        match self.whose(id).await {
-            Err(_) => Err(Refusal::SessionAway),
-            Ok(None) => Err(self.unknown().await),
-            Ok(Some(record)) if !record.caller.shares_with(caller) => Ok(Found::Anothers),
-            Ok(Some(record)) => Ok(Found::Elsewhere(Elsewhere {
+    /// It is nowhere.
+    pub(in crate::mcp) fn find(&self, id: &str, caller: &Caller) -> Result<Found, Refusal> {
+        match self.read_ticket(id) {
+            // One of ours that is not here any more has just ended.
+            Some(ticket) if ticket.instance == self.instance => Err(Refusal::NoSession),
+            Some(ticket) if !ticket.is_of(self, caller) => Ok(Found::Anothers),
+            Some(ticket) => Ok(Found::Elsewhere(Elsewhere {
                 session: id.into(),
-                instance: record.instance.into(),
+                instance: ticket.instance.into(),
             })),
+            None => Err(Refusal::NoSession),
         }
     }
 
@@ -125,8 +126,8 @@ impl Relay {
         let letter = Letter::Post(Box::new(post));
         let in_time = match self.post(&to.instance, &letter).await {
             Ok(Posted::Taken) => timeout(PATIENCE, &mut told).await.ok(),
-            Ok(Posted::Gone) => return Err(self.unknown().await),
-            Ok(Posted::Full) => return Err(Refusal::SessionAway),
+            Ok(Posted::Gone) => return Err(Refusal::NoSession),
+            Ok(Posted::Full | Posted::Unsure) => return Err(Refusal::SessionAway),
             // Whether Redis has it nobody knows.
             Err(_) => None,
         };
