@@ -99,7 +99,7 @@ impl Relay {
         let mut keys = vec![queue_key(to), LIFE_KEY.to_owned(), WHOLE_KEY.to_owned()];
         let mut arguments = vec![
             sealed,
-            MOST_WAITING.to_string().into_bytes(),
+            letter.most_waiting().to_string().into_bytes(),
             KEPT_MS.to_string().into_bytes(),
             to.as_bytes().to_vec(),
             writer.as_bytes().to_vec(),
@@ -125,8 +125,6 @@ fn queue_key(instance: &str) -> String {
     format!("zm:relay:{{sse}}:queue:{instance}")
 }
 
-/// Letters in one queue. One that is read holds none.
-const MOST_WAITING: usize = 256;
 /// How long a queue that nobody reads stays. Its letters are stale by then.
 const KEPT_MS: u64 = 15_000;
 const RETRY: Duration = Duration::from_millis(200);

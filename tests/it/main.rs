@@ -93,6 +93,7 @@ mod redis_seen;
 mod redis_slow;
 mod redis_unsteady;
 mod relay;
+mod relay_cancels;
 mod relay_kinds;
 mod relay_lost;
 mod relay_stalled;

@@ -42,7 +42,7 @@ async fn post(agent: &Agent, stream: &Stream, message: &Value) -> Answer {
 }
 
 /// The letters that wait for somebody.
-fn letters(redis: &Redis) -> Vec<(String, Vec<Vec<u8>>)> {
+pub(crate) fn letters(redis: &Redis) -> Vec<(String, Vec<Vec<u8>>)> {
     let mut queues = redis.keys();
     queues.retain(|key| key.starts_with("zm:relay:{sse}:queue:"));
     let letters = |key: String| {

@@ -22,7 +22,7 @@ use super::{
     Posted, Relay,
     letter::{Answer, Cancel, Letter, Post},
 };
-use crate::{auth::Caller, listen::Peer, refusal::Refusal};
+use crate::{auth::Caller, call::LONGEST_ID, listen::Peer, refusal::Refusal};
 
 /// A session of the caller's on another instance.
 #[derive(Clone)]
@@ -107,7 +107,7 @@ impl Relay {
     }
 
     /// Tells an instance that the caller of a session of `/mcp` cancels a call. What is lost on the way
-    /// cancels nothing.
+    /// cancels nothing, and no call has an id that is longer than ids may be.
     pub(in crate::mcp) async fn cancel(
         &self,
         instance: &str,
@@ -115,6 +115,9 @@ impl Relay {
         caller: &Caller,
         call: &RequestId,
     ) {
+        if matches!(call, RequestId::String(id) if id.len() > LONGEST_ID) {
+            return;
+        }
         let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call)));
         let _ = self.post(instance, &letter).await;
     }
