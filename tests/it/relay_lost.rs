@@ -27,12 +27,16 @@ async fn ping(stream: &Stream) -> u16 {
 
 /// Streams on the first instance, whose messages reach the second.
 async fn streams(houses: &[House; 2], count: usize) -> Vec<Stream> {
-    let open = |_| async {
-        let mut stream = houses[0].agent(SUPPORT).stream().await;
-        stream.post_to(&houses[1].agent(SUPPORT));
-        stream
-    };
-    join_all((0..count).map(open)).await
+    let mut streams = Vec::new();
+    while streams.len() < count {
+        let open = (0..10).map(|_| async {
+            let mut stream = houses[0].agent(SUPPORT).stream().await;
+            stream.post_to(&houses[1].agent(SUPPORT));
+            stream
+        });
+        streams.extend(join_all(open).await);
+    }
+    streams
 }
 
 /// Asks each until it is reached; none may be told that it is gone.
