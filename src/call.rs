@@ -13,4 +13,4 @@ pub use asked::Asked;
 pub use bodies::{Bodies, SHARES};
 pub use envelope::Call;
 pub use guard::{Gate, read};
-pub use unreadable::Unreadable;
+pub use unreadable::{LONGEST_ID, Unreadable};

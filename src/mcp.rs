@@ -10,7 +10,7 @@ mod session;
 mod streamable;
 mod trace;
 
-use std::{num::NonZeroUsize, time::Duration};
+use std::num::NonZeroUsize;
 
 use serde::Deserialize;
 
@@ -96,11 +96,6 @@ impl Config {
         ];
         let is_wrong = |(is_wrong, hint): (bool, &'static str)| is_wrong.then_some(hint);
         bounds.into_iter().filter_map(is_wrong)
-    }
-
-    /// How long a stream may stay, with its last calls.
-    pub fn longest_stream(&self) -> Duration {
-        self.max_stream_age.duration() + self.tool_timeout.duration()
     }
 
     /// Whether one client's part of the room for bodies holds the largest body.

@@ -30,7 +30,7 @@ impl Rooms {
         let shared = store.zip(secrets.token_key.as_ref());
         let relay = match shared.filter(|_| config.mcp.legacy_sse || config.mcp.sessions) {
             Some((store, key)) => {
-                let relay = Relay::new(store.clone(), key, config.mcp.longest_stream());
+                let relay = Relay::new(store.clone(), key);
                 Some(Arc::new(relay.context("zoho.token_key")?))
             }
             None => None,

@@ -87,10 +87,13 @@ where
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
+/// Bytes of an id that is a string; a longer one is no request's.
+pub const LONGEST_ID: usize = 1024;
+
 /// An id as JSON-RPC has it, of a size that can be kept.
 pub(super) fn is_id(raw: &str) -> bool {
     if raw.starts_with('"') {
-        raw.len() <= 1024 + 2
+        raw.len() <= LONGEST_ID + 2
     } else {
         raw.parse::<i64>().is_ok()
     }

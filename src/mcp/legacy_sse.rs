@@ -80,9 +80,8 @@ pub struct SessionQuery {
 /// guards below refuse.
 ///
 /// # Errors
-/// [`Refusal::NoSession`] for a session that is not there or another's, [`Refusal::SessionAway`] when
-/// nobody knows at the moment, [`Refusal::OverLimit`] for whoever asks without end after sessions that
-/// are not here.
+/// [`Refusal::NoSession`] for a session that is not there or another's, [`Refusal::OverLimit`] for
+/// whoever asks without end after sessions that are not here.
 pub async fn find(
     State((sessions, limits)): State<(Arc<Sessions>, Arc<limit::Gate>)>,
     query: Result<Query<SessionQuery>, QueryRejection>,
@@ -109,7 +108,7 @@ pub async fn find(
             Some(relay) => {
                 // It is counted where the session is, if it is anywhere.
                 limits.may_look(&caller, &peer, None).await?;
-                match relay.find(&query.session_id, &caller).await? {
+                match relay.find(&query.session_id, &caller)? {
                     Found::Anothers => true,
                     Found::Elsewhere(elsewhere) => {
                         request.extensions_mut().insert(elsewhere);

@@ -42,9 +42,9 @@ async fn post(agent: &Agent, stream: &Stream, message: &Value) -> Answer {
 }
 
 /// The letters that wait for somebody.
-fn letters(redis: &Redis) -> Vec<(String, Vec<Vec<u8>>)> {
+pub(crate) fn letters(redis: &Redis) -> Vec<(String, Vec<Vec<u8>>)> {
     let mut queues = redis.keys();
-    queues.retain(|key| key.starts_with("zm:relay:") && key.ends_with('}'));
+    queues.retain(|key| key.starts_with("zm:relay:{sse}:queue:"));
     let letters = |key: String| {
         let letters = redis.ask(&["LRANGE", &key, "0", "-1"]);
         (key, letters)
@@ -139,12 +139,15 @@ async fn a_session_of_somebody_else_or_of_nobody_is_not_there_on_any_instance() 
         (&recorded["reason"], &recorded["clientId"]),
         (&json!("foreign_session"), &json!(REPORTING))
     );
-    let unknown = "/messages?sessionId=00000000000000000000000000000000";
-    let lost = houses[1]
-        .agent(SUPPORT)
-        .send(Method::POST, unknown, call(5).to_string())
-        .await;
-    assert_eq!(lost.status, 404);
+    let zeros = "/messages?sessionId=00000000000000000000000000000000";
+    let (id, last) = stream.endpoint.split_at(stream.endpoint.len() - 1);
+    let changed = format!("{id}{}", if last == "A" { "B" } else { "A" });
+    let longer = format!("{}AAAA", stream.endpoint);
+    for unknown in [zeros, &changed, &longer] {
+        let lost = houses[1].agent(SUPPORT);
+        let lost = lost.send(Method::POST, unknown, call(5).to_string()).await;
+        assert_eq!(lost.status, 404, "{unknown}");
+    }
     let anonymous = post(&houses[1].stranger(None), &stream, &call(5)).await;
     assert_eq!(anonymous.status, 401);
     let broken = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call" });
@@ -203,7 +206,7 @@ async fn a_redis_that_is_frozen_or_emptied_is_told_honestly_and_is_no_end() {
 }
 
 /// Pings until one comes through; an honest client waits as it is told.
-async fn reached(stream: &mut Stream, first: i64) {
+pub(crate) async fn reached(stream: &mut Stream, first: i64) {
     for id in first..first + 20 {
         let ping = json!({ "jsonrpc": "2.0", "id": id, "method": "ping" });
         let posted = stream.post(&ping).await;
@@ -293,6 +296,6 @@ async fn without_a_key_messages_need_the_instance_of_their_stream() {
     let lost = post(&houses[1].agent(SUPPORT), &stream, &call(1)).await;
     assert_eq!(lost.status, 404);
     stream.initialize().await;
-    let sessions = redis.keys();
-    assert!(!sessions.iter().any(|key| key.starts_with("zm:sess")));
+    let keys = redis.keys();
+    assert!(!keys.iter().any(|key| key.starts_with("zm:relay")));
 }

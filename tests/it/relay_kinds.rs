@@ -1,9 +1,9 @@
 //! HTTP+SSE on several instances, over every kind of Redis that there is besides a single one.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
-    house::{House, SUPPORT, Setup, eventually},
+    house::{House, Setup, eventually},
     redis::{Options, Redis},
     relay::apart,
     stream::Stream,
@@ -26,12 +26,6 @@ async fn carries_messages(redis: &Redis, change: impl FnOnce(&mut Setup)) -> ([H
     (houses, stream)
 }
 
-/// How many sessions they know of.
-fn sessions(nodes: &[&Redis]) -> usize {
-    let keys = nodes.iter().flat_map(|node| node.keys());
-    keys.filter(|key| key.starts_with("zm:sess:")).count()
-}
-
 #[tokio::test]
 async fn a_cluster_of_one_node_carries_messages() {
     let redis = Redis::with(Options::cluster);
@@ -39,32 +33,18 @@ async fn a_cluster_of_one_node_carries_messages() {
         setup.set("redis.kind", "cluster");
     })
     .await;
-    assert_eq!(sessions(&[&redis]), 1);
 }
 
 #[tokio::test]
-async fn three_primaries_carry_messages_of_many_sessions() {
+async fn three_primaries_carry_messages() {
     let nodes = Redis::cluster_of_three();
     let urls = nodes.each_ref().map(Redis::url);
-    let (houses, stream) = carries_messages(&nodes[0], |setup| {
+    let (_houses, _stream) = carries_messages(&nodes[0], |setup| {
         setup
             .set("redis.url", &format!("{urls:?}"))
             .set("redis.kind", "cluster");
     })
     .await;
-    // Enough that they stand on more than one of the nodes.
-    let mut streams = vec![stream];
-    for _ in 0..11 {
-        let mut stream = houses[0].agent(SUPPORT).stream().await;
-        stream.post_to(&houses[1].agent(SUPPORT));
-        stream.initialize().await;
-        let listed: Value = stream.ask(1, "tools/list", json!({})).await;
-        assert!(listed["result"]["tools"].is_array(), "{listed}");
-        streams.push(stream);
-    }
-    assert_eq!(sessions(&nodes.each_ref()), streams.len());
-    let with_some = nodes.iter().filter(|node| sessions(&[node]) > 0).count();
-    assert!(with_some > 1, "all sessions are on one node");
 }
 
 #[tokio::test]
@@ -77,5 +57,4 @@ async fn a_primary_behind_sentinels_carries_messages() {
             .set("redis.master", "primary");
     })
     .await;
-    assert_eq!(sessions(&[&primary]), 1);
 }

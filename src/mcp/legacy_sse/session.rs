@@ -97,8 +97,11 @@ impl Sessions {
 
     pub(super) fn open(&self, caller: &Arc<Caller>, handler: Handler) -> Result<Opened, Refusal> {
         let (to_stream, outbound) = mpsc::channel(QUEUE);
-        // 122 random bits; and an id alone opens nothing, since its owner is checked.
-        let id: Box<str> = uuid::Uuid::new_v4().simple().to_string().into();
+        // Sealed, or 122 random bits; and an id alone opens nothing, since its owner is checked.
+        let id: Box<str> = match &self.relay {
+            Some(relay) => relay.new_session(caller).ok_or(Refusal::Internal)?,
+            None => uuid::Uuid::new_v4().simple().to_string().into(),
+        };
         let session = Arc::new(Session {
             id: id.clone(),
             owner: caller.clone(),
@@ -163,11 +166,6 @@ impl Sessions {
     /// Whether there is such a session, whoever opened it.
     pub(super) fn holds(&self, id: &str) -> bool {
         self.lock().contains_key(id)
-    }
-
-    /// All that are open.
-    pub(in crate::mcp) fn all(&self) -> Vec<Arc<Session>> {
-        self.lock().values().cloned().collect()
     }
 
     /// The way to the sessions of other instances.

@@ -59,7 +59,7 @@ impl Open {
             self.greeted = true;
             // The first message may reach another instance.
             if let Some(relay) = self.sessions.relay() {
-                relay.register(&self.opened.session).await;
+                relay.announced().await;
             }
             // Relative, since clients refuse an endpoint of another origin.
             let id = self.opened.session.id();
@@ -117,14 +117,7 @@ impl Drop for Open {
             ..self.signed.clone()
         };
         let audit = self.audit.clone();
-        let forgotten = self.sessions.relay().cloned();
-        let id: Box<str> = self.opened.session.id().into();
-        self.drain.see_off(async move {
-            audit.record(event).await;
-            if let Some(relay) = forgotten {
-                relay.forget(&id).await;
-            }
-        });
+        self.drain.see_off(async move { audit.record(event).await });
     }
 }
 

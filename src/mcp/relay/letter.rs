@@ -24,6 +24,17 @@ pub(super) enum Letter {
     Cancel(Box<Cancel>),
 }
 
+impl Letter {
+    /// How many letters may wait in a queue that takes it. A queue that is read holds none, and of an
+    /// instance that stands still cancellations alone may not take all the room.
+    pub(super) const fn most_waiting(&self) -> usize {
+        match self {
+            Self::Post(_) | Self::Answer(_) => 256,
+            Self::Cancel(_) => 64,
+        }
+    }
+}
+
 /// That the caller of a session of `/mcp` cancels a call, and who it was.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Cancel {

@@ -42,10 +42,7 @@ pub struct Walk {
 impl Relay {
     /// Takes what is for this instance and says that it lives, for as long as it does.
     pub async fn keep(self: Arc<Self>, sessions: Arc<Sessions>, walk: Walk) {
-        tokio::join!(
-            self.live(&sessions),
-            Arc::clone(&self).take(&sessions, walk)
-        );
+        tokio::join!(self.live(), Arc::clone(&self).take(&sessions, walk));
     }
 
     async fn take(self: Arc<Self>, sessions: &Arc<Sessions>, walk: Walk) {

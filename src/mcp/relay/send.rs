@@ -22,7 +22,7 @@ use super::{
     Posted, Relay,
     letter::{Answer, Cancel, Letter, Post},
 };
-use crate::{auth::Caller, listen::Peer, refusal::Refusal};
+use crate::{auth::Caller, call::LONGEST_ID, listen::Peer, refusal::Refusal};
 
 /// A session of the caller's on another instance.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ pub(in crate::mcp) enum Found {
 /// Guard: hands the message over where its session is on another instance, and goes no further.
 ///
 /// # Errors
-/// 404 when that instance is gone, 503 when it cannot be asked, 413 for what is too large to be
+/// 404 when that instance is gone, 503 when it cannot be asked or nobody knows, 413 for what is too large to be
 /// handed over, 429 when too many messages are on their way.
 pub async fn hand_over(
     State(sessions): State<Arc<Sessions>>,
@@ -89,24 +89,25 @@ pub async fn hand_over(
 }
 
 impl Relay {
-    /// Looks for a session of the caller's on the other instances.
+    /// Where a session of the caller's is that is not here.
     ///
     /// # Errors
-    /// There is none, or nobody knows at the moment.
-    pub(in crate::mcp) async fn find(&self, id: &str, caller: &Caller) -> Result<Found, Refusal> {
-        match self.whose(id).await {
-            Err(_) => Err(Refusal::SessionAway),
-            Ok(None) => Err(self.unknown().await),
-            Ok(Some(record)) if !record.caller.shares_with(caller) => Ok(Found::Anothers),
-            Ok(Some(record)) => Ok(Found::Elsewhere(Elsewhere {
+    /// It is nowhere.
+    pub(in crate::mcp) fn find(&self, id: &str, caller: &Caller) -> Result<Found, Refusal> {
+        match self.read_ticket(id) {
+            // One of ours that is not here any more has just ended.
+            Some(ticket) if ticket.instance == self.instance => Err(Refusal::NoSession),
+            Some(ticket) if !ticket.is_of(self, caller) => Ok(Found::Anothers),
+            Some(ticket) => Ok(Found::Elsewhere(Elsewhere {
                 session: id.into(),
-                instance: record.instance.into(),
+                instance: ticket.instance.into(),
             })),
+            None => Err(Refusal::NoSession),
         }
     }
 
     /// Tells an instance that the caller of a session of `/mcp` cancels a call. What is lost on the way
-    /// cancels nothing.
+    /// cancels nothing, and no call has an id that is longer than ids may be.
     pub(in crate::mcp) async fn cancel(
         &self,
         instance: &str,
@@ -114,6 +115,9 @@ impl Relay {
         caller: &Caller,
         call: &RequestId,
     ) {
+        if matches!(call, RequestId::String(id) if id.len() > LONGEST_ID) {
+            return;
+        }
         let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call)));
         let _ = self.post(instance, &letter).await;
     }
@@ -125,8 +129,8 @@ impl Relay {
         let letter = Letter::Post(Box::new(post));
         let in_time = match self.post(&to.instance, &letter).await {
             Ok(Posted::Taken) => timeout(PATIENCE, &mut told).await.ok(),
-            Ok(Posted::Gone) => return Err(self.unknown().await),
-            Ok(Posted::Full) => return Err(Refusal::SessionAway),
+            Ok(Posted::Gone) => return Err(Refusal::NoSession),
+            Ok(Posted::Full | Posted::Unsure) => return Err(Refusal::SessionAway),
             // Whether Redis has it nobody knows.
             Err(_) => None,
         };

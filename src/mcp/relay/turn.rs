@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Relay, queue_key, send::PATIENCE};
+use super::{Relay, send::PATIENCE};
 use crate::store::Script;
 
 /// The scripts by which a letter changes hands.
@@ -45,7 +45,7 @@ impl Relay {
 
 /// What is known of a letter, in the same slot of a cluster as the queue.
 pub(super) fn letter_key(instance: &str, letter: Uuid) -> String {
-    format!("{}:letter:{}", queue_key(instance), letter.simple())
+    format!("zm:relay:{{sse}}:letter:{instance}:{}", letter.simple())
 }
 
 /// As scripts take it.

@@ -24,7 +24,9 @@ use crate::{
 enum Loss {
     OwnerKilled,
     OwnerFrozen,
+    OwnerStopped,
     RedisFlushed,
+    RedisFrozen,
     RedisKilled,
 }
 
@@ -36,8 +38,8 @@ struct Row {
     answers: &'static [&'static str],
 }
 
-const TABLE: [Row; 4] = [
-    // It is given up after ten seconds.
+const TABLE: [Row; 6] = [
+    // Whoever says nothing for ten seconds is given up: nobody can tell one from the other.
     Row {
         loss: Loss::OwnerKilled,
         state: "stream gone, session served",
@@ -48,11 +50,27 @@ const TABLE: [Row; 4] = [
         state: "stream gone, session served",
         answers: &["stream told", "stream gone", "session served"],
     },
-    // A stream is told to Redis again; a session was kept nowhere else.
+    // It says that it goes, once it has served what it had begun.
+    Row {
+        loss: Loss::OwnerStopped,
+        state: "stream gone, session served",
+        answers: &[
+            "stream served",
+            "stream told",
+            "stream gone",
+            "session served",
+        ],
+    },
+    // The owner says again that it lives; a session was kept nowhere else.
     Row {
         loss: Loss::RedisFlushed,
         state: "stream served, session gone",
         answers: &["stream told", "stream served", "session gone"],
+    },
+    Row {
+        loss: Loss::RedisFrozen,
+        state: "stream told, session told",
+        answers: &["stream told", "session told"],
     },
     Row {
         loss: Loss::RedisKilled,
@@ -139,7 +157,9 @@ impl Stage {
         match loss {
             Loss::OwnerKilled => self.houses[0].crash(),
             Loss::OwnerFrozen => self.houses[0].signal("-STOP"),
+            Loss::OwnerStopped => self.houses[0].signal("-TERM"),
             Loss::RedisFlushed => self.redis.ask(&["FLUSHALL"]),
+            Loss::RedisFrozen => self.redis.freeze(),
             Loss::RedisKilled => self.redis.kill(),
         }
     }
@@ -147,13 +167,17 @@ impl Stage {
     /// A client whose stream has ended opens another.
     async fn recovers(&mut self, loss: Loss) {
         match loss {
-            Loss::OwnerKilled => {
+            Loss::OwnerKilled | Loss::OwnerStopped => {
+                if matches!(loss, Loss::OwnerStopped) {
+                    assert_eq!(self.houses[0].ended().await.code(), Some(0));
+                }
                 self.houses[0].start_again().await;
                 mode(&self.houses[0], "shared").await;
                 self.stream = stream(&self.houses).await;
             }
             Loss::OwnerFrozen => self.houses[0].signal("-CONT"),
             Loss::RedisFlushed => {}
+            Loss::RedisFrozen => self.redis.thaw(),
             Loss::RedisKilled => self.redis.restart(),
         }
     }
