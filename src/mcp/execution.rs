@@ -266,8 +266,9 @@ impl Record {
                 self.audit.record_in(room, start);
                 true
             }
+            // The call has waited for room once, and goes on without it.
             None => {
-                self.audit.record(start).await;
+                self.audit.record_at_once(&start);
                 false
             }
         }
@@ -287,7 +288,7 @@ impl Record {
         self.pending = false;
         match &mut self.room {
             Some(room) => self.audit.record_in(room, event),
-            None => self.audit.record(event).await,
+            None => self.audit.record_at_once(&event),
         }
     }
 
@@ -322,7 +323,7 @@ impl Drop for Record {
         };
         match &mut self.room {
             Some(room) => audit.record_in(room, event),
-            None => audit.record_now(event),
+            None => audit.record_at_once(&event),
         }
     }
 }
