@@ -252,7 +252,7 @@ impl Writer {
         };
         let given = batch.give(self.lanes.len(), (self.seq, first.chain()));
         let lanes = self.lanes.iter_mut();
-        lanes.fold(true, |all, lane| lane.give(&given) && all)
+        lanes.fold(true, |all, lane| all & lane.give(&given))
     }
 }
 

@@ -62,7 +62,7 @@ impl State {
     pub(in crate::audit) fn is_writable(&self) -> bool {
         self.sinks
             .iter()
-            .fold(true, |all, sink| sink.is_writable() && all)
+            .fold(true, |all, sink| all & sink.is_writable())
     }
 
     /// Another number once a sink has taken something.
