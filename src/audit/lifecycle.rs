@@ -84,16 +84,20 @@ pub(super) fn opening(
 fn ended(tail: &Tail) -> String {
     match tail.is_closed() {
         true => ",\"previousEnd\":\"closed\"".to_owned(),
-        false => format!(
-            ",\"previousEnd\":\"cut_off\",\"previousUnended\":{}",
-            tail.unended
-        ),
+        false => {
+            let calls = tail
+                .unended
+                .map(|calls| format!(",\"previousUnended\":{calls}"));
+            ",\"previousEnd\":\"cut_off\"".to_owned() + &calls.unwrap_or_default()
+        }
     }
 }
 
-/// How far the log has come.
-pub(super) fn checkpoint(pace: Pace) -> Vec<u8> {
-    line(&Event::new(Kind::Checkpoint), &often(pace))
+/// How far the log has come, and how many calls have begun in it and not ended, where that is known.
+pub(super) fn checkpoint(pace: Pace, open_calls: Option<usize>) -> Vec<u8> {
+    let open = open_calls.map(|calls| format!(",\"openCalls\":{calls}"));
+    let more = often(pace) + &open.unwrap_or_default();
+    line(&Event::new(Kind::Checkpoint), &more)
 }
 
 /// The last line of a clean end, signed at that pace if it is.

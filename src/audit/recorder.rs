@@ -15,12 +15,12 @@ use tokio::{
 };
 
 use super::{
-    Config, Event, OnFailure,
+    Config, Event, Kind, OnFailure,
     config::Pace,
     lifecycle, meter,
     sign::SigningKey,
     sink::{self, CannotOpen, Opened},
-    writer::{Job, State, Writer},
+    writer::{Call, Job, State, Writer},
 };
 use crate::setting::Span;
 
@@ -46,11 +46,21 @@ pub struct Room(OwnedSemaphorePermit);
 #[error("the audit log cannot take a line")]
 pub struct SinkUnavailable;
 
-/// The sinks did not take the last lines.
+/// A sink did not take the last lines.
 #[derive(Debug, thiserror::Error)]
-#[error("up to {lines} lines, and the closing line, are not in the audit log")]
+#[error(
+    "up to {lines} lines, and the closing line, are not in the audit log: {missing} did not take them{whole}"
+)]
 pub struct Unwritten {
     lines: usize,
+    missing: String,
+    whole: String,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.state.abandon();
+    }
 }
 
 impl Audit {
@@ -102,13 +112,13 @@ impl Audit {
 
     pub(super) fn write_to(
         (on_failure, pace): (OnFailure, Pace),
-        opened: Opened,
+        mut opened: Opened,
         instance: &str,
         key: Option<SigningKey>,
     ) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
-        let state = Arc::new(State::new());
         let who = lifecycle::Writer::new(instance);
+        let state = Arc::new(State::new(&mut opened, &who, jobs.downgrade()));
         let count = opened.sinks.len();
         let openings = opened.sinks.iter().map(|(sink, previous)| {
             lifecycle::opening((sink.kind(), count), previous, pace, key.as_ref())
@@ -143,6 +153,14 @@ impl Audit {
             && let Some(event) = waiting.event.take()
         {
             self.send(&event, room, None);
+        }
+    }
+
+    /// Records an event where there is room at once; otherwise it is counted as above.
+    pub fn record_at_once(&self, event: &Event) {
+        match self.0.room.clone().try_acquire_owned() {
+            Ok(room) => self.send(event, room, None),
+            Err(_) => self.lose(event),
         }
     }
 
@@ -238,12 +256,24 @@ impl Audit {
             let before = self.0.state.progress();
             match timeout_at(next, &mut joined).await {
                 Ok(Ok(Ok(true))) => return Ok(()),
-                Ok(_) => return Err(Unwritten { lines }),
+                Ok(_) => return Err(self.unwritten(lines)),
                 Err(_) if next >= until || self.0.state.progress() == before => {
-                    return Err(Unwritten { lines });
+                    return Err(self.unwritten(lines));
                 }
                 Err(_) => next = until.min(next + PATIENCE),
             }
+        }
+    }
+
+    fn unwritten(&self, lines: usize) -> Unwritten {
+        let whole = self.0.state.names(true);
+        Unwritten {
+            lines,
+            missing: self.0.state.names(false),
+            whole: match whole.is_empty() {
+                true => whole,
+                false => format!("; {whole} has all of it"),
+            },
         }
     }
 
@@ -272,8 +302,16 @@ impl Audit {
     ) {
         meter::count(event);
         let open = event.open_line(Timestamp::now());
+        let call = event.execution_id.and_then(|id| match event.kind {
+            Kind::ToolCallStart => Some(Call::Begins(id)),
+            Kind::ToolCallSuccess | Kind::ToolCallError | Kind::ToolCallCancelled => {
+                Some(Call::Ends(id))
+            }
+            _ => None,
+        });
         let sent = self.0.jobs.send(Job::Line {
             open,
+            call,
             room,
             written,
         });
@@ -288,7 +326,11 @@ impl Audit {
     fn lose(&self, event: &Event) {
         meter::count(event);
         meter::lost();
-        let is_first = self.0.state.lost.line(event.kind.name());
+        let is_first = self
+            .0
+            .state
+            .lost
+            .line(event.kind.name(), event.client_id.as_ref());
         self.lost(is_first);
     }
 

@@ -4,6 +4,7 @@ mod claim;
 mod file;
 mod place;
 mod tail;
+mod unended;
 
 use std::{
     collections::BTreeSet,
@@ -23,10 +24,17 @@ pub(super) use claim::Claim;
 pub(super) use file::LogFile;
 pub(super) use tail::{Previous, Tail};
 
+use self::place::Unwritable;
+
 /// Takes lines. What failed is given again, the same bytes, until it succeeds.
 pub(super) trait Sink: Send {
     /// What the log calls its kind.
     fn kind(&self) -> &'static str;
+
+    /// What people call it.
+    fn name(&self) -> String {
+        self.kind().to_owned()
+    }
 
     /// Takes as much as it can at once of a batch, and says how many bytes; once this returns, they
     /// are as durable as the sink makes them.
@@ -53,20 +61,25 @@ impl<W: Write + Send> Sink for Stream<W> {
         "stdout"
     }
 
+    fn name(&self) -> String {
+        STANDARD_OUTPUT.to_owned()
+    }
+
     /// A few lines at a time: a pipe gives control back only when it has all that it was given, and
     /// until then nobody could tell a slow reader from one that is gone.
     fn take(&mut self, lines: &[u8]) -> io::Result<usize> {
         let few = lines.get(..AT_ONCE).unwrap_or(lines);
         let end = few.iter().rposition(|&byte| byte == b'\n');
         let whole = end.and_then(|end| few.get(..=end)).unwrap_or(few);
-        loop {
+        let taken = loop {
             match self.0.write(whole) {
-                Ok(0) if !whole.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) => return self.0.flush().map(|()| written),
+                Ok(0) if !whole.is_empty() => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => break self.0.flush().map(|()| written),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(error) => break Err(error),
             }
-        }
+        };
+        taken.map_err(|error| Unwritable::at(Path::new(STANDARD_OUTPUT), error))
     }
 }
 
@@ -140,7 +153,7 @@ fn open_all(
     let mut sinks: Vec<(Box<dyn Sink>, Previous)> = Vec::new();
     let (mut batch, mut claims) = (MOST_LINES, Vec::new());
     once_each(config, base)?;
-    // A stream may take for ever, and what it has the files have.
+    // The head is that of the first sink, and a file keeps what it has.
     let (streams, files): (Vec<_>, Vec<_>) =
         { config.sinks.iter() }.partition(|sink| **sink == Destination::Stdout);
     for sink in files.into_iter().chain(streams) {
@@ -148,7 +161,7 @@ fn open_all(
             Destination::Stdout => {
                 let out = stdout().map_err(|source| CannotOpen {
                     key: SINKS,
-                    path: "standard output".into(),
+                    path: STANDARD_OUTPUT.into(),
                     source,
                 })?;
                 sinks.push((Box::new(Stream::new(out)), Previous::Unknown));
@@ -285,6 +298,7 @@ fn is_writable(folder: &Path) -> io::Result<()> {
     fs::remove_file(&trial)
 }
 
+const STANDARD_OUTPUT: &str = "standard output";
 const SINKS: &str = "audit.sinks";
 const HEADS: &str = "audit.heads";
 /// Bytes that a stream is given at once: as many as a pipe takes in one piece, so that a slow reader

@@ -1,32 +1,40 @@
-//! The thread that writes: batches of what has come meanwhile, chained, signed from time to time,
-//! and tried again for as long as the sinks do not take them.
+//! The thread that makes the lines: batches of what has come meanwhile, chained, signed from time to
+//! time, and given to every sink.
+
+mod lane;
+mod state;
 
 use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    collections::HashSet,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use uuid::Uuid;
 
+use self::lane::{Batch, Lane};
 use super::{
-    chain::Chain,
     config::Pace,
-    head::HeadFile,
     lifecycle,
-    lost::Losses,
     sign::SigningKey,
-    sink::{Claim, Opened, Sink},
+    sink::{Claim, Opened},
 };
+
+pub(super) use state::State;
+
+/// A call that a line begins or ends.
+pub(super) enum Call {
+    Begins(Uuid),
+    Ends(Uuid),
+}
 
 /// What the writer is asked to do.
 pub(super) enum Job {
     Line {
         open: Vec<u8>,
+        call: Option<Call>,
         /// Given back once the line is written.
         room: OwnedSemaphorePermit,
         written: Option<oneshot::Sender<()>>,
@@ -38,106 +46,26 @@ pub(super) enum Job {
     Close,
 }
 
-/// What the writer and those who record tell each other.
-pub(super) struct State {
-    began: Instant,
-    broken: AtomicBool,
-    /// Milliseconds after `began` at which the batch in hand was begun, or a sink last took a part
-    /// of it; 0 when there is none.
-    busy: AtomicU64,
-    /// How many times a sink took something.
-    progress: AtomicU64,
-    /// Whether somebody was told that a sink neither takes nor refuses.
-    stuck: AtomicBool,
-    pub(super) lost: Losses,
-}
-
-impl State {
-    pub(super) fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            broken: AtomicBool::new(false),
-            busy: AtomicU64::new(0),
-            progress: AtomicU64::new(0),
-            stuck: AtomicBool::new(false),
-            lost: Losses::default(),
-        }
-    }
-
-    /// Whether lines go through: the last batch was taken, and none is stuck in a sink.
-    pub(super) fn is_writable(&self) -> bool {
-        let busy = self.busy.load(Ordering::Relaxed);
-        let stuck = busy > 0 && self.now() > busy + STUCK;
-        if stuck && !self.is_known() && !self.stuck.swap(true, Ordering::Relaxed) {
-            tracing::error!("the audit log cannot be written: a sink neither takes nor refuses");
-        }
-        !stuck && !self.broken.load(Ordering::Relaxed)
-    }
-
-    /// Another number once a sink has taken something.
-    pub(super) fn progress(&self) -> u64 {
-        self.progress.load(Ordering::Relaxed)
-    }
-
-    fn is_known(&self) -> bool {
-        self.broken.load(Ordering::Relaxed) || self.stuck.load(Ordering::Relaxed)
-    }
-
-    /// A sink has taken a part of the batch in hand.
-    fn goes_on(&self) {
-        self.progress.fetch_add(1, Ordering::Relaxed);
-        self.busy.store(self.now(), Ordering::Relaxed);
-    }
-
-    /// Every sink has taken the batch in hand.
-    fn goes_through(&self) {
-        self.busy.store(0, Ordering::Relaxed);
-        let was_broken = self.broken.swap(false, Ordering::Relaxed);
-        if self.stuck.swap(false, Ordering::Relaxed) || was_broken {
-            tracing::info!("the audit log is written again");
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - STUCK) + 1
-    }
-}
-
 pub(super) struct Writer {
-    outlets: Vec<Outlet>,
+    /// One to each sink.
+    lanes: Vec<Lane>,
     /// Lines of a batch, at most.
     most: usize,
     who: lifecycle::Writer,
-    /// Where it is noted how far the first sink has come.
-    head: Option<HeadFile>,
     /// That no other process writes in this one's name, and when that was last looked at.
     claims: (Vec<Claim>, Instant),
     /// Lines so far, in every chain.
     seq: u64,
+    /// The place of the last line that tells of losses; 0 when there is none.
+    told: u64,
+    /// Calls that have a line where they begin and none where they end.
+    calls: HashSet<Uuid>,
     key: Option<SigningKey>,
     pace: Pace,
     /// The last line that says how far the log has come.
     checked: (u64, Instant),
     state: Arc<State>,
     jobs: mpsc::UnboundedReceiver<Job>,
-}
-
-/// Lines that are written together, and who waits for them.
-#[derive(Default)]
-struct Batch {
-    bytes: usize,
-    lines: usize,
-    room: Vec<OwnedSemaphorePermit>,
-    acknowledge: Vec<oneshot::Sender<()>>,
-}
-
-/// A sink, its chain, and what it has not taken yet.
-struct Outlet {
-    sink: Box<dyn Sink>,
-    chain: Chain,
-    bytes: Vec<u8>,
-    /// Of these, what it has taken already.
-    taken: usize,
 }
 
 impl Writer {
@@ -148,19 +76,17 @@ impl Writer {
         state: Arc<State>,
         jobs: mpsc::UnboundedReceiver<Job>,
     ) -> Self {
-        let outlets = opened.sinks.into_iter().map(|(sink, _)| Outlet {
-            sink,
-            chain: Chain::new(),
-            bytes: Vec::new(),
-            taken: 0,
-        });
+        let sinks = opened.sinks.into_iter().zip(&state.sinks);
+        let lanes = sinks
+            .map(|((sink, _), health)| Lane::to(sink, health.clone(), state.clone(), opened.batch));
         Self {
-            outlets: outlets.collect(),
+            lanes: lanes.collect(),
             most: opened.batch,
             who,
-            head: opened.head,
             claims: (opened.claims, Instant::now()),
             seq: 0,
+            told: 0,
+            calls: HashSet::new(),
             key,
             pace,
             checked: (0, Instant::now()),
@@ -178,10 +104,8 @@ impl Writer {
         self.open(openings, &mut batch);
         let mut open = true;
         while open {
-            if self.is_behind() {
-                self.signed(lifecycle::checkpoint(self.pace), &mut batch);
-            }
-            if !self.put(&mut batch, true) {
+            self.vouch_in_time(&mut batch);
+            if !self.hand_over(&mut batch) {
                 return false;
             }
             let Some(first) = self.jobs.blocking_recv() else {
@@ -194,15 +118,17 @@ impl Writer {
         }
         while let Ok(job) = self.jobs.try_recv() {
             self.add(job, &mut batch);
-            if self.is_behind() {
-                self.signed(lifecycle::checkpoint(self.pace), &mut batch);
-            }
+            self.vouch_in_time(&mut batch);
         }
         self.confess(&mut batch);
         self.heal(&mut batch);
         let pace = self.key.is_some().then_some(self.pace);
         self.signed(lifecycle::closing(pace), &mut batch);
-        self.put(&mut batch, false)
+        self.state.closes();
+        // Those that have not given up get all of it, whatever became of another.
+        let given = self.hand_over(&mut batch);
+        let ends: Vec<_> = self.lanes.into_iter().map(Lane::close).collect();
+        ends.into_iter().fold(given, |all, ended| ended() && all)
     }
 
     /// Takes what has come, up to a batch; false when it is time to close.
@@ -226,17 +152,26 @@ impl Writer {
         match job {
             Job::Line {
                 open,
+                call,
                 room,
                 written,
             } => {
                 self.heal(batch);
                 self.line(open, batch, false);
-                batch.room.push(room);
-                batch.acknowledge.extend(written);
+                match call {
+                    Some(Call::Begins(id)) => _ = self.calls.insert(id),
+                    Some(Call::Ends(id)) => _ = self.calls.remove(&id),
+                    None => {}
+                }
+                batch.waiting.room.push(room);
+                batch.waiting.acknowledge.extend(written);
                 true
             }
             Job::Lost => {
-                self.confess(batch);
+                // Such a line has no room of its own: one at a time. Whoever takes it reminds us.
+                if self.told <= self.state.through() {
+                    self.confess(batch);
+                }
                 true
             }
             Job::Tick => true,
@@ -252,6 +187,15 @@ impl Writer {
         self.key.is_some() && lines > 0 && due
     }
 
+    /// A checkpoint, where one is due. How many calls are open it says for as long as no line was
+    /// lost: afterwards a call may end that has no line where it began.
+    fn vouch_in_time(&mut self, batch: &mut Batch) {
+        if self.is_behind() {
+            let open = (self.told == 0).then_some(self.calls.len());
+            self.signed(lifecycle::checkpoint(self.pace, open), batch);
+        }
+    }
+
     /// A line that vouches for everything before it.
     fn signed(&mut self, open: Vec<u8>, batch: &mut Batch) {
         self.line(open, batch, true);
@@ -259,9 +203,9 @@ impl Writer {
     }
 
     fn open(&mut self, openings: Vec<Vec<u8>>, batch: &mut Batch) {
-        for (outlet, mut open) in self.outlets.iter_mut().zip(openings) {
+        for (lane, mut open) in self.lanes.iter_mut().zip(openings) {
             self.who.sign(&mut open);
-            outlet.add(&open, self.key.as_ref());
+            lane.add(&open, self.key.as_ref());
         }
         self.seq = 1;
         batch.lines = 1;
@@ -271,11 +215,8 @@ impl Writer {
     fn line(&mut self, mut open: Vec<u8>, batch: &mut Batch, sign: bool) {
         self.who.sign(&mut open);
         let key = self.key.as_ref().filter(|_| sign);
-        let outlets = self.outlets.iter_mut();
-        batch.bytes += outlets
-            .map(|outlet| outlet.add(&open, key))
-            .max()
-            .unwrap_or(0);
+        let lengths = self.lanes.iter_mut().map(|lane| lane.add(&open, key));
+        batch.bytes += lengths.max().unwrap_or(0);
         batch.lines += 1;
         self.seq += 1;
     }
@@ -291,78 +232,34 @@ impl Writer {
     /// Says what the log lacks, or what was mended in its files.
     fn confess(&mut self, batch: &mut Batch) {
         if let Some(lost) = self.state.lost.take() {
-            tracing::error!(%lost, "the audit log takes lines again, and says what it lacks");
+            tracing::error!(%lost, "the audit log says what it lacks");
             self.line(lifecycle::lost(&lost), batch, false);
+            self.told = self.seq;
         }
     }
 
     fn heal(&mut self, batch: &mut Batch) {
-        let sinks = self.outlets.iter_mut();
-        let healed: u64 = sinks.map(|outlet| outlet.sink.healed()).sum();
+        let healed: u64 = self.state.sinks.iter().map(|sink| sink.healed()).sum();
         if healed > 0 {
             self.line(lifecycle::healed(healed), batch, false);
         }
     }
 
-    /// Writes all of it to every sink, to one after the other, trying again for as long as the
-    /// daemon runs: what comes meanwhile waits, and whoever waits for it is told.
-    fn put(&mut self, batch: &mut Batch, patient: bool) -> bool {
-        self.state.busy.store(self.state.now(), Ordering::Relaxed);
-        let (mut tries, mut taken) = (0, self.state.progress());
-        for outlet in &mut self.outlets {
-            while let Err(error) = outlet.write(&self.state) {
-                metrics::counter!("zoho_mcp_audit_write_failures_total").increment(1);
-                if !self.state.broken.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "the audit log cannot be written");
-                }
-                let taken_before = std::mem::replace(&mut taken, self.state.progress());
-                tries = if taken == taken_before { tries + 1 } else { 0 };
-                if !patient && tries > LAST_TRIES || self.jobs.is_closed() {
-                    return false;
-                }
-                thread::park_timeout(RETRY);
-            }
-        }
-        if let (Some(head), Some(first)) = (&mut self.head, self.outlets.first())
-            && batch.lines > 0
-        {
-            head.note(self.seq, first.chain.hash(), self.who.fields());
-        }
-        self.state.goes_through();
-        metrics::counter!("zoho_mcp_audit_lines_total").increment(batch.lines as u64);
-        for written in batch.acknowledge.drain(..) {
-            let _ = written.send(());
-        }
-        batch.room.clear();
-        batch.bytes = 0;
-        batch.lines = 0;
-        true
-    }
-}
-
-impl Outlet {
-    /// Adds a line, closed by the chain of this sink.
-    fn add(&mut self, open: &[u8], key: Option<&SigningKey>) -> usize {
-        self.chain.close(&mut self.bytes, open, key)
-    }
-
-    fn write(&mut self, state: &State) -> io::Result<()> {
-        while let Some(rest @ [_, ..]) = self.bytes.get(self.taken..) {
-            self.taken += self.sink.take(rest)?;
-            state.goes_on();
-        }
-        self.bytes.clear();
-        self.taken = 0;
-        Ok(())
+    /// Gives the batch to every sink; false when one has given up.
+    fn hand_over(&mut self, batch: &mut Batch) -> bool {
+        let Some(first) = self.lanes.first().filter(|_| batch.lines > 0) else {
+            return true;
+        };
+        let given = batch.give(self.lanes.len(), (self.seq, first.chain()));
+        let lanes = self.lanes.iter_mut();
+        lanes.fold(true, |all, lane| all & lane.give(&given))
     }
 }
 
 /// Bytes that are written at once.
 const BATCH: usize = 256 << 10;
-const RETRY: Duration = Duration::from_millis(100);
 /// Between two looks at the claims, while lines are written.
 const LOOK: Duration = Duration::from_secs(1);
-const LAST_TRIES: u32 = 20;
-/// Milliseconds after which a sink that neither takes nor refuses anything counts as one that
-/// refuses.
-const STUCK: u64 = 2_000;
+
+#[cfg(test)]
+mod tests;

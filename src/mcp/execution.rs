@@ -266,8 +266,9 @@ impl Record {
                 self.audit.record_in(room, start);
                 true
             }
+            // The call has waited for room once, and goes on without it.
             None => {
-                self.audit.record(start).await;
+                self.audit.record_at_once(&start);
                 false
             }
         }
@@ -291,7 +292,7 @@ impl Record {
                 let _ = timeout(ENOUGH, self.audit.accept_in(room, event)).await;
             }
             Some(room) => self.audit.record_in(room, event),
-            None => self.audit.record(event).await,
+            None => self.audit.record_at_once(&event),
         }
     }
 
@@ -326,7 +327,7 @@ impl Drop for Record {
         };
         match &mut self.room {
             Some(room) => audit.record_in(room, event),
-            None => audit.record_now(event),
+            None => audit.record_at_once(&event),
         }
     }
 }

@@ -184,6 +184,10 @@ impl Sink for LogFile {
         "file"
     }
 
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
     /// All of it, or nothing.
     fn take(&mut self, lines: &[u8]) -> io::Result<usize> {
         self.write(lines)

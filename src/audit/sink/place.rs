@@ -45,6 +45,9 @@ pub(super) const fn remedy(kind: io::ErrorKind) -> &'static str {
         }
         io::ErrorKind::WouldBlock => "end the process that holds its lock, or name another file",
         io::ErrorKind::InvalidData => "name another file",
+        io::ErrorKind::BrokenPipe => {
+            "start again what reads it, and the daemon with it if it cannot read the same pipe"
+        }
         io::ErrorKind::AlreadyExists => "name each file once",
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             "make the folder, or name another file"

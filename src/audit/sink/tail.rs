@@ -1,7 +1,6 @@
 //! Where the last run of this instance ended, as its file shows it.
 
 use std::{
-    collections::HashSet,
     fs::{self, File},
     io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
@@ -9,6 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
+use super::unended::unended;
 use crate::audit::{
     PublicKey,
     verify::{Expectations, Place, Verifier},
@@ -36,9 +36,10 @@ pub(in crate::audit) struct Tail {
     pub(in crate::audit) hash: String,
     #[serde(default)]
     event: String,
-    /// Calls of the run that begin shortly before and have no end.
+    /// Calls of a run that did not close its log that have a start in it and no end, where that is
+    /// known.
     #[serde(skip)]
-    pub(in crate::audit) unended: usize,
+    pub(in crate::audit) unended: Option<usize>,
 }
 
 impl Tail {
@@ -48,23 +49,14 @@ impl Tail {
     }
 }
 
-/// A line of a run, and the call that it is about.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Step<'a> {
-    boot: &'a str,
-    event: &'a str,
-    execution_id: Option<&'a str>,
-}
-
 /// Looks for the last line of `instance` in the file, and in the one that was put aside last.
-pub(super) fn previous(path: &Path, instance: &str) -> Previous {
-    let Aside { files, others } = put_aside(path);
+pub(super) fn previous(log: &Path, instance: &str) -> Previous {
+    let Aside { files, others } = put_aside(log);
     let last = files.last();
     let mut whole = files.len() < 2 && !others;
-    for path in [Some(&path.to_path_buf()), last].into_iter().flatten() {
+    for path in [Some(&log.to_path_buf()), last].into_iter().flatten() {
         match last_line(path, instance) {
-            Ok(Look::Found(tail)) => return Previous::Named(tail.with_unended(path)),
+            Ok(Look::Found(tail)) => return Previous::Named(tail.with_unended(log)),
             Ok(Look::Nothing) => {}
             Ok(Look::TooLong) | Err(_) => whole = false,
         }
@@ -77,39 +69,17 @@ pub(super) fn previous(path: &Path, instance: &str) -> Previous {
 }
 
 impl Tail {
-    /// Looks for what the run left undone, where it was killed, and says so.
+    /// Looks for what the run left undone, where it did not close its log, and says so.
     fn with_unended(mut self, path: &Path) -> Self {
         if self.is_closed() {
             return self;
         }
-        let end = last_bytes(path, END).unwrap_or_default();
-        let mut begun = HashSet::new();
-        // The first line may lack its beginning; it is then no JSON.
-        for line in end.split(|&byte| byte == b'\n') {
-            let Ok(Step {
-                boot,
-                event,
-                execution_id: Some(id),
-            }) = serde_json::from_slice(line)
-            else {
-                continue;
-            };
-            match event {
-                "tool_call_start" if boot == self.boot => {
-                    begun.insert(id);
-                }
-                "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => {
-                    begun.remove(id);
-                }
-                _ => {}
-            }
-        }
-        self.unended = begun.len();
+        self.unended = unended(&last_parts(path), &self.boot);
         tracing::warn!(
             boot = self.boot,
             seq = self.seq,
             unended = self.unended,
-            "the last run did not close the audit log: it was killed, and what it had not written by then is lost; so many calls (unended) have a start there and no end"
+            "the last run did not close the audit log: it was killed, or could not write its end; what it had not written by then is lost, and so many calls (unended, where it is known) have a start there and no end"
         );
         self
     }
@@ -134,22 +104,7 @@ impl Previous {
 
 /// Verifies as much of the end of a run as holds a signature for certain.
 fn is_vouched(path: &Path, tail: &Tail, key: PublicKey) -> bool {
-    let mut paths = put_aside(path).files;
-    paths.push(path.to_path_buf());
-    let mut left = LAST_LOOK;
-    let mut parts = Vec::new();
-    for path in paths.iter().rev() {
-        match last_bytes(path, left) {
-            Ok(bytes) => {
-                left = left.saturating_sub(bytes.len() as u64);
-                parts.push(bytes);
-            }
-            Err(_) => break,
-        }
-        if left == 0 {
-            break;
-        }
-    }
+    let parts = last_parts(path);
     let mut verifier = Verifier::new(Expectations {
         keys: vec![key],
         open: true,
@@ -157,17 +112,40 @@ fn is_vouched(path: &Path, tail: &Tail, key: PublicKey) -> bool {
         heads: Vec::new(),
         signed_since: None,
     });
-    for line in parts
-        .iter()
-        .rev()
-        .flat_map(|part| part.split(|&byte| byte == b'\n'))
-    {
+    for line in lines_of(&parts) {
         let of = serde_json::from_slice::<Tail>(line);
         if of.is_ok_and(|of| of.boot == tail.boot) {
             verifier.line(Place { file: 0, line: 0 }, line);
         }
     }
     verifier.finish().is_good()
+}
+
+/// The end of the log, up to a bound: of each file what is read of it, the oldest first.
+fn last_parts(path: &Path) -> Vec<Vec<u8>> {
+    let mut paths = put_aside(path).files;
+    paths.push(path.to_path_buf());
+    let mut left = LAST_LOOK;
+    let mut parts = Vec::new();
+    for path in paths.iter().rev() {
+        let Ok(bytes) = last_bytes(path, left) else {
+            break;
+        };
+        left = left.saturating_sub(bytes.len() as u64);
+        parts.push(bytes);
+        if left == 0 {
+            break;
+        }
+    }
+    parts.reverse();
+    parts
+}
+
+/// Their lines; one that lacks its beginning is no JSON.
+pub(super) fn lines_of(parts: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
+    parts
+        .iter()
+        .flat_map(|part| part.split(|&byte| byte == b'\n'))
 }
 
 fn last_bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
@@ -257,8 +235,6 @@ fn last_line(path: &Path, instance: &str) -> io::Result<Look> {
 
 const FIRST_LOOK: u64 = 64 << 10;
 const LAST_LOOK: u64 = 16 << 20;
-/// Bytes before the end of a run in which the calls begin that a kill cut off.
-const END: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -98,6 +98,9 @@ async fn a_reader_that_goes_away_is_a_log_that_cannot_be_written() {
             .then_some(())
     })
     .await;
+    let log = house.operational_log();
+    let named = "standard output: Broken pipe (os error 32): start again what reads it";
+    assert!(log.contains(named), "{log}");
     assert!(refused(&write(&house).await));
     assert_eq!(
         (health(&house).await, house.zoho.notes_written().await),

@@ -50,6 +50,79 @@ async fn until_refused(house: &House) {
     panic!("the sink takes everything");
 }
 
+/// Standard output is a pipe whose reader goes away with the first byte.
+const CLOSED: &str =
+    r#"log="${4%/*}/pipe"; mkfifo "$log"; head -c 1 "$log" >/dev/null & exec "$@" >"$log""#;
+
+/// Reads that are made although the log cannot be written everywhere, all of which are in the file.
+async fn reads_are_in_the_file(house: &House, count: usize) {
+    let starts = |house: &House| {
+        let text = fs::read_to_string(house.file("audit.jsonl")).unwrap();
+        text.matches("tool_call_start").count()
+    };
+    let before = starts(house);
+    for _ in 0..count {
+        a_contact(house).await;
+    }
+    eventually("every read is in the file", || {
+        (starts(house) >= before + count).then_some(())
+    })
+    .await;
+}
+
+/// The last line of the first kind that the file has.
+fn last(house: &House, event: &str) -> Value {
+    let text = fs::read_to_string(house.file("audit.jsonl")).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut lines = lines.filter(|line: &Value| line["event"] == event);
+    lines.next_back().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_file_has_every_line_whatever_becomes_of_standard_output() {
+    for (script, sinks) in [(UNREAD, BOTH[0]), (CLOSED, BOTH[1])] {
+        let mut house = house_with(sinks, script).await;
+        until_refused(&house).await;
+        reads_are_in_the_file(&house, 30).await;
+        house.signal("-TERM");
+        assert_ne!(house.ended().await.code(), Some(0));
+        let log = house.operational_log();
+        let told = "are not in the audit log: standard output did not take them; ";
+        assert!(log.contains(told), "{log}");
+        assert!(log.contains("audit.jsonl has all of it"), "{log}");
+        assert_eq!(last(&house, "log_close")["event"], "log_close", "{log}");
+        next_run(&house).await;
+        assert_eq!(last(&house, "log_open")["previousEnd"], "closed");
+        let file = verify(&house);
+        assert_eq!(file.status.code(), Some(0), "{}", said(&file));
+    }
+}
+
+#[tokio::test]
+async fn standard_output_has_every_line_whatever_becomes_of_the_file() {
+    let mut house = house_with(BOTH[1], FILLING).await;
+    until_refused(&house).await;
+    for _ in 0..10 {
+        a_contact(&house).await;
+    }
+    house.signal("-TERM");
+    assert_ne!(house.ended().await.code(), Some(0));
+    let log = house.operational_log();
+    assert!(
+        log.contains("audit.jsonl did not take them; standard output has all"),
+        "{log}"
+    );
+    eventually("the reader's end", || {
+        house.file("read").exists().then_some(())
+    })
+    .await;
+    let stream = house.file("stream");
+    let key = house.file("public.pem");
+    let arguments = [key.to_str().unwrap(), stream.to_str().unwrap()];
+    let verified = command(&[&["audit", "verify", "--public-key"][..], &arguments].concat());
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+}
+
 /// The next run, in the same folder, which ends by itself.
 async fn next_run(house: &House) {
     house.zoho.later("10m").await;
@@ -120,9 +193,9 @@ async fn a_kill_while_the_disk_is_full_is_told_as_a_kill() {
         .await;
         let text = |name: &str| fs::read_to_string(house.file(name)).unwrap();
         let (file, stream) = (told(&text("audit.jsonl")), told(&text("stream")));
-        let more: Vec<_> = stream.difference(&file).collect();
-        assert!(more.is_empty(), "only on the stream: {more:?}");
-        assert!(stream.len() > 5);
+        let more: Vec<_> = file.difference(&stream).collect();
+        assert!(more.is_empty(), "only in the file: {more:?}");
+        assert!(file.len() > 5 && stream.len() > file.len());
         next_run(&house).await;
         assert_nothing_was_changed(&house);
     }
