@@ -117,7 +117,10 @@ async fn a_call_without_a_token_is_explained_by_the_tokens_and_not_by_the_load()
     let request = failed.header("x-request-id").to_owned();
     stop(&mut house).await;
     let explained = said(&audit(&["explain", "--request", &request], &house));
-    for part in ["zoho_token_throttled: so many access tokens", "token_key under [zoho]"] {
+    for part in [
+        "zoho_token_throttled: so many access tokens",
+        "token_key under [zoho]",
+    ] {
         assert!(explained.contains(part), "{part}: {explained}");
     }
 }

@@ -119,7 +119,9 @@ fn assert_told(house: &House, text: &str, lost: &Value) {
         assert!(lack.contains(&between), "{what:?}: {lack}");
         assert!(lack.contains("3 refused calls"), "{what:?}: {lack}");
         let is_told = told.contains(&format!("between  {between}"));
-        assert_eq!(is_told, what[0] == "story", "{what:?}: {last}");
+        // The line names whose they were.
+        let is_whose = what.contains(&SUPPORT);
+        assert_eq!(is_told, is_whose, "{what:?}: {last}");
         let is_nothing = told.contains("in what is left of the log");
         assert_eq!(is_nothing, code == 1, "{what:?}: {last}");
         assert_eq!(output.status.code(), Some(code), "{what:?}: {last}");
