@@ -30,14 +30,15 @@ pub(crate) async fn closed(mut socket: TcpStream) {
     while matches!(socket.read(&mut sink).await, Ok(1..)) {}
 }
 
-/// A request that can be answered, over and over, by somebody who does not listen.
+/// A request that can be answered, over and over, by somebody who does not listen. The answers are more
+/// than the buffers of the kernel hold.
 fn deaf(key: &str) -> String {
     let body = listing(1);
     let head = format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    (head + &body).repeat(400)
+    (head + &body).repeat(2000)
 }
 
 #[tokio::test]
