@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     agent::Agent,
     house::{House, SUPPORT, Setup, command, eventually},
     http_sessions::{ID, closes, delete, ended, lost, opened, search, together},
+    lag::Lag,
     redis::Redis,
     session_cut::note_in_flight,
 };
@@ -171,4 +172,30 @@ async fn the_instances_that_a_cancellation_is_handed_to_are_the_last_that_answer
     assert_eq!(search(&agent).await.status, 200);
     let at: String = redis.ask(&["HGET", &key, "at"]);
     assert_eq!(at, format!("{own}{others}"), "it is the last again");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_session_ends_takes_no_line_with_it() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let houses = together(&redis, |setup| {
+        setup.set("redis.url", way.url()).set("redis.timeout", "1s");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    let mut sessions = Vec::new();
+    for _ in 0..8 {
+        sessions.push(agent.clone().with(ID, &opened(&agent).await));
+    }
+    way.takes(Duration::from_millis(100));
+    for (n, session) in (1..).zip(&sessions) {
+        // Each at another place of the way.
+        let _ = timeout(Duration::from_millis(50 * n), delete(session)).await;
+    }
+    way.takes(Duration::ZERO);
+    for session in &sessions {
+        delete(session).await;
+    }
+    let all = || (closes(&houses).len() == sessions.len()).then_some(());
+    eventually("the line of each session", all).await;
 }

@@ -128,7 +128,8 @@ async fn find(sessions: &Arc<HttpSessions>, id: &str, who: &Who) -> Result<Bound
             let lease = who.lease.of(kept.caller.clone());
             if let Some(lapse) = lease.withdrawn(kept.opening.at()) {
                 // Without Redis the next who asks for it finds the same.
-                let _ = sessions.end(id, &kept, lapse.reason(), None).await;
+                let reason = lapse.reason();
+                let _ = sessions.end_for_request(id, &kept, reason, None).await;
                 return Err(Refusal::NoSession);
             }
             Ok(Bound {
@@ -240,7 +241,7 @@ pub async fn delete(
     let by = who
         .caller
         .sign(who.peer.sign(Event::new(Kind::SessionClose)));
-    let ended = sessions.end(&bound.id, &bound.kept, DELETED, Some(by));
+    let ended = sessions.end_for_request(&bound.id, &bound.kept, DELETED, Some(by));
     ended.await.map_err(|_| Refusal::SessionAway)?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -31,6 +31,20 @@ impl HttpSessions {
         Ok(())
     }
 
+    /// The same for a request, whose client may leave meanwhile: only one is told that it has ended the
+    /// session, and nobody else would record it.
+    pub(super) async fn end_for_request(
+        self: &Arc<Self>,
+        id: &str,
+        kept: &Arc<Kept>,
+        reason: &'static str,
+        by: Option<Event>,
+    ) -> Result<(), Away> {
+        let (sessions, id, kept) = (self.clone(), Box::<str>::from(id), kept.clone());
+        let ended = tokio::spawn(async move { sessions.end(&id, &kept, reason, by).await });
+        ended.await.unwrap_or(Err(Away))
+    }
+
     /// Looks after what this instance has of sessions, until the streams have to end.
     pub async fn keep(self: Arc<Self>) {
         let every = LOOK.min(self.bounds.idle / 4);
