@@ -111,7 +111,7 @@ async fn one_kind_of_request_that_is_always_refused_fails_alone() {
     };
     assert_eq!(
         (asked("/Accounts/"), asked("/org")),
-        (3, 1),
+        (9, 1),
         "{:?}",
         server.asked()
     );

@@ -19,9 +19,8 @@ pub(super) struct Verdicts {
 
 struct Refused {
     kind: Kind,
-    since: Instant,
-    /// More than once: one refusal may be a moment's.
-    is_sure: bool,
+    first: Instant,
+    last: Instant,
 }
 
 impl Verdicts {
@@ -29,31 +28,39 @@ impl Verdicts {
     pub(super) fn refuse(&self, kind: Kind, now: Instant) {
         let mut refused = lock(&self.refused);
         refused.retain(|it| it.left(now).is_some());
-        let is_sure = refused.iter().any(|it| it.kind == kind);
+        let before = refused.iter().find(|it| it.kind == kind);
+        let first = before.map_or(now, |it| it.first);
         refused.retain(|it| it.kind != kind);
         refused.push(Refused {
             kind,
-            since: now,
-            is_sure,
+            first,
+            last: now,
         });
     }
 
     /// Why such a request is not sent.
     pub(super) fn refusal(&self, kind: Kind, now: Instant) -> Option<ZohoError> {
         let refused = lock(&self.refused);
-        let sure = refused.iter().find(|it| it.is_sure && it.kind == kind)?;
+        let sure = refused.iter().find(|it| it.is_sure() && it.kind == kind)?;
         let retry_after = sure.left(now)?;
         Some(ZohoError::TokenRefused { retry_after })
     }
 }
 
 impl Refused {
+    /// Calls of one moment may be refused together, and the next is not.
+    fn is_sure(&self) -> bool {
+        self.last.saturating_duration_since(self.first) >= MOMENT
+    }
+
     fn left(&self, now: Instant) -> Option<Duration> {
-        let left = (self.since + REFUSED_HERE).saturating_duration_since(now);
+        let left = (self.last + REFUSED_HERE).saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
     }
 }
 
+/// Longer than a proof that Zoho takes the token holds, so that a revoked one is found out first.
+const MOMENT: Duration = Duration::from_secs(5);
 /// Until somebody may have mended it.
 pub(super) const REFUSED_HERE: Duration = Duration::from_secs(60);
 
@@ -62,11 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_refused_twice_is_not_asked_for_a_minute() {
+    fn what_was_refused_for_longer_than_a_moment_is_not_asked_for_a_minute() {
         let (verdicts, now) = (Verdicts::default(), Instant::now());
         let (accounts, deals) = (("GET", "Accounts"), ("GET", "Deals"));
-        verdicts.refuse(accounts, now);
-        assert!(verdicts.refusal(accounts, now).is_none());
+        for _ in 0..9 {
+            verdicts.refuse(accounts, now);
+        }
+        assert!(verdicts.refusal(accounts, now).is_none(), "a moment's");
+        let now = now + MOMENT;
         verdicts.refuse(deals, now);
         verdicts.refuse(accounts, now);
         assert!(verdicts.refusal(accounts, now).is_some());
