@@ -20,6 +20,7 @@ mod writer;
 pub use config::{BadConfig, Config, OnFailure};
 pub use event::{Event, Kind};
 pub use head::{BadHead, Head};
+pub use lost::MOST_CLIENTS;
 pub use recorder::{Audit, Room, SinkUnavailable, Unwritten};
 pub use redact::{Class, Classes, Redacted, Redactor};
 pub use sign::{BadKey, PublicKey, SigningKey};

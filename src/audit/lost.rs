@@ -112,8 +112,8 @@ impl fmt::Display for Lost {
     }
 }
 
-/// Clients that are named one by one, so that the line stays short; the sum counts all of them.
-const MOST_CLIENTS: usize = 80;
+/// Clients that a line of losses names one by one, so that it stays short; the sum counts all of them.
+pub const MOST_CLIENTS: usize = 80;
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ use super::{
     page::Page,
     telling::{self, Course},
 };
+use crate::audit::MOST_CLIENTS;
 
 #[derive(clap::Args)]
 pub(super) struct Story {
@@ -110,6 +111,7 @@ impl Story {
     /// Whether what was lost may be of the client, unless the line names all whose lines it was.
     fn may_lack(&self, line: &Value) -> bool {
         let named = line["lostLines"].as_object();
+        // With fewer than it may name, it names all.
         let names_all = named.is_some_and(|clients| clients.len() < MOST_CLIENTS);
         self.about.client.is_none() || !names_all || self.is_about(line)
     }
@@ -269,8 +271,6 @@ impl Teller {
     }
 }
 
-/// With fewer clients than these, a line of losses names all.
-const MOST_CLIENTS: usize = 80;
 /// What waits for the end of an earlier call, at most.
 const MOST: usize = 10_000;
 
