@@ -72,8 +72,14 @@ impl Relay {
             store,
             seal: Seal::new(key, "zoho-mcp relay", "zoho-mcp sessions")?,
             instance: Uuid::new_v4().simple().to_string().into(),
-            push: Script::new(include_str!("relay/script/push.lua")),
-            beat: Script::new(include_str!("relay/script/beat.lua")),
+            push: Script::new(concat!(
+                include_str!("relay/script/process.lua"),
+                include_str!("relay/script/push.lua")
+            )),
+            beat: Script::new(concat!(
+                include_str!("relay/script/process.lua"),
+                include_str!("relay/script/beat.lua")
+            )),
             leave: Script::new(include_str!("relay/script/leave.lua")),
             turns: Turns::new(),
             waiting: Mutex::default(),

@@ -17,8 +17,14 @@ pub(super) struct Turns {
 impl Turns {
     pub(super) fn new() -> Self {
         Self {
-            take: Script::new(include_str!("script/take.lua")),
-            withdraw: Script::new(include_str!("script/withdraw.lua")),
+            take: Script::new(concat!(
+                include_str!("script/process.lua"),
+                include_str!("script/take.lua")
+            )),
+            withdraw: Script::new(concat!(
+                include_str!("script/process.lua"),
+                include_str!("script/withdraw.lua")
+            )),
         }
     }
 }

@@ -4,8 +4,6 @@
 -- long those that say nothing are forgotten (ms).
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local info = redis.pcall('INFO', 'server')
-local process = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 local run, since = string.match(redis.call('GET', KEYS[2]) or '', '^(%x*) (%d+)$')
 local holds = redis.call('ZSCORE', KEYS[1], ARGV[1])
 -- Where one sign that was given is not there, others may be missing; another process may be a replica that

@@ -8,9 +8,6 @@
 -- 3 when nobody can say whether it lives.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local info = redis.pcall('INFO', 'server')
--- A user may not be allowed to ask.
-local process = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 
 local function lives(instance)
   local holds = redis.call('ZSCORE', KEYS[2], instance)

@@ -1,8 +1,6 @@
 -- Takes a letter for good, unless its sender has taken it back or its time is over, or another Redis
 -- has it now, which may not have been told of either.
 -- KEYS: what is known of the letter. ARGV: how long that is kept (ms).
-local info = redis.pcall('INFO', 'server')
-local process = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 if redis.call('GET', KEYS[1]) ~= 'waits ' .. process then
   return 0
 end

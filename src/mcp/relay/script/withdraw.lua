@@ -6,8 +6,6 @@ local known = redis.call('GET', KEYS[1])
 if known == 'taken' then
   return 0
 end
-local info = redis.pcall('INFO', 'server')
-local process = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 local waited = known == 'waits ' .. process or known == 'withdrawn'
 redis.call('SET', KEYS[1], waited and 'withdrawn' or 'unknown', 'PX', ARGV[1])
 return waited and 1 or 0
