@@ -71,24 +71,20 @@ impl Mints {
         now: Instant,
     ) -> Result<(), Duration> {
         self.loose.retain(|(_, at)| rests(*at, now).is_some());
-        let own = || self.slots.iter().filter(|held| held.mine);
         if !self.keeps || self.turn == 0 {
             return self.loosely(attempt, loose(replicas, self.keeps), now);
         }
-        let left = own().map(|held| held.rests(now)).min();
-        match left {
-            Some(None) => {}
-            Some(Some(left)) => return Err(left),
-            None => return Err(Self::REST),
+        let own = self.slots.iter_mut().filter(|held| held.mine);
+        // One that does not rest comes first.
+        let held = own.min_by_key(|held| held.rests(now)).ok_or(Self::REST)?;
+        if let Some(left) = held.rests(now) {
+            return Err(left);
         }
-        let mut own = self.slots.iter_mut().filter(|held| held.mine);
-        if let Some(held) = own.find(|held| held.rests(now).is_none()) {
-            held.used = Some(Used {
-                attempt,
-                at: now,
-                own: true,
-            });
-        }
+        held.used = Some(Used {
+            attempt,
+            at: now,
+            own: true,
+        });
         Ok(())
     }
 
