@@ -8,7 +8,7 @@ use crate::{
     agent::Agent,
     house::{DASHBOARD, House, REPORTING, SUPPORT},
     issuer::{Issuer, Key},
-    pki::{Ca, Identity},
+    pki::{Ca, Identity, behind_balancer},
 };
 
 const TWO: &str = "audience = [\"one\", \"two\"]";
@@ -154,10 +154,7 @@ async fn a_stream_of_a_certificate_ends_when_it_names_another_or_its_ca_has_gone
     let (clients, others) = (Ca::root("clients"), Ca::root("others"));
     const NAMED: &str = "[clients.customer-service-agent]\ncertificate = \"spiffe://a/support\"\n";
     let house = House::with(|setup| {
-        setup.file("clients.pem", &(clients.pem() + &others.pem()));
-        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
-        setup.set("server.tls.client_ca", "clients.pem");
-        setup.set("server.tls.forwarded_client_cert", "passthrough");
+        behind_balancer(setup, &(clients.pem() + &others.pem()));
         setup.set(
             "clients.reporting-agent.certificate",
             "spiffe://a/reporting",
@@ -167,10 +164,7 @@ async fn a_stream_of_a_certificate_ends_when_it_names_another_or_its_ca_has_gone
     house
         .reconfigure("[clients.customer-service-agent]\n", NAMED)
         .await;
-    let of = |ca: &Ca, uri| {
-        let agent = house.stranger(None).with("x-forwarded-for", "203.0.113.9");
-        agent.with("x-amzn-mtls-clientcert", &ca.client(uri).header())
-    };
+    let of = |ca: &Ca, uri| house.showing(&ca.client(uri).header());
     let mut goes_on = of(&clients, "spiffe://a/reporting").stream().await;
     goes_on.initialize().await;
     let support = of(&others, "spiffe://a/support");
@@ -194,12 +188,9 @@ async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_re
     let (clients, key) = (Ca::root("clients"), Key::new("own", Algorithm::ES256));
     let issuer = Issuer::start(&[&key]).await;
     let house = crate::house::House::with(|setup| {
-        setup.file("clients.pem", &clients.pem());
+        behind_balancer(setup, &clients.pem());
         setup.file("clients.crl", &clients.crl(&[], 2090));
-        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
-        setup.set("server.tls.client_ca", "clients.pem");
         setup.set("server.tls.client_crl", "clients.crl");
-        setup.set("server.tls.forwarded_client_cert", "passthrough");
         setup.config(&issuer.config("client = \"customer-service-agent\""));
     })
     .await;
@@ -213,9 +204,7 @@ async fn a_stream_of_a_token_ends_when_the_certificate_that_it_is_bound_to_is_re
             json!({ "cnf": { "x5t#S256": identity.thumbprint() } }),
         );
         house
-            .stranger(None)
-            .with("x-forwarded-for", "203.0.113.9")
-            .with("x-amzn-mtls-clientcert", &identity.header())
+            .showing(&identity.header())
             .with("authorization", &format!("Bearer {token}"))
     };
     // A certificate need name nobody for a token to be bound to it.

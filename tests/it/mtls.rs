@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::{
     agent::Agent,
     house::{REPORTING, SUPPORT, Setup, command, eventually},
-    pki::{Ca, Identity, TlsHouse, by_uri},
+    pki::{Ca, Identity, TlsHouse, behind_balancer, by_uri},
     wire::listing,
 };
 
@@ -290,19 +290,13 @@ async fn a_trusted_proxy_is_believed_about_certificates_that_are_good() {
     let revoked = clients.client(URI);
     let house = crate::house::House::with(|setup| {
         named(setup);
-        setup.file("clients.pem", &clients.pem());
+        behind_balancer(setup, &clients.pem());
         setup.file("clients.crl", &clients.crl(&[revoked.serial()], 2090));
-        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
-        setup.set("server.tls.client_ca", "clients.pem");
         setup.set("server.tls.client_crl", "clients.crl");
-        setup.set("server.tls.forwarded_client_cert", "passthrough");
         setup.set("limits.failed_logins", "{ requests = 1000, per = \"1m\" }");
     })
     .await;
-    let with = |header: &str| {
-        let agent = house.stranger(None).with("x-forwarded-for", "203.0.113.9");
-        agent.with("x-amzn-mtls-clientcert", header)
-    };
+    let with = |header: &str| house.showing(header);
     let identity = clients.client(URI);
     let good = identity.header();
     assert_eq!(with(&good).status().await, 200);

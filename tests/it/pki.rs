@@ -306,6 +306,22 @@ pub(crate) fn openssl(arguments: &[&str]) -> (bool, String) {
     )
 }
 
+/// A load balancer in front, which hands on the certificates of these CAs.
+pub(crate) fn behind_balancer(setup: &mut Setup, clients: &str) {
+    setup.file("clients.pem", clients);
+    setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
+    setup.set("server.tls.client_ca", "clients.pem");
+    setup.set("server.tls.forwarded_client_cert", "passthrough");
+}
+
+impl House {
+    /// Somebody of whom the load balancer in front has handed on that as a certificate.
+    pub(crate) fn showing(&self, header: &str) -> Agent {
+        let agent = self.stranger(None).with("x-forwarded-for", "203.0.113.9");
+        agent.with("x-amzn-mtls-clientcert", header)
+    }
+}
+
 fn ca_params(name: &str, constraints: BasicConstraints) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);

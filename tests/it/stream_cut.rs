@@ -8,7 +8,7 @@ use crate::{
     agent::Agent,
     house::{House, SUPPORT},
     issuer::{Issuer, Key, now},
-    pki::Ca,
+    pki::{Ca, behind_balancer},
     session_cut::{closed, slow_note, without_key, zoho_has_heard},
     stream::Stream,
 };
@@ -77,12 +77,9 @@ async fn a_write_whose_key_is_removed_from_the_file_is_told_to_look_on_its_strea
 async fn a_write_whose_certificate_is_revoked_is_told_to_look_on_its_stream() {
     let clients = Ca::root("clients");
     let house = House::with(|setup| {
-        setup.file("clients.pem", &clients.pem());
+        behind_balancer(setup, &clients.pem());
         setup.file("clients.crl", &clients.crl(&[], 2090));
-        setup.set("server.trusted_proxies", "[\"127.0.0.1/32\"]");
-        setup.set("server.tls.client_ca", "clients.pem");
         setup.set("server.tls.client_crl", "clients.crl");
-        setup.set("server.tls.forwarded_client_cert", "passthrough");
         setup.set(
             "clients.customer-service-agent.certificate",
             "spiffe://a/support",
@@ -90,8 +87,7 @@ async fn a_write_whose_certificate_is_revoked_is_told_to_look_on_its_stream() {
     })
     .await;
     let identity = clients.client("spiffe://a/support");
-    let agent = house.stranger(None).with("x-forwarded-for", "203.0.113.9");
-    let agent = agent.with("x-amzn-mtls-clientcert", &identity.header());
+    let agent = house.showing(&identity.header());
     let stream = writing(&house, &agent, "8s").await;
     house.replace("clients.crl", &clients.crl(&[identity.serial()], 2090));
     is_told_to_look(&house, stream, "certificate_revoked").await;
