@@ -106,7 +106,9 @@ async fn drive(arguments: Arguments) {
 async fn compare(installation: &Installation, arguments: &Arguments) {
     let sandbox = installation.sandbox().await;
     let backend = backend::start(&sandbox.ready["zoho"]).await;
-    let daemon = installation.daemon(&backend, &sandbox.ready["zoho"]).await;
+    let daemon = installation
+        .daemon("daemon", &backend, &sandbox.ready["zoho"], "")
+        .await;
     let calls = Calls::prepare(&daemon).await;
     let bare = installation
         .bare(&backend, &backend.token, &calls.replayed)

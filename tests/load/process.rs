@@ -51,19 +51,26 @@ impl Installation {
         self.ready(command, "demo.json", String::new()).await
     }
 
-    /// The daemon with everything on: keys, limits in every dimension, roles, the audit log.
-    pub(crate) async fn daemon(&self, backend: &Backend, zoho: &Value) -> Process {
+    /// The daemon with everything on: keys, limits in every dimension, roles, the audit log, which is
+    /// the default one if `audit` says nothing of it.
+    pub(crate) async fn daemon(
+        &self,
+        name: &str,
+        backend: &Backend,
+        zoho: &Value,
+        audit: &str,
+    ) -> Process {
         self.credentials(zoho);
         let url = &backend.url;
         let config = format!(
-            "{CONFIG}[zoho]\nconcurrency = 64\ndaily_credits = 1000000000\nclient_share = 1.0\naccounts_url = \"{url}\"\napi_url = \"{url}\"\n"
+            "{CONFIG}{audit}[zoho]\nconcurrency = 64\ndaily_credits = 1000000000\nclient_share = 1.0\naccounts_url = \"{url}\"\napi_url = \"{url}\"\n"
         );
-        let file = self.folder.join("zoho-mcp.toml");
+        let file = self.folder.join(format!("{name}.toml"));
         fs::write(&file, config).unwrap();
         let key = self.key("agent");
         let mut command = self.pinned(&self.binary);
         command.args(["serve", "--config"]).arg(&file);
-        self.ready(command, "daemon.json", key).await
+        self.ready(command, &format!("{name}.json"), key).await
     }
 
     /// A daemon with the configuration of that file, and with what the environment adds to it.

@@ -43,7 +43,9 @@ pub(crate) async fn run(installation: &Installation, setup: Setup) {
     zoho_mcp::listen::raise_descriptor_limit();
     let sandbox = installation.sandbox().await;
     let backend = backend::start(&sandbox.ready["zoho"]).await;
-    let daemon = installation.daemon(&backend, &sandbox.ready["zoho"]).await;
+    let daemon = installation
+        .daemon("daemon", &backend, &sandbox.ready["zoho"], "")
+        .await;
     let before = daemon.resident_mib();
     let (crowd, streams) = Crowd::open(&daemon, setup.streams).await;
     let opened = daemon.resident_mib();
