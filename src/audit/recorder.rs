@@ -20,7 +20,7 @@ use super::{
     lifecycle, meter,
     sign::SigningKey,
     sink::{self, CannotOpen, Opened},
-    writer::{Call, Job, State, Writer},
+    writer::{Call, Job, State, Writer, Written},
 };
 use crate::setting::Span;
 
@@ -207,7 +207,7 @@ impl Audit {
         let room = room.0.split(1).ok_or(SinkUnavailable)?;
         self.send(&event, room, Some(written));
         match timeout(patience, taken).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(_written)) => Ok(()),
             _ => Err(SinkUnavailable),
         }
     }
@@ -298,7 +298,7 @@ impl Audit {
         &self,
         event: &Event,
         room: OwnedSemaphorePermit,
-        written: Option<oneshot::Sender<()>>,
+        written: Option<oneshot::Sender<Written>>,
     ) {
         meter::count(event);
         let open = event.open_line(Timestamp::now());

@@ -37,13 +37,27 @@ pub(super) enum Job {
         call: Option<Call>,
         /// Given back once the line is written.
         room: OwnedSemaphorePermit,
-        written: Option<oneshot::Sender<()>>,
+        written: Option<oneshot::Sender<Written>>,
     },
     /// Something was lost here, of which the log has to tell.
     Lost,
     /// Time may have come for a checkpoint.
     Tick,
     Close,
+}
+
+/// Every sink has taken a batch. Whoever is told so first tells the others: woken each by itself, from
+/// the thread that writes, they would take its core in turns, and their next lines would come one by
+/// one.
+#[derive(Default)]
+pub(super) struct Written(Vec<oneshot::Sender<Self>>);
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        for other in self.0.drain(..) {
+            let _ = other.send(Self::default());
+        }
+    }
 }
 
 pub(super) struct Writer {

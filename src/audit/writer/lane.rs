@@ -13,7 +13,10 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::state::{Health, State};
+use super::{
+    Written,
+    state::{Health, State},
+};
 use crate::audit::{chain::Chain, sign::SigningKey, sink::Sink};
 
 /// Lines that are written together, and who waits for them.
@@ -27,7 +30,7 @@ pub(super) struct Batch {
 #[derive(Default)]
 pub(super) struct Waiting {
     pub(super) room: Vec<OwnedSemaphorePermit>,
-    pub(super) acknowledge: Vec<oneshot::Sender<()>>,
+    pub(super) acknowledge: Vec<oneshot::Sender<Written>>,
 }
 
 /// A batch that is on its way.
@@ -63,12 +66,13 @@ impl Given {
         let (seq, chain) = &self.end;
         state.is_through(*seq, chain.hash());
         metrics::counter!("zoho_mcp_audit_lines_total").increment(self.lines as u64);
-        let waiting = {
+        let mut waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)
         };
-        for written in waiting.acknowledge {
-            let _ = written.send(());
+        if let Some(first) = waiting.acknowledge.pop() {
+            // If that one has left, this is dropped here, and tells the others from here.
+            let _ = first.send(Written(waiting.acknowledge));
         }
         drop(waiting.room);
         state.remind();

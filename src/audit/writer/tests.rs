@@ -84,6 +84,26 @@ fn two(refuses: bool, gate_is_first: bool) -> Two {
     }
 }
 
+/// A log that goes to a gate alone, and what opens it.
+fn gated() -> (Audit, Sender<()>) {
+    let (open, opens) = channel();
+    let gate = Gate {
+        name: "gate",
+        opens,
+        refuses: false,
+        is_open: false,
+        taken: channel().0,
+    };
+    let opened = Opened {
+        sinks: vec![(Box::new(gate), Previous::Unknown)],
+        batch: 512,
+        head: None,
+        claims: Vec::new(),
+    };
+    let manner = (config().on_failure, config().checkpoint);
+    (Audit::write_to(manner, opened, "one", None), open)
+}
+
 const WAYS: [(bool, bool); 4] = [(true, true), (true, false), (false, true), (false, false)];
 
 /// The lines that were taken, once the last of them has that in it.
@@ -184,4 +204,30 @@ async fn losses_are_told_at_once_where_lines_are_taken_and_the_rest_when_all_tak
     });
     let told: Vec<u32> = told.collect();
     assert_eq!((told.len(), told.iter().sum::<u32>()), (2, 10), "{told:?}");
+}
+
+#[tokio::test]
+async fn all_whose_lines_are_taken_together_are_told_though_one_has_left() {
+    for leaves in 0..3 {
+        let (audit, open) = gated();
+        let call = || {
+            let audit = audit.clone();
+            tokio::spawn(async move {
+                let mut room = audit.reserve().await.unwrap();
+                let start = Event::new(Kind::ToolCallStart);
+                audit.accept_in(&mut room, start).await.is_ok()
+            })
+        };
+        let calls: Vec<_> = (0..3).map(|_| call()).collect();
+        while audit.waiting() < 6 {
+            tokio::task::yield_now().await;
+        }
+        calls[leaves].abort();
+        open.send(()).unwrap();
+        for (n, call) in calls.into_iter().enumerate() {
+            let told = call.await;
+            assert!(n == leaves || told.unwrap(), "{n}, without {leaves}");
+        }
+        audit.close(soon()).await.unwrap();
+    }
 }
