@@ -1,8 +1,8 @@
 //! One event: a kind and the fields that are known, in stable names.
 
-use std::{borrow::Cow, fmt, io::Write as _, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, io::Write as _, net::IpAddr, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::temporal::DateTimePrinter};
 use uuid::Uuid;
 
 use super::{redact::Redacted, upstream::Requests};
@@ -122,14 +122,15 @@ impl Event {
         } else {
             level
         };
-        // Writing to memory cannot fail.
-        let _ = write!(
-            line.0,
-            "{{\"timestamp\":\"{at:.3}\",\"level\":\"{level}\",\"event\":\"{name}\""
-        );
+        line.0.extend_from_slice(b"{\"timestamp\":\"");
+        // It fails for no time that a clock shows.
+        let _ = TIME.print_timestamp(&at, &mut line.0);
+        line.0.push(b'"');
+        line.word("level", level);
+        line.word("event", name);
         line.id("executionId", self.execution_id);
         line.id("requestId", self.request_id);
-        line.shown("traceId", self.trace_id);
+        line.text("traceId", self.trace_id.map(|id| id.to_string()).as_deref());
         line.text("sessionId", self.session_id.as_deref());
         line.text("clientId", self.client_id.as_deref());
         line.text("userId", self.user_id.as_deref());
@@ -137,7 +138,7 @@ impl Event {
         line.text("role", self.role.as_deref());
         line.text("authMethod", self.auth_method);
         line.text("keyId", self.key_id.as_deref());
-        line.shown("ip", self.ip);
+        line.address("ip", self.ip);
         line.text("path", self.path);
         line.text("transport", self.transport);
         line.text("toolName", self.tool_name.as_deref());
@@ -220,11 +221,7 @@ impl Line {
     fn id(&mut self, name: &str, id: Option<Uuid>) {
         if let Some(id) = id {
             let mut text = Uuid::encode_buffer();
-            self.name(name);
-            self.0.push(b'"');
-            let text = id.as_hyphenated().encode_lower(&mut text);
-            self.0.extend_from_slice(text.as_bytes());
-            self.0.push(b'"');
+            self.word(name, id.as_hyphenated().encode_lower(&mut text));
         }
     }
 
@@ -242,15 +239,25 @@ impl Line {
         }
     }
 
-    /// Of what shows itself without a character that JSON would escape.
-    fn shown(&mut self, name: &str, value: Option<impl fmt::Display>) {
-        if let Some(value) = value {
+    fn address(&mut self, name: &str, ip: Option<IpAddr>) {
+        if let Some(ip) = ip {
             self.name(name);
-            let _ = write!(self.0, "\"{value}\"");
+            // Writing to memory cannot fail.
+            let _ = serde_json::to_writer(&mut self.0, &ip);
         }
+    }
+
+    /// Of ours, without a character that JSON would escape.
+    fn word(&mut self, name: &str, word: &str) {
+        self.name(name);
+        self.0.push(b'"');
+        self.0.extend_from_slice(word.as_bytes());
+        self.0.push(b'"');
     }
 }
 
+/// To the millisecond, as every time in the log.
+const TIME: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 /// Characters of one text field.
 const MAX_TEXT: usize = 500;
 
@@ -303,5 +310,28 @@ fn escaped(out: &mut Vec<u8>, text: &str, max: usize) {
     }
     if text.chars().nth(max).is_some() {
         out.extend_from_slice("…".as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn times_and_addresses_stand_as_they_are_shown(
+            millis in -1_000_000_000_000_i64..10_000_000_000_000,
+            micros in 0_i64..1000,
+            ip: IpAddr,
+        ) {
+            let at = Timestamp::from_microsecond(millis * 1000 + micros).unwrap();
+            let event = Event { ip: Some(ip), ..Event::new(Kind::AuthFailed) };
+            let expected = format!(
+                "{{\"timestamp\":\"{at:.3}\",\"level\":\"warn\",\"event\":\"auth_failed\",\"ip\":\"{ip}\""
+            );
+            prop_assert_eq!(String::from_utf8(event.open_line(at)).unwrap(), expected);
+        }
     }
 }

@@ -1,14 +1,15 @@
 //! What may be written of an argument, by the class that its tool declares for it.
 
-use std::io::Write as _;
-
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{chain::hex, event::string};
+use super::{
+    chain::hex,
+    event::{number, string},
+};
 
 /// The class of one argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +109,9 @@ impl Redactor {
             }
         }
         if of.len() > known {
-            let _ = write!(out, "\"unknownArgs\":{},", of.len() - known);
+            out.extend_from_slice(b"\"unknownArgs\":");
+            number(out, (of.len() - known) as u64);
+            out.push(b',');
         }
         if out.last() == Some(&b',') {
             out.pop();
@@ -127,14 +130,11 @@ impl Redactor {
             (Class::Public, Value::String(text)) if is_word(text) => string(out, text, MAX_WORD),
             (Class::Id, Value::String(text)) if is_id(text) => string(out, text, MAX_WORD),
             (Class::Public | Class::Id, Value::Bool(_) | Value::Number(_)) => {
-                let _ = write!(out, "{value}");
+                // Writing to memory cannot fail.
+                let _ = serde_json::to_writer(out, value);
             }
-            (_, Value::String(text)) => {
-                let _ = write!(out, "{{\"chars\":{}}}", text.chars().count());
-            }
-            (_, scalar) => {
-                let _ = write!(out, "{{\"chars\":{}}}", scalar.to_string().len());
-            }
+            (_, Value::String(text)) => length(out, text.chars().count()),
+            (_, scalar) => length(out, scalar.to_string().len()),
         }
     }
 
@@ -180,6 +180,13 @@ impl Redactor {
         out.extend(digest.iter().take(2 * PSEUDONYM));
         out.push(b'"');
     }
+}
+
+/// In place of a text.
+fn length(out: &mut Vec<u8>, chars: usize) {
+    out.extend_from_slice(b"{\"chars\":");
+    number(out, chars as u64);
+    out.push(b'}');
 }
 
 /// What issuers put before a subject to say where somebody signed in.

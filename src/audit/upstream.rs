@@ -1,6 +1,6 @@
 //! What Zoho was asked during one call, as the log tells it: routes and outcomes, no values.
 
-use std::io::Write as _;
+use super::event::number;
 
 /// One request to Zoho.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,29 +56,61 @@ impl Requests {
         if self.count == 0 {
             return;
         }
-        // Writing to memory cannot fail.
-        let _ = write!(line, ",\"zohoRequests\":{},\"zoho\":[", self.count);
+        pair(line, ",\"zohoRequests\":", self.count.into());
+        line.extend_from_slice(b",\"zoho\":[");
         for (n, request) in self.first.iter().enumerate() {
-            let Upstream {
-                method,
-                route,
-                outcome,
-                millis,
-                credits,
-            } = request;
-            let comma = if n == 0 { "" } else { "," };
-            let _ = write!(
-                line,
-                "{comma}{{\"method\":\"{method}\",\"route\":\"{route}\""
-            );
-            let _ = match outcome {
-                Ok(status) => write!(line, ",\"status\":{status}"),
-                Err(problem) => write!(line, ",\"problem\":\"{problem}\""),
-            };
-            let _ = write!(line, ",\"ms\":{millis},\"credits\":{credits}}}");
+            if n > 0 {
+                line.push(b',');
+            }
+            request.write(line);
         }
         line.push(b']');
     }
 }
 
+impl Upstream {
+    fn write(&self, line: &mut Vec<u8>) {
+        for part in ["{\"method\":\"", self.method, "\",\"route\":\"", self.route] {
+            line.extend_from_slice(part.as_bytes());
+        }
+        match self.outcome {
+            Ok(status) => pair(line, "\",\"status\":", status.into()),
+            Err(problem) => {
+                for part in ["\",\"problem\":\"", problem, "\""] {
+                    line.extend_from_slice(part.as_bytes());
+                }
+            }
+        }
+        pair(line, ",\"ms\":", self.millis);
+        pair(line, ",\"credits\":", self.credits.into());
+        line.push(b'}');
+    }
+}
+
+fn pair(line: &mut Vec<u8>, name: &str, value: u64) {
+    line.extend_from_slice(name.as_bytes());
+    number(line, value);
+}
+
 const MOST: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_stand_in_the_line_in_their_order() {
+        let mut requests = Requests::NONE;
+        for _ in 0..2 {
+            requests.sent("GET", "/crm/v8/Contacts/{id}", 1);
+        }
+        requests.ended(0, Ok(200), 12);
+        let mut line = Vec::new();
+        requests.write(&mut line);
+        let asked = r#""method":"GET","route":"/crm/v8/Contacts/{id}""#;
+        let answered = format!(r#"{{{asked},"status":200,"ms":12,"credits":1}}"#);
+        let not_yet = format!(r#"{{{asked},"problem":"no_answer","ms":0,"credits":1}}"#);
+        let expected = format!(r#","zohoRequests":2,"zoho":[{answered},{not_yet}]"#);
+        assert_eq!(String::from_utf8(line).unwrap(), expected);
+    }
+}
