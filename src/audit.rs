@@ -3,6 +3,7 @@
 mod chain;
 mod config;
 pub mod event;
+mod execution_id;
 mod head;
 mod lifecycle;
 mod line;

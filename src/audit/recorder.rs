@@ -13,10 +13,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
+use uuid::Uuid;
 
 use super::{
     Config, Event, Kind, OnFailure,
     config::Pace,
+    execution_id::ExecutionIds,
     lifecycle, meter,
     sign::SigningKey,
     sink::{self, CannotOpen, Opened},
@@ -33,6 +35,7 @@ struct Shared {
     /// One for each line that may wait.
     room: Arc<Semaphore>,
     on_failure: OnFailure,
+    execution_ids: ExecutionIds,
     state: Arc<State>,
     writer: Mutex<Option<thread::JoinHandle<bool>>>,
 }
@@ -136,6 +139,7 @@ impl Audit {
             jobs,
             room: Arc::new(Semaphore::new(ROOM)),
             on_failure,
+            execution_ids: ExecutionIds::new(),
             state,
             writer: Mutex::new(Some(writer)),
         }))
@@ -227,6 +231,11 @@ impl Audit {
     /// What calls may go on while they do not.
     pub fn on_failure(&self) -> OnFailure {
         self.0.on_failure
+    }
+
+    /// What the log calls a call that begins now.
+    pub fn execution_id(&self) -> Uuid {
+        self.0.execution_ids.next()
     }
 
     /// Lines that wait, and lines for which a call in flight holds room.

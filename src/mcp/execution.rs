@@ -14,7 +14,6 @@ use futures_util::FutureExt;
 use rmcp::model::{CallToolResult, JsonObject, MetaObject};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::{
     cause::Cause,
@@ -227,7 +226,7 @@ impl Record {
         let mut base = ticket
             .caller
             .sign(ticket.peer.sign(Event::new(Kind::ToolCallStart)));
-        base.execution_id = Some(Uuid::now_v7());
+        base.execution_id = Some(desk.audit.execution_id());
         base.tool_name = Some(row.name.into());
         if ticket.trace.id().is_some() {
             let id = base.execution_id.unwrap_or_default().to_string();

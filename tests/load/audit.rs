@@ -203,7 +203,7 @@ impl Agent {
     async fn call(&self) {
         let mut room = self.audit.reserve().await.unwrap();
         let base = Event {
-            execution_id: Some(Uuid::now_v7()),
+            execution_id: Some(self.audit.execution_id()),
             ..self.base.clone()
         };
         let arguments = self.arguments.as_object().unwrap();

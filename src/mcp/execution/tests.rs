@@ -6,6 +6,7 @@ use std::{
 use axum::extract::Request;
 use serde_json::{Value, json};
 use tower::Service as _;
+use uuid::Uuid;
 
 use super::*;
 use crate::{
