@@ -220,8 +220,8 @@ impl Audit {
     /// Counts a call that was not made, since there was no room for its lines.
     pub fn refused(&self, client: &Arc<str>) {
         meter::refused(client);
-        let is_first = self.0.state.lost.call(client);
-        self.lost(is_first);
+        let is_due = self.0.state.lost.call(client);
+        self.lost(is_due);
     }
 
     /// What calls may go on while they do not.
@@ -326,17 +326,17 @@ impl Audit {
     fn lose(&self, event: &Event) {
         meter::count(event);
         meter::lost();
-        let is_first = self
+        let is_due = self
             .0
             .state
             .lost
             .line(event.kind.name(), event.client_id.as_ref());
-        self.lost(is_first);
+        self.lost(is_due);
     }
 
-    /// The log says what it lacks where the first of it would have stood.
-    fn lost(&self, is_first: bool) {
-        if is_first {
+    /// The log says what it lacks where the first of it would have stood, and then now and again.
+    fn lost(&self, is_due: bool) {
+        if is_due {
             tracing::error!("the audit log has no room: lines are lost, and calls refused");
             let _ = self.0.jobs.send(Job::Lost);
         }

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use calls::Calls;
 pub use finding::{Finding, Place, Wrong};
-pub use loss::{Loss, counted};
+pub use loss::{Loss, Losses, counted};
 pub use run::{End, Run};
 
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ pub struct Verifier {
     left: Vec<torn::Left>,
     torn: u64,
     losses: Vec<Loss>,
-    more_losses: u64,
+    more_losses: Losses,
     findings: Vec<Finding>,
     more: u64,
     last: Option<Place>,
@@ -74,8 +74,8 @@ pub struct Verdict {
     pub torn: u64,
     /// What the log says that it lost, in order; the first hundred.
     pub losses: Vec<Loss>,
-    /// How many more lines say so.
-    pub more_losses: u64,
+    /// What more lines say so.
+    pub more_losses: Losses,
 }
 
 impl Verdict {
@@ -98,7 +98,7 @@ impl Verifier {
             left: Vec::new(),
             torn: 0,
             losses: Vec::new(),
-            more_losses: 0,
+            more_losses: Losses::default(),
             findings: Vec::new(),
             more: 0,
             last: None,
@@ -135,6 +135,7 @@ impl Verifier {
     /// Says what is missing at the end.
     pub fn finish(mut self) -> Verdict {
         self.resolve(true);
+        self.lost_by_the_end();
         let mut ends = Vec::new();
         for run in self.runs.values() {
             ends.extend(run.wrong_at_its_end(&self.expected));

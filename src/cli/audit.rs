@@ -17,6 +17,7 @@ mod reason;
 mod remedy;
 mod search;
 mod settings;
+mod shortfall;
 mod story;
 mod telling;
 mod verify;

@@ -56,6 +56,7 @@ impl Verifier {
             waited: None,
             unexcused: None,
             named: None,
+            told: None,
             checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
             opened: opens,
             vouched: false,

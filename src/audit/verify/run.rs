@@ -60,6 +60,8 @@ pub struct Run {
     pub(super) unexcused: Option<Finding>,
     /// Its last line, as a later run names it.
     pub(super) named: Option<u64>,
+    /// The place of its last line that tells of losses.
+    pub(super) told: Option<u64>,
     /// Its first line is here, and a good signature was seen.
     pub(super) opened: bool,
     pub(super) vouched: bool,
@@ -100,6 +102,9 @@ impl Run {
         }
         self.hashes.push_back(before);
         self.at = at;
+        if line.event == "lines_lost" {
+            self.told = Some(line.seq);
+        }
         self.end = match &*line.event {
             "log_close" => End::Closed,
             _ => End::Unknown,

@@ -107,11 +107,16 @@ fn missing(verdict: &Verdict) -> Vec<String> {
 fn lost(verdict: &Verdict) -> Vec<String> {
     let told = verdict.losses.iter().take(MOST_NAMES);
     let mut gaps: Vec<_> = told.map(lost_once).collect();
-    let more = (verdict.losses.len() - gaps.len()) as u64 + verdict.more_losses;
-    if more > 0 {
+    let mut more = verdict.more_losses;
+    let rest = verdict.losses.iter().skip(MOST_NAMES);
+    rest.for_each(|loss| more.add(loss));
+    if more.told > 0 {
+        let least = if more.is_least { "at least " } else { "" };
         gaps.push(format!(
-            "but not what {} more say that found no room",
-            count(more, "line")
+            "but not what {least}{} said that found no room, and what {least}{} asked for, of which {} tell besides",
+            count(more.lines, "line"),
+            count(more.calls, "refused call"),
+            count(more.told, "more line")
         ));
     }
     gaps
@@ -125,18 +130,21 @@ fn lost_once(loss: &Loss) -> String {
         calls,
         from,
         until,
+        is_least,
     } = loss;
-    let refused = count(calls, "refused call");
+    let (least, later) = match is_least {
+        true => ("at least ", " or later"),
+        false => ("", ""),
+    };
+    let refused = format!("{least}{}", count(calls, "refused call"));
+    let said = format!("{least}{} said that found no room", count(lines, "line"));
     let what = match (*lines, *calls) {
         (0, 0) => "lines said that found no room".to_owned(),
         (0, _) => format!("{refused} asked for, since lines found no room"),
-        (_, 0) => format!("{} said that found no room", count(lines, "line")),
-        _ => format!(
-            "{} said that found no room, and what {refused} asked for,",
-            count(lines, "line")
-        ),
+        (_, 0) => said,
+        _ => format!("{said}, and what {refused} asked for,"),
     };
-    format!("but not what {what} between {from} and {until} (seq {seq} of {boot})")
+    format!("but not what {what} between {from} and {until}{later} (seq {seq} of {boot})")
 }
 
 fn open(verdict: &Verdict) -> Option<String> {

@@ -63,7 +63,7 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
         let over = teller.was_over(&line);
         teller.run_ended(&line);
         let is_about = story.is_about(&line);
-        if telling::text(&line, "event") == Some("lines_lost") {
+        if is_loss(&line) {
             if let Some(lost) = losses.lost(line).filter(|line| story.may_lack(line)) {
                 teller.lost(lost, is_about, |line| story.is_on_the_day(line));
             }
@@ -119,6 +119,10 @@ impl Story {
     fn is_on_the_day(&self, line: &Value) -> bool {
         self.day.is_none_or(|day| is_on(&day.to_string(), line))
     }
+}
+
+fn is_loss(line: &Value) -> bool {
+    line["event"] == "lines_lost"
 }
 
 /// Whether a line tells of the day. Of what was lost it is told afterwards, perhaps on another one.
@@ -179,11 +183,20 @@ impl Teller {
         line["event"] == "tool_call_start" && self.over.remove(request)
     }
 
-    /// Keeps what the line says of how a run ended, for its calls without an end.
+    /// Keeps what the line says of how a run ended, for its calls without an end, and whether that
+    /// tells all of what was lost until then.
     fn run_ended(&mut self, line: &Value) {
-        if let Some((boot, fate)) = Fate::told_by(line) {
-            let calls = self.waiting.values_mut().filter(|begun| !begun.done);
-            for begun in calls.filter(|begun| telling::text(&begun.line, "boot") == Some(boot)) {
+        let is_loss = is_loss(line);
+        let told = match telling::text(line, "boot").filter(|_| is_loss) {
+            Some(boot) => Some((boot, Fate::Closed)),
+            None => Fate::told_by(line),
+        };
+        let Some((boot, fate)) = told else { return };
+        let waiting = self.waiting.values_mut().filter(|begun| !begun.done);
+        for begun in waiting.filter(|begun| telling::text(&begun.line, "boot") == Some(boot)) {
+            let was_loss = self::is_loss(&begun.line);
+            begun.done = was_loss;
+            if was_loss || !is_loss {
                 begun.fate = fate;
             }
         }
@@ -236,12 +249,14 @@ impl Teller {
         if begins {
             self.calls.insert(execution, self.next);
         }
+        // What was lost may be more until the next line that says so, or the closing line.
+        let done = !begins && !is_loss(&line);
         self.waiting.insert(
             self.next,
             Begun {
                 line,
                 end: None,
-                done: !begins,
+                done,
                 over,
                 fate: Fate::default(),
             },
@@ -286,6 +301,7 @@ mod tests {
         let mut out = Vec::new();
         let mut page = Page::new(&mut out);
         for line in lines {
+            teller.run_ended(line);
             teller.take(line.clone(), false, |line| is_on(day, line));
             teller.tell(&mut page).unwrap();
         }
@@ -323,6 +339,27 @@ mod tests {
         ];
         let told = days.map(|day| !told(day, std::slice::from_ref(&lost)).is_empty());
         assert_eq!(told, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn the_last_loss_of_a_run_without_its_closing_line_is_the_least() {
+        let line = |boot: &str, event: &str, lost: u64| {
+            json!({ "timestamp": "2026-04-01T00:00:01Z", "event": event, "boot": boot,
+                "lostFrom": "2026-04-01T00:00:00Z", "lostUntil": "2026-04-01T00:00:00Z",
+                "reason": format!("found no room: auth_failed {lost}") })
+        };
+        let lines = [
+            line("a", "lines_lost", 1),
+            line("b", "lines_lost", 2),
+            line("a", "lines_lost", 3),
+            line("b", "log_close", 0),
+        ];
+        let story = told("2026-04-01", &lines);
+        let lost: Vec<_> = story.lines().filter(|it| it.contains("lines: ")).collect();
+        assert_eq!(
+            lost.join(";").replace("  lost     lines: ", ""),
+            "1 of auth_failed;2 of auth_failed;at least 3 of auth_failed"
+        );
     }
 
     #[test]
