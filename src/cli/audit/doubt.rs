@@ -139,7 +139,7 @@ impl<'a> Doubt<'a> {
             }
         }
         match (found, findings) {
-            (0, _) if has_lost => Err(Unproven::Lost),
+            (0, 0) if has_lost => Err(Unproven::Lost),
             (0, _) => Err(Unproven::Nothing),
             (_, 0) => Ok(()),
             _ => Err(Unproven::NotAsWritten),
