@@ -15,9 +15,9 @@ use super::{
     files::Files,
     losses::{Losses, Of},
     page::Page,
+    shortfall,
     telling::{self, Course},
 };
-use crate::audit::MOST_CLIENTS;
 
 #[derive(clap::Args)]
 pub(super) struct Story {
@@ -50,7 +50,11 @@ struct About {
 
 pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&story.files)?;
-    let (mut teller, mut losses) = (Teller::default(), Losses::new(story.about.of()));
+    let mut teller = Teller {
+        client: story.about.client.clone(),
+        ..Teller::default()
+    };
+    let mut losses = Losses::new(story.about.of());
     let mut told = Ok(());
     let mut doubt = Doubt::new(&story.trust)?;
     files.lines(|at, text| {
@@ -110,10 +114,7 @@ impl Story {
 
     /// Whether what was lost may be of the client, unless the line names all whose lines it was.
     fn may_lack(&self, line: &Value) -> bool {
-        let named = line["lostLines"].as_object();
-        // With fewer than it may name, it names all.
-        let names_all = named.is_some_and(|clients| clients.len() < MOST_CLIENTS);
-        self.about.client.is_none() || !names_all || self.is_about(line)
+        self.about.client.is_none() || !shortfall::names_all(line) || self.is_about(line)
     }
 
     fn is_on_the_day(&self, line: &Value) -> bool {
@@ -138,6 +139,8 @@ fn is_on(day: &str, line: &Value) -> bool {
 /// Tells in the order in which things began; what has begun waits for its end.
 #[derive(Default)]
 struct Teller {
+    /// Whom it is about, where that is one client.
+    client: Option<String>,
     next: u64,
     /// What was told besides, since it may be of that: losses that name nobody.
     besides: u64,
@@ -162,11 +165,12 @@ struct Begun {
 }
 
 impl Begun {
-    fn tell(&self, out: &mut Page<impl Write>) -> std::io::Result<()> {
+    fn tell(&self, client: Option<&str>, out: &mut Page<impl Write>) -> std::io::Result<()> {
         let course = Course {
             end: self.end.as_ref(),
             over: self.over,
             fate: self.fate,
+            client,
         };
         telling::tell(&self.line, course, out)
     }
@@ -274,13 +278,13 @@ impl Teller {
             if !first.get().done && patient {
                 return Ok(());
             }
-            first.remove().tell(out)?;
+            first.remove().tell(self.client.as_deref(), out)?;
         }
     }
 
     fn finish(mut self, out: &mut Page<impl Write>) -> std::io::Result<u64> {
         for begun in std::mem::take(&mut self.waiting).into_values() {
-            begun.tell(out)?;
+            begun.tell(self.client.as_deref(), out)?;
         }
         Ok(self.next - self.besides)
     }

@@ -21,6 +21,8 @@ pub(super) struct Course<'a> {
     pub(super) over: bool,
     /// What became of its run.
     pub(super) fate: Fate,
+    /// Of whom it is told, where that is one client.
+    pub(super) client: Option<&'a str>,
 }
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
@@ -54,7 +56,7 @@ pub(super) fn tell(line: &Value, course: Course<'_>, out: &mut Page<impl Write>)
         "tool_call_start" => call(line, course, out)?,
         // Its beginning is not in the log, or was not asked for.
         "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => result(line, out)?,
-        "lines_lost" => shortfall::tell(line, course.fate, out)?,
+        "lines_lost" => shortfall::tell(line, course, out)?,
         _ => refusal(line, out)?,
     }
     writeln!(out)
@@ -123,7 +125,9 @@ fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
 }
 
 fn call(start: &Value, course: Course<'_>, out: &mut Page<impl Write>) -> io::Result<()> {
-    let Course { end, over, fate } = course;
+    let Course {
+        end, over, fate, ..
+    } = course;
     writeln!(out, "  asked    {}", arguments(&start["args"]))?;
     let role = text(start, "role").unwrap_or("?");
     let within = if over {

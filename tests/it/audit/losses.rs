@@ -135,7 +135,7 @@ async fn a_file_goes_on_telling_what_is_lost_while_standard_output_takes_nothing
     for caller in callers.collect::<Vec<_>>() {
         caller.await.unwrap();
     }
-    let told = told(&house);
+    let told = self::told(&house);
     let are_few = told
         .iter()
         .zip(&told[1..])
@@ -196,8 +196,26 @@ fn assert_told(house: &House, text: &str, lost: &Value) {
         // The line names whose they were.
         let is_whose = what.contains(&SUPPORT);
         assert_eq!(is_told, is_whose, "{what:?}: {last}");
+        let own = &lost["lostLines"][SUPPORT];
+        let is_own = told.contains(&format!("  lost     of {SUPPORT} at least {own} lines"));
+        assert_eq!(is_own, is_whose, "{what:?}: {last}");
         let is_nothing = told.contains("in what is left of the log");
         assert_eq!(is_nothing, code == 1, "{what:?}: {last}");
         assert_eq!(output.status.code(), Some(code), "{what:?}: {last}");
     }
+    // Nothing is said above of a log that was changed.
+    std::fs::write(&copy, text.replacen("\"warn\"", "\"info\"", 1)).unwrap();
+    let story = [
+        "audit",
+        "story",
+        "--client",
+        REPORTING,
+        copy.to_str().unwrap(),
+    ];
+    let told = said(&command(&story));
+    let nothing = "nothing of that is in the log";
+    assert!(
+        told.contains("NOT VERIFIED") && told.contains(nothing),
+        "{told}"
+    );
 }
