@@ -9,13 +9,14 @@ use std::{
 };
 
 use jiff::Timestamp;
+use secrecy::SecretSlice;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
 };
 
 use super::{
-    Config, Event, Kind, OnFailure,
+    Config, Event, Kind, OnFailure, Redactor,
     config::Pace,
     lifecycle, meter,
     sign::SigningKey,
@@ -64,7 +65,8 @@ impl Drop for Shared {
 }
 
 impl Audit {
-    /// Opens the sinks and starts the writer. File names are relative to `base`.
+    /// Opens the sinks and starts the writer. File names are relative to `base`; the first line says
+    /// which key pseudonyms are made with.
     ///
     /// # Errors
     /// The file that cannot be written.
@@ -72,6 +74,7 @@ impl Audit {
         config: &Config,
         base: &Path,
         key: Option<SigningKey>,
+        pseudonym_key: Option<&SecretSlice<u8>>,
     ) -> Result<Self, CannotOpen> {
         let instance = config.instance.clone().unwrap_or_else(host_name);
         let opened = sink::open(
@@ -81,7 +84,9 @@ impl Audit {
             key.as_ref().map(SigningKey::public),
         )?;
         let manner = (config.on_failure, config.checkpoint);
-        Ok(Self::write_to(manner, opened, &instance, key))
+        let pseudonyms = pseudonym_key.map(|key| Redactor::new(key).key_id());
+        let who = lifecycle::Writer::new(&instance, pseudonyms);
+        Ok(Self::write_to(manner, opened, who, key))
     }
 
     /// Whether the files could be written, without writing any.
@@ -107,21 +112,21 @@ impl Audit {
             lines: NonZeroU64::MAX,
             every: Span::millis(u64::MAX),
         };
-        Self::write_to((on_failure, pace), opened, "check", None)
+        let who = lifecycle::Writer::new("check", None);
+        Self::write_to((on_failure, pace), opened, who, None)
     }
 
     pub(super) fn write_to(
         (on_failure, pace): (OnFailure, Pace),
         mut opened: Opened,
-        instance: &str,
+        who: lifecycle::Writer,
         key: Option<SigningKey>,
     ) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
-        let who = lifecycle::Writer::new(instance);
         let state = Arc::new(State::new(&mut opened, &who, jobs.downgrade()));
         let count = opened.sinks.len();
         let openings = opened.sinks.iter().map(|(sink, previous)| {
-            lifecycle::opening((sink.kind(), count), previous, pace, key.as_ref())
+            who.opening((sink.kind(), count), previous, pace, key.as_ref())
         });
         let openings = openings.collect();
         let is_signed = key.is_some();

@@ -172,6 +172,15 @@ impl Redactor {
         String::from_utf8_lossy(&quoted).replace('"', "")
     }
 
+    /// What tells the key from others, and nothing else of it: the pseudonym of a text that no value is
+    /// after folding.
+    pub fn key_id(&self) -> String {
+        let mut quoted = Vec::new();
+        self.pseudonym(&mut quoted, "KEY");
+        let id = quoted.iter().skip("\"hmac:".len()).take(KEY_ID);
+        id.copied().map(char::from).collect()
+    }
+
     fn pseudonym(&self, out: &mut Vec<u8>, text: &str) {
         let mut hmac = self.hmac.clone();
         hmac.update(text.as_bytes());
@@ -205,6 +214,7 @@ const CONNECTIONS: &[&str] = &[
 ];
 /// Bytes of a digest that stand for a value.
 const PSEUDONYM: usize = 12;
+const KEY_ID: usize = 16;
 const MAX_WORD: usize = 64;
 /// Hexadecimal digits that are nobody's number.
 const OPAQUE: usize = 16;

@@ -20,6 +20,7 @@ mod settings;
 mod shortfall;
 mod story;
 mod telling;
+mod unread;
 mod verify;
 
 use std::io;

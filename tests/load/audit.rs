@@ -74,7 +74,7 @@ async fn lines_alone(installation: &Installation, setup: &Setup) -> (f64, f64) {
     let base = installation.file("");
     let loaded = Loaded::from_text("alone.toml", &config, base.clone(), &Environment::new());
     let (key, _) = SigningKey::generate().unwrap();
-    let audit = Audit::start(&loaded.unwrap().config.audit, &base, Some(key)).unwrap();
+    let audit = Audit::start(&loaded.unwrap().config.audit, &base, Some(key), None).unwrap();
     let redactor = Redactor::new(&vec![7; 32].into());
     let note = json!({ "record_id": "6000000000000001", "content": "Wants a call on Friday",
         "idempotency_key": "load" });

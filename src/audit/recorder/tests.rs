@@ -57,7 +57,7 @@ fn log_to(out: impl Write + Send + 'static, key: Option<SigningKey>) -> Audit {
     };
     let config = crate::audit::verify::tests::config();
     let manner = (config.on_failure, config.checkpoint);
-    Audit::write_to(manner, opened, "one", key)
+    Audit::write_to(manner, opened, crate::audit::verify::tests::writer(), key)
 }
 
 fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {

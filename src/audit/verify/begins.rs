@@ -35,6 +35,7 @@ impl Verifier {
             last: "".into(),
             end: End::Unknown,
             signer: line.signer.as_deref().map(Into::into),
+            pseudonym_key: line.pseudonym_key.as_deref().map(Into::into),
             knows_previous: knows_previous(line, is_first),
             after_gap: excused && (!opens || names_nothing),
             begins_with: line.seq,

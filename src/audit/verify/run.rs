@@ -21,6 +21,9 @@ pub struct Run {
     pub end: End,
     /// The key that it says signs it, or that was found to where its first line is gone.
     pub signer: Option<Box<str>>,
+    /// The id of the key that its pseudonyms are made with, as its first line says; that of a key
+    /// that was forgotten with its process is no id.
+    pub pseudonym_key: Option<Box<str>>,
     /// What was before it, or before its first line that is here, is gone as `partial` allows.
     pub after_gap: bool,
     /// It is from before signing was turned on, and not signed.

@@ -9,7 +9,7 @@ use super::*;
 use crate::audit::{
     Audit, Event, Kind,
     sink::{Previous, Sink},
-    verify::tests::{config, soon},
+    verify::tests::{config, soon, writer},
     verify::{Expectations, Place, Verifier},
 };
 
@@ -77,7 +77,7 @@ fn two(refuses: bool, gate_is_first: bool) -> Two {
     };
     let manner = (config().on_failure, config().checkpoint);
     Two {
-        audit: Audit::write_to(manner, opened, "one", None),
+        audit: Audit::write_to(manner, opened, writer(), None),
         good,
         gated,
         open,
