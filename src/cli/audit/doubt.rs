@@ -44,6 +44,8 @@ pub(super) struct Doubt<'a> {
     with_keys: bool,
     mixed: &'a Mixed,
     passed_over: u64,
+    /// Lines that end with a carriage return.
+    returns: u64,
     /// The id of the key of the pseudonym that is looked for.
     key: Option<String>,
 }
@@ -87,6 +89,7 @@ impl<'a> Doubt<'a> {
             verifier: Verifier::new(expected),
             mixed,
             passed_over: 0,
+            returns: 0,
             key: None,
         }
     }
@@ -111,21 +114,25 @@ impl<'a> Doubt<'a> {
         })
     }
 
-    /// Takes the next line; false for one of another log, of which nothing is told.
-    pub(super) fn line(&mut self, at: Place, text: &[u8]) -> bool {
-        let is_ours = !self.mixed.is_anothers(text);
-        if is_ours {
-            self.verifier.line(at, text);
-        } else {
+    /// Takes the next line, and hands it back without a carriage return at its end; none for one of
+    /// another log, of which nothing is told.
+    pub(super) fn line<'t>(&mut self, at: Place, text: &'t [u8]) -> Option<&'t [u8]> {
+        if self.mixed.is_anothers(text) {
             self.passed_over += 1;
+            return None;
         }
-        is_ours
+        // Terminals and editors add it to every line, where it changes nothing of what that says.
+        let line = text.strip_suffix(b"\r");
+        self.returns += u64::from(line.is_some());
+        let line = line.unwrap_or(text);
+        self.verifier.line(at, line);
+        Some(line)
     }
 
     /// What came of it, and what is not proven even where nothing is wrong.
     pub(super) fn finish(self) -> (Verdict, Vec<String>) {
         let verdict = self.verifier.finish();
-        let gaps = gaps::of(&verdict, self.with_keys, self.passed_over);
+        let gaps = gaps::of(&verdict, self.with_keys, (self.passed_over, self.returns));
         (verdict, gaps)
     }
 

@@ -7,8 +7,12 @@ use super::page::count;
 use crate::audit::verify::{End, Loss, Run, Verdict};
 
 /// What is not proven, a line for each. `with_keys`: whether the signatures were looked at.
-/// `passed_over`: lines of other logs.
-pub(super) fn of(verdict: &Verdict, with_keys: bool, passed_over: u64) -> Vec<String> {
+/// `passed_over`: lines of other logs. `returns`: lines that end with a carriage return.
+pub(super) fn of(
+    verdict: &Verdict,
+    with_keys: bool,
+    (passed_over, returns): (u64, u64),
+) -> Vec<String> {
     let mut gaps = authorship(verdict, with_keys);
     gaps.extend(missing(verdict));
     gaps.extend(lost(verdict));
@@ -16,6 +20,12 @@ pub(super) fn of(verdict: &Verdict, with_keys: bool, passed_over: u64) -> Vec<St
         gaps.push(format!(
             "but nothing of {} of other logs, passed over",
             count(passed_over, "line")
+        ));
+    }
+    if returns > 0 {
+        gaps.push(format!(
+            "but not the ends of {}: a carriage return is there, which the daemon does not write and no hash covers, so something has rewritten the file",
+            count(returns, "line")
         ));
     }
     gaps.push("but not that no run came after the last of these".into());

@@ -54,9 +54,9 @@ pub(super) fn run(
     let (mut found, mut written) = (0_u64, Ok(()));
     let mut doubt = Doubt::searching(&search.trust, redactor.key_id())?;
     files.lines(|at, text| {
-        if !doubt.line(at, text) {
+        let Some(text) = doubt.line(at, text) else {
             return;
-        }
+        };
         let text = String::from_utf8_lossy(text);
         if text.contains(&pseudonym) && written.is_ok() {
             found += 1;

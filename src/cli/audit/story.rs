@@ -58,9 +58,9 @@ pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<(
     let mut told = Ok(());
     let mut doubt = Doubt::new(&story.trust)?;
     files.lines(|at, text| {
-        if !doubt.line(at, text) {
+        let Some(text) = doubt.line(at, text) else {
             return;
-        }
+        };
         let Ok(line) = serde_json::from_slice::<Value>(text) else {
             return;
         };

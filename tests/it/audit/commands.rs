@@ -225,3 +225,31 @@ async fn a_search_answers_for_no_run_that_forgot_its_pseudonym_key() {
         "{told}"
     );
 }
+
+#[tokio::test]
+async fn line_ends_that_were_rewritten_are_told() {
+    let mut house = House::with(to_file).await;
+    house.agent(SUPPORT).tools().await;
+    stop(&mut house).await;
+    let log = house.file("audit.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let count = text.lines().count();
+    let lack = format!("but not the ends of {count} lines: a carriage return");
+    let verify = ["audit", "verify", log.to_str().unwrap()];
+    assert!(!said(&command(&verify)).contains("carriage return"));
+    fs::write(&log, text.replace('\n', "\r\n")).unwrap();
+    let verified = command(&verify);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    assert!(said(&verified).contains(&lack), "{}", said(&verified));
+    let story = audit(&["story", "--client", SUPPORT], &house);
+    assert_eq!(story.status.code(), Some(0), "{}", said(&story));
+    assert!(said(&story).contains(&lack), "{}", said(&story));
+    fs::write(&log, text.replace('\n', "\r\r\n")).unwrap();
+    let verified = command(&verify);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+    assert!(
+        said(&verified).contains("the line was changed"),
+        "{}",
+        said(&verified)
+    );
+}
