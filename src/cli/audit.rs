@@ -14,6 +14,7 @@ mod mixed;
 mod order;
 mod page;
 mod reason;
+mod recent;
 mod remedy;
 mod search;
 mod settings;

@@ -1,6 +1,6 @@
 //! What the log itself says that it lost.
 
-use super::{End, Line, MOST, Run, Verifier};
+use super::{End, Line, MOST, Run, Verifier, run::kept};
 
 /// What a line of the log says of others that found no room, and of calls refused for that.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl Verifier {
             seq: line.seq,
             lines: 0,
             calls: 0,
-            from: line.lost_from.as_deref().unwrap_or("?").into(),
-            until: line.lost_until.as_deref().unwrap_or("?").into(),
+            from: kept(line.lost_from.as_deref().unwrap_or("?")),
+            until: kept(line.lost_until.as_deref().unwrap_or("?")),
             is_least: false,
         };
         for (event, count) in counted(line.reason.as_deref().unwrap_or_default()) {

@@ -94,12 +94,13 @@ impl fmt::Display for End {
 }
 
 impl Run {
-    pub(super) fn advance(&mut self, at: Place, line: &Line<'_>) {
+    /// Takes the next line; `room`: for so many more open calls.
+    pub(super) fn advance(&mut self, at: Place, line: &Line<'_>, room: usize) {
         self.lines += 1;
-        self.calls.take(line);
-        self.last = (&*line.timestamp).into();
+        self.calls.take(line, room);
+        self.last = kept(&line.timestamp);
         self.seq = line.seq;
-        let before = std::mem::replace(&mut self.hash, (&*line.hash).into());
+        let before = std::mem::replace(&mut self.hash, kept(&line.hash));
         if self.hashes.len() == MOST_HASHES {
             self.hashes.pop_front();
         }
@@ -253,6 +254,14 @@ impl Run {
     }
 }
 
+/// A text of a line as it is kept: nothing that we write there is longer.
+pub(super) fn kept(text: &str) -> Box<str> {
+    let end = text.floor_char_boundary(LONGEST);
+    text.get(..end).unwrap_or_default().into()
+}
+
+/// Bytes of a hash in hex.
+const LONGEST: usize = 64;
 /// Lines of which the hash is kept, until the next run names one.
 const MOST_HASHES: usize = 64;
 /// A checkpoint waits for the batch that it falls due in.

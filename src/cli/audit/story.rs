@@ -1,11 +1,7 @@
 //! `zoho-mcp audit story`: retells from the log alone who asked what, what was decided, what Zoho
 //! was asked, what came back, and what it cost.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    io::Write,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use serde_json::Value;
 
@@ -15,6 +11,7 @@ use super::{
     files::Files,
     losses::{Losses, Of},
     page::Page,
+    recent::Recent,
     shortfall,
     telling::{self, Course},
 };
@@ -146,13 +143,13 @@ struct Teller {
     besides: u64,
     /// By the order of their beginnings. Without an end yet, a call is not told.
     waiting: BTreeMap<u64, Begun>,
-    calls: HashMap<String, u64>,
+    calls: Recent<u64>,
     /// Calls that began on another day, until they end.
-    elsewhere: HashSet<String>,
+    elsewhere: Recent<()>,
     /// Requests over a limit that only watches, until their call begins.
-    over: HashSet<String>,
+    over: Recent<()>,
     /// Calls that Zoho had no room for, until the limit says so too.
-    short: HashSet<String>,
+    short: Recent<()>,
 }
 
 /// Something that happened, as far as it has been read.
@@ -182,9 +179,9 @@ impl Teller {
     fn was_over(&mut self, line: &Value) -> bool {
         let request = telling::text(line, "requestId").unwrap_or_default();
         if telling::is_shadow(line) {
-            self.over.insert(request.to_owned());
+            self.over.insert(request, ());
         }
-        line["event"] == "tool_call_start" && self.over.remove(request)
+        line["event"] == "tool_call_start" && self.over.remove(request).is_some()
     }
 
     /// Keeps what the line says of how a run ended, for its calls without an end, and whether that
@@ -221,37 +218,36 @@ impl Teller {
         let execution = telling::text(&line, "executionId");
         let execution = execution.unwrap_or_default().to_owned();
         // A call that Zoho has no room for ends, and is then refused: one thing that happened.
-        if event == "rate_limit_exceeded" && self.short.remove(&execution) {
+        if event == "rate_limit_exceeded" && self.short.remove(&execution).is_some() {
             return;
         }
         let error = telling::text(&line, "error");
         if matches!(error, Some("overloaded" | "zoho_credits_spent")) {
-            self.short.insert(execution.clone());
+            self.short.insert(&execution, ());
         }
         let ends = matches!(
             event,
             "tool_call_success" | "tool_call_error" | "tool_call_cancelled"
         );
-        let place = self.calls.get(&execution).copied().filter(|_| ends);
+        let place = ends.then(|| self.calls.remove(&execution)).flatten();
         let begun = place.and_then(|place| self.waiting.get_mut(&place));
         if let Some(begun) = begun {
-            self.calls.remove(&execution);
             begun.end = Some(line);
             begun.done = true;
             return;
         }
         let begins = event == "tool_call_start";
-        if ends && self.elsewhere.remove(&execution) {
+        if ends && self.elsewhere.remove(&execution).is_some() {
             return;
         }
         if !is_on_the_day(&line) {
             if begins {
-                self.elsewhere.insert(execution);
+                self.elsewhere.insert(&execution, ());
             }
             return;
         }
         if begins {
-            self.calls.insert(execution, self.next);
+            self.calls.insert(&execution, self.next);
         }
         // What was lost may be more until the next line that says so, or the closing line.
         let done = !begins && !is_loss(&line);
