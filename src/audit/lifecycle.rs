@@ -20,17 +20,20 @@ use super::{
 pub(super) struct Writer {
     /// `,"instance":"…","boot":"…"`
     fields: Vec<u8>,
+    /// The id of the key that its pseudonyms are made with, unless that is forgotten at its end.
+    pseudonyms: Option<String>,
 }
 
 impl Writer {
-    pub(super) fn new(instance: &str) -> Self {
+    /// `pseudonyms`: the id of the configured key that they are made with.
+    pub(super) fn new(instance: &str, pseudonyms: Option<String>) -> Self {
         let boot = Uuid::new_v4().simple().to_string();
         let mut fields = b",\"instance\":".to_vec();
         string(&mut fields, instance, 64);
         fields.extend_from_slice(b",\"boot\":\"");
         fields.extend(boot.bytes().take(BOOT));
         fields.push(b'"');
-        Self { fields }
+        Self { fields, pseudonyms }
     }
 
     /// The fields that name it.
@@ -41,43 +44,46 @@ impl Writer {
     pub(super) fn sign(&self, open: &mut Vec<u8>) {
         open.extend_from_slice(&self.fields);
     }
-}
 
-/// The first line for a sink, one of so many: what wrote the log, who signs it and how often, and
-/// where the last run of the same instance ended.
-pub(super) fn opening(
-    (sink, sinks): (&str, usize),
-    previous: &Previous,
-    pace: Pace,
-    key: Option<&SigningKey>,
-) -> Vec<u8> {
-    let version = env!("CARGO_PKG_VERSION");
-    let mut more = format!(",\"version\":\"{version}\",\"sink\":\"{sink}\",\"sinks\":{sinks}");
-    // Writing into a string cannot fail.
-    if let Some(key) = key {
-        let id = key.public().id();
-        let _ = write!(more, ",\"signer\":\"{id}\"{}", often(pace));
-    }
-    match previous {
-        Previous::Named(tail) | Previous::Unverified(tail) => {
-            let Tail {
-                boot, seq, hash, ..
-            } = tail;
-            let word = match previous {
-                Previous::Unverified(_) => "unverified",
-                _ => "named",
-            };
-            let (boot, hash) = (quoted(boot), quoted(hash));
-            let _ = write!(
-                more,
-                ",\"previous\":\"{word}\",\"previousBoot\":{boot},\"previousSeq\":{seq},\"previousHash\":{hash}"
-            );
-            more.push_str(&ended(tail));
+    /// The first line for a sink, one of so many: what wrote the log, who signs it and how often, which key
+    /// makes its pseudonyms, and where the last run of the same instance ended.
+    pub(super) fn opening(
+        &self,
+        (sink, sinks): (&str, usize),
+        previous: &Previous,
+        pace: Pace,
+        key: Option<&SigningKey>,
+    ) -> Vec<u8> {
+        let version = env!("CARGO_PKG_VERSION");
+        let mut more = format!(",\"version\":\"{version}\",\"sink\":\"{sink}\",\"sinks\":{sinks}");
+        let pseudonyms = self.pseudonyms.as_deref().unwrap_or(FORGOTTEN_KEY);
+        // Writing into a string cannot fail.
+        let _ = write!(more, ",\"pseudonymKey\":\"{pseudonyms}\"");
+        if let Some(key) = key {
+            let id = key.public().id();
+            let _ = write!(more, ",\"signer\":\"{id}\"{}", often(pace));
         }
-        Previous::None => more.push_str(",\"previous\":\"none\""),
-        Previous::Unknown => more.push_str(",\"previous\":\"unknown\""),
+        match previous {
+            Previous::Named(tail) | Previous::Unverified(tail) => {
+                let Tail {
+                    boot, seq, hash, ..
+                } = tail;
+                let word = match previous {
+                    Previous::Unverified(_) => "unverified",
+                    _ => "named",
+                };
+                let (boot, hash) = (quoted(boot), quoted(hash));
+                let _ = write!(
+                    more,
+                    ",\"previous\":\"{word}\",\"previousBoot\":{boot},\"previousSeq\":{seq},\"previousHash\":{hash}"
+                );
+                more.push_str(&ended(tail));
+            }
+            Previous::None => more.push_str(",\"previous\":\"none\""),
+            Previous::Unknown => more.push_str(",\"previous\":\"unknown\""),
+        }
+        line(&Event::new(Kind::LogOpen), &more)
     }
-    line(&Event::new(Kind::LogOpen), &more)
 }
 
 /// How the run before ended, as far as the file shows.
@@ -151,5 +157,7 @@ pub(super) fn is_boot(text: &str) -> bool {
     text.len() == BOOT && text.bytes().all(is_digit)
 }
 
+/// What stands for the id of a key that nobody has once the process has ended.
+pub(super) const FORGOTTEN_KEY: &str = "forgotten";
 /// Hex digits that tell one run of a process from another.
 const BOOT: usize = 16;

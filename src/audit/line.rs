@@ -31,6 +31,9 @@ pub(super) struct Line<'a> {
     /// at most.
     #[serde(borrow)]
     pub(super) signer: Option<Cow<'a, str>>,
+    /// Of a first line: which key makes the run's pseudonyms.
+    #[serde(borrow)]
+    pub(super) pseudonym_key: Option<Cow<'a, str>>,
     pub(super) checkpoint_lines: Option<u64>,
     pub(super) checkpoint_seconds: Option<u64>,
     /// Of a first line: the kind of sink that has it, and how many there are.

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Write as _},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
@@ -13,7 +13,14 @@ use super::event::string;
 
 /// What was lost since it was last told.
 #[derive(Default)]
-pub(super) struct Losses(Mutex<Option<Lost>>);
+pub(super) struct Losses(Mutex<Untold>);
+
+#[derive(Default)]
+struct Untold {
+    lost: Option<Lost>,
+    /// How much the last line told of, lines and calls.
+    told: u64,
+}
 
 /// What was lost between two moments.
 pub(super) struct Lost {
@@ -23,12 +30,15 @@ pub(super) struct Lost {
     clients: BTreeMap<Arc<str>, u64>,
     /// Calls that were refused, by client.
     refused: BTreeMap<Arc<str>, u64>,
+    /// Lines and calls.
+    count: u64,
     first: Timestamp,
     last: Timestamp,
 }
 
 impl Losses {
-    /// Counts a line, and whose it was; true when it is the first loss since they were last told.
+    /// Counts a line, and whose it was; true when it is the first loss since they were last told, or
+    /// when they are due.
     pub(super) fn line(&self, event: &'static str, client: Option<&Arc<str>>) -> bool {
         self.add(|lost| {
             *lost.events.entry(event).or_default() += 1;
@@ -45,28 +55,44 @@ impl Losses {
 
     fn add(&self, count: impl FnOnce(&mut Lost)) -> bool {
         let now = Timestamp::now();
-        let mut lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = lost.is_none();
-        let lost = lost.get_or_insert_with(|| Lost {
+        let mut untold = self.untold();
+        let due = 2 * untold.told;
+        let lost = untold.lost.get_or_insert_with(|| Lost {
             events: BTreeMap::new(),
             clients: BTreeMap::new(),
             refused: BTreeMap::new(),
+            count: 0,
             first: now,
             last: now,
         });
         count(lost);
+        lost.count += 1;
         lost.last = lost.last.max(now);
-        is_first
+        lost.count == 1 || lost.count == due
     }
 
     /// Whether something is not told yet.
     pub(super) fn is_any(&self) -> bool {
-        let lost = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lost.is_some()
+        self.untold().lost.is_some()
+    }
+
+    /// Whether twice as much is not told yet as the last line told of: so a line more tells of it
+    /// although a sink has not taken that one, and there are few of them however much is lost.
+    pub(super) fn is_due(&self) -> bool {
+        let untold = self.untold();
+        let lost = untold.lost.as_ref();
+        lost.is_some_and(|lost| lost.count >= 2 * untold.told)
     }
 
     pub(super) fn take(&self) -> Option<Lost> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut untold = self.untold();
+        let lost = untold.lost.take()?;
+        untold.told = lost.count;
+        Some(lost)
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Untold> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,7 +143,31 @@ pub const MOST_CLIENTS: usize = 80;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_goes_on_being_lost_is_told_in_few_lines_that_never_lag_far(count in 1_u64..2_000) {
+            let (losses, client) = (Losses::default(), Arc::from("a"));
+            let (mut lines, mut told) = (0, 0);
+            for n in 1..=count {
+                let is_to_be_told = if n % 3 == 0 {
+                    losses.call(&client)
+                } else {
+                    losses.line("auth_failed", Some(&client))
+                };
+                // No sink takes the line: only what is due is told.
+                if is_to_be_told && losses.is_due() {
+                    told += losses.take().unwrap().count;
+                    lines += 1;
+                }
+                prop_assert!(n <= 2 * told, "{} of {} are told", told, n);
+            }
+            prop_assert!(lines <= 1 + count.ilog2(), "{} lines", lines);
+        }
+    }
 
     #[test]
     fn losses_are_told_by_client_in_a_line_that_stays_short() {

@@ -1,22 +1,26 @@
 //! The handle that every room records through: bounded room, back-pressure instead of loss.
 
+mod closing;
+
 use std::{
     num::NonZeroU64,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use secrecy::SecretSlice;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
-    time::{Instant, MissedTickBehavior, interval, timeout, timeout_at},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use uuid::Uuid;
 
+pub use self::closing::Unwritten;
 use super::{
-    Config, Event, Kind, OnFailure,
+    Config, Event, Kind, OnFailure, Redactor,
     config::Pace,
     execution_id::ExecutionIds,
     lifecycle, meter,
@@ -49,17 +53,6 @@ pub struct Room(OwnedSemaphorePermit);
 #[error("the audit log cannot take a line")]
 pub struct SinkUnavailable;
 
-/// A sink did not take the last lines.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "up to {lines} lines, and the closing line, are not in the audit log: {missing} did not take them{whole}"
-)]
-pub struct Unwritten {
-    lines: usize,
-    missing: String,
-    whole: String,
-}
-
 impl Drop for Shared {
     fn drop(&mut self) {
         self.state.abandon();
@@ -67,7 +60,8 @@ impl Drop for Shared {
 }
 
 impl Audit {
-    /// Opens the sinks and starts the writer. File names are relative to `base`.
+    /// Opens the sinks and starts the writer. File names are relative to `base`; the first line says
+    /// which key pseudonyms are made with.
     ///
     /// # Errors
     /// The file that cannot be written.
@@ -75,6 +69,7 @@ impl Audit {
         config: &Config,
         base: &Path,
         key: Option<SigningKey>,
+        pseudonym_key: Option<&SecretSlice<u8>>,
     ) -> Result<Self, CannotOpen> {
         let instance = config.instance.clone().unwrap_or_else(host_name);
         let opened = sink::open(
@@ -84,7 +79,9 @@ impl Audit {
             key.as_ref().map(SigningKey::public),
         )?;
         let manner = (config.on_failure, config.checkpoint);
-        Ok(Self::write_to(manner, opened, &instance, key))
+        let pseudonyms = pseudonym_key.map(|key| Redactor::new(key).key_id());
+        let who = lifecycle::Writer::new(&instance, pseudonyms);
+        Ok(Self::write_to(manner, opened, who, key))
     }
 
     /// Whether the files could be written, without writing any.
@@ -110,21 +107,21 @@ impl Audit {
             lines: NonZeroU64::MAX,
             every: Span::millis(u64::MAX),
         };
-        Self::write_to((on_failure, pace), opened, "check", None)
+        let who = lifecycle::Writer::new("check", None);
+        Self::write_to((on_failure, pace), opened, who, None)
     }
 
     pub(super) fn write_to(
         (on_failure, pace): (OnFailure, Pace),
         mut opened: Opened,
-        instance: &str,
+        who: lifecycle::Writer,
         key: Option<SigningKey>,
     ) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
-        let who = lifecycle::Writer::new(instance);
         let state = Arc::new(State::new(&mut opened, &who, jobs.downgrade()));
         let count = opened.sinks.len();
         let openings = opened.sinks.iter().map(|(sink, previous)| {
-            lifecycle::opening((sink.kind(), count), previous, pace, key.as_ref())
+            who.opening((sink.kind(), count), previous, pace, key.as_ref())
         });
         let openings = openings.collect();
         let is_signed = key.is_some();
@@ -224,8 +221,8 @@ impl Audit {
     /// Counts a call that was not made, since there was no room for its lines.
     pub fn refused(&self, client: &Arc<str>) {
         meter::refused(client);
-        let is_first = self.0.state.lost.call(client);
-        self.lost(is_first);
+        let is_due = self.0.state.lost.call(client);
+        self.lost(is_due);
     }
 
     /// What calls may go on while they do not.
@@ -241,49 +238,6 @@ impl Audit {
     /// Lines that wait, and lines for which a call in flight holds room.
     pub fn waiting(&self) -> usize {
         ROOM - self.0.room.available_permits()
-    }
-
-    /// Writes what is queued and the closing line, and ends the writer. What comes later is lost. A
-    /// slow sink has until `until` for it, and at least five seconds.
-    ///
-    /// # Errors
-    /// When the sinks have not taken all of it until then, or nothing for five seconds.
-    pub async fn close(&self, until: Instant) -> Result<(), Unwritten> {
-        let _ = self.0.jobs.send(Job::Close);
-        let writer = self
-            .0
-            .writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(writer) = writer else { return Ok(()) };
-        let mut joined = tokio::task::spawn_blocking(move || writer.join());
-        let mut next = Instant::now() + PATIENCE;
-        loop {
-            // A writer that gives up lets go of what it had.
-            let lines = self.waiting();
-            let before = self.0.state.progress();
-            match timeout_at(next, &mut joined).await {
-                Ok(Ok(Ok(true))) => return Ok(()),
-                Ok(_) => return Err(self.unwritten(lines)),
-                Err(_) if next >= until || self.0.state.progress() == before => {
-                    return Err(self.unwritten(lines));
-                }
-                Err(_) => next = until.min(next + PATIENCE),
-            }
-        }
-    }
-
-    fn unwritten(&self, lines: usize) -> Unwritten {
-        let whole = self.0.state.names(true);
-        Unwritten {
-            lines,
-            missing: self.0.state.names(false),
-            whole: match whole.is_empty() {
-                true => whole,
-                false => format!("; {whole} has all of it"),
-            },
-        }
     }
 
     async fn room(&self, lines: u32) -> Result<OwnedSemaphorePermit, SinkUnavailable> {
@@ -335,17 +289,17 @@ impl Audit {
     fn lose(&self, event: &Event) {
         meter::count(event);
         meter::lost();
-        let is_first = self
+        let is_due = self
             .0
             .state
             .lost
             .line(event.kind.name(), event.client_id.as_ref());
-        self.lost(is_first);
+        self.lost(is_due);
     }
 
-    /// The log says what it lacks where the first of it would have stood.
-    fn lost(&self, is_first: bool) {
-        if is_first {
+    /// The log says what it lacks where the first of it would have stood, and then now and again.
+    fn lost(&self, is_due: bool) {
+        if is_due {
             tracing::error!("the audit log has no room: lines are lost, and calls refused");
             let _ = self.0.jobs.send(Job::Lost);
         }

@@ -1,5 +1,5 @@
 //! Proves a log complete and unaltered, or says where it is not. Reads each line once; what it
-//! keeps grows with the number of runs in the log, not with its lines.
+//! keeps grows with the number of runs in the log, up to a bound, and not with its lines.
 
 mod begins;
 mod calls;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use calls::Calls;
 pub use finding::{Finding, Place, Wrong};
-pub use loss::{Loss, counted};
+pub use loss::{Loss, Losses, counted};
 pub use run::{End, Run};
 
 use jiff::Timestamp;
@@ -53,10 +53,12 @@ pub struct Verifier {
     signing: BTreeSet<Box<str>>,
     /// Instances of which a file's copy of a run was read.
     in_files: BTreeSet<Box<str>>,
+    /// Calls of all runs that have no end yet.
+    calls: usize,
     left: Vec<torn::Left>,
     torn: u64,
     losses: Vec<Loss>,
-    more_losses: u64,
+    more_losses: Losses,
     findings: Vec<Finding>,
     more: u64,
     last: Option<Place>,
@@ -74,8 +76,8 @@ pub struct Verdict {
     pub torn: u64,
     /// What the log says that it lost, in order; the first hundred.
     pub losses: Vec<Loss>,
-    /// How many more lines say so.
-    pub more_losses: u64,
+    /// What more lines say so.
+    pub more_losses: Losses,
 }
 
 impl Verdict {
@@ -95,10 +97,11 @@ impl Verifier {
             gone: BTreeSet::new(),
             signing: BTreeSet::new(),
             in_files: BTreeSet::new(),
+            calls: 0,
             left: Vec::new(),
             torn: 0,
             losses: Vec::new(),
-            more_losses: 0,
+            more_losses: Losses::default(),
             findings: Vec::new(),
             more: 0,
             last: None,
@@ -127,6 +130,9 @@ impl Verifier {
         }
         self.lost(line);
         match self.runs.remove(&*line.boot) {
+            None if self.runs.len() >= MOST_RUNS => {
+                self.wrong(at, Some(line.seq), Wrong::TooManyRuns);
+            }
             None => self.begins(at, line),
             Some(run) => self.goes_on(at, line, run),
         }
@@ -135,6 +141,7 @@ impl Verifier {
     /// Says what is missing at the end.
     pub fn finish(mut self) -> Verdict {
         self.resolve(true);
+        self.lost_by_the_end();
         let mut ends = Vec::new();
         for run in self.runs.values() {
             ends.extend(run.wrong_at_its_end(&self.expected));
@@ -177,8 +184,15 @@ impl Verifier {
             self.wrong(at, Some(line.seq), Wrong::Broken { before: run.at });
         }
         self.vouched(at, line, &mut run);
-        run.advance(at, line);
+        self.advances(at, line, &mut run);
         self.runs.insert((&*line.boot).into(), run);
+    }
+
+    fn advances(&mut self, at: Place, line: &Line<'_>, run: &mut Run) {
+        let (before, _) = run.calls.count();
+        run.advance(at, line, MOST_CALLS.saturating_sub(self.calls));
+        let (after, _) = run.calls.count();
+        self.calls = self.calls + after - before;
     }
 
     /// A signature vouches for every line up to its own.
@@ -227,7 +241,12 @@ fn is_zeros(hash: &str) -> bool {
 }
 
 const MOST: usize = 100;
+/// Runs that are told apart, and calls of theirs that are open at once.
+const MOST_RUNS: usize = 20_000;
+const MOST_CALLS: usize = 100_000;
 /// Lines between checkpoints of a run of which no line that says it has been read.
 const ASSUMED: u64 = 1000;
+#[cfg(test)]
+mod bounds;
 #[cfg(test)]
 pub(super) mod tests;

@@ -182,8 +182,9 @@ impl Writer {
                 true
             }
             Job::Lost => {
-                // Such a line has no room of its own: one at a time. Whoever takes it reminds us.
-                if self.told <= self.state.through() {
+                // Such a line has no room of its own: one at a time, whose taker reminds us, and
+                // few more where a sink takes none.
+                if self.told <= self.state.through() || self.state.lost.is_due() {
                     self.confess(batch);
                 }
                 true

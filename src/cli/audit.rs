@@ -14,11 +14,14 @@ mod mixed;
 mod order;
 mod page;
 mod reason;
+mod recent;
 mod remedy;
 mod search;
 mod settings;
+mod shortfall;
 mod story;
 mod telling;
+mod unread;
 mod verify;
 
 use std::io;
@@ -60,7 +63,8 @@ pub(super) fn run(command: AuditCommand, environment: &Environment) -> anyhow::R
         Action::Story(story) => story::run(&story, &mut out),
         Action::Explain(explain) => explain::run(&explain, environment, &mut out),
         Action::Search(search) => search::run(&search, environment, &mut out),
-        Action::Keygen(keygen) => keygen::run(&keygen, &mut out),
+        // Whoever does not get the public key has no pair.
+        Action::Keygen(keygen) => keygen::run(&keygen, &mut io::stdout().lock()),
     };
     let flushed = out.flush();
     ended.and(flushed.map_err(Into::into))

@@ -61,7 +61,8 @@ pub(super) async fn run(listen: Listen, environment: Environment) -> anyhow::Res
     };
     let listener = daemon::bind(config.server.listen)?;
     let ops = Ops::bind(&config.server)?;
-    let audit = Audit::start(&config.audit, Path::new(""), signing_key)?;
+    let pseudonym_key = secrets.pseudonym_key.as_ref();
+    let audit = Audit::start(&config.audit, Path::new(""), signing_key, pseudonym_key)?;
     let log = audit.clone();
     let started = App::new(config, secrets, audit);
     let ended = match started {

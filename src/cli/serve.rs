@@ -36,6 +36,7 @@ pub(super) async fn run(serve: Serve, environment: Environment) -> anyhow::Resul
         &loaded.config.audit,
         &loaded.base,
         secrets.signing_key.clone(),
+        secrets.pseudonym_key.as_ref(),
     );
     let audit = audit.map_err(|error| starting::cannot_log(&loaded, &error))?;
     let log = audit.clone();

@@ -306,10 +306,13 @@ fn about_object(
         return format!("Argument `{missing}`{inside} is missing; it must be {remedy}");
     }
     let names: Vec<&str> = known.keys().map(String::as_str).collect();
-    format!(
-        "There is an unknown argument{inside}; known are: {}",
-        names.join(", ")
-    )
+    match &names[..] {
+        [] => format!("There is an unknown argument{inside}; there are no known ones"),
+        names => format!(
+            "There is an unknown argument{inside}; known are: {}",
+            names.join(", ")
+        ),
+    }
 }
 
 /// What a value has to be.

@@ -8,8 +8,9 @@ use tokio::time::{sleep, timeout};
 use crate::{
     agent::Agent,
     house::{House, SUPPORT, Setup, command, eventually},
-    http_sessions::{ID, closes, delete, ended, lost, opened, search, together},
+    http_sessions::{ID, alone, closes, delete, ended, lost, opened, search, together},
     lag::Lag,
+    log::stop,
     redis::Redis,
     session_cut::note_in_flight,
 };
@@ -200,4 +201,38 @@ async fn a_client_that_leaves_while_its_session_ends_takes_no_line_with_it() {
     }
     let all = || (closes(&houses).len() == sessions.len()).then_some(());
     eventually("the line of each session", all).await;
+}
+
+#[tokio::test]
+async fn however_a_session_ends_one_line_tells_it_with_the_reason() {
+    let mut house = alone(|setup| {
+        setup.set("mcp.session_idle", "2s");
+        setup.set("mcp.max_session_age", "5s");
+    })
+    .await;
+    let agent = house.agent(SUPPORT);
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(agent.clone().with(ID, &opened(&agent).await));
+    }
+    assert_eq!(delete(&sessions[0]).await.status, 204);
+    // This one is used, and the other is not.
+    lost(&sessions[2]).await;
+    let three = || (house.events("session_close").len() == 3).then_some(());
+    eventually("three ends", three).await;
+    for session in &sessions {
+        assert_eq!(delete(session).await.status, 404, "it has ended");
+    }
+    opened(&agent).await;
+    stop(&mut house).await;
+    let closes = house.events("session_close");
+    let reasons = house.events("session_open").into_iter().map(|open| {
+        let its = closes
+            .iter()
+            .filter(|close| close["sessionId"] == open["sessionId"]);
+        let reasons: Vec<_> = its.filter_map(|close| close["reason"].as_str()).collect();
+        reasons.join(", ")
+    });
+    let reasons: Vec<_> = reasons.collect();
+    assert_eq!(reasons, ["deleted", "expired", "too_old", "ended"]);
 }

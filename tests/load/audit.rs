@@ -135,7 +135,7 @@ async fn lines_alone(installation: &Installation, setup: &Setup, config: &str, n
     let base = installation.file("");
     let loaded = Loaded::from_text("alone.toml", &config, base.clone(), &Environment::new());
     let (key, _) = SigningKey::generate().unwrap();
-    let audit = Audit::start(&loaded.unwrap().config.audit, &base, Some(key)).unwrap();
+    let audit = Audit::start(&loaded.unwrap().config.audit, &base, Some(key), None).unwrap();
     let agent = Agent::of(&audit, name == "replay");
     let own = std::process::id();
     let cpu = cpu_of(own);

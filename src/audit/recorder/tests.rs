@@ -3,6 +3,8 @@ use std::{
     sync::mpsc::{Receiver, Sender, channel},
 };
 
+use tokio::time::Instant;
+
 use super::*;
 use crate::audit::{
     Kind, PublicKey,
@@ -57,7 +59,7 @@ fn log_to(out: impl Write + Send + 'static, key: Option<SigningKey>) -> Audit {
     };
     let config = crate::audit::verify::tests::config();
     let manner = (config.on_failure, config.checkpoint);
-    Audit::write_to(manner, opened, "one", key)
+    Audit::write_to(manner, opened, crate::audit::verify::tests::writer(), key)
 }
 
 fn lines(written: &Receiver<Vec<u8>>) -> Vec<String> {

@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::{ASSUMED, Calls, End, Line, Place, Run, Verifier, Wrong, is_zeros};
+use super::{ASSUMED, Calls, End, Line, Place, Run, Verifier, Wrong, is_zeros, run::kept};
+use crate::audit::lifecycle::is_boot;
 
 impl Verifier {
     /// Takes the first line of a run.
@@ -31,10 +32,11 @@ impl Verifier {
         let mut run = Run {
             instance: (&*line.instance).into(),
             lines: 0,
-            first: (&*line.timestamp).into(),
+            first: kept(&line.timestamp),
             last: "".into(),
             end: End::Unknown,
-            signer: line.signer.as_deref().map(Into::into),
+            signer: line.signer.as_deref().map(kept),
+            pseudonym_key: line.pseudonym_key.as_deref().map(kept),
             knows_previous: knows_previous(line, is_first),
             after_gap: excused && (!opens || names_nothing),
             begins_with: line.seq,
@@ -56,6 +58,7 @@ impl Verifier {
             waited: None,
             unexcused: None,
             named: None,
+            told: None,
             checkpoint_lines: line.checkpoint_lines.or((!opens).then_some(ASSUMED)),
             opened: opens,
             vouched: false,
@@ -65,7 +68,7 @@ impl Verifier {
             self.wrong(at, Some(line.seq), Wrong::NotSigned);
         }
         self.vouched(at, line, &mut run);
-        run.advance(at, line);
+        self.advances(at, line, &mut run);
         self.runs.insert((&*line.boot).into(), run);
     }
 
@@ -106,7 +109,7 @@ impl Verifier {
         if let Some(wrong) = wrong {
             self.wrong(at, Some(line.seq), wrong);
         }
-        if is_missing {
+        if is_missing && is_boot(boot) {
             self.gone.insert((&**boot).into());
         }
         is_missing

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Line;
+use super::{Line, run::kept};
 
 /// Calls without an end.
 #[derive(Clone, Debug, Default)]
@@ -14,12 +14,14 @@ pub struct Calls {
 }
 
 impl Calls {
-    pub(super) fn take(&mut self, line: &Line<'_>) {
+    /// Takes a line; `room`: for so many more.
+    pub(super) fn take(&mut self, line: &Line<'_>, room: usize) {
         let Some(execution) = line.execution_id.as_deref() else {
             return;
         };
+        let execution = &*kept(execution);
         match &*line.event {
-            "tool_call_start" if self.open.len() < MOST => {
+            "tool_call_start" if self.open.len() < MOST && room > 0 => {
                 self.open.insert(execution.into(), line.seq);
             }
             "tool_call_start" => self.more = true,

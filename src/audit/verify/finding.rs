@@ -22,6 +22,10 @@ pub struct Finding {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the texts say it")]
 pub enum Wrong {
+    #[error(
+        "the line is of one run more than are told apart: give fewer files at once (--partial allows that the older ones are missing)"
+    )]
+    TooManyRuns,
     #[error("this is no line of the log: it was changed, or added")]
     NoLine,
     #[error(

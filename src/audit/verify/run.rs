@@ -21,6 +21,9 @@ pub struct Run {
     pub end: End,
     /// The key that it says signs it, or that was found to where its first line is gone.
     pub signer: Option<Box<str>>,
+    /// The id of the key that its pseudonyms are made with, as its first line says; that of a key
+    /// that was forgotten with its process is no id.
+    pub pseudonym_key: Option<Box<str>>,
     /// What was before it, or before its first line that is here, is gone as `partial` allows.
     pub after_gap: bool,
     /// It is from before signing was turned on, and not signed.
@@ -60,6 +63,8 @@ pub struct Run {
     pub(super) unexcused: Option<Finding>,
     /// Its last line, as a later run names it.
     pub(super) named: Option<u64>,
+    /// The place of its last line that tells of losses.
+    pub(super) told: Option<u64>,
     /// Its first line is here, and a good signature was seen.
     pub(super) opened: bool,
     pub(super) vouched: bool,
@@ -89,17 +94,21 @@ impl fmt::Display for End {
 }
 
 impl Run {
-    pub(super) fn advance(&mut self, at: Place, line: &Line<'_>) {
+    /// Takes the next line; `room`: for so many more open calls.
+    pub(super) fn advance(&mut self, at: Place, line: &Line<'_>, room: usize) {
         self.lines += 1;
-        self.calls.take(line);
-        self.last = (&*line.timestamp).into();
+        self.calls.take(line, room);
+        self.last = kept(&line.timestamp);
         self.seq = line.seq;
-        let before = std::mem::replace(&mut self.hash, (&*line.hash).into());
+        let before = std::mem::replace(&mut self.hash, kept(&line.hash));
         if self.hashes.len() == MOST_HASHES {
             self.hashes.pop_front();
         }
         self.hashes.push_back(before);
         self.at = at;
+        if line.event == "lines_lost" {
+            self.told = Some(line.seq);
+        }
         self.end = match &*line.event {
             "log_close" => End::Closed,
             _ => End::Unknown,
@@ -245,6 +254,14 @@ impl Run {
     }
 }
 
+/// A text of a line as it is kept: nothing that we write there is longer.
+pub(super) fn kept(text: &str) -> Box<str> {
+    let end = text.floor_char_boundary(LONGEST);
+    text.get(..end).unwrap_or_default().into()
+}
+
+/// Bytes of a hash in hex.
+const LONGEST: usize = 64;
 /// Lines of which the hash is kept, until the next run names one.
 const MOST_HASHES: usize = 64;
 /// A checkpoint waits for the batch that it falls due in.

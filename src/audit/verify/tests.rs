@@ -10,6 +10,7 @@ use super::*;
 use crate::audit::{
     Audit, Config, Event, Kind, OnFailure, SigningKey,
     config::{FileConfig, Fsync, Pace},
+    lifecycle,
     sink::{Opened, Previous, Sink},
 };
 
@@ -27,6 +28,10 @@ impl Sink for Kept {
         }
         Ok(lines.len())
     }
+}
+
+pub(in crate::audit) fn writer() -> lifecycle::Writer {
+    lifecycle::Writer::new("one", None)
 }
 
 pub(in crate::audit) fn config() -> Config {
@@ -90,7 +95,7 @@ fn run_of(
     let runtime = { runtime }.enable_time().build().unwrap();
     runtime.block_on(async {
         let manner = (config().on_failure, pace);
-        let audit = Audit::write_to(manner, opened, "one", key.cloned());
+        let audit = Audit::write_to(manner, opened, writer(), key.cloned());
         for n in 0..calls {
             let event = Event {
                 duration_ms: Some(n as u64),

@@ -8,6 +8,7 @@ use super::{
     BadArguments, gaps,
     mixed::Mixed,
     page::{Page, count},
+    unread::Unread,
 };
 use crate::{
     audit::{
@@ -43,6 +44,10 @@ pub(super) struct Doubt<'a> {
     with_keys: bool,
     mixed: &'a Mixed,
     passed_over: u64,
+    /// Lines that end with a carriage return.
+    returns: u64,
+    /// The id of the key of the pseudonym that is looked for.
+    key: Option<String>,
 }
 
 /// Why what was told is not to be taken as the answer. Whoever runs this in a script hears it by the
@@ -57,6 +62,10 @@ pub(super) enum Unproven {
         "nothing of that is in what is left of the log, which lost lines that found no room, as said above"
     )]
     Lost,
+    #[error(
+        "nothing of that is in the runs that were written with this pseudonym key, and of the others, named above, it shows nothing"
+    )]
+    AnotherKey,
     #[error("what was told is from a log that is not as it was written")]
     NotAsWritten,
 }
@@ -80,6 +89,8 @@ impl<'a> Doubt<'a> {
             verifier: Verifier::new(expected),
             mixed,
             passed_over: 0,
+            returns: 0,
+            key: None,
         }
     }
 
@@ -94,30 +105,46 @@ impl<'a> Doubt<'a> {
         Ok(Self::of(expected, &trust.mixed))
     }
 
-    /// Takes the next line; false for one of another log, of which nothing is told.
-    pub(super) fn line(&mut self, at: Place, text: &[u8]) -> bool {
-        let is_ours = !self.mixed.is_anothers(text);
-        if is_ours {
-            self.verifier.line(at, text);
-        } else {
+    /// The same where a pseudonym is looked for that was made with the key of that id.
+    pub(super) fn searching(trust: &'a Trust, key: String) -> Result<Self, BadArguments> {
+        let doubt = Self::new(trust)?;
+        Ok(Self {
+            key: Some(key),
+            ..doubt
+        })
+    }
+
+    /// Takes the next line, and hands it back without a carriage return at its end; none for one of
+    /// another log, of which nothing is told.
+    pub(super) fn line<'t>(&mut self, at: Place, text: &'t [u8]) -> Option<&'t [u8]> {
+        if self.mixed.is_anothers(text) {
             self.passed_over += 1;
+            return None;
         }
-        is_ours
+        // Terminals and editors add it to every line, where it changes nothing of what that says.
+        let line = text.strip_suffix(b"\r");
+        self.returns += u64::from(line.is_some());
+        let line = line.unwrap_or(text);
+        self.verifier.line(at, line);
+        Some(line)
     }
 
     /// What came of it, and what is not proven even where nothing is wrong.
     pub(super) fn finish(self) -> (Verdict, Vec<String>) {
         let verdict = self.verifier.finish();
-        let gaps = gaps::of(&verdict, self.with_keys, self.passed_over);
+        let gaps = gaps::of(&verdict, self.with_keys, (self.passed_over, self.returns));
         (verdict, gaps)
     }
 
     /// Says on standard error how far what is told can be believed; an error where it cannot be, or
     /// where nothing was `found` to tell.
-    pub(super) fn tell(self, found: u64) -> Result<(), Unproven> {
+    pub(super) fn tell(mut self, found: u64) -> Result<(), Unproven> {
         let with_keys = self.with_keys;
+        let key = self.key.take();
         let (verdict, gaps) = self.finish();
         let has_lost = !verdict.losses.is_empty();
+        let unread = key.map(|key| Unread::of(&verdict, &key));
+        let is_unread = unread.as_ref().is_some_and(Unread::is_any);
         let findings = verdict.findings.len() as u64 + verdict.more;
         if findings > 0 {
             output::note(format_args!(
@@ -132,18 +159,24 @@ impl<'a> Doubt<'a> {
             } else {
                 "Not verified: the chain holds,"
             });
-            let mut page = Page::new(io::LineWriter::new(io::stderr().lock()));
-            for gap in gaps {
-                // There is nowhere left to say that standard error is closed.
-                let _ = writeln!(page, "{gap}");
-            }
+            say(gaps);
         }
+        say(unread.iter().flat_map(Unread::gaps));
         match (found, findings) {
-            (0, _) if has_lost => Err(Unproven::Lost),
+            (0, _) if is_unread => Err(Unproven::AnotherKey),
+            (0, 0) if has_lost => Err(Unproven::Lost),
             (0, _) => Err(Unproven::Nothing),
             (_, 0) => Ok(()),
             _ => Err(Unproven::NotAsWritten),
         }
+    }
+}
+
+fn say(gaps: impl IntoIterator<Item = String>) {
+    let mut page = Page::new(io::LineWriter::new(io::stderr().lock()));
+    for gap in gaps {
+        // There is nowhere left to say that standard error is closed.
+        let _ = writeln!(page, "{gap}");
     }
 }
 

@@ -63,9 +63,9 @@ pub(super) fn run(
     let (mut lines, mut fate) = (Vec::new(), Fate::default());
     let mut doubt = Doubt::new(&explain.trust)?;
     files.lines(|at, text| {
-        if !doubt.line(at, text) {
+        let Some(text) = doubt.line(at, text) else {
             return;
-        }
+        };
         let Ok(line) = serde_json::from_slice::<Value>(text) else {
             return;
         };

@@ -43,7 +43,7 @@ impl Files {
         })
     }
 
-    /// Hands every line to `take`, without its line end.
+    /// Hands every line to `take`, without its line feed.
     pub(super) fn lines(&self, mut take: impl FnMut(Place, &[u8])) -> Result<(), BadArguments> {
         for (file, path) in self.paths.iter().enumerate() {
             read(path, |line, text| take(Place { file, line }, text))?;
@@ -92,9 +92,7 @@ fn read(path: &Path, mut take: impl FnMut(u64, &[u8])) -> Result<(), BadArgument
             skip_line(&mut file).map_err(bad)?;
         }
         line += 1;
-        let text = text.strip_suffix(b"\n").unwrap_or(&text);
-        let text = text.strip_suffix(b"\r").unwrap_or(text);
-        take(line, text);
+        take(line, text.strip_suffix(b"\n").unwrap_or(&text));
     }
 }
 
@@ -128,6 +126,6 @@ mod tests {
         read(&path, |line, text| lines.push((line, text.len()))).unwrap();
         std::fs::remove_file(path).unwrap();
         let cut = LONGEST as usize;
-        assert_eq!(lines, [(1, 1), (2, cut), (3, 1), (4, cut)]);
+        assert_eq!(lines, [(1, 1), (2, cut), (3, 2), (4, cut)]);
     }
 }

@@ -7,8 +7,12 @@ use super::page::count;
 use crate::audit::verify::{End, Loss, Run, Verdict};
 
 /// What is not proven, a line for each. `with_keys`: whether the signatures were looked at.
-/// `passed_over`: lines of other logs.
-pub(super) fn of(verdict: &Verdict, with_keys: bool, passed_over: u64) -> Vec<String> {
+/// `passed_over`: lines of other logs. `returns`: lines that end with a carriage return.
+pub(super) fn of(
+    verdict: &Verdict,
+    with_keys: bool,
+    (passed_over, returns): (u64, u64),
+) -> Vec<String> {
     let mut gaps = authorship(verdict, with_keys);
     gaps.extend(missing(verdict));
     gaps.extend(lost(verdict));
@@ -16,6 +20,12 @@ pub(super) fn of(verdict: &Verdict, with_keys: bool, passed_over: u64) -> Vec<St
         gaps.push(format!(
             "but nothing of {} of other logs, passed over",
             count(passed_over, "line")
+        ));
+    }
+    if returns > 0 {
+        gaps.push(format!(
+            "but not the ends of {}: a carriage return is there, which the daemon does not write and no hash covers, so something has rewritten the file",
+            count(returns, "line")
         ));
     }
     gaps.push("but not that no run came after the last of these".into());
@@ -107,11 +117,16 @@ fn missing(verdict: &Verdict) -> Vec<String> {
 fn lost(verdict: &Verdict) -> Vec<String> {
     let told = verdict.losses.iter().take(MOST_NAMES);
     let mut gaps: Vec<_> = told.map(lost_once).collect();
-    let more = (verdict.losses.len() - gaps.len()) as u64 + verdict.more_losses;
-    if more > 0 {
+    let mut more = verdict.more_losses;
+    let rest = verdict.losses.iter().skip(MOST_NAMES);
+    rest.for_each(|loss| more.add(loss));
+    if more.told > 0 {
+        let least = if more.is_least { "at least " } else { "" };
         gaps.push(format!(
-            "but not what {} more say that found no room",
-            count(more, "line")
+            "but not what {least}{} said that found no room, and what {least}{} asked for, of which {} tell besides",
+            count(more.lines, "line"),
+            count(more.calls, "refused call"),
+            count(more.told, "more line")
         ));
     }
     gaps
@@ -125,18 +140,21 @@ fn lost_once(loss: &Loss) -> String {
         calls,
         from,
         until,
+        is_least,
     } = loss;
-    let refused = count(calls, "refused call");
+    let (least, later) = match is_least {
+        true => ("at least ", " or later"),
+        false => ("", ""),
+    };
+    let refused = format!("{least}{}", count(calls, "refused call"));
+    let said = format!("{least}{} said that found no room", count(lines, "line"));
     let what = match (*lines, *calls) {
         (0, 0) => "lines said that found no room".to_owned(),
         (0, _) => format!("{refused} asked for, since lines found no room"),
-        (_, 0) => format!("{} said that found no room", count(lines, "line")),
-        _ => format!(
-            "{} said that found no room, and what {refused} asked for,",
-            count(lines, "line")
-        ),
+        (_, 0) => said,
+        _ => format!("{said}, and what {refused} asked for,"),
     };
-    format!("but not what {what} between {from} and {until} (seq {seq} of {boot})")
+    format!("but not what {what} between {from} and {until}{later} (seq {seq} of {boot})")
 }
 
 fn open(verdict: &Verdict) -> Option<String> {

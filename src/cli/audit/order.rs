@@ -41,13 +41,19 @@ impl Contents {
         let Ok(line) = serde_json::from_slice::<Line<'_>>(text) else {
             return;
         };
+        if line.boot.len() > LONGEST {
+            return;
+        }
         if self.runs.is_empty() {
             self.began = line.timestamp.into_owned();
         }
-        if !self.runs.contains_key(&*line.boot) {
+        if self.runs.len() < MOST && !self.runs.contains_key(&*line.boot) {
             self.runs.insert((&*line.boot).into(), line.seq);
         }
-        if let (Some(boot), Some(seq)) = (line.previous_boot, line.previous_seq) {
+        if let (Some(boot), Some(seq)) = (line.previous_boot, line.previous_seq)
+            && self.names.len() < MOST
+            && boot.len() <= LONGEST
+        {
             self.names.push(((&*boot).into(), seq));
         }
     }
@@ -146,6 +152,11 @@ fn put_aside(path: &Path) -> (&str, Option<&str>) {
     });
     aside.unwrap_or((text, None))
 }
+
+/// Runs of a file, and bytes of what names one: a log that has more of either is none of ours, or is
+/// refused by whoever verifies it.
+const MOST: usize = 20_000;
+const LONGEST: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -48,14 +48,15 @@ pub(super) fn run(
         ))
         .into());
     }
-    let pseudonym = Redactor::new(&key.to_vec().into()).pseudonym_of(&value(search)?);
+    let redactor = Redactor::new(&key.to_vec().into());
+    let pseudonym = redactor.pseudonym_of(&value(search)?);
     let files = Files::new(&search.files)?;
     let (mut found, mut written) = (0_u64, Ok(()));
-    let mut doubt = Doubt::new(&search.trust)?;
+    let mut doubt = Doubt::searching(&search.trust, redactor.key_id())?;
     files.lines(|at, text| {
-        if !doubt.line(at, text) {
+        let Some(text) = doubt.line(at, text) else {
             return;
-        }
+        };
         let text = String::from_utf8_lossy(text);
         if text.contains(&pseudonym) && written.is_ok() {
             found += 1;

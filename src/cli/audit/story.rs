@@ -1,11 +1,7 @@
 //! `zoho-mcp audit story`: retells from the log alone who asked what, what was decided, what Zoho
 //! was asked, what came back, and what it cost.
 
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    io::Write,
-    path::PathBuf,
-};
+use std::{collections::BTreeMap, io::Write, path::PathBuf};
 
 use serde_json::Value;
 
@@ -15,9 +11,10 @@ use super::{
     files::Files,
     losses::{Losses, Of},
     page::Page,
+    recent::Recent,
+    shortfall,
     telling::{self, Course},
 };
-use crate::audit::MOST_CLIENTS;
 
 #[derive(clap::Args)]
 pub(super) struct Story {
@@ -50,20 +47,24 @@ struct About {
 
 pub(super) fn run(story: &Story, out: &mut Page<impl Write>) -> anyhow::Result<()> {
     let files = Files::new(&story.files)?;
-    let (mut teller, mut losses) = (Teller::default(), Losses::new(story.about.of()));
+    let mut teller = Teller {
+        client: story.about.client.clone(),
+        ..Teller::default()
+    };
+    let mut losses = Losses::new(story.about.of());
     let mut told = Ok(());
     let mut doubt = Doubt::new(&story.trust)?;
     files.lines(|at, text| {
-        if !doubt.line(at, text) {
+        let Some(text) = doubt.line(at, text) else {
             return;
-        }
+        };
         let Ok(line) = serde_json::from_slice::<Value>(text) else {
             return;
         };
         let over = teller.was_over(&line);
         teller.run_ended(&line);
         let is_about = story.is_about(&line);
-        if telling::text(&line, "event") == Some("lines_lost") {
+        if is_loss(&line) {
             if let Some(lost) = losses.lost(line).filter(|line| story.may_lack(line)) {
                 teller.lost(lost, is_about, |line| story.is_on_the_day(line));
             }
@@ -110,15 +111,16 @@ impl Story {
 
     /// Whether what was lost may be of the client, unless the line names all whose lines it was.
     fn may_lack(&self, line: &Value) -> bool {
-        let named = line["lostLines"].as_object();
-        // With fewer than it may name, it names all.
-        let names_all = named.is_some_and(|clients| clients.len() < MOST_CLIENTS);
-        self.about.client.is_none() || !names_all || self.is_about(line)
+        self.about.client.is_none() || !shortfall::names_all(line) || self.is_about(line)
     }
 
     fn is_on_the_day(&self, line: &Value) -> bool {
         self.day.is_none_or(|day| is_on(&day.to_string(), line))
     }
+}
+
+fn is_loss(line: &Value) -> bool {
+    line["event"] == "lines_lost"
 }
 
 /// Whether a line tells of the day. Of what was lost it is told afterwards, perhaps on another one.
@@ -134,18 +136,20 @@ fn is_on(day: &str, line: &Value) -> bool {
 /// Tells in the order in which things began; what has begun waits for its end.
 #[derive(Default)]
 struct Teller {
+    /// Whom it is about, where that is one client.
+    client: Option<String>,
     next: u64,
     /// What was told besides, since it may be of that: losses that name nobody.
     besides: u64,
     /// By the order of their beginnings. Without an end yet, a call is not told.
     waiting: BTreeMap<u64, Begun>,
-    calls: HashMap<String, u64>,
+    calls: Recent<u64>,
     /// Calls that began on another day, until they end.
-    elsewhere: HashSet<String>,
+    elsewhere: Recent<()>,
     /// Requests over a limit that only watches, until their call begins.
-    over: HashSet<String>,
+    over: Recent<()>,
     /// Calls that Zoho had no room for, until the limit says so too.
-    short: HashSet<String>,
+    short: Recent<()>,
 }
 
 /// Something that happened, as far as it has been read.
@@ -158,11 +162,12 @@ struct Begun {
 }
 
 impl Begun {
-    fn tell(&self, out: &mut Page<impl Write>) -> std::io::Result<()> {
+    fn tell(&self, client: Option<&str>, out: &mut Page<impl Write>) -> std::io::Result<()> {
         let course = Course {
             end: self.end.as_ref(),
             over: self.over,
             fate: self.fate,
+            client,
         };
         telling::tell(&self.line, course, out)
     }
@@ -174,16 +179,25 @@ impl Teller {
     fn was_over(&mut self, line: &Value) -> bool {
         let request = telling::text(line, "requestId").unwrap_or_default();
         if telling::is_shadow(line) {
-            self.over.insert(request.to_owned());
+            self.over.insert(request, ());
         }
-        line["event"] == "tool_call_start" && self.over.remove(request)
+        line["event"] == "tool_call_start" && self.over.remove(request).is_some()
     }
 
-    /// Keeps what the line says of how a run ended, for its calls without an end.
+    /// Keeps what the line says of how a run ended, for its calls without an end, and whether that
+    /// tells all of what was lost until then.
     fn run_ended(&mut self, line: &Value) {
-        if let Some((boot, fate)) = Fate::told_by(line) {
-            let calls = self.waiting.values_mut().filter(|begun| !begun.done);
-            for begun in calls.filter(|begun| telling::text(&begun.line, "boot") == Some(boot)) {
+        let is_loss = is_loss(line);
+        let told = match telling::text(line, "boot").filter(|_| is_loss) {
+            Some(boot) => Some((boot, Fate::Closed)),
+            None => Fate::told_by(line),
+        };
+        let Some((boot, fate)) = told else { return };
+        let waiting = self.waiting.values_mut().filter(|begun| !begun.done);
+        for begun in waiting.filter(|begun| telling::text(&begun.line, "boot") == Some(boot)) {
+            let was_loss = self::is_loss(&begun.line);
+            begun.done = was_loss;
+            if was_loss || !is_loss {
                 begun.fate = fate;
             }
         }
@@ -204,44 +218,45 @@ impl Teller {
         let execution = telling::text(&line, "executionId");
         let execution = execution.unwrap_or_default().to_owned();
         // A call that Zoho has no room for ends, and is then refused: one thing that happened.
-        if event == "rate_limit_exceeded" && self.short.remove(&execution) {
+        if event == "rate_limit_exceeded" && self.short.remove(&execution).is_some() {
             return;
         }
         let error = telling::text(&line, "error");
         if matches!(error, Some("overloaded" | "zoho_credits_spent")) {
-            self.short.insert(execution.clone());
+            self.short.insert(&execution, ());
         }
         let ends = matches!(
             event,
             "tool_call_success" | "tool_call_error" | "tool_call_cancelled"
         );
-        let place = self.calls.get(&execution).copied().filter(|_| ends);
+        let place = ends.then(|| self.calls.remove(&execution)).flatten();
         let begun = place.and_then(|place| self.waiting.get_mut(&place));
         if let Some(begun) = begun {
-            self.calls.remove(&execution);
             begun.end = Some(line);
             begun.done = true;
             return;
         }
         let begins = event == "tool_call_start";
-        if ends && self.elsewhere.remove(&execution) {
+        if ends && self.elsewhere.remove(&execution).is_some() {
             return;
         }
         if !is_on_the_day(&line) {
             if begins {
-                self.elsewhere.insert(execution);
+                self.elsewhere.insert(&execution, ());
             }
             return;
         }
         if begins {
-            self.calls.insert(execution, self.next);
+            self.calls.insert(&execution, self.next);
         }
+        // What was lost may be more until the next line that says so, or the closing line.
+        let done = !begins && !is_loss(&line);
         self.waiting.insert(
             self.next,
             Begun {
                 line,
                 end: None,
-                done: !begins,
+                done,
                 over,
                 fate: Fate::default(),
             },
@@ -259,13 +274,13 @@ impl Teller {
             if !first.get().done && patient {
                 return Ok(());
             }
-            first.remove().tell(out)?;
+            first.remove().tell(self.client.as_deref(), out)?;
         }
     }
 
     fn finish(mut self, out: &mut Page<impl Write>) -> std::io::Result<u64> {
         for begun in std::mem::take(&mut self.waiting).into_values() {
-            begun.tell(out)?;
+            begun.tell(self.client.as_deref(), out)?;
         }
         Ok(self.next - self.besides)
     }
@@ -286,6 +301,7 @@ mod tests {
         let mut out = Vec::new();
         let mut page = Page::new(&mut out);
         for line in lines {
+            teller.run_ended(line);
             teller.take(line.clone(), false, |line| is_on(day, line));
             teller.tell(&mut page).unwrap();
         }
@@ -323,6 +339,27 @@ mod tests {
         ];
         let told = days.map(|day| !told(day, std::slice::from_ref(&lost)).is_empty());
         assert_eq!(told, [false, true, true, false, false]);
+    }
+
+    #[test]
+    fn the_last_loss_of_a_run_without_its_closing_line_is_the_least() {
+        let line = |boot: &str, event: &str, lost: u64| {
+            json!({ "timestamp": "2026-04-01T00:00:01Z", "event": event, "boot": boot,
+                "lostFrom": "2026-04-01T00:00:00Z", "lostUntil": "2026-04-01T00:00:00Z",
+                "reason": format!("found no room: auth_failed {lost}") })
+        };
+        let lines = [
+            line("a", "lines_lost", 1),
+            line("b", "lines_lost", 2),
+            line("a", "lines_lost", 3),
+            line("b", "log_close", 0),
+        ];
+        let story = told("2026-04-01", &lines);
+        let lost: Vec<_> = story.lines().filter(|it| it.contains("lines: ")).collect();
+        assert_eq!(
+            lost.join(";").replace("  lost     lines: ", ""),
+            "1 of auth_failed;2 of auth_failed;at least 3 of auth_failed"
+        );
     }
 
     #[test]

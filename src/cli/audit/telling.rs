@@ -10,8 +10,8 @@ use super::{
     fate::Fate,
     page::{Page, count},
     reason::{because, means_of},
+    shortfall,
 };
-use crate::audit::verify::counted;
 
 /// What is known of a call besides its first line.
 #[derive(Clone, Copy, Default)]
@@ -21,6 +21,8 @@ pub(super) struct Course<'a> {
     pub(super) over: bool,
     /// What became of its run.
     pub(super) fate: Fate,
+    /// Of whom it is told, where that is one client.
+    pub(super) client: Option<&'a str>,
 }
 
 /// Tells one thing that happened: a line by itself, or the first and the last line of a call.
@@ -54,6 +56,7 @@ pub(super) fn tell(line: &Value, course: Course<'_>, out: &mut Page<impl Write>)
         "tool_call_start" => call(line, course, out)?,
         // Its beginning is not in the log, or was not asked for.
         "tool_call_success" | "tool_call_error" | "tool_call_cancelled" => result(line, out)?,
+        "lines_lost" => shortfall::tell(line, course, out)?,
         _ => refusal(line, out)?,
     }
     writeln!(out)
@@ -122,7 +125,9 @@ fn who(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
 }
 
 fn call(start: &Value, course: Course<'_>, out: &mut Page<impl Write>) -> io::Result<()> {
-    let Course { end, over, fate } = course;
+    let Course {
+        end, over, fate, ..
+    } = course;
     writeln!(out, "  asked    {}", arguments(&start["args"]))?;
     let role = text(start, "role").unwrap_or("?");
     let within = if over {
@@ -224,12 +229,6 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         writeln!(out, "  refused  by the limit {policy}")?;
     }
     advice(line, out)?;
-    for (client, calls) in line["refusedCalls"].as_object().into_iter().flatten() {
-        writeln!(out, "  refused  {} of {client}", count(calls, "call"))?;
-    }
-    if let (Some(from), Some(until)) = (text(line, "lostFrom"), text(line, "lostUntil")) {
-        writeln!(out, "  between  {from} and {until}")?;
-    }
     if text(line, "previousEnd") == Some("cut_off") {
         let unended = match line["previousUnended"].as_u64() {
             Some(calls) => format!("; calls of it without an end: {calls}"),
@@ -241,22 +240,9 @@ fn refusal(line: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
         )?;
     }
     match text(line, "reason") {
-        Some(reason) if line["event"] == "lines_lost" => lost(reason, out),
         Some(reason) => writeln!(out, "  because  {}", because(line, reason)),
         None => Ok(()),
     }
-}
-
-/// What found no room, by event; of the calls that were refused it is told by client.
-fn lost(reason: &str, out: &mut Page<impl Write>) -> io::Result<()> {
-    let lines = counted(reason).filter(|(event, _)| *event != "tool_call_refused");
-    let lines: Vec<_> = lines
-        .map(|(event, lines)| format!("{lines} of {event}"))
-        .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    writeln!(out, "  lost     lines: {}", lines.join(", "))
 }
 
 fn arguments(args: &Value) -> String {
@@ -374,10 +360,6 @@ mod tests {
             (
                 json!({ "event": "tool_call_error", "clientId": "a", "toolName": "t", "error": "timeout", "durationMs": 3 }),
                 "t failed for a\n  zoho     was not asked\n  result   failed: timeout",
-            ),
-            (
-                json!({ "event": "lines_lost", "refusedCalls": { "a": 3 }, "lostFrom": "x", "lostUntil": "y" }),
-                "refused  3 calls of a\n  between  x and y",
             ),
         ] {
             let told = told(&line, None, false);

@@ -56,7 +56,7 @@ fn app(base: &std::path::Path) -> App {
     let environment = Environment::from([("CREDENTIALS".into(), credentials.to_string())]);
     let loaded = Loaded::from_text("x.toml", CONFIG, base.into(), &environment).unwrap();
     let secrets = Secrets::read(&loaded, &environment).unwrap();
-    let audit = Audit::start(&loaded.config.audit, base, None).unwrap();
+    let audit = Audit::start(&loaded.config.audit, base, None, None).unwrap();
     App::new(loaded.config, secrets, audit).unwrap()
 }
 

@@ -37,6 +37,19 @@ fn refusal(arguments: Value) -> String {
 }
 
 #[test]
+fn where_no_argument_is_known_none_is_named() {
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let arguments = Map::from_iter([("zzz".to_owned(), json!(1))]);
+    let told = read::<Nothing>(arguments).unwrap_err().to_string();
+    assert_eq!(
+        told,
+        "There is an unknown argument; there are no known ones"
+    );
+}
+
+#[test]
 fn a_refusal_names_the_argument_and_the_remedy() {
     for (arguments, told) in [
         (

@@ -1,11 +1,11 @@
 //! The commands that read a log, as an investigator uses them.
 
-use std::fs;
+use std::{fs, process::Output};
 
 use serde_json::json;
 
 use crate::{
-    house::{House, REPORTING, SUPPORT, command},
+    house::{House, REPORTING, SUPPORT, Setup, command},
     log::{audit, lines, pseudonymous, said, search, stop, to_file},
 };
 
@@ -165,4 +165,91 @@ async fn a_value_or_a_key_that_cannot_be_one_is_refused() {
         assert_eq!(refused.status.code(), Some(64), "{}", said(&refused));
         assert!(said(&refused).contains(says), "{}", said(&refused));
     }
+}
+
+/// A search with the key in that file.
+fn search_with(house: &House, value: &str, key: &str) -> Output {
+    let key = format!("file:{}", house.file(key).display());
+    audit(
+        &["search", "--value", value, "--pseudonym-key", &key],
+        house,
+    )
+}
+
+#[tokio::test]
+async fn a_search_answers_for_no_run_whose_pseudonyms_are_of_another_key() {
+    let mut house = House::with(pseudonymous).await;
+    house.agent(SUPPORT).search("Popper").await.content();
+    stop(&mut house).await;
+    house.zoho.later("10m").await;
+    let key = "another key that is long enough, yes";
+    fs::write(house.file("another"), key).unwrap();
+    let another = |setup: &mut Setup| {
+        setup.set("audit.pseudonym_key", "file:another");
+    };
+    let mut next = house.replica(another).await;
+    next.agent(SUPPORT).search("Popper").await.content();
+    stop(&mut next).await;
+    let opens = lines(&house).into_iter();
+    let opens: Vec<_> = opens.filter(|line| line["event"] == "log_open").collect();
+    let [boots, ids] = ["boot", "pseudonymKey"].map(|name| [0, 1].map(|n| opens[n][name].clone()));
+    assert!(ids.iter().all(|id| id.as_str().unwrap().len() == 16) && ids[0] != ids[1]);
+    for (key, other) in [("pseudonyms", &boots[1]), ("another", &boots[0])] {
+        let other = other.as_str().unwrap();
+        let lack = format!("in 1 run with pseudonyms of another key: {other} of ");
+        let found = search_with(&house, "Popper", key);
+        assert_eq!(found.status.code(), Some(0), "{}", said(&found));
+        assert!(said(&found).contains(&lack), "{}", said(&found));
+        let nothing = search_with(&house, "Nobody", key);
+        let told = said(&nothing);
+        assert_eq!(nothing.status.code(), Some(1), "{told}");
+        assert!(
+            told.contains(&lack) && told.contains("it shows nothing"),
+            "{told}"
+        );
+        assert!(!told.contains("nothing of that is in the log"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_search_answers_for_no_run_that_forgot_its_pseudonym_key() {
+    let mut house = House::with(to_file).await;
+    stop(&mut house).await;
+    assert_eq!(lines(&house)[0]["pseudonymKey"], "forgotten");
+    fs::write(house.file("any"), "0123456789abcdef0123456789abcdef").unwrap();
+    let nothing = search_with(&house, "Popper", "any");
+    assert_eq!(nothing.status.code(), Some(1));
+    let told = said(&nothing);
+    assert!(
+        told.contains("in 1 run with pseudonyms of another key"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn line_ends_that_were_rewritten_are_told() {
+    let mut house = House::with(to_file).await;
+    house.agent(SUPPORT).tools().await;
+    stop(&mut house).await;
+    let log = house.file("audit.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let count = text.lines().count();
+    let lack = format!("but not the ends of {count} lines: a carriage return");
+    let verify = ["audit", "verify", log.to_str().unwrap()];
+    assert!(!said(&command(&verify)).contains("carriage return"));
+    fs::write(&log, text.replace('\n', "\r\n")).unwrap();
+    let verified = command(&verify);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    assert!(said(&verified).contains(&lack), "{}", said(&verified));
+    let story = audit(&["story", "--client", SUPPORT], &house);
+    assert_eq!(story.status.code(), Some(0), "{}", said(&story));
+    assert!(said(&story).contains(&lack), "{}", said(&story));
+    fs::write(&log, text.replace('\n', "\r\r\n")).unwrap();
+    let verified = command(&verify);
+    assert_eq!(verified.status.code(), Some(1), "{}", said(&verified));
+    assert!(
+        said(&verified).contains("the line was changed"),
+        "{}",
+        said(&verified)
+    );
 }

@@ -97,6 +97,80 @@ async fn what_found_no_room_is_counted_and_told_where_it_was_lost() {
     assert!(log.lines().count() < 30, "one line for each loss: {log}");
 }
 
+/// Lines of the file that tell of losses, and how much each of them tells of.
+fn told(house: &House) -> Vec<u64> {
+    let text = std::fs::read_to_string(house.file("audit.jsonl")).unwrap();
+    let reasons = text.lines().filter_map(|line| {
+        line.split_once("\"reason\":\"found no room: ")?
+            .1
+            .split_once('"')
+    });
+    let sum = |(reason, _): (&str, &str)| {
+        let counts = reason
+            .split(' ')
+            .filter_map(|word| word.trim_end_matches(',').parse::<u64>().ok());
+        counts.sum::<u64>()
+    };
+    reasons.map(sum).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_goes_on_telling_what_is_lost_while_standard_output_takes_nothing() {
+    let house = House::with(|setup| {
+        setup.through(UNREAD);
+        setup.set("audit.sinks", r#"["stdout", "file:audit.jsonl"]"#);
+    })
+    .await;
+    let house = Arc::new(house);
+    fill(&house).await;
+    let callers = (0..8).map(|_| {
+        let house = house.clone();
+        tokio::spawn(async move {
+            let agent = house.agent(SUPPORT);
+            while told(&house).len() < 4 {
+                agent.call("get_revenue_report", json!({})).await;
+            }
+        })
+    });
+    for caller in callers.collect::<Vec<_>>() {
+        caller.await.unwrap();
+    }
+    let told = self::told(&house);
+    let are_few = told
+        .iter()
+        .zip(&told[1..])
+        .all(|(before, next)| *next >= 2 * before);
+    assert!(are_few, "{told:?}");
+    let file = house.file("audit.jsonl");
+    let file = file.to_str().unwrap();
+    for what in [
+        &["verify", "--open"][..],
+        &["search", "--value", "x", "--pseudonym-key", &key(&house)],
+    ] {
+        let output = said(&command(&[&["audit"], what, &[file]].concat()));
+        let lacks = output
+            .lines()
+            .filter(|line| line.contains("said that found no room"));
+        let least: Vec<bool> = lacks.map(|line| line.contains("at least ")).collect();
+        let (last, others) = least.split_last().unwrap();
+        assert!(*last && !others.contains(&true), "{what:?}: {output}");
+    }
+    let story = said(&command(&["audit", "story", "--client", SUPPORT, file]));
+    assert_eq!(
+        story.matches("  lost     lines: at least ").count(),
+        1,
+        "{story}"
+    );
+    assert_eq!(story.matches("Z or later\n").count(), 1, "{story}");
+}
+
+/// A key that pseudonyms could be of.
+fn key(house: &House) -> String {
+    let path = house.file("pseudonyms");
+    std::fs::write(&path, "0123456789abcdef0123456789abcdef").unwrap();
+    format!("file:{}", path.display())
+}
+
 /// Whoever asks the log hears what it lacks, whomever they ask about.
 fn assert_told(house: &House, text: &str, lost: &Value) {
     let copy = house.file("told");
@@ -122,8 +196,26 @@ fn assert_told(house: &House, text: &str, lost: &Value) {
         // The line names whose they were.
         let is_whose = what.contains(&SUPPORT);
         assert_eq!(is_told, is_whose, "{what:?}: {last}");
+        let own = &lost["lostLines"][SUPPORT];
+        let is_own = told.contains(&format!("  lost     of {SUPPORT} at least {own} lines"));
+        assert_eq!(is_own, is_whose, "{what:?}: {last}");
         let is_nothing = told.contains("in what is left of the log");
         assert_eq!(is_nothing, code == 1, "{what:?}: {last}");
         assert_eq!(output.status.code(), Some(code), "{what:?}: {last}");
     }
+    // Nothing is said above of a log that was changed.
+    std::fs::write(&copy, text.replacen("\"warn\"", "\"info\"", 1)).unwrap();
+    let story = [
+        "audit",
+        "story",
+        "--client",
+        REPORTING,
+        copy.to_str().unwrap(),
+    ];
+    let told = said(&command(&story));
+    let nothing = "nothing of that is in the log";
+    assert!(
+        told.contains("NOT VERIFIED") && told.contains(nothing),
+        "{told}"
+    );
 }
