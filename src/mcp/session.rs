@@ -10,6 +10,7 @@ mod exchange;
 mod kept;
 mod own;
 mod shared;
+mod unanswered;
 mod unsure;
 
 use std::{
@@ -18,6 +19,7 @@ use std::{
 };
 
 use axum::http::HeaderName;
+use futures_util::future::join_all;
 use rmcp::model::{InitializeRequestParams, ProtocolVersion, RequestId};
 use secrecy::SecretSlice;
 use serde_json::value::RawValue;
@@ -30,6 +32,7 @@ use self::{
     kept::{Away, Bounds, Keeper, Kept, Lookup, NotKept, Opening},
     own::Own,
     shared::Shared,
+    unanswered::Unanswered,
     unsure::Unsure,
 };
 use super::{Config, handler::ID_IN_USE, legacy_sse::Sessions};
@@ -54,6 +57,7 @@ pub struct HttpSessions {
     here: Mutex<HashMap<Box<str>, Here>>,
     calls: Arc<Calls>,
     unsure: Unsure,
+    unanswered: Unanswered,
     /// The other room of streams: both have the same caps.
     streams: Arc<Sessions>,
     config: Config,
@@ -123,6 +127,7 @@ impl HttpSessions {
             here: Mutex::default(),
             calls: Arc::default(),
             unsure: Unsure::default(),
+            unanswered: Unanswered::default(),
             streams,
             config: config.clone(),
             audit,
@@ -260,6 +265,15 @@ impl Drop for Part {
             all.remove(&self.id);
         }
     }
+}
+
+/// Asks Redis about each, about many at the same time. The answers stand in the order of the questions.
+async fn ask_each<'a, T, F: Future>(all: &'a [T], ask: impl Fn(&'a T) -> F) -> Vec<F::Output> {
+    let mut answers = Vec::with_capacity(all.len());
+    for some in all.chunks(AT_ONCE) {
+        answers.extend(join_all(some.iter().map(&ask)).await);
+    }
+    answers
 }
 
 /// What the log calls a session: the id itself would let a reader of the log try to use it.

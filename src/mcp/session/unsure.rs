@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::kept::Keeper;
 use crate::auth::Caller;
@@ -35,7 +36,7 @@ impl Unsure {
         let all = std::mem::take(&mut *self.lock());
         for opening in all {
             let Opening { id, caller, since } = &opening;
-            let ended = keeper.end(id, caller, "unsure").await;
+            let ended = keeper.end(id, caller, ("unsure", Uuid::new_v4())).await;
             // What was asked may come to Redis later than this.
             let until = match ended {
                 Ok(_) => LATE.min(idle),
