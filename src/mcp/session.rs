@@ -137,7 +137,7 @@ impl HttpSessions {
 
     /// Opens a session of the caller's and says its id.
     async fn open(
-        &self,
+        self: &Arc<Self>,
         (caller, lease): (Arc<Caller>, Lease),
         peer: &Peer,
         (revision, capabilities): (ProtocolVersion, Box<RawValue>),
@@ -153,20 +153,33 @@ impl HttpSessions {
             capabilities,
             opening: Opening::by(peer, label(&id)),
         });
-        if let Err(not_kept) = self.keeper.open(&id, &kept, &self.bounds).await {
-            return Err(match not_kept {
-                NotKept::Full { wait } => Refusal::TooManySessions {
-                    id: asked,
-                    retry_after_seconds: seconds_to_wait(wait),
-                },
-                NotKept::Away => {
-                    self.unsure.remember(id, caller);
-                    Refusal::NoSessionNow { id: asked }
-                }
-            });
+        // Its client may leave meanwhile, and what Redis keeps has its line all the same.
+        let (sessions, lease) = (self.clone(), lease.of(caller));
+        let kept = tokio::spawn(async move { sessions.have_kept(id, kept, lease).await });
+        let kept = kept.await.unwrap_or(Err(NotKept::Away));
+        kept.map_err(|not_kept| match not_kept {
+            NotKept::Full { wait } => Refusal::TooManySessions {
+                id: asked,
+                retry_after_seconds: seconds_to_wait(wait),
+            },
+            NotKept::Away => Refusal::NoSessionNow { id: asked },
+        })
+    }
+
+    async fn have_kept(
+        &self,
+        id: Box<str>,
+        kept: Arc<Kept>,
+        lease: Lease,
+    ) -> Result<Box<str>, NotKept> {
+        self.keeper.reachable().map_err(|_| NotKept::Away)?;
+        let opened = self.keeper.open(&id, &kept, &self.bounds).await;
+        if opened == Err(NotKept::Away) {
+            self.unsure.remember(id.clone(), kept.caller.clone());
         }
+        opened?;
         let signed = kept.event(Kind::SessionOpen);
-        let here = self.of(kept, lease.of(caller));
+        let here = self.of(kept, lease);
         let here = Here {
             is_opened_here: true,
             ..here

@@ -1,6 +1,9 @@
 //! What Redis has done for a session of `/mcp` although nobody got its answer has its line all the same.
 
+use std::time::Duration;
+
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::{
     agent::Agent,
@@ -101,4 +104,26 @@ async fn a_session_that_expires_without_an_answer_has_its_one_line() {
     let ends = all(&houses, 3).await;
     assert!(ends.len() == 3 && are_of_one_each(&ends), "{ends:?}");
     assert!(ends.iter().all(|(_, why)| why == "expired"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_session_is_opened_takes_no_line_with_it() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let houses = together(&redis, |setup| {
+        setup.set("redis.url", way.url()).set("redis.timeout", "1s");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    way.takes(Duration::from_millis(100));
+    for n in 1..=8 {
+        // Each at another place of the way.
+        let _ = timeout(Duration::from_millis(50 * n), agent.shake()).await;
+    }
+    way.takes(Duration::ZERO);
+    opened(&agent).await;
+    let kept = || redis.ask::<usize>(&["ZCARD", "zm:sess:{mcp}:all"]);
+    assert!(kept() > 1, "some were opened");
+    let all = || (houses[0].events("session_open").len() == kept()).then_some(());
+    eventually("the line of each session", all).await;
 }
