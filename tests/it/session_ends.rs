@@ -47,7 +47,7 @@ fn revoke(house: &House, key: &str) {
 }
 
 /// Where Redis has the only session.
-fn session_key(redis: &Redis) -> String {
+pub(crate) fn session_key(redis: &Redis) -> String {
     let is_session = |key: &String| {
         let rest = key.strip_prefix("zm:sess:{mcp}:").unwrap_or("of:");
         rest != "all" && !rest.starts_with("of:")

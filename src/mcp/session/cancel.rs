@@ -1,10 +1,9 @@
 //! `notifications/cancelled` of a session of `/mcp`, which may reach another instance than the one
 //! that runs the call.
 
-use futures_util::future::join_all;
 use rmcp::model::RequestId;
 
-use super::{Bound, HttpSessions};
+use super::{Bound, HttpSessions, ask_each};
 use crate::auth::Caller;
 
 impl Bound {
@@ -18,13 +17,17 @@ impl Bound {
         let Some(relay) = sessions.streams.relay() else {
             return;
         };
-        let Ok(elsewhere) = sessions.keeper.elsewhere(&self.id).await else {
+        let Ok(mut elsewhere) = sessions.keeper.elsewhere(&self.id).await else {
             return;
         };
-        let told = elsewhere
-            .iter()
-            .map(|instance| relay.cancel(instance, &self.id, &self.caller, id));
-        join_all(told).await;
+        let told = ask_each(&elsewhere, |instance| {
+            relay.cancel(instance, &self.id, &self.caller, id)
+        });
+        let mut are_gone = told.await.into_iter();
+        elsewhere.retain(|_| are_gone.next().unwrap_or_default());
+        if !elsewhere.is_empty() {
+            sessions.keeper.forget(&self.id, &elsewhere).await;
+        }
     }
 }
 

@@ -202,6 +202,13 @@ impl Keeper {
         }
     }
 
+    /// Forgets instances that are gone, so that nobody asks them again. Without Redis it is tried again.
+    pub(super) async fn forget(&self, id: &str, gone: &[Box<str>]) {
+        if let Self::Shared(shared) = self {
+            let _ = shared.forget(id, gone).await;
+        }
+    }
+
     /// What has become of each.
     pub(super) async fn look(&self, ids: &[Box<str>], bounds: &Bounds) -> Result<Vec<Look>, Away> {
         match self {

@@ -25,6 +25,8 @@ pub(super) struct Shared {
     instance: Box<str>,
     open: Script,
     lookup: Script,
+    at: Script,
+    forget: Script,
     end: Script,
     look: Script,
     lost: Script,
@@ -59,6 +61,8 @@ impl Shared {
             seal: Seal::new(key, "zoho-mcp session", "zoho-mcp session names")?,
             open: Script::new(include_str!("script/open.lua")),
             lookup: Script::new(include_str!("script/use.lua")),
+            at: Script::new(include_str!("script/at.lua")),
+            forget: Script::new(include_str!("script/forget.lua")),
             end: Script::new(include_str!("script/end.lua")),
             look: Script::new(include_str!("script/look.lua")),
             lost: Script::new(include_str!("script/lost.lua")),
@@ -124,15 +128,24 @@ impl Shared {
     /// The other instances that answered a message of the session lately.
     pub(super) async fn elsewhere(&self, id: &str) -> Result<Vec<Box<str>>, Unavailable> {
         let key = self.key(id).1;
-        let name = key.as_str();
-        let at = |mut link| async move {
-            let mut at = redis::cmd("HGET");
-            at.arg(name).arg("at");
-            at.query_async::<Option<String>>(&mut link).await
-        };
-        let at = self.store.run(at).await?.unwrap_or_default();
-        let others = at.split_whitespace().filter(|at| **at != *self.instance);
-        Ok(others.map(Into::into).collect())
+        let at = self
+            .store
+            .run_script::<String>(&self.at, &[&key], &[])
+            .await?;
+        let others = at.split(' ').filter(|at| **at != *self.instance);
+        // Who can write to Redis may have put anything there.
+        let others = others.filter_map(|at| Uuid::try_parse(at).ok());
+        Ok(others.map(|at| at.simple().to_string().into()).collect())
+    }
+
+    /// Forgets instances that are gone.
+    pub(super) async fn forget(&self, id: &str, gone: &[Box<str>]) -> Result<(), Unavailable> {
+        let key = self.key(id).1;
+        let gone: Vec<Vec<u8>> = gone.iter().map(|at| at.as_bytes().to_vec()).collect();
+        self.store
+            .run_script::<u8>(&self.forget, &[&key], &gone)
+            .await?;
+        Ok(())
     }
 
     pub(super) fn reachable(&self) -> Result<(), Unavailable> {
