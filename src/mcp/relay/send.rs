@@ -114,12 +114,12 @@ impl Relay {
         instance: &str,
         session: &str,
         caller: &Caller,
-        call: &RequestId,
+        (call, by): (&RequestId, Uuid),
     ) -> bool {
         if matches!(call, RequestId::String(id) if id.len() > LONGEST_ID) {
             return false;
         }
-        let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call)));
+        let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call, by)));
         matches!(self.post(instance, &letter).await, Ok(Posted::Gone))
     }
 

@@ -102,10 +102,10 @@ impl Calls {
     }
 
     /// Whether there was such a call here.
-    pub(super) fn cancel(&self, session: &str, id: &RequestId) -> bool {
+    pub(super) fn cancel(&self, session: &str, id: &RequestId, by: Uuid) -> bool {
         let running = self.running().remove(&(session.into(), id.clone()));
         if let Some(begun) = &running {
-            begun.cause.cancel();
+            begun.cause.cancel(by);
             begun.cancelled.cancel();
         }
         running.is_some()
