@@ -24,12 +24,12 @@ use rmcp::model::{InitializeRequestParams, ProtocolVersion, RequestId};
 use secrecy::SecretSlice;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use self::{
     calls::Calls,
-    kept::{Away, Bounds, Keeper, Kept, Lookup, NotKept, Opening},
+    kept::{Away, Bounds, ENDED, Keeper, Kept, Lookup, NotKept, Opening},
     own::Own,
     shared::Shared,
     unanswered::Unanswered,
@@ -153,11 +153,18 @@ impl HttpSessions {
             capabilities,
             opening: Opening::by(peer, label(&id)),
         });
-        // Its client may leave meanwhile, and what Redis keeps has its line all the same.
+        // Its client may leave meanwhile, and what Redis keeps has its lines all the same.
         let (sessions, lease) = (self.clone(), lease.of(caller));
-        let kept = tokio::spawn(async move { sessions.have_kept(id, kept, lease).await });
-        let kept = kept.await.unwrap_or(Err(NotKept::Away));
-        kept.map_err(|not_kept| match not_kept {
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            let opened = sessions.have_kept(id, kept.clone(), lease).await;
+            if let Err(Ok(id)) = tell.send(opened) {
+                // Nobody knows its id, and it would take a place until it is idle.
+                let _ = sessions.end(&id, &kept, ENDED, None).await;
+            }
+        });
+        let opened = told.await.unwrap_or(Err(NotKept::Away));
+        opened.map_err(|not_kept| match not_kept {
             NotKept::Full { wait } => Refusal::TooManySessions {
                 id: asked,
                 retry_after_seconds: seconds_to_wait(wait),
