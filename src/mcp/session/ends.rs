@@ -25,10 +25,21 @@ impl HttpSessions {
         self.keeper.reachable()?;
         let line = by.unwrap_or_else(|| kept.event(Kind::SessionClose));
         let asked = Asked::new(id, because(line, reason));
-        let ended = self.keeper.end(id, &kept.caller, (reason, asked.mark));
-        match ended.await {
+        let by = (reason, asked.mark);
+        let is_first = self.keeper.end(id, &kept.caller, by).await;
+        self.answered(asked, reason, is_first).await
+    }
+
+    /// What the keeper answers to whoever asked for an end: whether it was this that ended the session.
+    async fn answered(
+        &self,
+        asked: Asked,
+        reason: &'static str,
+        is_first: Result<bool, Away>,
+    ) -> Result<(), Away> {
+        match is_first {
             Ok(is_first) => {
-                self.ended(id, reason);
+                self.ended(&asked.session, reason);
                 if is_first {
                     self.audit.record(asked.line).await;
                 }
@@ -146,16 +157,9 @@ impl HttpSessions {
         let is_old = Duration::try_from(age).is_ok_and(|age| age >= self.bounds.age);
         let reason = if is_old { TOO_OLD } else { EXPIRED };
         let asked = Asked::new(id, because(kept.event(Kind::SessionClose), reason));
-        match self.keeper.is_first_to_miss(id, asked.mark).await {
-            Ok(is_first) => {
-                self.ended(id, EXPIRED);
-                if is_first {
-                    self.audit.record(asked.line).await;
-                }
-            }
-            // It is tried again, and may have gone well.
-            Err(_) => self.unanswered.remember(asked),
-        }
+        let is_first = self.keeper.is_first_to_miss(id, asked.mark).await;
+        // Without Redis it is tried again.
+        let _ = self.answered(asked, reason, is_first).await;
     }
 
     /// Ends what is here of a session that has ended.
