@@ -157,7 +157,7 @@ impl HttpSessions {
         let (sessions, lease) = (self.clone(), lease.of(caller));
         let (tell, told) = oneshot::channel();
         tokio::spawn(async move {
-            let opened = sessions.have_kept(id, kept.clone(), lease).await;
+            let opened = sessions.begin(id, kept.clone(), lease).await;
             if let Err(Ok(id)) = tell.send(opened) {
                 // Nobody knows its id, and it would take a place until it is idle.
                 let _ = sessions.end(&id, &kept, ENDED, None).await;
@@ -173,7 +173,8 @@ impl HttpSessions {
         })
     }
 
-    async fn have_kept(
+    /// Has a session kept that nobody knows of yet, and records it.
+    async fn begin(
         &self,
         id: Box<str>,
         kept: Arc<Kept>,

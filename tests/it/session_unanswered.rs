@@ -16,9 +16,7 @@ use crate::{
 /// Two instances that may lose answers of Redis.
 async fn behind(way: &Lag, redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] {
     together(redis, |setup| {
-        setup
-            .set("redis.url", way.url())
-            .set("redis.timeout", "300ms");
+        setup.set("redis.url", way.url()).set("redis.timeout", "1s");
         change(setup);
     })
     .await
@@ -110,10 +108,7 @@ async fn a_session_that_expires_without_an_answer_has_its_one_line() {
 async fn a_session_whose_client_left_while_it_was_opened_has_its_lines_and_no_place() {
     let redis = Redis::start();
     let way = Lag::before(&redis).await;
-    let houses = together(&redis, |setup| {
-        setup.set("redis.url", way.url()).set("redis.timeout", "1s");
-    })
-    .await;
+    let houses = behind(&way, &redis, |_| ()).await;
     let agent = houses[0].agent(SUPPORT);
     way.takes(Duration::from_millis(100));
     for n in 1..=8 {
