@@ -70,6 +70,8 @@ pub struct Event {
     /// What Zoho was asked on the way.
     pub zoho: Requests,
     pub retry_after_seconds: Option<u64>,
+    /// The request with which the client cancelled the call.
+    pub cancelled_by: Option<Uuid>,
     /// How many events alike this one stands for.
     pub repeated: Option<u64>,
     pub policy: Option<Cow<'static, str>>,
@@ -106,6 +108,7 @@ impl Event {
             shared: false,
             zoho: Requests::NONE,
             retry_after_seconds: None,
+            cancelled_by: None,
             repeated: None,
             policy: None,
             reason: None,
@@ -159,6 +162,7 @@ impl Event {
         }
         self.zoho.write(&mut line.0);
         line.number("retryAfterSeconds", self.retry_after_seconds);
+        line.id("cancelledBy", self.cancelled_by);
         line.number("repeated", self.repeated);
         line.text("policy", self.policy.as_deref());
         line.text("reason", self.reason.as_deref());

@@ -2,22 +2,22 @@
 
 use std::{
     borrow::Cow,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, OnceLock},
 };
 
+use axum::http::request::Parts;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::{auth::Lapse, permit::Effect};
+use crate::{auth::Lapse, listen::Peer, permit::Effect};
 
 /// Goes with a request, and is told by whoever cancels its call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cause {
     inner: Arc<Inner>,
-    /// Whether the client has said that it does not want this one call any more.
-    cancelled: Arc<AtomicBool>,
+    /// The request with which the client has said that it does not want this one call any more; nil where
+    /// an instance of an earlier version does not say which.
+    cancelled: Arc<OnceLock<Uuid>>,
 }
 
 #[derive(Debug, Default)]
@@ -36,9 +36,9 @@ impl Cause {
         }
     }
 
-    /// Says that the client cancels the call, before it is.
-    pub(super) fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+    /// Says with which request the client cancels the call, before it is.
+    pub(super) fn cancel(&self, by: Uuid) {
+        let _ = self.cancelled.set(by);
     }
 
     /// Says it before the call is cancelled. The first word counts.
@@ -79,14 +79,26 @@ impl Cause {
         self.inner.why.get().is_some()
     }
 
+    /// The request that cancelled the call, where the client did.
+    pub(super) fn canceller(&self) -> Option<Uuid> {
+        let by = self.cancelled.get().filter(|_| !self.is_told());
+        by.copied().filter(|by| !by.is_nil())
+    }
+
     /// For the log, in the words that it has for the end of a session.
     pub(super) fn word(&self) -> Cow<'static, str> {
         match self.inner.why.get() {
             Some(why) => why.to_string().into(),
-            None if self.cancelled.load(Ordering::Relaxed) => CANCELLED.into(),
+            None if self.cancelled.get().is_some() => CANCELLED.into(),
             None => CLIENT_GONE.into(),
         }
     }
+}
+
+/// What the log calls the request that a message came with.
+pub(super) fn request_id(parts: &Parts) -> Uuid {
+    let peer = parts.extensions.get::<Peer>();
+    peer.map(|peer| peer.request_id).unwrap_or_default()
 }
 
 /// By `notifications/cancelled`.

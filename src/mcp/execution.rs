@@ -308,6 +308,9 @@ impl Record {
             shared: tally.is_some_and(Tally::is_shared),
             reason: self.reason.map(Into::into),
             retry_after_seconds: self.retry_after_seconds,
+            cancelled_by: (kind == Kind::ToolCallCancelled)
+                .then(|| self.cause.canceller())
+                .flatten(),
             ..self.event(kind)
         }
     }

@@ -20,7 +20,7 @@ use axum::{
 };
 use rmcp::model::{ClientJsonRpcMessage, ClientNotification, GetExtensions, JsonRpcMessage};
 
-use super::{Handler, relay::Found};
+use super::{Handler, cause::request_id, relay::Found};
 use crate::{
     audit::{Event, Kind},
     auth::{Caller, Lease},
@@ -175,7 +175,7 @@ pub async fn post(
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                 && let Some(id) = &cancelled.params.request_id
             {
-                session.cancel_call(id);
+                session.cancel_call(id, request_id(&parts));
             }
         }
         // Nothing was asked.

@@ -10,6 +10,7 @@ mod exchange;
 mod kept;
 mod own;
 mod shared;
+mod unanswered;
 mod unsure;
 
 use std::{
@@ -18,18 +19,20 @@ use std::{
 };
 
 use axum::http::HeaderName;
+use futures_util::future::join_all;
 use rmcp::model::{InitializeRequestParams, ProtocolVersion, RequestId};
 use secrecy::SecretSlice;
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use self::{
     calls::Calls,
-    kept::{Away, Bounds, Keeper, Kept, Lookup, NotKept, Opening},
+    kept::{Away, Bounds, ENDED, Keeper, Kept, Lookup, NotKept, Opening},
     own::Own,
     shared::Shared,
+    unanswered::Unanswered,
     unsure::Unsure,
 };
 use super::{Config, handler::ID_IN_USE, legacy_sse::Sessions};
@@ -54,6 +57,7 @@ pub struct HttpSessions {
     here: Mutex<HashMap<Box<str>, Here>>,
     calls: Arc<Calls>,
     unsure: Unsure,
+    unanswered: Unanswered,
     /// The other room of streams: both have the same caps.
     streams: Arc<Sessions>,
     config: Config,
@@ -123,6 +127,7 @@ impl HttpSessions {
             here: Mutex::default(),
             calls: Arc::default(),
             unsure: Unsure::default(),
+            unanswered: Unanswered::default(),
             streams,
             config: config.clone(),
             audit,
@@ -132,7 +137,7 @@ impl HttpSessions {
 
     /// Opens a session of the caller's and says its id.
     async fn open(
-        &self,
+        self: &Arc<Self>,
         (caller, lease): (Arc<Caller>, Lease),
         peer: &Peer,
         (revision, capabilities): (ProtocolVersion, Box<RawValue>),
@@ -148,20 +153,41 @@ impl HttpSessions {
             capabilities,
             opening: Opening::by(peer, label(&id)),
         });
-        if let Err(not_kept) = self.keeper.open(&id, &kept, &self.bounds).await {
-            return Err(match not_kept {
-                NotKept::Full { wait } => Refusal::TooManySessions {
-                    id: asked,
-                    retry_after_seconds: seconds_to_wait(wait),
-                },
-                NotKept::Away => {
-                    self.unsure.remember(id, caller);
-                    Refusal::NoSessionNow { id: asked }
-                }
-            });
+        // Its client may leave meanwhile, and what Redis keeps has its lines all the same.
+        let (sessions, lease) = (self.clone(), lease.of(caller));
+        let (tell, told) = oneshot::channel();
+        tokio::spawn(async move {
+            let opened = sessions.begin(id, kept.clone(), lease).await;
+            if let Err(Ok(id)) = tell.send(opened) {
+                // Nobody knows its id, and it would take a place until it is idle.
+                let _ = sessions.end(&id, &kept, ENDED, None).await;
+            }
+        });
+        let opened = told.await.unwrap_or(Err(NotKept::Away));
+        opened.map_err(|not_kept| match not_kept {
+            NotKept::Full { wait } => Refusal::TooManySessions {
+                id: asked,
+                retry_after_seconds: seconds_to_wait(wait),
+            },
+            NotKept::Away => Refusal::NoSessionNow { id: asked },
+        })
+    }
+
+    /// Has a session kept that nobody knows of yet, and records it.
+    async fn begin(
+        &self,
+        id: Box<str>,
+        kept: Arc<Kept>,
+        lease: Lease,
+    ) -> Result<Box<str>, NotKept> {
+        self.keeper.reachable().map_err(|_| NotKept::Away)?;
+        let opened = self.keeper.open(&id, &kept, &self.bounds).await;
+        if opened == Err(NotKept::Away) {
+            self.unsure.remember(id.clone(), kept.caller.clone());
         }
+        opened?;
         let signed = kept.event(Kind::SessionOpen);
-        let here = self.of(kept, lease.of(caller));
+        let here = self.of(kept, lease);
         let here = Here {
             is_opened_here: true,
             ..here
@@ -260,6 +286,15 @@ impl Drop for Part {
             all.remove(&self.id);
         }
     }
+}
+
+/// Asks Redis about each, about many at the same time. The answers stand in the order of the questions.
+async fn ask_each<'a, T, F: Future>(all: &'a [T], ask: impl Fn(&'a T) -> F) -> Vec<F::Output> {
+    let mut answers = Vec::with_capacity(all.len());
+    for some in all.chunks(AT_ONCE) {
+        answers.extend(join_all(some.iter().map(&ask)).await);
+    }
+    answers
 }
 
 /// What the log calls a session: the id itself would let a reader of the log try to use it.

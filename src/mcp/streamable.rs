@@ -1,5 +1,5 @@
-//! Streamable HTTP: rmcp's service, stateless unless there are sessions, answering in JSON unless a call reports progress. A
-//! plain call of a tool, which is most of what comes, is answered here and now instead.
+//! Streamable HTTP: rmcp's service, stateless unless there are sessions, answering in JSON unless a call
+//! reports progress. A plain call of a tool, which is most of what comes, is answered here and now instead.
 
 use std::{
     convert::Infallible,

@@ -1,15 +1,15 @@
-//! A long way to Redis: whatever it answers arrives later.
+//! A long way to Redis: whatever it answers arrives later, or not at all.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, copy},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -30,6 +30,29 @@ struct Way {
     /// In milliseconds.
     delay: AtomicU64,
     connections: AtomicUsize,
+    /// What stands in the question whose answer is lost next.
+    loses: Mutex<Option<(&'static str, Loss)>>,
+}
+
+/// How the answer to a question is lost, which Redis has heard.
+#[derive(Clone, Copy)]
+pub(crate) enum Loss {
+    /// Its connection is cut.
+    Cut,
+    /// Nothing comes by its connection any more.
+    Silence,
+}
+
+impl Way {
+    fn loss(&self, question: &[u8]) -> Option<Loss> {
+        let mut loses = self.loses.lock().unwrap();
+        let is_it = |word: &str| {
+            let mut parts = question.windows(word.len());
+            parts.any(|part| part == word.as_bytes())
+        };
+        let (_, loss) = loses.take_if(|(word, _)| is_it(word))?;
+        Some(loss)
+    }
 }
 
 impl Lag {
@@ -52,6 +75,11 @@ impl Lag {
         self.way.delay.store(millis, Ordering::Relaxed);
     }
 
+    /// Loses the answer to the next question in which that stands.
+    pub(crate) fn loses_the_answer(&self, to: &'static str, how: Loss) {
+        *self.way.loses.lock().unwrap() = Some((to, how));
+    }
+
     /// How many connections were made so far.
     pub(crate) fn connections(&self) -> usize {
         self.way.connections.load(Ordering::Relaxed)
@@ -64,15 +92,38 @@ async fn relay(listener: TcpListener, port: u16, way: Arc<Way>) {
         let Ok(far) = TcpStream::connect(("127.0.0.1", port)).await else {
             continue;
         };
-        let (mut questions, answered) = near.into_split();
-        let (answers, mut asked) = far.into_split();
-        tokio::spawn(async move { copy(&mut questions, &mut asked).await });
-        tokio::spawn(late(answers, answered, way.clone()));
+        let (questions, answered) = near.into_split();
+        let (answers, asked) = far.into_split();
+        let lost = Arc::default();
+        tokio::spawn(ask(questions, asked, way.clone(), Arc::clone(&lost)));
+        tokio::spawn(late(answers, answered, way.clone(), lost));
+    }
+}
+
+async fn ask(
+    mut questions: OwnedReadHalf,
+    mut asked: OwnedWriteHalf,
+    way: Arc<Way>,
+    lost: Arc<OnceLock<Loss>>,
+) {
+    let mut bytes = vec![0; 16 << 10];
+    while let Ok(read @ 1..) = questions.read(&mut bytes).await {
+        if let Some(loss) = way.loss(&bytes[..read]) {
+            let _ = lost.set(loss);
+        }
+        if asked.write_all(&bytes[..read]).await.is_err() {
+            return;
+        }
     }
 }
 
 /// Many answers may be on their way at once: a delay takes from none of them.
-async fn late(mut answers: OwnedReadHalf, mut answered: OwnedWriteHalf, way: Arc<Way>) {
+async fn late(
+    mut answers: OwnedReadHalf,
+    mut answered: OwnedWriteHalf,
+    way: Arc<Way>,
+    lost: Arc<OnceLock<Loss>>,
+) {
     let (sender, mut arriving) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     tokio::spawn(async move {
         while let Some((at, bytes)) = arriving.recv().await {
@@ -84,6 +135,11 @@ async fn late(mut answers: OwnedReadHalf, mut answered: OwnedWriteHalf, way: Arc
     });
     let mut bytes = vec![0; 16 << 10];
     while let Ok(read @ 1..) = answers.read(&mut bytes).await {
+        match lost.get() {
+            None => {}
+            Some(Loss::Silence) => continue,
+            Some(Loss::Cut) => return,
+        }
         let delay = Duration::from_millis(way.delay.load(Ordering::Relaxed));
         let _ = sender.send((Instant::now() + delay, bytes[..read].to_vec()));
     }

@@ -107,6 +107,7 @@ mod session_cut;
 mod session_ends;
 mod session_life;
 mod session_limits;
+mod session_unanswered;
 mod shared_budget;
 mod shared_keys;
 mod shared_limits;

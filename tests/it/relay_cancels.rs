@@ -1,6 +1,9 @@
 //! What `notifications/cancelled` of a session of `/mcp` leaves in Redis for other instances.
 
+use std::time::Duration;
+
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::{
     agent::Agent,
@@ -8,6 +11,7 @@ use crate::{
     http_sessions::{ID, opened, search, together},
     redis::Redis,
     relay::letters,
+    session_ends::session_key,
 };
 
 async fn cancel(agent: &Agent, id: &str) -> u16 {
@@ -44,4 +48,32 @@ async fn cancellations_take_little_room_and_none_for_an_instance_that_is_gone() 
     eventually("an empty queue", || (waiting() == 0).then_some(())).await;
     assert_eq!(cancel(&agents[0], "a").await, 202);
     assert_eq!(waiting(), 0);
+}
+
+#[tokio::test]
+async fn of_instances_that_are_gone_no_more_than_eight_are_asked_and_they_are_forgotten() {
+    let redis = Redis::start();
+    let houses = together(&redis, |_| ()).await;
+    let agent = houses[0].agent(SUPPORT);
+    let agent = agent.clone().with(ID, &opened(&agent).await);
+    let key = session_key(&redis);
+    let own: String = redis.ask(&["HGET", &key, "at"]);
+    let others: Vec<String> = (0..100).map(|other| format!("{other:032x} ")).collect();
+    let at = || redis.ask::<String>(&["HGET", &key, "at"]);
+    let _: u8 = redis.ask(&["HSET", &key, "at", &format!("{own}{}", others.concat())]);
+    let all = at();
+    // Once all that live have had the time to say so.
+    while at() == all {
+        // Not so often that it would be refused.
+        sleep(Duration::from_millis(300)).await;
+        assert_eq!(cancel(&agent, "a").await, 202);
+    }
+    assert_eq!(at(), format!("{own}{}", others[7..].concat()));
+    let _: u8 = redis.ask(&["HSET", &key, "at", &"%x ".repeat(100)]);
+    assert_eq!(cancel(&agent, "a").await, 202);
+    assert_eq!(
+        at(),
+        format!("{own}{}", "%x ".repeat(77)),
+        "none of them is one"
+    );
 }

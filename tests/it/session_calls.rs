@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Answer},
     house::{House, REPORTING, SUPPORT},
     http_sessions::{ID, alone, opened, search, together},
     redis::Redis,
@@ -52,9 +52,10 @@ async fn an_id_is_for_one_call_at_a_time_in_a_session() {
     assert_eq!(agent.post(call("a", None).to_string()).await.status, 200);
 }
 
-async fn is_cancelled(house: &House) {
+async fn is_cancelled(house: &House, by: &Answer) {
     let cancelled = house.event("tool_call_cancelled").await;
     assert_eq!(cancelled["reason"], "cancelled");
+    assert_eq!(cancelled["cancelledBy"], by.header("x-request-id"));
     assert!(cancelled["durationMs"].as_u64().unwrap() < 20_000);
 }
 
@@ -91,7 +92,7 @@ async fn a_call_of_a_session_of_mcp_is_cancelled_by_way_of_another_instance() {
     assert!(!running.is_finished());
     let told = agents[1].post(cancel(json!("a")).to_string()).await;
     assert_eq!(told.status, 202);
-    is_cancelled(&houses[0]).await;
+    is_cancelled(&houses[0], &told).await;
     let text = running.await.unwrap().failure();
     assert!(text.contains("cancelled"), "{text}");
 }
@@ -103,6 +104,7 @@ async fn a_call_of_a_stream_is_cancelled_by_way_of_another_instance() {
     slow(&houses[0], "30s").await;
     assert_eq!(stream.post(&call("a", None)).await.status, 202);
     houses[0].event("tool_call_start").await;
-    assert_eq!(stream.post(&cancel(json!("a"))).await.status, 202);
-    is_cancelled(&houses[0]).await;
+    let told = stream.post(&cancel(json!("a"))).await;
+    assert_eq!(told.status, 202);
+    is_cancelled(&houses[0], &told).await;
 }

@@ -20,6 +20,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use uuid::Uuid;
 
 use super::{listeners::Listeners, not_taken::NotTaken, transport::Exchange};
 use crate::{
@@ -100,7 +101,7 @@ impl Sessions {
         // Sealed, or 122 random bits; and an id alone opens nothing, since its owner is checked.
         let id: Box<str> = match &self.relay {
             Some(relay) => relay.new_session(caller).ok_or(Refusal::Internal)?,
-            None => uuid::Uuid::new_v4().simple().to_string().into(),
+            None => Uuid::new_v4().simple().to_string().into(),
         };
         let session = Arc::new(Session {
             id: id.clone(),
@@ -290,9 +291,9 @@ impl Session {
     }
 
     /// Ends a call, which will never be answered.
-    pub(super) fn cancel_call(&self, id: &RequestId) {
+    pub(super) fn cancel_call(&self, id: &RequestId, by: Uuid) {
         if let Some(call) = take(&mut self.unanswered(), id) {
-            call.cause.cancel();
+            call.cause.cancel(by);
             call.cancelled.cancel();
         }
     }

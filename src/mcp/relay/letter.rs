@@ -43,6 +43,9 @@ pub(super) struct Cancel {
     pub(super) session: Box<str>,
     pub(super) caller: Caller,
     pub(super) call: RequestId,
+    /// The request that says so; an earlier version does not.
+    #[serde(default)]
+    pub(super) by: Uuid,
 }
 
 /// A message that somebody posted elsewhere, and who it was.
@@ -78,13 +81,14 @@ const CARRIED: [HeaderName; 3] = [
 ];
 
 impl Cancel {
-    pub(super) fn new(session: &str, caller: &Caller, call: &RequestId) -> Self {
+    pub(super) fn new(session: &str, caller: &Caller, call: &RequestId, by: Uuid) -> Self {
         Self {
             id: Uuid::new_v4(),
             sent: Timestamp::now().as_millisecond(),
             session: session.into(),
             caller: caller.clone(),
             call: call.clone(),
+            by,
         }
     }
 

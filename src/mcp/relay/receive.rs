@@ -65,7 +65,8 @@ impl Relay {
                 }
                 Some(Letter::Cancel(cancel)) if cancel.is_fresh() && seen.is_new(cancel.id) => {
                     if let Some(sessions) = &walk.http_sessions {
-                        sessions.cancel(&cancel.session, &cancel.caller, &cancel.call);
+                        let call = (&cancel.call, cancel.by);
+                        sessions.cancel(&cancel.session, &cancel.caller, call);
                     }
                     continue;
                 }

@@ -106,20 +106,21 @@ impl Relay {
         }
     }
 
-    /// Tells an instance that the caller of a session of `/mcp` cancels a call. What is lost on the way
-    /// cancels nothing, and no call has an id that is longer than ids may be.
+    /// Tells an instance that the caller of a session of `/mcp` cancels a call, and says whether that
+    /// instance is gone. What is lost on the way cancels nothing, and no call has an id that is longer
+    /// than ids may be.
     pub(in crate::mcp) async fn cancel(
         &self,
         instance: &str,
         session: &str,
         caller: &Caller,
-        call: &RequestId,
-    ) {
+        (call, by): (&RequestId, Uuid),
+    ) -> bool {
         if matches!(call, RequestId::String(id) if id.len() > LONGEST_ID) {
-            return;
+            return false;
         }
-        let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call)));
-        let _ = self.post(instance, &letter).await;
+        let letter = Letter::Cancel(Box::new(Cancel::new(session, caller, call, by)));
+        matches!(self.post(instance, &letter).await, Ok(Posted::Gone))
     }
 
     async fn answered(&self, to: &Elsewhere, post: Post) -> Result<Response, Refusal> {

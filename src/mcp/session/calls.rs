@@ -102,10 +102,10 @@ impl Calls {
     }
 
     /// Whether there was such a call here.
-    pub(super) fn cancel(&self, session: &str, id: &RequestId) -> bool {
+    pub(super) fn cancel(&self, session: &str, id: &RequestId, by: Uuid) -> bool {
         let running = self.running().remove(&(session.into(), id.clone()));
         if let Some(begun) = &running {
-            begun.cause.cancel();
+            begun.cause.cancel(by);
             begun.cancelled.cancel();
         }
         running.is_some()
@@ -113,16 +113,22 @@ impl Calls {
 
     /// Cancels all calls of a session, whose caller may not have it any more. They are answered.
     pub(super) fn stop(&self, session: &str, why: &str) {
-        let running = self.running();
-        let of_session = running.iter().filter(|((of, _), _)| **of == *session);
-        for (_, begun) in of_session {
-            begun.cause.cut(why);
-            let cancelled = begun.cancelled.clone();
-            tokio::spawn(async move {
-                sleep(LAST_WORD).await;
-                cancelled.cancel();
-            });
+        let mut cut = Vec::new();
+        for ((of, _), begun) in &*self.running() {
+            if **of == *session {
+                begun.cause.cut(why);
+                cut.push(begun.cancelled.clone());
+            }
         }
+        if cut.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            sleep(LAST_WORD).await;
+            for call in cut {
+                call.cancel();
+            }
+        });
     }
 
     /// Says under which id the client is asked.

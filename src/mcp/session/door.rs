@@ -150,7 +150,7 @@ async fn find(sessions: &Arc<HttpSessions>, id: &str, who: &Who) -> Result<Bound
 
 /// Opens a session where the protocol library has agreed to a handshake.
 pub(in crate::mcp) async fn open<F>(
-    sessions: &HttpSessions,
+    sessions: &Arc<HttpSessions>,
     request: Request,
     shake: impl FnOnce(Request) -> F,
 ) -> Response

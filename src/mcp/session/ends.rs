@@ -2,13 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::time::sleep;
 
 use super::{
-    AT_ONCE, Here, HttpSessions,
+    Here, HttpSessions, ask_each,
     kept::{Away, ENDED, EXPIRED, Kept, Look, TOO_OLD},
+    unanswered::Asked,
 };
 use crate::audit::{Event, Kind};
 
@@ -22,13 +22,34 @@ impl HttpSessions {
         reason: &'static str,
         by: Option<Event>,
     ) -> Result<(), Away> {
-        let is_first = self.keeper.end(id, &kept.caller, reason).await?;
-        self.ended(id, reason);
-        if is_first {
-            let event = by.unwrap_or_else(|| kept.event(Kind::SessionClose));
-            self.record(event, reason).await;
+        self.keeper.reachable()?;
+        let line = by.unwrap_or_else(|| kept.event(Kind::SessionClose));
+        let asked = Asked::new(id, because(line, reason));
+        let by = (reason, asked.mark);
+        let is_first = self.keeper.end(id, &kept.caller, by).await;
+        self.answered(asked, reason, is_first).await
+    }
+
+    /// What the keeper answers to whoever asked for an end: whether it was this that ended the session.
+    async fn answered(
+        &self,
+        asked: Asked,
+        reason: &'static str,
+        is_first: Result<bool, Away>,
+    ) -> Result<(), Away> {
+        match is_first {
+            Ok(is_first) => {
+                self.ended(&asked.session, reason);
+                if is_first {
+                    self.audit.record(asked.line).await;
+                }
+                Ok(())
+            }
+            Err(away) => {
+                self.unanswered.remember(asked);
+                Err(away)
+            }
         }
-        Ok(())
     }
 
     /// The same for a request, whose client may leave meanwhile: only one is told that it has ended the
@@ -55,20 +76,29 @@ impl HttpSessions {
             }
             self.end_lapsed().await;
             self.unsure.end(&self.keeper, self.bounds.idle).await;
+            self.record_unanswered().await;
             self.use_again().await;
             for (kept, reason) in self.keeper.expire().await {
-                self.record(kept.event(Kind::SessionClose), reason).await;
+                let line = because(kept.event(Kind::SessionClose), reason);
+                self.audit.record(line).await;
             }
             let ids: Vec<Box<str>> = self.here().keys().cloned().collect();
             for ids in ids.chunks(MOST_LOOKS) {
                 self.look(ids).await;
             }
         }
+        self.record_unanswered().await;
         // What all instances know goes on without this one.
         if !self.keeper.is_shared() {
             for (id, kept) in self.those(|_| true) {
                 let _ = self.end(&id, &kept, ENDED, None).await;
             }
+        }
+    }
+
+    async fn record_unanswered(&self) {
+        for line in self.unanswered.made(&self.keeper).await {
+            self.audit.record(line).await;
         }
     }
 
@@ -80,23 +110,19 @@ impl HttpSessions {
                 lapsed.push((id.clone(), here.kept.clone(), lapse.reason()));
             }
         }
-        for lapsed in lapsed.chunks(AT_ONCE) {
-            let ends = lapsed.iter();
-            let ends = ends.map(|(id, kept, reason)| self.end(id, kept, reason, None));
-            // Without Redis it is tried again.
-            join_all(ends).await;
-        }
+        // Without Redis it is tried again.
+        ask_each(&lapsed, |(id, kept, reason)| {
+            self.end(id, kept, reason, None)
+        })
+        .await;
     }
 
     /// Nobody's session is idle while a call of it runs.
     async fn use_again(&self) {
         let due = self.bounds.idle / 3;
         let used = self.those(|here| here.users > 0 && here.used.elapsed() >= due);
-        for used in used.chunks(AT_ONCE) {
-            let found = used.iter().map(|(id, kept)| self.find(id, &kept.caller));
-            // Without Redis it is tried again.
-            join_all(found).await;
-        }
+        // Without Redis it is tried again.
+        ask_each(&used, |(id, kept)| self.find(id, &kept.caller)).await;
     }
 
     fn those(&self, which: impl Fn(&Here) -> bool) -> Vec<(Box<str>, Arc<Kept>)> {
@@ -111,45 +137,47 @@ impl HttpSessions {
         let Ok(found) = self.keeper.look(ids, &self.bounds).await else {
             return;
         };
+        let mut lost = Vec::new();
         for (id, look) in ids.iter().zip(found) {
             match look {
                 Look::Lasts => {}
-                Look::Ended(why) => {
-                    self.ended(id, why);
-                }
-                Look::Lost => self.lost(id).await,
+                Look::Ended(why) => self.ended(id, why),
+                Look::Lost => lost.push(id),
             }
         }
+        ask_each(&lost, |id| self.lost(id)).await;
     }
 
     async fn lost(&self, id: &str) {
-        // Without Redis it is tried again.
-        let Ok(is_first) = self.keeper.is_first_to_miss(id).await else {
+        let kept = self.here().get(id).map(|here| here.kept.clone());
+        let Some(kept) = kept else {
             return;
         };
-        if let Some(kept) = self.ended(id, EXPIRED).filter(|_| is_first) {
-            let age = Timestamp::now().duration_since(kept.opening.at());
-            let is_old = Duration::try_from(age).is_ok_and(|age| age >= self.bounds.age);
-            let reason = if is_old { TOO_OLD } else { EXPIRED };
-            self.record(kept.event(Kind::SessionClose), reason).await;
-        }
+        let age = Timestamp::now().duration_since(kept.opening.at());
+        let is_old = Duration::try_from(age).is_ok_and(|age| age >= self.bounds.age);
+        let reason = if is_old { TOO_OLD } else { EXPIRED };
+        let asked = Asked::new(id, because(kept.event(Kind::SessionClose), reason));
+        let is_first = self.keeper.is_first_to_miss(id, asked.mark).await;
+        // Without Redis it is tried again.
+        let _ = self.answered(asked, reason, is_first).await;
     }
 
     /// Ends what is here of a session that has ended.
-    fn ended(&self, id: &str, why: &'static str) -> Option<Arc<Kept>> {
-        let here = self.here().remove(id)?;
+    fn ended(&self, id: &str, why: &'static str) {
+        let Some(here) = self.here().remove(id) else {
+            return;
+        };
         here.ended.cancel();
         // What was asked while it lasted is answered, unless its caller ended it or may call no more.
         if ![EXPIRED, TOO_OLD, ENDED].contains(&why) {
             self.calls.stop(id, why);
         }
-        Some(here.kept)
     }
+}
 
-    async fn record(&self, event: Event, reason: &'static str) {
-        let reason = Some(reason.into());
-        self.audit.record(Event { reason, ..event }).await;
-    }
+fn because(line: Event, reason: &'static str) -> Event {
+    let reason = Some(reason.into());
+    Event { reason, ..line }
 }
 
 /// How often it is asked which sessions have ended elsewhere.

@@ -30,7 +30,7 @@ use super::{Bound, Part, Running, door::stream_headers};
 use crate::{
     auth::{Lapse, Lease},
     call::Call,
-    mcp::cause::LAST_WORD,
+    mcp::cause::{LAST_WORD, request_id},
     refusal::Refusal,
 };
 
@@ -64,7 +64,7 @@ pub(in crate::mcp) async fn serve<H: ServerHandler>(
             if let ClientNotification::CancelledNotification(cancelled) = &notification.notification
                 && let Some(id) = &cancelled.params.request_id
             {
-                bound.cancel(id).await;
+                bound.cancel(id, request_id(&parts)).await;
             }
             StatusCode::ACCEPTED.into_response()
         }

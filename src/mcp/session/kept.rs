@@ -160,11 +160,37 @@ impl Keeper {
         }
     }
 
-    /// Whether it was this that ended it: of all who try, one is told so.
-    pub(super) async fn end(&self, id: &str, owner: &Caller, reason: &str) -> Result<bool, Away> {
+    /// Nothing has to be asked that is known to get no answer.
+    pub(super) fn reachable(&self) -> Result<(), Away> {
+        match self {
+            Self::Own(_) => Ok(()),
+            Self::Shared(shared) => shared.reachable().map_err(|_| Away),
+        }
+    }
+
+    /// Whether it was this that ended it: of all who try, one is told so, whenever it asks under the
+    /// same mark.
+    pub(super) async fn end(
+        &self,
+        id: &str,
+        owner: &Caller,
+        (reason, mark): (&str, Uuid),
+    ) -> Result<bool, Away> {
         match self {
             Self::Own(own) => Ok(own.end(id)),
-            Self::Shared(shared) => shared.end(id, owner, reason).await.map_err(|_| Away),
+            Self::Shared(shared) => {
+                let ended = shared.end(id, owner, reason, mark);
+                ended.await.map_err(|_| Away)
+            }
+        }
+    }
+
+    /// Whether it was whoever asked under that mark that ended it.
+    pub(super) async fn ender(&self, id: &str, mark: Uuid) -> Result<Ender, Away> {
+        match self {
+            // It answers always, and nobody has to ask again.
+            Self::Own(_) => Ok(Ender::Another),
+            Self::Shared(shared) => shared.ender(id, mark).await.map_err(|_| Away),
         }
     }
 
@@ -176,6 +202,13 @@ impl Keeper {
         }
     }
 
+    /// Forgets instances that are gone, so that nobody asks them again. Without Redis it is tried again.
+    pub(super) async fn forget(&self, id: &str, gone: &[Box<str>]) {
+        if let Self::Shared(shared) = self {
+            let _ = shared.forget(id, gone).await;
+        }
+    }
+
     /// What has become of each.
     pub(super) async fn look(&self, ids: &[Box<str>], bounds: &Bounds) -> Result<Vec<Look>, Away> {
         match self {
@@ -184,11 +217,11 @@ impl Keeper {
         }
     }
 
-    /// Whether this is the first to find that it is lost.
-    pub(super) async fn is_first_to_miss(&self, id: &str) -> Result<bool, Away> {
+    /// Whether this is the first to find that it is lost, whenever it asks under the same mark.
+    pub(super) async fn is_first_to_miss(&self, id: &str, mark: Uuid) -> Result<bool, Away> {
         match self {
             Self::Own(_) => Ok(true),
-            Self::Shared(shared) => shared.is_first_to_miss(id).await.map_err(|_| Away),
+            Self::Shared(shared) => shared.is_first_to_miss(id, mark).await.map_err(|_| Away),
         }
     }
 
@@ -200,6 +233,14 @@ impl Keeper {
             Self::Shared(shared) => shared.expire().await,
         }
     }
+}
+
+/// Who has ended a session.
+pub(super) enum Ender {
+    This,
+    Another,
+    /// It lasts, or is lost.
+    Nobody,
 }
 
 /// What has become of a session.

@@ -1,13 +1,16 @@
 //! Sessions that all instances know: kept in Redis, sealed, under names that tell nothing of them.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use futures_util::future::join_all;
 use secrecy::SecretSlice;
+use uuid::Uuid;
 
 use super::{
-    AT_ONCE,
-    kept::{Bounds, EXPIRED, Kept, Look, Lookup, NotKept, reason},
+    ask_each,
+    kept::{Bounds, EXPIRED, Ender, Kept, Look, Lookup, NotKept, reason},
 };
 use crate::{
     auth::Caller,
@@ -22,11 +25,17 @@ pub(super) struct Shared {
     instance: Box<str>,
     open: Script,
     lookup: Script,
+    at: Script,
+    forget: Script,
     end: Script,
     look: Script,
     lost: Script,
     due: Script,
     expire: Script,
+    /// The mark of this process where it ends what nobody used: it does so one time after the other.
+    mark: Uuid,
+    /// Sessions of which it is not known whether this process has ended them.
+    unanswered: Mutex<Vec<String>>,
 }
 
 /// The keys that a session of some caller's has to do with.
@@ -52,11 +61,15 @@ impl Shared {
             seal: Seal::new(key, "zoho-mcp session", "zoho-mcp session names")?,
             open: Script::new(include_str!("script/open.lua")),
             lookup: Script::new(include_str!("script/use.lua")),
+            at: Script::new(include_str!("script/at.lua")),
+            forget: Script::new(include_str!("script/forget.lua")),
             end: Script::new(include_str!("script/end.lua")),
             look: Script::new(include_str!("script/look.lua")),
             lost: Script::new(include_str!("script/lost.lua")),
             due: Script::new(include_str!("script/due.lua")),
             expire: Script::new(include_str!("script/expire.lua")),
+            mark: Uuid::new_v4(),
+            unanswered: Mutex::default(),
         })
     }
 
@@ -115,15 +128,30 @@ impl Shared {
     /// The other instances that answered a message of the session lately.
     pub(super) async fn elsewhere(&self, id: &str) -> Result<Vec<Box<str>>, Unavailable> {
         let key = self.key(id).1;
-        let name = key.as_str();
-        let at = |mut link| async move {
-            let mut at = redis::cmd("HGET");
-            at.arg(name).arg("at");
-            at.query_async::<Option<String>>(&mut link).await
-        };
-        let at = self.store.run(at).await?.unwrap_or_default();
-        let others = at.split_whitespace().filter(|at| **at != *self.instance);
-        Ok(others.map(Into::into).collect())
+        let at = self
+            .store
+            .run_script::<String>(&self.at, &[&key], &[])
+            .await?;
+        let others = at.split(' ').filter(|at| **at != *self.instance);
+        // Who can write to Redis may have put anything there.
+        let others = others.filter_map(|at| Uuid::try_parse(at).ok());
+        Ok(others.map(|at| at.simple().to_string().into()).collect())
+    }
+
+    /// Forgets instances that are gone.
+    pub(super) async fn forget(&self, id: &str, gone: &[Box<str>]) -> Result<(), Unavailable> {
+        let key = self.key(id).1;
+        let gone: Vec<Vec<u8>> = gone.iter().map(|at| at.as_bytes().to_vec()).collect();
+        self.store
+            .run_script::<u8>(&self.forget, &[&key], &gone)
+            .await?;
+        Ok(())
+    }
+
+    pub(super) fn reachable(&self) -> Result<(), Unavailable> {
+        self.store
+            .down()
+            .map_or(Ok(()), |why| Err(Unavailable(why)))
     }
 
     /// Whether it was this that ended it.
@@ -132,16 +160,33 @@ impl Shared {
         id: &str,
         owner: &Caller,
         reason: &str,
+        mark: Uuid,
     ) -> Result<bool, Unavailable> {
         let names = self.names(id, owner);
         let arguments = [
             names.session.clone().into_bytes(),
             reason.into(),
             number(TOLD_MS),
+            text(mark),
         ];
         let keys = names.keys();
         let ended = self.store.run_script::<u8>(&self.end, &keys, &arguments);
         Ok(ended.await? == 1)
+    }
+
+    pub(super) async fn ender(&self, id: &str, mark: Uuid) -> Result<Ender, Unavailable> {
+        let key = self.key(id).1;
+        let name = key.as_str();
+        let by = |mut link| async move {
+            let mut fields = redis::cmd("HMGET");
+            fields.arg(name).arg("ended").arg("by");
+            fields.query_async::<[Option<Vec<u8>>; 2]>(&mut link).await
+        };
+        Ok(match self.store.run(by).await? {
+            [_, Some(by)] if by == text(mark) => Ender::This,
+            [None, None] => Ender::Nobody,
+            _ => Ender::Another,
+        })
     }
 
     /// What has become of each.
@@ -153,9 +198,9 @@ impl Shared {
     }
 
     /// Whether nobody has found before that Redis has lost it.
-    pub(super) async fn is_first_to_miss(&self, id: &str) -> Result<bool, Unavailable> {
+    pub(super) async fn is_first_to_miss(&self, id: &str, mark: Uuid) -> Result<bool, Unavailable> {
         let key = self.key(id).1;
-        let arguments = [EXPIRED.into(), number(TOLD_MS)];
+        let arguments = [EXPIRED.into(), number(TOLD_MS), text(mark)];
         let first = self
             .store
             .run_script::<u8>(&self.lost, &[&key], &arguments)
@@ -169,24 +214,37 @@ impl Shared {
         let due = self
             .store
             .run_script::<Vec<String>>(&self.due, &[ALL], &most);
-        let due = due.await.unwrap_or_default();
+        let mut names = due.await.unwrap_or_default();
+        names.append(&mut *self.unanswered());
+        names.sort_unstable();
+        names.dedup();
+        let answers = ask_each(&names, |name| self.expire_one(name)).await;
         let mut ended = Vec::new();
-        for names in due.chunks(AT_ONCE) {
-            let expired = names.iter().map(|name| self.expire_one(name));
-            ended.extend(join_all(expired).await.into_iter().flatten());
+        for (name, answer) in names.into_iter().zip(answers) {
+            match answer {
+                Ok(expired) => ended.extend(expired),
+                Err(_) => self.unanswered().push(name),
+            }
         }
         ended
     }
 
-    async fn expire_one(&self, name: &str) -> Option<(Kept, &'static str)> {
+    async fn expire_one(&self, name: &str) -> Result<Option<(Kept, &'static str)>, Unavailable> {
         let key = key_of(name);
-        let (keys, arguments) = ([&*key, ALL], [name.into(), number(TOLD_MS)]);
-        let expired =
-            self.store
-                .run_script::<Option<(Vec<u8>, String)>>(&self.expire, &keys, &arguments);
-        // Without Redis it is tried again.
-        let (sealed, why) = expired.await.ok()??;
-        Some((self.unsealed(&key, &sealed)?, reason(&why)))
+        let (keys, arguments) = (
+            [&*key, ALL],
+            [name.into(), number(TOLD_MS), text(self.mark)],
+        );
+        let expired = self
+            .store
+            .run_script::<Option<(Vec<u8>, String)>>(&self.expire, &keys, &arguments)
+            .await?;
+        Ok(expired.and_then(|(sealed, why)| Some((self.unsealed(&key, &sealed)?, reason(&why)))))
+    }
+
+    fn unanswered(&self) -> MutexGuard<'_, Vec<String>> {
+        let names = self.unanswered.lock();
+        names.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// None for what another key sealed, or what an earlier version wrote.
@@ -222,6 +280,10 @@ impl Shared {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn text(mark: Uuid) -> Vec<u8> {
+    mark.simple().to_string().into_bytes()
 }
 
 fn number(number: u64) -> Vec<u8> {

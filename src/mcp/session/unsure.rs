@@ -2,13 +2,15 @@
 //! would take their caller's places until nobody has used them for too long, so they are ended.
 
 use std::{
+    mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use super::kept::Keeper;
+use super::{ask_each, kept::Keeper};
 use crate::auth::Caller;
 
 #[derive(Default)]
@@ -32,16 +34,17 @@ impl Unsure {
 
     /// Ends them. What cannot be ended is tried again, until it has ended by itself.
     pub(super) async fn end(&self, keeper: &Keeper, idle: Duration) {
-        let all = std::mem::take(&mut *self.lock());
-        for opening in all {
-            let Opening { id, caller, since } = &opening;
-            let ended = keeper.end(id, caller, "unsure").await;
+        let all = mem::take(&mut *self.lock());
+        // It has no line, and so it does not matter who has ended it.
+        let why = ("unsure", Uuid::nil());
+        let ends = ask_each(&all, |it| keeper.end(&it.id, &it.caller, why)).await;
+        for (opening, ended) in all.into_iter().zip(ends) {
             // What was asked may come to Redis later than this.
             let until = match ended {
                 Ok(_) => LATE.min(idle),
                 Err(_) => idle,
             };
-            if since.elapsed() < until {
+            if opening.since.elapsed() < until {
                 self.lock().push(opening);
             }
         }

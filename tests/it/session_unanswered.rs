@@ -1,0 +1,130 @@
+//! What Redis has done for a session of `/mcp` although nobody got its answer has its line all the same.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{
+    agent::Agent,
+    house::{House, SUPPORT, Setup, eventually},
+    http_sessions::{ID, closes, delete, opened, together},
+    lag::{Lag, Loss},
+    redis::Redis,
+};
+
+/// Two instances that may lose answers of Redis.
+async fn behind(way: &Lag, redis: &Redis, change: impl FnOnce(&mut Setup)) -> [House; 2] {
+    together(redis, |setup| {
+        setup.set("redis.url", way.url()).set("redis.timeout", "1s");
+        change(setup);
+    })
+    .await
+}
+
+/// Waits for that many ends, and says what the log calls them and why they were.
+async fn all(houses: &[House], ends: usize) -> Vec<(Value, Value)> {
+    let all = || Some(closes(houses)).filter(|closes| closes.len() >= ends);
+    let closes = eventually("the line of each session", all).await;
+    let told = closes
+        .iter()
+        .map(|close| (close["sessionId"].clone(), close["reason"].clone()));
+    told.collect()
+}
+
+fn are_of_one_each(ends: &[(Value, Value)]) -> bool {
+    let is_alone = |end: &(Value, Value)| ends.iter().filter(|other| other.0 == end.0).count() == 1;
+    ends.iter().all(is_alone)
+}
+
+async fn deleted(agent: &Agent) -> u16 {
+    let session = agent.clone().with(ID, &opened(agent).await);
+    delete(&session).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_session_that_is_deleted_without_an_answer_has_its_one_line() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let houses = behind(&way, &redis, |_| ()).await;
+    let agent = houses[0].agent(SUPPORT);
+    assert_eq!(deleted(&agent).await, 204, "now Redis knows the script");
+    way.loses_the_answer("deleted", Loss::Cut);
+    assert_eq!(deleted(&agent).await, 204, "it was asked again");
+    all(&houses, 2).await;
+    // The second has its line only from a look after that of the first.
+    for ends in [3, 4] {
+        way.loses_the_answer("deleted", Loss::Silence);
+        assert_eq!(deleted(&agent).await, 503);
+        all(&houses, ends).await;
+    }
+    let ends = all(&houses, 4).await;
+    assert!(ends.len() == 4 && are_of_one_each(&ends), "{ends:?}");
+    assert!(ends.iter().all(|(_, why)| why == "deleted"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_is_missed_without_an_answer_has_its_one_line() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let houses = behind(&way, &redis, |_| ()).await;
+    let agent = houses[0].agent(SUPPORT);
+    for ends in [1, 2, 3] {
+        opened(&agent).await;
+        if ends > 1 {
+            way.loses_the_answer("expired", Loss::Silence);
+        }
+        let _: String = redis.ask(&["FLUSHALL"]);
+        all(&houses, ends).await;
+    }
+    let ends = all(&houses, 3).await;
+    assert!(ends.len() == 3 && are_of_one_each(&ends), "{ends:?}");
+    assert!(ends.iter().all(|(_, why)| why == "expired"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_session_that_expires_without_an_answer_has_its_one_line() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let houses = behind(&way, &redis, |setup| {
+        setup.set("mcp.session_idle", "2s");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    for ends in [1, 2, 3] {
+        opened(&agent).await;
+        if ends > 1 {
+            // For how long it is kept why a session has ended.
+            way.loses_the_answer("300000", Loss::Silence);
+        }
+        all(&houses, ends).await;
+    }
+    let ends = all(&houses, 3).await;
+    assert!(ends.len() == 3 && are_of_one_each(&ends), "{ends:?}");
+    assert!(ends.iter().all(|(_, why)| why == "expired"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_session_whose_client_left_while_it_was_opened_has_its_lines_and_no_place() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let houses = behind(&way, &redis, |_| ()).await;
+    let agent = houses[0].agent(SUPPORT);
+    way.takes(Duration::from_millis(100));
+    for n in 1..=8 {
+        // Each at another place of the way.
+        let _ = timeout(Duration::from_millis(50 * n), agent.shake()).await;
+    }
+    way.takes(Duration::ZERO);
+    opened(&agent).await;
+    let kept = || redis.ask::<usize>(&["ZCARD", "zm:sess:{mcp}:all"]);
+    // Who left only once it was told has a session all the same.
+    let are_told = || {
+        let (opens, ends) = (
+            houses[0].events("session_open").len(),
+            closes(&houses).len(),
+        );
+        (ends > 0 && opens == ends + kept()).then_some(())
+    };
+    eventually("the line of each session", are_told).await;
+}
