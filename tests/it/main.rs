@@ -92,6 +92,7 @@ mod redis_rights;
 mod redis_seen;
 mod redis_slow;
 mod redis_unsteady;
+mod refused_tokens;
 mod relay;
 mod relay_cancels;
 mod relay_kinds;
