@@ -117,6 +117,7 @@ mod shared_writes;
 mod sources;
 mod stream_cut;
 mod tls;
+mod token_outage;
 mod tools;
 mod traces;
 mod upgrades;
