@@ -158,6 +158,11 @@ impl Token {
         self.verdicts.refusal(kind, Instant::now())
     }
 
+    /// Such a request was not refused.
+    pub(in crate::zoho) fn takes(&self, kind: Kind) {
+        self.verdicts.take(kind);
+    }
+
     /// When Zoho was last seen to take it for what everybody may ask for. Who comes while another
     /// one finds out waits for that.
     pub(in crate::zoho) async fn proof(&self) -> MutexGuard<'_, Option<Instant>> {
