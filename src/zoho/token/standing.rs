@@ -10,7 +10,7 @@ use tokio::{sync::MutexGuard, time::Instant};
 
 use super::{
     super::{ZohoError, lock},
-    Kind, Token, Tokens,
+    Kind, LASTING, PATIENCE, Token, Tokens,
     stop::{Stop, Why},
     trial::TRIED_EVERY,
     verdict::REFUSED_HERE,
@@ -115,6 +115,18 @@ impl Tokens {
         let state = lock(&self.0.state);
         let stop = state.stop.as_ref();
         stop.is_some_and(|stop| stop.is_too_many(now))
+    }
+
+    /// Whether there is none, because of trouble that is no longer a matter of moments.
+    pub(in crate::zoho) fn is_missing(&self, now: Instant) -> bool {
+        let state = lock(&self.0.state);
+        let serves = state.token.as_ref().is_some_and(|it| now < it.expires);
+        let stop = state.stop.as_ref().filter(|_| !serves);
+        stop.is_some_and(|stop| {
+            let lasts = state.trouble.is_some_and(|since| now >= since + LASTING);
+            let pauses = stop.until.is_some_and(|until| now + PATIENCE < until);
+            matches!(stop.why, Why::Trouble(_)) && stop.lasts(now) && (lasts || pauses)
+        })
     }
 
     /// Whether they are refused for good.
