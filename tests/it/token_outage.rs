@@ -50,6 +50,34 @@ async fn who_sees_zoho_back_lets_all_ask_again_although_it_was_not_called() {
         assert!(began.elapsed() < SOON, "nobody lets it go");
         sleep(LOOK_AGAIN).await;
     }
+    assert_eq!(redis.ask::<u64>(&["HGET", &state, "b"]), 1);
+    assert!(redis.ask::<u64>(&["HGET", &state, "n"]) > 0);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_and_goes_lets_all_ask_again_less_and_less_often() {
+    let redis = Redis::start();
+    let [mut one, other] = pair(&redis, sharing).await;
+    away(&one, "/oauth").await;
+    let state = hold_all_back(&redis, &one).await;
+    let until = |until: &str| {
+        let _: i64 = redis.ask(&["HSET", &state, "n", until]);
+    };
+    until("99999999999999");
+    one.crash();
+    one.zoho.mend().await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(5) {
+        assert!(!search(&other).await);
+        sleep(LOOK_AGAIN).await;
+    }
+    until("0");
+    let third = one.replica(|_| ()).await;
+    while !search(&third).await {
+        assert!(began.elapsed() < SOON, "nobody is served");
+        sleep(LOOK_AGAIN).await;
+    }
+    assert_eq!(minted(&one.zoho).await, 1);
 }
 
 async fn away(house: &House, path: &str) {

@@ -105,7 +105,7 @@ impl Door {
             if is_waited_for && self.look().await {
                 let is_back = lock(&self.seen).away && Instant::now() >= quiet;
                 if is_back {
-                    (quiet, gap) = (Instant::now() + gap, (gap * 2).min(LONGEST_GAP));
+                    (quiet, gap) = (Instant::now() + gap, (gap * GROWTH).min(LONGEST_GAP));
                 }
                 self.open(is_back).await;
             }
@@ -159,8 +159,9 @@ impl Door {
 }
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Between two times that it is seen to be back.
+/// Between two times that it is seen to be back. Redis keeps the same for all instances.
 const FIRST_GAP: Duration = Duration::from_secs(4);
-const LONGEST_GAP: Duration = Duration::from_secs(64);
+const LONGEST_GAP: Duration = Duration::from_secs(256);
+const GROWTH: u32 = 4;
 /// People whose tokens may be asked for again, told to Redis at a time.
 const AT_ONCE: usize = 16;
