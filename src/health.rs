@@ -276,7 +276,7 @@ const TOKEN_REFUSED: &str = "zoho's accounts server gives access tokens, but its
     check zoho.data_center, accounts_url and api_url, and that the user of the refresh token is active";
 /// What [`ZohoState::NoToken`] means.
 const NO_TOKEN: &str =
-    "zoho's accounts server gives no access token; it is asked again by itself, within 90 s";
+    "zoho's accounts server gives no access token; it is asked again after 90 s at most";
 const OK: &str = "ok";
 const DOWN: &str = "down";
 const NOT_SHARED: &str = "not_shared";

@@ -30,15 +30,15 @@ elseif ARGV[2] == 'stop' then
     's', string.format('%.0f', now + tonumber(ARGV[4])))
   redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[4]) + 600000)
 elseif ARGV[2] == 'retry' then
-  local state = redis.call('HMGET', KEYS[2], 'w', 'n', 'b')
+  local state = redis.call('HMGET', KEYS[2], 'w', 's', 'n', 'b')
   local why = state[1] or ''
   if why == 'throttled' or why == 'unaccepted' or string.sub(why, 1, 8) == 'refused:'
-      or tonumber(state[2] or '0') > now then
+      or tonumber(state[2] or '0') <= now or tonumber(state[3] or '0') > now then
     return 0
   end
   -- Where it comes and goes that is less and less often, after 4, 16, 64 and then every 256 seconds, so
   -- that attempts are left for when it stays.
-  local before = math.min(tonumber(state[3] or '0'), 3)
+  local before = math.min(tonumber(state[4] or '0'), 3)
   redis.call('HSET', KEYS[2], 's', '0', 'b', before + 1,
     'n', string.format('%.0f', now + 4000 * 4 ^ before))
 else
