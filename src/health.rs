@@ -80,7 +80,10 @@ impl Health {
         let state = self.zoho.status().state;
         let up = !matches!(
             state,
-            ZohoState::Down | ZohoState::CredentialsRefused | ZohoState::TokenRefused
+            ZohoState::Down
+                | ZohoState::CredentialsRefused
+                | ZohoState::TokenRefused
+                | ZohoState::NoToken
         );
         gauge!("zoho_mcp_zoho_up").set(if up { 1 } else { 0 });
         self.zoho.measure();
@@ -105,11 +108,13 @@ impl Health {
                 ZohoState::CredentialsRefused => "credentials_refused",
                 ZohoState::TokenRefused => "token_refused",
                 ZohoState::TokenThrottled => "token_throttled",
+                ZohoState::NoToken => "no_token",
                 ZohoState::CreditsSpent => "credits_spent",
             },
             latency_ms: Some(millis(zoho.latency)),
             detail: match zoho.state {
                 ZohoState::TokenRefused => Some(TOKEN_REFUSED.to_owned()),
+                ZohoState::NoToken => Some(NO_TOKEN.to_owned()),
                 _ => zoho
                     .back
                     .map(|back| format!("zoho has none until {back:.0}")),
@@ -269,6 +274,9 @@ fn millis(span: Duration) -> u64 {
 /// What to do about [`ZohoState::TokenRefused`].
 const TOKEN_REFUSED: &str = "zoho's accounts server gives access tokens, but its API does not take them: \
     check zoho.data_center, accounts_url and api_url, and that the user of the refresh token is active";
+/// What [`ZohoState::NoToken`] means.
+const NO_TOKEN: &str =
+    "zoho's accounts server gives no access token; it is asked again after 90 s at most";
 const OK: &str = "ok";
 const DOWN: &str = "down";
 const NOT_SHARED: &str = "not_shared";

@@ -121,6 +121,8 @@ pub enum State {
     TokenRefused,
     /// Gives no access token for a while, because too many were asked for.
     TokenThrottled,
+    /// Gives no access token for a while, because its accounts server fails.
+    NoToken,
     /// The organisation has no credits left for reads, until some come back.
     CreditsSpent,
 }
@@ -203,6 +205,7 @@ impl Zoho {
             () if tokens.refused_for_good() => Some(State::CredentialsRefused),
             () if tokens.refused() => Some(State::TokenRefused),
             () if tokens.throttled(now) => Some(State::TokenThrottled),
+            () if tokens.is_missing(now) => Some(State::NoToken),
             () if inner.allowance.is_spent() => Some(State::CreditsSpent),
             () => None,
         });

@@ -143,9 +143,9 @@ pub struct Sharing {
 /// Why `[zoho]` is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BadConfig {
-    #[error("{key} is not an https URL (or http on this machine) without path, query or user")]
+    #[error("{key}: it is not an https URL (or http on this machine) without path, query or user")]
     Url { key: &'static str },
-    #[error("token_key cannot be used as a key")]
+    #[error("token_key: it cannot be used as a key")]
     TokenKey,
     #[error("the http client could not be built")]
     Client(#[source] reqwest::Error),

@@ -239,6 +239,7 @@ impl Crm {
         match &result {
             Ok(_) => {
                 tokens.accept(&token);
+                token.takes(ask.kind());
                 if zoho.allowance.credits_are_back(began) {
                     let zoho = Arc::clone(&self.zoho);
                     // Who waits for the answer waits for nothing else.

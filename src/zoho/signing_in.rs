@@ -82,6 +82,11 @@ async fn a_token_that_is_never_taken_is_tried_again_after_a_while() {
     }
     assert_eq!((server.mints(), server.asked().len()), (2, 3));
     assert_eq!(zoho.status().state, State::TokenRefused);
+    while server.mints() < 3 {
+        assert!(contact(&call(&zoho)).await.is_err());
+    }
+    assert!(contact(&call(&zoho)).await.is_err());
+    assert_eq!(server.mints(), 3, "one for each pause");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod standing;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod verdict;
 mod writable;
 
@@ -33,6 +34,7 @@ use crate::{store::Store, telemetry::Trace};
 use door::Door;
 use shared::{Place, Right, Shelf, Turn, Whose};
 use stop::{Stop, Why};
+use trial::Stale;
 pub(super) use verdict::Kind;
 use verdict::Verdicts;
 use writable::Writable;
@@ -51,8 +53,9 @@ pub(super) struct Token {
     expires: Instant,
     /// Whether Zoho has taken it for a request.
     taken: AtomicBool,
-    /// When this instance had it from Zoho; nothing where another one had.
-    minted: Option<Instant>,
+    /// When this instance got it, and whether from Zoho: another one had, if not.
+    since: Instant,
+    own: bool,
     verdicts: Verdicts,
 }
 
@@ -83,13 +86,15 @@ struct Mint {
 struct State {
     token: Option<Arc<Token>>,
     /// The token in Redis that was refused last, until there is another one there.
-    stale: Option<Box<[u8]>>,
+    stale: Option<Stale>,
     /// Closes when the refresh in flight has ended, however it ended.
     flight: Option<watch::Receiver<()>>,
     /// The last failure, until a token comes.
     stop: Option<Stop>,
     /// Failures in a row, but for those that Zoho did not hear of.
     failures: u32,
+    /// It has met the trouble itself: it asked for a token since the last one, or had another's looked at.
+    tried: bool,
     /// Since when there is trouble, until a token comes.
     trouble: Option<Instant>,
     /// Fresh tokens that were refused since one was taken.
@@ -215,8 +220,8 @@ impl Tokens {
         let held = state.holds(refused);
         if held {
             state.token = None;
-            if refused.sealed.is_some() {
-                state.stale.clone_from(&refused.sealed);
+            if let Some(sealed) = refused.sealed.clone() {
+                state.shun(refused, sealed, Instant::now());
             }
         }
         held
@@ -280,12 +285,9 @@ impl Mint {
         let Some(place) = &self.place else {
             return self.mint_alone(attempt, trace).await;
         };
-        let mut stale = {
-            let state = lock(&self.state);
-            let held = || state.token.as_ref().and_then(|token| token.sealed.clone());
-            state.stale.clone().or_else(held).unwrap_or_default()
-        };
+        let mut stale = self.stale();
         self.remind().await;
+        self.let_others_speak().await;
         while began.elapsed() < self.timeout * 2 {
             match self.turn(place, attempt, &stale).await {
                 Ok(Turn::There(sealed, now)) => {
@@ -303,6 +305,7 @@ impl Mint {
                     return self.mint_for_all(place, &right, attempt, trace).await;
                 }
                 Ok(Turn::Wait(left)) => sleep(left.min(LOOK_EVERY)).await,
+                Ok(Turn::Stop(why, _)) if self.tries_again(&why) => stale = Box::default(),
                 Ok(Turn::Stop(why, pause)) => return self.hear(why, pause),
                 Err(_) => return self.mint_alone(attempt, trace).await,
             }
@@ -374,7 +377,8 @@ impl Token {
             renew: began + life - RENEW_BEFORE.min(life / 4),
             expires: began + life - STOP_BEFORE.min(life / 10),
             taken: AtomicBool::new(false),
-            minted: None,
+            since: Instant::now(),
+            own: false,
             verdicts: Verdicts::default(),
         }
     }

@@ -339,7 +339,7 @@ async fn without_a_key_each_instance_has_a_token_of_its_own_and_says_so() {
 }
 
 /// Zoho takes back the token that the instance has, and the instance asks for another if it may.
-async fn lose_the_token(house: &House) {
+pub(crate) async fn lose_the_token(house: &House) {
     revoke(&house.zoho).await;
     ask(house).await;
     house.zoho.mend().await;
@@ -358,7 +358,7 @@ async fn deny(zoho: &Zoho) {
     zoho.fault(fault).await;
 }
 
-async fn ask(house: &House) -> crate::agent::Answer {
+pub(crate) async fn ask(house: &House) -> crate::agent::Answer {
     let arguments = json!({ "name": "Popper" });
     house
         .agent(SUPPORT)
@@ -367,7 +367,7 @@ async fn ask(house: &House) -> crate::agent::Answer {
 }
 
 /// Whether Zoho answered.
-async fn search(house: &House) -> bool {
+pub(crate) async fn search(house: &House) -> bool {
     let answer = ask(house).await;
     answer.result()["isError"] != true
 }
@@ -377,7 +377,7 @@ async fn state(zoho: &Zoho) -> Value {
     asked.send().await.unwrap().json().await.unwrap()
 }
 
-async fn minted(zoho: &Zoho) -> u64 {
+pub(crate) async fn minted(zoho: &Zoho) -> u64 {
     state(zoho).await["tokens"]["minted"].as_u64().unwrap()
 }
 

@@ -56,9 +56,10 @@ impl Crm {
                 Ok(()) | Err(_) => {}
             }
         }
-        // One that lay in Redis may have been taken back with the first: only a new one tells.
-        if renewed && token.is_minted_after(since) {
-            return Some(tokens.refuse(token));
+        // One that lay in Redis may have been taken back with the first: only a new one tells, or the
+        // next one after it.
+        if renewed && token.is_minted_after(since) || tokens.is_refused_as_the_last(token) {
+            return Some(tokens.refuse(token).await);
         }
         tokens.forget(token);
         if doubts.renewals == MOST_RENEWALS {

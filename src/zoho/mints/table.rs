@@ -165,6 +165,10 @@ impl Table {
                 owner => owner.filter(|it| *it != look.id || held.mine),
             };
         }
+        // First, so that there is room for what was done in their place.
+        for slot in &mut self.slots {
+            slot.used = slot.used.filter(|(it, _)| !mints.unsent.contains(it));
+        }
         for (n, held) in mints.slots.iter().enumerate() {
             let told = held.used.filter(|used| used.own || is_new);
             if let Some(used) = told.filter(|_| held.rests(now).is_some()) {
@@ -173,9 +177,6 @@ impl Table {
         }
         for (attempt, then) in &mints.loose {
             self.note(None, *attempt, at(*then), look);
-        }
-        for slot in &mut self.slots {
-            slot.used = slot.used.filter(|(it, _)| !mints.unsent.contains(it));
         }
     }
 

@@ -137,7 +137,10 @@ impl World {
                 self.meet(who % count, None, sent);
             }
             Event::Meet(..) => {}
-            Event::Cut(who) => self.cut[who % count] = Some(self.clock),
+            // It goes on since the first, so that none lasts for longer than `pass` has it.
+            Event::Cut(who) => {
+                self.cut[who % count].get_or_insert(self.clock);
+            }
             Event::Heal(who) => self.cut[who % count] = None,
             Event::Down => self.is_up = false,
             Event::Up => self.is_up = true,
@@ -258,6 +261,18 @@ fn what_zoho_did_not_hear_of_counts_for_nobody() {
         world.meet_all();
     }
     assert_eq!(all_of(&mut world, 1), 10);
+}
+
+#[test]
+fn what_is_done_without_redis_in_the_place_of_what_zoho_did_not_hear_of_counts() {
+    let mut world = World::new(1, false);
+    world.happen(&Event::Mint(0, 3, Sent::Taken));
+    world.happen(&Event::Up);
+    world.happen(&Event::Mint(0, 6, Sent::Taken));
+    world.happen(&Event::Unsent(0));
+    world.happen(&Event::Mint(0, 1, Sent::Lost));
+    world.happen(&Event::Mint(0, 2, Sent::Taken));
+    assert_eq!(world.attempts.len(), 10);
 }
 
 #[test]

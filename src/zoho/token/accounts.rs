@@ -14,6 +14,7 @@ use super::{
         Problem,
         data_center::Servers,
         http::{Reply, exchange},
+        lock,
     },
     Mint,
     stop::Why,
@@ -33,6 +34,7 @@ impl Mint {
         let Ok(url) = self.servers.accounts.join("oauth/v2/token") else {
             return Err(Why::Trouble(Problem::Connect));
         };
+        lock(&self.state).tried = true;
         let credentials = &self.credentials;
         let request = self.http.post(url).form(&[
             ("grant_type", "refresh_token"),

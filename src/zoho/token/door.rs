@@ -29,7 +29,7 @@ pub(super) struct Door {
 #[derive(Default)]
 struct Seen {
     /// Who waits for it, by address.
-    waiting: HashMap<usize, Weak<Mint>>,
+    waiting: HashMap<usize, Waits>,
     /// When the last of them tries again by itself.
     until: Option<Instant>,
     /// Somebody looks.
@@ -38,28 +38,38 @@ struct Seen {
     away: bool,
 }
 
+struct Waits {
+    mint: Weak<Mint>,
+    /// Another instance met the trouble, maybe long ago: it is over if the server is there at all.
+    told: bool,
+}
+
 impl Mint {
     /// Has the accounts server looked at, if it is why there is no token.
     pub(super) fn attend(self: &Arc<Self>) {
-        let until = {
-            let state = lock(&self.state);
-            let waits = |why: &Why| matches!(why, Why::Trouble(_)) && !why.is_unheard();
-            let stop = state.stop.as_ref().filter(|stop| waits(&stop.why));
-            stop.and_then(|stop| stop.until)
-        };
-        if let Some(until) = until {
-            self.door.wait(self, until);
+        let waits = |why: &Why| matches!(why, Why::Trouble(_)) && !why.is_unheard();
+        let mut state = lock(&self.state);
+        let stop = state.stop.as_ref().filter(|stop| waits(&stop.why));
+        if let Some(until) = stop.and_then(|stop| stop.until) {
+            let told = !replace(&mut state.tried, true);
+            drop(state);
+            self.door.wait(self, until, told);
         }
     }
 }
 
 impl Tokens {
     /// The API was away and answers again. Whoever has no token because of Zoho asks for one at
-    /// once, unless the accounts server is seen to be away still.
+    /// once, unless the accounts server is seen to be away still. Where none was asked of this instance
+    /// meanwhile, others may have had it noted in Redis.
     pub(in crate::zoho) async fn api_is_back(&self) {
         let door = &self.0.door;
-        if !lock(&door.seen).away || door.answers().await {
-            door.open().await;
+        let answers = door.answers().await;
+        if answers || !lock(&door.seen).away {
+            door.open(true).await;
+        }
+        if let Some(place) = self.0.place.as_ref().filter(|_| answers) {
+            place.retry().await;
         }
     }
 }
@@ -74,10 +84,11 @@ impl Door {
         }
     }
 
-    fn wait(self: &Arc<Self>, mint: &Arc<Mint>, until: Instant) {
+    fn wait(self: &Arc<Self>, mint: &Arc<Mint>, until: Instant, told: bool) {
         let mut seen = lock(&self.seen);
         let who = Arc::as_ptr(mint).addr();
-        seen.waiting.insert(who, Arc::downgrade(mint));
+        let mint = Arc::downgrade(mint);
+        seen.waiting.insert(who, Waits { mint, told });
         seen.until = seen.until.max(Some(until));
         if !replace(&mut seen.looked_at, true) {
             let door = Arc::clone(self);
@@ -91,9 +102,12 @@ impl Door {
     async fn watch(&self) {
         let (mut quiet, mut gap) = (Instant::now(), FIRST_GAP);
         while let Some(is_waited_for) = self.goes_on(Instant::now()) {
-            if is_waited_for && self.comes_back(quiet).await {
-                (quiet, gap) = (Instant::now() + gap, (gap * 2).min(LONGEST_GAP));
-                self.open().await;
+            if is_waited_for && self.look().await {
+                let is_back = lock(&self.seen).away && Instant::now() >= quiet;
+                if is_back {
+                    (quiet, gap) = (Instant::now() + gap, (gap * GROWTH).min(LONGEST_GAP));
+                }
+                self.open(is_back).await;
             }
             sleep(LOOK_EVERY).await;
         }
@@ -109,12 +123,11 @@ impl Door {
         until.map(|until| now < until)
     }
 
-    /// Whether it was away and is not any more.
-    async fn comes_back(&self, quiet: Instant) -> bool {
+    /// Whether it is there now.
+    async fn look(&self) -> bool {
         let answers = self.answers().await;
-        let mut seen = lock(&self.seen);
-        seen.away |= !answers;
-        answers && seen.away && Instant::now() >= quiet
+        lock(&self.seen).away |= !answers;
+        answers
     }
 
     async fn answers(&self) -> bool {
@@ -124,14 +137,20 @@ impl Door {
         }
     }
 
-    async fn open(&self) {
-        let waiting = {
+    /// Lets all try again, or those that were only told of the trouble.
+    async fn open(&self, all: bool) {
+        let going: HashMap<_, _> = {
             let mut seen = lock(&self.seen);
-            seen.away = false;
-            seen.until = seen.until.map(|until| until.min(Instant::now()));
-            take(&mut seen.waiting)
+            seen.away &= !all;
+            let waiting = take(&mut seen.waiting).into_iter();
+            let (going, staying) = waiting.partition(|(_, waits)| all || waits.told);
+            seen.waiting = staying;
+            if seen.waiting.is_empty() {
+                seen.until = seen.until.map(|until| until.min(Instant::now()));
+            }
+            going
         };
-        let mints = waiting.into_values().filter_map(|mint| mint.upgrade());
+        let mints = going.into_values().filter_map(|waits| waits.mint.upgrade());
         let retry = |mint| async move { Tokens(mint).retry().await };
         stream::iter(mints)
             .for_each_concurrent(AT_ONCE, retry)
@@ -140,8 +159,9 @@ impl Door {
 }
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Between two times that it is seen to be back.
+/// Between two times that it is seen to be back. Redis keeps the same for all instances.
 const FIRST_GAP: Duration = Duration::from_secs(4);
-const LONGEST_GAP: Duration = Duration::from_secs(64);
+const LONGEST_GAP: Duration = Duration::from_secs(256);
+const GROWTH: u32 = 4;
 /// People whose tokens may be asked for again, told to Redis at a time.
 const AT_ONCE: usize = 16;

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 
 use super::{
     super::{Problem, lock, until},
-    HEARD_FOR, Mint, Token,
+    HEARD_FOR, Mint, State, Token,
     accounts::Minted,
     stop::{Stop, Why},
+    trial::TRIED_EVERY,
 };
 
 impl Mint {
@@ -26,15 +27,15 @@ impl Mint {
 
     pub(super) fn take(&self, token: Token) {
         let mut state = lock(&self.state);
-        if token.sealed.is_some() && token.sealed != state.stale {
+        let is_tried = state.tries(&token);
+        if token.sealed.is_some() && !is_tried {
             state.stale = None;
         }
         state.token = Some(Arc::new(token));
-        if state.stop.take().is_some() {
-            tracing::info!("zoho gives access tokens again");
+        // What was in the way of another one is, until Zoho takes this one.
+        if !is_tried {
+            state.recover();
         }
-        state.failures = 0;
-        state.trouble = None;
     }
 
     /// Another instance was told. That no one asks any more is only taken from Zoho itself.
@@ -43,6 +44,9 @@ impl Mint {
             Why::Refused(_) => pause.min(HEARD_FOR),
             _ => pause,
         };
+        if why == Why::Unaccepted {
+            lock(&self.state).hear_unaccepted(pause, Instant::now());
+        }
         self.fail(why, Some(pause));
     }
 
@@ -54,6 +58,7 @@ impl Mint {
                 (Some(_), Why::Throttled) => Some(now + HEARD_FOR),
                 // The others may have given up a slot meanwhile, or minted.
                 (Some(_), Why::Spent) => Some(now + SPENT_FOR),
+                (Some(_), Why::Unaccepted) => Some(now + TRIED_EVERY),
                 _ => None,
             },
             why,
@@ -72,7 +77,7 @@ impl Mint {
                 "zoho refuses the credentials: nothing works until others are in their place"
             ),
             Why::Refused(_) => {}
-            Why::Spent if known => {}
+            Why::Spent | Why::Unaccepted if known => {}
             _ => {
                 let until = pause.map_or_else(String::new, until);
                 tracing::warn!(error = %stop.error(now), until, "no access token from zoho");
@@ -82,5 +87,29 @@ impl Mint {
     }
 }
 
+impl State {
+    /// Another instance had a token that is not taken: the next that is not takes this one longer too.
+    /// What is nearly over was heard before.
+    fn hear_unaccepted(&mut self, pause: Duration, now: Instant) {
+        let stop = self.stop.as_ref();
+        let known = stop.is_some_and(|stop| stop.why == Why::Unaccepted && stop.lasts(now));
+        if !known && pause > HEARD_BEFORE {
+            self.unaccepted = self.unaccepted.saturating_add(1);
+        }
+    }
+
+    /// There is a token again.
+    pub(super) fn recover(&mut self) {
+        if self.stop.take().is_some() {
+            tracing::info!("zoho gives access tokens again");
+        }
+        self.failures = 0;
+        self.tried = false;
+        self.trouble = None;
+    }
+}
+
 /// Until it is looked again whether there is a slot.
 const SPENT_FOR: Duration = Duration::from_secs(1);
+/// So much of a pause may be left when it is asked for again.
+const HEARD_BEFORE: Duration = Duration::from_secs(1);

@@ -180,6 +180,19 @@ impl Place {
         self.settle(right, told).await;
     }
 
+    /// Tells the others that Zoho does not take the token that was minted last.
+    pub(super) async fn unaccepted(&self, sealed: &[u8], pause: Duration) {
+        let told = [
+            Vec::new(),
+            b"unaccepted".to_vec(),
+            sealed.to_vec(),
+            millis(pause),
+        ];
+        let asked: Result<i64, _> = self.ask(&self.shelf.minted, &told).await;
+        // Where Redis is gone, each instance finds out by itself.
+        let _ = asked;
+    }
+
     /// Tells Redis for how long too many tokens were asked for, should it have lost that.
     async fn remind(&self, left: Duration) {
         let told: Result<i64, _> = self.ask(&self.shelf.throttled, &[millis(left)]).await;
@@ -272,7 +285,7 @@ impl Mint {
         let header = header(minted.secret.expose_secret())?;
         Some(Token {
             sealed,
-            minted: Some(Instant::now()),
+            own: true,
             ..Token::new(header, minted.api.clone(), began, minted.life)
         })
     }

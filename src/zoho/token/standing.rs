@@ -10,31 +10,44 @@ use tokio::{sync::MutexGuard, time::Instant};
 
 use super::{
     super::{ZohoError, lock},
-    Kind, Token, Tokens,
+    Kind, LASTING, PATIENCE, Token, Tokens,
     stop::{Stop, Why},
+    trial::TRIED_EVERY,
     verdict::REFUSED_HERE,
 };
 
 impl Tokens {
     /// Zoho refused a token that it had just minted, so another one would not help: nobody mints for
     /// a while, longer each time. Of the calls that it was refused to, one counts.
-    pub(in crate::zoho) fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
+    pub(in crate::zoho) async fn refuse(&self, fresh: &Arc<Token>) -> ZohoError {
         let (is_first, now) = (self.forget(fresh), Instant::now());
-        let mut state = lock(&self.0.state);
-        if !is_first {
-            let stop = state.stop.as_ref().filter(|stop| stop.lasts(now));
-            return stop.map_or_else(Self::refused_again, |stop| stop.error(now));
-        }
-        let pause = Why::Unaccepted.pause(state.unaccepted, 0);
-        state.unaccepted = state.unaccepted.saturating_add(1);
-        let stop = Stop {
-            why: Why::Unaccepted,
-            until: pause.map(|pause| now + pause),
-            again: None,
+        let (error, pause) = {
+            let mut state = lock(&self.0.state);
+            if !is_first {
+                let stop = state.stop.as_ref().filter(|stop| stop.lasts(now));
+                return stop.map_or_else(Self::refused_again, |stop| stop.error(now));
+            }
+            let pause = Why::Unaccepted.pause(state.unaccepted, 0);
+            state.unaccepted = state.unaccepted.saturating_add(1);
+            let stop = Stop {
+                why: Why::Unaccepted,
+                until: pause.map(|pause| now + pause),
+                again: self.0.place.is_some().then_some(now + TRIED_EVERY),
+            };
+            let error = stop.error(now);
+            state.stop = Some(stop);
+            (error, pause)
         };
-        let error = stop.error(now);
-        state.stop = Some(stop);
+        if let (Some(place), Some(sealed), Some(pause)) = (&self.0.place, &fresh.sealed, pause) {
+            place.unaccepted(sealed, pause).await;
+        }
         error
+    }
+
+    /// Whether it was minted after one that was never taken, and is not taken either.
+    pub(in crate::zoho) fn is_refused_as_the_last(&self, token: &Token) -> bool {
+        let is_new = token.own && !token.taken.load(Ordering::Relaxed);
+        is_new && lock(&self.0.state).unaccepted > 0
     }
 
     /// Each token that a call had was taken back, and none of them was minted for it.
@@ -66,9 +79,14 @@ impl Tokens {
     }
 
     /// Zoho took a token.
-    pub(in crate::zoho) fn accept(&self, token: &Token) {
+    pub(in crate::zoho) fn accept(&self, token: &Arc<Token>) {
         token.taken.store(true, Ordering::Relaxed);
-        lock(&self.0.state).unaccepted = 0;
+        let mut state = lock(&self.0.state);
+        state.unaccepted = 0;
+        if state.holds(token) && state.tries(token) {
+            state.stale = None;
+            state.recover();
+        }
     }
 
     /// The server that the current token is meant for.
@@ -80,11 +98,16 @@ impl Tokens {
         }
     }
 
-    /// Whether the last refresh was refused for its credentials.
+    /// Whether the last refresh was refused for its credentials, or its token.
     pub(in crate::zoho) fn refused(&self) -> bool {
-        let state = lock(&self.0.state);
+        let (state, now) = (lock(&self.0.state), Instant::now());
         let stop = state.stop.as_ref();
-        stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_) | Why::Unaccepted))
+        stop.is_some_and(|stop| match stop.why {
+            Why::Refused(_) => true,
+            // One that is tried again may be good by then.
+            Why::Unaccepted => state.token.is_none() || stop.lasts(now),
+            _ => false,
+        })
     }
 
     /// Whether none is asked for, because too many were.
@@ -92,6 +115,18 @@ impl Tokens {
         let state = lock(&self.0.state);
         let stop = state.stop.as_ref();
         stop.is_some_and(|stop| stop.is_too_many(now))
+    }
+
+    /// Whether there is none, because of trouble that is no longer a matter of moments.
+    pub(in crate::zoho) fn is_missing(&self, now: Instant) -> bool {
+        let state = lock(&self.0.state);
+        let serves = state.token.as_ref().is_some_and(|it| now < it.expires);
+        let stop = state.stop.as_ref().filter(|_| !serves);
+        stop.is_some_and(|stop| {
+            let lasts = state.trouble.is_some_and(|since| now >= since + LASTING);
+            let pauses = stop.until.is_some_and(|until| now + PATIENCE < until);
+            matches!(stop.why, Why::Trouble(_)) && stop.lasts(now) && (lasts || pauses)
+        })
     }
 
     /// Whether they are refused for good.
@@ -135,6 +170,11 @@ impl Token {
         self.verdicts.refusal(kind, Instant::now())
     }
 
+    /// Such a request was not refused.
+    pub(in crate::zoho) fn takes(&self, kind: Kind) {
+        self.verdicts.take(kind);
+    }
+
     /// When Zoho was last seen to take it for what everybody may ask for. Who comes while another
     /// one finds out waits for that.
     pub(in crate::zoho) async fn proof(&self) -> MutexGuard<'_, Option<Instant>> {
@@ -143,7 +183,7 @@ impl Token {
 
     /// Whether Zoho gave it to this instance after that.
     pub(in crate::zoho) fn is_minted_after(&self, then: Instant) -> bool {
-        self.minted.is_some_and(|minted| minted > then)
+        self.own && self.since > then
     }
 }
 

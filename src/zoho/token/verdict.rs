@@ -21,6 +21,8 @@ struct Refused {
     kind: Kind,
     first: Instant,
     last: Instant,
+    /// When one goes through that finds out whether it is so still.
+    next: Instant,
 }
 
 impl Verdicts {
@@ -35,14 +37,25 @@ impl Verdicts {
             kind,
             first,
             last: now,
+            next: now + TRY_EVERY,
         });
     }
 
-    /// Why such a request is not sent.
+    /// A request of this kind was not refused.
+    pub(super) fn take(&self, kind: Kind) {
+        lock(&self.refused).retain(|it| it.kind != kind);
+    }
+
+    /// Why such a request is not sent. From time to time one is.
     pub(super) fn refusal(&self, kind: Kind, now: Instant) -> Option<ZohoError> {
-        let refused = lock(&self.refused);
-        let sure = refused.iter().find(|it| it.is_sure() && it.kind == kind)?;
+        let mut refused = lock(&self.refused);
+        let sure = |it: &&mut Refused| it.is_sure() && it.kind == kind;
+        let sure = refused.iter_mut().find(sure)?;
         let retry_after = sure.left(now)?;
+        if now >= sure.next {
+            sure.next = now + TRY_EVERY;
+            return None;
+        }
         Some(ZohoError::TokenRefused { retry_after })
     }
 }
@@ -63,6 +76,9 @@ impl Refused {
 const MOMENT: Duration = Duration::from_secs(5);
 /// Until somebody may have mended it.
 pub(super) const REFUSED_HERE: Duration = Duration::from_secs(60);
+
+/// How often one is sent all the same.
+const TRY_EVERY: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {
@@ -86,5 +102,22 @@ mod tests {
         assert!(verdicts.refusal(accounts, later).is_none());
         verdicts.refuse(accounts, later);
         assert!(verdicts.refusal(accounts, later).is_none());
+    }
+
+    #[test]
+    fn one_of_a_refused_kind_goes_through_from_time_to_time_and_may_heal_it() {
+        let (verdicts, now) = (Verdicts::default(), Instant::now());
+        let deals = ("GET", "Deals");
+        verdicts.refuse(deals, now);
+        let mut now = now + MOMENT;
+        for _ in 0..30 {
+            verdicts.refuse(deals, now);
+            assert!(verdicts.refusal(deals, now).is_some());
+            now += TRY_EVERY;
+            assert!(verdicts.refusal(deals, now).is_none(), "it is tried");
+            assert!(verdicts.refusal(deals, now).is_some(), "by one");
+        }
+        verdicts.take(deals);
+        assert!(verdicts.refusal(deals, now).is_none());
     }
 }

@@ -153,12 +153,12 @@ pub(super) const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "[zoho]\napi_url = \"ftp://x\"",
-        "zoho.api_url",
+        "zoho.api_url: it is",
         "https://HOST",
     ),
     (
         "[zoho]\naccounts_url = \"http://evil.example\"",
-        "zoho.accounts_url",
+        "zoho.accounts_url: it is",
         "an https URL",
     ),
     (
