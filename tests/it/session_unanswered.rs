@@ -11,6 +11,7 @@ use crate::{
     http_sessions::{ID, closes, delete, opened, together},
     lag::{Lag, Loss},
     redis::Redis,
+    session_ends::session_key,
 };
 
 /// Two instances that may lose answers of Redis.
@@ -94,14 +95,36 @@ async fn a_session_that_expires_without_an_answer_has_its_one_line() {
     for ends in [1, 2, 3] {
         opened(&agent).await;
         if ends > 1 {
-            // For how long it is kept why a session has ended.
-            way.loses_the_answer("300000", Loss::Silence);
+            // For how long it is kept why a session has ended, in milliseconds, before a mark.
+            way.loses_the_answer("3600000\r\n$32\r\n", Loss::Silence);
         }
         all(&houses, ends).await;
     }
     let ends = all(&houses, 3).await;
     assert!(ends.len() == 3 && are_of_one_each(&ends), "{ends:?}");
     assert!(ends.iter().all(|(_, why)| why == "expired"), "{ends:?}");
+}
+
+#[tokio::test]
+async fn how_a_session_ended_is_there_for_an_hour_for_an_instance_that_was_cut_off() {
+    let redis = Redis::start();
+    let houses = together(&redis, |setup| {
+        setup.set("mcp.session_idle", "4s");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    for (ends, why) in [(1, "deleted"), (2, "lost"), (3, "idle")] {
+        let session = agent.clone().with(ID, &opened(&agent).await);
+        match why {
+            "deleted" => assert_eq!(delete(&session).await.status, 204),
+            "lost" => redis.ask(&["FLUSHALL"]),
+            _ => {}
+        }
+        all(&houses, ends).await;
+        let kept: u64 = redis.ask(&["PTTL", &session_key(&redis)]);
+        assert!(kept > 3_500_000, "{why}: {kept} ms");
+        let _: String = redis.ask(&["FLUSHALL"]);
+    }
 }
 
 #[tokio::test]
