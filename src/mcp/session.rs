@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     calls::Calls,
-    kept::{Away, Bounds, ENDED, Keeper, Kept, Lookup, NotKept, Opening},
+    kept::{Away, Bounds, Keeper, Kept, Lookup, NotKept, Opening},
     own::Own,
     shared::Shared,
     unanswered::Unanswered,
@@ -72,6 +72,8 @@ struct Here {
     lease: Lease,
     /// Then it is known here until it ends.
     is_opened_here: bool,
+    /// Its client left before it was told the id: nobody can use it.
+    is_untold: bool,
     /// Ends the streams that are open of it.
     ended: CancellationToken,
     /// Streams and calls.
@@ -159,8 +161,7 @@ impl HttpSessions {
         tokio::spawn(async move {
             let opened = sessions.begin(id, kept.clone(), lease).await;
             if let Err(Ok(id)) = tell.send(opened) {
-                // Nobody knows its id, and it would take a place until it is idle.
-                let _ = sessions.end(&id, &kept, ENDED, None).await;
+                sessions.end_untold(&id, &kept).await;
             }
         });
         let opened = told.await.unwrap_or(Err(NotKept::Away));
@@ -202,6 +203,7 @@ impl HttpSessions {
             kept,
             lease,
             is_opened_here: false,
+            is_untold: false,
             ended: self.drain.over().child_token(),
             users: 0,
             used: Instant::now(),

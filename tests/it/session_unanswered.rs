@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
-    agent::Agent,
+    agent::{Agent, Answer},
     house::{House, SUPPORT, Setup, eventually},
     http_sessions::{ID, closes, delete, opened, together},
     lag::{Lag, Loss},
@@ -41,6 +41,26 @@ fn are_of_one_each(ends: &[(Value, Value)]) -> bool {
 async fn deleted(agent: &Agent) -> u16 {
     let session = agent.clone().with(ID, &opened(agent).await);
     delete(&session).await.status.as_u16()
+}
+
+/// How many sessions Redis has.
+fn kept(redis: &Redis) -> usize {
+    redis.ask(&["ZCARD", "zm:sess:{mcp}:all"])
+}
+
+/// Leaves once Redis has so many sessions by what was asked, whose answer is on its way then.
+async fn leaves(
+    (way, redis): (&Lag, &Redis),
+    sessions: usize,
+    asked: impl Future<Output = Answer> + Send + 'static,
+) {
+    way.takes(Duration::from_secs(1));
+    let asked = tokio::spawn(asked);
+    let is_done = || (kept(redis) == sessions).then_some(());
+    eventually("Redis to do it", is_done).await;
+    asked.abort();
+    assert!(asked.await.is_err(), "it was answered");
+    way.takes(Duration::ZERO);
 }
 
 #[tokio::test]
@@ -140,14 +160,35 @@ async fn a_session_whose_client_left_while_it_was_opened_has_its_lines_and_no_pl
     }
     way.takes(Duration::ZERO);
     opened(&agent).await;
-    let kept = || redis.ask::<usize>(&["ZCARD", "zm:sess:{mcp}:all"]);
     // Who left only once it was told has a session all the same.
     let are_told = || {
         let (opens, ends) = (
             houses[0].events("session_open").len(),
             closes(&houses).len(),
         );
-        (ends > 0 && opens == ends + kept()).then_some(())
+        (ends > 0 && opens == ends + kept(&redis)).then_some(())
     };
     eventually("the line of each session", are_told).await;
+}
+
+#[tokio::test]
+async fn a_session_whose_client_left_while_it_was_opened_ends_although_redis_is_away_just_then() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let houses = behind(&way, &redis, |setup| {
+        setup.set("redis.timeout", "2s");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    let connections = way.connections();
+    // As an argument: scripts say the word too.
+    way.loses_the_answer("$5\r\nended\r\n", Loss::Unheard);
+    leaves((&way, &redis), 1, async move { agent.shake().await }).await;
+    let is_back = || (way.connections() > connections).then_some(());
+    eventually("another connection to Redis", is_back).await;
+    let is_over = || (kept(&redis) == 0).then_some(());
+    eventually("its end", is_over).await;
+    let ends = all(&houses, 1).await;
+    assert!(ends.len() == 1 && ends[0].1 == "ended", "{ends:?}");
+    assert_eq!(houses[0].events("session_open").len(), 1);
 }

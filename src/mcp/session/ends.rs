@@ -66,6 +66,15 @@ impl HttpSessions {
         ended.await.unwrap_or(Err(Away))
     }
 
+    /// Ends a session whose client left before it was told the id: it would take a place until it is idle.
+    pub(super) async fn end_untold(&self, id: &str, kept: &Kept) {
+        if let Some(here) = self.here().get_mut(id) {
+            here.is_untold = true;
+        }
+        // Without Redis it is tried again.
+        let _ = self.end(id, kept, ENDED, None).await;
+    }
+
     /// Looks after what this instance has of sessions, until the streams have to end.
     pub async fn keep(self: Arc<Self>) {
         let every = LOOK.min(self.bounds.idle / 4);
@@ -74,7 +83,7 @@ impl HttpSessions {
                 () = self.drain.streams().cancelled() => break,
                 () = sleep(every) => {}
             }
-            self.end_lapsed().await;
+            self.end_unusable().await;
             self.unsure.end(&self.keeper, self.bounds.idle).await;
             self.record_unanswered().await;
             self.use_again().await;
@@ -102,16 +111,18 @@ impl HttpSessions {
         }
     }
 
-    /// Ends the sessions of credentials that were taken away.
-    async fn end_lapsed(&self) {
-        let mut lapsed = Vec::new();
+    /// Ends the sessions of credentials that were taken away, and those whose id nobody was told.
+    async fn end_unusable(&self) {
+        let mut unusable = Vec::new();
         for (id, here) in self.here().iter() {
-            if let Some(lapse) = here.lease.withdrawn(here.kept.opening.at()) {
-                lapsed.push((id.clone(), here.kept.clone(), lapse.reason()));
+            let lapse = here.lease.withdrawn(here.kept.opening.at());
+            let reason = lapse.map(|lapse| lapse.reason());
+            if let Some(reason) = reason.or(here.is_untold.then_some(ENDED)) {
+                unusable.push((id.clone(), here.kept.clone(), reason));
             }
         }
         // Without Redis it is tried again.
-        ask_each(&lapsed, |(id, kept, reason)| {
+        ask_each(&unusable, |(id, kept, reason)| {
             self.end(id, kept, reason, None)
         })
         .await;
