@@ -10,6 +10,7 @@ use crate::{
     house::{House, SUPPORT, Setup, eventually},
     http_sessions::{ID, closes, delete, opened, together},
     lag::{Lag, Loss},
+    log::stop,
     redis::Redis,
     session_ends::session_key,
 };
@@ -191,4 +192,24 @@ async fn a_session_whose_client_left_while_it_was_opened_ends_although_redis_is_
     let ends = all(&houses, 1).await;
     assert!(ends.len() == 1 && ends[0].1 == "ended", "{ends:?}");
     assert_eq!(houses[0].events("session_open").len(), 1);
+}
+
+#[tokio::test]
+async fn an_instance_leaves_no_session_behind_that_it_answered_503_for() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let mut houses = behind(&way, &redis, |setup| {
+        setup.set("mcp.max_sessions", "4321");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    assert_eq!(deleted(&agent).await, 204, "now Redis knows the scripts");
+    way.loses_the_answer("4321", Loss::Silence);
+    let asked = tokio::spawn(async move { agent.shake().await });
+    let is_kept = || (kept(&redis) == 1).then_some(());
+    eventually("Redis to keep it", is_kept).await;
+    stop(&mut houses[0]).await;
+    assert_eq!(asked.await.unwrap().status, 503);
+    assert_eq!(kept(&redis), 0);
+    assert_eq!(closes(&houses).len(), 1);
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     Here, HttpSessions, ask_each,
@@ -96,12 +96,26 @@ impl HttpSessions {
                 self.look(ids).await;
             }
         }
-        self.record_unanswered().await;
+        self.look_last().await;
         // What all instances know goes on without this one.
         if !self.keeper.is_shared() {
             for (id, kept) in self.those(|_| true) {
                 let _ = self.end(&id, &kept, ENDED, None).await;
             }
+        }
+    }
+
+    /// Asks once more after what Redis has not answered. Of sessions that it may keep it is asked for a
+    /// moment: the way to it may be in the making just then.
+    async fn look_last(&self) {
+        let until = Instant::now() + LAST_LOOK;
+        loop {
+            self.record_unanswered().await;
+            let is_answered = self.unsure.end(&self.keeper, self.bounds.idle).await;
+            if is_answered || Instant::now() >= until {
+                return;
+            }
+            sleep(LAST_LOOK / 20).await;
         }
     }
 
@@ -193,5 +207,7 @@ fn because(line: Event, reason: &'static str) -> Event {
 
 /// How often it is asked which sessions have ended elsewhere.
 const LOOK: Duration = Duration::from_secs(2);
+/// The drain waits a little longer than this.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 /// Sessions that Redis is asked about in one go.
 const MOST_LOOKS: usize = 500;
