@@ -155,10 +155,12 @@ impl HttpSessions {
             capabilities,
             opening: Opening::by(peer, label(&id)),
         });
-        // Its client may leave meanwhile, and what Redis keeps has its lines all the same.
+        // Its client may leave meanwhile, and what Redis keeps has its lines all the same, in a drain too.
         let (sessions, lease) = (self.clone(), lease.of(caller));
         let (tell, told) = oneshot::channel();
+        let held = self.drain.call();
         tokio::spawn(async move {
+            let _held = held;
             let opened = sessions.begin(id, kept.clone(), lease).await;
             if let Err(Ok(id)) = tell.send(opened) {
                 sessions.end_untold(&id, &kept).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
@@ -212,4 +212,35 @@ async fn an_instance_leaves_no_session_behind_that_it_answered_503_for() {
     assert_eq!(asked.await.unwrap().status, 503);
     assert_eq!(kept(&redis), 0);
     assert_eq!(closes(&houses).len(), 1);
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_the_lines_of_a_client_that_has_left() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let mut houses = behind(&way, &redis, |setup| {
+        setup.set("redis.timeout", "3s");
+    })
+    .await;
+    let agents = [0, 1].map(|house: usize| houses[house].agent(SUPPORT));
+    let session = agents[0].clone().with(ID, &opened(&agents[0]).await);
+    leaves((&way, &redis), 0, async move { delete(&session).await }).await;
+    stop(&mut houses[0]).await;
+    let [_, agent] = agents;
+    leaves((&way, &redis), 1, async move { agent.shake().await }).await;
+    stop(&mut houses[1]).await;
+    assert_eq!(kept(&redis), 0);
+    for (house, why) in houses.iter().zip(["deleted", "ended"]) {
+        house.event("log_close").await;
+        let log = house.audit();
+        let [.., close, drained, _] = &log[..] else {
+            panic!("{log:?}");
+        };
+        assert_eq!(house.events("session_open").len(), 1);
+        assert_eq!(
+            (&close["event"], close["reason"].as_str()),
+            (&json!("session_close"), Some(why))
+        );
+        assert_eq!(drained["event"], "drain_end");
+    }
 }

@@ -53,7 +53,7 @@ impl HttpSessions {
     }
 
     /// The same for a request, whose client may leave meanwhile: only one is told that it has ended the
-    /// session, and nobody else would record it.
+    /// session, and nobody else would record it. A drain waits for it.
     pub(super) async fn end_for_request(
         self: &Arc<Self>,
         id: &str,
@@ -62,7 +62,11 @@ impl HttpSessions {
         by: Option<Event>,
     ) -> Result<(), Away> {
         let (sessions, id, kept) = (self.clone(), Box::<str>::from(id), kept.clone());
-        let ended = tokio::spawn(async move { sessions.end(&id, &kept, reason, by).await });
+        let held = self.drain.call();
+        let ended = tokio::spawn(async move {
+            let _held = held;
+            sessions.end(&id, &kept, reason, by).await
+        });
         ended.await.unwrap_or(Err(Away))
     }
 
