@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     calls::Calls,
-    kept::{Away, Bounds, ENDED, Keeper, Kept, Lookup, NotKept, Opening},
+    kept::{Away, Bounds, Keeper, Kept, Lookup, NotKept, Opening},
     own::Own,
     shared::Shared,
     unanswered::Unanswered,
@@ -72,6 +72,8 @@ struct Here {
     lease: Lease,
     /// Then it is known here until it ends.
     is_opened_here: bool,
+    /// Its client left before it was told the id: nobody can use it.
+    is_untold: bool,
     /// Ends the streams that are open of it.
     ended: CancellationToken,
     /// Streams and calls.
@@ -153,14 +155,15 @@ impl HttpSessions {
             capabilities,
             opening: Opening::by(peer, label(&id)),
         });
-        // Its client may leave meanwhile, and what Redis keeps has its lines all the same.
+        // Its client may leave meanwhile, and what Redis keeps has its lines all the same, in a drain too.
         let (sessions, lease) = (self.clone(), lease.of(caller));
         let (tell, told) = oneshot::channel();
+        let held = self.drain.call();
         tokio::spawn(async move {
+            let _held = held;
             let opened = sessions.begin(id, kept.clone(), lease).await;
             if let Err(Ok(id)) = tell.send(opened) {
-                // Nobody knows its id, and it would take a place until it is idle.
-                let _ = sessions.end(&id, &kept, ENDED, None).await;
+                sessions.end_untold(&id, &kept).await;
             }
         });
         let opened = told.await.unwrap_or(Err(NotKept::Away));
@@ -202,6 +205,7 @@ impl HttpSessions {
             kept,
             lease,
             is_opened_here: false,
+            is_untold: false,
             ended: self.drain.over().child_token(),
             users: 0,
             used: Instant::now(),

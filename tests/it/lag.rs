@@ -34,13 +34,15 @@ struct Way {
     loses: Mutex<Option<(&'static str, Loss)>>,
 }
 
-/// How the answer to a question is lost, which Redis has heard.
+/// How the answer to a question is lost.
 #[derive(Clone, Copy)]
 pub(crate) enum Loss {
     /// Its connection is cut.
     Cut,
     /// Nothing comes by its connection any more.
     Silence,
+    /// The same, and Redis has not heard the question either.
+    Unheard,
 }
 
 impl Way {
@@ -111,6 +113,9 @@ async fn ask(
         if let Some(loss) = way.loss(&bytes[..read]) {
             let _ = lost.set(loss);
         }
+        if let Some(Loss::Unheard) = lost.get() {
+            continue;
+        }
         if asked.write_all(&bytes[..read]).await.is_err() {
             return;
         }
@@ -137,7 +142,7 @@ async fn late(
     while let Ok(read @ 1..) = answers.read(&mut bytes).await {
         match lost.get() {
             None => {}
-            Some(Loss::Silence) => continue,
+            Some(Loss::Silence | Loss::Unheard) => continue,
             Some(Loss::Cut) => return,
         }
         let delay = Duration::from_millis(way.delay.load(Ordering::Relaxed));

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     Here, HttpSessions, ask_each,
@@ -53,7 +53,7 @@ impl HttpSessions {
     }
 
     /// The same for a request, whose client may leave meanwhile: only one is told that it has ended the
-    /// session, and nobody else would record it.
+    /// session, and nobody else would record it. A drain waits for it.
     pub(super) async fn end_for_request(
         self: &Arc<Self>,
         id: &str,
@@ -62,8 +62,21 @@ impl HttpSessions {
         by: Option<Event>,
     ) -> Result<(), Away> {
         let (sessions, id, kept) = (self.clone(), Box::<str>::from(id), kept.clone());
-        let ended = tokio::spawn(async move { sessions.end(&id, &kept, reason, by).await });
+        let held = self.drain.call();
+        let ended = tokio::spawn(async move {
+            let _held = held;
+            sessions.end(&id, &kept, reason, by).await
+        });
         ended.await.unwrap_or(Err(Away))
+    }
+
+    /// Ends a session whose client left before it was told the id: it would take a place until it is idle.
+    pub(super) async fn end_untold(&self, id: &str, kept: &Kept) {
+        if let Some(here) = self.here().get_mut(id) {
+            here.is_untold = true;
+        }
+        // Without Redis it is tried again.
+        let _ = self.end(id, kept, ENDED, None).await;
     }
 
     /// Looks after what this instance has of sessions, until the streams have to end.
@@ -74,7 +87,7 @@ impl HttpSessions {
                 () = self.drain.streams().cancelled() => break,
                 () = sleep(every) => {}
             }
-            self.end_lapsed().await;
+            self.end_unusable().await;
             self.unsure.end(&self.keeper, self.bounds.idle).await;
             self.record_unanswered().await;
             self.use_again().await;
@@ -87,12 +100,26 @@ impl HttpSessions {
                 self.look(ids).await;
             }
         }
-        self.record_unanswered().await;
+        self.look_last().await;
         // What all instances know goes on without this one.
         if !self.keeper.is_shared() {
             for (id, kept) in self.those(|_| true) {
                 let _ = self.end(&id, &kept, ENDED, None).await;
             }
+        }
+    }
+
+    /// Asks once more after what Redis has not answered. Of sessions that it may keep it is asked for a
+    /// moment: the way to it may be in the making just then.
+    async fn look_last(&self) {
+        let until = Instant::now() + LAST_LOOK;
+        loop {
+            self.record_unanswered().await;
+            let is_answered = self.unsure.end(&self.keeper, self.bounds.idle).await;
+            if is_answered || Instant::now() >= until {
+                return;
+            }
+            sleep(LAST_LOOK / 20).await;
         }
     }
 
@@ -102,16 +129,18 @@ impl HttpSessions {
         }
     }
 
-    /// Ends the sessions of credentials that were taken away.
-    async fn end_lapsed(&self) {
-        let mut lapsed = Vec::new();
+    /// Ends the sessions of credentials that were taken away, and those whose id nobody was told.
+    async fn end_unusable(&self) {
+        let mut unusable = Vec::new();
         for (id, here) in self.here().iter() {
-            if let Some(lapse) = here.lease.withdrawn(here.kept.opening.at()) {
-                lapsed.push((id.clone(), here.kept.clone(), lapse.reason()));
+            let lapse = here.lease.withdrawn(here.kept.opening.at());
+            let reason = lapse.map(|lapse| lapse.reason());
+            if let Some(reason) = reason.or(here.is_untold.then_some(ENDED)) {
+                unusable.push((id.clone(), here.kept.clone(), reason));
             }
         }
         // Without Redis it is tried again.
-        ask_each(&lapsed, |(id, kept, reason)| {
+        ask_each(&unusable, |(id, kept, reason)| {
             self.end(id, kept, reason, None)
         })
         .await;
@@ -182,5 +211,7 @@ fn because(line: Event, reason: &'static str) -> Event {
 
 /// How often it is asked which sessions have ended elsewhere.
 const LOOK: Duration = Duration::from_secs(2);
+/// The drain waits a little longer than this.
+const LAST_LOOK: Duration = Duration::from_secs(3);
 /// Sessions that Redis is asked about in one go.
 const MOST_LOOKS: usize = 500;

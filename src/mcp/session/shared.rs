@@ -166,7 +166,7 @@ impl Shared {
         let arguments = [
             names.session.clone().into_bytes(),
             reason.into(),
-            number(TOLD_MS),
+            number(UNTOLD_MS),
             text(mark),
         ];
         let keys = names.keys();
@@ -200,7 +200,7 @@ impl Shared {
     /// Whether nobody has found before that Redis has lost it.
     pub(super) async fn is_first_to_miss(&self, id: &str, mark: Uuid) -> Result<bool, Unavailable> {
         let key = self.key(id).1;
-        let arguments = [EXPIRED.into(), number(TOLD_MS), text(mark)];
+        let arguments = [EXPIRED.into(), number(UNTOLD_MS), text(mark)];
         let first = self
             .store
             .run_script::<u8>(&self.lost, &[&key], &arguments)
@@ -233,7 +233,7 @@ impl Shared {
         let key = key_of(name);
         let (keys, arguments) = (
             [&*key, ALL],
-            [name.into(), number(TOLD_MS), text(self.mark)],
+            [name.into(), number(UNTOLD_MS), text(self.mark)],
         );
         let expired = self
             .store
@@ -296,9 +296,8 @@ fn key_of(name: &str) -> String {
 }
 
 const ALL: &str = "zm:sess:{mcp}:all";
-/// By then every instance has looked.
-const TOLD_MS: u64 = 300_000;
-/// For how long the end of a session waits for an instance that tells it.
+/// For how long the end of a session waits for an instance that tells it; and who made it, for those
+/// that are cut off meanwhile.
 const UNTOLD_MS: u64 = 3_600_000;
 /// Sessions whose end one look tells.
 const MOST_DUE: u64 = 1_000;

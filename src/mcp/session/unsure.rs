@@ -32,12 +32,14 @@ impl Unsure {
         }
     }
 
-    /// Ends them. What cannot be ended is tried again, until it has ended by itself.
-    pub(super) async fn end(&self, keeper: &Keeper, idle: Duration) {
+    /// Ends them, and says whether Redis has answered. What cannot be ended is tried again, until it has
+    /// ended by itself.
+    pub(super) async fn end(&self, keeper: &Keeper, idle: Duration) -> bool {
         let all = mem::take(&mut *self.lock());
         // It has no line, and so it does not matter who has ended it.
         let why = ("unsure", Uuid::nil());
         let ends = ask_each(&all, |it| keeper.end(&it.id, &it.caller, why)).await;
+        let is_answered = ends.iter().all(Result::is_ok);
         for (opening, ended) in all.into_iter().zip(ends) {
             // What was asked may come to Redis later than this.
             let until = match ended {
@@ -48,6 +50,7 @@ impl Unsure {
                 self.lock().push(opening);
             }
         }
+        is_answered
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Opening>> {
