@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -77,7 +78,7 @@ pub(super) struct Writer {
     key: Option<SigningKey>,
     pace: Pace,
     /// The last line that says how far the log has come.
-    checked: (u64, Instant),
+    checked: Checked,
     state: Arc<State>,
     jobs: mpsc::UnboundedReceiver<Job>,
 }
@@ -103,7 +104,7 @@ impl Writer {
             calls: HashSet::new(),
             key,
             pace,
-            checked: (0, Instant::now()),
+            checked: Checked::now(0),
             state,
             jobs,
         }
@@ -171,7 +172,7 @@ impl Writer {
                 written,
             } => {
                 self.heal(batch);
-                self.line(open, batch, false);
+                self.line(open, batch);
                 match call {
                     Some(Call::Begins(id)) => _ = self.calls.insert(id),
                     Some(Call::Ends(id)) => _ = self.calls.remove(&id),
@@ -195,26 +196,42 @@ impl Writer {
     }
 
     fn is_behind(&self) -> bool {
-        let (seq, at) = self.checked;
-        let lines = self.seq - seq;
-        let due = lines >= self.pace.lines.get() || at.elapsed() >= self.pace.every.duration();
+        let lines = self.seq - self.checked.seq;
         // Without a signature it would say nothing that the chain does not.
-        self.key.is_some() && lines > 0 && due
+        self.key.is_some() && lines > 0 && (lines >= self.pace.lines.get() || self.is_late())
     }
 
-    /// A checkpoint, where one is due. How many calls are open it says for as long as no line was
-    /// lost: afterwards a call may end that has no line where it began.
+    fn is_late(&self) -> bool {
+        self.checked.age() >= self.pace.every.duration()
+    }
+
+    /// A checkpoint, where one is due.
     fn vouch_in_time(&mut self, batch: &mut Batch) {
         if self.is_behind() {
-            let open = (self.told == 0).then_some(self.calls.len());
-            self.signed(lifecycle::checkpoint(self.pace, open), batch);
+            self.vouch(batch);
         }
+    }
+
+    /// A checkpoint. How many calls are open it says for as long as no line was lost: afterwards a
+    /// call may end that has no line where it began.
+    fn vouch(&mut self, batch: &mut Batch) {
+        let open = (self.told == 0).then_some(self.calls.len());
+        self.signed(lifecycle::checkpoint(self.pace, open), batch);
     }
 
     /// A line that vouches for everything before it.
     fn signed(&mut self, open: Vec<u8>, batch: &mut Batch) {
-        self.line(open, batch, true);
-        self.checked = (self.seq, Instant::now());
+        self.chained(open, batch, true);
+        self.checked = Checked::now(self.seq);
+    }
+
+    /// A line that is not signed. Where its time for a checkpoint has come, that stands before it:
+    /// who is killed in the middle of a batch leaves no line that is too late for the last one.
+    fn line(&mut self, open: Vec<u8>, batch: &mut Batch) {
+        if self.key.is_some() && self.is_late() {
+            self.vouch(batch);
+        }
+        self.chained(open, batch, false);
     }
 
     fn open(&mut self, openings: Vec<Vec<u8>>, batch: &mut Batch) {
@@ -224,10 +241,10 @@ impl Writer {
         }
         self.seq = 1;
         batch.lines = 1;
-        self.checked = (self.seq, Instant::now());
+        self.checked = Checked::now(self.seq);
     }
 
-    fn line(&mut self, mut open: Vec<u8>, batch: &mut Batch, sign: bool) {
+    fn chained(&mut self, mut open: Vec<u8>, batch: &mut Batch, sign: bool) {
         self.who.sign(&mut open);
         let key = self.key.as_ref().filter(|_| sign);
         let lengths = self.lanes.iter_mut().map(|lane| lane.add(&open, key));
@@ -248,7 +265,7 @@ impl Writer {
     fn confess(&mut self, batch: &mut Batch) {
         if let Some(lost) = self.state.lost.take() {
             tracing::error!(%lost, "the audit log says what it lacks");
-            self.line(lifecycle::lost(&lost), batch, false);
+            self.line(lifecycle::lost(&lost), batch);
             self.told = self.seq;
         }
     }
@@ -256,7 +273,7 @@ impl Writer {
     fn heal(&mut self, batch: &mut Batch) {
         let healed: u64 = self.state.sinks.iter().map(|sink| sink.healed()).sum();
         if healed > 0 {
-            self.line(lifecycle::healed(healed), batch, false);
+            self.line(lifecycle::healed(healed), batch);
         }
     }
 
@@ -268,6 +285,28 @@ impl Writer {
         let given = batch.give(self.lanes.len(), (self.seq, first.chain()));
         let lanes = self.lanes.iter_mut();
         lanes.fold(true, |all, lane| all & lane.give(&given))
+    }
+}
+
+/// Where a signature stands, and when it was made.
+struct Checked {
+    seq: u64,
+    at: Instant,
+    clock: Timestamp,
+}
+
+impl Checked {
+    fn now(seq: u64) -> Self {
+        let (at, clock) = (Instant::now(), Timestamp::now());
+        Self { seq, at, clock }
+    }
+
+    /// How long ago that was, also by the clock that lines are stamped with: it goes on while the
+    /// machine sleeps, and may be set forward.
+    fn age(&self) -> Duration {
+        let by_clock = Timestamp::now().duration_since(self.clock);
+        let by_clock = Duration::try_from(by_clock).unwrap_or_default();
+        self.at.elapsed().max(by_clock)
     }
 }
 
