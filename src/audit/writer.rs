@@ -1,6 +1,7 @@
 //! The thread that makes the lines: batches of what has come meanwhile, chained, signed from time to
 //! time, and given to every sink.
 
+mod keeper;
 mod lane;
 mod state;
 
@@ -16,12 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
 use self::lane::{Batch, Lane};
-use super::{
-    config::Pace,
-    lifecycle,
-    sign::SigningKey,
-    sink::{Claim, Opened},
-};
+use super::{config::Pace, lifecycle, sign::SigningKey, sink::Opened};
 
 pub(super) use state::State;
 
@@ -67,8 +63,6 @@ pub(super) struct Writer {
     /// Lines of a batch, at most.
     most: usize,
     who: lifecycle::Writer,
-    /// That no other process writes in this one's name, and when that was last looked at.
-    claims: (Vec<Claim>, Instant),
     /// Lines so far, in every chain.
     seq: u64,
     /// The place of the last line that tells of losses; 0 when there is none.
@@ -98,7 +92,6 @@ impl Writer {
             lanes: lanes.collect(),
             most: opened.batch,
             who,
-            claims: (opened.claims, Instant::now()),
             seq: 0,
             told: 0,
             calls: HashSet::new(),
@@ -126,7 +119,6 @@ impl Writer {
             let Some(first) = self.jobs.blocking_recv() else {
                 return false;
             };
-            self.renew_claims();
             // On one core, whoever woke this thread has more to hand over: one write for all of it.
             thread::yield_now();
             open = self.gather(first, &mut batch);
@@ -143,7 +135,9 @@ impl Writer {
         // Those that have not given up get all of it, whatever became of another.
         let given = self.hand_over(&mut batch);
         let ends: Vec<_> = self.lanes.into_iter().map(Lane::close).collect();
-        ends.into_iter().fold(given, |all, ended| ended() && all)
+        let given = ends.into_iter().fold(given, |all, ended| ended() && all);
+        self.state.keeper.ends();
+        given
     }
 
     /// Takes what has come, up to a batch; false when it is time to close.
@@ -253,14 +247,6 @@ impl Writer {
         self.seq += 1;
     }
 
-    fn renew_claims(&mut self) {
-        let (claims, looked) = &mut self.claims;
-        if looked.elapsed() >= LOOK {
-            claims.iter_mut().for_each(Claim::renew);
-            *looked = Instant::now();
-        }
-    }
-
     /// Says what the log lacks, or what was mended in its files.
     fn confess(&mut self, batch: &mut Batch) {
         if let Some(lost) = self.state.lost.take() {
@@ -312,8 +298,6 @@ impl Checked {
 
 /// Bytes that are written at once.
 const BATCH: usize = 256 << 10;
-/// Between two looks at the claims, while lines are written.
-const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

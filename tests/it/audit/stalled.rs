@@ -1,10 +1,18 @@
 //! What stalls beside the log, or in it, and what that does not change.
 
-use std::{fs, fs::File, io::Read as _, time::Duration};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
 
 use crate::{
-    house::{House, command},
-    log::{a_contact, said, signed},
+    house::{House, SUPPORT, command, eventually},
+    log::{a_contact, audit, lines, said, signed, stop, to_file},
 };
 
 /// Standard output is a pipe that nobody reads, though somebody could.
@@ -57,4 +65,86 @@ async fn a_log_that_stalled_and_was_killed_is_as_it_was_written() {
         told.contains("but for the last"),
         "killed in a batch: {told}"
     );
+}
+
+/// Keeps whoever opens the file to write it, as a disk that hangs does.
+fn hang(path: &Path) {
+    let pipe = path.with_file_name("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    fs::rename(pipe, path).unwrap();
+}
+
+/// Changes are made, and the daemon is ready, until it says so.
+async fn goes_on_until(house: &House, what: &str) {
+    let contact = a_contact(house).await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let agent = house.agent(SUPPORT);
+        let note = json!({ "record_id": contact, "content": "x" });
+        let note = agent.call("create_note", note).await.result();
+        assert_ne!(note["isError"], true, "{note}");
+        assert_eq!(agent.get("/health").await.status, 200);
+        let told = house.operational_log();
+        if told.contains(what) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{what}: {told}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// A house with a head, and the head as it was at first.
+async fn with_head() -> (House, String) {
+    let house = House::with(|setup| {
+        to_file(setup);
+        setup.set("audit.heads", ".").set("audit.instance", "one");
+    })
+    .await;
+    let head = eventually("a head", || fs::read_to_string(house.file("one.head")).ok()).await;
+    (house, head)
+}
+
+const NOT_WRITTEN: &str = "audit.heads: cannot write";
+
+#[tokio::test]
+async fn a_head_or_a_claim_on_a_disk_that_hangs_stops_no_call_and_no_end() {
+    for place in ["one.head", ".audit.jsonl.one.lock"] {
+        let (mut house, head) = with_head().await;
+        hang(&house.file(place));
+        goes_on_until(&house, NOT_WRITTEN).await;
+        stop(&mut house).await;
+        let told = house.operational_log();
+        assert_eq!(told.matches(NOT_WRITTEN).count(), 1, "{told}");
+        assert!(!told.contains("are not in the audit log"), "{told}");
+        assert_eq!(lines(&house).pop().unwrap()["event"], "log_close");
+        fs::write(house.file("kept"), head).unwrap();
+        let kept = house.file("kept");
+        // An old head is no end that was cut off.
+        let verified = audit(&["verify", "--head", kept.to_str().unwrap()], &house);
+        assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    }
+}
+
+#[tokio::test]
+async fn a_head_is_written_again_once_its_disk_takes_it() {
+    let (mut house, _) = with_head().await;
+    let head = house.file("one.head");
+    hang(&head);
+    goes_on_until(&house, NOT_WRITTEN).await;
+    let pipe = File::open(&head).unwrap();
+    fs::remove_file(&head).unwrap();
+    goes_on_until(&house, "audit.heads: the head is written again").await;
+    drop(pipe);
+    stop(&mut house).await;
+    let verified = audit(&["verify", "--head", head.to_str().unwrap()], &house);
+    assert_eq!(verified.status.code(), Some(0), "{}", said(&verified));
+    let hash = lines(&house).pop().unwrap()["hash"].clone();
+    let last = fs::read_to_string(head).unwrap();
+    assert!(last.contains(hash.as_str().unwrap()), "{last}");
 }
