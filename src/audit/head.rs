@@ -16,7 +16,6 @@ use super::{config::is_name, lifecycle::is_boot};
 /// hash is the one in the first sink, which is a file where there is one.
 pub(super) struct HeadFile {
     path: PathBuf,
-    is_failing: bool,
 }
 
 impl HeadFile {
@@ -24,34 +23,25 @@ impl HeadFile {
     pub(super) fn of(folder: &Path, instance: &str) -> Self {
         Self {
             path: folder.join(format!("{instance}.head")),
-            is_failing: false,
         }
     }
 
-    /// Writes where the log stands; `who` are the fields that name the run. A head that cannot be
-    /// written is an old one, not a false one, so that the log goes on.
-    pub(super) fn note(&mut self, seq: u64, hash: &str, who: &[u8]) {
+    /// Its path.
+    pub(super) fn place(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Writes where the log stands; `who` are the fields that name the run.
+    pub(super) fn write(&self, seq: u64, hash: &str, who: &[u8]) -> io::Result<()> {
         let mut line = format!("{{\"seq\":{seq},\"hash\":\"{hash}\"");
         line.push_str(&String::from_utf8_lossy(who));
         line.push('}');
-        // Always as long, and written at once, so that no reader meets a part of an older one.
-        let written = self.write(format!("{line:<WIDTH$}\n").as_bytes());
-        let was_failing = std::mem::replace(&mut self.is_failing, written.is_err());
-        match written {
-            Err(error) if !was_failing => {
-                let path = self.path.display();
-                tracing::error!(%error, "audit.heads: cannot write {path}, which says where the log ends");
-            }
-            Ok(()) if was_failing => tracing::info!("audit.heads: the head is written again"),
-            Ok(()) | Err(_) => {}
-        }
-    }
-
-    /// Opened each time: it may have been moved to where it is safe.
-    fn write(&self, line: &[u8]) -> io::Result<()> {
+        // Opened each time: it may have been moved to where it is safe.
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
-        options.open(&self.path)?.write_all_at(line, 0)
+        let file = options.open(&self.path)?;
+        // Always as long, and written at once, so that no reader meets a part of an older one.
+        file.write_all_at(format!("{line:<WIDTH$}\n").as_bytes(), 0)
     }
 }
 
@@ -134,7 +124,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("zoho-mcp-{}", uuid::Uuid::new_v4()));
         std::fs::create_dir(&folder).unwrap();
         let instance = "i".repeat(64);
-        let mut file = HeadFile::of(&folder, &instance);
+        let file = HeadFile::of(&folder, &instance);
         let mut chain = Chain::new();
         let who = format!(",\"instance\":\"{instance}\",\"boot\":\"0123456789abcdef\"");
         let mut read = Vec::new();
@@ -144,7 +134,7 @@ mod tests {
                 format!("{{\"x\":\"{text}\"").as_bytes(),
                 None,
             );
-            file.note(seq, chain.hash(), who.as_bytes());
+            file.write(seq, chain.hash(), who.as_bytes()).unwrap();
             let text = std::fs::read_to_string(folder.join(format!("{instance}.head"))).unwrap();
             assert_eq!(text.len(), WIDTH + 1, "{text}");
             read = Head::all_of(&text).unwrap();
@@ -152,9 +142,7 @@ mod tests {
         }
         assert_eq!(read.len(), 1);
         std::fs::remove_dir_all(folder).unwrap();
-        // Nowhere to write is no reason to stop.
-        file.note(3, chain.hash(), who.as_bytes());
-        assert!(file.is_failing);
+        assert!(file.write(3, chain.hash(), who.as_bytes()).is_err());
     }
 
     #[test]

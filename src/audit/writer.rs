@@ -1,6 +1,7 @@
 //! The thread that makes the lines: batches of what has come meanwhile, chained, signed from time to
 //! time, and given to every sink.
 
+mod keeper;
 mod lane;
 mod state;
 
@@ -11,16 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use uuid::Uuid;
 
 use self::lane::{Batch, Lane};
-use super::{
-    config::Pace,
-    lifecycle,
-    sign::SigningKey,
-    sink::{Claim, Opened},
-};
+use super::{config::Pace, lifecycle, sign::SigningKey, sink::Opened};
 
 pub(super) use state::State;
 
@@ -66,8 +63,6 @@ pub(super) struct Writer {
     /// Lines of a batch, at most.
     most: usize,
     who: lifecycle::Writer,
-    /// That no other process writes in this one's name, and when that was last looked at.
-    claims: (Vec<Claim>, Instant),
     /// Lines so far, in every chain.
     seq: u64,
     /// The place of the last line that tells of losses; 0 when there is none.
@@ -77,7 +72,7 @@ pub(super) struct Writer {
     key: Option<SigningKey>,
     pace: Pace,
     /// The last line that says how far the log has come.
-    checked: (u64, Instant),
+    checked: Checked,
     state: Arc<State>,
     jobs: mpsc::UnboundedReceiver<Job>,
 }
@@ -97,13 +92,12 @@ impl Writer {
             lanes: lanes.collect(),
             most: opened.batch,
             who,
-            claims: (opened.claims, Instant::now()),
             seq: 0,
             told: 0,
             calls: HashSet::new(),
             key,
             pace,
-            checked: (0, Instant::now()),
+            checked: Checked::now(0),
             state,
             jobs,
         }
@@ -125,7 +119,6 @@ impl Writer {
             let Some(first) = self.jobs.blocking_recv() else {
                 return false;
             };
-            self.renew_claims();
             // On one core, whoever woke this thread has more to hand over: one write for all of it.
             thread::yield_now();
             open = self.gather(first, &mut batch);
@@ -142,7 +135,9 @@ impl Writer {
         // Those that have not given up get all of it, whatever became of another.
         let given = self.hand_over(&mut batch);
         let ends: Vec<_> = self.lanes.into_iter().map(Lane::close).collect();
-        ends.into_iter().fold(given, |all, ended| ended() && all)
+        let given = ends.into_iter().fold(given, |all, ended| ended() && all);
+        self.state.keeper.ends();
+        given
     }
 
     /// Takes what has come, up to a batch; false when it is time to close.
@@ -171,7 +166,7 @@ impl Writer {
                 written,
             } => {
                 self.heal(batch);
-                self.line(open, batch, false);
+                self.line(open, batch);
                 match call {
                     Some(Call::Begins(id)) => _ = self.calls.insert(id),
                     Some(Call::Ends(id)) => _ = self.calls.remove(&id),
@@ -195,26 +190,42 @@ impl Writer {
     }
 
     fn is_behind(&self) -> bool {
-        let (seq, at) = self.checked;
-        let lines = self.seq - seq;
-        let due = lines >= self.pace.lines.get() || at.elapsed() >= self.pace.every.duration();
+        let lines = self.seq - self.checked.seq;
         // Without a signature it would say nothing that the chain does not.
-        self.key.is_some() && lines > 0 && due
+        self.key.is_some() && lines > 0 && (lines >= self.pace.lines.get() || self.is_late())
     }
 
-    /// A checkpoint, where one is due. How many calls are open it says for as long as no line was
-    /// lost: afterwards a call may end that has no line where it began.
+    fn is_late(&self) -> bool {
+        self.checked.age() >= self.pace.every.duration()
+    }
+
+    /// A checkpoint, where one is due.
     fn vouch_in_time(&mut self, batch: &mut Batch) {
         if self.is_behind() {
-            let open = (self.told == 0).then_some(self.calls.len());
-            self.signed(lifecycle::checkpoint(self.pace, open), batch);
+            self.vouch(batch);
         }
+    }
+
+    /// A checkpoint. How many calls are open it says for as long as no line was lost: afterwards a
+    /// call may end that has no line where it began.
+    fn vouch(&mut self, batch: &mut Batch) {
+        let open = (self.told == 0).then_some(self.calls.len());
+        self.signed(lifecycle::checkpoint(self.pace, open), batch);
     }
 
     /// A line that vouches for everything before it.
     fn signed(&mut self, open: Vec<u8>, batch: &mut Batch) {
-        self.line(open, batch, true);
-        self.checked = (self.seq, Instant::now());
+        self.chained(open, batch, true);
+        self.checked = Checked::now(self.seq);
+    }
+
+    /// A line that is not signed. Where its time for a checkpoint has come, that stands before it:
+    /// who is killed in the middle of a batch leaves no line that is too late for the last one.
+    fn line(&mut self, open: Vec<u8>, batch: &mut Batch) {
+        if self.key.is_some() && self.is_late() {
+            self.vouch(batch);
+        }
+        self.chained(open, batch, false);
     }
 
     fn open(&mut self, openings: Vec<Vec<u8>>, batch: &mut Batch) {
@@ -224,10 +235,10 @@ impl Writer {
         }
         self.seq = 1;
         batch.lines = 1;
-        self.checked = (self.seq, Instant::now());
+        self.checked = Checked::now(self.seq);
     }
 
-    fn line(&mut self, mut open: Vec<u8>, batch: &mut Batch, sign: bool) {
+    fn chained(&mut self, mut open: Vec<u8>, batch: &mut Batch, sign: bool) {
         self.who.sign(&mut open);
         let key = self.key.as_ref().filter(|_| sign);
         let lengths = self.lanes.iter_mut().map(|lane| lane.add(&open, key));
@@ -236,19 +247,11 @@ impl Writer {
         self.seq += 1;
     }
 
-    fn renew_claims(&mut self) {
-        let (claims, looked) = &mut self.claims;
-        if looked.elapsed() >= LOOK {
-            claims.iter_mut().for_each(Claim::renew);
-            *looked = Instant::now();
-        }
-    }
-
     /// Says what the log lacks, or what was mended in its files.
     fn confess(&mut self, batch: &mut Batch) {
         if let Some(lost) = self.state.lost.take() {
             tracing::error!(%lost, "the audit log says what it lacks");
-            self.line(lifecycle::lost(&lost), batch, false);
+            self.line(lifecycle::lost(&lost), batch);
             self.told = self.seq;
         }
     }
@@ -256,7 +259,7 @@ impl Writer {
     fn heal(&mut self, batch: &mut Batch) {
         let healed: u64 = self.state.sinks.iter().map(|sink| sink.healed()).sum();
         if healed > 0 {
-            self.line(lifecycle::healed(healed), batch, false);
+            self.line(lifecycle::healed(healed), batch);
         }
     }
 
@@ -271,10 +274,30 @@ impl Writer {
     }
 }
 
+/// Where a signature stands, and when it was made.
+struct Checked {
+    seq: u64,
+    at: Instant,
+    clock: Timestamp,
+}
+
+impl Checked {
+    fn now(seq: u64) -> Self {
+        let (at, clock) = (Instant::now(), Timestamp::now());
+        Self { seq, at, clock }
+    }
+
+    /// How long ago that was, also by the clock that lines are stamped with: it goes on while the
+    /// machine sleeps, and may be set forward.
+    fn age(&self) -> Duration {
+        let by_clock = Timestamp::now().duration_since(self.clock);
+        let by_clock = Duration::try_from(by_clock).unwrap_or_default();
+        self.at.elapsed().max(by_clock)
+    }
+}
+
 /// Bytes that are written at once.
 const BATCH: usize = 256 << 10;
-/// Between two looks at the claims, while lines are written.
-const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

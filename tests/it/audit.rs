@@ -9,6 +9,7 @@ mod held;
 mod losses;
 mod reader;
 mod sinks;
+mod stalled;
 mod story;
 mod two_sinks;
 mod waits;

@@ -69,6 +69,15 @@ pub(crate) fn lines(house: &House) -> Vec<Value> {
         .collect()
 }
 
+/// Calls that have begun in the log and not ended.
+pub(crate) fn open_calls(house: &House) -> usize {
+    let lines = lines(house);
+    let events = lines.iter().filter_map(|line| line["event"].as_str());
+    let calls = events.filter(|event| event.starts_with("tool_call_"));
+    let (begun, ended): (Vec<_>, Vec<_>) = calls.partition(|event| *event == "tool_call_start");
+    begun.len() - ended.len()
+}
+
 pub(crate) fn audit(what: &[&str], house: &House) -> Output {
     let files = files(house);
     let files = files.iter().map(String::as_str);

@@ -25,6 +25,13 @@ impl Audit {
     /// # Errors
     /// When the sinks have not taken all of it until then, or nothing for five seconds.
     pub async fn close(&self, until: Instant) -> Result<(), Unwritten> {
+        let written = self.written(until).await;
+        let state = self.0.state.clone();
+        let _ = tokio::task::spawn_blocking(move || state.keep()).await;
+        written
+    }
+
+    async fn written(&self, until: Instant) -> Result<(), Unwritten> {
         let _ = self.0.jobs.send(Job::Close);
         let writer = self
             .0

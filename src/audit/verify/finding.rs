@@ -77,7 +77,7 @@ pub enum Wrong {
     #[error("{lines} lines without a checkpoint, which is more than there ever are")]
     Unsigned { lines: u64 },
     #[error(
-        "the line is {seconds} seconds younger than the last good signature of its run, which is longer than a checkpoint ever takes: it, or what came before it, was written anew"
+        "the line is {seconds} seconds younger than the last good signature of its run, which is longer than a checkpoint ever takes: it, or what came before it, was written anew, or the clock was set forward"
     )]
     Late { seconds: u64 },
     #[error(

@@ -226,7 +226,7 @@ impl Run {
     }
 
     /// Seconds after the last good signature, if that is longer than the daemon ever waits: what
-    /// it writes after its time for a checkpoint has come, it writes together with one.
+    /// it writes after its time for a checkpoint has come, it writes behind one.
     pub(super) fn lateness(&self, line: &Line<'_>) -> Option<u64> {
         let since = line.time()?.duration_since(self.signed_at?);
         let since = u64::try_from(since.as_secs()).ok()?;

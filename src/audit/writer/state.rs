@@ -4,7 +4,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Instant,
@@ -12,9 +12,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::Job;
+use super::{Job, keeper::Keeper};
 use crate::audit::{
-    head::HeadFile,
     lifecycle,
     lost::Losses,
     sink::{Opened, Sink},
@@ -25,8 +24,8 @@ pub(in crate::audit) struct State {
     pub(super) sinks: Vec<Arc<Health>>,
     /// The place of the last line that every sink has taken.
     through: AtomicU64,
-    /// Where that is noted, and the fields that name the run.
-    head: Mutex<Option<(HeadFile, Vec<u8>)>>,
+    /// Where that is noted.
+    pub(super) keeper: Keeper,
     /// No more lines come, and whoever fails may not fail for ever.
     closing: AtomicBool,
     /// Nobody is left who could be told anything.
@@ -43,14 +42,14 @@ impl State {
         who: &lifecycle::Writer,
         jobs: mpsc::WeakUnboundedSender<Job>,
     ) -> Self {
+        let keeper = Keeper::of(opened, who.fields());
         let sinks = opened.sinks.iter_mut();
-        let head = opened.head.take();
         Self {
             sinks: sinks
                 .map(|(sink, _)| Arc::new(Health::of(&mut **sink)))
                 .collect(),
             through: AtomicU64::new(0),
-            head: Mutex::new(head.map(|head| (head, who.fields().to_vec()))),
+            keeper,
             closing: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             jobs,
@@ -60,6 +59,7 @@ impl State {
 
     /// Whether lines go through: every sink took what it was last given, and none is stuck.
     pub(in crate::audit) fn is_writable(&self) -> bool {
+        self.keeper.watch();
         self.sinks
             .iter()
             .fold(true, |all, sink| all & sink.is_writable())
@@ -77,6 +77,11 @@ impl State {
         let names = sinks.filter(|it| it.is_whole.load(Ordering::Relaxed) == whole);
         let names: Vec<&str> = names.map(|it| &*it.name).collect();
         names.join(", ")
+    }
+
+    /// Waits a while for the last head.
+    pub(in crate::audit) fn keep(&self) {
+        self.keeper.wait();
     }
 
     /// Nobody records any more.
@@ -101,9 +106,7 @@ impl State {
 
     /// Every sink has taken the line at that place, which has that hash in the first of them.
     pub(super) fn is_through(&self, seq: u64, hash: &str) {
-        if let Some((head, who)) = &mut *self.head.lock().unwrap_or_else(PoisonError::into_inner) {
-            head.note(seq, hash, who);
-        }
+        self.keeper.note(seq, hash);
         self.through.store(seq, Ordering::Relaxed);
     }
 

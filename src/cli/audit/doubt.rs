@@ -63,9 +63,13 @@ pub(super) enum Unproven {
     )]
     Lost,
     #[error(
-        "nothing of that is in the runs that were written with this pseudonym key, and of the others, named above, it shows nothing"
+        "nothing of that is in the runs that were written with this pseudonym key, and of the others, named above, it shows nothing{0}"
     )]
-    AnotherKey,
+    AnotherKey(&'static str),
+    #[error(
+        "nothing of that was found, and of the runs counted above it is not known whether they had this pseudonym key"
+    )]
+    Unsaid,
     #[error("what was told is from a log that is not as it was written")]
     NotAsWritten,
 }
@@ -144,7 +148,6 @@ impl<'a> Doubt<'a> {
         let (verdict, gaps) = self.finish();
         let has_lost = !verdict.losses.is_empty();
         let unread = key.map(|key| Unread::of(&verdict, &key));
-        let is_unread = unread.as_ref().is_some_and(Unread::is_any);
         let findings = verdict.findings.len() as u64 + verdict.more;
         if findings > 0 {
             output::note(format_args!(
@@ -162,10 +165,10 @@ impl<'a> Doubt<'a> {
             say(gaps);
         }
         say(unread.iter().flat_map(Unread::gaps));
+        let unread = unread.and_then(|unread| unread.unproven());
         match (found, findings) {
-            (0, _) if is_unread => Err(Unproven::AnotherKey),
-            (0, 0) if has_lost => Err(Unproven::Lost),
-            (0, _) => Err(Unproven::Nothing),
+            (0, 0) if has_lost => Err(unread.unwrap_or(Unproven::Lost)),
+            (0, _) => Err(unread.unwrap_or(Unproven::Nothing)),
             (_, 0) => Ok(()),
             _ => Err(Unproven::NotAsWritten),
         }

@@ -181,7 +181,10 @@ fn result(end: &Value, out: &mut Page<impl Write>) -> io::Result<()> {
     let outcome = match text(end, "event").unwrap_or_default() {
         "tool_call_success" => count(&end["recordsReturned"], "record"),
         "tool_call_cancelled" => match text(end, "reason") {
-            Some("cancelled") => "cancelled by the client".into(),
+            Some("cancelled") => match text(end, "cancelledBy") {
+                Some(request) => format!("cancelled by the client, with request {request}"),
+                None => "cancelled by the client".into(),
+            },
             Some("client_gone") => "cut off: the client went away".into(),
             Some("drain") => "cut off: the daemon went down".into(),
             Some("deleted") => "cut off: the client ended its session".into(),
@@ -317,6 +320,10 @@ mod tests {
             let end = json!({ "event": "tool_call_cancelled", "reason": reason });
             assert!(told(&start, Some(&end), false).contains(wanted), "{reason}");
         }
+        let by =
+            json!({ "event": "tool_call_cancelled", "reason": "cancelled", "cancelledBy": "r" });
+        let wanted = "cancelled by the client, with request r, after";
+        assert!(told(&start, Some(&by), false).contains(wanted));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The runs in which a pseudonym cannot be found, since theirs are of another key.
 
-use super::page::count;
+use super::{doubt::Unproven, page::count};
 use crate::audit::verify::{Run, Verdict};
 
 pub(super) struct Unread {
@@ -22,9 +22,16 @@ impl Unread {
         }
     }
 
-    /// Whether there is a run that was certainly written with another key.
-    pub(super) const fn is_any(&self) -> bool {
-        !self.others.is_empty()
+    /// Why it shows nothing of these runs that it finds nothing; none where each had that key.
+    pub(super) const fn unproven(&self) -> Option<Unproven> {
+        match (self.others.is_empty(), self.unsaid) {
+            (true, 0) => None,
+            (true, _) => Some(Unproven::Unsaid),
+            (false, 0) => Some(Unproven::AnotherKey("")),
+            (false, _) => Some(Unproven::AnotherKey(
+                ", nor of those of which it is not known whether they had it",
+            )),
+        }
     }
 
     /// What the search does not answer, a line for each.

@@ -143,20 +143,25 @@ fn tell_run(
 
 /// Calls of the run that have no end, with the first ids.
 fn tell_calls(run: &Run, out: &mut Page<impl Write>) -> std::io::Result<()> {
-    let (calls, is_more) = run.calls.count();
-    if calls == 0 {
-        return Ok(());
+    match unended(run.calls.count(), &run.calls.ids()) {
+        Some(told) => writeln!(out, "        {told}"),
+        None => Ok(()),
     }
-    let ids = run.calls.ids();
+}
+
+/// The same, of so many calls, or more than these.
+fn unended((calls, is_more): (usize, bool), ids: &[&str]) -> Option<String> {
+    if calls == 0 {
+        let perhaps = "perhaps calls without an end: more were open than are kept";
+        return is_more.then(|| perhaps.to_owned());
+    }
     let first: Vec<_> = ids.iter().copied().take(MOST_IDS).collect();
     let and_more = if calls > first.len() { ", …" } else { "" };
     let at_least = if is_more { "at least " } else { "" };
-    writeln!(
-        out,
-        "        {at_least}{} without an end: {}{and_more}",
-        count(calls, "call"),
-        first.join(", ")
-    )
+    let (calls, first) = (count(calls, "call"), first.join(", "));
+    Some(format!(
+        "{at_least}{calls} without an end: {first}{and_more}"
+    ))
 }
 
 fn tell_proof(
@@ -197,3 +202,21 @@ fn heads(verify: &Verify) -> Result<Vec<Head>, BadArguments> {
 
 /// Ids that are named of the calls of a run.
 const MOST_IDS: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_without_an_end_are_told_also_where_none_of_them_is_known() {
+        let perhaps = "perhaps calls without an end: more were open than are kept";
+        for (count, wanted) in [
+            ((0, false), None),
+            ((0, true), Some(perhaps)),
+            ((2, false), Some("2 calls without an end: a, b")),
+            ((2, true), Some("at least 2 calls without an end: a, b")),
+        ] {
+            assert_eq!(unended(count, &["a", "b"]).as_deref(), wanted);
+        }
+    }
+}

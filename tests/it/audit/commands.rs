@@ -2,7 +2,7 @@
 
 use std::{fs, process::Output};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     house::{House, REPORTING, SUPPORT, Setup, command},
@@ -222,6 +222,41 @@ async fn a_search_answers_for_no_run_that_forgot_its_pseudonym_key() {
     let told = said(&nothing);
     assert!(
         told.contains("in 1 run with pseudonyms of another key"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_search_answers_for_no_run_that_does_not_say_which_key_it_had() {
+    let mut house = House::with(pseudonymous).await;
+    house.agent(SUPPORT).search("Popper").await.content();
+    stop(&mut house).await;
+    // Its first line is in an older file, which is gone.
+    let log = house.file("audit.jsonl");
+    let text = fs::read_to_string(&log).unwrap();
+    let (first, rest) = text.split_once('\n').unwrap();
+    fs::write(&log, rest).unwrap();
+    fs::write(
+        house.file("another"),
+        "another key that is long enough, yes",
+    )
+    .unwrap();
+    let nothing = search_with(&house, "Popper", "another");
+    let told = said(&nothing);
+    assert_eq!(nothing.status.code(), Some(1), "{told}");
+    let unknown = "it is not known whether they had this pseudonym key";
+    assert!(told.contains(unknown), "{told}");
+    assert!(!told.contains("nothing of that is in the log"), "{told}");
+    let found = search_with(&house, "Popper", "pseudonyms");
+    assert_eq!(found.status.code(), Some(0), "{}", said(&found));
+    // Beside a run that is known to have another key.
+    let other = first.replace(r#""pseudonymKey":""#, r#""pseudonymKey":"0"#);
+    let boot = serde_json::from_str::<Value>(first).unwrap()["boot"].clone();
+    let other = other.replace(boot.as_str().unwrap(), "0123456789abcdef");
+    fs::write(&log, format!("{other}\n{rest}")).unwrap();
+    let told = said(&search_with(&house, "Popper", "another"));
+    assert!(
+        told.contains("nor of those of which it is not known"),
         "{told}"
     );
 }

@@ -23,6 +23,8 @@ fn a_line_long_after_the_last_signature_is_missed_its_checkpoint() {
     let verdict = verify(&[&killed[..], &next(&killed)].concat(), signed());
     let late = |wrong: &Wrong| matches!(wrong, Wrong::Late { seconds: 7199.. });
     assert_eq!(found(&verdict, late), Some(4), "{:?}", verdict.findings);
+    let told = verdict.findings[0].what.to_string();
+    assert!(told.ends_with("or the clock was set forward"), "{told}");
 }
 
 /// A run that was killed behind its last checkpoint.
