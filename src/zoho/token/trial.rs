@@ -61,7 +61,8 @@ impl Mint {
         let now = Instant::now();
         let mut state = lock(&self.state);
         let held = state.token.as_ref();
-        if !matches!(why, Why::Spent | Why::Unaccepted) || held.is_some_and(|it| now < it.expires) {
+        let is_bad = matches!(why, Why::Refused(_) | Why::Trouble(_));
+        if is_bad || held.is_some_and(|it| now < it.expires) {
             return false;
         }
         let due = |it: &&mut Stale| now.saturating_duration_since(it.since) >= TRIED_EVERY;

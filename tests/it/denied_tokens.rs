@@ -1,0 +1,45 @@
+//! Zoho says to one instance that too many access tokens were asked for: the others hear of it.
+
+use crate::{
+    house::{House, eventually},
+    pair::{pair, sharing},
+    redis::Redis,
+    shared_token::{ask, deny, revoke, search},
+};
+
+#[tokio::test]
+async fn what_one_was_told_without_redis_holds_all_back_whatever_was_in_the_way_before() {
+    for before in ["503", "unaccepted", "throttled"] {
+        let mut redis = Redis::start();
+        let houses = pair(&redis, sharing).await;
+        for house in &houses {
+            assert!(search(house).await);
+        }
+        // It is long over, and no token was minted since.
+        let slots = redis.keys().into_iter().find(|key| key.contains(":slots:"));
+        let state = slots.unwrap().replace(":slots:", ":mint:");
+        let _: u64 = redis.ask(&["HSET", &state, "o", "", "l", "0", "w", before, "s", "1"]);
+        let _: String = redis.ask(&["SAVE"]);
+        redis.kill();
+        let zoho = &houses[0].zoho;
+        deny(zoho).await;
+        revoke(zoho).await;
+        is_held_back(&houses[0]).await;
+        let asked = zoho.seen("POST", "/oauth").await;
+        redis.restart();
+        let told = || {
+            let state: (String, String) = redis.ask(&["HMGET", &state, "w", "s"]);
+            (state.0 == "throttled" && state.1 != "1").then_some(())
+        };
+        eventually("the others to be told", told).await;
+        for house in &houses {
+            is_held_back(house).await;
+        }
+        assert_eq!(zoho.seen("POST", "/oauth").await, asked, "{before}");
+    }
+}
+
+async fn is_held_back(house: &House) {
+    let said = ask(house).await.failure();
+    assert!(said.contains("too many access tokens"), "{said}");
+}
