@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::{
     house::House,
-    pair::{health, pair, sharing},
+    pair::{health, last_mode, pair, sharing},
     redis::Redis,
     shared_token::{ask, lose_the_token, minted, search},
 };
@@ -61,6 +61,38 @@ async fn that_a_new_token_is_not_taken_is_found_out_by_one_for_all() {
     zoho.mend().await;
     served_again(&houses[1]).await;
     assert_eq!(minted(zoho).await, 2, "the last one was good");
+}
+
+#[tokio::test]
+async fn without_redis_tokens_that_are_not_taken_are_asked_for_less_and_less_often() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    assert!(search(&houses[0]).await);
+    redis.kill();
+    refuse_all_tokens(&houses[0]).await;
+    // At once, after 2 and after 8 seconds; next after 32.
+    let began = Instant::now();
+    while minted(zoho).await < 4 {
+        assert!(began.elapsed() < Duration::from_secs(30), "none is minted");
+        ask(&houses[0]).await.failure();
+        sleep(Duration::from_millis(200)).await;
+    }
+    let quiet = Instant::now();
+    while quiet.elapsed() < Duration::from_secs(8) {
+        ask(&houses[0]).await.failure();
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(minted(zoho).await, 4);
+    // One that comes back without its data knows nothing of that.
+    redis.restart();
+    last_mode(&houses[0], "shared").await;
+    let back = Instant::now();
+    while back.elapsed() < Duration::from_secs(6) {
+        ask(&houses[0]).await.failure();
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(minted(zoho).await, 4);
 }
 
 /// Zoho takes no token from now on, and takes none back.

@@ -128,7 +128,7 @@ impl Stop {
 
     /// Whether Zoho is not asked by this instance, even if Redis does not know of it.
     pub(super) fn bars(&self, now: Instant) -> bool {
-        matches!(self.why, Why::Throttled) && self.lasts(now)
+        matches!(self.why, Why::Throttled | Why::Unaccepted) && self.lasts(now)
     }
 
     /// Whether it stays in spite of a newer one: that Zoho was asked too often is kept in mind until its end.
