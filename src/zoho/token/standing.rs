@@ -90,6 +90,14 @@ impl Tokens {
             if stop.is_none_or(|stop| stop.throttles(Instant::now()).is_none()) {
                 state.recover();
             }
+            drop(state);
+            let (mint, token) = (Arc::clone(&self.0), Arc::clone(token));
+            // Who waits for the answer waits for nothing else.
+            tokio::spawn(async move {
+                if let (Some(place), Some(sealed)) = (&mint.place, &token.sealed) {
+                    place.taken(sealed).await;
+                }
+            });
         }
     }
 

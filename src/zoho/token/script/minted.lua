@@ -3,7 +3,8 @@
 -- KEYS: the token; the state of minting; the slots. ARGV: the attempt; then "token",
 -- the token and for how many milliseconds it serves; or "stop", why and for how many milliseconds
 -- nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
--- answers again; or "unaccepted", the token that is not taken and for how many milliseconds nobody asks.
+-- answers again; or "unaccepted", the token that is not taken and for how many milliseconds nobody asks; or
+-- "taken" and the token that was not and is again.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[2] == 'unaccepted' then
@@ -16,6 +17,13 @@ if ARGV[2] == 'unaccepted' then
   end
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', 'unaccepted', 's', string.format('%.0f', until_then))
   redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[4]) + 600000)
+  return 1
+end
+if ARGV[2] == 'taken' then
+  if redis.pcall('GET', KEYS[1]) ~= ARGV[3] or redis.call('HGET', KEYS[2], 'w') ~= 'unaccepted' then
+    return 0
+  end
+  redis.call('HSET', KEYS[2], 'w', '', 's', '0')
   return 1
 end
 if redis.call('HGET', KEYS[2], 'o') ~= ARGV[1] then
