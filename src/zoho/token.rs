@@ -117,6 +117,7 @@ impl Tokens {
         let place =
             |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, &Whose::Daemons, timeout);
         Ok(Self(Arc::new(Mint {
+            mints: Mutex::new(Mints::new(shelf.is_some())),
             place: shelf.as_ref().map(place),
             door: Arc::new(Door::new(http.clone(), Arc::clone(&servers), timeout)),
             http,
@@ -124,7 +125,6 @@ impl Tokens {
             credentials,
             timeout,
             shelf,
-            mints: Mutex::new(Mints::new(true)),
             meeting: tokio::sync::Mutex::default(),
             siblings: sharing.map(|sharing| sharing.store.clone()),
             state: Mutex::default(),
@@ -156,6 +156,7 @@ impl Tokens {
         let mint = &self.0;
         let place =
             |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, whose, mint.timeout);
+        let keeps = mint.shelf.is_some() && matches!(whose, Whose::Daemons);
         Self(Arc::new(Mint {
             place: mint.shelf.as_ref().map(place),
             door: Arc::clone(&mint.door),
@@ -164,7 +165,7 @@ impl Tokens {
             credentials,
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
-            mints: Mutex::new(Mints::new(matches!(whose, Whose::Daemons))),
+            mints: Mutex::new(Mints::new(keeps)),
             meeting: tokio::sync::Mutex::default(),
             siblings: mint.siblings.clone(),
             state: Mutex::default(),

@@ -66,7 +66,7 @@ impl Mint {
             Err(why) => {
                 let pause = why.pause(failures, random());
                 if why.is_unheard() {
-                    lock(&self.mints).give_back(attempt);
+                    lock(&self.mints).give_back(attempt, Instant::now());
                 }
                 self.fail(why, pause);
             }
@@ -95,7 +95,7 @@ impl Mint {
 
     /// Zoho has not heard of that attempt: it counts for nobody.
     async fn leave(&self, place: &Place, right: &Right, attempt: Uuid) {
-        lock(&self.mints).give_back(attempt);
+        lock(&self.mints).give_back(attempt, Instant::now());
         place.give_back(right).await;
         self.tell(place).await;
     }
