@@ -4,6 +4,7 @@ use crate::{
     house::{House, eventually},
     pair::{pair, sharing},
     redis::Redis,
+    refused_tokens::{never_ends, refuse_all_tokens, served_again},
     shared_token::{ask, deny, revoke, search},
 };
 
@@ -37,6 +38,26 @@ async fn what_one_was_told_without_redis_holds_all_back_whatever_was_in_the_way_
         }
         assert_eq!(zoho.seen("POST", "/oauth").await, asked, "{before}");
     }
+}
+
+#[tokio::test]
+async fn a_good_token_that_was_refused_for_a_while_serves_again_although_another_instance_was_denied()
+ {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    refuse_all_tokens(&houses[0]).await;
+    for house in &houses {
+        ask(house).await.failure();
+    }
+    let before = zoho.seen("POST", "/oauth").await;
+    let state = never_ends(&redis);
+    let _: u64 = redis.ask(&["HSET", &state, "w", "throttled"]);
+    zoho.mend().await;
+    for house in &houses {
+        served_again(house).await;
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, before);
 }
 
 async fn is_held_back(house: &House) {

@@ -102,7 +102,7 @@ async fn without_redis_tokens_that_are_not_taken_are_asked_for_less_and_less_oft
 }
 
 /// That tokens are not taken lasts for longer than a test takes; where Redis has that.
-fn never_ends(redis: &Redis) -> String {
+pub(crate) fn never_ends(redis: &Redis) -> String {
     let state = redis.keys().into_iter().find(|key| key.contains(":mint:"));
     let state = state.unwrap();
     let why: String = redis.ask(&["HGET", &state, "w"]);
@@ -113,7 +113,7 @@ fn never_ends(redis: &Redis) -> String {
 }
 
 /// Zoho takes no token from now on, and takes none back.
-async fn refuse_all_tokens(house: &House) {
+pub(crate) async fn refuse_all_tokens(house: &House) {
     let body = json!({ "code": "INVALID_TOKEN", "message": "invalid oauth token" });
     let fault = json!({ "fault": "status", "status": 401, "path": "/crm", "body": body });
     house.zoho.fault(fault).await;
@@ -127,7 +127,7 @@ async fn fails_for(house: &House, seconds: u64) {
     }
 }
 
-async fn served_again(house: &House) {
+pub(crate) async fn served_again(house: &House) {
     let began = Instant::now();
     while !search(house).await {
         assert!(

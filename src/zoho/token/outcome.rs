@@ -98,10 +98,9 @@ impl Mint {
     fn again(&self, why: &Why, now: Instant) -> Option<Instant> {
         self.place.as_ref()?;
         Some(match why {
-            Why::Throttled => now + HEARD_FOR,
             // The others may have given up a slot meanwhile, or minted.
             Why::Spent => now + SPENT_FOR,
-            Why::Unaccepted => now + TRIED_EVERY,
+            Why::Throttled | Why::Unaccepted => now + TRIED_EVERY,
             Why::Refused(_) | Why::Trouble(_) => return None,
         })
     }

@@ -86,7 +86,7 @@ impl Tokens {
         if state.holds(token) && state.tries(token) {
             state.stale = None;
             let stop = state.stop.as_ref();
-            // It serves, but another one may not be asked for.
+            // After a denial it serves, but another one may not be asked for.
             if stop.is_none_or(|stop| stop.throttles(Instant::now()).is_none()) {
                 state.recover();
             }

@@ -133,10 +133,10 @@ impl Stop {
 
     /// Whether it stays in spite of a newer one: that Zoho was asked too often is kept in mind until its end.
     pub(super) fn outweighs(&self, newer: &Self, now: Instant) -> bool {
-        let ends_later = self.until > newer.until && newer.until.is_some();
+        let until = self.until.map(|until| until + SAME);
         self.throttles(now).is_some()
             && match newer.why {
-                Why::Throttled => ends_later,
+                Why::Throttled => until >= newer.until,
                 Why::Refused(_) => false,
                 Why::Unaccepted | Why::Spent | Why::Trouble(_) => true,
             }
@@ -164,6 +164,9 @@ impl Stop {
         }
     }
 }
+
+/// What is heard again seems to end so much later.
+const SAME: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -247,6 +250,7 @@ mod tests {
         let denied = stop(Why::Throttled, 600);
         let lesser = [
             stop(Why::Throttled, 300),
+            stop(Why::Throttled, 601),
             stop(Why::Trouble(Problem::Status(503)), 900),
             stop(Why::Unaccepted, 900),
             stop(Why::Spent, 900),
@@ -254,6 +258,8 @@ mod tests {
         for other in &lesser {
             assert!(denied.outweighs(other, now));
             assert!(!denied.outweighs(other, now + Duration::from_secs(600)));
+        }
+        for other in &lesser[2..] {
             assert!(!other.outweighs(&denied, now));
         }
         let refused = stop(Why::Refused(Code::new("invalid_code")), 60);
