@@ -26,8 +26,8 @@ pub(super) struct Mints {
     slots: [Held; SLOTS],
     /// Attempts of an instance that had no slots of its own.
     loose: Vec<(Uuid, Instant)>,
-    /// Attempts that Zoho did not hear of.
-    unsent: Vec<Uuid>,
+    /// Attempts that Zoho did not hear of, which may lie in Redis as if it had.
+    unsent: Vec<(Uuid, Instant)>,
 }
 
 /// A slot as one instance sees it.
@@ -50,7 +50,7 @@ impl Mints {
     /// For how long a slot rests: Zoho's ten minutes, and what an attempt may take to get there.
     pub(super) const REST: Duration = Duration::from_secs(610);
 
-    /// Nothing is known yet. With `keeps` somebody calls [`Mints::meet`] every few seconds.
+    /// Nothing is known yet. With `keeps` there is a Redis, and somebody calls [`Mints::meet`] every few seconds.
     pub(super) fn new(keeps: bool) -> Self {
         Self {
             id: Uuid::new_v4(),
@@ -118,12 +118,18 @@ impl Mints {
     }
 
     /// That attempt never reached Zoho.
-    pub(super) fn give_back(&mut self, attempt: Uuid) {
+    pub(super) fn give_back(&mut self, attempt: Uuid, now: Instant) {
         self.loose.retain(|(loose, _)| *loose != attempt);
+        let mut had_slot = false;
         for held in &mut self.slots {
-            held.used = held.used.filter(|used| used.attempt != attempt);
+            let used = held.used.take_if(|used| used.attempt == attempt);
+            had_slot |= used.is_some();
         }
-        self.unsent.push(attempt);
+        // After a rest it holds nobody back.
+        self.unsent.retain(|(_, at)| rests(*at, now).is_some());
+        if self.keeps || had_slot {
+            self.unsent.push((attempt, now));
+        }
     }
 
     /// Redis has taken this table, in which `own` is the attempt that was granted.
@@ -150,8 +156,8 @@ impl Mints {
                 (told, _) => told,
             };
         }
-        let in_table = |it: &Uuid| table.used().any(|attempt| attempt == *it);
-        self.unsent.retain(in_table);
+        let in_table = |it: Uuid| table.used().any(|attempt| attempt == it);
+        self.unsent.retain(|(it, _)| in_table(*it));
     }
 }
 

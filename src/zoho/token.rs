@@ -4,6 +4,7 @@ mod accounts;
 mod door;
 mod meeting;
 mod outcome;
+mod refresh;
 mod seal;
 mod shared;
 mod standing;
@@ -23,16 +24,13 @@ use http::HeaderValue;
 use reqwest::{Client, Url};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout_at},
 };
-use uuid::Uuid;
 
-use super::{
-    BadConfig, Credentials, Problem, Sharing, ZohoError, data_center::Servers, lock, mints::Mints,
-};
+use super::{BadConfig, Credentials, Sharing, ZohoError, data_center::Servers, lock, mints::Mints};
 use crate::{store::Store, telemetry::Trace};
 use door::Door;
-use shared::{Place, Right, Shelf, Turn, Whose};
+use shared::{Place, Shelf, Whose};
 use stop::{Stop, Why};
 use trial::Stale;
 pub(super) use verdict::Kind;
@@ -119,6 +117,7 @@ impl Tokens {
         let place =
             |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, &Whose::Daemons, timeout);
         Ok(Self(Arc::new(Mint {
+            mints: Mutex::new(Mints::new(shelf.is_some())),
             place: shelf.as_ref().map(place),
             door: Arc::new(Door::new(http.clone(), Arc::clone(&servers), timeout)),
             http,
@@ -126,7 +125,6 @@ impl Tokens {
             credentials,
             timeout,
             shelf,
-            mints: Mutex::new(Mints::new(true)),
             meeting: tokio::sync::Mutex::default(),
             siblings: sharing.map(|sharing| sharing.store.clone()),
             state: Mutex::default(),
@@ -158,6 +156,7 @@ impl Tokens {
         let mint = &self.0;
         let place =
             |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, whose, mint.timeout);
+        let keeps = mint.shelf.is_some() && matches!(whose, Whose::Daemons);
         Self(Arc::new(Mint {
             place: mint.shelf.as_ref().map(place),
             door: Arc::clone(&mint.door),
@@ -166,7 +165,7 @@ impl Tokens {
             credentials,
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
-            mints: Mutex::new(Mints::new(matches!(whose, Whose::Daemons))),
+            mints: Mutex::new(Mints::new(keeps)),
             meeting: tokio::sync::Mutex::default(),
             siblings: mint.siblings.clone(),
             state: Mutex::default(),
@@ -277,95 +276,6 @@ impl State {
         let held = self.token.as_ref();
         held.is_some_and(|held| Arc::ptr_eq(held, token))
     }
-}
-
-impl Mint {
-    async fn refresh(&self, trace: &Trace) {
-        let (attempt, began) = (Uuid::new_v4(), Instant::now());
-        let Some(place) = &self.place else {
-            return self.mint_alone(attempt, trace).await;
-        };
-        let mut stale = self.stale();
-        self.remind().await;
-        self.let_others_speak().await;
-        while began.elapsed() < self.timeout * 2 {
-            match self.turn(place, attempt, &stale).await {
-                Ok(Turn::There(sealed, now)) => {
-                    stale.clone_from(&sealed);
-                    match place.open(sealed, now, &self.servers) {
-                        Some(token) if Instant::now() < token.renew => return self.take(token),
-                        Some(_) => {}
-                        None => tracing::warn!(
-                            "the access token in Redis is not of these credentials or was \
-                             altered; another one takes its place"
-                        ),
-                    }
-                }
-                Ok(Turn::Mint(right)) => {
-                    return self.mint_for_all(place, &right, attempt, trace).await;
-                }
-                Ok(Turn::Wait(left)) => sleep(left.min(LOOK_EVERY)).await,
-                Ok(Turn::Stop(why, _)) if self.tries_again(&why) => stale = Box::default(),
-                Ok(Turn::Stop(why, pause)) => return self.hear(why, pause),
-                Err(_) => return self.mint_alone(attempt, trace).await,
-            }
-        }
-        self.fail(Why::Trouble(Problem::Timeout), Some(LOOK_EVERY));
-    }
-
-    async fn mint_alone(&self, attempt: Uuid, trace: &Trace) {
-        let began = Instant::now();
-        let (allowed, failures) = {
-            let state = lock(&self.state);
-            let stop = state.stop.as_ref();
-            let allowed = match stop.and_then(|stop| stop.throttles(began)) {
-                Some(left) => Err((Why::Throttled, left)),
-                None => self
-                    .take_alone(attempt, began)
-                    .map_err(|left| (Why::Spent, left)),
-            };
-            (allowed, state.failures)
-        };
-        if let Err((why, wait)) = allowed {
-            return self.fail(why, Some(wait));
-        }
-        match self.ask(trace).await {
-            Ok(minted) => self.adopt(&minted, began, None),
-            Err(why) => {
-                let pause = why.pause(failures, random());
-                if why.is_unheard() {
-                    lock(&self.mints).give_back(attempt);
-                }
-                self.fail(why, pause);
-            }
-        }
-    }
-
-    async fn mint_for_all(&self, place: &Place, right: &Right, attempt: Uuid, trace: &Trace) {
-        let began = Instant::now();
-        match self.ask(trace).await {
-            Ok(minted) => {
-                let sealed = place.share(right, &minted).await;
-                self.adopt(&minted, began, sealed);
-            }
-            Err(why) => {
-                // All instances wait for equally long.
-                let pause = why.pause(right.failures, random());
-                if why.is_unheard() {
-                    lock(&self.mints).give_back(attempt);
-                    place.give_back(right).await;
-                    self.tell(place).await;
-                } else {
-                    place.stop(right, &why, pause).await;
-                }
-                self.fail(why, pause);
-            }
-        }
-    }
-}
-
-fn random() -> u32 {
-    getrandom::u32().unwrap_or(u32::MAX)
 }
 
 impl Token {

@@ -54,6 +54,7 @@ mod collector_faults;
 mod composition;
 mod conformance;
 mod demo;
+mod denied_tokens;
 mod descriptors;
 mod drain;
 mod embedded_metrics;

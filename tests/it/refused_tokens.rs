@@ -6,10 +6,10 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    house::House,
-    pair::{health, pair, sharing},
+    house::{House, eventually},
+    pair::{health, last_mode, pair, sharing},
     redis::Redis,
-    shared_token::{ask, lose_the_token, minted, search},
+    shared_token::{ask, lose_the_token, minted, revoke, search},
 };
 
 #[tokio::test]
@@ -44,13 +44,7 @@ async fn that_a_new_token_is_not_taken_is_found_out_by_one_for_all() {
     refuse_all_tokens(&houses[0]).await;
     let said = ask(&houses[0]).await.failure();
     assert!(said.contains("does not accept its access token"), "{said}");
-    let state = redis.keys().into_iter().find(|key| key.contains(":mint:"));
-    let state = state.unwrap();
-    let why: String = redis.ask(&["HGET", &state, "w"]);
-    assert_eq!(why, "unaccepted");
-    // Longer than the test takes.
-    let _: i64 = redis.ask(&["HINCRBY", &state, "s", "600000"]);
-    let _: i64 = redis.ask(&["PERSIST", &state]);
+    never_ends(&redis);
     let said = ask(&houses[1]).await.failure();
     assert!(said.contains("does not accept its access token"), "{said}");
     assert_eq!(minted(zoho).await, 2);
@@ -63,14 +57,77 @@ async fn that_a_new_token_is_not_taken_is_found_out_by_one_for_all() {
     assert_eq!(minted(zoho).await, 2, "the last one was good");
 }
 
+#[tokio::test]
+async fn a_token_that_is_taken_after_all_is_replaced_at_once_when_zoho_takes_it_back() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    refuse_all_tokens(&houses[0]).await;
+    ask(&houses[0]).await.failure();
+    let state = never_ends(&redis);
+    zoho.mend().await;
+    served_again(&houses[0]).await;
+    let is_over = || (redis.ask::<String>(&["HGET", &state, "w"]).is_empty()).then_some(());
+    eventually("the others to be told", is_over).await;
+    let before = minted(zoho).await;
+    revoke(zoho).await;
+    for house in &houses {
+        assert!(search(house).await);
+    }
+    assert_eq!(minted(zoho).await, before + 1);
+}
+
+#[tokio::test]
+async fn without_redis_tokens_that_are_not_taken_are_asked_for_less_and_less_often() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    assert!(search(&houses[0]).await);
+    redis.kill();
+    refuse_all_tokens(&houses[0]).await;
+    // At once, after 2 and after 8 seconds; next after 32.
+    let began = Instant::now();
+    while minted(zoho).await < 4 {
+        assert!(began.elapsed() < Duration::from_secs(30), "none is minted");
+        ask(&houses[0]).await.failure();
+        sleep(Duration::from_millis(200)).await;
+    }
+    fails_for(&houses[0], 8).await;
+    assert_eq!(minted(zoho).await, 4);
+    // One that comes back without its data knows nothing of that.
+    redis.restart();
+    last_mode(&houses[0], "shared").await;
+    fails_for(&houses[0], 6).await;
+    assert_eq!(minted(zoho).await, 4);
+}
+
+/// That tokens are not taken lasts for longer than a test takes; where Redis has that.
+pub(crate) fn never_ends(redis: &Redis) -> String {
+    let state = redis.keys().into_iter().find(|key| key.contains(":mint:"));
+    let state = state.unwrap();
+    let why: String = redis.ask(&["HGET", &state, "w"]);
+    assert_eq!(why, "unaccepted");
+    let _: i64 = redis.ask(&["HINCRBY", &state, "s", "600000"]);
+    let _: i64 = redis.ask(&["PERSIST", &state]);
+    state
+}
+
 /// Zoho takes no token from now on, and takes none back.
-async fn refuse_all_tokens(house: &House) {
+pub(crate) async fn refuse_all_tokens(house: &House) {
     let body = json!({ "code": "INVALID_TOKEN", "message": "invalid oauth token" });
     let fault = json!({ "fault": "status", "status": 401, "path": "/crm", "body": body });
     house.zoho.fault(fault).await;
 }
 
-async fn served_again(house: &House) {
+async fn fails_for(house: &House, seconds: u64) {
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(seconds) {
+        ask(house).await.failure();
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+pub(crate) async fn served_again(house: &House) {
     let began = Instant::now();
     while !search(house).await {
         assert!(

@@ -346,13 +346,13 @@ pub(crate) async fn lose_the_token(house: &House) {
 }
 
 /// Zoho takes back all tokens at the next request.
-async fn revoke(zoho: &Zoho) {
+pub(crate) async fn revoke(zoho: &Zoho) {
     let fault = json!({ "fault": "revoke_tokens", "path": "/crm", "times": 1 });
     zoho.fault(fault).await;
 }
 
 /// Zoho says from now on that too many tokens were asked for.
-async fn deny(zoho: &Zoho) {
+pub(crate) async fn deny(zoho: &Zoho) {
     let denied = json!({ "error": "Access Denied", "status": "failure" });
     let fault = json!({ "fault": "status", "path": "/oauth", "status": 400, "body": denied });
     zoho.fault(fault).await;

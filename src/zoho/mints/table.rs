@@ -167,7 +167,8 @@ impl Table {
         }
         // First, so that there is room for what was done in their place.
         for slot in &mut self.slots {
-            slot.used = slot.used.filter(|(it, _)| !mints.unsent.contains(it));
+            let unsent = |used: &(Uuid, u64)| mints.unsent.iter().any(|(it, _)| *it == used.0);
+            slot.used = slot.used.filter(|used| !unsent(used));
         }
         for (n, held) in mints.slots.iter().enumerate() {
             let told = held.used.filter(|used| used.own || is_new);

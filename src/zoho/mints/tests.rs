@@ -130,7 +130,8 @@ impl World {
             Event::Unsent(who) => {
                 if let Some(attempt) = self.mint(who % count, Sent::Taken) {
                     self.attempts.pop();
-                    self.instances[who % count].give_back(attempt);
+                    let now = self.now();
+                    self.instances[who % count].give_back(attempt, now);
                 }
             }
             Event::Meet(who, sent) if self.reaches(who % count) => {
@@ -261,6 +262,30 @@ fn what_zoho_did_not_hear_of_counts_for_nobody() {
         world.meet_all();
     }
     assert_eq!(all_of(&mut world, 1), 10);
+}
+
+#[test]
+fn what_zoho_did_not_hear_of_is_kept_in_mind_only_where_it_may_lie_in_redis_and_for_a_rest() {
+    let start = Instant::now();
+    for (keeps, most) in [(false, 0), (true, 611)] {
+        let mut mints = Mints::new(keeps);
+        for seconds in 0..2000 {
+            let (attempt, now) = (Uuid::new_v4(), start + Duration::from_secs(seconds));
+            match keeps {
+                true => mints.alone(attempt, 1, now).unwrap(),
+                false => mints.apart(attempt, 1, now).unwrap(),
+            }
+            mints.give_back(attempt, now);
+        }
+        assert!(mints.unsent.len() <= most, "{}", mints.unsent.len());
+    }
+    // A slot that Redis gave, as to a person: it lies there until that is told.
+    let mut world = World::new(1, true);
+    world.instances = vec![Mints::new(false)];
+    world.redis = None;
+    world.happen(&Event::Unsent(0));
+    assert_eq!(world.instances[0].unsent.len(), 1);
+    assert_eq!(all_of(&mut world, 0), 10);
 }
 
 #[test]

@@ -54,16 +54,14 @@ impl Mint {
         let now = Instant::now();
         let stop = Stop {
             until: pause.map(|pause| now + pause),
-            again: match (&self.place, &why) {
-                (Some(_), Why::Throttled) => Some(now + HEARD_FOR),
-                // The others may have given up a slot meanwhile, or minted.
-                (Some(_), Why::Spent) => Some(now + SPENT_FOR),
-                (Some(_), Why::Unaccepted) => Some(now + TRIED_EVERY),
-                _ => None,
-            },
+            again: self.again(&why, now),
             why,
         };
         let mut state = lock(&self.state);
+        if let Some(before) = state.stop.as_mut().filter(|it| it.outweighs(&stop, now)) {
+            before.again = self.again(&before.why, now);
+            return;
+        }
         let heard = !stop.why.is_unheard() && stop.why != Why::Spent;
         state.failures = state.failures.saturating_add(u32::from(heard));
         state.trouble = match &stop.why {
@@ -84,6 +82,27 @@ impl Mint {
             }
         }
         state.stop = Some(stop);
+    }
+
+    /// Why this instance does not ask Zoho now, whatever Redis says or if it says nothing: that may have
+    /// lost what Zoho said. Redis is asked again in a while.
+    pub(super) fn barred(&self) -> Option<Why> {
+        let now = Instant::now();
+        let mut state = lock(&self.state);
+        let stop = state.stop.as_mut().filter(|stop| stop.bars(now))?;
+        stop.again = self.again(&stop.why, now);
+        Some(stop.why.clone())
+    }
+
+    /// When Redis is asked again although that is not over.
+    fn again(&self, why: &Why, now: Instant) -> Option<Instant> {
+        self.place.as_ref()?;
+        Some(match why {
+            // The others may have given up a slot meanwhile, or minted.
+            Why::Spent => now + SPENT_FOR,
+            Why::Throttled | Why::Unaccepted => now + TRIED_EVERY,
+            Why::Refused(_) | Why::Trouble(_) => return None,
+        })
     }
 }
 

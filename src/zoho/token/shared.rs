@@ -193,6 +193,14 @@ impl Place {
         let _ = asked;
     }
 
+    /// Tells the others that Zoho takes that token after all: when it is taken back another one helps.
+    pub(super) async fn taken(&self, sealed: &[u8]) {
+        let told = [Vec::new(), b"taken".to_vec(), sealed.to_vec(), Vec::new()];
+        let asked: Result<i64, _> = self.ask(&self.shelf.minted, &told).await;
+        // Where Redis is gone it holds nobody back.
+        let _ = asked;
+    }
+
     /// Tells Redis for how long too many tokens were asked for, should it have lost that.
     async fn remind(&self, left: Duration) {
         let told: Result<i64, _> = self.ask(&self.shelf.throttled, &[millis(left)]).await;

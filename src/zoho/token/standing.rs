@@ -23,8 +23,8 @@ impl Tokens {
         let (is_first, now) = (self.forget(fresh), Instant::now());
         let (error, pause) = {
             let mut state = lock(&self.0.state);
-            if !is_first {
-                let stop = state.stop.as_ref().filter(|stop| stop.lasts(now));
+            let stop = state.stop.as_ref().filter(|stop| stop.lasts(now));
+            if !is_first || stop.is_some_and(|stop| stop.throttles(now).is_some()) {
                 return stop.map_or_else(Self::refused_again, |stop| stop.error(now));
             }
             let pause = Why::Unaccepted.pause(state.unaccepted, 0);
@@ -85,7 +85,19 @@ impl Tokens {
         state.unaccepted = 0;
         if state.holds(token) && state.tries(token) {
             state.stale = None;
-            state.recover();
+            let stop = state.stop.as_ref();
+            // After a denial it serves, but another one may not be asked for.
+            if stop.is_none_or(|stop| stop.throttles(Instant::now()).is_none()) {
+                state.recover();
+            }
+            drop(state);
+            let (mint, token) = (Arc::clone(&self.0), Arc::clone(token));
+            // Who waits for the answer waits for nothing else.
+            tokio::spawn(async move {
+                if let (Some(place), Some(sealed)) = (&mint.place, &token.sealed) {
+                    place.taken(sealed).await;
+                }
+            });
         }
     }
 

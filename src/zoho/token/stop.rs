@@ -126,6 +126,22 @@ impl Stop {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Whether Zoho is not asked by this instance, even if Redis does not know of it.
+    pub(super) fn bars(&self, now: Instant) -> bool {
+        matches!(self.why, Why::Throttled | Why::Unaccepted) && self.lasts(now)
+    }
+
+    /// Whether it stays in spite of a newer one: that Zoho was asked too often is kept in mind until its end.
+    pub(super) fn outweighs(&self, newer: &Self, now: Instant) -> bool {
+        let until = self.until.map(|until| until + SAME);
+        self.throttles(now).is_some()
+            && match newer.why {
+                Why::Throttled => until >= newer.until,
+                Why::Refused(_) => false,
+                Why::Unaccepted | Why::Spent | Why::Trouble(_) => true,
+            }
+    }
+
     /// Whether none is asked for, because too many were, by Zoho's word or by our own count.
     pub(super) fn is_too_many(&self, now: Instant) -> bool {
         matches!(self.why, Why::Throttled | Why::Spent) && self.lasts(now)
@@ -148,6 +164,9 @@ impl Stop {
         }
     }
 }
+
+/// What is heard again seems to end so much later.
+const SAME: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -218,5 +237,34 @@ mod tests {
             Why::Refused(Code::new("unknown"))
         );
         assert!(matches!(Why::from_text("?"), Why::Trouble(_)));
+    }
+
+    #[test]
+    fn nothing_less_than_refused_credentials_takes_the_place_of_too_many_tokens() {
+        let now = Instant::now();
+        let stop = |why, seconds| Stop {
+            why,
+            until: Some(now + Duration::from_secs(seconds)),
+            again: None,
+        };
+        let denied = stop(Why::Throttled, 600);
+        let lesser = [
+            stop(Why::Throttled, 300),
+            stop(Why::Throttled, 601),
+            stop(Why::Trouble(Problem::Status(503)), 900),
+            stop(Why::Unaccepted, 900),
+            stop(Why::Spent, 900),
+        ];
+        for other in &lesser {
+            assert!(denied.outweighs(other, now));
+            assert!(!denied.outweighs(other, now + Duration::from_secs(600)));
+        }
+        for other in &lesser[2..] {
+            assert!(!other.outweighs(&denied, now));
+        }
+        let refused = stop(Why::Refused(Code::new("invalid_code")), 60);
+        for other in [refused, stop(Why::Throttled, 900)] {
+            assert!(!denied.outweighs(&other, now));
+        }
     }
 }

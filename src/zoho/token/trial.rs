@@ -61,7 +61,8 @@ impl Mint {
         let now = Instant::now();
         let mut state = lock(&self.state);
         let held = state.token.as_ref();
-        if !matches!(why, Why::Spent | Why::Unaccepted) || held.is_some_and(|it| now < it.expires) {
+        let may_be_good = matches!(why, Why::Spent | Why::Unaccepted | Why::Throttled);
+        if !may_be_good || held.is_some_and(|it| now < it.expires) {
             return false;
         }
         let due = |it: &&mut Stale| now.saturating_duration_since(it.since) >= TRIED_EVERY;

@@ -3,19 +3,27 @@
 -- KEYS: the token; the state of minting; the slots. ARGV: the attempt; then "token",
 -- the token and for how many milliseconds it serves; or "stop", why and for how many milliseconds
 -- nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
--- answers again; or "unaccepted", the token that is not taken and for how many milliseconds nobody asks.
+-- answers again; or "unaccepted", the token that is not taken and for how many milliseconds nobody asks; or
+-- "taken" and the token that was not and is again.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[2] == 'unaccepted' then
-  local state = redis.call('HMGET', KEYS[2], 'l', 's')
-  local until_then = now + tonumber(ARGV[4])
-  -- Another token, one that is being minted and a longer pause tell more.
+  local state = redis.call('HMGET', KEYS[2], 'l', 's', 'w')
+  local ends, until_then = tonumber(state[2] or '0'), now + tonumber(ARGV[4])
+  -- Another token, one that is being minted, a longer pause and that too many were asked for tell more.
   if redis.pcall('GET', KEYS[1]) ~= ARGV[3] or tonumber(state[1] or '0') > now
-      or tonumber(state[2] or '0') > until_then then
+      or ends > until_then or ends > now and state[3] == 'throttled' then
     return 0
   end
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', 'unaccepted', 's', string.format('%.0f', until_then))
   redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[4]) + 600000)
+  return 1
+end
+if ARGV[2] == 'taken' then
+  if redis.pcall('GET', KEYS[1]) ~= ARGV[3] or redis.call('HGET', KEYS[2], 'w') ~= 'unaccepted' then
+    return 0
+  end
+  redis.call('HSET', KEYS[2], 'w', '', 's', '0')
   return 1
 end
 if redis.call('HGET', KEYS[2], 'o') ~= ARGV[1] then
@@ -25,10 +33,15 @@ if ARGV[2] == 'token' then
   redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
   redis.call('DEL', KEYS[2])
 elseif ARGV[2] == 'stop' then
-  local failures = tonumber(redis.call('HGET', KEYS[2], 'f') or '0') + 1
-  redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', ARGV[3], 'f', failures,
-    's', string.format('%.0f', now + tonumber(ARGV[4])))
-  redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[4]) + 600000)
+  local state = redis.call('HMGET', KEYS[2], 'f', 's', 'w')
+  local pause, why, left = tonumber(ARGV[4]), ARGV[3], tonumber(state[2] or '0') - now
+  -- Another instance was told meanwhile that too many were asked for.
+  if state[3] == 'throttled' and left > pause then
+    pause, why = left, 'throttled'
+  end
+  redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', why, 'f', tonumber(state[1] or '0') + 1,
+    's', string.format('%.0f', now + pause))
+  redis.call('PEXPIRE', KEYS[2], pause + 600000)
 elseif ARGV[2] == 'retry' then
   local state = redis.call('HMGET', KEYS[2], 'w', 's', 'n', 'b')
   local why = state[1] or ''

@@ -1,12 +1,20 @@
--- Puts back, after Redis has lost its data, that nobody asks because too many tokens were asked for.
+-- Puts into Redis that nobody asks because too many tokens were asked for: it may have lost that, or not
+-- have heard of it.
 --
 -- KEYS: the token; the state of minting; the slots. ARGV: for how many milliseconds.
-if redis.call('HGET', KEYS[2], 'w') then
-  return 0
-end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', 'throttled', 'f', '1',
-  's', string.format('%.0f', now + tonumber(ARGV[1])))
-redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[1]) + 600000)
+local state = redis.call('HMGET', KEYS[2], 'l', 's', 'w', 'f')
+local until_then, why = tonumber(state[2] or '0'), state[3] or ''
+-- What is long over holds nobody back.
+if until_then > now and (why == 'throttled' or string.sub(why, 1, 8) == 'refused:') then
+  return 0
+end
+until_then = math.max(until_then, now + tonumber(ARGV[1]))
+-- Who asks at the moment goes on, and says what came of it.
+if tonumber(state[1] or '0') <= now then
+  redis.call('HSET', KEYS[2], 'o', '', 'l', '0')
+end
+redis.call('HSET', KEYS[2], 'w', 'throttled', 'f', state[4] or '1', 's', string.format('%.0f', until_then))
+redis.call('PEXPIRE', KEYS[2], string.format('%.0f', until_then - now + 600000))
 return 1

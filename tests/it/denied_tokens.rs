@@ -1,0 +1,66 @@
+//! Zoho says to one instance that too many access tokens were asked for: the others hear of it.
+
+use crate::{
+    house::{House, eventually},
+    pair::{pair, sharing},
+    redis::Redis,
+    refused_tokens::{never_ends, refuse_all_tokens, served_again},
+    shared_token::{ask, deny, revoke, search},
+};
+
+#[tokio::test]
+async fn what_one_was_told_without_redis_holds_all_back_whatever_was_in_the_way_before() {
+    for before in ["503", "unaccepted", "throttled"] {
+        let mut redis = Redis::start();
+        let houses = pair(&redis, sharing).await;
+        for house in &houses {
+            assert!(search(house).await);
+        }
+        // It is long over, and no token was minted since.
+        let slots = redis.keys().into_iter().find(|key| key.contains(":slots:"));
+        let state = slots.unwrap().replace(":slots:", ":mint:");
+        let _: u64 = redis.ask(&["HSET", &state, "o", "", "l", "0", "w", before, "s", "1"]);
+        let _: String = redis.ask(&["SAVE"]);
+        redis.kill();
+        let zoho = &houses[0].zoho;
+        deny(zoho).await;
+        revoke(zoho).await;
+        is_held_back(&houses[0]).await;
+        let asked = zoho.seen("POST", "/oauth").await;
+        redis.restart();
+        let told = || {
+            let state: (String, String) = redis.ask(&["HMGET", &state, "w", "s"]);
+            (state.0 == "throttled" && state.1 != "1").then_some(())
+        };
+        eventually("the others to be told", told).await;
+        for house in &houses {
+            is_held_back(house).await;
+        }
+        assert_eq!(zoho.seen("POST", "/oauth").await, asked, "{before}");
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_that_was_refused_for_a_while_serves_again_although_another_instance_was_denied()
+ {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let zoho = &houses[0].zoho;
+    refuse_all_tokens(&houses[0]).await;
+    for house in &houses {
+        ask(house).await.failure();
+    }
+    let before = zoho.seen("POST", "/oauth").await;
+    let state = never_ends(&redis);
+    let _: u64 = redis.ask(&["HSET", &state, "w", "throttled"]);
+    zoho.mend().await;
+    for house in &houses {
+        served_again(house).await;
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, before);
+}
+
+async fn is_held_back(house: &House) {
+    let said = ask(house).await.failure();
+    assert!(said.contains("too many access tokens"), "{said}");
+}
