@@ -119,14 +119,11 @@ async fn the_first_line_of_a_run_says_what_the_run_before_left_undone() {
                 .await
         })
     });
-    let count = |event: &str| {
-        lines(&house)
-            .iter()
-            .filter(|line| line["event"] == event)
-            .count()
-    };
-    let all_begun = || (count("tool_call_start") == 3).then_some(());
-    eventually("three calls have begun", all_begun).await;
+    let begun = |line: &Value| line["event"] == "tool_call_start";
+    eventually("three calls have begun", || {
+        (lines(&house).iter().filter(|line| begun(line)).count() == 3).then_some(())
+    })
+    .await;
     // What follows them fills more than a file.
     while files(&house).len() == 1 {
         a_contact(&house).await;
