@@ -117,16 +117,18 @@ impl Tokens {
         stop.is_some_and(|stop| stop.is_too_many(now))
     }
 
-    /// Whether there is none, because of trouble that is no longer a matter of moments.
-    pub(in crate::zoho) fn is_missing(&self, now: Instant) -> bool {
+    /// Since when there is none, because of trouble that is no longer a matter of moments.
+    pub(in crate::zoho) fn missing_since(&self, now: Instant) -> Option<Instant> {
         let state = lock(&self.0.state);
         let serves = state.token.as_ref().is_some_and(|it| now < it.expires);
-        let stop = state.stop.as_ref().filter(|_| !serves);
-        stop.is_some_and(|stop| {
-            let lasts = state.trouble.is_some_and(|since| now >= since + LASTING);
-            let pauses = stop.until.is_some_and(|until| now + PATIENCE < until);
-            matches!(stop.why, Why::Trouble(_)) && stop.lasts(now) && (lasts || pauses)
-        })
+        let stop = state.stop.as_ref().filter(|_| !serves)?;
+        let since = state.trouble?;
+        let (until, flight) = (stop.until?, state.flight.as_ref());
+        let is_tried = || flight.is_some_and(|it| it.has_changed().is_ok());
+        // Who asks for one may not have come yet.
+        let lasts = now >= since + LASTING && (now < until + PATIENCE || is_tried());
+        let pauses = now + PATIENCE < until;
+        (matches!(stop.why, Why::Trouble(_)) && (lasts || pauses)).then_some(since)
     }
 
     /// Whether they are refused for good.
