@@ -1,6 +1,7 @@
 //! How the daemon stands with whoever gives tokens: refused, held back, or let in again.
 
 use std::{
+    mem::replace,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use tokio::{sync::MutexGuard, time::Instant};
 use super::{
     super::{ZohoError, lock},
     Kind, LASTING, PATIENCE, Token, Tokens,
-    stop::{Stop, Why},
+    stop::{RETURNED, Stop, Why},
     trial::TRIED_EVERY,
     verdict::REFUSED_HERE,
 };
@@ -150,7 +151,7 @@ impl Tokens {
     }
 
     /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
-    /// tokens are asked for is still seen to, and failures in a row are still counted.
+    /// tokens are asked for is still seen to. The first time, failures in a row are counted anew.
     pub(super) async fn retry(&self) {
         let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
         if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
@@ -159,9 +160,12 @@ impl Tokens {
         if let Some(place) = &self.0.place {
             place.retry().await;
         }
-        let mut state = lock(&self.0.state);
+        let state = &mut *lock(&self.0.state);
         if let Some(stop) = state.stop.as_mut().filter(|stop| waits(stop)) {
             stop.until = Some(Instant::now());
+            if !replace(&mut state.returned, true) {
+                state.failures = RETURNED;
+            }
         }
     }
 }
