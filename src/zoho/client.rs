@@ -205,7 +205,7 @@ impl Zoho {
             () if tokens.refused_for_good() => Some(State::CredentialsRefused),
             () if tokens.refused() => Some(State::TokenRefused),
             () if tokens.throttled(now) => Some(State::TokenThrottled),
-            () if tokens.is_missing(now) => Some(State::NoToken),
+            () if tokens.missing_since(now).is_some() => Some(State::NoToken),
             () if inner.allowance.is_spent() => Some(State::CreditsSpent),
             () => None,
         });

@@ -309,7 +309,8 @@ impl Crm {
         let token = tokens.get(self.deadline, &self.trace).await;
         // Without a token no request tells of Zoho's health, so this has to.
         if token.as_ref().is_err_and(is_silence) {
-            self.zoho.pulse.silent(asked.elapsed());
+            let missing = tokens.missing_since(Instant::now());
+            self.zoho.pulse.tokenless(asked.elapsed(), missing);
         }
         let token = token?;
         match token.refusal(ask.kind()) {

@@ -48,6 +48,15 @@ impl Pulse {
         seen.latency = latency;
     }
 
+    /// There was no token for a request; they are missing since then, if for longer than a moment. An
+    /// API that answered meanwhile is there all the same.
+    pub(super) fn tokenless(&self, latency: Duration, missing: Option<Instant>) {
+        let answered = lock(&self.0).answered;
+        if missing.is_none() || answered < missing {
+            self.silent(latency);
+        }
+    }
+
     /// Whether Zoho answered last, and not longer ago than `fresh`.
     pub(super) fn answered_within(&self, fresh: Duration, now: Instant) -> bool {
         let seen = lock(&self.0);

@@ -91,6 +91,32 @@ async fn a_server_that_is_there_and_gives_no_token_is_asked_for_none_more_often(
 }
 
 #[tokio::test]
+async fn a_server_that_is_back_before_it_gives_tokens_is_asked_again_soon() {
+    let away = Arc::new(AtomicBool::new(true));
+    let here = Arc::clone(&away);
+    let server = Scripted::with_tokens(
+        move |seen, _| match seen.is_look() && here.load(Ordering::Relaxed) {
+            true => say(503, ""),
+            false => say(200, ONE),
+        },
+        |n| match n {
+            0..5 => say(503, ""),
+            _ => say_token("t1", 3600),
+        },
+    )
+    .await;
+    let zoho = server.zoho();
+    while server.mints() < 3 {
+        assert!(contact(&call(&zoho)).await.is_err());
+    }
+    looks(&server, 1).await;
+    away.store(false, Ordering::Relaxed);
+    let took = until_served(&zoho, &Scope::Org).await;
+    assert!(took < SOON, "{took:?}");
+    assert_eq!(server.mints(), 6);
+}
+
+#[tokio::test]
 async fn a_server_that_only_kept_silent_is_found_again_soon() {
     let away = Arc::new(AtomicBool::new(true));
     let server = server(&away, || Say::Stall("")).await;

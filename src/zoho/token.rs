@@ -91,6 +91,8 @@ struct State {
     stop: Option<Stop>,
     /// Failures in a row, but for those that Zoho did not hear of.
     failures: u32,
+    /// Zoho was seen back since the last token.
+    returned: bool,
     /// It has met the trouble itself: it asked for a token since the last one, or had another's looked at.
     tried: bool,
     /// Since when there is trouble, until a token comes.

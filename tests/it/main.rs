@@ -28,6 +28,7 @@ mod lag;
 mod log;
 mod moto;
 mod names;
+mod no_token;
 mod pair;
 mod passage;
 mod pki;

@@ -6,10 +6,11 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use crate::{
-    house::{House, eventually},
+    house::{House, SUPPORT, Setup, eventually},
     pair::{health, last_mode, pair, sharing},
     redis::Redis,
     shared_token::{ask, lose_the_token, minted, revoke, search},
+    tools::everything_allowed,
 };
 
 #[tokio::test]
@@ -101,6 +102,31 @@ async fn without_redis_tokens_that_are_not_taken_are_asked_for_less_and_less_oft
     assert_eq!(minted(zoho).await, 4);
 }
 
+#[tokio::test]
+async fn a_refused_kind_of_request_does_not_decide_about_a_token_that_is_tried_again() {
+    let redis = Redis::start();
+    let share = |setup: &mut Setup| {
+        sharing(setup);
+        everything_allowed(setup);
+    };
+    let houses = pair(&redis, share).await;
+    let house = &houses[0];
+    refuse_all_tokens(house).await;
+    ask(house).await.failure();
+    never_ends(&redis);
+    served_beside_a_refused_kind(house).await;
+    assert_eq!(minted(&house.zoho).await, 2, "the last one was good");
+}
+
+#[tokio::test]
+async fn a_refused_kind_of_request_does_not_decide_about_the_next_token() {
+    let house = House::with(everything_allowed).await;
+    refuse_all_tokens(&house).await;
+    ask(&house).await.failure();
+    served_beside_a_refused_kind(&house).await;
+    assert_eq!(minted(&house.zoho).await, 3);
+}
+
 /// That tokens are not taken lasts for longer than a test takes; where Redis has that.
 pub(crate) fn never_ends(redis: &Redis) -> String {
     let state = redis.keys().into_iter().find(|key| key.contains(":mint:"));
@@ -114,8 +140,12 @@ pub(crate) fn never_ends(redis: &Redis) -> String {
 
 /// Zoho takes no token from now on, and takes none back.
 pub(crate) async fn refuse_all_tokens(house: &House) {
+    refuse_tokens(house, "/crm").await;
+}
+
+async fn refuse_tokens(house: &House, path: &str) {
     let body = json!({ "code": "INVALID_TOKEN", "message": "invalid oauth token" });
-    let fault = json!({ "fault": "status", "status": 401, "path": "/crm", "body": body });
+    let fault = json!({ "fault": "status", "status": 401, "path": path, "body": body });
     house.zoho.fault(fault).await;
 }
 
@@ -125,6 +155,21 @@ async fn fails_for(house: &House, seconds: u64) {
         ask(house).await.failure();
         sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// Zoho takes tokens again, but for one kind of request, which comes first.
+async fn served_beside_a_refused_kind(house: &House) {
+    let kind = "/crm/v8/Accounts";
+    house.zoho.mend().await;
+    refuse_tokens(house, kind).await;
+    let (began, agent) = (Instant::now(), house.agent(SUPPORT));
+    while house.zoho.seen("GET", kind).await == 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "none is tried");
+        sleep(Duration::from_millis(200)).await;
+        let refused = json!({ "name": "Zylker" });
+        agent.call("search_accounts", refused).await.failure();
+    }
+    assert!(search(house).await, "it locks all others out");
 }
 
 pub(crate) async fn served_again(house: &House) {

@@ -55,6 +55,25 @@ async fn who_sees_zoho_back_lets_all_ask_again_although_it_was_not_called() {
 }
 
 #[tokio::test]
+async fn who_is_back_before_there_are_tokens_is_asked_again_soon() {
+    let redis = Redis::start();
+    let [mut one, other] = pair(&redis, sharing).await;
+    away(&one, "/oauth").await;
+    hold_all_back(&redis, &one).await;
+    one.crash();
+    one.zoho.mend().await;
+    let fault =
+        json!({ "fault": "status", "status": 503, "path": "/oauth", "method": "POST", "times": 2 });
+    one.zoho.fault(fault).await;
+    let began = Instant::now();
+    while !search(&other).await {
+        assert!(began.elapsed() < SOON, "nobody is served");
+        sleep(LOOK_AGAIN).await;
+    }
+    assert_eq!(minted(&one.zoho).await, 1);
+}
+
+#[tokio::test]
 async fn a_server_that_comes_and_goes_lets_all_ask_again_less_and_less_often() {
     let redis = Redis::start();
     let [mut one, other] = pair(&redis, sharing).await;

@@ -34,8 +34,10 @@ impl Crm {
             return Some(ZohoError::DeadlineExceeded);
         };
         let renewed = doubts.renewals > 0;
-        // Another call may have had it replaced meanwhile.
-        if tokens.was_taken(token) || renewed && tokens.holds(token) {
+        // Another call may have had it replaced meanwhile. Of one that all depends on no kind of request
+        // decides that Zoho refuses always.
+        let is_asked_for = renewed || tokens.is_on_trial(token);
+        if tokens.was_taken(token) || is_asked_for && tokens.holds(token) {
             let is_proven = proof.is_some_and(|at| at.elapsed() < PROVEN_FOR);
             let taken = match is_proven {
                 true => Ok(()),

@@ -123,6 +123,7 @@ impl State {
             tracing::info!("zoho gives access tokens again");
         }
         self.failures = 0;
+        self.returned = false;
         self.tried = false;
         self.trouble = None;
     }

@@ -13,7 +13,7 @@ use super::{
     accounts::{Minted, header},
     meeting::REST,
     seal::{Content, Sealer},
-    stop::Why,
+    stop::{RETURNED, Why},
 };
 use crate::store::{Script, Store, Unavailable};
 
@@ -227,7 +227,8 @@ impl Place {
 
     /// Zoho was away and answers again: nobody waits any longer for that alone.
     pub(super) async fn retry(&self) {
-        let told = [Vec::new(), b"retry".to_vec(), Vec::new(), Vec::new()];
+        let failures = RETURNED.to_string().into_bytes();
+        let told = [Vec::new(), b"retry".to_vec(), failures, Vec::new()];
         let asked: Result<i64, _> = self.ask(&self.shelf.minted, &told).await;
         // Where Redis is gone it holds nobody back.
         let _ = asked;

@@ -1,6 +1,7 @@
 //! How the daemon stands with whoever gives tokens: refused, held back, or let in again.
 
 use std::{
+    mem::replace,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -11,7 +12,7 @@ use tokio::{sync::MutexGuard, time::Instant};
 use super::{
     super::{ZohoError, lock},
     Kind, LASTING, PATIENCE, Token, Tokens,
-    stop::{Stop, Why},
+    stop::{RETURNED, Stop, Why},
     trial::TRIED_EVERY,
     verdict::REFUSED_HERE,
 };
@@ -129,16 +130,18 @@ impl Tokens {
         stop.is_some_and(|stop| stop.is_too_many(now))
     }
 
-    /// Whether there is none, because of trouble that is no longer a matter of moments.
-    pub(in crate::zoho) fn is_missing(&self, now: Instant) -> bool {
+    /// Since when there is none, because of trouble that is no longer a matter of moments.
+    pub(in crate::zoho) fn missing_since(&self, now: Instant) -> Option<Instant> {
         let state = lock(&self.0.state);
         let serves = state.token.as_ref().is_some_and(|it| now < it.expires);
-        let stop = state.stop.as_ref().filter(|_| !serves);
-        stop.is_some_and(|stop| {
-            let lasts = state.trouble.is_some_and(|since| now >= since + LASTING);
-            let pauses = stop.until.is_some_and(|until| now + PATIENCE < until);
-            matches!(stop.why, Why::Trouble(_)) && stop.lasts(now) && (lasts || pauses)
-        })
+        let stop = state.stop.as_ref().filter(|_| !serves)?;
+        let since = state.trouble?;
+        let (until, flight) = (stop.until?, state.flight.as_ref());
+        let is_tried = || flight.is_some_and(|it| it.has_changed().is_ok());
+        // Who asks for one may not have come yet.
+        let lasts = now >= since + LASTING && (now < until + PATIENCE || is_tried());
+        let pauses = now + PATIENCE < until;
+        (matches!(stop.why, Why::Trouble(_)) && (lasts || pauses)).then_some(since)
     }
 
     /// Whether they are refused for good.
@@ -160,7 +163,7 @@ impl Tokens {
     }
 
     /// Zoho was away and answers again: who waits for that alone waits no longer. That too many
-    /// tokens are asked for is still seen to, and failures in a row are still counted.
+    /// tokens are asked for is still seen to. The first time, failures in a row are counted anew.
     pub(super) async fn retry(&self) {
         let waits = |stop: &Stop| matches!(stop.why, Why::Trouble(_));
         if !lock(&self.0.state).stop.as_ref().is_some_and(waits) {
@@ -169,9 +172,12 @@ impl Tokens {
         if let Some(place) = &self.0.place {
             place.retry().await;
         }
-        let mut state = lock(&self.0.state);
+        let state = &mut *lock(&self.0.state);
         if let Some(stop) = state.stop.as_mut().filter(|stop| waits(stop)) {
             stop.until = Some(Instant::now());
+            if !replace(&mut state.returned, true) {
+                state.failures = RETURNED;
+            }
         }
     }
 }

@@ -6,6 +6,11 @@ use tokio::time::Instant;
 
 use super::super::{Problem, ZohoError, error::Code};
 
+/// What failures in a row are counted from when Zoho is seen back for the first time: more than there are
+/// otherwise.
+pub(super) const RETURNED: u32 = 1_000_000;
+const RETURNED_AND_FAILED: u32 = RETURNED + 1;
+
 /// The last failure, until a token comes.
 pub(super) struct Stop {
     pub(super) why: Why,
@@ -61,6 +66,9 @@ impl Why {
                 0 => Duration::from_millis(500),
                 1 => Duration::from_secs(1),
                 2 => Duration::from_secs(75),
+                // The accounts server may come back before it gives tokens again.
+                RETURNED => Duration::from_secs(1),
+                RETURNED_AND_FAILED => Duration::from_secs(3),
                 _ => Duration::from_secs(90),
             }),
         }
@@ -211,6 +219,15 @@ mod tests {
         let slow = |ten: &[Duration]| ten[9] - ten[0] > Mints::REST;
         assert!(tries.windows(10).all(slow), "{tries:?}");
         assert!(tries[2] < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn who_is_back_for_the_first_time_is_asked_three_times_and_then_seldom() {
+        let trouble = Why::Trouble(Problem::Status(503));
+        let pauses: Vec<_> = (RETURNED..RETURNED + 4)
+            .map(|failures| trouble.pause(failures, 0).unwrap().as_secs())
+            .collect();
+        assert_eq!(pauses, [1, 3, 90, 90]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{mem::replace, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{super::lock, Mint, State, Token, stop::Why};
+use super::{super::lock, Mint, State, Token, Tokens, stop::Why};
 
 /// What was refused, as it lies in Redis.
 pub(super) struct Stale {
@@ -31,6 +31,15 @@ impl State {
     pub(super) fn tries(&self, token: &Token) -> bool {
         let stale = self.stale.as_ref().map(|stale| &stale.sealed);
         stale.is_some() && stale == token.sealed.as_ref()
+    }
+}
+
+impl Tokens {
+    /// Whether it decides for everybody what becomes of this one: it is tried again after it was refused,
+    /// or was minted after another that was never taken.
+    pub(in crate::zoho) fn is_on_trial(&self, token: &Token) -> bool {
+        let is_tried = lock(&self.0.state).tries(token);
+        is_tried || self.is_refused_as_the_last(token)
     }
 }
 

@@ -7,7 +7,8 @@
 -- changes what he has not seen.
 --
 -- Fields of the state: o the attempt that is under way, l the end of its lease, s until when nobody
--- asks, w why, f failures in a row, b how often that was cut short and n until when it is not again.
+-- asks, w why, f failures in a row, b how often that was cut short, the first time with f counted anew,
+-- and n until when it is not again.
 -- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "mint" with
 -- the failures and the time now, "wait" or "stop" with how long.
 local time = redis.call('TIME')

@@ -3,8 +3,9 @@
 -- KEYS: the token; the state of minting; the slots. ARGV: the attempt; then "token",
 -- the token and for how many milliseconds it serves; or "stop", why and for how many milliseconds
 -- nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
--- answers again; or "unaccepted", the token that is not taken and for how many milliseconds nobody asks; or
--- "taken" and the token that was not and is again.
+-- answers again, and what failures in a row are counted from when it does for the first time; or
+-- "unaccepted", the token that is not taken and for how many milliseconds nobody asks; or "taken" and the
+-- token that was not and is again.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if ARGV[2] == 'unaccepted' then
@@ -54,6 +55,9 @@ elseif ARGV[2] == 'retry' then
   local before = math.min(tonumber(state[4] or '0'), 3)
   redis.call('HSET', KEYS[2], 's', '0', 'b', before + 1,
     'n', string.format('%.0f', now + 4000 * 4 ^ before))
+  if before == 0 then
+    redis.call('HSET', KEYS[2], 'f', ARGV[3])
+  end
 else
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0')
 end
