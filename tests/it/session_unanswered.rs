@@ -215,6 +215,27 @@ async fn an_instance_leaves_no_session_behind_that_it_answered_503_for() {
 }
 
 #[tokio::test]
+async fn an_end_whose_answer_is_lost_while_the_instance_leaves_has_its_line() {
+    let redis = Redis::start();
+    let way = Lag::before(&redis).await;
+    let mut houses = behind(&way, &redis, |setup| {
+        setup.set("redis.timeout", "400ms");
+    })
+    .await;
+    let agent = houses[0].agent(SUPPORT);
+    assert_eq!(deleted(&agent).await, 204, "now Redis knows the script");
+    let session = agent.clone().with(ID, &opened(&agent).await);
+    way.loses_the_answer("deleted", Loss::Silence);
+    let asked = tokio::spawn(async move { delete(&session).await });
+    let is_over = || (kept(&redis) == 0).then_some(());
+    eventually("Redis to end it", is_over).await;
+    stop(&mut houses[0]).await;
+    assert_eq!(asked.await.unwrap().status, 503);
+    let ends = all(&houses, 2).await;
+    assert!(ends.len() == 2 && are_of_one_each(&ends), "{ends:?}");
+}
+
+#[tokio::test]
 async fn a_drain_waits_for_the_lines_of_a_client_that_has_left() {
     let redis = Redis::start();
     let way = Lag::before(&redis).await;

@@ -109,28 +109,33 @@ impl HttpSessions {
         }
     }
 
-    /// Asks once more after what Redis has not answered. Of sessions that it may keep it is asked for a
-    /// moment: the way to it may be in the making just then.
+    /// Asks once more for what Redis has not answered, and for a moment again: the way to it may be in the
+    /// making just then.
     async fn look_last(&self) {
         let until = Instant::now() + LAST_LOOK;
         loop {
-            self.record_unanswered().await;
-            let is_answered = self.unsure.end(&self.keeper, self.bounds.idle).await;
-            if is_answered || Instant::now() >= until {
+            let are_ended = self.end_unusable().await;
+            let are_recorded = self.record_unanswered().await;
+            let are_sure = self.unsure.end(&self.keeper, self.bounds.idle).await;
+            if are_ended && are_recorded && are_sure || Instant::now() >= until {
                 return;
             }
             sleep(LAST_LOOK / 20).await;
         }
     }
 
-    async fn record_unanswered(&self) {
-        for line in self.unanswered.made(&self.keeper).await {
+    /// Says whether Redis has answered.
+    async fn record_unanswered(&self) -> bool {
+        let (lines, is_answered) = self.unanswered.made(&self.keeper).await;
+        for line in lines {
             self.audit.record(line).await;
         }
+        is_answered
     }
 
-    /// Ends the sessions of credentials that were taken away, and those whose id nobody was told.
-    async fn end_unusable(&self) {
+    /// Ends the sessions of credentials that were taken away, and those whose id nobody was told. Says
+    /// whether Redis has answered.
+    async fn end_unusable(&self) -> bool {
         let mut unusable = Vec::new();
         for (id, here) in self.here().iter() {
             let lapse = here.lease.withdrawn(here.kept.opening.at());
@@ -140,10 +145,10 @@ impl HttpSessions {
             }
         }
         // Without Redis it is tried again.
-        ask_each(&unusable, |(id, kept, reason)| {
+        let ends = ask_each(&unusable, |(id, kept, reason)| {
             self.end(id, kept, reason, None)
-        })
-        .await;
+        });
+        ends.await.iter().all(Result::is_ok)
     }
 
     /// Nobody's session is idle while a call of it runs.

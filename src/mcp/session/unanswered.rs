@@ -51,10 +51,12 @@ impl Unanswered {
         }
     }
 
-    /// The lines of those that Redis has made for this instance. What it may yet make stays.
-    pub(super) async fn made(&self, keeper: &Keeper) -> Vec<Event> {
+    /// The lines of those that Redis has made for this instance, and whether it has answered. What it may
+    /// yet make stays.
+    pub(super) async fn made(&self, keeper: &Keeper) -> (Vec<Event>, bool) {
         let all = mem::take(&mut *self.lock());
         let answers = ask_each(&all, |asked| keeper.ender(&asked.session, asked.mark)).await;
+        let is_answered = answers.iter().all(Result::is_ok);
         let mut lines = Vec::new();
         for (asked, answer) in all.into_iter().zip(answers) {
             match answer {
@@ -66,7 +68,7 @@ impl Unanswered {
                 Err(_) => self.remember(asked),
             }
         }
-        lines
+        (lines, is_answered)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Asked>> {
