@@ -82,6 +82,10 @@ impl Keeper {
         self.look(HANGS);
     }
 
+    pub(super) const fn has_head(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Says once if a head is not written after so long.
     fn look(&self, patience: Duration) {
         let Some(place) = &self.place else { return };
@@ -97,7 +101,7 @@ impl Keeper {
         }
     }
 
-    /// The same, for those who ask whether the log is written.
+    /// The same, for those who ask whether the log is written, and every second.
     pub(super) fn watch(&self) {
         self.look(HANGS);
     }

@@ -59,10 +59,20 @@ impl State {
 
     /// Whether lines go through: every sink took what it was last given, and none is stuck.
     pub(in crate::audit) fn is_writable(&self) -> bool {
-        self.keeper.watch();
+        self.watch();
         self.sinks
             .iter()
             .fold(true, |all, sink| all & sink.is_writable())
+    }
+
+    /// Whether there is a head to look after.
+    pub(in crate::audit) const fn has_head(&self) -> bool {
+        self.keeper.has_head()
+    }
+
+    /// Says once where the head is not written.
+    pub(in crate::audit) fn watch(&self) {
+        self.keeper.watch();
     }
 
     /// Another number once a sink has taken something.
