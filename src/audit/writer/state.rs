@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -89,9 +89,9 @@ impl State {
         names.join(", ")
     }
 
-    /// Waits a while for the last head.
-    pub(in crate::audit) fn keep(&self) {
-        self.keeper.wait();
+    /// Waits a while for the last head, and no longer than so.
+    pub(in crate::audit) fn keep(&self, patience: Duration) {
+        self.keeper.wait(patience);
     }
 
     /// Nobody records any more.
