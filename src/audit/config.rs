@@ -27,7 +27,7 @@ pub struct Config {
 pub struct Pace {
     /// After so many lines.
     pub lines: NonZeroU64,
-    /// And after so long, if there were any.
+    /// And after so long, if there were any; otherwise before the next line.
     pub every: Span,
 }
 

@@ -5,7 +5,7 @@ mod closing;
 use std::{
     num::NonZeroU64,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Weak},
     thread,
     time::Duration,
 };
@@ -131,6 +131,9 @@ impl Audit {
         if is_signed {
             let tick = pace.every.duration() / 2;
             tokio::spawn(remind(jobs.downgrade(), tick));
+        }
+        if state.has_head() {
+            tokio::spawn(watch(Arc::downgrade(&state)));
         }
         Self(Arc::new(Shared {
             jobs,
@@ -333,6 +336,17 @@ async fn remind(jobs: mpsc::WeakUnboundedSender<Job>, every: Duration) {
     }
 }
 
+/// Looks after the head, also while nobody records or asks: what writes it may hang.
+async fn watch(state: Weak<State>) {
+    let mut tick = interval(LOOK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(state) = state.upgrade() else { return };
+        state.watch();
+    }
+}
+
 /// The name of the machine or the container, which a restart keeps.
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -348,6 +362,8 @@ fn host_name() -> String {
 const ROOM: usize = 8192;
 const PATIENCE: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_millis(200);
+/// Between two looks after the head.
+const LOOK: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

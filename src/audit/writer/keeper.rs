@@ -82,6 +82,10 @@ impl Keeper {
         self.look(HANGS);
     }
 
+    pub(super) const fn has_head(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Says once if a head is not written after so long.
     fn look(&self, patience: Duration) {
         let Some(place) = &self.place else { return };
@@ -97,7 +101,7 @@ impl Keeper {
         }
     }
 
-    /// The same, for those who ask whether the log is written.
+    /// The same, for those who ask whether the log is written, and every second.
     pub(super) fn watch(&self) {
         self.look(HANGS);
     }
@@ -108,12 +112,18 @@ impl Keeper {
         self.desk.changed.notify_all();
     }
 
-    /// Waits a while until what was noted is written, and for the end, where it is to end.
-    pub(super) fn wait(&self) {
+    /// Waits a while, and no longer than so, until what was noted is written, and for the end, where
+    /// it is to end.
+    pub(super) fn wait(&self, patience: Duration) {
         let waits =
             |papers: &mut Papers| !papers.has_ended && (papers.ends || papers.since.is_some());
         let papers = self.desk.papers();
-        drop(self.desk.changed.wait_timeout_while(papers, HANGS, waits));
+        let patience = patience.min(HANGS);
+        drop(
+            self.desk
+                .changed
+                .wait_timeout_while(papers, patience, waits),
+        );
         self.look(Duration::ZERO);
     }
 }

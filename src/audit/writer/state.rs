@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
@@ -59,10 +59,20 @@ impl State {
 
     /// Whether lines go through: every sink took what it was last given, and none is stuck.
     pub(in crate::audit) fn is_writable(&self) -> bool {
-        self.keeper.watch();
+        self.watch();
         self.sinks
             .iter()
             .fold(true, |all, sink| all & sink.is_writable())
+    }
+
+    /// Whether there is a head to look after.
+    pub(in crate::audit) const fn has_head(&self) -> bool {
+        self.keeper.has_head()
+    }
+
+    /// Says once where the head is not written.
+    pub(in crate::audit) fn watch(&self) {
+        self.keeper.watch();
     }
 
     /// Another number once a sink has taken something.
@@ -79,9 +89,9 @@ impl State {
         names.join(", ")
     }
 
-    /// Waits a while for the last head.
-    pub(in crate::audit) fn keep(&self) {
-        self.keeper.wait();
+    /// Waits a while for the last head, and no longer than so.
+    pub(in crate::audit) fn keep(&self, patience: Duration) {
+        self.keeper.wait(patience);
     }
 
     /// Nobody records any more.

@@ -132,6 +132,18 @@ async fn a_head_or_a_claim_on_a_disk_that_hangs_stops_no_call_and_no_end() {
 }
 
 #[tokio::test]
+async fn a_head_on_a_disk_that_hangs_is_told_though_nobody_records_or_asks() {
+    let (mut house, _) = with_head().await;
+    hang(&house.file("one.head"));
+    house.agent(SUPPORT).tools().await;
+    let told = || house.operational_log().contains(NOT_WRITTEN).then_some(());
+    eventually("the error", told).await;
+    stop(&mut house).await;
+    let told = house.operational_log();
+    assert_eq!(told.matches(NOT_WRITTEN).count(), 1, "{told}");
+}
+
+#[tokio::test]
 async fn a_head_is_written_again_once_its_disk_takes_it() {
     let (mut house, _) = with_head().await;
     let head = house.file("one.head");
