@@ -155,6 +155,15 @@ fn the_image_of_the_page_is_for_the_machines_of_the_templates_and_where_they_fin
 }
 
 #[test]
+fn an_update_leaves_as_many_tasks_as_the_scaling_has_made() {
+    let template = read(TEMPLATES[1]);
+    let (_, rest) = template.split_once("\n  Service:\n").unwrap();
+    let (service, rest) = rest.split_once("\n  Scaling:\n").unwrap();
+    assert!(!service.contains("DesiredCount:"), "{service}");
+    assert!(rest.contains("MinCapacity: !Ref MinTasks"));
+}
+
+#[test]
 fn a_rotation_leaves_the_last_password_and_the_new_one() {
     let python = root().join("target/clients/python/bin/python");
     let mut rotation = Command::new(python);
