@@ -259,7 +259,16 @@ async fn redis_is_lost_and_comes_back() {
 #[tokio::test]
 async fn credits_are_exhausted() {
     let redis = Redis::start();
-    let house = House::with(|setup| sharing(setup, &redis)).await;
+    less_is_spent(House::with(|setup| sharing(setup, &redis)).await).await;
+}
+
+#[tokio::test]
+async fn credits_are_exhausted_where_there_is_no_redis() {
+    less_is_spent(House::with(installed).await).await;
+}
+
+/// Follows the page on credits.
+async fn less_is_spent(house: House) {
     busy(&house).await;
     house.zoho.set(json!({ "daily_credits": 1 })).await;
     let reporting = house.agent(REPORTING);
