@@ -106,13 +106,13 @@ async fn a_key_is_rotated_and_another_one_revoked() {
     let variables = [("KEY", &*house.keys[SUPPORT])];
     let used = book.step_with("Leaked", &house, &variables).await;
     assert!(used.contains("create_note"), "{used}");
-    refused(SUPPORT).await;
     let list: Value = serde_json::from_str(&keys(&house, &["list", "--json"])).unwrap();
     for (id, status) in [(ended, "retired"), (spare, "active")] {
         let keys = list["keys"].as_array().unwrap();
         let key = keys.iter().find(|key| key["id"] == *id).unwrap();
         assert_eq!(key["status"], status, "{list}");
     }
+    refused(SUPPORT).await;
     book.done();
 }
 
