@@ -4,7 +4,11 @@ mod aws;
 mod list;
 mod store;
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{
+    io::Write,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use anyhow::{Context as _, bail, ensure};
 use jiff::{SignedDuration, Timestamp};
@@ -239,6 +243,8 @@ impl Scene<'_> {
         ensure!(args.id.len() <= 10, BadArgument::KeyId);
         let (id, store) = (&*args.id, &args.place.store);
         let usage = args.seen.read(store)?;
+        // A store may be asked again after it has taken the change: what counts is the first look.
+        let before = OnceLock::new();
         let document = store.update(self.environment, &|document| {
             let mut document = document.with_context(|| store.none_yet())?;
             let Some(key) = document.key_mut(id) else {
@@ -247,6 +253,7 @@ impl Scene<'_> {
             if !args.force && !args.revoked && key.is_usable(self.now) {
                 self.is_idle(key, usage.as_ref())?;
             }
+            before.get_or_init(|| list::standing(key, self.now));
             // What is known to have leaked does not become harmless again.
             key.status = match (key.status, args.revoked) {
                 (Status::Revoked, _) | (_, true) => Status::Revoked,
@@ -257,15 +264,22 @@ impl Scene<'_> {
         let key = document.keys().iter().find(|key| &*key.id == id);
         let key = key.context("the key is gone from the store")?;
         let (client, status) = (&key.client, key.status.name());
-        let left = document.live(client, self.now).count();
+        let left = live(Some(&document), client, self.now);
+        let before = before.into_inner().unwrap_or(status);
         if args.place.json {
-            let done =
-                json!({ "id": id, "client": client, "status": status, "liveKeysLeft": left });
+            let done = json!({
+                "id": id, "client": client, "status": status, "before": before,
+                "liveKeysLeft": left.len(),
+            });
             writeln!(out, "{done}")?;
         }
         writeln!(notes, "Key {id} of {client} is {status}.")?;
-        if left == 0 {
-            writeln!(notes, "{client} has no live key left.")?;
+        if let "retired" | "revoked" | "expired" = before {
+            writeln!(notes, "It was {before} before: this has ended nothing.")?;
+        }
+        match &*left {
+            [] => writeln!(notes, "{client} has no live key left.")?,
+            left => writeln!(notes, "Live keys of {client}: {}.", left.join(", "))?,
         }
         Ok(())
     }

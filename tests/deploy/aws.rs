@@ -127,6 +127,43 @@ fn no_line_of_the_log_is_dropped_and_no_task_is_killed_before_it_has_ended() {
 }
 
 #[test]
+fn the_image_of_the_page_is_for_the_machines_of_the_templates_and_where_they_find_it() {
+    for template in [TEMPLATES[1], TEMPLATES[2]] {
+        assert!(
+            read(template).contains("CpuArchitecture: X86_64"),
+            "{template}"
+        );
+    }
+    let page = read("docs/deployment.md");
+    let (_, section) = page.split_once("\n## AWS\n").unwrap();
+    let (commands, _) = section.split_once("\n```\n").unwrap();
+    let (before, deploy) = commands
+        .split_once("\ndocker push REGISTRY/zoho-mcp:OWN\n")
+        .unwrap();
+    let builds = before.matches("\ndocker build ");
+    assert_eq!(builds.count(), 2);
+    assert_eq!(
+        before
+            .matches("\ndocker build --platform linux/amd64 ")
+            .count(),
+        2
+    );
+    assert!(
+        deploy.contains("Image=REGISTRY/zoho-mcp@sha256:"),
+        "{deploy}"
+    );
+}
+
+#[test]
+fn an_update_leaves_as_many_tasks_as_the_scaling_has_made() {
+    let template = read(TEMPLATES[1]);
+    let (_, rest) = template.split_once("\n  Service:\n").unwrap();
+    let (service, rest) = rest.split_once("\n  Scaling:\n").unwrap();
+    assert!(!service.contains("DesiredCount:"), "{service}");
+    assert!(rest.contains("MinCapacity: !Ref MinTasks"));
+}
+
+#[test]
 fn a_rotation_leaves_the_last_password_and_the_new_one() {
     let python = root().join("target/clients/python/bin/python");
     let mut rotation = Command::new(python);

@@ -1,10 +1,10 @@
 //! What runs it on one machine: the Dockerfile, compose, systemd.
 
-use std::process::Command;
+use std::{fs, os::unix::fs::MetadataExt as _, process::Command};
 
 use serde_json::{Value, json};
 
-use crate::tools::{Folder, is_content, passes, read, root, run, secrets, text, tool};
+use crate::tools::{Folder, is_content, passes, read, root, run, secrets, text, tool, zoho_mcp};
 
 #[test]
 fn hadolint_finds_nothing_in_the_dockerfiles() {
@@ -58,6 +58,44 @@ fn on_a_laptop_nothing_is_reached_from_other_machines() {
             "{name}"
         );
     }
+}
+
+/// Makes what a container is given as the page says, and looks at it as the container's user does.
+#[test]
+fn a_container_can_read_what_it_is_given_and_nobody_else_can() {
+    let page = read("docs/deployment.md");
+    let lend = page
+        .lines()
+        .find(|line| line.contains("chgrp -R 65532 own"))
+        .unwrap();
+    assert!(read("deploy/compose.yaml").contains(&format!("(cd deploy && {lend})")));
+    let folder = Folder::new();
+    secrets(&folder, "own");
+    let own = read("deploy/systemd/zoho-mcp.toml");
+    let own = own.lines().map(|line| match line.split_once(" = ") {
+        Some(("ops_listen" | "usage_file", _)) => "",
+        Some(("sinks", _)) => "sinks = [\"stdout\"]",
+        _ => line,
+    });
+    let config = folder.write("own/zoho-mcp.toml", &own.collect::<Vec<_>>().join("\n"));
+    // Whoever is not root can give files to groups of their own only.
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let here = lend.replace("sudo ", "");
+    let here = if is_root {
+        here
+    } else {
+        here.replace("65532", "$(id -g)")
+    };
+    let script = format!("cd '{}'; {here}", folder.path("").display());
+    passes(Command::new("bash").args(["-euc", &script]));
+    for file in fs::read_dir(folder.path("own")).unwrap() {
+        let (file, path) = file.map(|it| (it.metadata().unwrap(), it.path())).unwrap();
+        assert_eq!(file.mode() & 0o777, 0o640, "{}", path.display());
+        assert!(!is_root || file.gid() == 65_532, "{}", path.display());
+    }
+    let mut check = zoho_mcp();
+    check.env("ZOHO_MCP__SERVER__LISTEN", "0.0.0.0:3000");
+    passes(check.args(["check", "--config"]).arg(&config));
 }
 
 #[test]

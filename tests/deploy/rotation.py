@@ -33,6 +33,27 @@ class Cache:
         self.passwords, self.busy = AuthenticationMode["Passwords"], 3
 
 
+def tried_out(secrets, secret, first):
+    """What Secrets Manager asks for when a rotation is set up and none begins."""
+    token = str(uuid.uuid4())
+    ask = lambda: rotate.handler({"SecretId": secret, "ClientRequestToken": token, "Step": "testSecret"}, None)
+    stage = lambda password: secrets.put_secret_value(
+        SecretId=secret, ClientRequestToken=token, SecretString=password, VersionStages=["AWSPENDING"]
+    )
+    ask()
+    stage(first)
+    ask()
+    token = str(uuid.uuid4())
+    stage("n" * 64)
+    try:
+        ask()
+    except RuntimeError:
+        pass
+    else:
+        raise AssertionError("a new password that the user has not got was taken for one that holds")
+    secrets.update_secret_version_stage(SecretId=secret, VersionStage="AWSPENDING", RemoveFromVersionId=token)
+
+
 STEPS = ["createSecret", "setSecret", "testSecret", "finishSecret"]
 
 
@@ -46,6 +67,7 @@ def main():
     rotate.boto3.client = lambda name: cache if name == "elasticache" else client(name)
     current = lambda: secrets.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]
 
+    tried_out(secrets, secret, first)
     known = [first]
     for _ in range(2):
         token = str(uuid.uuid4())

@@ -102,10 +102,44 @@ async fn a_key_is_rotated_and_another_one_revoked() {
     };
     refused(REPORTING).await;
     new.tools().await;
-    let used = book.step("Leaked", &house).await;
+    let (ended, spare) = (one_that_ended(&house, SUPPORT), rotated(&house, SUPPORT));
+    let variables = [("KEY", &*house.keys[SUPPORT])];
+    let used = book.step_with("Leaked", &house, &variables).await;
     assert!(used.contains("create_note"), "{used}");
+    let list: Value = serde_json::from_str(&keys(&house, &["list", "--json"])).unwrap();
+    for (id, status) in [(ended, "retired"), (spare, "active")] {
+        let keys = list["keys"].as_array().unwrap();
+        let key = keys.iter().find(|key| key["id"] == *id).unwrap();
+        assert_eq!(key["status"], status, "{list}");
+    }
     refused(SUPPORT).await;
     book.done();
+}
+
+/// Runs `zoho-mcp keys` on the store of the house; what it printed.
+fn keys(house: &House, arguments: &[&str]) -> String {
+    let store = house.file("keys.json");
+    let place = ["--store", store.to_str().unwrap()];
+    let ran = command(&[&["keys"], arguments, &place].concat());
+    assert!(ran.status.success(), "{ran:?}");
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+/// The id of a second key of a client.
+fn rotated(house: &House, client: &str) -> String {
+    let made = keys(house, &["rotate", "--client", client]);
+    made.split('_').nth(2).unwrap().to_owned()
+}
+
+/// The id of a key that has ended, and that the store has before all other keys.
+fn one_that_ended(house: &House, client: &str) -> String {
+    let id = rotated(house, client);
+    keys(house, &["retire", "--force", "--key", &id]);
+    let store = fs::read_to_string(house.file("keys.json")).unwrap();
+    let mut store: Value = serde_json::from_str(&store).unwrap();
+    store["keys"].as_array_mut().unwrap().reverse();
+    house.replace("keys.json", &store.to_string());
+    id
 }
 
 #[tokio::test]
@@ -225,7 +259,16 @@ async fn redis_is_lost_and_comes_back() {
 #[tokio::test]
 async fn credits_are_exhausted() {
     let redis = Redis::start();
-    let house = House::with(|setup| sharing(setup, &redis)).await;
+    less_is_spent(House::with(|setup| sharing(setup, &redis)).await).await;
+}
+
+#[tokio::test]
+async fn credits_are_exhausted_where_there_is_no_redis() {
+    less_is_spent(House::with(installed).await).await;
+}
+
+/// Follows the page on credits.
+async fn less_is_spent(house: House) {
     busy(&house).await;
     house.zoho.set(json!({ "daily_credits": 1 })).await;
     let reporting = house.agent(REPORTING);

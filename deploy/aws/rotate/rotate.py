@@ -19,26 +19,25 @@ def handler(event, _context):
 
 def create(secrets, _cache, secret, token):
     """Makes a new password, once for each rotation."""
-    if PENDING in secrets.describe_secret(SecretId=secret)["VersionIdsToStages"].get(token, []):
-        try:
-            secrets.get_secret_value(SecretId=secret, VersionId=token, VersionStage=PENDING)
-            return
-        except secrets.exceptions.ResourceNotFoundException:
-            pass
+    if pending(secrets, secret, token) is not None:
+        return
     made = secrets.get_random_password(PasswordLength=64, ExcludePunctuation=True)["RandomPassword"]
     secrets.put_secret_value(SecretId=secret, ClientRequestToken=token, SecretString=made, VersionStages=[PENDING])
 
 
 def give(secrets, cache, secret, token):
     """Lets the user in with the new one as well."""
-    value = lambda **version: secrets.get_secret_value(SecretId=secret, **version)["SecretString"]
-    both = [value(VersionStage=CURRENT), value(VersionId=token, VersionStage=PENDING)]
+    new = secrets.get_secret_value(SecretId=secret, VersionId=token, VersionStage=PENDING)["SecretString"]
+    both = [current(secrets, secret), new]
     wait(cache)
     cache.modify_user(UserId=os.environ["USER_ID"], AuthenticationMode={"Type": "password", "Passwords": both})
 
 
-def look(_secrets, cache, _secret, _token):
-    """Waits until it holds everywhere."""
+def look(secrets, cache, secret, token):
+    """Waits until it holds everywhere. Where a rotation is set up and none begins, Secrets Manager asks
+    for this step alone, and there is no new password to look for."""
+    if pending(secrets, secret, token) in (None, current(secrets, secret)):
+        return
     user = wait(cache)
     if user["Authentication"]["PasswordCount"] != 2:
         raise RuntimeError("the user has not got both passwords")
@@ -47,11 +46,26 @@ def look(_secrets, cache, _secret, _token):
 def finish(secrets, _cache, secret, token):
     """Lets everybody read the new one."""
     versions = secrets.describe_secret(SecretId=secret)["VersionIdsToStages"]
-    current = next(version for version, stages in versions.items() if CURRENT in stages)
-    if current != token:
+    last = next(version for version, stages in versions.items() if CURRENT in stages)
+    if last != token:
         secrets.update_secret_version_stage(
-            SecretId=secret, VersionStage=CURRENT, MoveToVersionId=token, RemoveFromVersionId=current
+            SecretId=secret, VersionStage=CURRENT, MoveToVersionId=token, RemoveFromVersionId=last
         )
+
+
+def current(secrets, secret):
+    """The password that everybody reads."""
+    return secrets.get_secret_value(SecretId=secret, VersionStage=CURRENT)["SecretString"]
+
+
+def pending(secrets, secret, token):
+    """The password of a version that is to become the current one; nothing where it has none."""
+    if PENDING not in secrets.describe_secret(SecretId=secret)["VersionIdsToStages"].get(token, []):
+        return None
+    try:
+        return secrets.get_secret_value(SecretId=secret, VersionId=token, VersionStage=PENDING)["SecretString"]
+    except secrets.exceptions.ResourceNotFoundException:
+        return None
 
 
 def wait(cache):

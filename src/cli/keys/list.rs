@@ -78,7 +78,7 @@ pub(super) fn write(
 }
 
 /// What the status means at this moment.
-fn standing(key: &KeyRecord, now: Timestamp) -> &'static str {
+pub(super) fn standing(key: &KeyRecord, now: Timestamp) -> &'static str {
     match key.status {
         Status::Active if !key.is_live(now) => "expired",
         Status::Active if now < key.not_before => "not yet",

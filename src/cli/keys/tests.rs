@@ -119,11 +119,26 @@ fn retiring_the_last_key_is_said() {
     assert!(notes.contains("is revoked") && notes.contains("no live key left"));
     let (_, notes) = folder.keys(&format!("retire --key {}", id(&key))).unwrap();
     assert!(notes.contains("is revoked"), "a leaked key stays revoked");
+    assert!(notes.contains("was revoked before"), "{notes}");
     assert!(
         folder
             .error("rotate --client agent")
             .contains("keys new --client agent")
     );
+}
+
+#[test]
+fn a_key_that_had_ended_before_is_not_told_as_if_it_ended_now() {
+    let folder = Desk::new();
+    let (old, _) = folder.keys("new --client agent").unwrap();
+    let (new, _) = folder.keys("rotate --client agent").unwrap();
+    let retire = format!("retire --key {}", id(&old));
+    let (_, first) = folder.keys(&format!("{retire} --force")).unwrap();
+    let (told, notes) = folder.keys(&format!("{retire} --revoked --json")).unwrap();
+    assert!(told.contains(r#""before":"retired""#), "{told}");
+    let live = format!("Live keys of agent: {}.", id(&new));
+    assert!(notes.contains("was retired before") && notes.contains(&live));
+    assert!(!first.contains("before") && first.contains(&live));
 }
 
 #[test]
