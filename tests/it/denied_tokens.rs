@@ -60,6 +60,28 @@ async fn a_good_token_that_was_refused_for_a_while_serves_again_although_another
     assert_eq!(zoho.seen("POST", "/oauth").await, before);
 }
 
+#[tokio::test]
+async fn a_denial_outlives_the_token_of_another_instance() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let [denied, other] = &houses;
+    let zoho = &denied.zoho;
+    assert!(search(denied).await);
+    revoke(zoho).await;
+    assert!(search(other).await);
+    let _: String = redis.ask(&["SAVE"]);
+    redis.kill();
+    deny(zoho).await;
+    is_held_back(denied).await;
+    redis.restart();
+    served_again(denied).await;
+    redis.kill();
+    let asked = zoho.seen("POST", "/oauth").await;
+    revoke(zoho).await;
+    is_held_back(denied).await;
+    assert_eq!(zoho.seen("POST", "/oauth").await, asked);
+}
+
 async fn is_held_back(house: &House) {
     let said = ask(house).await.failure();
     assert!(said.contains("too many access tokens"), "{said}");
