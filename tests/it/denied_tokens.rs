@@ -1,11 +1,12 @@
 //! Zoho says to one instance that too many access tokens were asked for: the others hear of it.
 
 use crate::{
-    house::{House, eventually},
+    house::{House, REP, eventually},
     pair::{pair, sharing},
     redis::Redis,
     refused_tokens::{never_ends, refuse_all_tokens, served_again},
     shared_token::{ask, deny, revoke, search},
+    visibility::works_for,
 };
 
 #[tokio::test]
@@ -87,6 +88,33 @@ async fn a_denial_outlives_the_token_of_another_instance() {
     revoke(zoho).await;
     is_held_back(denied).await;
     assert_eq!(zoho.seen("POST", "/oauth").await, asked);
+}
+
+#[tokio::test]
+async fn that_a_person_was_denied_is_told_to_the_others_without_another_call() {
+    let mut redis = Redis::start();
+    let [house, _other] = pair(&redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+    })
+    .await;
+    assert!(search(&house).await);
+    let keys = redis.keys();
+    let slots = keys.iter().filter_map(|key| key.split_once(":slots:"));
+    let is_persons = |name: &&str| keys.contains(&format!("zm:{{zoho}}:token:{name}"));
+    let name = slots.map(|(_, name)| name).find(is_persons).unwrap();
+    let state = format!("zm:{{zoho}}:token:mint:{name}");
+    let _: String = redis.ask(&["SAVE"]);
+    redis.kill();
+    deny(&house.zoho).await;
+    revoke(&house.zoho).await;
+    is_held_back(&house).await;
+    redis.restart();
+    let told = || {
+        let why: Option<String> = redis.ask(&["HGET", &state, "w"]);
+        why.filter(|why| why == "throttled")
+    };
+    eventually("the others to be told", told).await;
 }
 
 async fn is_held_back(house: &House) {
