@@ -252,6 +252,7 @@ impl Zoho {
         let tell = async {
             loop {
                 self.inner.tokens().keep().await;
+                self.keep_denials().await;
                 sleep(TELL_EVERY).await;
             }
         };

@@ -307,8 +307,9 @@ impl Crm {
     async fn token(&self, ask: &Ask, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
         let asked = Instant::now();
         let token = tokens.get(self.deadline, &self.trace).await;
-        // Without a token no request tells of Zoho's health, so this has to.
-        if token.as_ref().is_err_and(is_silence) {
+        // Without a token no request tells of Zoho's health, so this has to. One person's tells of nobody else.
+        let is_own = || tokens.identity() == self.zoho.tokens().identity();
+        if token.as_ref().is_err_and(is_silence) && is_own() {
             let missing = tokens.missing_since(Instant::now());
             self.zoho.pulse.tokenless(asked.elapsed(), missing);
         }

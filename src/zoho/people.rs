@@ -9,7 +9,10 @@ use std::{
 use arc_swap::ArcSwap;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
-use tokio::{sync::OnceCell, time::timeout_at};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Credentials, Crm, UserProblem, Zoho, ZohoError, scope::Scoped, token::Tokens, users::User,
@@ -76,6 +79,17 @@ impl Zoho {
         self.inner.people.store(Arc::new(people));
         self.inner.flights.outdate();
         Ok(count)
+    }
+
+    /// Has Redis know who of them was denied tokens, as it does of the daemon's own.
+    pub(super) async fn keep_denials(&self) {
+        let (people, now) = (self.inner.people.load_full(), Instant::now());
+        let denied = people
+            .values()
+            .filter(|person| person.tokens.throttled(now));
+        for person in denied.take(MOST_TOLD) {
+            person.tokens.remind().await;
+        }
     }
 
     /// Those without a client of their own use the daemon's, which is another now.
@@ -148,3 +162,5 @@ impl Crm {
 }
 
 const MOST_PEOPLE: usize = 10_000;
+/// At once. Whoever is left out has it told with the next call for them.
+const MOST_TOLD: usize = 100;

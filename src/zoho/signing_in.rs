@@ -300,3 +300,26 @@ async fn zoho_is_down_when_nobody_can_sign_in() {
     assert!(contact(&call(&zoho)).await.is_err());
     assert_eq!(zoho.status().state, State::Down);
 }
+
+#[tokio::test]
+async fn one_persons_missing_token_speaks_for_nobody_else() {
+    let tokens = |n| match n {
+        0 => say_token("t1", 3600),
+        _ => say(503, ""),
+    };
+    let server = Scripted::with_tokens(|_, _| say(200, ONE), tokens).await;
+    let zoho = server.zoho();
+    let people = br#"{"b": {"refresh_token":"1000.bo","user":"5725767000000411001"}}"#;
+    zoho.replace_people(people).unwrap();
+    assert!(contact(&call(&zoho)).await.is_ok());
+    let bo = zoho.view(
+        &Scope::User("b".into()),
+        Instant::now() + Duration::from_secs(10),
+    );
+    let missing = contact(&bo).await;
+    assert!(
+        matches!(missing, Err(ZohoError::NoToken { .. })),
+        "{missing:?}"
+    );
+    assert_eq!(zoho.status().state, State::Ok);
+}

@@ -1,25 +1,33 @@
 //! Zoho says to one instance that too many access tokens were asked for: the others hear of it.
 
 use crate::{
-    house::{House, eventually},
+    house::{House, REP, eventually},
     pair::{pair, sharing},
     redis::Redis,
     refused_tokens::{never_ends, refuse_all_tokens, served_again},
     shared_token::{ask, deny, revoke, search},
+    visibility::works_for,
 };
 
 #[tokio::test]
 async fn what_one_was_told_without_redis_holds_all_back_whatever_was_in_the_way_before() {
-    for before in ["503", "unaccepted", "throttled"] {
+    // It is long over, or a shorter denial.
+    let soon = (jiff::Timestamp::now().as_millisecond() + 100_000).to_string();
+    for (before, end) in [
+        ("503", "1"),
+        ("unaccepted", "1"),
+        ("throttled", "1"),
+        ("throttled", &soon),
+    ] {
         let mut redis = Redis::start();
         let houses = pair(&redis, sharing).await;
         for house in &houses {
             assert!(search(house).await);
         }
-        // It is long over, and no token was minted since.
+        // No token was minted since.
         let slots = redis.keys().into_iter().find(|key| key.contains(":slots:"));
         let state = slots.unwrap().replace(":slots:", ":mint:");
-        let _: u64 = redis.ask(&["HSET", &state, "o", "", "l", "0", "w", before, "s", "1"]);
+        let _: u64 = redis.ask(&["HSET", &state, "o", "", "l", "0", "w", before, "s", end]);
         let _: String = redis.ask(&["SAVE"]);
         redis.kill();
         let zoho = &houses[0].zoho;
@@ -30,7 +38,7 @@ async fn what_one_was_told_without_redis_holds_all_back_whatever_was_in_the_way_
         redis.restart();
         let told = || {
             let state: (String, String) = redis.ask(&["HMGET", &state, "w", "s"]);
-            (state.0 == "throttled" && state.1 != "1").then_some(())
+            (state.0 == "throttled" && state.1 != end).then_some(())
         };
         eventually("the others to be told", told).await;
         for house in &houses {
@@ -58,6 +66,55 @@ async fn a_good_token_that_was_refused_for_a_while_serves_again_although_another
         served_again(house).await;
     }
     assert_eq!(zoho.seen("POST", "/oauth").await, before);
+}
+
+#[tokio::test]
+async fn a_denial_outlives_the_token_of_another_instance() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let [denied, other] = &houses;
+    let zoho = &denied.zoho;
+    assert!(search(denied).await);
+    revoke(zoho).await;
+    assert!(search(other).await);
+    let _: String = redis.ask(&["SAVE"]);
+    redis.kill();
+    deny(zoho).await;
+    is_held_back(denied).await;
+    redis.restart();
+    served_again(denied).await;
+    redis.kill();
+    let asked = zoho.seen("POST", "/oauth").await;
+    revoke(zoho).await;
+    is_held_back(denied).await;
+    assert_eq!(zoho.seen("POST", "/oauth").await, asked);
+}
+
+#[tokio::test]
+async fn that_a_person_was_denied_is_told_to_the_others_without_another_call() {
+    let mut redis = Redis::start();
+    let [house, _other] = pair(&redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+    })
+    .await;
+    assert!(search(&house).await);
+    let keys = redis.keys();
+    let slots = keys.iter().filter_map(|key| key.split_once(":slots:"));
+    let is_persons = |name: &&str| keys.contains(&format!("zm:{{zoho}}:token:{name}"));
+    let name = slots.map(|(_, name)| name).find(is_persons).unwrap();
+    let state = format!("zm:{{zoho}}:token:mint:{name}");
+    let _: String = redis.ask(&["SAVE"]);
+    redis.kill();
+    deny(&house.zoho).await;
+    revoke(&house.zoho).await;
+    is_held_back(&house).await;
+    redis.restart();
+    let told = || {
+        let why: Option<String> = redis.ask(&["HGET", &state, "w"]);
+        why.filter(|why| why == "throttled")
+    };
+    eventually("the others to be told", told).await;
 }
 
 async fn is_held_back(house: &House) {

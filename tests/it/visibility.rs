@@ -28,7 +28,7 @@ async fn house_of(user: &str, way: &str) -> (House, Agent) {
     (house, agent)
 }
 
-fn works_for(setup: &mut Setup, user: &str, way: &str) {
+pub(crate) fn works_for(setup: &mut Setup, user: &str, way: &str) {
     if way == "org" {
         // All that the daemon's own user sees, who is the representative here.
         setup.zoho_user(if user == REP { "rep-1" } else { "manager" });

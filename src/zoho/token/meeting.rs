@@ -96,10 +96,15 @@ impl Mint {
 impl Tokens {
     /// Has Redis know what holds all instances back and what this one did, until it is dropped.
     pub(crate) async fn keep(&self) {
-        self.0.remind().await;
+        self.remind().await;
         if let Some(place) = &self.0.place {
             self.0.tell(place).await;
         }
+    }
+
+    /// Has Redis know what holds all instances back.
+    pub(in crate::zoho) async fn remind(&self) {
+        self.0.remind().await;
     }
 }
 

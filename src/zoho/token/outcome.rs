@@ -33,7 +33,7 @@ impl Mint {
         }
         state.token = Some(Arc::new(token));
         // What was in the way of another one is, until Zoho takes this one.
-        if !is_tried {
+        if !is_tried && !state.is_denied(Instant::now()) {
             state.recover();
         }
     }
@@ -115,6 +115,12 @@ impl State {
         if !known && pause > HEARD_BEFORE {
             self.unaccepted = self.unaccepted.saturating_add(1);
         }
+    }
+
+    /// Whether another token may not be asked for although there is one: Zoho was asked too often.
+    pub(super) fn is_denied(&self, now: Instant) -> bool {
+        let stop = self.stop.as_ref();
+        stop.is_some_and(|stop| stop.throttles(now).is_some())
     }
 
     /// There is a token again.

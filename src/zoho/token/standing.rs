@@ -86,9 +86,7 @@ impl Tokens {
         state.unaccepted = 0;
         if state.holds(token) && state.tries(token) {
             state.stale = None;
-            let stop = state.stop.as_ref();
-            // After a denial it serves, but another one may not be asked for.
-            if stop.is_none_or(|stop| stop.throttles(Instant::now()).is_none()) {
+            if !state.is_denied(Instant::now()) {
                 state.recover();
             }
             drop(state);

@@ -6,11 +6,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HMGET', KEYS[2], 'l', 's', 'w', 'f')
 local until_then, why = tonumber(state[2] or '0'), state[3] or ''
--- What is long over holds nobody back.
-if until_then > now and (why == 'throttled' or string.sub(why, 1, 8) == 'refused:') then
+local wanted = now + tonumber(ARGV[1])
+-- What is long over holds nobody back. What was heard from here and comes back late is no longer denial.
+local is_known = string.sub(why, 1, 8) == 'refused:' or (why == 'throttled' and wanted <= until_then + 2000)
+if until_then > now and is_known then
   return 0
 end
-until_then = math.max(until_then, now + tonumber(ARGV[1]))
+until_then = math.max(until_then, wanted)
 -- Who asks at the moment goes on, and says what came of it.
 if tonumber(state[1] or '0') <= now then
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0')
