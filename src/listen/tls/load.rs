@@ -91,7 +91,19 @@ impl Files {
         })
     }
 
+    /// All of them as they stand together: where one is replaced meanwhile they are read again.
     pub(super) fn read(&self) -> Result<Read, BadTls> {
+        for _ in 1..MOST_READS {
+            let before = self.stamps();
+            let read = self.read_each();
+            if self.stamps() == before {
+                return read;
+            }
+        }
+        self.read_each()
+    }
+
+    fn read_each(&self) -> Result<Read, BadTls> {
         let (cert, key) = self.identity();
         let key =
             key.map(|path| secrets::read(&SecretRef::File(path.clone()), Path::new(""), &|_| None));
@@ -380,5 +392,7 @@ const KEY: &str = "server.tls.key";
 const CLIENT_CA: &str = "server.tls.client_ca";
 const CLIENT_CRL: &str = "server.tls.client_crl";
 const MAX_FILE: u64 = 16 << 20;
+/// Of files that change again and again.
+const MOST_READS: u32 = 4;
 /// Sessions that can be resumed, for each set of certificates.
 const SESSIONS: usize = 1024;
