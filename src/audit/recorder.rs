@@ -94,15 +94,8 @@ impl Audit {
 
     /// A log that nobody reads, for checks.
     pub fn discarding(on_failure: OnFailure) -> Self {
-        let opened = Opened {
-            sinks: vec![(
-                Box::new(sink::Stream::new(std::io::sink())),
-                sink::Previous::Unknown,
-            )],
-            batch: sink::MOST_LINES,
-            head: None,
-            claims: Vec::new(),
-        };
+        let nowhere = Box::new(sink::Stream::new(std::io::sink()));
+        let opened = Opened::of(vec![(nowhere, sink::Previous::Unknown)]);
         let pace = Pace {
             lines: NonZeroU64::MAX,
             every: Span::millis(u64::MAX),

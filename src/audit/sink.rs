@@ -96,6 +96,18 @@ pub(super) struct Opened {
     pub(super) claims: Vec<Claim>,
 }
 
+impl Opened {
+    /// Sinks with nothing beside them.
+    pub(super) const fn of(sinks: Vec<(Box<dyn Sink>, Previous)>) -> Self {
+        Self {
+            sinks,
+            batch: MOST_LINES,
+            head: None,
+            claims: Vec::new(),
+        }
+    }
+}
+
 /// A log file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: cannot write to {}", path.display())]

@@ -130,10 +130,11 @@ mod tests {
     fn log_with_head(folder: &Path) -> (Audit, Sender<()>) {
         let (over, waits) = channel();
         let opened = Opened {
-            sinks: vec![(Box::new(Stream::new(Hangs(waits))), Previous::Unknown)],
-            batch: 512,
             head: Some(HeadFile::of(folder, "one")),
-            claims: Vec::new(),
+            ..Opened::of(vec![(
+                Box::new(Stream::new(Hangs(waits))),
+                Previous::Unknown,
+            )])
         };
         let manner = (config().on_failure, config().checkpoint);
         (Audit::write_to(manner, opened, writer(), None), over)

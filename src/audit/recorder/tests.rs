@@ -51,12 +51,7 @@ fn scripted_and_signed(
 
 /// A log that goes to a stream alone.
 fn log_to(out: impl Write + Send + 'static, key: Option<SigningKey>) -> Audit {
-    let opened = Opened {
-        sinks: vec![(Box::new(Stream::new(out)), Previous::Unknown)],
-        batch: 512,
-        head: None,
-        claims: Vec::new(),
-    };
+    let opened = Opened::of(vec![(Box::new(Stream::new(out)), Previous::Unknown)]);
     let config = crate::audit::verify::tests::config();
     let manner = (config.on_failure, config.checkpoint);
     Audit::write_to(manner, opened, crate::audit::verify::tests::writer(), key)

@@ -86,10 +86,8 @@ fn run_of(
         (sink, previous.clone())
     });
     let opened = Opened {
-        sinks: sinks.collect(),
-        head: None,
-        claims: Vec::new(),
         batch: 1,
+        ..Opened::of(sinks.collect())
     };
     let runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = { runtime }.enable_time().build().unwrap();

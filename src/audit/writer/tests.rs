@@ -43,15 +43,6 @@ impl Sink for Gate {
     }
 }
 
-fn opened(sinks: Vec<(Box<dyn Sink>, Previous)>) -> Opened {
-    Opened {
-        sinks,
-        batch: 512,
-        head: None,
-        claims: Vec::new(),
-    }
-}
-
 /// A log that goes to a sink that takes all, and to a gate.
 struct Two {
     audit: Audit,
@@ -80,7 +71,7 @@ fn two(refuses: bool, gate_is_first: bool) -> Two {
     if gate_is_first {
         sinks.reverse();
     }
-    let opened = opened(sinks);
+    let opened = Opened::of(sinks);
     let manner = (config().on_failure, config().checkpoint);
     Two {
         audit: Audit::write_to(manner, opened, writer(), None),
@@ -100,7 +91,7 @@ fn gated() -> (Audit, Sender<()>) {
         is_open: false,
         taken: channel().0,
     };
-    let opened = opened(vec![(Box::new(gate), Previous::Unknown)]);
+    let opened = Opened::of(vec![(Box::new(gate), Previous::Unknown)]);
     let manner = (config().on_failure, config().checkpoint);
     (Audit::write_to(manner, opened, writer(), None), open)
 }

@@ -43,7 +43,7 @@ async fn what_waited_for_a_sink_stands_behind_the_checkpoint_that_fell_due() {
     };
     let (key, pace) = paced();
     let manner = (config().on_failure, pace);
-    let opened = opened(vec![(Box::new(gate), Previous::Unknown)]);
+    let opened = Opened::of(vec![(Box::new(gate), Previous::Unknown)]);
     let audit = Audit::write_to(manner, opened, writer(), key);
     record(&audit, 3).await;
     sleep(2 * EVERY).await;
@@ -66,7 +66,7 @@ fn a_clock_that_was_set_forward_makes_a_checkpoint_due() {
         is_open: true,
         taken: kept,
     };
-    let mut opened = opened(vec![(Box::new(sink), Previous::Unknown)]);
+    let mut opened = Opened::of(vec![(Box::new(sink), Previous::Unknown)]);
     let (jobs, queue) = mpsc::unbounded_channel();
     let who = writer();
     let state = Arc::new(State::new(&mut opened, &who, jobs.downgrade()));
