@@ -5,7 +5,7 @@ mod closing;
 use std::{
     num::NonZeroU64,
     path::Path,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -122,11 +122,19 @@ impl Audit {
         let writer = Writer::new(opened, who, vouching, state.clone(), queue);
         let writer = thread::spawn(move || writer.run(openings));
         if is_signed {
-            let tick = pace.every.duration() / 2;
-            tokio::spawn(remind(jobs.downgrade(), tick));
+            // A checkpoint may be due.
+            let writer = jobs.downgrade();
+            let wake = move || {
+                let jobs = writer.upgrade();
+                jobs.is_some_and(|jobs| jobs.send(Job::Tick).is_ok())
+            };
+            tokio::spawn(repeat((pace.every.duration() / 2).max(SHORT), wake));
         }
         if state.has_head() {
-            tokio::spawn(watch(Arc::downgrade(&state)));
+            // Also while nobody records or asks: what writes it may hang.
+            let head = Arc::downgrade(&state);
+            let watch = move || head.upgrade().map(|state| state.watch()).is_some();
+            tokio::spawn(repeat(LOOK, watch));
         }
         Self(Arc::new(Shared {
             jobs,
@@ -316,27 +324,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Wakes the writer when a checkpoint may be due, for as long as somebody records.
-async fn remind(jobs: mpsc::WeakUnboundedSender<Job>, every: Duration) {
-    let mut tick = interval(every.max(SHORT));
+/// Does something again and again, for as long as there is a use in it.
+async fn repeat(every: Duration, mut act: impl FnMut() -> bool) {
+    let mut tick = interval(every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let Some(jobs) = jobs.upgrade() else { return };
-        if jobs.send(Job::Tick).is_err() {
+        if !act() {
             return;
         }
-    }
-}
-
-/// Looks after the head, also while nobody records or asks: what writes it may hang.
-async fn watch(state: Weak<State>) {
-    let mut tick = interval(LOOK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        tick.tick().await;
-        let Some(state) = state.upgrade() else { return };
-        state.watch();
     }
 }
 

@@ -79,7 +79,7 @@ impl Keeper {
         if had.is_none() {
             self.desk.changed.notify_all();
         }
-        self.look(HANGS);
+        self.watch();
     }
 
     pub(super) const fn has_head(&self) -> bool {
@@ -101,7 +101,8 @@ impl Keeper {
         }
     }
 
-    /// The same, for those who ask whether the log is written, and every second.
+    /// Says once if a head hangs. It is asked with every head, by those who ask whether the log is
+    /// written, and every second.
     pub(super) fn watch(&self) {
         self.look(HANGS);
     }
