@@ -264,8 +264,9 @@ async fn change(shared: &Shared, mode: Mode, merged: Option<Duration>, audit: &A
 const BEFORE_TRUST: Duration = Duration::from_millis(500);
 /// Once more, while some instances that are expected are still missing: all in all well below a second.
 const FOR_THE_MISSING: Duration = Duration::from_millis(150);
-/// For a Redis that does not stay. Well within the time for which it keeps a place.
-const LONGEST_LOOK: Duration = Duration::from_secs(8);
+/// For a Redis that does not stay. One that stays after all is to be in use again within five seconds,
+/// the last pause between tries and a connection included.
+const LONGEST_LOOK: Duration = Duration::from_secs(3);
 const RETRY: Duration = Duration::from_millis(200);
 /// An instance without calls has to find out as well.
 const JOIN_EVERY: Duration = Duration::from_millis(250);

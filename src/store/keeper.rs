@@ -210,4 +210,4 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Between tries to reach a Redis that is gone.
 const RETRY: Duration = Duration::from_millis(200);
 /// The longest between tries to reach one that can be used again and again, for a moment each time.
-const RETRY_UNSTEADY: Duration = Duration::from_secs(2);
+const RETRY_UNSTEADY: Duration = Duration::from_secs(1);
