@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 #[derive(clap::Args)]
 pub(super) struct Healthcheck {
-    /// What to ask; https where the listener speaks TLS
+    /// What to ask: the port of `server.listen`, https where it speaks TLS
     // Read later: a refusal of the argument parser would repeat what may hold a password.
     #[arg(
         long,

@@ -173,6 +173,30 @@ fn a_rotation_leaves_the_last_password_and_the_new_one() {
     passes(rotation.arg("tests/deploy/rotation.py"));
 }
 
+#[test]
+fn the_rotation_may_do_what_it_does_and_nothing_else() {
+    let code = read("deploy/aws/rotate/rotate.py");
+    let camel = |word: &str| word[..1].to_uppercase() + &word[1..];
+    let mut done = BTreeSet::new();
+    for (client, service) in [("secrets.", "secretsmanager"), ("cache.", "elasticache")] {
+        for call in code.split(client).skip(1) {
+            let name = call.split('(').next().unwrap();
+            if name.contains('_') && name.chars().all(|it| it.is_ascii_lowercase() || it == '_') {
+                let action: String = name.split('_').map(camel).collect();
+                done.insert(format!("{service}:{action}"));
+            }
+        }
+    }
+    let template = read(TEMPLATES[1]);
+    let (_, role) = template.split_once("\n  RotatorRole:\n").unwrap();
+    let (role, _) = role.split_once("\n  # The daemon.\n").unwrap();
+    let words = role.split(|c: char| !c.is_alphanumeric() && c != ':');
+    let granted =
+        words.filter(|it| it.starts_with("secretsmanager:") || it.starts_with("elasticache:"));
+    assert_eq!(done, granted.map(str::to_owned).collect());
+    assert_eq!(done.len(), 7, "{done:?}");
+}
+
 /// The secrets that a part of a template names.
 fn secrets_in(part: &str) -> BTreeSet<&str> {
     let names = part.split("\"Fn::Sub\": \"${Prefix}-").skip(1);

@@ -51,6 +51,23 @@ async fn a_key_lives_in_aws_as_it_does_in_a_file() {
     assert!(!stored.contains(&key[21..53]), "hashes only");
 }
 
+#[tokio::test]
+async fn the_first_key_is_made_in_the_secret_that_the_template_makes() {
+    let moto = Moto::start().await;
+    let template = include_str!("../../deploy/aws/secrets.yaml");
+    let (_, keys) = template.split_once("\n  ApiKeys:\n").unwrap();
+    let (_, seed) = keys.split_once("SecretString: '").unwrap();
+    let seed = seed.split('\'').next().unwrap();
+    let secret =
+        json!({ "Name": "keys", "SecretString": seed, "ClientRequestToken": "t".repeat(32) });
+    moto.ask("CreateSecret", secret).await;
+    let nothing = moto.keys("keys", &["list"]);
+    assert!(text(&nothing.stderr).contains("keys new --client NAME --store aws:keys"));
+    moto.new_key("keys", SUPPORT);
+    let listed = json_of(&moto.keys("keys", &["list", "--json"]));
+    assert_eq!(listed["keys"][0]["client"], SUPPORT);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn commands_that_change_the_same_version_in_aws_lose_no_key() {
     let stub = Stub::start().await;

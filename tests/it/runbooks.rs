@@ -116,6 +116,18 @@ async fn a_key_is_rotated_and_another_one_revoked() {
     book.done();
 }
 
+#[tokio::test]
+async fn a_key_is_seen_to_work_where_there_are_sessions_too() {
+    let with_sessions = |setup: &mut Setup| {
+        installed(setup);
+        setup.set("mcp.sessions", "true");
+    };
+    let house = House::with(with_sessions).await;
+    let mut book = Runbook::open("rotate-a-key");
+    book.step("See what there is", &house).await;
+    book.step("Make the second key", &house).await;
+}
+
 /// Runs `zoho-mcp keys` on the store of the house; what it printed.
 fn keys(house: &House, arguments: &[&str]) -> String {
     let store = house.file("keys.json");

@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 
 use super::aws;
 use crate::{
-    auth::api_key::KeyDocument,
+    auth::api_key::{BadDocument, KeyDocument},
     config::Environment,
     secrets::{self, file},
     setting::{AwsRef, BadSetting},
@@ -119,9 +119,13 @@ pub(super) fn parse(bytes: &[u8], place: &dyn fmt::Display) -> anyhow::Result<Op
     if matches!(bytes.trim_ascii(), b"" | b"{}") {
         return Ok(None);
     }
-    KeyDocument::parse(bytes)
-        .map(Some)
-        .with_context(|| format!("{place} was left as it is; mend it or restore a copy"))
+    match KeyDocument::parse(bytes) {
+        // What `deploy/aws/secrets.yaml` begins with.
+        Err(BadDocument::Empty) => Ok(None),
+        read => read
+            .map(Some)
+            .with_context(|| format!("{place} was left as it is; mend it or restore a copy")),
+    }
 }
 
 fn update(path: &Path, change: Change<'_>) -> anyhow::Result<KeyDocument> {
