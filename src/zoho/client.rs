@@ -251,12 +251,18 @@ impl Zoho {
         let tell = async {
             loop {
                 self.inner.tokens().keep().await;
+                sleep(TELL_EVERY).await;
+            }
+        };
+        // There may be many of them, and who says nothing for long loses slots.
+        let denials = async {
+            loop {
                 self.keep_denials().await;
                 sleep(TELL_EVERY).await;
             }
         };
         let (allowance, roster) = (self.inner.allowance.keep(), self.inner.roster.keep());
-        tokio::join!(allowance, roster, tell);
+        tokio::join!(allowance, roster, tell, denials);
     }
 
     /// Sets the metrics that are looked up, not counted.
