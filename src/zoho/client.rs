@@ -292,6 +292,7 @@ impl Zoho {
         let tokens = self.inner.tokens();
         let is_other = !tokens.credentials().is(&credentials);
         if is_other {
+            let _turn = self.inner.roster.change();
             self.inner.roster.replace_own(credentials);
             self.inner.flights.outdate();
             self.renew_people();

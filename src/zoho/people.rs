@@ -64,6 +64,7 @@ impl Zoho {
         if read.len() > MOST_PEOPLE {
             return Err(BadPeople::TooMany);
         }
+        let _turn = self.inner.roster.change();
         let known = self.inner.people.load();
         let people: HashMap<_, _> = read
             .into_iter()

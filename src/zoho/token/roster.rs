@@ -6,7 +6,7 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -27,6 +27,8 @@ pub(in crate::zoho) struct Roster {
     own: ArcSwap<Tokens>,
     /// All that somebody has, and those that nobody has any more and that are held back still.
     known: Mutex<HashMap<Name, Tokens>>,
+    /// Held by whoever changes who has which.
+    change: Mutex<()>,
 }
 
 /// A digest of credentials; others have another one.
@@ -39,7 +41,13 @@ impl Roster {
         Self {
             known: Mutex::new(HashMap::from([(name, own.clone())])),
             own: ArcSwap::from_pointee(own),
+            change: Mutex::default(),
         }
+    }
+
+    /// To be held while the daemon's own or people's are replaced: people may use the daemon's client.
+    pub(in crate::zoho) fn change(&self) -> MutexGuard<'_, ()> {
+        lock(&self.change)
     }
 
     /// The daemon's own.

@@ -129,6 +129,25 @@ async fn people_are_not_asked_for_in_a_denial_although_the_daemon_had_another_cl
     assert_eq!(server.mints(), 2, "once with each client");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn people_and_the_daemons_client_that_change_at_once_are_both_the_new_ones() {
+    let server = Scripted::start(|_, _| say(200, ONE)).await;
+    let zoho = server.zoho();
+    for round in 0..100 {
+        let named: Vec<_> = (0..100).map(|n| format!("{round}.{n}")).collect();
+        let document = people(named.iter().map(|it| (&**it, &**it)));
+        let client = format!("1000.{round}");
+        let replacing = {
+            let zoho = zoho.clone();
+            tokio::task::spawn_blocking(move || zoho.replace_people(&document))
+        };
+        zoho.replace_credentials(others(&client, OWN), false).await;
+        replacing.await.unwrap().unwrap();
+        let tokens = call(&zoho).tokens_of(&named[0]).await.unwrap();
+        assert_eq!(tokens.credentials().client_id, client);
+    }
+}
+
 #[tokio::test]
 async fn refused_credentials_that_are_put_back_are_shown_once_more() {
     let (server, refuses) = refusing(OWN, "invalid_code").await;
