@@ -5,7 +5,9 @@ use serde_json::json;
 use super::{house_of, works_for};
 use crate::{
     house::{DASHBOARD, House, MANAGER, REP, REPORTING, SUPPORT, command},
-    shared_token::revoke,
+    pair::{pair, sharing},
+    redis::Redis,
+    shared_token::{minted, revoke},
     tools::everything_allowed,
 };
 
@@ -93,6 +95,24 @@ async fn a_refresh_token_that_people_and_the_daemon_share_is_shown_ten_times_by_
         assert!(said.contains("too many access tokens"), "{tool}: {said}");
     }
     assert_eq!(house.zoho.seen("POST", "/oauth").await, 10);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_a_persons_and_the_daemons_has_one_access_token_on_all_instances() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+        setup.zoho_user("rep-1");
+    })
+    .await;
+    let as_person = houses[0].agent(SUPPORT);
+    let search = json!({ "email": "example" });
+    as_person.call(ANY, search).await.content();
+    let as_daemon = houses[1].agent(DASHBOARD);
+    let figures = as_daemon.call("get_dashboard_metrics", json!({})).await;
+    figures.content();
+    assert_eq!(minted(&houses[0].zoho).await, 1);
 }
 
 #[tokio::test]
