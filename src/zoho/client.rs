@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Client;
 use tokio::{
@@ -33,7 +32,7 @@ use super::{
     retry::Budget,
     scope::Scope,
     tally::Tally,
-    token::Tokens,
+    token::{Roster, Tokens},
     users::User,
 };
 use crate::telemetry::Trace;
@@ -47,7 +46,7 @@ pub struct Zoho {
 /// What all calls share.
 pub(super) struct Inner {
     pub(super) http: Client,
-    tokens: ArcSwap<Tokens>,
+    pub(super) roster: Roster,
     pub(super) allowance: Allowance,
     pub(super) breaker: Breaker,
     pub(super) flights: Flights,
@@ -165,7 +164,7 @@ impl Zoho {
         let tokens = Tokens::new(http.clone(), servers, credentials, request_timeout, sharing)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                tokens: ArcSwap::from_pointee(tokens),
+                roster: Roster::new(tokens),
                 http,
                 allowance: Allowance::new(config, sharing, request_timeout),
                 breaker: Breaker::default(),
@@ -252,11 +251,18 @@ impl Zoho {
         let tell = async {
             loop {
                 self.inner.tokens().keep().await;
+                sleep(TELL_EVERY).await;
+            }
+        };
+        // There may be many of them, and who says nothing for long loses slots.
+        let denials = async {
+            loop {
                 self.keep_denials().await;
                 sleep(TELL_EVERY).await;
             }
         };
-        tokio::join!(self.inner.allowance.keep(), tell);
+        let (allowance, roster) = (self.inner.allowance.keep(), self.inner.roster.keep());
+        tokio::join!(allowance, roster, tell, denials);
     }
 
     /// Sets the metrics that are looked up, not counted.
@@ -286,8 +292,8 @@ impl Zoho {
         let tokens = self.inner.tokens();
         let is_other = !tokens.credentials().is(&credentials);
         if is_other {
-            let renewed = tokens.renewed(credentials);
-            self.inner.tokens.store(Arc::new(renewed));
+            let _turn = self.inner.roster.change();
+            self.inner.roster.replace_own(credentials);
             self.inner.flights.outdate();
             self.renew_people();
         } else if again {
@@ -318,7 +324,7 @@ impl Zoho {
 impl Inner {
     /// The daemon's own.
     pub(super) fn tokens(&self) -> Tokens {
-        Tokens::clone(&self.tokens.load())
+        self.roster.own()
     }
 
     /// Zoho answered, well or not, but not with a server error.

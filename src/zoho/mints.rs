@@ -62,6 +62,23 @@ impl Mints {
         }
     }
 
+    /// Whether it has slots of its own from now on. It begins without any: what it had nobody spoke for
+    /// meanwhile.
+    pub(super) fn keep(&mut self, keeps: bool) {
+        self.keeps = keeps;
+        for held in &mut self.slots {
+            held.mine &= keeps;
+        }
+    }
+
+    /// Until when the last attempt that is known rests.
+    pub(super) fn rest_until(&self, now: Instant) -> Option<Instant> {
+        let slots = self.slots.iter().filter_map(|held| Some(held.used?.at));
+        let loose = self.loose.iter().map(|(_, at)| *at);
+        let last = slots.chain(loose).max()?;
+        rests(last, now).map(|left| now + left)
+    }
+
     /// Counts an attempt that is made without Redis, or says how long to wait; `replicas` is how many
     /// instances may do the same.
     pub(super) fn alone(

@@ -64,6 +64,7 @@ impl Zoho {
         if read.len() > MOST_PEOPLE {
             return Err(BadPeople::TooMany);
         }
+        let _turn = self.inner.roster.change();
         let known = self.inner.people.load();
         let people: HashMap<_, _> = read
             .into_iter()
@@ -78,6 +79,8 @@ impl Zoho {
         let count = people.len();
         self.inner.people.store(Arc::new(people));
         self.inner.flights.outdate();
+        drop(known);
+        self.inner.roster.tidy(Instant::now());
         Ok(count)
     }
 
@@ -96,16 +99,31 @@ impl Zoho {
     pub(super) fn renew_people(&self) {
         let known = self.inner.people.load();
         let renewed = known.iter().map(|(name, person)| {
-            let person = self.person(person.credential.clone());
+            let now = self.credentials(&person.credential);
+            let person = match person.tokens.credentials().is(&now) {
+                true => Arc::clone(person),
+                false => self.person(person.credential.clone()),
+            };
             (name.clone(), person)
         });
         self.inner.people.store(Arc::new(renewed.collect()));
+        drop(known);
+        self.inner.roster.tidy(Instant::now());
     }
 
     fn person(&self, credential: Credential) -> Arc<Person> {
+        Arc::new(Person {
+            tokens: self.inner.roster.of(self.credentials(&credential)),
+            credential,
+            fits: OnceCell::new(),
+        })
+    }
+
+    /// What Zoho is shown for a person.
+    fn credentials(&self, credential: &Credential) -> Credentials {
         let tokens = self.inner.tokens();
         let own = tokens.credentials();
-        let credentials = Credentials {
+        Credentials {
             client_id: credential
                 .client_id
                 .clone()
@@ -115,12 +133,7 @@ impl Zoho {
                 .clone()
                 .unwrap_or_else(|| own.client_secret.clone()),
             refresh_token: credential.refresh_token.clone(),
-        };
-        Arc::new(Person {
-            tokens: tokens.of(credentials),
-            credential,
-            fits: OnceCell::new(),
-        })
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod door;
 mod meeting;
 mod outcome;
 mod refresh;
+mod roster;
 mod seal;
 mod shared;
 mod standing;
@@ -30,7 +31,8 @@ use tokio::{
 use super::{BadConfig, Credentials, Sharing, ZohoError, data_center::Servers, lock, mints::Mints};
 use crate::{store::Store, telemetry::Trace};
 use door::Door;
-use shared::{Place, Shelf, Whose};
+pub(super) use roster::Roster;
+use shared::{Place, Shelf};
 use stop::{Stop, Why};
 use trial::Stale;
 pub(super) use verdict::Kind;
@@ -116,8 +118,7 @@ impl Tokens {
         sharing: Option<&Sharing>,
     ) -> Result<Self, BadConfig> {
         let shelf = sharing.map(Shelf::new).transpose()?.flatten();
-        let place =
-            |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, &Whose::Daemons, timeout);
+        let place = |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, timeout);
         Ok(Self(Arc::new(Mint {
             mints: Mutex::new(Mints::new(shelf.is_some())),
             place: shelf.as_ref().map(place),
@@ -134,7 +135,7 @@ impl Tokens {
         })))
     }
 
-    /// The same for clones, different for others.
+    /// The same for all who have the same credentials, different for others.
     pub(super) fn identity(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
@@ -144,21 +145,10 @@ impl Tokens {
         &self.0.credentials
     }
 
-    /// The same for a person.
-    pub(super) fn of(&self, credentials: Credentials) -> Self {
-        self.with(credentials, &Whose::Persons)
-    }
-
-    /// The same with other credentials of the daemon's own.
-    pub(super) fn renewed(&self, credentials: Credentials) -> Self {
-        self.with(credentials, &Whose::Daemons)
-    }
-
-    fn with(&self, credentials: Credentials, whose: &Whose) -> Self {
+    /// The same with credentials of which nothing is known yet.
+    fn with(&self, credentials: Credentials) -> Self {
         let mint = &self.0;
-        let place =
-            |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, whose, mint.timeout);
-        let keeps = mint.shelf.is_some() && matches!(whose, Whose::Daemons);
+        let place = |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, mint.timeout);
         Self(Arc::new(Mint {
             place: mint.shelf.as_ref().map(place),
             door: Arc::clone(&mint.door),
@@ -167,7 +157,7 @@ impl Tokens {
             credentials,
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
-            mints: Mutex::new(Mints::new(keeps)),
+            mints: Mutex::new(Mints::new(false)),
             meeting: tokio::sync::Mutex::default(),
             siblings: mint.siblings.clone(),
             state: Mutex::default(),

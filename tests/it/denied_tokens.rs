@@ -5,7 +5,7 @@ use crate::{
     pair::{pair, sharing},
     redis::Redis,
     refused_tokens::{never_ends, refuse_all_tokens, served_again},
-    shared_token::{ask, deny, revoke, search},
+    shared_token::{ask, deny, is_applied, revoke, search},
     visibility::works_for,
 };
 
@@ -115,6 +115,25 @@ async fn that_a_person_was_denied_is_told_to_the_others_without_another_call() {
         why.filter(|why| why == "throttled")
     };
     eventually("the others to be told", told).await;
+}
+
+#[tokio::test]
+async fn credentials_that_are_put_back_in_a_denial_are_not_shown() {
+    let house = House::start().await;
+    let zoho = &house.zoho;
+    deny(zoho).await;
+    is_held_back(&house).await;
+    let own = zoho.daemon_credentials.clone();
+    let mut others = own.clone();
+    others["refresh_token"] = zoho.refresh_tokens["rep-1"].clone();
+    for (times, credentials) in (1..).zip([&others, &own, &others, &own]) {
+        house.replace("zoho.json", &credentials.to_string());
+        let taken =
+            || (house.audit().iter().filter(|it| is_applied(it)).count() >= times).then_some(());
+        eventually("the credentials to be taken", taken).await;
+        is_held_back(&house).await;
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, 2, "once with each");
 }
 
 async fn is_held_back(house: &House) {

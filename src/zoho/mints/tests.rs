@@ -30,6 +30,8 @@ enum Event {
     /// Zoho does not hear of it.
     Unsent(usize),
     Meet(usize, Sent),
+    /// Its credentials are replaced, and put back.
+    Leave(usize),
     Cut(usize),
     Heal(usize),
     Down,
@@ -138,6 +140,11 @@ impl World {
                 self.meet(who % count, None, sent);
             }
             Event::Meet(..) => {}
+            Event::Leave(who) => {
+                for keeps in [false, true] {
+                    self.instances[who % count].keep(keeps);
+                }
+            }
             // It goes on since the first, so that none lasts for longer than `pass` has it.
             Event::Cut(who) => {
                 self.cut[who % count].get_or_insert(self.clock);
@@ -168,6 +175,7 @@ fn event() -> impl Strategy<Value = Event> {
         8 => (who(), 1..9_usize, sent()).prop_map(|(who, times, sent)| Event::Mint(who, times, sent)),
         1 => who().prop_map(Event::Unsent),
         4 => (who(), sent()).prop_map(|(who, sent)| Event::Meet(who, sent)),
+        1 => who().prop_map(Event::Leave),
         2 => who().prop_map(Event::Cut),
         1 => who().prop_map(Event::Heal),
         2 => Just(Event::Down),
@@ -252,6 +260,21 @@ fn who_never_heard_of_redis_has_one_unless_there_is_no_other() {
         let wait = mints.alone(Uuid::new_v4(), replicas, now + Duration::from_secs(60));
         assert!(wait.unwrap_err() <= Mints::REST);
     }
+}
+
+#[test]
+fn who_gave_up_its_slots_has_others_once_redis_gives_them_and_knows_what_it_did() {
+    let mut world = World::new(2, true);
+    world.meet_all();
+    world.happen(&Event::Down);
+    world.happen(&Event::Mint(0, 2, Sent::Taken));
+    world.happen(&Event::Leave(0));
+    world.happen(&Event::Mint(0, 2, Sent::Taken));
+    assert_eq!(world.attempts.len(), 2);
+    assert!(world.instances[0].rest_until(world.now()).is_some());
+    world.happen(&Event::Up);
+    world.meet_all();
+    assert_eq!(all_of(&mut world, 0), 8);
 }
 
 #[test]

@@ -72,12 +72,6 @@ pub(super) struct Right {
     given: (u64, Instant),
 }
 
-/// Whose tokens they are.
-pub(super) enum Whose {
-    Daemons,
-    Persons,
-}
-
 impl Shelf {
     /// Nothing where tokens are not shared.
     pub(super) fn new(sharing: &Sharing) -> Result<Option<Arc<Self>>, BadConfig> {
@@ -97,16 +91,12 @@ impl Shelf {
         self: &Arc<Self>,
         servers: &Servers,
         credentials: &Credentials,
-        whose: &Whose,
         timeout: Duration,
     ) -> Place {
         let name = self.sealer.name(servers.accounts.as_str(), credentials);
         Place {
             keys: [
-                match whose {
-                    Whose::Daemons => TOKEN.to_owned(),
-                    Whose::Persons => format!("{TOKEN}:{name}"),
-                },
+                format!("{TOKEN}:{name}"),
                 format!("{TOKEN}:mint:{name}"),
                 format!("{TOKEN}:slots:{name}"),
             ],

@@ -4,7 +4,10 @@ use serde_json::json;
 
 use super::{house_of, works_for};
 use crate::{
-    house::{House, MANAGER, REP, SUPPORT, command},
+    house::{DASHBOARD, House, MANAGER, REP, REPORTING, SUPPORT, command},
+    pair::{pair, sharing},
+    redis::Redis,
+    shared_token::{minted, revoke},
     tools::everything_allowed,
 };
 
@@ -60,6 +63,56 @@ async fn a_credential_of_somebody_else_is_not_used() {
         .failure();
     assert!(said.contains("belongs to somebody else"), "{said}");
     assert_eq!(house.zoho.seen("GET", "/crm/v8/Contacts").await, 0);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_people_and_the_daemon_share_is_shown_ten_times_by_all_together() {
+    let house = House::with(|setup| {
+        works_for(setup, REP, "user_token");
+        setup.zoho_user("rep-1");
+        setup.set("clients.reporting-agent.visibility", "user_token");
+        setup.set("clients.reporting-agent.owner", MANAGER);
+    })
+    .await;
+    let mut people = house.zoho.people();
+    people[MANAGER] = people[REP].clone();
+    std::fs::write(house.file("users.json"), people.to_string()).unwrap();
+    house.signal("-HUP");
+    taken(&house, 1).await;
+    let search = json!({ "email": "example" });
+    let calls = [
+        (house.agent(SUPPORT), ANY, search.clone()),
+        (house.agent(REPORTING), ANY, search),
+        (house.agent(DASHBOARD), "get_dashboard_metrics", json!({})),
+    ];
+    for (agent, tool, arguments) in calls.iter().cycle().take(30) {
+        revoke(&house.zoho).await;
+        agent.call(tool, arguments.clone()).await;
+        house.zoho.mend().await;
+    }
+    for (agent, tool, arguments) in &calls {
+        let said = agent.call(tool, arguments.clone()).await.failure();
+        assert!(said.contains("too many access tokens"), "{tool}: {said}");
+    }
+    assert_eq!(house.zoho.seen("POST", "/oauth").await, 10);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_a_persons_and_the_daemons_has_one_access_token_on_all_instances() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+        setup.zoho_user("rep-1");
+    })
+    .await;
+    let as_person = houses[0].agent(SUPPORT);
+    let search = json!({ "email": "example" });
+    as_person.call(ANY, search).await.content();
+    let as_daemon = houses[1].agent(DASHBOARD);
+    let figures = as_daemon.call("get_dashboard_metrics", json!({})).await;
+    figures.content();
+    assert_eq!(minted(&houses[0].zoho).await, 1);
 }
 
 #[tokio::test]

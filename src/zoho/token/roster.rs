@@ -1,0 +1,144 @@
+//! Whose credentials there are. What is known of credentials is theirs, whoever names them: they are the
+//! same under two names, and the same as before when they are put back while Zoho still counts.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use secrecy::ExposeSecret as _;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    super::{Credentials, lock},
+    Mint, Tokens,
+    stop::{Stop, Why},
+};
+
+/// Everybody's tokens.
+pub(in crate::zoho) struct Roster {
+    /// The daemon's own.
+    own: ArcSwap<Tokens>,
+    /// All that somebody has, and those that nobody has any more and that are held back still.
+    known: Mutex<HashMap<Name, Tokens>>,
+    /// Held by whoever changes who has which.
+    change: Mutex<()>,
+}
+
+/// A digest of credentials; others have another one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Name([u8; 32]);
+
+impl Roster {
+    pub(in crate::zoho) fn new(own: Tokens) -> Self {
+        let name = Name::of(own.credentials());
+        Self {
+            known: Mutex::new(HashMap::from([(name, own.clone())])),
+            own: ArcSwap::from_pointee(own),
+            change: Mutex::default(),
+        }
+    }
+
+    /// To be held while the daemon's own or people's are replaced: people may use the daemon's client.
+    pub(in crate::zoho) fn change(&self) -> MutexGuard<'_, ()> {
+        lock(&self.change)
+    }
+
+    /// The daemon's own.
+    pub(in crate::zoho) fn own(&self) -> Tokens {
+        Tokens::clone(&self.own.load())
+    }
+
+    /// The tokens of whoever was given these credentials just now. Zoho may be asked once more if it
+    /// refused them before; whatever else is in the way stays there.
+    pub(in crate::zoho) fn of(&self, credentials: Credentials) -> Tokens {
+        let name = Name::of(&credentials);
+        let mut known = lock(&self.known);
+        let tokens = known
+            .entry(name)
+            .or_insert_with(|| self.own().with(credentials))
+            .clone();
+        drop(known);
+        let refused = |stop: &mut Stop| matches!(stop.why, Why::Refused(_));
+        lock(&tokens.0.state).stop.take_if(refused);
+        tokens
+    }
+
+    /// Takes other credentials for the daemon's own: of these alone Redis is told all the time.
+    pub(in crate::zoho) fn replace_own(&self, credentials: Credentials) {
+        let (before, own) = (self.own(), self.of(credentials));
+        lock(&before.0.mints).keep(false);
+        lock(&own.0.mints).keep(own.0.shelf.is_some());
+        self.own.store(Arc::new(own));
+    }
+
+    /// Tidies up now and then, until it is dropped.
+    pub(in crate::zoho) async fn keep(&self) {
+        loop {
+            sleep(TIDY_EVERY).await;
+            self.tidy(Instant::now());
+        }
+    }
+
+    /// Forgets credentials that nobody has any more, once they are held back by nothing. Where many
+    /// were, those that Zoho denies tokens stay, and then those whose last attempt is the youngest.
+    pub(in crate::zoho) fn tidy(&self, now: Instant) {
+        let mut known = lock(&self.known);
+        let mut away = Vec::new();
+        known.retain(|name, tokens| {
+            // Whoever has one has a clone.
+            if Arc::strong_count(&tokens.0) > 1 {
+                return true;
+            }
+            let held_back = tokens.0.held_back(now);
+            away.extend(held_back.map(|how| (how, *name)));
+            held_back.is_some()
+        });
+        let more = away.len().saturating_sub(MOST_AWAY);
+        if more > 0 {
+            away.sort_unstable();
+            for (_, name) in away.into_iter().take(more) {
+                known.remove(&name);
+            }
+        }
+    }
+}
+
+impl Mint {
+    /// Whether Zoho denies it tokens, and until when that is so or an attempt rests.
+    fn held_back(&self, now: Instant) -> Option<(bool, Instant)> {
+        let denied = {
+            let state = lock(&self.state);
+            state.stop.as_ref().and_then(|stop| stop.throttles(now))
+        };
+        let rest = lock(&self.mints).rest_until(now);
+        let until = rest.max(denied.map(|left| now + left))?;
+        Some((denied.is_some(), until))
+    }
+}
+
+impl Name {
+    fn of(credentials: &Credentials) -> Self {
+        let mut digest = Sha256::new();
+        for part in [
+            &*credentials.client_id,
+            credentials.client_secret.expose_secret(),
+            credentials.refresh_token.expose_secret(),
+        ] {
+            // Lengths keep parts apart that would be the same run together.
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        Self(digest.finalize().into())
+    }
+}
+
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// As many as there can be people.
+const MOST_AWAY: usize = 10_000;
