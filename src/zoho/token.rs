@@ -1,6 +1,7 @@
 //! The access token: one refresh in flight, whoever needs it, on whichever instance.
 
 mod accounts;
+mod denials;
 mod door;
 mod meeting;
 mod outcome;

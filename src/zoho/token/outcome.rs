@@ -33,8 +33,8 @@ impl Mint {
         }
         state.token = Some(Arc::new(token));
         // What was in the way of another one is, until Zoho takes this one.
-        if !is_tried && !state.is_denied(Instant::now()) {
-            state.recover();
+        if !is_tried {
+            state.recover(Instant::now());
         }
     }
 
@@ -117,15 +117,14 @@ impl State {
         }
     }
 
-    /// Whether another token may not be asked for although there is one: Zoho was asked too often.
-    pub(super) fn is_denied(&self, now: Instant) -> bool {
-        let stop = self.stop.as_ref();
-        stop.is_some_and(|stop| stop.throttles(now).is_some())
+    /// For how long no other token may be asked for, whether there is one or not: Zoho was asked too often.
+    pub(super) fn denied(&self, now: Instant) -> Option<Duration> {
+        self.stop.as_ref().and_then(|stop| stop.throttles(now))
     }
 
-    /// There is a token again.
-    pub(super) fn recover(&mut self) {
-        if self.stop.take().is_some() {
+    /// There is a token again. What was in the way of another one is, if too many were asked for.
+    pub(super) fn recover(&mut self, now: Instant) {
+        if self.denied(now).is_none() && self.stop.take().is_some() {
             tracing::info!("zoho gives access tokens again");
         }
         self.failures = 0;
@@ -139,3 +138,32 @@ impl State {
 const SPENT_FOR: Duration = Duration::from_secs(1);
 /// So much of a pause may be left when it is asked for again.
 const HEARD_BEFORE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_comes_ends_all_trouble_but_not_a_denial() {
+        let now = Instant::now();
+        let mut state = State {
+            stop: Some(Stop {
+                why: Why::Throttled,
+                until: Some(now + Duration::from_secs(300)),
+                again: None,
+            }),
+            failures: 5,
+            returned: true,
+            tried: true,
+            trouble: Some(now),
+            ..State::default()
+        };
+        state.recover(now);
+        assert!(state.denied(now).is_some());
+        assert_eq!(state.failures, 0);
+        assert!(!state.returned && !state.tried && state.trouble.is_none());
+        let later = now + Duration::from_secs(301);
+        state.recover(later);
+        assert!(state.stop.is_none());
+    }
+}
