@@ -9,7 +9,7 @@ use super::{
     HEARD_FOR, Mint, State, Token,
     accounts::Minted,
     stop::{Stop, Why},
-    trial::TRIED_EVERY,
+    trial::{Stale, TRIED_EVERY},
 };
 
 impl Mint {
@@ -54,12 +54,12 @@ impl Mint {
         let now = Instant::now();
         let stop = Stop {
             until: pause.map(|pause| now + pause),
-            again: self.again(&why, now),
+            again: Self::again(&why, now),
             why,
         };
         let mut state = lock(&self.state);
         if let Some(before) = state.stop.as_mut().filter(|it| it.outweighs(&stop, now)) {
-            before.again = self.again(&before.why, now);
+            before.again = Self::again(&before.why, now);
             return;
         }
         let heard = !stop.why.is_unheard() && stop.why != Why::Spent;
@@ -85,24 +85,26 @@ impl Mint {
     }
 
     /// Why this instance does not ask Zoho now, whatever Redis says or if it says nothing: that may have
-    /// lost what Zoho said. Redis is asked again in a while.
-    pub(super) fn barred(&self) -> Option<Why> {
+    /// lost what Zoho said. Redis is asked again in a while. That tokens are not taken was said of one that
+    /// lies there, or never has; if it `is_lost`, nobody can try it again.
+    pub(super) fn barred(&self, is_lost: bool) -> Option<Why> {
         let now = Instant::now();
         let mut state = lock(&self.state);
-        let stop = state.stop.as_mut().filter(|stop| stop.bars(now))?;
-        stop.again = self.again(&stop.why, now);
+        let is_lost = is_lost && !state.stale.as_ref().is_some_and(Stale::is_ours_alone);
+        let bars = |stop: &&mut Stop| stop.bars(now) && !(is_lost && stop.why == Why::Unaccepted);
+        let stop = state.stop.as_mut().filter(bars)?;
+        stop.again = Self::again(&stop.why, now);
         Some(stop.why.clone())
     }
 
-    /// When Redis is asked again although that is not over.
-    fn again(&self, why: &Why, now: Instant) -> Option<Instant> {
-        self.place.as_ref()?;
-        Some(match why {
+    /// When it is looked again although that is not over.
+    fn again(why: &Why, now: Instant) -> Option<Instant> {
+        match why {
             // The others may have given up a slot meanwhile, or minted.
-            Why::Spent => now + SPENT_FOR,
-            Why::Throttled | Why::Unaccepted => now + TRIED_EVERY,
-            Why::Refused(_) | Why::Trouble(_) => return None,
-        })
+            Why::Spent => Some(now + SPENT_FOR),
+            Why::Throttled | Why::Unaccepted => Some(now + TRIED_EVERY),
+            Why::Refused(_) | Why::Trouble(_) => None,
+        }
     }
 }
 

@@ -71,6 +71,8 @@ pub(super) struct Right {
     pub(super) failures: u32,
     /// By the clock of Redis, in milliseconds, and by ours.
     given: (u64, Instant),
+    /// Whether the one that is of no use lies there still.
+    pub(super) replaces: bool,
 }
 
 /// Whose tokens they are.
@@ -159,10 +161,11 @@ impl Place {
             "slots" => return Ok(Said::Slots(which, number)),
             "told" => return Ok(Said::Told),
             "token" => Turn::There(which.into(), number),
-            "mint" => Turn::Mint(Right {
+            "mint" | "replace" => Turn::Mint(Right {
                 attempt: want.unwrap_or_default(),
                 failures: text().parse().unwrap_or(0),
                 given: (number, asked),
+                replaces: what == "replace",
             }),
             "wait" => Turn::Wait(span),
             _ => Turn::Stop(Why::from_text(&text()), span),

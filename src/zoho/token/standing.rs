@@ -33,7 +33,7 @@ impl Tokens {
             let stop = Stop {
                 why: Why::Unaccepted,
                 until: pause.map(|pause| now + pause),
-                again: self.0.place.is_some().then_some(now + TRIED_EVERY),
+                again: Some(now + TRIED_EVERY),
             };
             let error = stop.error(now);
             state.stop = Some(stop);

@@ -8,8 +8,8 @@
 -- Fields of the state: o the attempt that is under way, l the end of its lease, s until when nobody
 -- asks, w why, f failures in a row, b how often that was cut short, the first time with f counted anew,
 -- and n until when it is not again.
--- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "mint" with
--- the failures and the time now, "wait" or "stop" with how long.
+-- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "mint", or
+-- "replace" where the one of no use lies there still, with the failures and the time now, "wait" or "stop" with how long.
 
 -- What is no text was not put there by an instance, and is replaced.
 local function read(key)
@@ -17,17 +17,18 @@ local function read(key)
   return type(value) == 'string' and value
 end
 
-local failures = '0'
+local failures, right = '0', 'mint'
 if ARGV[2] ~= '' then
   local token = read(KEYS[1])
   if token and token ~= ARGV[1] then
     return { 'token', token, text(now) }
   end
+  right = token and 'replace' or right
   local state = redis.call('HMGET', KEYS[2], 'o', 'l', 's', 'w', 'f')
   failures = state[5] or '0'
   -- The same question asked twice.
   if state[1] == ARGV[2] then
-    return { 'mint', failures, text(now) }
+    return { right, failures, text(now) }
   end
   local left = tonumber(state[3] or '0') - now
   if left > longest and string.sub(state[4] or '', 1, 8) ~= 'refused:' then
@@ -52,4 +53,4 @@ if ARGV[2] == '' then
 end
 redis.call('HSET', KEYS[2], 'o', ARGV[2], 'l', text(now + tonumber(ARGV[3])))
 redis.call('PEXPIRE', KEYS[2], rest)
-return { 'mint', failures, text(now) }
+return { right, failures, text(now) }
