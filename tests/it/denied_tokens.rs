@@ -170,6 +170,8 @@ async fn a_denial_that_redis_has_lost_is_told_again_by_those_who_only_heard_of_i
     let _: String = redis.ask(&["FLUSHALL"]);
     let told = || (redis.ask::<u64>(&["ZCARD", DENIED]) == 1).then_some(());
     eventually("the denial to be told again", told).await;
+    let left: i64 = redis.ask(&["PTTL", DENIED]);
+    assert!((1..=1_800_000).contains(&left), "{left}");
     let third = other.replica(|_| ()).await;
     is_held_back(&third).await;
     assert_eq!(other.zoho.seen("POST", "/oauth").await, 1);
