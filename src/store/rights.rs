@@ -104,6 +104,8 @@ mod tests {
             include_str!("../zoho/allowance/script/ledger.lua"),
             include_str!("../zoho/allowance/script/pause.lua"),
             include_str!("../zoho/allowance/script/tell.lua"),
+            include_str!("../zoho/token/script/denials.lua"),
+            include_str!("../zoho/token/script/denied.lua"),
             include_str!("../zoho/token/script/mint.lua"),
             include_str!("../zoho/token/script/minted.lua"),
             include_str!("../zoho/token/script/throttled.lua"),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    iter,
     sync::Arc,
 };
 
@@ -84,14 +85,17 @@ impl Zoho {
         Ok(count)
     }
 
-    /// Has Redis know who of them was denied tokens, as it does of the daemon's own.
+    /// Hears who was denied tokens, the daemon itself or one of them, and has Redis know of whom it does not.
     pub(super) async fn keep_denials(&self) {
-        let (people, now) = (self.inner.people.load_full(), Instant::now());
-        let denied = people
-            .values()
-            .filter(|person| person.tokens.throttled(now));
-        for person in denied.take(MOST_TOLD) {
-            person.tokens.remind().await;
+        let (own, people) = (self.inner.tokens(), self.inner.people.load_full());
+        let Some(denials) = own.denials().await else {
+            return;
+        };
+        let theirs = people.values().map(|person| &person.tokens);
+        let mut lost: Vec<_> = iter::once(&own).chain(theirs).collect();
+        lost.retain(|tokens| tokens.hear_denials(&denials));
+        for tokens in lost.into_iter().take(MOST_TOLD) {
+            tokens.remind().await;
         }
     }
 

@@ -1,6 +1,7 @@
 //! The access token: one refresh in flight, whoever needs it, on whichever instance.
 
 mod accounts;
+mod denials;
 mod door;
 mod meeting;
 mod outcome;
@@ -85,7 +86,7 @@ struct Mint {
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    /// The token in Redis that was refused last, until there is another one there.
+    /// The token that was refused last, until there is another one in Redis.
     stale: Option<Stale>,
     /// Closes when the refresh in flight has ended, however it ended.
     flight: Option<watch::Receiver<()>>,
@@ -211,9 +212,7 @@ impl Tokens {
         let held = state.holds(refused);
         if held {
             state.token = None;
-            if let Some(sealed) = refused.sealed.clone() {
-                state.shun(refused, sealed, Instant::now());
-            }
+            state.shun(refused, Instant::now());
         }
         held
     }

@@ -99,11 +99,7 @@ async fn that_a_person_was_denied_is_told_to_the_others_without_another_call() {
     })
     .await;
     assert!(search(&house).await);
-    let keys = redis.keys();
-    let slots = keys.iter().filter_map(|key| key.split_once(":slots:"));
-    let is_persons = |name: &&str| keys.contains(&format!("zm:{{zoho}}:token:{name}"));
-    let name = slots.map(|(_, name)| name).find(is_persons).unwrap();
-    let state = format!("zm:{{zoho}}:token:mint:{name}");
+    let state = format!("zm:{{zoho}}:token:mint:{}", the_person(&redis));
     let _: String = redis.ask(&["SAVE"]);
     redis.kill();
     deny(&house.zoho).await;
@@ -136,7 +132,110 @@ async fn credentials_that_are_put_back_in_a_denial_are_not_shown() {
     assert_eq!(zoho.seen("POST", "/oauth").await, 2, "once with each");
 }
 
+#[tokio::test]
+async fn who_has_not_asked_hears_of_a_denial_too_and_keeps_to_it_when_redis_goes() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let [denied, serves] = &houses;
+    let never_called = denied.replica(|_| ()).await;
+    let zoho = &denied.zoho;
+    assert!(search(denied).await && search(serves).await);
+    deny(zoho).await;
+    revoke(zoho).await;
+    is_held_back(denied).await;
+    let asked = zoho.seen("POST", "/oauth").await;
+    for house in [serves, &never_called] {
+        hears_of_a_denial(house).await;
+    }
+    redis.kill();
+    for house in [serves, &never_called] {
+        is_held_back(house).await;
+        assert_eq!(denials_said(house), 1);
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, asked);
+}
+
+#[tokio::test]
+async fn who_has_not_asked_hears_of_the_denial_of_a_person_too() {
+    let mut redis = Redis::start();
+    let [denied, serves] = pair(&redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+    })
+    .await;
+    let zoho = &denied.zoho;
+    assert!(search(&denied).await && search(&serves).await);
+    let name = the_person(&redis);
+    deny(zoho).await;
+    revoke(zoho).await;
+    is_held_back(&denied).await;
+    let asked = zoho.seen("POST", "/oauth").await;
+    let known: Vec<String> = redis.ask(&["ZRANGEBYSCORE", DENIED, "-inf", "+inf"]);
+    assert_eq!(known, [name]);
+    hears_of_a_denial(&serves).await;
+    redis.kill();
+    is_held_back(&serves).await;
+    assert_eq!(zoho.seen("POST", "/oauth").await, asked);
+}
+
+#[tokio::test]
+async fn a_denial_that_redis_has_lost_is_told_again_by_those_who_only_heard_of_it() {
+    let redis = Redis::start();
+    let [mut denied, other] = pair(&redis, sharing).await;
+    deny(&denied.zoho).await;
+    is_held_back(&denied).await;
+    hears_of_a_denial(&other).await;
+    denied.crash();
+    let _: String = redis.ask(&["FLUSHALL"]);
+    let told = || (redis.ask::<u64>(&["ZCARD", DENIED]) == 1).then_some(());
+    eventually("the denial to be told again", told).await;
+    let left: i64 = redis.ask(&["PTTL", DENIED]);
+    assert!((1..=1_800_000).contains(&left), "{left}");
+    let third = other.replica(|_| ()).await;
+    is_held_back(&third).await;
+    assert_eq!(other.zoho.seen("POST", "/oauth").await, 1);
+}
+
+#[tokio::test]
+async fn a_denial_is_over_within_fifteen_minutes_although_the_clock_of_redis_was_set_back() {
+    let redis = Redis::start();
+    let [denied, other] = pair(&redis, sharing).await;
+    deny(&denied.zoho).await;
+    is_held_back(&denied).await;
+    let state = redis.keys().into_iter().find(|key| key.contains(":mint:"));
+    let state = state.unwrap();
+    let name = state.rsplit(':').next().unwrap();
+    let _: i64 = redis.ask(&["HINCRBY", &state, "s", "7200000"]);
+    let _: u64 = redis.ask(&["ZADD", DENIED, "99999999999999", name]);
+    is_held_back(&other).await;
+    let is_near = |end: f64| end <= jiff::Timestamp::now().as_millisecond() as f64 + 900_000.0;
+    assert!(is_near(redis.ask(&["HGET", &state, "s"])));
+    let is_soon = || is_near(redis.ask(&["ZSCORE", DENIED, name])).then_some(());
+    eventually("the end to be near", is_soon).await;
+}
+
 async fn is_held_back(house: &House) {
     let said = ask(house).await.failure();
     assert!(said.contains("too many access tokens"), "{said}");
 }
+
+/// The name of the only person, as Redis has it.
+fn the_person(redis: &Redis) -> String {
+    let keys = redis.keys();
+    let slots = keys.iter().filter_map(|key| key.split_once(":slots:"));
+    let is_persons = |name: &&str| keys.contains(&format!("zm:{{zoho}}:token:{name}"));
+    let name = slots.map(|(_, name)| name).find(is_persons);
+    name.unwrap().to_owned()
+}
+
+async fn hears_of_a_denial(house: &House) {
+    let said = || (denials_said(house) > 0).then_some(());
+    eventually("the denial to be heard of", said).await;
+}
+
+fn denials_said(house: &House) -> usize {
+    let log = house.operational_log();
+    log.matches("no access token from zoho").count()
+}
+
+const DENIED: &str = "zm:{zoho}:token:denied";

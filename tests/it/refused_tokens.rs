@@ -9,7 +9,7 @@ use crate::{
     house::{House, SUPPORT, Setup, eventually},
     pair::{health, last_mode, pair, sharing},
     redis::Redis,
-    shared_token::{ask, lose_the_token, minted, revoke, search},
+    shared_token::{ask, deny, lose_the_token, minted, revoke, search},
     tools::everything_allowed,
 };
 
@@ -100,6 +100,55 @@ async fn without_redis_tokens_that_are_not_taken_are_asked_for_less_and_less_oft
     last_mode(&houses[0], "shared").await;
     fails_for(&houses[0], 6).await;
     assert_eq!(minted(zoho).await, 4);
+    zoho.mend().await;
+    served_again(&houses[0]).await;
+    assert_eq!(minted(zoho).await, 4, "the last one was good");
+}
+
+#[tokio::test]
+async fn without_redis_a_good_token_that_was_refused_for_a_while_serves_again_although_none_is_given()
+ {
+    let mut redis = Redis::start();
+    let [was_shared, _other] = pair(&redis, sharing).await;
+    let alone = House::start().await;
+    for house in [&was_shared, &alone] {
+        assert!(search(house).await);
+    }
+    redis.kill();
+    for house in [&was_shared, &alone] {
+        deny(&house.zoho).await;
+        refuse_all_tokens(house).await;
+        let said = ask(house).await.failure();
+        assert!(said.contains("too many access tokens"), "{said}");
+        let asked = house.zoho.seen("POST", "/oauth").await;
+        house.zoho.mend().await;
+        served_again(house).await;
+        assert_eq!(house.zoho.seen("POST", "/oauth").await, asked);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_token_that_redis_has_lost_holds_nobody_back() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let (house, zoho) = (&houses[0], &houses[0].zoho);
+    refuse_all_tokens(house).await;
+    // At once, after 2 and after 8 seconds; next after 32.
+    let began = Instant::now();
+    while minted(zoho).await < 4 {
+        assert!(began.elapsed() < Duration::from_secs(30), "none is minted");
+        ask(house).await.failure();
+        sleep(Duration::from_millis(200)).await;
+    }
+    zoho.mend().await;
+    revoke(zoho).await;
+    let next = zoho.http.get(format!("{}/crm/v8/org", zoho.url)).send();
+    next.await.unwrap();
+    let _: String = redis.ask(&["FLUSHALL"]);
+    let lost = Instant::now();
+    served_again(house).await;
+    assert!(lost.elapsed() < Duration::from_secs(16), "it is waited for");
+    assert_eq!(minted(zoho).await, 5);
 }
 
 #[tokio::test]

@@ -94,17 +94,11 @@ impl Mint {
 }
 
 impl Tokens {
-    /// Has Redis know what holds all instances back and what this one did, until it is dropped.
+    /// Has Redis know what this instance did, and hears what others did.
     pub(crate) async fn keep(&self) {
-        self.remind().await;
         if let Some(place) = &self.0.place {
             self.0.tell(place).await;
         }
-    }
-
-    /// Has Redis know what holds all instances back.
-    pub(in crate::zoho) async fn remind(&self) {
-        self.0.remind().await;
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     HEARD_FOR, Mint, State, Token,
     accounts::Minted,
     stop::{Stop, Why},
-    trial::TRIED_EVERY,
+    trial::{Stale, TRIED_EVERY},
 };
 
 impl Mint {
@@ -33,8 +33,8 @@ impl Mint {
         }
         state.token = Some(Arc::new(token));
         // What was in the way of another one is, until Zoho takes this one.
-        if !is_tried && !state.is_denied(Instant::now()) {
-            state.recover();
+        if !is_tried {
+            state.recover(Instant::now());
         }
     }
 
@@ -54,12 +54,12 @@ impl Mint {
         let now = Instant::now();
         let stop = Stop {
             until: pause.map(|pause| now + pause),
-            again: self.again(&why, now),
+            again: Self::again(&why, now),
             why,
         };
         let mut state = lock(&self.state);
         if let Some(before) = state.stop.as_mut().filter(|it| it.outweighs(&stop, now)) {
-            before.again = self.again(&before.why, now);
+            before.again = Self::again(&before.why, now);
             return;
         }
         let heard = !stop.why.is_unheard() && stop.why != Why::Spent;
@@ -85,24 +85,26 @@ impl Mint {
     }
 
     /// Why this instance does not ask Zoho now, whatever Redis says or if it says nothing: that may have
-    /// lost what Zoho said. Redis is asked again in a while.
-    pub(super) fn barred(&self) -> Option<Why> {
+    /// lost what Zoho said. Redis is asked again in a while. That tokens are not taken was said of one that
+    /// lies there, or never has; if it `is_lost`, nobody can try it again.
+    pub(super) fn barred(&self, is_lost: bool) -> Option<Why> {
         let now = Instant::now();
         let mut state = lock(&self.state);
-        let stop = state.stop.as_mut().filter(|stop| stop.bars(now))?;
-        stop.again = self.again(&stop.why, now);
+        let is_lost = is_lost && !state.stale.as_ref().is_some_and(Stale::is_ours_alone);
+        let bars = |stop: &&mut Stop| stop.bars(now) && !(is_lost && stop.why == Why::Unaccepted);
+        let stop = state.stop.as_mut().filter(bars)?;
+        stop.again = Self::again(&stop.why, now);
         Some(stop.why.clone())
     }
 
-    /// When Redis is asked again although that is not over.
-    fn again(&self, why: &Why, now: Instant) -> Option<Instant> {
-        self.place.as_ref()?;
-        Some(match why {
+    /// When it is looked again although that is not over.
+    fn again(why: &Why, now: Instant) -> Option<Instant> {
+        match why {
             // The others may have given up a slot meanwhile, or minted.
-            Why::Spent => now + SPENT_FOR,
-            Why::Throttled | Why::Unaccepted => now + TRIED_EVERY,
-            Why::Refused(_) | Why::Trouble(_) => return None,
-        })
+            Why::Spent => Some(now + SPENT_FOR),
+            Why::Throttled | Why::Unaccepted => Some(now + TRIED_EVERY),
+            Why::Refused(_) | Why::Trouble(_) => None,
+        }
     }
 }
 
@@ -117,15 +119,14 @@ impl State {
         }
     }
 
-    /// Whether another token may not be asked for although there is one: Zoho was asked too often.
-    pub(super) fn is_denied(&self, now: Instant) -> bool {
-        let stop = self.stop.as_ref();
-        stop.is_some_and(|stop| stop.throttles(now).is_some())
+    /// For how long no other token may be asked for, whether there is one or not: Zoho was asked too often.
+    pub(super) fn denied(&self, now: Instant) -> Option<Duration> {
+        self.stop.as_ref().and_then(|stop| stop.throttles(now))
     }
 
-    /// There is a token again.
-    pub(super) fn recover(&mut self) {
-        if self.stop.take().is_some() {
+    /// There is a token again. What was in the way of another one is, if too many were asked for.
+    pub(super) fn recover(&mut self, now: Instant) {
+        if self.denied(now).is_none() && self.stop.take().is_some() {
             tracing::info!("zoho gives access tokens again");
         }
         self.failures = 0;
@@ -139,3 +140,32 @@ impl State {
 const SPENT_FOR: Duration = Duration::from_secs(1);
 /// So much of a pause may be left when it is asked for again.
 const HEARD_BEFORE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_comes_ends_all_trouble_but_not_a_denial() {
+        let now = Instant::now();
+        let mut state = State {
+            stop: Some(Stop {
+                why: Why::Throttled,
+                until: Some(now + Duration::from_secs(300)),
+                again: None,
+            }),
+            failures: 5,
+            returned: true,
+            tried: true,
+            trouble: Some(now),
+            ..State::default()
+        };
+        state.recover(now);
+        assert!(state.denied(now).is_some());
+        assert_eq!(state.failures, 0);
+        assert!(!state.returned && !state.tried && state.trouble.is_none());
+        let later = now + Duration::from_secs(301);
+        state.recover(later);
+        assert!(state.stop.is_none());
+    }
+}

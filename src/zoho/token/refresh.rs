@@ -13,7 +13,7 @@ use crate::telemetry::Trace;
 
 impl Mint {
     pub(super) async fn refresh(&self, trace: &Trace) {
-        let (mut attempt, began) = (Uuid::new_v4(), Instant::now());
+        let (attempt, began) = (Uuid::new_v4(), Instant::now());
         let Some(place) = &self.place else {
             return self.mint_alone(attempt, trace).await;
         };
@@ -34,18 +34,20 @@ impl Mint {
                     }
                 }
                 Ok(Turn::Mint(right)) => {
-                    let Some(why) = self.barred() else {
+                    let Some(why) = self.barred(!right.replaces) else {
                         return self.mint_for_all(place, &right, attempt, trace).await;
                     };
                     self.leave(place, &right, attempt).await;
-                    if !self.tries_again(&why) {
-                        return;
-                    }
-                    (attempt, stale) = (Uuid::new_v4(), Box::default());
+                    self.try_again(&why);
+                    return;
                 }
                 Ok(Turn::Wait(left)) => sleep(left.min(LOOK_EVERY)).await,
-                Ok(Turn::Stop(why, _)) if self.tries_again(&why) => stale = Box::default(),
-                Ok(Turn::Stop(why, pause)) => return self.hear(why, pause),
+                Ok(Turn::Stop(why, pause)) => {
+                    if !self.try_again(&why) {
+                        self.hear(why, pause);
+                    }
+                    return;
+                }
                 Err(_) => return self.mint_alone(attempt, trace).await,
             }
         }
@@ -54,11 +56,15 @@ impl Mint {
 
     async fn mint_alone(&self, attempt: Uuid, trace: &Trace) {
         let began = Instant::now();
-        if self.barred().is_some() {
+        if let Some(why) = self.barred(false) {
+            self.try_again(&why);
             return;
         }
         if let Err(wait) = self.take_alone(attempt, began) {
-            return self.fail(Why::Spent, Some(wait));
+            if !self.try_again(&Why::Spent) {
+                self.fail(Why::Spent, Some(wait));
+            }
+            return;
         }
         let failures = lock(&self.state).failures;
         match self.ask(trace).await {

@@ -1,7 +1,7 @@
 //! The token that all instances use, in Redis: one of them mints it, the others wait for it. Redis
 //! also knows how often it may be asked for, and why nobody asks at the moment.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use secrecy::ExposeSecret as _;
 use tokio::time::Instant;
@@ -24,14 +24,15 @@ pub(super) struct Shelf {
     mint: Script,
     minted: Script,
     throttled: Script,
+    denied: Script,
 }
 
 /// Where the token of one credential is kept.
 pub(super) struct Place {
     shelf: Arc<Shelf>,
     name: String,
-    /// The token, the state of minting, and the slots of attempts.
-    keys: [String; 3],
+    /// The token, the state of minting, the slots of attempts, and who is denied tokens.
+    keys: [String; 4],
     /// No attempt takes longer.
     lease: Duration,
 }
@@ -70,6 +71,8 @@ pub(super) struct Right {
     pub(super) failures: u32,
     /// By the clock of Redis, in milliseconds, and by ours.
     given: (u64, Instant),
+    /// Whether the one that is of no use lies there still.
+    pub(super) replaces: bool,
 }
 
 impl Shelf {
@@ -81,9 +84,22 @@ impl Shelf {
         Ok(Some(Arc::new(Self {
             store: sharing.store.clone(),
             sealer: Sealer::new(key)?,
-            mint: Script::new(include_str!("script/mint.lua")),
-            minted: Script::new(include_str!("script/minted.lua")),
-            throttled: Script::new(include_str!("script/throttled.lua")),
+            mint: Script::new(concat!(
+                include_str!("script/denials.lua"),
+                include_str!("script/mint.lua")
+            )),
+            minted: Script::new(concat!(
+                include_str!("script/denials.lua"),
+                include_str!("script/minted.lua")
+            )),
+            throttled: Script::new(concat!(
+                include_str!("script/denials.lua"),
+                include_str!("script/throttled.lua")
+            )),
+            denied: Script::new(concat!(
+                include_str!("script/denials.lua"),
+                include_str!("script/denied.lua")
+            )),
         })))
     }
 
@@ -99,6 +115,7 @@ impl Shelf {
                 format!("{TOKEN}:{name}"),
                 format!("{TOKEN}:mint:{name}"),
                 format!("{TOKEN}:slots:{name}"),
+                format!("{TOKEN}:denied"),
             ],
             shelf: Arc::clone(self),
             name,
@@ -134,10 +151,11 @@ impl Place {
             "slots" => return Ok(Said::Slots(which, number)),
             "told" => return Ok(Said::Told),
             "token" => Turn::There(which.into(), number),
-            "mint" => Turn::Mint(Right {
+            "mint" | "replace" => Turn::Mint(Right {
                 attempt: want.unwrap_or_default(),
                 failures: text().parse().unwrap_or(0),
                 given: (number, asked),
+                replaces: what == "replace",
             }),
             "wait" => Turn::Wait(span),
             _ => Turn::Stop(Why::from_text(&text()), span),
@@ -198,6 +216,16 @@ impl Place {
         let _ = told;
     }
 
+    /// Who is denied tokens, by name, and for how many milliseconds still.
+    pub(super) async fn denials(&self) -> Result<HashMap<String, u64>, Unavailable> {
+        self.ask(&self.shelf.denied, &[]).await
+    }
+
+    /// What these credentials are called there.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Zoho has not heard of it: it counts as no attempt.
     pub(super) async fn give_back(&self, right: &Right) {
         self.settle(right, [b"unsent".to_vec(), Vec::new(), Vec::new()])
@@ -206,13 +234,10 @@ impl Place {
 
     /// Lets everybody try again, because an operator has said so.
     pub(super) async fn forgive(&self) {
-        let key = &*self.keys[1];
-        let asked = self.shelf.store.run(|mut link| async move {
-            let mut command = redis::cmd("DEL");
-            command.arg(key).exec_async(&mut link).await
-        });
+        let told = [Vec::new(), b"forgive".to_vec()];
+        let asked: Result<i64, _> = self.ask(&self.shelf.minted, &told).await;
         // Where Redis is gone it holds nobody back.
-        let _ = asked.await;
+        let _ = asked;
     }
 
     /// Zoho was away and answers again: nobody waits any longer for that alone.
@@ -266,10 +291,7 @@ impl Mint {
     /// Puts back in Redis what holds all instances back.
     pub(super) async fn remind(&self) {
         let now = Instant::now();
-        let left = {
-            let state = lock(&self.state);
-            state.stop.as_ref().and_then(|stop| stop.throttles(now))
-        };
+        let left = lock(&self.state).denied(now);
         if let (Some(place), Some(left)) = (&self.place, left) {
             place.remind(left).await;
         }

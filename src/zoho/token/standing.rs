@@ -25,7 +25,7 @@ impl Tokens {
         let (error, pause) = {
             let mut state = lock(&self.0.state);
             let stop = state.stop.as_ref().filter(|stop| stop.lasts(now));
-            if !is_first || stop.is_some_and(|stop| stop.throttles(now).is_some()) {
+            if !is_first || state.denied(now).is_some() {
                 return stop.map_or_else(Self::refused_again, |stop| stop.error(now));
             }
             let pause = Why::Unaccepted.pause(state.unaccepted, 0);
@@ -33,7 +33,7 @@ impl Tokens {
             let stop = Stop {
                 why: Why::Unaccepted,
                 until: pause.map(|pause| now + pause),
-                again: self.0.place.is_some().then_some(now + TRIED_EVERY),
+                again: Some(now + TRIED_EVERY),
             };
             let error = stop.error(now);
             state.stop = Some(stop);
@@ -86,9 +86,7 @@ impl Tokens {
         state.unaccepted = 0;
         if state.holds(token) && state.tries(token) {
             state.stale = None;
-            if !state.is_denied(Instant::now()) {
-                state.recover();
-            }
+            state.recover(Instant::now());
             drop(state);
             let (mint, token) = (Arc::clone(&self.0), Arc::clone(token));
             // Who waits for the answer waits for nothing else.

@@ -16,7 +16,8 @@ pub(super) struct Stop {
     pub(super) why: Why,
     /// Without an end only other credentials help.
     pub(super) until: Option<Instant>,
-    /// When Redis is asked again, although it is not over: another instance may have a token.
+    /// When it is looked again, although it is not over: another instance may have a token, or the one
+    /// that was refused may be good.
     pub(super) again: Option<Instant>,
 }
 
@@ -117,7 +118,7 @@ impl Why {
 }
 
 impl Stop {
-    /// Whether nobody even asks Redis.
+    /// Whether nobody even looks.
     pub(super) fn holds(&self, now: Instant) -> bool {
         self.lasts(now) && self.again.is_none_or(|again| now < again)
     }

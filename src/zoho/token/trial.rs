@@ -1,15 +1,21 @@
-//! The token in Redis that Zoho refused last. Another one takes its place; while there is none to be
-//! had, this one is tried again now and then: where Zoho refused all tokens for a while, it is good.
+//! The token that Zoho refused last. Another one takes its place; while there is none to be had, this one
+//! is tried again now and then: where Zoho refused all tokens for a while, it is good.
 
-use std::{mem::replace, time::Duration};
+use std::{
+    mem::replace,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::{super::lock, Mint, State, Token, Tokens, stop::Why};
+use super::{super::lock, Mint, State, Token, Tokens, stop::Why, verdict::Verdicts};
 
-/// What was refused, as it lies in Redis.
+/// What was refused.
 pub(super) struct Stale {
-    pub(super) sealed: Box<[u8]>,
+    token: Arc<Token>,
+    /// What lies in Redis and was refused last: another one, if this one never lay there.
+    sealed: Option<Box<[u8]>>,
     /// When it was refused, or was to be tried again.
     since: Instant,
     /// Another instance had just minted it, and is about to find out the same.
@@ -17,11 +23,13 @@ pub(super) struct Stale {
 }
 
 impl State {
-    /// Zoho refused the token in use, which lies in Redis.
-    pub(super) fn shun(&mut self, token: &Token, sealed: Box<[u8]>, now: Instant) {
+    /// Zoho refused the token in use.
+    pub(super) fn shun(&mut self, token: &Arc<Token>, now: Instant) {
         let age = now.saturating_duration_since(token.since);
+        let before = self.stale.take().and_then(|stale| stale.sealed);
         self.stale = Some(Stale {
-            sealed,
+            token: Arc::clone(token),
+            sealed: token.sealed.clone().or(before),
             since: now,
             young: !token.own && age < YOUNG,
         });
@@ -29,8 +37,17 @@ impl State {
 
     /// Whether it is the one that was refused last.
     pub(super) fn tries(&self, token: &Token) -> bool {
-        let stale = self.stale.as_ref().map(|stale| &stale.sealed);
-        stale.is_some() && stale == token.sealed.as_ref()
+        self.stale.as_ref().is_some_and(|stale| {
+            let lies_there = token.sealed.is_some() && token.sealed == stale.sealed;
+            lies_there || token.header == stale.token.header
+        })
+    }
+}
+
+impl Stale {
+    /// Whether no other instance has it.
+    pub(super) fn is_ours_alone(&self) -> bool {
+        self.token.sealed.is_none()
     }
 }
 
@@ -47,7 +64,7 @@ impl Mint {
     /// What Redis is asked to have another one than.
     pub(super) fn stale(&self) -> Box<[u8]> {
         let state = lock(&self.state);
-        let stale = state.stale.as_ref().map(|stale| stale.sealed.clone());
+        let stale = state.stale.as_ref().and_then(|stale| stale.sealed.clone());
         let held = || state.token.as_ref().and_then(|token| token.sealed.clone());
         stale.or_else(held).unwrap_or_default()
     }
@@ -64,9 +81,9 @@ impl Mint {
         }
     }
 
-    /// Whether the one that was refused is tried again, since nobody asks for another for that reason. It
-    /// costs no attempt.
-    pub(super) fn tries_again(&self, why: &Why) -> bool {
+    /// Has the one that was refused tried again, if nobody asks for another for that reason and it is time,
+    /// and says whether. It costs no attempt.
+    pub(super) fn try_again(&self, why: &Why) -> bool {
         let now = Instant::now();
         let mut state = lock(&self.state);
         let held = state.token.as_ref();
@@ -74,12 +91,33 @@ impl Mint {
         if !may_be_good || held.is_some_and(|it| now < it.expires) {
             return false;
         }
-        let due = |it: &&mut Stale| now.saturating_duration_since(it.since) >= TRIED_EVERY;
-        let Some(stale) = state.stale.as_mut().filter(due) else {
+        let is_due = |it: &&mut Stale| {
+            now.saturating_duration_since(it.since) >= TRIED_EVERY && now < it.token.expires
+        };
+        let Some(stale) = state.stale.as_mut().filter(is_due) else {
             return false;
         };
         stale.since = now;
+        let token = stale.token.again(now);
+        state.token = Some(Arc::new(token));
         true
+    }
+}
+
+impl Token {
+    /// The same, of which nothing is known.
+    fn again(&self, now: Instant) -> Self {
+        Self {
+            header: self.header.clone(),
+            api: self.api.clone(),
+            sealed: self.sealed.clone(),
+            renew: self.renew,
+            expires: self.expires,
+            taken: AtomicBool::new(false),
+            since: now,
+            own: false,
+            verdicts: Verdicts::default(),
+        }
     }
 }
 

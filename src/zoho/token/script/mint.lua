@@ -1,23 +1,15 @@
 -- Hands out the token that all instances use, or the right to mint one, and keeps the slots for that.
 --
--- KEYS: the token; the state of minting; the slots. ARGV: the token that is of no use any more, or "";
--- the id of this attempt, or "" if only the slots are meant; for how many milliseconds nobody else may
--- try; for how many a slot rests; then, once they are known, the slots as they were found and what is
--- to take their place. What they mean is none of this script's business: it sees to it that nobody
--- changes what he has not seen.
+-- ARGV: the token that is of no use any more, or ""; the id of this attempt, or "" if only the slots are
+-- meant; for how many milliseconds nobody else may try; for how many a slot rests; then, once they are
+-- known, the slots as they were found and what is to take their place. What they mean is none of this
+-- script's business: it sees to it that nobody changes what he has not seen.
 --
 -- Fields of the state: o the attempt that is under way, l the end of its lease, s until when nobody
 -- asks, w why, f failures in a row, b how often that was cut short, the first time with f counted anew,
 -- and n until when it is not again.
--- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "mint" with
--- the failures and the time now, "wait" or "stop" with how long.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-
--- Concatenation would round: a number of milliseconds has more digits than Lua writes.
-local function text(number)
-  return string.format('%.0f', number)
-end
+-- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "mint", or
+-- "replace" where the one of no use lies there still, with the failures and the time now, "wait" or "stop" with how long.
 
 -- What is no text was not put there by an instance, and is replaced.
 local function read(key)
@@ -25,20 +17,26 @@ local function read(key)
   return type(value) == 'string' and value
 end
 
-local failures = '0'
+local failures, right = '0', 'mint'
 if ARGV[2] ~= '' then
   local token = read(KEYS[1])
   if token and token ~= ARGV[1] then
     return { 'token', token, text(now) }
   end
+  right = token and 'replace' or right
   local state = redis.call('HMGET', KEYS[2], 'o', 'l', 's', 'w', 'f')
   failures = state[5] or '0'
   -- The same question asked twice.
   if state[1] == ARGV[2] then
-    return { 'mint', failures, text(now) }
+    return { right, failures, text(now) }
   end
-  if state[3] and tonumber(state[3]) > now then
-    return { 'stop', state[4], text(tonumber(state[3]) - now) }
+  local left = tonumber(state[3] or '0') - now
+  if left > longest and string.sub(state[4] or '', 1, 8) ~= 'refused:' then
+    left = longest
+    redis.call('HSET', KEYS[2], 's', text(now + left))
+  end
+  if left > 0 then
+    return { 'stop', state[4], text(left) }
   end
   if state[2] and tonumber(state[2]) > now then
     return { 'wait', '', text(tonumber(state[2]) - now) }
@@ -55,4 +53,4 @@ if ARGV[2] == '' then
 end
 redis.call('HSET', KEYS[2], 'o', ARGV[2], 'l', text(now + tonumber(ARGV[3])))
 redis.call('PEXPIRE', KEYS[2], rest)
-return { 'mint', failures, text(now) }
+return { right, failures, text(now) }

@@ -1,13 +1,10 @@
 -- Says what came of an attempt to mint, unless its lease ran out and another one has begun.
 --
--- KEYS: the token; the state of minting; the slots. ARGV: the attempt; then "token",
--- the token and for how many milliseconds it serves; or "stop", why and for how many milliseconds
--- nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
+-- ARGV: the attempt; then "token", the token and for how many milliseconds it serves; or "stop", why and
+-- for how many milliseconds nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
 -- answers again, and what failures in a row are counted from when it does for the first time; or
 -- "unaccepted", the token that is not taken and for how many milliseconds nobody asks; or "taken" and the
--- token that was not and is again.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- token that was not and is again; or "forgive": an operator lets everybody ask again.
 if ARGV[2] == 'unaccepted' then
   local state = redis.call('HMGET', KEYS[2], 'l', 's', 'w')
   local ends, until_then = tonumber(state[2] or '0'), now + tonumber(ARGV[4])
@@ -16,7 +13,7 @@ if ARGV[2] == 'unaccepted' then
       or ends > until_then or ends > now and state[3] == 'throttled' then
     return 0
   end
-  redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', 'unaccepted', 's', string.format('%.0f', until_then))
+  redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', 'unaccepted', 's', text(until_then))
   redis.call('PEXPIRE', KEYS[2], tonumber(ARGV[4]) + 600000)
   return 1
 end
@@ -27,22 +24,33 @@ if ARGV[2] == 'taken' then
   redis.call('HSET', KEYS[2], 'w', '', 's', '0')
   return 1
 end
+if ARGV[2] == 'forgive' then
+  redis.call('DEL', KEYS[2])
+  no_longer_deny()
+  return 1
+end
 if redis.call('HGET', KEYS[2], 'o') ~= ARGV[1] then
   return 0
 end
 if ARGV[2] == 'token' then
   redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
   redis.call('DEL', KEYS[2])
+  no_longer_deny()
 elseif ARGV[2] == 'stop' then
   local state = redis.call('HMGET', KEYS[2], 'f', 's', 'w')
-  local pause, why, left = tonumber(ARGV[4]), ARGV[3], tonumber(state[2] or '0') - now
+  local pause, why, left = tonumber(ARGV[4]), ARGV[3], math.min(tonumber(state[2] or '0') - now, longest)
   -- Another instance was told meanwhile that too many were asked for.
   if state[3] == 'throttled' and left > pause then
     pause, why = left, 'throttled'
   end
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', why, 'f', tonumber(state[1] or '0') + 1,
-    's', string.format('%.0f', now + pause))
+    's', text(now + pause))
   redis.call('PEXPIRE', KEYS[2], pause + 600000)
+  if why == 'throttled' then
+    deny(now + pause)
+  else
+    no_longer_deny()
+  end
 elseif ARGV[2] == 'retry' then
   local state = redis.call('HMGET', KEYS[2], 'w', 's', 'n', 'b')
   local why = state[1] or ''
@@ -53,8 +61,7 @@ elseif ARGV[2] == 'retry' then
   -- Where it comes and goes that is less and less often, after 4, 16, 64 and then every 256 seconds, so
   -- that attempts are left for when it stays.
   local before = math.min(tonumber(state[4] or '0'), 3)
-  redis.call('HSET', KEYS[2], 's', '0', 'b', before + 1,
-    'n', string.format('%.0f', now + 4000 * 4 ^ before))
+  redis.call('HSET', KEYS[2], 's', '0', 'b', before + 1, 'n', text(now + 4000 * 4 ^ before))
   if before == 0 then
     redis.call('HSET', KEYS[2], 'f', ARGV[3])
   end
