@@ -42,19 +42,20 @@ fn walk<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router {
     if app.config.mcp.legacy_sse {
         router = router.merge(legacy_sse(app));
     }
-    // For every route, top to bottom. A layer wraps what stands below it.
-    router.fallback(not_found).layer(
-        ServiceBuilder::new()
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn_with_state(
-                app.trusted_proxies.clone(),
-                listen::identify,
-            ))
-            .layer(from_fn_with_state(
-                app.allowed.clone(),
-                listen::host_and_origin,
-            )),
-    )
+    // For every route, top to bottom. A layer wraps what stands below it, and copies it for each
+    // request: around all routes together that is a pointer, around each it is the whole walk.
+    let walk = ServiceBuilder::new()
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(
+            app.trusted_proxies.clone(),
+            listen::identify,
+        ))
+        .layer(from_fn_with_state(
+            app.allowed.clone(),
+            listen::host_and_origin,
+        ))
+        .service(router.fallback(not_found));
+    Router::new().fallback_service(walk)
 }
 
 /// `/mcp`: who, what, how much, whether; then rmcp.
@@ -77,7 +78,8 @@ fn streamable<H: ServerHandler + Clone>(app: &App, mcp: Streamable<H>) -> Router
         .option_layer(bound)
         .layer(from_fn_with_state(app.permit.clone(), permit::permit));
     let sessions = app.http_sessions.clone();
-    let messages = post_service(mcp.within(sessions.clone())).layer(guards);
+    // Around the service itself, since a route in between would be copied for each guard.
+    let messages = post_service(guards.service(mcp.within(sessions.clone())));
     let routes = match sessions {
         // There are no sessions to read from or to end.
         None => messages.fallback(only_post),

@@ -194,10 +194,10 @@ impl Audit {
     }
 
     /// Records an event that has its room.
-    pub fn record_in(&self, room: &mut Room, event: Event) {
+    pub fn record_in(&self, room: &mut Room, event: &Event) {
         match room.0.split(1) {
-            Some(room) => self.send(&event, room, None),
-            None => self.lose(&event),
+            Some(room) => self.send(event, room, None),
+            None => self.lose(event),
         }
     }
 
@@ -206,11 +206,11 @@ impl Audit {
     /// # Errors
     /// When that has not happened within five seconds, or while the log is known not to take lines
     /// a short while; the line may still be written later.
-    pub async fn accept_in(&self, room: &mut Room, event: Event) -> Result<(), SinkUnavailable> {
+    pub async fn accept_in(&self, room: &mut Room, event: &Event) -> Result<(), SinkUnavailable> {
         let patience = self.patience();
         let (written, taken) = oneshot::channel();
         let room = room.0.split(1).ok_or(SinkUnavailable)?;
-        self.send(&event, room, Some(written));
+        self.send(event, room, Some(written));
         match timeout(patience, taken).await {
             Ok(Ok(_written)) => Ok(()),
             _ => Err(SinkUnavailable),

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    future::pending,
     sync::{Arc, OnceLock},
 };
 
@@ -66,14 +67,6 @@ impl Cause {
         }
     }
 
-    /// Returns once a call of a tool with that effect is cut.
-    pub(super) async fn is_cut(&self, effect: Effect) {
-        match effect {
-            Effect::Read => self.inner.reads.cancelled().await,
-            Effect::Write => self.inner.writes.cancelled().await,
-        }
-    }
-
     /// Whether it was not the client.
     pub(super) fn is_told(&self) -> bool {
         self.inner.why.get().is_some()
@@ -84,14 +77,24 @@ impl Cause {
         let by = self.cancelled.get().filter(|_| !self.is_told());
         by.copied().filter(|by| !by.is_nil())
     }
+}
 
-    /// For the log, in the words that it has for the end of a session.
-    pub(super) fn word(&self) -> Cow<'static, str> {
-        match self.inner.why.get() {
-            Some(why) => why.to_string().into(),
-            None if self.cancelled.get().is_some() => CANCELLED.into(),
-            None => CLIENT_GONE.into(),
-        }
+/// Returns once a call of a tool with that effect is cut, where somebody can cut it.
+pub(super) async fn is_cut(cause: Option<&Cause>, effect: Effect) {
+    match (cause, effect) {
+        (Some(cause), Effect::Read) => cause.inner.reads.cancelled().await,
+        (Some(cause), Effect::Write) => cause.inner.writes.cancelled().await,
+        (None, _) => pending().await,
+    }
+}
+
+/// For the log, in the words that it has for the end of a session.
+pub(super) fn word(cause: Option<&Cause>) -> Cow<'static, str> {
+    let told = cause.and_then(|cause| cause.inner.why.get());
+    match (told, cause) {
+        (Some(why), _) => why.to_string().into(),
+        (None, Some(cause)) if cause.cancelled.get().is_some() => CANCELLED.into(),
+        (None, _) => CLIENT_GONE.into(),
     }
 }
 

@@ -5,6 +5,7 @@ mod end;
 
 use std::{
     borrow::Cow,
+    future::pending,
     panic::AssertUnwindSafe,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -16,7 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cause::Cause,
+    cause::{Cause, is_cut, word},
     handler::{Desk, Ticket, failed},
 };
 use crate::{
@@ -69,7 +70,7 @@ impl<'a> Execution<'a> {
         let valid = (row.fits)(arguments);
         start.args = Some(desk.redactor.redact(row.classes, arguments, valid));
         let first = row.effect == Effect::Write || desk.audit.on_failure() == OnFailure::RefuseAll;
-        if !record.begin(start, first).await && !lenient {
+        if !record.begin(&start, first).await && !lenient {
             // The line may be written yet, and a line that begins a call wants one that ends it.
             record
                 .finish(Kind::ToolCallError, "audit_unavailable", 0)
@@ -99,7 +100,7 @@ impl<'a> Execution<'a> {
         mut self,
         arguments: JsonObject,
         progress: Progress,
-        cancelled: &CancellationToken,
+        cancelled: Option<&CancellationToken>,
     ) -> CallToolResult {
         let written = Arc::clone(&self.record.written);
         let policy = self.desk.policy.load();
@@ -133,8 +134,8 @@ impl<'a> Execution<'a> {
                 Err(_) => End::TimedOut,
             },
             () = self.desk.drain.cut().cancelled() => End::CutOff,
-            () = cancelled.cancelled() => End::Cancelled,
-            () = self.ticket.cause.is_cut(self.row.effect) => End::Cancelled,
+            () = is_cancelled(cancelled) => End::Cancelled,
+            () = is_cut(self.ticket.cause.as_ref(), self.row.effect) => End::Cancelled,
         };
         if let (Some(question), End::Answered(answer)) = (&question, &end)
             && !self.record.cached
@@ -146,7 +147,7 @@ impl<'a> Execution<'a> {
             self.record.reason = error.reason();
             self.record.retry_after_seconds = error.retry_after_seconds();
         }
-        let (kind, error, records) = end.told(&self.ticket.cause);
+        let (kind, error, records) = end.told(self.ticket.cause.as_ref());
         self.record.finish(kind, error, records).await;
         if let End::Failed(error) = &end
             && let Some((of, seconds)) = error.shortage()
@@ -217,7 +218,7 @@ struct Record {
     reason: Option<&'static str>,
     retry_after_seconds: Option<u64>,
     /// Why it is cancelled, if it is.
-    cause: Cause,
+    cause: Option<Cause>,
     pending: bool,
 }
 
@@ -257,7 +258,7 @@ impl Record {
 
     /// Records the start; if `first`, the call waits until the log has taken it. From here on,
     /// being dropped means that the call was cut off.
-    async fn begin(&mut self, start: Event, first: bool) -> bool {
+    async fn begin(&mut self, start: &Event, first: bool) -> bool {
         self.pending = true;
         match &mut self.room {
             Some(room) if first => self.audit.accept_in(room, start).await.is_ok(),
@@ -267,7 +268,7 @@ impl Record {
             }
             // The call has waited for room once, and goes on without it.
             None => {
-                self.audit.record_at_once(&start);
+                self.audit.record_at_once(start);
                 false
             }
         }
@@ -288,9 +289,9 @@ impl Record {
         match &mut self.room {
             // Whoever is told of a change finds it in the log, also if we are killed right after.
             Some(room) if event.record_id.is_some() => {
-                let _ = timeout(ENOUGH, self.audit.accept_in(room, event)).await;
+                let _ = timeout(ENOUGH, self.audit.accept_in(room, &event)).await;
             }
-            Some(room) => self.audit.record_in(room, event),
+            Some(room) => self.audit.record_in(room, &event),
             None => self.audit.record_at_once(&event),
         }
     }
@@ -309,7 +310,7 @@ impl Record {
             reason: self.reason.map(Into::into),
             retry_after_seconds: self.retry_after_seconds,
             cancelled_by: (kind == Kind::ToolCallCancelled)
-                .then(|| self.cause.canceller())
+                .then(|| self.cause.as_ref()?.canceller())
                 .flatten(),
             ..self.event(kind)
         }
@@ -324,13 +325,21 @@ impl Drop for Record {
         self.trace.fail("cancelled", "nobody waits for the answer");
         let audit = self.audit.clone();
         let event = Event {
-            reason: Some(self.cause.word()),
+            reason: Some(word(self.cause.as_ref())),
             ..self.ended(Kind::ToolCallCancelled)
         };
         match &mut self.room {
-            Some(room) => audit.record_in(room, event),
+            Some(room) => audit.record_in(room, &event),
             None => audit.record_at_once(&event),
         }
+    }
+}
+
+/// Returns once the client has cancelled the call, where it can.
+async fn is_cancelled(cancelled: Option<&CancellationToken>) {
+    match cancelled {
+        Some(cancelled) => cancelled.cancelled().await,
+        None => pending().await,
     }
 }
 

@@ -54,7 +54,8 @@ pub(super) struct Ticket {
     pub(super) peer: Peer,
     pub(super) trace: Trace,
     pub(super) slip: Option<Slip>,
-    pub(super) cause: Cause,
+    /// Of a call that somebody can cancel who says why.
+    pub(super) cause: Option<Cause>,
 }
 
 /// Methods that the protocol library knows and this server does not serve: it would answer with
@@ -118,7 +119,7 @@ impl ServerHandler for Handler {
         // The guards read the body themselves: what they granted has to be what rmcp read.
         let tool = request.name;
         let arguments = request.arguments.unwrap_or_default();
-        self.call(guarded, &tool, arguments, progress, &context.ct)
+        self.call(guarded, &tool, arguments, progress, Some(&context.ct))
             .await
             .map(Into::into)
     }
@@ -168,7 +169,7 @@ impl Handler {
         tool: &str,
         arguments: JsonObject,
         progress: Progress,
-        cancelled: &CancellationToken,
+        cancelled: Option<&CancellationToken>,
     ) -> Result<CallToolResult, McpError> {
         let ticket = Ticket::of(guarded)?;
         let outcome = match granted(guarded, tool) {
@@ -231,7 +232,7 @@ impl Ticket {
             peer: guarded.get().cloned().ok_or_else(out_of_order)?,
             trace: guarded.get().cloned().unwrap_or_default(),
             slip: guarded.get().cloned(),
-            cause: guarded.get().cloned().unwrap_or_default(),
+            cause: guarded.get().cloned(),
         })
     }
 

@@ -25,7 +25,6 @@ use rmcp::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use super::{
@@ -106,14 +105,18 @@ impl<H: ServerHandler + Clone> Service<Request> for Streamable<H> {
         let bound = request.extensions().get::<Arc<Bound>>().cloned();
         match self.direct.as_ref().zip(asked(&request)) {
             Some((handler, call)) if is_plain(&call) => {
-                let handler = handler.clone();
-                let guarded = request.into_parts().0.extensions;
                 let is_in_session = bound.is_some();
-                let answered =
-                    async move { unkept(answer(&handler, &call, guarded, bound.as_deref()).await) };
+                let guarded = request.into_parts().0.extensions;
+                let asked = Asked {
+                    handler: handler.clone(),
+                    call,
+                    guarded,
+                    bound,
+                };
+                // Made where it is awaited: a future that was moved there takes twice its room.
                 return match is_in_session {
-                    true => Box::pin(async move { Ok(to_its_end(answered).await) }),
-                    false => Box::pin(async move { Ok(answered.await) }),
+                    true => Box::pin(async move { Ok(to_its_end(answer(asked)).await) }),
+                    false => Box::pin(async move { Ok(answer(asked).await) }),
                 };
             }
             // The protocol library would refuse it in words that help nobody.
@@ -181,24 +184,32 @@ async fn to_its_end(answered: impl Future<Output = Response> + Send + 'static) -
     answered.unwrap_or_else(|_| Refusal::Internal.into_response())
 }
 
+/// A plain call, with what the guards found out about it.
+struct Asked {
+    handler: Handler,
+    call: Arc<Call>,
+    guarded: Extensions,
+    bound: Option<Arc<Bound>>,
+}
+
 /// Answers a plain call as rmcp would, without its two tasks and their channels, which cost more
 /// than every guard together. Without a session a client that goes away drops this, and with it the
 /// call, since it has no other way to cancel it.
-async fn answer(
-    handler: &Handler,
-    call: &Call,
-    mut guarded: Extensions,
-    bound: Option<&Bound>,
-) -> Response {
-    let (Some(id), Some(tool), Ok(arguments)) = (&call.id, call.tool(), arguments(call)) else {
+async fn answer(asked: Asked) -> Response {
+    let Asked {
+        handler,
+        call,
+        mut guarded,
+        bound,
+    } = asked;
+    let (Some(id), Some(tool), Ok(arguments)) = (&call.id, call.tool(), arguments(&call)) else {
         return Refusal::Internal.into_response();
     };
-    let never = CancellationToken::new();
     // Only in a session can the client say that it does not want the answer any more.
-    let running = bound.and_then(|bound| {
+    let running = bound.as_ref().and_then(|bound| {
         let part = bound.join();
         let id = serde_json::from_str::<RequestId>(id.get()).ok()?;
-        Some(bound.begin(call, id).map(|running| (running, part)))
+        Some(bound.begin(&call, id).map(|running| (running, part)))
     });
     let running = match running.transpose() {
         Ok(running) => running,
@@ -207,13 +218,11 @@ async fn answer(
     if let Some((running, _)) = &running {
         guarded.insert(running.cause().clone());
     }
-    let cancelled = running
-        .as_ref()
-        .map_or(&never, |(running, _)| running.cancelled());
+    let cancelled = running.as_ref().map(|(running, _)| running.cancelled());
     let outcome = handler
         .call(&guarded, tool, arguments, Progress::default(), cancelled)
         .await;
-    told(Some(id), outcome)
+    unkept(told(Some(id), outcome))
 }
 
 fn told(id: Option<&RawValue>, outcome: Result<CallToolResult, McpError>) -> Response {

@@ -18,12 +18,15 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(
     arguments: Map<String, Value>,
 ) -> Result<T, ToolError> {
     let arguments = Value::Object(arguments);
-    serde_path_to_error::deserialize(&arguments).map_err(|error| {
-        let schema = schema::of_input::<T>();
-        // Other errors of serde's hold values.
-        let told = error.inner().to_string();
-        let problem = PROBLEMS.iter().find(|problem| **problem == told);
-        ToolError::Arguments(explain(&schema, &arguments, error.path(), problem.copied()))
+    // Most fit, and the way to what does not is kept at the price of reading several times.
+    T::deserialize(&arguments).or_else(|_| {
+        serde_path_to_error::deserialize(&arguments).map_err(|error| {
+            let schema = schema::of_input::<T>();
+            // Other errors of serde's hold values.
+            let told = error.inner().to_string();
+            let problem = PROBLEMS.iter().find(|problem| **problem == told);
+            ToolError::Arguments(explain(&schema, &arguments, error.path(), problem.copied()))
+        })
     })
 }
 

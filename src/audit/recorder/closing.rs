@@ -159,7 +159,7 @@ mod tests {
         let (audit, _over) = log_with_head(&heads.0);
         let mut room = audit.reserve().await.unwrap();
         let start = Event::new(Kind::ToolCallStart);
-        audit.accept_in(&mut room, start).await.unwrap();
+        audit.accept_in(&mut room, &start).await.unwrap();
         audit.record(Event::new(Kind::DrainBegin)).await;
         let began = Instant::now();
         assert!(audit.close(began).await.is_err());

@@ -113,7 +113,9 @@ async fn a_sink_that_fails_and_recovers_loses_nothing() {
     let (audit, written) = scripted(vec![Ok(10), full(), Ok(3), full(), full()]);
     audit.record(Event::new(Kind::DrainBegin)).await;
     let mut room = audit.reserve().await.unwrap();
-    let _ = audit.accept_in(&mut room, Event::new(Kind::DrainEnd)).await;
+    let _ = audit
+        .accept_in(&mut room, &Event::new(Kind::DrainEnd))
+        .await;
     audit.close(soon()).await.unwrap();
     let lines = lines(&written);
     assert_eq!(lines.len(), 4);
@@ -127,7 +129,7 @@ async fn a_line_that_cannot_be_written_is_not_accepted() {
     tokio::time::pause();
     let mut room = audit.reserve().await.unwrap();
     let start = Event::new(Kind::ToolCallStart);
-    assert!(audit.accept_in(&mut room, start).await.is_err());
+    assert!(audit.accept_in(&mut room, &start).await.is_err());
 }
 
 #[tokio::test]
@@ -148,8 +150,8 @@ async fn what_finds_no_room_is_counted_and_told_and_calls_keep_theirs() {
     assert!(audit.reserve().await.is_err());
     tokio::time::resume();
     for room in &mut calls {
-        audit.record_in(room, Event::new(Kind::ToolCallStart));
-        audit.record_in(room, Event::new(Kind::ToolCallSuccess));
+        audit.record_in(room, &Event::new(Kind::ToolCallStart));
+        audit.record_in(room, &Event::new(Kind::ToolCallSuccess));
     }
     audit.close(soon()).await.unwrap();
     let lines = lines(&written);

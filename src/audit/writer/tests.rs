@@ -139,9 +139,8 @@ async fn a_sink_that_takes_nothing_keeps_no_line_from_another() {
         let mut lines = lines_until(&two.good, "\"durationMs\":700").await;
         assert_eq!((lines.len(), two.audit.waiting()), (701, 700));
         let mut room = two.audit.reserve().await.unwrap();
-        let accept = two
-            .audit
-            .accept_in(&mut room, Event::new(Kind::ToolCallStart));
+        let start = Event::new(Kind::ToolCallStart);
+        let accept = two.audit.accept_in(&mut room, &start);
         let accepted = timeout(Duration::from_millis(300), accept).await;
         assert!(!matches!(accepted, Ok(Ok(()))), "not before both have it");
         drop(room);
@@ -217,7 +216,7 @@ async fn all_whose_lines_are_taken_together_are_told_though_one_has_left() {
             tokio::spawn(async move {
                 let mut room = audit.reserve().await.unwrap();
                 let start = Event::new(Kind::ToolCallStart);
-                audit.accept_in(&mut room, start).await.is_ok()
+                audit.accept_in(&mut room, &start).await.is_ok()
             })
         };
         let calls: Vec<_> = (0..3).map(|_| call()).collect();

@@ -6,7 +6,10 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 
 use crate::{
     audit::Kind,
-    mcp::{cause::Cause, handler::failed},
+    mcp::{
+        cause::{Cause, word},
+        handler::failed,
+    },
     permit::Effect,
     tools::{Answer, Row, ToolError, Written},
 };
@@ -23,14 +26,14 @@ pub(super) enum End {
 
 impl End {
     /// The event, the word for what went wrong or who ended it, and the records in the answer.
-    pub(super) fn told(&self, cause: &Cause) -> (Kind, Cow<'static, str>, u64) {
+    pub(super) fn told(&self, cause: Option<&Cause>) -> (Kind, Cow<'static, str>, u64) {
         match self {
             Self::Answered(answer) => (Kind::ToolCallSuccess, "".into(), answer.records),
             Self::Failed(error) => (Kind::ToolCallError, error.kind().into(), 0),
             Self::Panicked => (Kind::ToolCallError, "panic".into(), 0),
             Self::TimedOut => (Kind::ToolCallError, "timeout".into(), 0),
             Self::CutOff => (Kind::ToolCallCancelled, "drain".into(), 0),
-            Self::Cancelled => (Kind::ToolCallCancelled, cause.word(), 0),
+            Self::Cancelled => (Kind::ToolCallCancelled, word(cause), 0),
         }
     }
 

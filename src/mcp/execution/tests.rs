@@ -76,7 +76,7 @@ fn ticket() -> Ticket {
         peer: Peer::sample(),
         trace: Trace::default(),
         slip: None,
-        cause: Cause::default(),
+        cause: None,
     }
 }
 
@@ -122,9 +122,7 @@ async fn whoever_hears_of_a_change_finds_it_in_the_log() {
     for n in 1..=20 {
         let call = Execution::begin(desk, &ticket, row, &grant, &arguments);
         let call = call.await.unwrap();
-        let cancelled = CancellationToken::new();
-        call.run(JsonObject::new(), Progress::default(), &cancelled)
-            .await;
+        call.run(JsonObject::new(), Progress::default(), None).await;
         let audit = std::fs::read_to_string(base.join("audit.jsonl")).unwrap();
         assert_eq!(audit.matches("tool_call_success").count(), n, "{audit}");
     }
@@ -152,10 +150,7 @@ async fn a_call_that_panics_ends_with_its_line_and_what_it_stumbled_over_is_told
     for _ in 0..2 {
         let call = Execution::begin(desk, &ticket, row, &grant, &arguments);
         let call = call.await.unwrap();
-        let cancelled = CancellationToken::new();
-        let answer = call
-            .run(arguments.clone(), Progress::default(), &cancelled)
-            .await;
+        let answer = call.run(arguments.clone(), Progress::default(), None).await;
         assert_eq!(answer.is_error, Some(true));
         let told = serde_json::to_string(&answer).unwrap();
         assert!(told.contains("failed for a reason of its own"), "{told}");
