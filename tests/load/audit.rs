@@ -219,22 +219,22 @@ impl Agent {
             ..base
         };
         if self.writes {
-            self.audit.accept_in(&mut room, start).await.unwrap();
+            self.audit.accept_in(&mut room, &start).await.unwrap();
             let end = Event {
                 record_id: Some(CONTACT.into()),
                 outcome: Some("replayed"),
                 ..end
             };
-            self.audit.accept_in(&mut room, end).await.unwrap();
+            self.audit.accept_in(&mut room, &end).await.unwrap();
             return;
         }
-        self.audit.record_in(&mut room, start);
+        self.audit.record_in(&mut room, &start);
         // Others come to their turn while Zoho is asked.
         yield_now().await;
         let mut zoho = Requests::NONE;
         let place = zoho.sent("GET", "/crm/v8/Contacts/search", 1);
         zoho.ended(place, Ok(200), 1);
-        self.audit.record_in(&mut room, Event { zoho, ..end });
+        self.audit.record_in(&mut room, &Event { zoho, ..end });
     }
 }
 
