@@ -257,7 +257,7 @@ impl Zoho {
         // There may be many of them, and who says nothing for long loses slots.
         let denials = async {
             loop {
-                self.keep_denials().await;
+                self.inner.roster.look().await;
                 sleep(TELL_EVERY).await;
             }
         };
@@ -287,17 +287,17 @@ impl Zoho {
     }
 
     /// Takes other credentials for the daemon's own, and says whether they are others. With `again`
-    /// Zoho may be asked once more with those that it refused.
+    /// Zoho may be asked once more with those that it refused, people's too.
     pub async fn replace_credentials(&self, credentials: Credentials, again: bool) -> bool {
-        let tokens = self.inner.tokens();
-        let is_other = !tokens.credentials().is(&credentials);
+        let is_other = !self.inner.tokens().credentials().is(&credentials);
         if is_other {
             let _turn = self.inner.roster.change();
             self.inner.roster.replace_own(credentials);
             self.inner.flights.outdate();
             self.renew_people();
-        } else if again {
-            tokens.forgive().await;
+        }
+        if again {
+            self.inner.roster.forgive().await;
         }
         is_other
     }

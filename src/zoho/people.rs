@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    iter,
     sync::Arc,
 };
 
@@ -83,20 +82,6 @@ impl Zoho {
         drop(known);
         self.inner.roster.tidy(Instant::now());
         Ok(count)
-    }
-
-    /// Hears who was denied tokens, the daemon itself or one of them, and has Redis know of whom it does not.
-    pub(super) async fn keep_denials(&self) {
-        let (own, people) = (self.inner.tokens(), self.inner.people.load_full());
-        let Some(denials) = own.denials().await else {
-            return;
-        };
-        let theirs = people.values().map(|person| &person.tokens);
-        let mut lost: Vec<_> = iter::once(&own).chain(theirs).collect();
-        lost.retain(|tokens| tokens.hear_denials(&denials));
-        for tokens in lost.into_iter().take(MOST_TOLD) {
-            tokens.remind().await;
-        }
     }
 
     /// Those without a client of their own use the daemon's, which is another now.
@@ -179,5 +164,3 @@ impl Crm {
 }
 
 const MOST_PEOPLE: usize = 10_000;
-/// At once. Whoever is left out has it told with the next call for them.
-const MOST_TOLD: usize = 100;

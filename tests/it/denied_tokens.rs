@@ -1,6 +1,9 @@
 //! Zoho says to one instance that too many access tokens were asked for: the others hear of it.
 
+use serde_json::json;
+
 use crate::{
+    crm::Zoho,
     house::{House, REP, eventually},
     pair::{pair, sharing},
     redis::Redis,
@@ -212,6 +215,113 @@ async fn a_denial_is_over_within_fifteen_minutes_although_the_clock_of_redis_was
     assert!(is_near(redis.ask(&["HGET", &state, "s"])));
     let is_soon = || is_near(redis.ask(&["ZSCORE", DENIED, name])).then_some(());
     eventually("the end to be near", is_soon).await;
+}
+
+#[tokio::test]
+async fn a_denial_of_credentials_that_were_taken_out_meanwhile_is_told_to_who_has_them() {
+    let mut redis = Redis::start();
+    let [denied, _other] = pair(&redis, sharing).await;
+    let zoho = &denied.zoho;
+    redis.kill();
+    deny(zoho).await;
+    is_held_back(&denied).await;
+    let own = zoho.daemon_credentials.to_string();
+    let mut others = zoho.daemon_credentials.clone();
+    others["refresh_token"] = zoho.refresh_tokens["rep-1"].clone();
+    denied.replace("zoho.json", &others.to_string());
+    denied.recorded("other credentials", is_applied).await;
+    redis.restart();
+    let told = || (redis.ask::<u64>(&["ZCARD", DENIED]) == 1).then_some(());
+    eventually("the denial to be told", told).await;
+    denied.replace("zoho.json", &own);
+    let third = denied.replica(|_| ()).await;
+    is_held_back(&third).await;
+    assert_eq!(zoho.seen("POST", "/oauth").await, 1);
+}
+
+#[tokio::test]
+async fn what_redis_lost_of_attempts_for_a_person_is_told_again() {
+    let redis = Redis::start();
+    let [house, _other] = pair(&redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+    })
+    .await;
+    assert!(search(&house).await);
+    let slots = format!("zm:{{zoho}}:token:slots:{}", the_person(&redis));
+    let kept = || redis.ask::<Option<String>>(&["GET", &slots]);
+    let attempt = |table: &str| {
+        table
+            .split("\"used\":[\"")
+            .nth(1)
+            .map(|it| it[..36].to_owned())
+    };
+    let before = attempt(&kept().unwrap()).unwrap();
+    let _: String = redis.ask(&["FLUSHALL"]);
+    let told = || attempt(&kept()?).filter(|again| *again == before);
+    eventually("the attempt to be told again", told).await;
+}
+
+#[tokio::test]
+async fn an_operator_who_lets_refused_credentials_be_tried_again_ends_no_denial() {
+    let mut redis = Redis::start();
+    let [refused, denied] = pair(&redis, sharing).await;
+    let zoho = &refused.zoho;
+    redis.kill();
+    refuse_once(zoho).await;
+    ask(&refused).await.failure();
+    deny(zoho).await;
+    is_held_back(&denied).await;
+    redis.restart();
+    let told = || (redis.ask::<u64>(&["ZCARD", DENIED]) == 1).then_some(());
+    eventually("the denial to be told", told).await;
+    refused.signal("-HUP");
+    let is_taken = |line: &serde_json::Value| line["event"] == "config_reload";
+    refused.recorded("the signal", is_taken).await;
+    for house in [&refused, &denied] {
+        is_held_back(house).await;
+    }
+    assert_eq!(zoho.seen("POST", "/oauth").await, 2);
+}
+
+#[tokio::test]
+async fn a_person_whose_credentials_were_refused_is_tried_again_when_an_operator_says_so() {
+    let redis = Redis::start();
+    let [house, _other] = pair(&redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+    })
+    .await;
+    refuse_once(&house.zoho).await;
+    for _ in 0..2 {
+        ask(&house).await.failure();
+    }
+    assert_eq!(house.zoho.seen("POST", "/oauth").await, 1);
+    house.signal("-HUP");
+    served_again(&house).await;
+}
+
+#[tokio::test]
+async fn whatever_lies_where_denials_are_kept_they_are_heard() {
+    let not_text = format!("return redis.call('ZADD', '{DENIED}', 9e15, string.char(255))");
+    let garbage = vec!["SET", DENIED, "garbage"];
+    for poison in [garbage, vec!["EVAL", &not_text, "0"]] {
+        let redis = Redis::start();
+        let [denied, other] = pair(&redis, sharing).await;
+        let _: ::redis::Value = redis.ask(&poison);
+        deny(&denied.zoho).await;
+        is_held_back(&denied).await;
+        hears_of_a_denial(&other).await;
+    }
+}
+
+/// Zoho says the next time that the credentials are wrong.
+async fn refuse_once(zoho: &Zoho) {
+    let body = json!({ "error": "invalid_code" });
+    let fault = json!({
+        "fault": "status", "path": "/oauth", "status": 400, "body": body, "times": 1,
+    });
+    zoho.fault(fault).await;
 }
 
 async fn is_held_back(house: &House) {

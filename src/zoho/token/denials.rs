@@ -12,18 +12,24 @@ use super::{
     stop::{Stop, Why},
 };
 
-/// For how many milliseconds still, by the name that credentials have in Redis.
-pub(in crate::zoho) struct Denials(HashMap<String, u64>);
+/// What Redis says.
+pub(super) struct Denials {
+    /// Another one when it has lost its data.
+    pub(super) since: Vec<u8>,
+    /// For how many milliseconds still, by the name that credentials have there.
+    left: HashMap<Vec<u8>, u64>,
+}
 
 impl Tokens {
     /// Nothing where Redis is gone, or no token is shared.
-    pub(in crate::zoho) async fn denials(&self) -> Option<Denials> {
+    pub(super) async fn denials(&self) -> Option<Denials> {
         let place = self.0.place.as_ref()?;
-        place.denials().await.ok().map(Denials)
+        let (since, left) = place.denials().await.ok()?;
+        Some(Denials { since, left })
     }
 
     /// Keeps to what others were told, and says whether Redis has lost what this instance knows.
-    pub(in crate::zoho) fn hear_denials(&self, denials: &Denials) -> bool {
+    pub(super) fn hear_denials(&self, denials: &Denials) -> bool {
         let (mint, now) = (&self.0, Instant::now());
         let Some(place) = &mint.place else {
             return false;
@@ -35,14 +41,14 @@ impl Tokens {
     }
 
     /// Has Redis know what holds all instances back.
-    pub(in crate::zoho) async fn remind(&self) {
+    pub(super) async fn remind(&self) {
         self.0.remind().await;
     }
 }
 
 impl Denials {
     fn of(&self, place: &Place) -> Duration {
-        let left = self.0.get(place.name());
+        let left = self.left.get(place.name().as_bytes());
         Duration::from_millis(left.copied().unwrap_or_default())
     }
 }

@@ -6,11 +6,13 @@ mod tests;
 
 use std::{
     collections::HashMap,
+    mem::replace,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use futures_util::{StreamExt as _, stream};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
@@ -27,6 +29,8 @@ pub(in crate::zoho) struct Roster {
     own: ArcSwap<Tokens>,
     /// All that somebody has, and those that nobody has any more and that are held back still.
     known: Mutex<HashMap<Name, Tokens>>,
+    /// Since when Redis keeps what it was told, when it was last looked at; nothing while it is gone.
+    since: Mutex<Option<Vec<u8>>>,
     /// Held by whoever changes who has which.
     change: Mutex<()>,
 }
@@ -40,6 +44,7 @@ impl Roster {
         let name = Name::of(own.credentials());
         Self {
             known: Mutex::new(HashMap::from([(name, own.clone())])),
+            since: Mutex::default(),
             own: ArcSwap::from_pointee(own),
             change: Mutex::default(),
         }
@@ -84,6 +89,39 @@ impl Roster {
             sleep(TIDY_EVERY).await;
             self.tidy(Instant::now());
         }
+    }
+
+    /// Hears who was denied tokens, and has Redis know what it does not: who else was and, where it was gone
+    /// or has lost its data, what was asked for.
+    pub(in crate::zoho) async fn look(&self) {
+        let denials = self.own().denials().await;
+        let since = denials.as_ref().map(|denials| denials.since.clone());
+        let is_anew = since != replace(&mut *lock(&self.since), since.clone());
+        let Some(denials) = denials else {
+            return;
+        };
+        let known: Vec<_> = lock(&self.known).values().cloned().collect();
+        let (now, denials) = (Instant::now(), &denials);
+        let telling = known.iter().map(|tokens| async move {
+            if tokens.hear_denials(denials) {
+                tokens.remind().await;
+            }
+            if is_anew && lock(&tokens.0.mints).rest_until(now).is_some() {
+                tokens.keep().await;
+            }
+        });
+        stream::iter(telling)
+            .for_each_concurrent(AT_ONCE, |told| told)
+            .await;
+    }
+
+    /// Lets credentials that were refused be tried once more, on all instances.
+    pub(in crate::zoho) async fn forgive(&self) {
+        let known: Vec<_> = lock(&self.known).values().cloned().collect();
+        let forgiving = known.iter().map(Tokens::forgive);
+        stream::iter(forgiving)
+            .for_each_concurrent(AT_ONCE, |forgiven| forgiven)
+            .await;
     }
 
     /// Forgets credentials that nobody has any more, once they are held back by nothing. Where many
@@ -139,6 +177,8 @@ impl Name {
     }
 }
 
+/// Of whom Redis is told.
+const AT_ONCE: usize = 16;
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// As many as there can be people.
 const MOST_AWAY: usize = 10_000;

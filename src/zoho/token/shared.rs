@@ -31,8 +31,9 @@ pub(super) struct Shelf {
 pub(super) struct Place {
     shelf: Arc<Shelf>,
     name: String,
-    /// The token, the state of minting, the slots of attempts, and who is denied tokens.
-    keys: [String; 4],
+    /// The token, the state of minting, the slots of attempts, who is denied tokens, and since when
+    /// that is kept.
+    keys: [String; 5],
     /// No attempt takes longer.
     lease: Duration,
 }
@@ -116,6 +117,7 @@ impl Shelf {
                 format!("{TOKEN}:mint:{name}"),
                 format!("{TOKEN}:slots:{name}"),
                 format!("{TOKEN}:denied"),
+                format!("{TOKEN}:since"),
             ],
             shelf: Arc::clone(self),
             name,
@@ -216,8 +218,8 @@ impl Place {
         let _ = told;
     }
 
-    /// Who is denied tokens, by name, and for how many milliseconds still.
-    pub(super) async fn denials(&self) -> Result<HashMap<String, u64>, Unavailable> {
+    /// Since when Redis keeps that, and who is denied tokens, by name, and for how many milliseconds still.
+    pub(super) async fn denials(&self) -> Result<(Vec<u8>, HashMap<Vec<u8>, u64>), Unavailable> {
         self.ask(&self.shelf.denied, &[]).await
     }
 

@@ -1,7 +1,7 @@
 -- The clock of Redis, and the set of who was denied tokens, by when that ends. Each instance reads it every
 -- second, so that it keeps to that when Redis is gone.
 --
--- KEYS, here and in what follows: a token; the state of minting; the slots; the set.
+-- KEYS, here and in what follows: a token; the state of minting; the slots; the set; since when it is kept.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -16,10 +16,18 @@ local longest = 900000
 -- Whom the state is about.
 local name = string.match(KEYS[2], '[^:]*$')
 
+-- People who have credentials and who had some, and the daemon itself.
+local most = 20001
+
+-- What is no set, or has too much in it, was not put there by instances: those who know a denial tell it again.
+local known = redis.pcall('ZCARD', KEYS[4])
+if type(known) ~= 'number' or known > most then
+  redis.call('DEL', KEYS[4])
+end
+
 local function deny(until_then)
   redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', text(now))
-  -- The daemon itself, and as many people as may have credentials.
-  if redis.call('ZCARD', KEYS[4]) <= 10000 then
+  if redis.call('ZCARD', KEYS[4]) < most then
     redis.call('ZADD', KEYS[4], text(until_then), name)
     redis.call('PEXPIRE', KEYS[4], 2 * longest)
   end

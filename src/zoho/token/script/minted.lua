@@ -25,8 +25,11 @@ if ARGV[2] == 'taken' then
   return 1
 end
 if ARGV[2] == 'forgive' then
-  redis.call('DEL', KEYS[2])
-  no_longer_deny()
+  -- That too many were asked for nobody can forgive but Zoho.
+  if string.sub(redis.call('HGET', KEYS[2], 'w') or '', 1, 8) ~= 'refused:' then
+    return 0
+  end
+  redis.call('HSET', KEYS[2], 'w', '', 's', '0', 'f', '0')
   return 1
 end
 if redis.call('HGET', KEYS[2], 'o') ~= ARGV[1] then
