@@ -71,7 +71,7 @@ impl Limiter {
         let mut merged = None;
         if shared.mode() != Mode::Alone(Cause::NotYetAsked) {
             let first = self.merge(shared).await?;
-            watch(shared, &data, look).await?;
+            self.watch(shared, &data, look).await?;
             try_scripts(&shared.store).await?;
             merged = Some(first + self.merge(shared).await?);
         } else {
@@ -87,6 +87,27 @@ impl Limiter {
         }
         warn(shared, &data).await;
         Ok(data)
+    }
+
+    /// Looks at Redis until it may be trusted. The others may have found it a moment later, and whoever
+    /// trusts it before all have told it what they admitted admits too much: so it is told again and again,
+    /// whoever is first. One that has gone again and again has to show for longer that it stays.
+    async fn watch(&self, shared: &Shared, data: &Data, look: Duration) -> Result<(), Unavailable> {
+        let replicas = shared.replicas();
+        let (mut until, mut is_extended) = (Instant::now() + look, false);
+        loop {
+            sleep(TELL_EVERY).await;
+            self.merge_windows(shared).await?;
+            let (found, live) = shared.join().await?;
+            if found != *data {
+                return Err(Unavailable(Cause::Restarted));
+            }
+            match (Instant::now() >= until, live >= replicas || is_extended) {
+                (false, _) => {}
+                (true, true) => return Ok(()),
+                (true, false) => (until, is_extended) = (until + FOR_THE_MISSING, true),
+            }
+        }
     }
 
     /// Returns with what ended it.
@@ -179,28 +200,6 @@ async fn due(at: Option<Instant>) {
     }
 }
 
-/// Looks at Redis until it may be trusted. The others may have found it a moment later, and whoever
-/// trusts it before all have told it what they admitted admits too much. One that has gone again and
-/// again has to show for longer that it stays.
-async fn watch(shared: &Shared, data: &Data, look: Duration) -> Result<(), Unavailable> {
-    let replicas = shared.replicas();
-    let (mut left, mut is_extended) = (look, false);
-    loop {
-        let pause = left.min(BEFORE_TRUST);
-        sleep(pause).await;
-        let (found, live) = shared.join().await?;
-        if found != *data {
-            return Err(Unavailable(Cause::Restarted));
-        }
-        left = left.saturating_sub(pause);
-        match (left.is_zero(), live >= replicas || is_extended) {
-            (false, _) => {}
-            (true, true) => return Ok(()),
-            (true, false) => (left, is_extended) = (FOR_THE_MISSING, true),
-        }
-    }
-}
-
 /// One slow answer is no outage.
 async fn join(shared: &Shared) -> Result<(Data, u32), Unavailable> {
     let mut joined = shared.join().await;
@@ -262,6 +261,8 @@ async fn change(shared: &Shared, mode: Mode, merged: Option<Duration>, audit: &A
 /// Longer than the others need to find out that Redis was gone or is back: the pause between their
 /// looks at it, one connection and their own merge.
 const BEFORE_TRUST: Duration = Duration::from_millis(500);
+/// Of what is admitted meanwhile.
+const TELL_EVERY: Duration = Duration::from_millis(100);
 /// Once more, while some instances that are expected are still missing: all in all well below a second.
 const FOR_THE_MISSING: Duration = Duration::from_millis(150);
 /// For a Redis that does not stay. One that stays after all is to be in use again within five seconds,
