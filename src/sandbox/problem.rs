@@ -47,6 +47,11 @@ impl Problem {
         json!({"code": self.code, "details": self.details, "message": self.message, "status": "error"})
     }
 
+    /// Whether its status goes with `data[]`; with any other the object stands by itself.
+    pub(super) const fn is_of_rows(&self) -> bool {
+        matches!(self.status, 400 | 412)
+    }
+
     pub(super) fn unknown_route() -> Self {
         Self::plain(
             404,

@@ -32,6 +32,7 @@ async fn rename(client: &Client, deal: &str) -> (u16, Value) {
 async fn a_modules_default_opens_it_for_reading_or_for_writing() {
     let (client, deal) = rep().await;
     let own = deals(&client).await;
+    let mine = json!({"id": client.first("Deals").await, "Deal_Name": "Renamed"});
     let path = format!("/crm/v8/Deals/{deal}?fields=Deal_Name");
     assert_eq!(client.get(&path).await.0, 204);
     assert_eq!(
@@ -44,10 +45,20 @@ async fn a_modules_default_opens_it_for_reading_or_for_writing() {
     assert!(deals(&client).await > own);
     assert_eq!(client.get(&path).await.0, 200);
     let (status, refused) = rename(&client, &deal).await;
-    assert_eq!(
-        (status, &refused["data"][0]["code"]),
-        (403, &json!("NO_PERMISSION"))
-    );
+    let edit = json!({"permissions": ["Crm_Implied_Edit_Deals"]});
+    let by_itself = json!({"code": "NO_PERMISSION", "details": edit,
+        "message": "permission denied", "status": "error"});
+    assert_eq!((status, &refused), (403, &by_itself));
+    let path = format!("/crm/v8/Deals/{deal}");
+    let removed = client.send("DELETE", &path, &json!({})).await;
+    assert_eq!(removed, (403, by_itself.clone()));
+    // Among several it stands in the place of its record.
+    let other = json!({"id": deal, "Deal_Name": "Renamed"});
+    for (first, expected) in [(&mine, 207), (&other, 400)] {
+        let rows = json!({"data": [first, &other]});
+        let (status, told) = client.send("PUT", "/crm/v8/Deals", &rows).await;
+        assert_eq!((status, &told["data"][1]), (expected, &by_itself), "{told}");
+    }
     client
         .set(json!({"sharing": {"Deals": "public_read_write"}}))
         .await;
