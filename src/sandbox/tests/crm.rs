@@ -285,6 +285,7 @@ proptest::proptest! {
         if let (Ok(route), Some(query)) = (route::find(&method, &format!("/crm/v8/{path}")), query::Query::parse(&query)) {
             let asked = desk::Asked {
                 user,
+                scope: None,
                 path: &path,
                 query,
                 body: body.as_bytes(),
