@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::{
-    check::{has_note_text, locked, missing, not_allowed, wrong_type},
+    check::{has_note_text, is_blank, locked, missing, not_allowed, wrong_type},
     upsert::Upserted,
 };
 use super::{
@@ -96,10 +96,7 @@ impl Writer<'_> {
             has_note_text(row, at)?;
         }
         for field in module.fields().filter(|field| field.mandatory) {
-            if row
-                .get(field.name)
-                .is_none_or(|value| value.is_null() || value == "")
-            {
+            if row.get(field.name).is_none_or(is_blank) {
                 return Err(missing(field.name, at));
             }
         }
@@ -109,6 +106,7 @@ impl Writer<'_> {
         }
         self.is_unique(module, &record, at)?;
         self.is_about(&record, row, at)?;
+        Self::has_an_end(&record, at)?;
         match above {
             Some((_, id)) => record.set("Parent_Id", Cell::Ref(id)),
             None if module == Module::Notes => self.has_parent(&record, row, at)?,
@@ -163,11 +161,14 @@ impl Writer<'_> {
             return Err(locked(at));
         }
         self.is_unmodified(&record, at)?;
-        let mut changes = Vec::new();
-        for (field, new) in self.cells(module, row, at)? {
-            if field.mandatory && new.is_none() {
+        for field in module.fields().filter(|field| field.mandatory) {
+            let taken = row.get(field.name).is_some_and(is_blank);
+            if taken && !self.sight.hides(module, field.name) {
                 return Err(missing(field.name, at));
             }
+        }
+        let mut changes = Vec::new();
+        for (field, new) in self.cells(module, row, at)? {
             let old = record.get(field.name).cloned();
             if old != new {
                 record.set(field.name, new.clone());
@@ -178,6 +179,7 @@ impl Writer<'_> {
             self.is_unique(module, &record, at)?;
         }
         self.is_about(&record, row, at)?;
+        Self::has_an_end(&record, at)?;
         if changes.iter().any(|change| change.field.name == "Stage")
             && !changes
                 .iter()

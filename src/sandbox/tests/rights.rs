@@ -145,6 +145,18 @@ async fn a_hidden_field_shows_nowhere_and_is_no_way_to_search() {
             "{query}"
         );
     }
+    let sorted = client
+        .get("/crm/v8/Contacts/search?word=an&sort_by=Phone")
+        .await;
+    let details = &sorted.1["details"];
+    assert_eq!(
+        (sorted.0, details),
+        (400, &json!({"param_name": "sort_by"}))
+    );
+    let sorted = client
+        .get("/crm/v8/Contacts/search?word=an&sort_by=Email")
+        .await;
+    assert_eq!(sorted.0, 200);
     let by = "/crm/v8/Contacts/search?criteria=(Phone:starts_with:1)";
     assert_eq!(client.get(by).await.1["code"], "INVALID_QUERY");
     let number: String = number.chars().filter(char::is_ascii_digit).collect();
