@@ -161,12 +161,7 @@ impl Writer<'_> {
             return Err(locked(at));
         }
         self.is_unmodified(&record, at)?;
-        for field in module.fields().filter(|field| field.mandatory) {
-            let taken = row.get(field.name).is_some_and(is_blank);
-            if taken && !self.sight.hides(module, field.name) {
-                return Err(missing(field.name, at));
-            }
-        }
+        self.keeps_mandatory(module, row, at)?;
         let mut changes = Vec::new();
         for (field, new) in self.cells(module, row, at)? {
             let old = record.get(field.name).cloned();

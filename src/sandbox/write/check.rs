@@ -47,6 +47,21 @@ impl Writer<'_> {
         }
     }
 
+    /// A change takes no mandatory value away.
+    pub(super) fn keeps_mandatory(
+        &self,
+        module: Module,
+        row: &Object,
+        at: usize,
+    ) -> Result<(), Problem> {
+        let taken = module.fields().find(|field| {
+            field.mandatory
+                && row.get(field.name).is_some_and(is_blank)
+                && !self.sight.hides(module, field.name)
+        });
+        taken.map_or(Ok(()), |field| Err(missing(field.name, at)))
+    }
+
     /// Zoho names the record that is there already, to whoever asks.
     pub(super) fn is_unique(
         &self,
