@@ -139,6 +139,12 @@ impl Reader<'_> {
     /// `GET /settings/fields?module=…`: those that the user sees.
     pub(super) fn fields_of(&self) -> Result<Answer, Problem> {
         let module = self.asked_module()?;
+        match self.asked("type") {
+            None | Some("all") => {}
+            // Every field is on its module's one layout.
+            Some("unused") => return Ok(Answer::empty()),
+            Some(_) => return Err(Problem::bad_param("type")),
+        }
         let fields: Vec<Value> = module
             .fields()
             .filter(|field| !self.sight.hides(module, field.name))

@@ -67,12 +67,13 @@ impl Answer {
 
     /// A problem as writes report it. Who may not call at all is told without the wrapping.
     pub(super) fn wrapped(problem: &Problem) -> Self {
-        match problem.status {
-            400 | 412 => Self {
+        if problem.is_of_rows() {
+            Self {
                 status: problem.status,
                 ..Self::ok(json!({"data": [problem.body()]}))
-            },
-            _ => Self::bare(problem),
+            }
+        } else {
+            Self::bare(problem)
         }
     }
 }

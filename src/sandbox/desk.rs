@@ -47,6 +47,8 @@ pub(super) struct Desk {
 /// A request below `/crm/v8` whose caller is known.
 pub(super) struct Asked<'a> {
     pub(super) user: Id,
+    /// What its token is good for, where it is not what the refresh tokens were granted.
+    pub(super) scope: Option<&'a str>,
     pub(super) path: &'a str,
     pub(super) query: Query,
     pub(super) body: &'a [u8],
@@ -107,7 +109,10 @@ impl Desk {
 
     /// Answers a request of the CRM.
     pub(super) fn answer(&self, route: &Route, asked: &Asked<'_>) -> Answer {
-        let settings = self.settings();
+        let mut settings = self.settings();
+        if let Some(scope) = asked.scope {
+            scope.clone_into(&mut Arc::make_mut(&mut settings).scopes);
+        }
         let answered = scope::check(route, &settings.scopes).and_then(|()| match route {
             Route::Insert(module) => {
                 self.write(asked, |writer| writer.insert(*module, None, asked.body))

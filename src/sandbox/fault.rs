@@ -216,8 +216,8 @@ impl Fault {
     }
 }
 
-/// The answer that a fault gives in place of the real one.
-pub(super) fn instead(fault: &Fault) -> Option<Reply> {
+/// The answer that a fault gives to a request for `path` in place of the real one.
+pub(super) fn instead(fault: &Fault, path: &str) -> Option<Reply> {
     let page = |fault: &Fault, default: &'static str| match &fault.body {
         Some(serde_json::Value::String(page)) => Bytes::from(page.clone()),
         _ => Bytes::from_static(default.as_bytes()),
@@ -233,7 +233,7 @@ pub(super) fn instead(fault: &Fault) -> Option<Reply> {
                 Some(serde_json::Value::String(_)) => Reply::html(status, page(fault, "")),
                 Some(body) => Reply::json(status, Some(body)),
                 None if status == 204 || status == 304 => Reply::json(status, None),
-                None => Reply::json(status, Some(&Problem::with_status(status).body())),
+                None => Reply::json(status, Some(&Problem::on(path, status).body())),
             })
         }
         _ => None,

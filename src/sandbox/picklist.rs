@@ -134,6 +134,22 @@ pub(super) const CALL_RESULT: &[&str] = &[
     "Invalid number",
 ];
 
+pub(super) const CASE_STATUS: &[&str] = &["New", "On Hold", "Escalated", "Closed"];
+
+pub(super) const CASE_ORIGIN: &[&str] = &["Email", "Phone", "Web"];
+
+pub(super) const CASE_PRIORITY: &[&str] = &["High", "Medium", "Low"];
+
+pub(super) const CASE_TYPE: &[&str] = &["Problem", "Feature Request", "Question"];
+
+pub(super) const CASE_REASON: &[&str] = &[
+    "User did not attend any training",
+    "Complex functionality",
+    "Existing problem",
+    "Instructions not clear",
+    "New problem",
+];
+
 /// One stage of the pipeline.
 pub(super) struct StageRow {
     pub(super) actual: &'static str,

@@ -47,6 +47,11 @@ impl Problem {
         json!({"code": self.code, "details": self.details, "message": self.message, "status": "error"})
     }
 
+    /// Whether its status goes with `data[]`; with any other the object stands by itself.
+    pub(super) const fn is_of_rows(&self) -> bool {
+        matches!(self.status, 400 | 412)
+    }
+
     pub(super) fn unknown_route() -> Self {
         Self::plain(
             404,
@@ -120,6 +125,10 @@ impl Problem {
         )
     }
 
+    pub(super) fn unsupported() -> Self {
+        Self::plain(415, "UNSUPPORTED_MEDIA_TYPE", "unsupported media type")
+    }
+
     pub(super) fn invalid_token() -> Self {
         Self::plain(401, "INVALID_TOKEN", "invalid oauth token")
     }
@@ -144,6 +153,17 @@ impl Problem {
         )
     }
 
+    /// The same from whoever answers for `path`: timelines have a word of their own for 500.
+    pub(super) fn on(path: &str, status: u16) -> Self {
+        match Self::with_status(status) {
+            problem if status == 500 && path.ends_with("/__timeline") => Self {
+                code: "INTERNAL_SERVER_ERROR",
+                ..problem
+            },
+            problem => problem,
+        }
+    }
+
     /// What Zoho says with a status of its own accord, for a fault that names none.
     pub(super) fn with_status(status: u16) -> Self {
         match status {
@@ -151,6 +171,7 @@ impl Problem {
             403 => Self::plain(403, "NO_PERMISSION", "permission denied"),
             404 => Self::unknown_route(),
             413 => Self::too_large(),
+            415 => Self::unsupported(),
             429 => Self::too_many_at_once(),
             500 => Self::plain(500, "INTERNAL_ERROR", "Internal Server Error"),
             502..=504 => Self::plain(

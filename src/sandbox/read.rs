@@ -295,7 +295,7 @@ impl<'a> Reader<'a> {
             None if !newest_first => return Ok(()),
             None => "id",
             Some(by @ ("id" | "Created_Time" | "Modified_Time")) => by,
-            Some(by) if !newest_first && module.field(by).is_some() => by,
+            Some(by) if !newest_first && self.shows(module, by) => by,
             Some(_) => return Err(Problem::bad_param("sort_by")),
         };
         let ascending = self.is_ascending(by)?;
@@ -304,6 +304,10 @@ impl<'a> Reader<'a> {
             if ascending { order } else { order.reverse() }
         });
         Ok(())
+    }
+
+    fn shows(&self, module: Module, field: &str) -> bool {
+        module.field(field).is_some() && !self.sight.hides(module, field)
     }
 
     /// The direction of what is sorted by a field, and by no other.

@@ -196,6 +196,7 @@ pub(super) fn lists(module: Module) -> &'static [&'static str] {
         Module::Accounts => OF_ACCOUNTS,
         Module::Deals => OF_DEALS,
         Module::Leads => OF_LEADS,
+        Module::Cases => OF_CASES,
         Module::Tasks | Module::Events | Module::Calls => &["Notes", "Attachments"],
         Module::Notes => &["Attachments"],
         Module::Users => &[],
@@ -209,7 +210,7 @@ pub(super) fn shows(module: Module, list: &str) -> Option<Module> {
 
 /// The module that a related list shows and the field that ties it.
 fn link(module: Module, list: &str) -> Option<(Module, &'static str)> {
-    use Module::{Accounts, Calls, Contacts, Deals, Events, Leads, Notes, Tasks};
+    use Module::{Accounts, Calls, Cases, Contacts, Deals, Events, Leads, Notes, Tasks};
     let activity = if module == Contacts {
         "Who_Id"
     } else {
@@ -217,9 +218,11 @@ fn link(module: Module, list: &str) -> Option<(Module, &'static str)> {
     };
     Some(match (module, list) {
         (_, "Notes") => (Notes, "Parent_Id"),
-        (Contacts | Accounts | Deals | Leads, "Tasks") => (Tasks, activity),
-        (Contacts | Accounts | Deals | Leads, "Events") => (Events, activity),
-        (Contacts | Accounts | Deals | Leads, "Calls") => (Calls, activity),
+        (Contacts | Accounts | Deals | Leads | Cases, "Tasks") => (Tasks, activity),
+        (Contacts | Accounts | Deals | Leads | Cases, "Events") => (Events, activity),
+        (Contacts | Accounts | Deals | Leads | Cases, "Calls") => (Calls, activity),
+        (Contacts, "Cases") => (Cases, "Related_To"),
+        (Accounts, "Cases") => (Cases, "Account_Name"),
         (Contacts, "Deals") => (Deals, "Contact_Name"),
         (Accounts, "Deals") => (Deals, "Account_Name"),
         (Accounts, "Contacts") => (Contacts, "Account_Name"),
@@ -293,5 +296,14 @@ const OF_LEADS: &[&str] = &[
     "Attachments",
     "Campaigns",
     "Products",
+];
+const OF_CASES: &[&str] = &[
+    "Notes",
+    "Tasks",
+    "Events",
+    "Calls",
+    "Activities_Chronological_View",
+    "Activities_Chronological_View_History",
+    "Attachments",
 ];
 const PER_CALL: usize = 10;

@@ -231,6 +231,7 @@ pub(super) fn module_id(crm: &Crm, module: Module) -> String {
         Module::Tasks => 2_185,
         Module::Events => 2_187,
         Module::Calls => 2_189,
+        Module::Cases => 2_193,
         Module::Notes => 2_197,
         Module::Users => 2_199,
     };

@@ -2,7 +2,7 @@
 
 mod tables;
 
-use tables::{ACCOUNTS, CALLS, CONTACTS, DEALS, EVENTS, LEADS, NOTES, SHARED, TASKS, USERS};
+use tables::{ACCOUNTS, CALLS, CASES, CONTACTS, DEALS, EVENTS, LEADS, NOTES, SHARED, TASKS, USERS};
 
 /// A module of the CRM. `Users` has records too, but no `/crm/v8/{module}` route of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +15,7 @@ pub(super) enum Module {
     Events,
     Calls,
     Notes,
+    Cases,
     Users,
 }
 
@@ -51,7 +52,7 @@ pub(super) struct Field {
 
 impl Module {
     /// The modules that have routes.
-    pub(super) const ROUTED: [Self; 8] = [
+    pub(super) const ROUTED: [Self; 9] = [
         Self::Contacts,
         Self::Accounts,
         Self::Leads,
@@ -60,6 +61,7 @@ impl Module {
         Self::Events,
         Self::Calls,
         Self::Notes,
+        Self::Cases,
     ];
 
     /// The module as a URL or a query spells it.
@@ -80,6 +82,7 @@ impl Module {
             Self::Events => "Events",
             Self::Calls => "Calls",
             Self::Notes => "Notes",
+            Self::Cases => "Cases",
             Self::Users => "Users",
         }
     }
@@ -90,7 +93,7 @@ impl Module {
             Self::Contacts | Self::Leads => "Full_Name",
             Self::Accounts => "Account_Name",
             Self::Deals => "Deal_Name",
-            Self::Tasks | Self::Calls => "Subject",
+            Self::Tasks | Self::Calls | Self::Cases => "Subject",
             Self::Events => "Event_Title",
             Self::Notes => "Note_Title",
             Self::Users => "full_name",
@@ -108,6 +111,7 @@ impl Module {
             Self::Events => (EVENTS, SHARED),
             Self::Calls => (CALLS, SHARED),
             Self::Notes => (NOTES, SHARED),
+            Self::Cases => (CASES, SHARED),
             Self::Users => (USERS, &[]),
         };
         own.iter().chain(shared)

@@ -14,6 +14,36 @@ pub(super) fn check_query(module: Module, meta: bool, granted: &str) -> Result<(
     are_granted(needed.into_iter().chain(fields), granted)
 }
 
+/// The scopes that a client asks for by itself, as a token names them; none where one is unknown.
+pub(super) fn asked(text: &str) -> Option<String> {
+    let scopes: Vec<&str> = text.split([',', ' ']).filter(|it| !it.is_empty()).collect();
+    let known = !scopes.is_empty() && scopes.iter().all(|scope| is_known(scope));
+    known.then(|| scopes.join(" "))
+}
+
+fn is_known(scope: &str) -> bool {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|it| it.is_ascii_alphanumeric() || it == b'_')
+    };
+    let parts: Vec<&str> = scope.split('.').collect();
+    let Some((right, place)) = parts.split_last() else {
+        return false;
+    };
+    let known = match place {
+        ["ZohoCRM", "modules" | "settings"] | ["ZohoSearch", "securesearch"] => true,
+        ["ZohoCRM", "modules" | "settings", name] => is_name(name),
+        ["ZohoCRM", part] => PARTS.contains(part),
+        _ => false,
+    };
+    known && RIGHTS.contains(right)
+}
+
+const PARTS: &[&str] = &["bulk", "coql", "notifications", "org", "send_mail", "users"];
+const RIGHTS: &[&str] = &["ALL", "READ", "CREATE", "UPDATE", "DELETE", "WRITE"];
+
 fn are_granted(mut needed: impl Iterator<Item = String>, granted: &str) -> Result<(), Problem> {
     let is_granted = |needed: String| {
         granted

@@ -1,6 +1,7 @@
 //! The data that a fresh sandbox holds: an invented maker of instruments, told relative to today.
 
 mod activity;
+mod cases;
 mod odd;
 mod sales;
 pub(super) mod staff;
@@ -36,6 +37,7 @@ pub(super) fn sow(today: Date) -> Crm {
     activity::sow(&mut sower);
     odd::sow(&mut sower);
     story::sow(&mut sower);
+    cases::sow(&mut sower);
     sower.crm
 }
 

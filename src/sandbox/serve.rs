@@ -1,5 +1,7 @@
 //! Connections and the walk of one request: journal, fault, token, credits, answer.
 
+mod admit;
+
 use std::{convert::Infallible, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -7,12 +9,14 @@ use http::{HeaderMap, HeaderName, Request, Response, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::Timestamp;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use admit::{Admitted, admit, is_json};
 
 use super::{
     answer::Answer,
@@ -21,14 +25,12 @@ use super::{
     desk::{Asked, Desk},
     fault::{self, Fault, instead},
     journal::{Committed, LONGEST_TEXT},
-    ledger::InFlight,
     oauth,
     problem::Problem,
     query::Query,
     reply::{Body, Reply},
     route::{self, Route},
     spoil::spoil,
-    token::Live,
     write,
 };
 
@@ -174,7 +176,7 @@ async fn walk(
     // Whoever waits for a late answer is in flight meanwhile.
     let caller = admit(desk, &head);
     let kind = met.fault.as_ref().map(|fault| fault.fault);
-    let spoiled = met.fault.as_ref().and_then(instead);
+    let spoiled = met.fault.as_ref().and_then(|it| instead(it, &head.path));
     let (reply, caller) = match (spoiled, kind) {
         (Some(reply), _) => (Some(reply), caller),
         (None, Some(fault::Kind::ResetBefore)) => (None, caller),
@@ -240,51 +242,6 @@ fn deliver(desk: &Desk, seq: u64, reply: Reply, fault: Option<&Fault>) -> Respon
     }
 }
 
-/// A caller of the CRM with a place among the requests in flight.
-struct Admitted {
-    live: Live,
-    zone: TimeZone,
-    in_flight: InFlight,
-}
-
-/// Who calls the CRM, if the request is one of its own; unauthenticated requests cost nothing.
-fn admit(desk: &Desk, head: &Head) -> Caller {
-    if !head.path.starts_with("/crm/") {
-        return None;
-    }
-    let token = head
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let Some(token) = token.and_then(|value| value.strip_prefix("Zoho-oauthtoken ")) else {
-        return Some(Err(Problem::unauthenticated()));
-    };
-    let live = desk.tokens().check(token.trim(), head.now);
-    Some(live.ok_or_else(Problem::invalid_token).and_then(|live| {
-        let zone = {
-            let crm = desk.crm();
-            let user = crm.user(live.user);
-            let email = user.map(|user| user.email.clone());
-            desk.journal().amend(head.seq, |entry| entry.user = email);
-            user.map_or(TimeZone::UTC, |user| user.zone.clone())
-        };
-        let in_flight = desk.ledger.enter(is_heavy(head), head.now)?;
-        Ok(Admitted {
-            live,
-            zone,
-            in_flight,
-        })
-    }))
-}
-
-/// Queries, and lists of a module that are sorted or of a view, have a limit of their own.
-fn is_heavy(head: &Head) -> bool {
-    let module = head.path.strip_prefix("/crm/v8/");
-    let module = module.filter(|name| !name.contains('/'));
-    let sorted = || head.query.contains("sort_by=") || head.query.contains("cvid=");
-    module.is_some_and(|name| name == "coql" || (head.method == "GET" && sorted()))
-}
-
 fn answer(desk: &Desk, head: &Head, caller: &Caller, body: &[u8]) -> Reply {
     match caller {
         None => {
@@ -336,6 +293,9 @@ fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
             return Answer::refused(&problem, desk.settings().wraps(is_write));
         }
     };
+    if !body.is_empty() && !is_json(&head.headers) {
+        return Answer::bare(&Problem::unsupported());
+    }
     if route == Route::Coql {
         let text = serde_json::from_slice::<serde_json::Value>(body).ok();
         let text = text
@@ -347,6 +307,7 @@ fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
     let time = |name: HeaderName| head.headers.get(name)?.to_str().ok()?.parse().ok();
     let asked = Asked {
         user: caller.live.user,
+        scope: caller.live.scope.as_deref(),
         path: &head.path,
         query,
         body,

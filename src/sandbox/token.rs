@@ -2,12 +2,15 @@
 
 mod rules;
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{cell::Id, query::Query};
+use super::{cell::Id, query::Query, scope};
 use rules::LIFETIME;
 pub(super) use rules::Rules;
 
@@ -29,17 +32,21 @@ struct Grant {
     refresh: String,
     user: Id,
     revoked: bool,
-    /// The newest attempts to mint, refused ones too: a retry extends the lock-out.
-    attempts: VecDeque<Timestamp>,
+    /// When the newest tokens were minted.
+    mints: VecDeque<Timestamp>,
+    /// The latest attempt that was denied: the lock-out starts anew with each.
+    denied: Option<Timestamp>,
     /// Access tokens from the oldest to the newest.
     tokens: VecDeque<String>,
 }
 
 /// An access token that works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Live {
     pub(super) user: Id,
     pub(super) expires: Timestamp,
+    /// What it was asked for, where that was not settled with a refresh token.
+    pub(super) scope: Option<Arc<str>>,
 }
 
 impl Tokens {
@@ -92,6 +99,7 @@ impl Tokens {
             return refuse("invalid_client_secret");
         }
         let asked = |name| form.get(name).unwrap_or_default();
+        let mut own = None;
         let grant = match asked("grant_type") {
             "refresh_token" => {
                 let refresh = asked("refresh_token");
@@ -99,7 +107,8 @@ impl Tokens {
                 grants.find(|grant| grant.refresh == refresh && !grant.revoked)
             }
             "client_credentials" if self.rules.client_credentials => {
-                if asked("scope").is_empty() {
+                own = scope::asked(asked("scope")).map(Arc::from);
+                if own.is_none() {
                     return refuse("invalid_scope");
                 }
                 let org = self.org.as_mut();
@@ -129,11 +138,13 @@ impl Tokens {
         let live = Live {
             user: grant.user,
             expires: Timestamp::from_second(expires).unwrap_or(now),
+            scope: own,
         };
+        let given = self.rules.given(&fresh, live.scope.as_deref(), api);
         grant.tokens.push_back(fresh.clone());
-        self.live.insert(fresh.clone(), live);
+        self.live.insert(fresh, live);
         self.minted += 1;
-        (200, self.rules.given(&fresh, api))
+        (200, given)
     }
 
     /// `POST /oauth/v2/token/revoke`: a refresh token takes its access tokens with it.
@@ -170,7 +181,8 @@ impl Tokens {
         (self.minted, self.refused) = (0, 0);
         for grant in self.all() {
             grant.revoked = false;
-            grant.attempts.clear();
+            grant.mints.clear();
+            grant.denied = None;
         }
     }
 
@@ -183,8 +195,8 @@ impl Tokens {
     pub(super) fn check(&self, token: &str, now: Timestamp) -> Option<Live> {
         self.live
             .get(token)
-            .copied()
             .filter(|live| live.expires > now)
+            .cloned()
     }
 
     /// Minted, refused for too many attempts, and working at this time.
@@ -200,19 +212,25 @@ impl Grant {
             refresh,
             user,
             revoked: false,
-            attempts: VecDeque::new(),
+            mints: VecDeque::new(),
+            denied: None,
             tokens: VecDeque::new(),
         }
     }
 
     fn is_throttled(&mut self, now: Timestamp) -> bool {
         let recent = |at: &Timestamp| now.as_second() - at.as_second() < WINDOW;
-        let throttled = self.attempts.iter().filter(|at| recent(at)).count() >= MOST_MINTS;
-        if self.attempts.len() >= MOST_MINTS {
-            self.attempts.pop_front();
+        if self.denied.as_ref().is_some_and(recent)
+            || self.mints.iter().filter(|at| recent(at)).count() >= MOST_MINTS
+        {
+            self.denied = Some(now);
+            return true;
         }
-        self.attempts.push_back(now);
-        throttled
+        if self.mints.len() >= MOST_MINTS {
+            self.mints.pop_front();
+        }
+        self.mints.push_back(now);
+        false
     }
 }
 
@@ -312,6 +330,21 @@ mod tests {
             tokens.mint(&form("1000.a.b"), "t".into(), "", at(1400)).0,
             200
         );
+    }
+
+    #[test]
+    fn one_attempt_during_the_lock_out_is_enough_to_extend_it() {
+        let mut tokens = tokens();
+        let mut mint = |second| {
+            tokens
+                .mint(&form("1000.a.b"), format!("t{second}"), "", at(second))
+                .0
+        };
+        for _ in 0..10 {
+            assert_eq!(mint(0), 200);
+        }
+        let told = [598, 602, 1201, 1802].map(mint);
+        assert_eq!(told, [400, 400, 400, 200]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::{
-    check::{has_note_text, locked, missing, not_allowed, wrong_type},
+    check::{has_note_text, is_blank, locked, missing, not_allowed, wrong_type},
     upsert::Upserted,
 };
 use super::{
@@ -56,7 +56,7 @@ impl Writer<'_> {
             .enumerate()
             .map(|(at, row)| self.add(module, above, at, row))
             .collect();
-        Ok(summary(module, results, 201))
+        summary(module, results, 201)
     }
 
     /// `PUT /{module}/{id}`, or `PUT /{module}` with the id in each row.
@@ -79,7 +79,7 @@ impl Writer<'_> {
             .enumerate()
             .map(|(at, row)| self.change(module, id, at, row))
             .collect();
-        Ok(summary(module, results, 200))
+        summary(module, results, 200)
     }
 
     fn add(
@@ -96,10 +96,7 @@ impl Writer<'_> {
             has_note_text(row, at)?;
         }
         for field in module.fields().filter(|field| field.mandatory) {
-            if row
-                .get(field.name)
-                .is_none_or(|value| value.is_null() || value == "")
-            {
+            if row.get(field.name).is_none_or(is_blank) {
                 return Err(missing(field.name, at));
             }
         }
@@ -109,6 +106,7 @@ impl Writer<'_> {
         }
         self.is_unique(module, &record, at)?;
         self.is_about(&record, row, at)?;
+        Self::has_an_end(&record, at)?;
         match above {
             Some((_, id)) => record.set("Parent_Id", Cell::Ref(id)),
             None if module == Module::Notes => self.has_parent(&record, row, at)?,
@@ -163,11 +161,9 @@ impl Writer<'_> {
             return Err(locked(at));
         }
         self.is_unmodified(&record, at)?;
+        self.keeps_mandatory(module, row, at)?;
         let mut changes = Vec::new();
         for (field, new) in self.cells(module, row, at)? {
-            if field.mandatory && new.is_none() {
-                return Err(missing(field.name, at));
-            }
             let old = record.get(field.name).cloned();
             if old != new {
                 record.set(field.name, new.clone());
@@ -178,6 +174,7 @@ impl Writer<'_> {
             self.is_unique(module, &record, at)?;
         }
         self.is_about(&record, row, at)?;
+        Self::has_an_end(&record, at)?;
         if changes.iter().any(|change| change.field.name == "Stage")
             && !changes
                 .iter()
@@ -307,8 +304,19 @@ impl Done {
     }
 }
 
-/// One answer for all rows: the status of success, 207 for a mix, or the first problem's.
-fn summary(module: Module, results: Vec<Result<Done, Problem>>, success: u16) -> Answer {
+/// One answer for all rows: the status of success, 207 for a mix, or the first problem's. Of one
+/// row that the user may not change the problem is all there is to say; among several it stands in
+/// its place, below a status that goes with `data[]`.
+fn summary(
+    module: Module,
+    results: Vec<Result<Done, Problem>>,
+    success: u16,
+) -> Result<Answer, Problem> {
+    if let [Err(problem)] = results.as_slice()
+        && !problem.is_of_rows()
+    {
+        return Err(problem.clone());
+    }
     let committed: Vec<_> = results
         .iter()
         .flatten()
@@ -317,7 +325,8 @@ fn summary(module: Module, results: Vec<Result<Done, Problem>>, success: u16) ->
     let failed = results.iter().find_map(|result| result.as_ref().err());
     let status = match failed {
         None => success,
-        Some(problem) if committed.is_empty() => problem.status,
+        Some(problem) if committed.is_empty() && problem.is_of_rows() => problem.status,
+        Some(_) if committed.is_empty() => 400,
         Some(_) => 207,
     };
     let credits = u32::try_from(results.len().div_ceil(10)).unwrap_or(1);
@@ -328,12 +337,12 @@ fn summary(module: Module, results: Vec<Result<Done, Problem>>, success: u16) ->
             Err(problem) => problem.body(),
         })
         .collect();
-    Answer {
+    Ok(Answer {
         status,
         body: Some(json!({"data": data})),
         credits,
         committed,
-    }
+    })
 }
 
 /// Whether a body has more rows than Zoho writes beside each other without a limit of their own.

@@ -186,6 +186,27 @@ pub(super) const NOTES: &[Field] = &[
     of("Parent_Id", Kind::AnyLookup),
 ];
 
+pub(super) const CASES: &[Field] = &[
+    text("Subject", 255).must(),
+    pick("Status", picklist::CASE_STATUS).must(),
+    pick("Case_Origin", picklist::CASE_ORIGIN).must(),
+    pick("Priority", picklist::CASE_PRIORITY),
+    pick("Type", picklist::CASE_TYPE),
+    pick("Case_Reason", picklist::CASE_REASON),
+    lookup("Account_Name", Module::Accounts),
+    lookup("Related_To", Module::Contacts),
+    lookup("Deal_Name", Module::Deals),
+    // Nor any products.
+    of("Product_Name", Kind::AnyLookup).fixed(),
+    text("Reported_By", 50),
+    of("Email", Kind::Email),
+    phone("Phone"),
+    area("Description"),
+    area("Internal_Comments"),
+    area("Solution"),
+    of("Comments", Kind::Nested).fixed(),
+];
+
 pub(super) const USERS: &[Field] = &[
     of("id", Kind::Id).fixed(),
     text("first_name", 40),

@@ -26,6 +26,7 @@ fn there_is_enough_of_everything() {
         (Module::Tasks, 150),
         (Module::Events, 80),
         (Module::Calls, 150),
+        (Module::Cases, 100),
     ] {
         assert!(
             crm.table(module).len() >= least,

@@ -285,6 +285,7 @@ proptest::proptest! {
         if let (Ok(route), Some(query)) = (route::find(&method, &format!("/crm/v8/{path}")), query::Query::parse(&query)) {
             let asked = desk::Asked {
                 user,
+                scope: None,
                 path: &path,
                 query,
                 body: body.as_bytes(),
@@ -296,4 +297,53 @@ proptest::proptest! {
             proptest::prop_assert!([200, 201, 204, 207, 400, 403, 412].contains(&answer.status), "{answer:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_case_is_opened_found_and_closed_like_any_record() {
+    let client = Client::new().await;
+    let query = "select Account_Name, Related_To from Cases where ((Status = 'New' and \
+                 Account_Name is not null) and Related_To is not null) limit 1";
+    let (status, found) = client.coql(query).await;
+    assert_eq!(status, 200, "{found}");
+    let of = |field: &str| found["data"][0][field]["id"].as_str().unwrap().to_owned();
+    let (account, contact) = (of("Account_Name"), of("Related_To"));
+    let mut case = json!({"Subject": "Balance is off", "Status": "New", "Case_Origin": "Phone",
+        "Account_Name": {"id": account}, "Related_To": {"id": contact}});
+    let (status, made) = client
+        .send("POST", "/crm/v8/Cases", &json!({"data": [case]}))
+        .await;
+    assert_eq!(status, 201, "{made}");
+    let id = &made["data"][0]["details"]["id"];
+    let search = "/crm/v8/Cases/search?criteria=(Subject:equals:Balance is off)";
+    for path in [
+        search.to_owned(),
+        format!("/crm/v8/Accounts/{account}/Cases?fields=id"),
+        format!("/crm/v8/Contacts/{contact}/Cases?fields=id"),
+        "/crm/v8/Cases?fields=id&per_page=1".to_owned(),
+    ] {
+        assert_eq!(&client.get(&path).await.1["data"][0]["id"], id, "{path}");
+    }
+    let fields = client.get("/crm/v8/settings/fields?module=Cases").await.1;
+    let mandatory: Vec<_> = fields["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|field| field["system_mandatory"] == true)
+        .map(|field| &field["api_name"])
+        .collect();
+    assert_eq!(mandatory, ["Subject", "Status", "Case_Origin"]);
+    let path = format!("/crm/v8/Cases/{}", id.as_str().unwrap());
+    let closed = json!({"data": [{"Status": "Closed", "Solution": "Levelled."}]});
+    assert_eq!(client.send("PUT", &path, &closed).await.0, 200);
+    case["Status"] = json!("Resting");
+    let refused = client
+        .send("POST", "/crm/v8/Cases", &json!({"data": [case]}))
+        .await;
+    assert_eq!(refused.1["data"][0]["details"]["api_name"], "Status");
+    case.as_object_mut().unwrap().remove("Case_Origin");
+    let refused = client
+        .send("POST", "/crm/v8/Cases", &json!({"data": [case]}))
+        .await;
+    assert_eq!(refused.1["data"][0]["code"], "MANDATORY_NOT_FOUND");
 }

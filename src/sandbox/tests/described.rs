@@ -27,6 +27,17 @@ async fn the_crm_describes_itself() {
         read("settings/related_lists", 400, missing.clone()),
         read("settings/custom_views", 400, missing.clone()),
         read("settings/fields", 400, missing),
+        read(
+            "settings/fields?module=Deals&type=all",
+            200,
+            json!({"fields": [{"api_name": "Deal_Name"}]}),
+        ),
+        read("settings/fields?module=Deals&type=unused", 204, Value::Null),
+        read(
+            "settings/fields?module=Deals&type=some",
+            400,
+            bad_param("type"),
+        ),
         read("users/actions/count?type=AdminUsers", 200, one),
         read("users?type=CurrentUser", 200, me),
         read("users?type=Nobody", 400, bad_param("type")),

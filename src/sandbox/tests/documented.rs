@@ -117,6 +117,48 @@ async fn modules_and_ids_that_do_not_exist_are_told() {
 }
 
 #[tokio::test]
+async fn what_this_crm_does_not_have_is_refused() {
+    let client = Client::new().await;
+    let lead = client.first("Leads").await;
+    for (method, path, code) in [
+        ("POST", "v8/Leads/ID/actions/convert", "INVALID_URL_PATTERN"),
+        ("POST", "v8/Leads/actions/add_tags", "INVALID_URL_PATTERN"),
+        (
+            "POST",
+            "v8/Leads/ID/actions/change_owner",
+            "INVALID_URL_PATTERN",
+        ),
+        (
+            "POST",
+            "v8/Leads/ID/actions/send_mail",
+            "INVALID_URL_PATTERN",
+        ),
+        ("GET", "v8/Leads/ID/Emails/1", "INVALID_URL_PATTERN"),
+        (
+            "GET",
+            "v8/Leads/ID/actions/blueprint",
+            "INVALID_URL_PATTERN",
+        ),
+        ("POST", "v8/__composite_requests", "INVALID_MODULE"),
+        ("POST", "v8/actions/watch", "INVALID_MODULE"),
+        ("POST", "bulk/v8/read", "INVALID_URL_PATTERN"),
+        ("GET", "v8/users/search", "INVALID_DATA"),
+    ] {
+        let path = format!("/crm/{}", path.replace("ID", &lead));
+        let told = client.send(method, &path, &json!({})).await.1;
+        let told = if told["data"].is_array() {
+            &told["data"][0]
+        } else {
+            &told
+        };
+        assert_eq!(told["code"], code, "{method} {path}: {told}");
+    }
+    let joined = "select Contacts.id from Contacts join Accounts on Contacts.Account_Name = \
+                  Accounts.id where Contacts.id is not null";
+    assert_eq!(client.coql(joined).await.1["code"], "SYNTAX_ERROR");
+}
+
+#[tokio::test]
 async fn lists_ask_for_their_fields() {
     let client = Client::new().await;
     let id = client.first("Contacts").await;

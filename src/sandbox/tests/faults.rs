@@ -89,6 +89,15 @@ async fn answers_can_be_cut_dripped_and_replaced() {
             json!({"code": "INTERNAL_ERROR", "details": {}, "message": "Internal Server Error", "status": "error"})
         )
     );
+    let timeline = format!("/crm/v8/Deals/{}/__timeline", client.first("Deals").await);
+    client
+        .fault(json!({"fault": "status", "status": 500, "times": 1}))
+        .await;
+    let (status, failed) = client.get(&timeline).await;
+    assert_eq!(
+        (status, &failed["code"]),
+        (500, &json!("INTERNAL_SERVER_ERROR"))
+    );
     client.fault(json!({"fault": "status", "status": 429, "body": {"code": 429, "details": []}, "times": 1})).await;
     assert_eq!(
         client.get("/crm/v8/org").await,

@@ -105,11 +105,38 @@ async fn a_client_gets_a_token_of_its_org_where_that_grant_is_known() {
     let (status, minted) = own(&soid, "ZohoCRM.org.READ").await;
     assert_eq!(status, 200);
     assert!(minted["access_token"].is_string() && minted.get("refresh_token").is_none());
-    assert_eq!(own("ZohoCRM.1", "x").await.1["error"], "invalid_code");
-    assert_eq!(own(&soid, "").await.1["error"], "invalid_scope");
+    assert_eq!(minted["scope"], "ZohoCRM.org.READ");
+    let narrow = own(&soid, "ZohoCRM.coql.READ,ZohoCRM.modules.deals.READ")
+        .await
+        .1;
+    assert_eq!(
+        narrow["scope"],
+        "ZohoCRM.coql.READ ZohoCRM.modules.deals.READ"
+    );
+    let refused = own("ZohoCRM.1", "ZohoCRM.org.READ").await.1;
+    assert_eq!(refused["error"], "invalid_code");
+    for scope in [
+        "",
+        "x",
+        "ZohoCRM.unicorns.READ",
+        "ZohoCRM.org.READ,ZohoCRM.org",
+        "ZohoCRM.org.FLY",
+    ] {
+        let refused = own(&soid, scope).await;
+        assert_eq!(refused, (200, json!({"error": "invalid_scope"})), "{scope}");
+    }
     client.set(json!({ "client_credentials": false })).await;
     let refused = own(&soid, "ZohoCRM.org.READ").await.1;
     assert_eq!(refused["error"], "unsupported_grant_type");
+    let mut client = client;
+    client.token = narrow["access_token"].as_str().unwrap().to_owned();
+    assert_eq!(client.get("/crm/v8/Deals?fields=id").await.0, 200);
+    for path in ["/crm/v8/org", "/crm/v8/Contacts?fields=id"] {
+        let refused = client.get(path).await.1;
+        assert_eq!(refused["code"], "OAUTH_SCOPE_MISMATCH", "{path}");
+    }
+    let contacts = "select id from Contacts where id is not null";
+    assert_eq!(client.coql(contacts).await.0, 401);
 }
 
 #[tokio::test]

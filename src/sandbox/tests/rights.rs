@@ -32,6 +32,7 @@ async fn rename(client: &Client, deal: &str) -> (u16, Value) {
 async fn a_modules_default_opens_it_for_reading_or_for_writing() {
     let (client, deal) = rep().await;
     let own = deals(&client).await;
+    let mine = json!({"id": client.first("Deals").await, "Deal_Name": "Renamed"});
     let path = format!("/crm/v8/Deals/{deal}?fields=Deal_Name");
     assert_eq!(client.get(&path).await.0, 204);
     assert_eq!(
@@ -44,10 +45,20 @@ async fn a_modules_default_opens_it_for_reading_or_for_writing() {
     assert!(deals(&client).await > own);
     assert_eq!(client.get(&path).await.0, 200);
     let (status, refused) = rename(&client, &deal).await;
-    assert_eq!(
-        (status, &refused["data"][0]["code"]),
-        (403, &json!("NO_PERMISSION"))
-    );
+    let edit = json!({"permissions": ["Crm_Implied_Edit_Deals"]});
+    let by_itself = json!({"code": "NO_PERMISSION", "details": edit,
+        "message": "permission denied", "status": "error"});
+    assert_eq!((status, &refused), (403, &by_itself));
+    let path = format!("/crm/v8/Deals/{deal}");
+    let removed = client.send("DELETE", &path, &json!({})).await;
+    assert_eq!(removed, (403, by_itself.clone()));
+    // Among several it stands in the place of its record.
+    let other = json!({"id": deal, "Deal_Name": "Renamed"});
+    for (first, expected) in [(&mine, 207), (&other, 400)] {
+        let rows = json!({"data": [first, &other]});
+        let (status, told) = client.send("PUT", "/crm/v8/Deals", &rows).await;
+        assert_eq!((status, &told["data"][1]), (expected, &by_itself), "{told}");
+    }
     client
         .set(json!({"sharing": {"Deals": "public_read_write"}}))
         .await;
@@ -134,6 +145,18 @@ async fn a_hidden_field_shows_nowhere_and_is_no_way_to_search() {
             "{query}"
         );
     }
+    let sorted = client
+        .get("/crm/v8/Contacts/search?word=an&sort_by=Phone")
+        .await;
+    let details = &sorted.1["details"];
+    assert_eq!(
+        (sorted.0, details),
+        (400, &json!({"param_name": "sort_by"}))
+    );
+    let sorted = client
+        .get("/crm/v8/Contacts/search?word=an&sort_by=Email")
+        .await;
+    assert_eq!(sorted.0, 200);
     let by = "/crm/v8/Contacts/search?criteria=(Phone:starts_with:1)";
     assert_eq!(client.get(by).await.1["code"], "INVALID_QUERY");
     let number: String = number.chars().filter(char::is_ascii_digit).collect();

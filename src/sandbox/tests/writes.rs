@@ -80,8 +80,11 @@ async fn an_email_address_that_is_taken_is_refused_to_a_change_too() {
     let (status, refused) = client.send("PUT", &path, &email(&other["Email"])).await;
     let refused = &refused["data"][0];
     assert_eq!((status, &refused["code"]), (400, &json!("DUPLICATE_DATA")));
-    let known = &refused["details"]["duplicate_record"]["id"];
-    assert_eq!(known, &other["id"]);
+    let known = &refused["details"]["duplicate_record"];
+    assert_eq!(known["id"], other["id"]);
+    let modules = client.get("/crm/v8/settings/modules/Contacts").await.1;
+    let module = json!({"api_name": "Contacts", "id": modules["modules"][0]["id"]});
+    assert_eq!(known["module"], module);
     let (status, done) = client.send("PUT", &path, &email(&one["Email"])).await;
     assert_eq!(status, 200, "its own address: {done}");
 }
@@ -112,4 +115,74 @@ async fn an_activity_is_about_a_record_of_the_module_it_names() {
     let (status, refused) = client.send("POST", "/crm/v8/Tasks", &who(&deal)).await;
     let path = &refused["data"][0]["details"]["json_path"];
     assert_eq!((status, path), (400, &json!("$.data[0].Who_Id.id")));
+}
+
+#[tokio::test]
+async fn a_mandatory_value_is_taken_away_by_no_change() {
+    let client = Client::new().await;
+    for (module, field) in [
+        ("Contacts", "Last_Name"),
+        ("Leads", "Company"),
+        ("Deals", "Stage"),
+        ("Events", "End_DateTime"),
+    ] {
+        let path = format!("/crm/v8/{module}/{}", client.first(module).await);
+        for nothing in [json!(null), json!("")] {
+            // What is missing is told before what is of the wrong type.
+            let row = json!({"data": [{(field): nothing, "Owner": 7}]});
+            let (status, refused) = client.send("PUT", &path, &row).await;
+            let refused = &refused["data"][0];
+            assert_eq!(
+                (status, &refused["code"]),
+                (400, &json!("MANDATORY_NOT_FOUND"))
+            );
+            assert_eq!(refused["details"]["api_name"], field);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_is_refused() {
+    let client = Client::new().await;
+    let deal = json!({"Deal_Name": "D", "Stage": "Qualification", "Probability": 101});
+    let call = json!({"Subject": "C", "Call_Type": "Outbound", "Call_Duration": "x",
+        "Call_Start_Time": "2026-05-14T10:00:00+00:00"});
+    let event = json!({"Event_Title": "E", "Start_DateTime": "2026-05-14T10:00:00+00:00",
+        "End_DateTime": "2026-05-14T09:59:00+00:00"});
+    for (module, row, field) in [
+        ("Deals", deal, "Probability"),
+        ("Calls", call, "Call_Duration"),
+        ("Events", event, "End_DateTime"),
+    ] {
+        let path = format!("/crm/v8/{module}");
+        let rows = json!({"data": [row]});
+        let (status, refused) = client.send("POST", &path, &rows).await;
+        let refused = &refused["data"][0];
+        assert_eq!((status, &refused["code"]), (400, &json!("INVALID_DATA")));
+        let details = json!({"api_name": field, "json_path": format!("$.data[0].{field}")});
+        assert_eq!(refused["details"], details);
+    }
+    let path = format!("/crm/v8/Events/{}", client.first("Events").await);
+    let row = json!({"data": [{"End_DateTime": "2001-01-01T00:00:00+00:00"}]});
+    assert_eq!(client.send("PUT", &path, &row).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_json_by_its_own_word_is_refused() {
+    let client = Client::new().await;
+    for (kind, expected) in [
+        ("application/xml", 415),
+        ("text/xml; charset=utf-8", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("Application/JSON;charset=UTF-8", 201),
+        // What curl says of a body, unless it is told.
+        ("application/x-www-form-urlencoded", 201),
+    ] {
+        let sent = client
+            .request("POST", "/crm/v8/Tasks")
+            .header("content-type", kind)
+            .body(r#"{"data":[{"Subject":"Call"}]}"#);
+        let (status, told) = seen(sent.send().await.unwrap()).await;
+        assert_eq!(status, expected, "{kind}: {told}");
+    }
 }

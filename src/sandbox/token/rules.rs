@@ -18,15 +18,15 @@ pub(in crate::sandbox) struct Rules {
 }
 
 impl Rules {
-    /// A token as the client is told of it.
-    pub(super) fn given(&self, fresh: &str, api: &str) -> Value {
+    /// A token as the client is told of it, with a scope of its own or the usual one.
+    pub(super) fn given(&self, fresh: &str, scope: Option<&str>, api: &str) -> Value {
         let (expires, seconds) = match self.legacy_expiry {
             true => (LIFETIME * 1_000, Some(LIFETIME)),
             false => (LIFETIME, None),
         };
         let mut body = json!({
             "access_token": fresh,
-            "scope": self.names_scope.then_some(&self.scope),
+            "scope": self.names_scope.then_some(scope.unwrap_or(&self.scope)),
             "api_domain": api,
             "token_type": "Bearer",
             "expires_in": expires,

@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::{Object, Writer};
 use crate::sandbox::{
     cell::{Cell, Id, fold},
-    crm::Record,
+    crm::{Record, call_seconds},
     org::User,
     problem::{BAD_ID, Problem},
+    render::module_id,
     schema::{Field, Kind, Module},
 };
 
@@ -46,6 +47,21 @@ impl Writer<'_> {
         }
     }
 
+    /// A change takes no mandatory value away.
+    pub(super) fn keeps_mandatory(
+        &self,
+        module: Module,
+        row: &Object,
+        at: usize,
+    ) -> Result<(), Problem> {
+        let taken = module.fields().find(|field| {
+            field.mandatory
+                && row.get(field.name).is_some_and(is_blank)
+                && !self.sight.hides(module, field.name)
+        });
+        taken.map_or(Ok(()), |field| Err(missing(field.name, at)))
+    }
+
     /// Zoho names the record that is there already, to whoever asks.
     pub(super) fn is_unique(
         &self,
@@ -71,7 +87,7 @@ impl Writer<'_> {
             "duplicate_record": {
                 "id": known.id.to_string(),
                 "Owner": owner.map(User::known),
-                "module": {"api_name": module.name()},
+                "module": {"api_name": module.name(), "id": module_id(self.crm, module)},
             },
             "more_records": false,
         });
@@ -84,6 +100,9 @@ impl Writer<'_> {
         }
         let cell = Cell::from_json(field.kind, value)
             .ok_or_else(|| wrong_type(field.kind.data_type(), field.name, path))?;
+        if field.name == "Probability" && !cell.as_number().is_some_and(is_percent) {
+            return Err(invalid(field, path));
+        }
         let Some(text) = cell.as_text() else {
             return Ok(cell);
         };
@@ -95,6 +114,9 @@ impl Writer<'_> {
         }
         let details = || json!({"api_name": field.name, "json_path": path});
         match field.kind {
+            _ if field.name == "Call_Duration" && call_seconds(text).is_none() => {
+                Err(invalid(field, path))
+            }
             Kind::Email if !looks_like_email(text) => Err(wrong_type("email", field.name, path)),
             Kind::Pick(values) if !values.contains(&text) && field.name == "Stage" => {
                 Err(Problem::bad(
@@ -103,10 +125,7 @@ impl Writer<'_> {
                     "Pipeline doesn't contain the Stage",
                 ))
             }
-            Kind::Pick(values) if !values.contains(&text) => {
-                let message = format!("The field value given for {} is invalid", field.label());
-                Err(Problem::bad("INVALID_DATA", details(), message))
-            }
+            Kind::Pick(values) if !values.contains(&text) => Err(invalid(field, path)),
             _ => Ok(cell),
         }
     }
@@ -165,6 +184,21 @@ impl Writer<'_> {
         }
     }
 
+    /// An event does not end before it begins.
+    pub(super) fn has_an_end(event: &Record, at: usize) -> Result<(), Problem> {
+        let moment = |name| match event.get(name) {
+            Some(Cell::Moment(at)) => Some(*at),
+            _ => None,
+        };
+        let span = moment("Start_DateTime").zip(moment("End_DateTime"));
+        match Module::Events.field("End_DateTime") {
+            Some(end) if span.is_some_and(|(start, end)| end < start) => {
+                Err(invalid(end, &format!("$.data[{at}].{}", end.name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A note stands below a record of the module it names, if it names one.
     pub(super) fn has_parent(&self, note: &Record, row: &Object, at: usize) -> Result<(), Problem> {
         let parent = note
@@ -218,10 +252,7 @@ pub(super) fn locked(at: usize) -> Problem {
 
 /// A note says something, in its title or below it.
 pub(super) fn has_note_text(row: &Object, at: usize) -> Result<(), Problem> {
-    let given = |name: &str| {
-        row.get(name)
-            .is_some_and(|value| !value.is_null() && value != "")
-    };
+    let given = |name: &str| row.get(name).is_some_and(|value| !is_blank(value));
     if given("Note_Title") || given("Note_Content") {
         return Ok(());
     }
@@ -239,6 +270,22 @@ fn unknown_field(name: &str, path: &str) -> Problem {
     let details = json!({"api_name": name, "json_path": path});
     let message = "the field api name given seems to be invalid";
     Problem::bad("INVALID_DATA", details, message)
+}
+
+/// A value that is of the field's type and still none that it can have.
+fn invalid(field: &Field, path: &str) -> Problem {
+    let details = json!({"api_name": field.name, "json_path": path});
+    let message = format!("The field value given for {} is invalid", field.label());
+    Problem::bad("INVALID_DATA", details, message)
+}
+
+fn is_percent(number: f64) -> bool {
+    (0.0..=100.0).contains(&number)
+}
+
+/// Whether a value says nothing, and so takes away what was there.
+pub(super) fn is_blank(value: &Value) -> bool {
+    value.is_null() || value == ""
 }
 
 /// A mandatory value is not there.

@@ -39,7 +39,7 @@ impl Writer<'_> {
             .enumerate()
             .map(|(at, id)| self.take_away(module, at, id))
             .collect();
-        Ok(summary(module, results, 200).costing(1))
+        Ok(summary(module, results, 200)?.costing(1))
     }
 
     /// `POST` or `DELETE /{module}/{id}/Locking_Information__s`.
@@ -56,7 +56,7 @@ impl Writer<'_> {
             false => ("record_unlocked", "record unlocked successfully"),
         };
         let done = self.commit(module, record, action, Vec::new(), message)?;
-        Ok(summary(module, vec![Ok(done)], 200))
+        summary(module, vec![Ok(done)], 200)
     }
 
     fn take_away(&mut self, module: Module, at: usize, id: Id) -> Result<Done, Problem> {
