@@ -109,7 +109,7 @@ impl Crm {
             columns: vec![Column::Count { alias: "total" }],
             from,
             filter,
-            group: None,
+            group: &[],
             order: None,
             offset: 0,
             limit: 1,
