@@ -102,7 +102,7 @@ impl Crm {
     ) -> Result<u64, ZohoError> {
         #[derive(Deserialize)]
         struct Total {
-            #[serde(alias = "COUNT(id)", default, deserialize_with = "count")]
+            #[serde(alias = "COUNT(id)", deserialize_with = "count")]
             total: u64,
         }
         let query = Select {

@@ -6,7 +6,7 @@ use super::{
     Crm, CrmText, RecordId, Reference, ZohoError,
     coql::{Column, Condition, Direction, Literal, Select},
     deals::DealFilter,
-    row::{count, lookup, number},
+    row::{count, figure, lookup},
 };
 
 /// What totals are grouped by.
@@ -184,7 +184,7 @@ fn by_stage(rows: Vec<TotalRow>) -> Vec<DealTotal> {
 struct TotalRow {
     #[serde(rename = "Stage")]
     stage: Option<CrmText>,
-    #[serde(rename = "Probability", default, deserialize_with = "number")]
+    #[serde(rename = "Probability", default, deserialize_with = "figure")]
     probability: Option<f64>,
     #[serde(rename = "Lead_Source")]
     lead_source: Option<CrmText>,
@@ -194,9 +194,10 @@ struct TotalRow {
     owner: Option<Reference>,
     #[serde(rename = "Account_Name", default, deserialize_with = "lookup")]
     account: Option<Reference>,
-    #[serde(alias = "SUM(Amount)", default, deserialize_with = "number")]
+    /// Zoho's sum of nothing is null.
+    #[serde(alias = "SUM(Amount)", default, deserialize_with = "figure")]
     total_amount: Option<f64>,
-    #[serde(alias = "COUNT(id)", default, deserialize_with = "count")]
+    #[serde(alias = "COUNT(id)", deserialize_with = "count")]
     total_deals: u64,
 }
 
@@ -233,7 +234,10 @@ const MOST_NAMES: usize = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::zoho::scripted::{Scripted, call, say};
+    use crate::zoho::{
+        Problem,
+        scripted::{Scripted, call, say},
+    };
 
     const PARTS: &str = r#"{"data":[
         {"Stage":"Talking","Probability":10,"total_amount":100,"total_deals":2},
@@ -282,5 +286,34 @@ mod tests {
         let server = Scripted::start(|_, _| say(200, &PARTS.replace("MORE", "true"))).await;
         let result = call(&server.zoho()).stage_totals(&all).await;
         assert!(matches!(result, Err(ZohoError::TooManyMatches)));
+    }
+
+    #[tokio::test]
+    async fn sums_and_counts_that_cannot_be_read_are_no_zeros() {
+        let all = DealFilter::default();
+        for figures in [
+            r#""total_amount":5,"total_deals":null,"total":null"#,
+            r#""total_amount":5,"total_deals":"x","total":"x""#,
+            r#""total_amount":5"#,
+        ] {
+            let answer = format!(r#"{{"data":[{{{figures}}}],"info":{{"more_records":false}}}}"#);
+            let server = Scripted::start(move |_, _| say(200, &answer)).await;
+            let (zoho, day) = (server.zoho(), jiff::civil::date(2026, 7, 1));
+            for failed in [
+                call(&zoho).deal_total(&all).await.err(),
+                call(&zoho).stage_totals(&all).await.err(),
+                call(&zoho).count_overdue_tasks(day).await.err(),
+            ] {
+                let problem = Problem::Unreadable;
+                assert!(
+                    matches!(failed, Some(ZohoError::Unavailable { problem: seen }) if seen == problem),
+                    "{figures}: {failed:?}"
+                );
+            }
+        }
+        let nothing = r#"{"data":[{"total_amount":null,"total_deals":0}]}"#;
+        let server = Scripted::start(|_, _| say(200, nothing)).await;
+        let total = call(&server.zoho()).deal_total(&all).await.unwrap();
+        assert_eq!((total.amount, total.deals), (0.0, 0));
     }
 }
