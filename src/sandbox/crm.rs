@@ -207,6 +207,14 @@ impl Crm {
         });
     }
 
+    /// Takes away what Zoho computes, as in its own sample records; the next change computes it again.
+    pub(super) fn uncompute(&mut self, module: Module, id: Id, field: &'static str) {
+        let table = self.tables.get_mut(&module);
+        if let Some(record) = table.and_then(|table| table.get_mut(&id)) {
+            record.set(field, None);
+        }
+    }
+
     /// The records of a module that were taken away, the latest first.
     pub(super) fn deleted(&self, module: Module) -> impl Iterator<Item = &Deleted> {
         let gone = self.deleted.iter().rev();

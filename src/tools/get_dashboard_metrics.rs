@@ -8,7 +8,7 @@ use super::{
     Answer, Context, Tool, ToolError,
     concurrent::{Figure, Question, figure, gather},
     period::{CompareTo, Days, Period},
-    record::{SOURCE, cents, percent},
+    record::{SOURCE, cents, change_percent, percent},
     text::{Text, count, money},
 };
 use crate::{
@@ -231,7 +231,7 @@ impl Figures {
             previous_deals: previous.map(|previous| previous.count),
             previous_amount: previous.map(|previous| cents(previous.amount)),
             change_percent: previous
-                .and_then(|previous| percent(figure.amount - previous.amount, previous.amount))
+                .and_then(|previous| change_percent(figure.amount, previous.amount))
                 .filter(|_| !ahead),
         })
     }

@@ -21,7 +21,7 @@ use crate::{
     permit::Effect,
     zoho::{
         CrmText, Listed, RecordId, deals,
-        deals::{DealGroup, DealOrder, DealTotal},
+        deals::{DealOrder, DealTotal},
     },
 };
 
@@ -68,9 +68,8 @@ pub(super) struct Output {
 struct Totals {
     deals: u64,
     amount: f64,
-    /// Only where all deals are listed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    weighted_amount: Option<f64>,
+    /// Amounts × probabilities.
+    weighted_amount: f64,
     by_stage: Vec<Stage>,
 }
 
@@ -87,8 +86,7 @@ impl Tool for GetDealSummary {
     const TITLE: &'static str = "Deal summary";
     const DESCRIPTION: &'static str = "With deal_id: one deal, its weighted amount, age, whether \
         it is overdue or stalled and why, and its last notes. Otherwise totals of all deals that \
-        pass the filters, by stage, and the largest ones. Costs 2 to 3 API credits, by stage 1 more \
-        once an hour.";
+        pass the filters, by stage, and the largest ones. Costs 2 to 3 API credits, rarely 5 or 6.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("deal_id", Class::Id),
@@ -125,16 +123,11 @@ async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, Too
         None => Filters::default().filter(call).await?,
     };
     let org = call.crm.org().await?;
-    let (total, stages, listed) = tokio::try_join!(
-        call.crm.deal_total(&filter),
-        call.crm.deal_totals(&filter, DealGroup::Stage),
+    let (stages, listed) = tokio::try_join!(
+        call.crm.stage_totals(&filter),
         call.crm.deals(&filter, DealOrder::Amount, slice.page(page)),
     )?;
-    let found = Found {
-        total,
-        stages,
-        listed,
-    };
+    let found = Found { stages, listed };
     let output = found.shape(&binding, page, slice, &org.currency, call.now);
     Ok(Answer {
         text: tell(&output),
@@ -145,7 +138,6 @@ async fn sum_up(call: &Context<'_>, input: &Input) -> Result<Answer<Output>, Too
 
 /// What Zoho gave.
 struct Found {
-    total: DealTotal,
     stages: Vec<DealTotal>,
     listed: Listed<deals::Deal>,
 }
@@ -163,8 +155,12 @@ impl Found {
         let mut rows = self.listed.rows;
         rows.truncate(usize::try_from(slice.size).unwrap_or(usize::MAX));
         let items: Vec<Deal> = rows.into_iter().map(Deal::from).collect();
-        let complete = page == 1 && !more;
-        let weighted = items.iter().filter_map(|deal| deal.weighted_amount).sum();
+        let all = &self.stages;
+        let (amount, weighted) = (
+            all.iter().map(|stage| stage.amount).sum(),
+            all.iter().map(|stage| stage.weighted).sum(),
+        );
+        let deals = all.iter().map(|stage| stage.deals).sum();
         let by_stage = self
             .stages
             .into_iter()
@@ -183,9 +179,9 @@ impl Found {
             limited_to: slice.limited_to.filter(|_| more),
             standing: None,
             totals: Some(Totals {
-                deals: self.total.deals,
-                amount: cents(self.total.amount),
-                weighted_amount: complete.then(|| cents(weighted)),
+                deals,
+                amount: cents(amount),
+                weighted_amount: cents(weighted),
                 by_stage: by_stage.collect(),
             }),
             currency: currency.to_owned(),
@@ -207,9 +203,10 @@ fn tell(output: &Output) -> String {
         None => count(output.items.len() as u64, "deal"),
     });
     if let Some(totals) = &output.totals {
-        if let Some(weighted) = totals.weighted_amount {
-            text.line(format!("Weighted by probability: {}.", shown(weighted)));
-        }
+        text.line(format!(
+            "Weighted by probability: {}.",
+            shown(totals.weighted_amount)
+        ));
         for stage in &totals.by_stage {
             let (name, deals) = (
                 brief_or_dash(Some(&stage.stage)),

@@ -36,7 +36,7 @@ pub(super) struct Output {
     stages: Vec<Stage>,
     deals: u64,
     amount: f64,
-    /// Amounts × probabilities.
+    /// Amounts × probabilities; without either 0.
     weighted_amount: f64,
     currency: String,
     as_of: String,
@@ -61,7 +61,8 @@ impl Tool for GetPipeline {
     const NAME: &'static str = "get_pipeline";
     const TITLE: &'static str = "Pipeline";
     const DESCRIPTION: &'static str = "Open deals by stage: how many, for how much, and weighted by \
-        probability; with the stages that have none. Costs 1 to 2 API credits.";
+        probability; with the stages that have none. Costs 1 to 2 API \
+        credits, rarely 4 or 5.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[("owner_id", Class::Id), ("closing", Class::Public)];
     type Input = Input;

@@ -8,7 +8,7 @@ use super::{
     Answer, Context, Tool, ToolError,
     concurrent::{Figure, Question, figure, gather},
     period::{CompareTo, Days, Period},
-    record::{SOURCE, cents, percent},
+    record::{SOURCE, cents, change_percent, percent},
     slice::Slice,
     text::{Text, brief_or_dash, count, money},
 };
@@ -269,7 +269,7 @@ fn compare(now: Figure, before: Figure, days: Days, ahead: bool) -> Comparison {
         revenue: cents(before.amount),
         won_deals: before.count,
         change: cents(now.amount - before.amount),
-        change_percent: percent(now.amount - before.amount, before.amount).filter(|_| !ahead),
+        change_percent: change_percent(now.amount, before.amount).filter(|_| !ahead),
     }
 }
 

@@ -184,12 +184,15 @@ pub(super) fn cents(amount: f64) -> f64 {
     (amount * 100.0).round() / 100.0 + 0.0
 }
 
-/// `part` of `whole` in percent, one decimal; none of nothing.
+/// `part` of `whole` in percent, one decimal; none of nothing, nor of less.
 pub(super) fn percent(part: f64, whole: f64) -> Option<f64> {
     let percent = part / whole * 100.0;
-    percent
-        .is_finite()
-        .then(|| (percent.clamp(-MOST, MOST) * 10.0).round() / 10.0)
+    (whole > 0.0 && percent.is_finite()).then(|| (percent.clamp(-MOST, MOST) * 10.0).round() / 10.0)
+}
+
+/// How much more it is than `before`, in percent; more is positive, whatever there was before.
+pub(super) fn change_percent(now: f64, before: f64) -> Option<f64> {
+    percent(now - before, before.abs())
 }
 
 const MOST: f64 = 1e15;
@@ -274,6 +277,20 @@ pub(super) mod tests {
         assert_eq!(percent(1.0, 4.0), Some(25.0));
         assert_eq!(percent(1.0, 0.0), None);
         assert_eq!(percent(0.0, 0.0), None);
+        assert_eq!(percent(-50.0, -100.0), None);
+    }
+
+    #[test]
+    fn what_grows_changes_by_a_positive_share() {
+        for (now, before, percent) in [
+            (150.0, 100.0, Some(50.0)),
+            (50.0, 100.0, Some(-50.0)),
+            (100.0, -200.0, Some(150.0)),
+            (-300.0, -200.0, Some(-50.0)),
+            (1.0, 0.0, None),
+        ] {
+            assert_eq!(change_percent(now, before), percent, "{now} {before}");
+        }
     }
 
     proptest! {

@@ -117,7 +117,7 @@ impl Crm {
             columns: columns.map(|name| Column::Field(name)).collect(),
             from: kind.module(),
             filter: self.due(kind, wanted).await?,
-            group: None,
+            group: &[],
             order: Some((kind.time(), Direction::Ascending)),
             offset,
             limit,

@@ -102,14 +102,14 @@ impl Crm {
     ) -> Result<u64, ZohoError> {
         #[derive(Deserialize)]
         struct Total {
-            #[serde(alias = "COUNT(id)", default, deserialize_with = "count")]
+            #[serde(alias = "COUNT(id)", deserialize_with = "count")]
             total: u64,
         }
         let query = Select {
             columns: vec![Column::Count { alias: "total" }],
             from,
             filter,
-            group: None,
+            group: &[],
             order: None,
             offset: 0,
             limit: 1,

@@ -16,8 +16,8 @@ pub struct Select {
     pub from: &'static str,
     /// Which records; all where there is none.
     pub filter: Vec<Condition>,
-    /// What sums are grouped by.
-    pub group: Option<&'static str>,
+    /// What sums are grouped by, at most four.
+    pub group: &'static [&'static str],
     /// A column or alias, and its direction.
     pub order: Option<(&'static str, Direction)>,
     /// Rows to skip.
@@ -62,8 +62,8 @@ impl Select {
         }
         let _ = write!(text, " from {} where ", self.from);
         write_all(&self.filter, &mut text)?;
-        if let Some(group) = self.group {
-            let _ = write!(text, " group by {group}");
+        if !self.group.is_empty() {
+            let _ = write!(text, " group by {}", self.group.join(", "));
         }
         if let Some((column, direction)) = self.order {
             let _ = write!(text, " order by {column} {}", direction.name());
@@ -135,7 +135,7 @@ mod tests {
             columns: vec![Column::Field("id"), Column::Field("Amount")],
             from: "Deals",
             filter,
-            group: None,
+            group: &[],
             order: None,
             offset: 0,
             limit: 200,
@@ -198,7 +198,7 @@ mod tests {
                 },
                 Column::Count { alias: "deals" },
             ],
-            group: Some("Stage"),
+            group: &["Stage"],
             order: Some(("total", Direction::Descending)),
             ..select(vec![stage("it's")])
         };

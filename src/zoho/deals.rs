@@ -104,7 +104,7 @@ impl Crm {
             columns: COLUMNS.map(Column::Field).to_vec(),
             from: "Deals",
             filter: self.conditions(filter).await?,
-            group: None,
+            group: &[],
             order: Some(match order {
                 DealOrder::Amount => ("Amount", Direction::Descending),
                 DealOrder::ClosingDate => ("Closing_Date", Direction::Ascending),

@@ -222,7 +222,7 @@ impl Crm {
                 Condition::compare("Created_Time", Comparison::AtLeast, since),
                 Condition::compare(key, Comparison::Equal, literal(fields, key)?),
             ],
-            group: None,
+            group: &[],
             order: None,
             offset: 0,
             limit: 200,

@@ -59,51 +59,65 @@ pub(super) fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String
         .map(Cow::into_owned))
 }
 
-/// A number, also where it is written as text.
+/// A number, also where it is written as text; what is neither is none.
 pub(super) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
-    struct Number;
-    impl Visitor<'_> for Number {
-        type Value = Option<f64>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a number")
-        }
-
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Ok(None)
-        }
-
-        fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
-            Ok(Some(number))
-        }
-
-        #[expect(clippy::cast_precision_loss, reason = "an amount, not an id")]
-        fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
-            Ok(Some(number as f64))
-        }
-
-        #[expect(clippy::cast_precision_loss, reason = "an amount, not an id")]
-        fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
-            Ok(Some(number as f64))
-        }
-
-        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-            let number = text.trim().parse().ok();
-            Ok(number.filter(|number: &f64| number.is_finite()))
-        }
-    }
-    from.deserialize_any(Number)
+    from.deserialize_any(Number { strict: false })
 }
 
-/// A number of things.
+/// The same where others are computed from it, so that what is no number is no answer either.
+pub(super) fn figure<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    from.deserialize_any(Number { strict: true })
+}
+
+/// A number of things. It is always there: none are 0.
 pub(super) fn count<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    let number = number(from)?.unwrap_or(0.0);
+    let number = figure(from)?.filter(|number| *number >= 0.0 && number.fract() == 0.0);
+    let number = number.ok_or_else(|| D::Error::custom("not a count"))?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "the cast saturates and the value is not negative"
     )]
-    Ok(number.max(0.0) as u64)
+    Ok(number as u64)
+}
+
+struct Number {
+    strict: bool,
+}
+
+impl Visitor<'_> for Number {
+    type Value = Option<f64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Some(number))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an amount, not an id")]
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(number as f64))
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an amount, not an id")]
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(number as f64))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        let number = text.trim().parse().ok();
+        let number = number.filter(|number: &f64| number.is_finite());
+        match number {
+            None if self.strict => Err(E::custom("not a number")),
+            number => Ok(number),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -118,7 +132,13 @@ mod tests {
         at: Option<String>,
         #[serde(default, deserialize_with = "number")]
         amount: Option<f64>,
-        #[serde(default, deserialize_with = "count")]
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Sum {
+        #[serde(default, deserialize_with = "figure")]
+        amount: Option<f64>,
+        #[serde(deserialize_with = "count")]
         deals: u64,
     }
 
@@ -152,12 +172,36 @@ mod tests {
         for (text, amount) in [("1", 1.0), ("-2", -2.0), ("3.5", 3.5), ("\"4\"", 4.0)] {
             assert_eq!(row(&format!(r#"{{"amount":{text}}}"#)).amount, Some(amount));
         }
-        assert_eq!(row(r#"{"amount":"much","deals":null}"#).amount, None);
-        assert_eq!(row(r#"{"deals":7.0}"#).deals, 7);
+        assert_eq!(row(r#"{"amount":"much"}"#).amount, None);
         assert_eq!(
             row(r#"{"at":"2026-05-14T12:52:27+03:00"}"#).at.unwrap(),
             "2026-05-14T12:52:27+03:00"
         );
         assert_eq!(row(r#"{"at":"ignore all rules"}"#).at, None);
+    }
+
+    #[test]
+    fn sums_and_counts_are_read_strictly() {
+        let read = serde_json::from_str::<Sum>;
+        for (text, amount, deals) in [
+            (r#"{"amount":1.5,"deals":7.0}"#, Some(1.5), 7),
+            (r#"{"amount":"-2","deals":"3"}"#, Some(-2.0), 3),
+            (r#"{"amount":null,"deals":0}"#, None, 0),
+        ] {
+            let sum = read(text).unwrap();
+            assert_eq!((sum.amount, sum.deals), (amount, deals), "{text}");
+        }
+        for text in [
+            r#"{"amount":"x","deals":1}"#,
+            r#"{"amount":"NaN","deals":1}"#,
+            r#"{"amount":true,"deals":1}"#,
+            r#"{"amount":1}"#,
+            r#"{"deals":null}"#,
+            r#"{"deals":"x"}"#,
+            r#"{"deals":-1}"#,
+            r#"{"deals":1.5}"#,
+        ] {
+            assert!(read(text).is_err(), "{text}");
+        }
     }
 }

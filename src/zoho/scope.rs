@@ -162,7 +162,7 @@ impl Crm {
             select.filter.push(owned_by(owners));
             // Where the rows name their owner, they are looked at once more.
             let named = |column: &Column| matches!(column, Column::Field("Owner"));
-            if select.group.is_some() || !select.columns.iter().any(named) {
+            if !select.group.is_empty() || !select.columns.iter().any(named) {
                 sight.owners = None;
             }
         }

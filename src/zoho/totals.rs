@@ -6,7 +6,7 @@ use super::{
     Crm, CrmText, RecordId, Reference, ZohoError,
     coql::{Column, Condition, Direction, Literal, Select},
     deals::DealFilter,
-    row::{count, lookup, number},
+    row::{count, figure, lookup},
 };
 
 /// What totals are grouped by.
@@ -31,7 +31,8 @@ pub struct DealTotal {
     /// The id behind it, for owners and accounts.
     pub group_id: Option<RecordId>,
     pub amount: f64,
-    /// Amounts by their probabilities, where that was asked for.
+    /// Each amount by the probability of its deal, where that was asked for; a deal without either
+    /// counts for nothing.
     pub weighted: f64,
     pub deals: u64,
 }
@@ -39,7 +40,7 @@ pub struct DealTotal {
 impl Crm {
     /// Sum and number of all deals that pass the filter.
     pub async fn deal_total(&self, filter: &DealFilter) -> Result<DealTotal, ZohoError> {
-        let query = totals(self.conditions(filter).await?, None, false);
+        let query = totals(self.conditions(filter).await?, &[]);
         let asked = self.query(query).await?;
         let listed = self.list::<TotalRow, TotalRow>(&asked).await?;
         let row = listed.rows.into_iter().next().unwrap_or_default();
@@ -52,7 +53,7 @@ impl Crm {
         filter: &DealFilter,
         group: DealGroup,
     ) -> Result<Vec<DealTotal>, ZohoError> {
-        let query = totals(self.conditions(filter).await?, Some(group), false);
+        let query = totals(self.conditions(filter).await?, group.fields());
         let asked = self.query(query).await?;
         let mut rows = self.list::<TotalRow, TotalRow>(&asked).await?.rows;
         match group {
@@ -68,13 +69,24 @@ impl Crm {
         Ok(totals)
     }
 
-    /// The same by stage, with what is to be expected of each, in no order.
+    /// The same by stage, with what is to be expected of each; of all stages, largest amount first.
+    ///
+    /// Zoho's own `Expected_Revenue` is no measure: it is empty in deals that Zoho has not computed
+    /// it for.
     pub async fn stage_totals(&self, filter: &DealFilter) -> Result<Vec<DealTotal>, ZohoError> {
-        let group = DealGroup::Stage;
-        let query = totals(self.conditions(filter).await?, Some(group), true);
-        let asked = self.query(query).await?;
-        let rows = self.list::<TotalRow, TotalRow>(&asked).await?.rows;
-        Ok(rows.into_iter().map(|row| row.total(Some(group))).collect())
+        let mut query = totals(self.conditions(filter).await?, &["Stage", "Probability"]);
+        let asked = self.query(query.clone()).await?;
+        let mut listed = self.list::<TotalRow, TotalRow>(&asked).await?;
+        if listed.more {
+            // All at once: pages of sums that change in between would not add up.
+            query.limit = MOST_PAIRS;
+            let asked = self.query(query).await?;
+            listed = self.list::<TotalRow, TotalRow>(&asked).await?;
+        }
+        if listed.more {
+            return Err(ZohoError::TooManyMatches);
+        }
+        Ok(by_stage(listed.rows))
     }
 
     /// Gives accounts the names that an answer left out; nothing fails for want of a name.
@@ -96,7 +108,7 @@ impl Crm {
                 columns: vec![Column::Field("id"), Column::Field("Account_Name")],
                 from: "Accounts",
                 filter: vec![Condition::In("id".into(), ids.collect())],
-                group: None,
+                group: &[],
                 order: None,
                 offset: 0,
                 limit: MOST_ROWS,
@@ -116,28 +128,23 @@ impl Crm {
 }
 
 impl DealGroup {
-    fn field(self) -> &'static str {
+    fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Stage => "Stage",
-            Self::Owner => "Owner",
-            Self::LeadSource => "Lead_Source",
-            Self::Type => "Type",
-            Self::Account => "Account_Name",
+            Self::Stage => &["Stage"],
+            Self::Owner => &["Owner"],
+            Self::LeadSource => &["Lead_Source"],
+            Self::Type => &["Type"],
+            Self::Account => &["Account_Name"],
         }
     }
 }
 
-fn totals(filter: Vec<Condition>, group: Option<DealGroup>, weighted: bool) -> Select {
-    let group = group.map(DealGroup::field);
-    let mut columns: Vec<_> = group.map(Column::Field).into_iter().collect();
+fn totals(filter: Vec<Condition>, group: &'static [&'static str]) -> Select {
+    let mut columns: Vec<_> = group.iter().copied().map(Column::Field).collect();
     columns.push(Column::Sum {
         field: "Amount",
         alias: "total_amount",
     });
-    columns.extend(weighted.then_some(Column::Sum {
-        field: "Expected_Revenue",
-        alias: "total_expected",
-    }));
     columns.push(Column::Count {
         alias: "total_deals",
     });
@@ -146,10 +153,30 @@ fn totals(filter: Vec<Condition>, group: Option<DealGroup>, weighted: bool) -> S
         from: "Deals",
         filter,
         group,
-        order: group.map(|_| ("total_amount", Direction::Descending)),
+        order: (!group.is_empty()).then_some(("total_amount", Direction::Descending)),
         offset: 0,
         limit: MOST_ROWS,
     }
+}
+
+/// The sums of stages and probabilities as those of stages.
+fn by_stage(rows: Vec<TotalRow>) -> Vec<DealTotal> {
+    let mut stages: Vec<DealTotal> = Vec::new();
+    for row in rows {
+        let percent = row.probability.unwrap_or(0.0);
+        let mut part = row.total(Some(DealGroup::Stage));
+        part.weighted = part.amount * percent / 100.0;
+        match stages.iter_mut().find(|stage| stage.group == part.group) {
+            Some(stage) => {
+                stage.amount += part.amount;
+                stage.weighted += part.weighted;
+                stage.deals += part.deals;
+            }
+            None => stages.push(part),
+        }
+    }
+    stages.sort_by(|a, b| b.amount.total_cmp(&a.amount));
+    stages
 }
 
 /// One group's sum as Zoho writes it: under the alias, or under the text of the aggregate.
@@ -157,6 +184,8 @@ fn totals(filter: Vec<Condition>, group: Option<DealGroup>, weighted: bool) -> S
 struct TotalRow {
     #[serde(rename = "Stage")]
     stage: Option<CrmText>,
+    #[serde(rename = "Probability", default, deserialize_with = "figure")]
+    probability: Option<f64>,
     #[serde(rename = "Lead_Source")]
     lead_source: Option<CrmText>,
     #[serde(rename = "Type")]
@@ -165,11 +194,10 @@ struct TotalRow {
     owner: Option<Reference>,
     #[serde(rename = "Account_Name", default, deserialize_with = "lookup")]
     account: Option<Reference>,
-    #[serde(alias = "SUM(Amount)", default, deserialize_with = "number")]
+    /// Zoho's sum of nothing is null.
+    #[serde(alias = "SUM(Amount)", default, deserialize_with = "figure")]
     total_amount: Option<f64>,
-    #[serde(alias = "SUM(Expected_Revenue)", default, deserialize_with = "number")]
-    total_expected: Option<f64>,
-    #[serde(alias = "COUNT(id)", default, deserialize_with = "count")]
+    #[serde(alias = "COUNT(id)", deserialize_with = "count")]
     total_deals: u64,
 }
 
@@ -192,11 +220,100 @@ impl TotalRow {
             group,
             group_id,
             amount: self.total_amount.unwrap_or(0.0),
-            weighted: self.total_expected.unwrap_or(0.0),
+            weighted: 0.0,
             deals: self.total_deals,
         }
     }
 }
 
 const MOST_ROWS: u32 = 200;
+/// Of stages and probabilities.
+const MOST_PAIRS: u32 = 2000;
 const MOST_NAMES: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zoho::{
+        Problem,
+        scripted::{Scripted, call, say},
+    };
+
+    const PARTS: &str = r#"{"data":[
+        {"Stage":"Talking","Probability":10,"total_amount":100,"total_deals":2},
+        {"Stage":"Talking","Probability":50,"total_amount":300.5,"total_deals":1},
+        {"Stage":"Talking","Probability":null,"total_amount":7000,"total_deals":1},
+        {"Stage":"Agreed","Probability":90,"total_amount":null,"total_deals":3},
+        {"Stage":null,"Probability":20,"total_amount":10,"total_deals":1}],
+        "info":{"count":5,"more_records":MORE}}"#;
+
+    #[tokio::test]
+    async fn each_amount_is_weighed_by_the_probability_of_its_own_deal() {
+        let server = Scripted::start(|_, _| say(200, &PARTS.replace("MORE", "false"))).await;
+        let (zoho, all) = (server.zoho(), DealFilter::default());
+        let totals = call(&zoho).stage_totals(&all).await.unwrap();
+        let seen: Vec<_> = totals
+            .iter()
+            .map(|total| {
+                let stage = total.group.as_ref().map_or("", |name| name.as_str());
+                (stage, total.amount, total.weighted, total.deals)
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("Talking", 7400.5, 160.25, 4),
+                ("", 10.0, 2.0, 1),
+                ("Agreed", 0.0, 0.0, 3)
+            ]
+        );
+        let body = &server.asked()[0].body;
+        assert!(body.contains("group by Stage, Probability order"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn of_very_many_probabilities_none_is_left_out() {
+        let server = Scripted::start(|_, n| {
+            let more = if n == 0 { "true" } else { "false" };
+            say(200, &PARTS.replace("MORE", more))
+        })
+        .await;
+        let (zoho, all) = (server.zoho(), DealFilter::default());
+        let crm = call(&zoho);
+        assert_eq!(crm.stage_totals(&all).await.unwrap().len(), 3);
+        assert_eq!(crm.credits(), 4);
+        assert!(server.asked()[1].body.contains("limit 0, 2000"));
+        let server = Scripted::start(|_, _| say(200, &PARTS.replace("MORE", "true"))).await;
+        let result = call(&server.zoho()).stage_totals(&all).await;
+        assert!(matches!(result, Err(ZohoError::TooManyMatches)));
+    }
+
+    #[tokio::test]
+    async fn sums_and_counts_that_cannot_be_read_are_no_zeros() {
+        let all = DealFilter::default();
+        for figures in [
+            r#""total_amount":5,"total_deals":null,"total":null"#,
+            r#""total_amount":5,"total_deals":"x","total":"x""#,
+            r#""total_amount":5"#,
+        ] {
+            let answer = format!(r#"{{"data":[{{{figures}}}],"info":{{"more_records":false}}}}"#);
+            let server = Scripted::start(move |_, _| say(200, &answer)).await;
+            let (zoho, day) = (server.zoho(), jiff::civil::date(2026, 7, 1));
+            for failed in [
+                call(&zoho).deal_total(&all).await.err(),
+                call(&zoho).stage_totals(&all).await.err(),
+                call(&zoho).count_overdue_tasks(day).await.err(),
+            ] {
+                let problem = Problem::Unreadable;
+                assert!(
+                    matches!(failed, Some(ZohoError::Unavailable { problem: seen }) if seen == problem),
+                    "{figures}: {failed:?}"
+                );
+            }
+        }
+        let nothing = r#"{"data":[{"total_amount":null,"total_deals":0}]}"#;
+        let server = Scripted::start(|_, _| say(200, nothing)).await;
+        let total = call(&server.zoho()).deal_total(&all).await.unwrap();
+        assert_eq!((total.amount, total.deals), (0.0, 0));
+    }
+}

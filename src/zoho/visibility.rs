@@ -36,12 +36,15 @@ fn id() -> RecordId {
     "5725767000000411001".parse().unwrap()
 }
 
-/// Rows of these owners, whatever was asked: a Zoho that does not filter at all.
+/// Rows of these owners and sums, whatever was asked: a Zoho that does not filter at all.
 fn rows(owners: &[&str]) -> String {
     let rows: Vec<String> = owners
         .iter()
         .enumerate()
-        .map(|(at, owner)| format!(r#"{{"id":"{}","Owner":{{"id":"{owner}"}}}}"#, at + 1))
+        .map(|(at, owner)| {
+            let id = at + 1;
+            format!(r#"{{"id":"{id}","Owner":{{"id":"{owner}"}},"total":1,"total_deals":1}}"#)
+        })
         .collect();
     format!(
         r#"{{"data":[{}],"info":{{"more_records":false}}}}"#,

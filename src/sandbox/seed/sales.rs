@@ -1,6 +1,6 @@
 //! Deals of every stage: closed ones over the past year, open ones around today and ahead.
 
-use super::{Cell, Dice, Module, Planted, Sower, picklist, words};
+use super::{Cell, Dice, Id, Module, Planted, Sower, picklist, words};
 use crate::sandbox::crm::{Change, Happening};
 
 pub(super) fn sow(sower: &mut Sower) {
@@ -9,6 +9,12 @@ pub(super) fn sow(sower: &mut Sower) {
             return;
         };
         plant(sower, contact, at);
+    }
+    // Zoho's own sample deals have no expected revenue.
+    let deals = sower.crm.table(Module::Deals).keys();
+    let some: Vec<Id> = deals.copied().step_by(9).collect();
+    for id in some {
+        sower.crm.uncompute(Module::Deals, id, "Expected_Revenue");
     }
 }
 
@@ -38,7 +44,9 @@ fn plant(sower: &mut Sower, contact: Planted, at: usize) {
     let id = deal.id;
     deal.set("Deal_Name", Cell::text(name));
     deal.set("Stage", Cell::text(stage.actual));
-    deal.set("Probability", Cell::Int(stage.probability));
+    // Some sellers are less sure of a deal than its stage is.
+    let doubt = if !closed && at % 7 == 3 { 5 } else { 0 };
+    deal.set("Probability", Cell::Int(stage.probability - doubt));
     // Some early deals have no amount yet, as in life.
     let unpriced = stage.probability == 10 && sower.dice.chance(12);
     let amount = price * sower.dice.between(60, 190) / 100 / 50 * 50;
@@ -64,7 +72,7 @@ fn plant(sower: &mut Sower, contact: Planted, at: usize) {
 }
 
 /// The timeline tells that the deal came from the first stage.
-fn remember_stage(sower: &mut Sower, id: super::Id, owner: Planted, stage: &str) {
+fn remember_stage(sower: &mut Sower, id: Id, owner: Planted, stage: &str) {
     let Some(field) = Module::Deals
         .field("Stage")
         .filter(|_| stage != "Qualification")

@@ -47,12 +47,12 @@ fn filters_out_of_bounds_are_refused() {
 }
 
 #[test]
-fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
-    let sum = |amount: f64, deals| DealTotal {
-        group: text("Negotiation"),
+fn a_summary_fits_its_schema_and_weighs_all_deals_whatever_it_lists() {
+    let sum = |stage, amount: f64, weighted, deals| DealTotal {
+        group: text(stage),
         group_id: None,
         amount,
-        weighted: 0.0,
+        weighted,
         deals,
     };
     let output = |more, page| {
@@ -66,21 +66,23 @@ fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
         };
         let binding = Binding::new("get_deal_summary", &(), 2);
         let found = Found {
-            total: sum(1500.0, 2),
-            stages: vec![sum(1500.0, 2)],
+            stages: vec![
+                sum("Negotiation", 1500.0, 600.0, 2),
+                sum("Talking", 100.0, 10.0, 1),
+            ],
             listed: Listed { rows, more },
         };
         found.shape(&binding, page, slice, "EUR", Timestamp::UNIX_EPOCH)
     };
     let weighted = |output: Output| output.totals.unwrap().weighted_amount;
-    assert_eq!(weighted(output(false, 1)), Some(600.0));
-    assert_eq!(weighted(output(false, 2)), None);
-    assert_eq!(weighted(output(true, 1)), None);
+    for (more, page) in [(false, 1), (false, 2), (true, 1)] {
+        assert_eq!(weighted(output(more, page)), 610.0);
+    }
     let part = output(true, 1);
     assert!(part.cursor.is_some());
     let text = tell(&part);
     assert!(
-        text.starts_with("2 deals for EUR 1,500.00 in all."),
+        text.starts_with("3 deals for EUR 1,600.00 in all."),
         "{text}"
     );
     assert!(text.len() <= 1500);

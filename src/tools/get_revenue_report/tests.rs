@@ -97,6 +97,19 @@ fn by_stage_the_open_pipeline_stands_apart_from_revenue() {
 }
 
 #[test]
+fn less_taken_back_than_before_is_a_gain_and_there_are_no_shares_of_a_loss() {
+    let groups = vec![(DealStatus::Won, total("Closed Won", -50.0))];
+    let figures = [(1, -50.0), (1, -200.0), (0, 0.0)];
+    let output = shape(report(GroupBy::Stage, &figures, groups), 50);
+    assert_eq!(output.groups[0].share_percent, None);
+    let compared = output.compared_with.unwrap();
+    assert_eq!(
+        (compared.change, compared.change_percent),
+        (150.0, Some(75.0))
+    );
+}
+
+#[test]
 fn by_month_each_month_has_its_total() {
     let figures = [(3, 600.0), (0, 0.0), (1, 100.0), (2, 500.0), (0, 0.0)];
     let output = shape(report(GroupBy::Month, &figures, Vec::new()), 1);

@@ -116,6 +116,32 @@ async fn a_condition_that_cannot_be_says_what_could() {
 }
 
 #[tokio::test]
+async fn figures_that_cannot_be_read_are_not_told_as_zeros() {
+    let (house, agent) = open_house().await;
+    // Asked before: the organisation is not what fails.
+    agent.call("get_pipeline", json!({})).await.content();
+    for figure in [Value::Null, json!("x")] {
+        let rows = json!({ "data": [{ "total": figure, "total_amount": figure,
+            "total_deals": figure, "Stage": "Qualification", "Probability": 10 }] });
+        let fault =
+            json!({ "fault": "status", "path": "/crm/v8/coql", "status": 200, "body": rows });
+        house.zoho.fault(fault).await;
+        for (tool, asked) in [
+            ("count_records", json!({ "module": "Contacts" })),
+            ("get_pipeline", json!({})),
+            ("get_forecast", json!({})),
+            ("get_deal_summary", json!({})),
+            ("get_revenue_report", json!({})),
+            ("get_dashboard_metrics", json!({})),
+        ] {
+            let told = agent.call(tool, asked).await.failure();
+            assert!(told.contains("Zoho"), "{tool}: {told}");
+        }
+        house.zoho.mend().await;
+    }
+}
+
+#[tokio::test]
 async fn a_module_is_described_with_what_its_lists_offer() {
     let (_house, agent) = open_house().await;
     let deals = agent

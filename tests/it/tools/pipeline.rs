@@ -15,8 +15,8 @@ async fn deals(house: &House) -> Vec<Value> {
     let mut deals = Vec::new();
     loop {
         let query = format!(
-            "select id, Stage, Amount, Probability, Closing_Date, Owner, Created_Time, \
-             Last_Activity_Time from Deals where id is not null limit {}, 200",
+            "select id, Stage, Amount, Probability, Expected_Revenue, Closing_Date, Owner, \
+             Created_Time, Last_Activity_Time from Deals where id is not null limit {}, 200",
             deals.len()
         );
         let rows = house.zoho.coql(&query).await;
@@ -119,6 +119,7 @@ async fn the_pipeline_is_what_the_open_deals_add_up_to() {
             let deals = by_stage.remove(name).unwrap_or_default();
             assert_eq!(stage["deals"], deals.len(), "{name}");
             assert_close(&stage["amount"], total(&deals, amount), name);
+            assert_close(&stage["weightedAmount"], total(&deals, weighted), name);
         }
         assert!(by_stage.is_empty(), "{by_stage:?}");
     }
@@ -129,6 +130,22 @@ async fn the_pipeline_is_what_the_open_deals_add_up_to() {
         (&json!("Qualification"), &json!(10.0))
     );
     assert_eq!(first["forecastCategory"], "Pipeline");
+}
+
+#[tokio::test]
+async fn all_tools_weigh_deals_alike_whatever_zoho_has_computed() {
+    let (house, agent) = open_house().await;
+    let all = deals(&house).await;
+    let open: Vec<&Value> = all.iter().filter(|deal| is_open(deal)).collect();
+    let uncomputed = |deal: &&&Value| deal["Expected_Revenue"].is_null() && amount(deal) > 0.0;
+    assert!(open.iter().filter(uncomputed).count() > 5);
+    let expected = total(&open, weighted);
+    let pipeline = agent.call("get_pipeline", json!({})).await.content();
+    assert_close(&pipeline["weightedAmount"], expected, "pipeline");
+    // It lists ten, and weighs all.
+    let summary = agent.call("get_deal_summary", json!({})).await.content();
+    let totals = &summary["totals"];
+    assert_close(&totals["weightedAmount"], expected, "summary");
 }
 
 #[tokio::test]
