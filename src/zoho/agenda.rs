@@ -129,6 +129,7 @@ impl Crm {
         Ok(Listed {
             rows: listed.rows.into_iter().map(|row| row.of(kind)).collect(),
             more: listed.more,
+            index: None,
         })
     }
 

@@ -68,7 +68,11 @@ fn a_summary_fits_its_schema_and_weighs_only_what_it_lists_whole() {
         let found = Found {
             total: sum(1500.0, 2),
             stages: vec![sum(1500.0, 2)],
-            listed: Listed { rows, more },
+            listed: Listed {
+                rows,
+                more,
+                index: None,
+            },
         };
         found.shape(&binding, page, slice, "EUR", Timestamp::UNIX_EPOCH)
     };
