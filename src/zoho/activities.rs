@@ -145,7 +145,7 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Emails", id, "Emails", None)
             .await?;
-        self.from_index::<Email, Email>(&list, index, EMAILS).await
+        self.read_on::<Email, Email>(&list, index, EMAILS).await
     }
 
     /// Tasks that are not completed and were due before `today`.

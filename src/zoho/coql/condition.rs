@@ -318,7 +318,7 @@ mod tests {
                 };
                 let [plain, escaped] = [false, true].map(|escapes| texts(&query, escapes));
                 if !value.contains('\\') {
-                    prop_assert_eq!(&plain, &[value.clone()]);
+                    prop_assert_eq!(&plain, &vec![value.clone()]);
                     prop_assert_eq!(&escaped, &plain);
                     continue;
                 }

@@ -42,9 +42,9 @@ impl Crm {
         })
     }
 
-    /// Asks for what a list has from a place on that Zoho named, in pages of that size. Of what is not
-    /// seen a page tells as little as in [`Self::page`].
-    pub(in crate::zoho) async fn from_index<R, T>(
+    /// Asks for what a list has from a place on that Zoho named, in pages of that size: where a caller
+    /// sees a part, it is read on until a page is full of what is seen.
+    pub(in crate::zoho) async fn read_on<R, T>(
         &self,
         scoped: &Scoped,
         from: Option<&str>,
