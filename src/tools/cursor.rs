@@ -21,7 +21,7 @@ impl Binding {
         Self(digest(&(tool, arguments, size)))
     }
 
-    /// The cursor for a position, which is text of `[0-9.-]`.
+    /// The cursor for a position, which is a short text of printable ASCII.
     pub(super) fn cursor(&self, position: &str) -> String {
         let mut text = String::from(VERSION);
         for byte in position.bytes().chain(self.seal(position)) {
@@ -94,7 +94,7 @@ pub(super) const MALFORMED: ToolError = ToolError::Argument {
     problem: "it is not a cursor of this tool; copy it whole from the last answer, or leave it \
               out to start again",
 };
-const MAX: usize = 256;
+const MAX: usize = 512;
 const SEAL: usize = 10;
 const VERSION: &str = "c1";
 

@@ -59,7 +59,7 @@ impl Filters {
         let mut filter = self.unresolved()?;
         if let Some(name) = filter.stage.take() {
             let stages = call.crm.stages().await?;
-            filter.stage = Some(named(&stages, &name)?.actual.clone());
+            filter.stage = Some(named(&stages, &name)?.as_str().to_owned());
         }
         Ok(filter)
     }

@@ -106,7 +106,7 @@ impl Tool for GetContactHistory {
         call.progress.report(1, steps, "contact found").await;
         let asked = positions
             .iter()
-            .map(|&position| list(call.crm, &input.contact_id, position, slice));
+            .map(|position| list(call.crm, &input.contact_id, position, slice));
         let results = gather(call.progress, 1, "reading lists", asked.collect()).await;
         let lanes = lanes(positions, results, slice.size, since)?;
         Ok(answer(&contact, lanes, &binding, slice, call.now))
@@ -193,7 +193,7 @@ impl Input {
 async fn list(
     crm: &Crm,
     id: &RecordId,
-    position: Position,
+    position: &Position,
     slice: Slice,
 ) -> Result<Listed<Entry>, ZohoError> {
     let page: Page = slice.page(position.page);
@@ -203,7 +203,7 @@ async fn list(
         Kind::Tasks => entries(crm.tasks_of_contact(id, page).await?),
         Kind::Calls => entries(crm.calls_of_contact(id, page).await?),
         Kind::Events => entries(crm.events_of_contact(id, page).await?),
-        Kind::Emails => entries(crm.emails_of_contact(id).await?),
+        Kind::Emails => entries(crm.emails_of_contact(id, position.index.as_deref()).await?),
     })
 }
 
@@ -211,6 +211,7 @@ fn entries<T: Into<Entry>>(listed: Listed<T>) -> Listed<Entry> {
     Listed {
         rows: listed.rows.into_iter().map(T::into).collect(),
         more: listed.more,
+        index: listed.index,
     }
 }
 

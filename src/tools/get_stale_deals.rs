@@ -108,6 +108,7 @@ impl Tool for GetStaleDeals {
         let listed: Listed<StaleDeal> = Listed {
             rows: rows.map(|deal| StaleDeal::new(deal, &stale)).collect(),
             more: found.more,
+            index: None,
         };
         let list: Listing<StaleDeal> = pager.listing(listed, call.now);
         let text = list.tell("stale deal", "No stale deal.", |stale| {

@@ -178,7 +178,14 @@ pub(super) mod tests {
             number,
             end: End::SEARCH,
         };
-        pager.listing(Listed { rows, more }, jiff::Timestamp::UNIX_EPOCH)
+        pager.listing(
+            Listed {
+                rows,
+                more,
+                index: None,
+            },
+            jiff::Timestamp::UNIX_EPOCH,
+        )
     }
 
     fn told(listing: &Listing<u64>) -> String {

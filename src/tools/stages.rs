@@ -2,7 +2,7 @@
 
 use super::{Context, ToolError};
 use crate::zoho::{
-    self, CrmText, Module,
+    CrmText, Module, Stages,
     deals::{DealFilter, DealStatus, DealTotal},
     fields::{Choice, Field},
 };
@@ -39,13 +39,9 @@ impl Sum {
 }
 
 /// The stage that is called so.
-pub(super) fn named<'a>(
-    stages: &'a [zoho::Stage],
-    name: &str,
-) -> Result<&'a zoho::Stage, ToolError> {
-    let stage = stages.iter().find(|stage| stage.is(name));
-    stage.ok_or_else(|| ToolError::UnknownStage {
-        stages: stages.iter().map(|stage| stage.shown.clone()).collect(),
+pub(super) fn named<'a>(stages: &'a Stages, name: &str) -> Result<&'a CrmText, ToolError> {
+    stages.named(name).ok_or_else(|| ToolError::UnknownStage {
+        stages: stages.names().cloned().collect(),
     })
 }
 

@@ -20,7 +20,7 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        CrmText, RecordId, Stage, Values, ZohoError,
+        CrmText, RecordId, Values, ZohoError,
         records::{Before, Changed},
     },
 };
@@ -76,11 +76,16 @@ impl Tool for UpdateDealStage {
         let step = Step {
             input: &input,
             was: OnceLock::new(),
+            stage: OnceLock::new(),
         };
         let receipt = once(call, input.idempotency_key.as_ref(), &step).await?;
+        let name = input.stage.as_str();
+        let stage = step.stage.into_inner();
+        // A repeat writes nothing, and asks nobody either.
+        let stage = stage.or_else(|| call.crm.known_stages().named(name).cloned());
         let output = Output {
             deal_id: receipt.id,
-            stage: CrmText::clean(input.stage.as_str()),
+            stage: stage.unwrap_or_else(|| CrmText::clean(name)),
             previous_stage: step.was.into_inner(),
             outcome: receipt.outcome,
             modified_time: receipt.time,
@@ -99,6 +104,8 @@ struct Step<'a> {
     input: &'a Input,
     /// The stage that it was moved from.
     was: OnceLock<CrmText>,
+    /// The stage as deals hold it.
+    stage: OnceLock<CrmText>,
 }
 
 impl Once for Step<'_> {
@@ -117,12 +124,14 @@ impl Once for Step<'_> {
     ) -> Result<Receipt, ToolError> {
         let stages = call.crm.stages().await?;
         let stage = named(&stages, self.input.stage.as_str())?;
-        let fields = Values::default().with("Stage", stage.actual.clone());
+        let fields = in_stage(stage);
+        // A tool writes once.
+        let _ = self.stage.set(stage.clone());
         let deal = (Changed::Deals, &self.input.deal_id);
         let before = self.read(call).await?;
         let expected = self.input.expected_stage.as_ref();
         let is_expected = expected.is_none_or(|name| match named(&stages, name.as_str()) {
-            Ok(stage) => is_in(&before, stage),
+            Ok(stage) => before.holds(&in_stage(stage)),
             // Deals may be in a stage that is no longer in use.
             Err(_) => before
                 .text("Stage")
@@ -134,7 +143,6 @@ impl Once for Step<'_> {
         match change(call, deal, &fields, &before, since).await {
             Ok(receipt) => {
                 if let (Outcome::Updated, Some(was)) = (receipt.outcome, before.text("Stage")) {
-                    // A tool writes once.
                     let _ = self.was.set(was);
                 }
                 Ok(receipt)
@@ -157,8 +165,8 @@ impl Step<'_> {
     }
 }
 
-fn is_in(before: &Before, stage: &Stage) -> bool {
-    before.holds(&Values::default().with("Stage", stage.actual.clone()))
+fn in_stage(stage: &CrmText) -> Values {
+    Values::default().with("Stage", stage.as_str())
 }
 
 fn changed(before: &Before) -> ToolError {

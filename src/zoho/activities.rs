@@ -135,12 +135,17 @@ impl Crm {
         self.page::<deals::Row, Deal>(&list, page).await
     }
 
-    /// The last e-mails of a contact (Zoho gives ten at a time), without bodies.
-    pub async fn emails_of_contact(&self, id: &RecordId) -> Result<Listed<Email>, ZohoError> {
+    /// E-mails of a contact without bodies, ten at a time: the last ones, or what comes after those
+    /// of an earlier page.
+    pub async fn emails_of_contact(
+        &self,
+        id: &RecordId,
+        index: Option<&str>,
+    ) -> Result<Listed<Email>, ZohoError> {
         let list = self
             .of_contact("Contacts/{id}/Emails", id, "Emails", None)
             .await?;
-        self.list::<Email, Email>(&list).await
+        self.read_on::<Email, Email>(&list, index, EMAILS).await
     }
 
     /// Tasks that are not completed and were due before `today`.
@@ -175,9 +180,68 @@ fn sender<'de, D: Deserializer<'de>>(from: D) -> Result<Option<CrmText>, D::Erro
     Ok(sender.and_then(|sender| sender.email.or(sender.user_name)))
 }
 
+/// Of a page, as Zoho gives them.
+pub const EMAILS: usize = 10;
 const TASK_FIELDS: &str = "id,Subject,Status,Priority,Due_Date,Closed_Time,Description,Owner,\
     Created_Time,Modified_Time";
 const CALL_FIELDS: &str =
     "id,Subject,Call_Type,Call_Start_Time,Call_Result,Description,Owner,Created_Time";
 const EVENT_FIELDS: &str = "id,Event_Title,Start_DateTime,End_DateTime,Venue,Description,Owner,\
     Created_Time";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::zoho::{
+        Scope,
+        scripted::{Scripted, say},
+    };
+
+    const BO: &str = r#"{"users":[{"id":"9","full_name":"Bo","email":"bo@example.com","status":"active"}],
+        "info":{"more_records":false}}"#;
+
+    /// Ten e-mails of one owner from a place on.
+    fn emails(owner: u8, next: Option<&str>) -> String {
+        let row = format!(r#"{{"message_id":"m","owner":{{"id":"{owner}"}}}}"#);
+        let (rows, more) = (vec![row; EMAILS].join(","), next.is_some());
+        let next = next.map_or("null".to_owned(), |next| format!("\"{next}\""));
+        format!(r#"{{"Emails":[{rows}],"info":{{"next_index":{next},"more_records":{more}}}}}"#)
+    }
+
+    #[tokio::test]
+    async fn emails_go_on_where_zoho_says_and_past_those_of_others() {
+        let server = Scripted::start(|seen, _| {
+            let target = &seen.target;
+            match target.split_once("/Emails") {
+                _ if target.contains("/users") => say(200, BO),
+                None => say(200, r#"{"data":[{"id":"1","Owner":{"id":"9"}}]}"#),
+                Some((_, "")) => say(200, &emails(10, Some("a+b"))),
+                Some((_, "?index=a%2Bb")) => say(200, &emails(9, Some("c"))),
+                Some((_, "?index=c")) => say(200, &emails(9, None)),
+                Some(_) => say(400, "{}"),
+            }
+        })
+        .await;
+        let zoho = server.zoho();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let id = "1".parse().unwrap();
+        let all = zoho.view(&Scope::Org, deadline);
+        let first = all.emails_of_contact(&id, None).await.unwrap();
+        assert_eq!(
+            (first.rows.len(), first.index.as_deref()),
+            (EMAILS, Some("a+b"))
+        );
+        let own = zoho.view(&Scope::Owner("bo@example.com".into()), deadline);
+        let first = own.emails_of_contact(&id, None).await.unwrap();
+        assert_eq!(
+            (first.rows.len(), first.index.as_deref()),
+            (EMAILS, Some("c"))
+        );
+        let last = own.emails_of_contact(&id, Some("c")).await.unwrap();
+        assert_eq!((last.rows.len(), last.more), (EMAILS, false));
+    }
+}

@@ -33,9 +33,10 @@ pub enum Kind {
 /// Whether something is still to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Stage {
-    /// Tasks that are not completed, and what begins at this time or later.
+    /// Tasks that are not completed, meetings that have not ended at this time, and calls that are
+    /// still to be made.
     Open(Zoned),
-    /// Completed tasks, and what began before.
+    /// The others.
     Done(Zoned),
 }
 
@@ -129,6 +130,7 @@ impl Crm {
         Ok(Listed {
             rows: listed.rows.into_iter().map(|row| row.of(kind)).collect(),
             more: listed.more,
+            index: None,
         })
     }
 
@@ -155,18 +157,35 @@ impl Stage {
             let completed = Literal::Text("Completed".into());
             Condition::compare("Status", how, completed)
         };
-        let begins = |how, at: &Zoned| {
+        let ends = |how, at: &Zoned| {
             let at = Literal::Moment(at.clone());
-            Condition::compare(kind.time(), how, at)
+            Condition::compare("End_DateTime", how, at)
+        };
+        let planned = || {
+            let statuses = PLANNED.map(|status| Literal::Text(status.into()));
+            ("Call_Status".into(), statuses.to_vec())
         };
         match (self, kind) {
             (Self::Open(_), Kind::Tasks) => completed(Comparison::NotEqual),
             (Self::Done(_), Kind::Tasks) => completed(Comparison::Equal),
-            (Self::Open(now), _) => begins(Comparison::AtLeast, now),
-            (Self::Done(now), _) => begins(Comparison::Less, now),
+            (Self::Open(now), Kind::Events) => ends(Comparison::AtLeast, now),
+            (Self::Done(now), Kind::Events) => ends(Comparison::Less, now),
+            (Self::Open(_), Kind::Calls) => {
+                let (field, statuses) = planned();
+                Condition::In(field, statuses)
+            }
+            // Calls without a status were logged afterwards.
+            (Self::Done(_), Kind::Calls) => {
+                let (field, statuses) = planned();
+                let none = Condition::Empty("Call_Status".into());
+                Condition::NotIn(field, statuses).or(none)
+            }
         }
     }
 }
+
+/// The statuses of calls that are still to be made: Zoho says of them when their time has passed.
+const PLANNED: [&str; 2] = ["Scheduled", "Overdue"];
 
 /// An activity of any kind as Zoho writes it.
 #[derive(Deserialize)]
@@ -216,5 +235,36 @@ impl Row {
             what: self.what,
             owner: self.owner,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_open_while_it_is_planned_however_long_ago() {
+        let now = jiff::Timestamp::UNIX_EPOCH.to_zoned(jiff::tz::TimeZone::UTC);
+        let asked = |stage: Stage| {
+            let query = Select {
+                columns: vec![Column::Field("id")],
+                from: "Calls",
+                filter: vec![stage.condition(Kind::Calls)],
+                group: &[],
+                order: None,
+                offset: 0,
+                limit: 1,
+            };
+            query.render().unwrap()
+        };
+        let open = asked(Stage::Open(now.clone()));
+        assert!(
+            open.contains("where Call_Status in ('Scheduled', 'Overdue') limit"),
+            "{open}"
+        );
+        let done = asked(Stage::Done(now));
+        let others =
+            "where (Call_Status not in ('Scheduled', 'Overdue') or Call_Status is null) limit";
+        assert!(done.contains(others), "{done}");
     }
 }

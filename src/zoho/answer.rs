@@ -64,20 +64,24 @@ pub(super) fn rows<'a, T: Deserialize<'a>>(reply: &'a Reply) -> Result<Listed<T>
     #[derive(Deserialize)]
     struct Info {
         more_records: Option<bool>,
+        next_index: Option<Value>,
     }
     if reply.body.is_empty() {
         return Ok(Listed {
             rows: Vec::new(),
             more: false,
+            index: None,
         });
     }
     match serde_json::from_slice::<Envelope<T>>(&reply.body) {
-        Ok(envelope) => Ok(Listed {
-            rows: envelope.data,
-            more: envelope
-                .info
-                .and_then(|info| info.more_records)
-                .unwrap_or(false),
+        Ok(Envelope { data, info }) => Ok(Listed {
+            rows: data,
+            more: info.as_ref().and_then(|info| info.more_records) == Some(true),
+            index: info.and_then(|info| match info.next_index? {
+                Value::String(index) => Some(index),
+                Value::Number(index) => Some(index.to_string()),
+                _ => None,
+            }),
         }),
         Err(error) => Err(unreadable(Effect::Read, reply, &error)),
     }

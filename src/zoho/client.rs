@@ -97,6 +97,8 @@ pub struct Page {
 pub struct Listed<T> {
     pub rows: Vec<T>,
     pub more: bool,
+    /// Where it goes on, in lists of which Zoho names the place.
+    pub index: Option<String>,
 }
 
 /// What is known of Zoho's health, from the traffic itself and from [`Zoho::probe`].

@@ -53,44 +53,53 @@ impl Criteria {
     /// The `criteria` parameter, not yet percent-encoded. Refuses what Zoho would misread.
     pub fn render(&self) -> Result<String, ZohoError> {
         let mut text = String::with_capacity(128);
-        let conditions = self.write(&mut text)?;
-        if conditions > MOST_CONDITIONS || text.chars().count() > LONGEST {
+        self.write(&mut text)?;
+        if self.conditions() > MOST_CONDITIONS || text.chars().count() > LONGEST {
             return Err(refused("criteria"));
         }
         Ok(text)
     }
 
-    /// Appends itself and counts its conditions.
-    fn write(&self, text: &mut String) -> Result<usize, ZohoError> {
+    /// How many comparisons it has.
+    pub(super) fn conditions(&self) -> usize {
+        match self {
+            Self::Is(..) | Self::OwnedBy(_) => 1,
+            Self::Both(left, right) | Self::Either(left, right) => {
+                left.conditions() + right.conditions()
+            }
+        }
+    }
+
+    /// How many characters it is written with.
+    pub(super) fn length(&self) -> usize {
+        let mut text = String::new();
+        match self.write(&mut text) {
+            Ok(()) => text.chars().count(),
+            Err(_) => usize::MAX,
+        }
+    }
+
+    fn write(&self, text: &mut String) -> Result<(), ZohoError> {
         text.push('(');
-        let conditions = match self {
+        match self {
             Self::Is(field, operator, value) => {
                 text.push_str(field.name());
                 text.push_str(operator.name());
                 escape(value, text)?;
-                1
             }
-            Self::OwnedBy(users) => {
-                write_owners(users, text)?;
-                1
-            }
+            Self::OwnedBy(users) => write_owners(users, text)?,
             Self::Both(left, right) => pair(left, "and", right, text)?,
             Self::Either(left, right) => pair(left, "or", right, text)?,
-        };
+        }
         text.push(')');
-        Ok(conditions)
+        Ok(())
     }
 }
 
-fn pair(
-    left: &Criteria,
-    word: &str,
-    right: &Criteria,
-    text: &mut String,
-) -> Result<usize, ZohoError> {
-    let before = left.write(text)?;
+fn pair(left: &Criteria, word: &str, right: &Criteria, text: &mut String) -> Result<(), ZohoError> {
+    left.write(text)?;
     text.push_str(word);
-    Ok(before + right.write(text)?)
+    right.write(text)
 }
 
 /// An empty list would be every record, or none: Zoho does not say.

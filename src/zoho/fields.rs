@@ -76,6 +76,19 @@ impl Field {
 }
 
 impl Choice {
+    /// What records hold of the one that is called so: by them, or else by people. Whatever the case
+    /// of the letters.
+    pub fn find<'a>(choices: &'a [Self], name: &str) -> Option<&'a CrmText> {
+        let name = name.to_lowercase();
+        let is = |own: &Option<CrmText>| {
+            let own = own.as_ref().map(|own| own.as_str().to_lowercase());
+            own.as_ref() == Some(&name)
+        };
+        let actual = choices.iter().find(|choice| is(&choice.actual_value));
+        let shown = || choices.iter().find(|choice| is(&choice.display_value));
+        actual.or_else(shown)?.actual_value.as_ref()
+    }
+
     /// Whether it is still offered.
     pub fn is_used(&self) -> bool {
         let usage = self.usage.as_ref();
@@ -105,6 +118,14 @@ impl Crm {
                 kept.get(self.deadline, self.fetch_fields(module)).await
             }
             _ => self.fetch_fields(module).await.map(Arc::new),
+        }
+    }
+
+    /// The fields of a module where they are kept: nobody is asked.
+    pub(super) fn known_fields(&self, module: Module) -> Option<Arc<Vec<Field>>> {
+        match self.scope() {
+            Scope::Org | Scope::Owner(_) => self.zoho.fields.of(module)?.peek(),
+            _ => None,
         }
     }
 

@@ -48,6 +48,11 @@ impl<T> Kept<T> {
         }
     }
 
+    /// The value, also an old one, where it was fetched.
+    pub(super) fn peek(&self) -> Option<Arc<T>> {
+        lock(&self.slot).cell.get().map(Arc::clone)
+    }
+
     fn cell(&self, now: Instant) -> Arc<OnceCell<Arc<T>>> {
         let mut slot = lock(&self.slot);
         if now >= slot.since + self.age {

@@ -1,9 +1,9 @@
 //! What a caller may see, put into every question about records. An exchange takes a [`Scoped`]
-//! question and nothing else, and only this file makes one (and `write`): nobody can forget the scope.
+//! question and nothing else, and only this room makes one: nobody can forget the scope.
 
-mod write;
-
+mod pages;
 mod settings;
+mod write;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -107,15 +107,20 @@ impl Scoped {
     }
 
     fn on_page(&self, page: Page) -> Result<Self, ZohoError> {
-        Ok(Self {
-            ask: self.ask.clone().page(page)?,
+        Ok(self.asking(self.ask.clone().page(page)?))
+    }
+
+    /// The same, asked so.
+    fn asking(&self, ask: Ask) -> Self {
+        Self {
+            ask,
             tokens: self.tokens.clone(),
             personal: self.personal,
             scoped: self.scoped,
             owners: self.owners.clone(),
             sifted: self.sifted,
             about: self.about.clone(),
-        })
+        }
     }
 }
 
@@ -241,6 +246,7 @@ impl Crm {
                 .map(|(_, row)| row.into())
                 .collect(),
             more: listed.more,
+            index: listed.index,
         })
     }
 
@@ -255,42 +261,6 @@ impl Crm {
             super::lock(&self.seen).insert(about.clone());
         }
         Ok(row)
-    }
-
-    /// Asks for a page of what is seen. How many rows were dropped shows nowhere: neither in the
-    /// length of a page nor in whether there are more.
-    pub(super) async fn page<R, T>(
-        &self,
-        scoped: &Scoped,
-        page: Page,
-    ) -> Result<Listed<T>, ZohoError>
-    where
-        R: for<'de> Deserialize<'de> + Into<T>,
-    {
-        let asked = scoped.on_page(page)?;
-        if !scoped.sifted {
-            return self.list::<R, T>(&asked).await;
-        }
-        let first = (page.number as usize - 1) * page.size as usize;
-        let end = first + page.size as usize;
-        let mut rows = Vec::new();
-        for number in 1..=WHOLE_PAGES {
-            let whole = scoped.on_page(Page { number, size: 200 })?;
-            let listed = self.list::<R, T>(&whole).await?;
-            rows.extend(listed.rows);
-            if !listed.more || rows.len() > end {
-                break;
-            }
-            if number == WHOLE_PAGES && rows.len() < end {
-                return Err(ZohoError::TooManyMatches);
-            }
-        }
-        let more = rows.len() > end;
-        rows.truncate(end);
-        Ok(Listed {
-            rows: rows.split_off(first.min(rows.len())),
-            more,
-        })
     }
 
     /// Whether it is known what may be seen; says why not (`check --online`).
@@ -360,6 +330,3 @@ fn owned_by(owners: &Owners) -> Condition {
         Err(ids) => Condition::In("Owner".into(), ids),
     }
 }
-
-/// Of 200 rows: Zoho's lists end at 2000 without a page token.
-const WHOLE_PAGES: u32 = 10;

@@ -1,44 +1,48 @@
-//! The stages that a deal can have.
+//! The stages that a deal can have, as deals hold them.
 
-use super::{Crm, CrmText, Module, ZohoError, fields::Choice};
+use super::{
+    Crm, CrmText, Module, ZohoError,
+    fields::{Choice, Field},
+};
 
-/// A stage: what Zoho calls it, and what people see.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stage {
-    /// What a deal holds.
-    pub actual: String,
-    /// What people see.
-    pub shown: CrmText,
-}
+/// The stages in use, in their order.
+#[derive(Clone, Debug, Default)]
+pub struct Stages(Vec<Choice>);
 
-impl Stage {
-    fn of(choice: &Choice) -> Option<Self> {
-        let actual = choice.actual_value.as_ref()?;
-        Some(Self {
-            actual: actual.as_str().to_owned(),
-            shown: choice.display_value.as_ref().unwrap_or(actual).clone(),
-        })
+impl Stages {
+    fn of(fields: &[Field]) -> Option<Self> {
+        let stage = fields.iter().find(|field| field.name.as_str() == "Stage")?;
+        let used = stage.choices.iter().filter(|choice| choice.is_used());
+        Some(Self(used.cloned().collect()))
     }
 
-    /// Whether it is called so, whatever the case of the letters.
-    pub fn is(&self, name: &str) -> bool {
-        let name = name.to_lowercase();
-        [self.actual.as_str(), self.shown.as_str()]
+    /// What deals hold for the stage of that name: theirs, or the one that people see.
+    pub fn named(&self, name: &str) -> Option<&CrmText> {
+        Choice::find(&self.0, name)
+    }
+
+    /// All of them.
+    pub fn names(&self) -> impl Iterator<Item = &CrmText> {
+        self.0
             .iter()
-            .any(|own| own.to_lowercase() == name)
+            .filter_map(|stage| stage.actual_value.as_ref())
     }
 }
 
 impl Crm {
-    /// The stages in use, in their order.
+    /// The stages in use.
     ///
     /// # Errors
     /// Zoho cannot be asked, or its user may not read settings.
-    pub async fn stages(&self) -> Result<Vec<Stage>, ZohoError> {
+    pub async fn stages(&self) -> Result<Stages, ZohoError> {
         let fields = self.fields(Module::Deals).await?;
-        let stage = fields.iter().find(|field| field.name.as_str() == "Stage");
-        let choices = &stage.ok_or(ZohoError::NotFound)?.choices;
-        let used = choices.iter().filter(|choice| choice.is_used());
-        Ok(used.filter_map(Stage::of).collect())
+        Stages::of(&fields).ok_or(ZohoError::NotFound)
+    }
+
+    /// The stages in use where they are kept: nobody is asked.
+    pub fn known_stages(&self) -> Stages {
+        let fields = self.known_fields(Module::Deals);
+        let stages = fields.and_then(|fields| Stages::of(&fields));
+        stages.unwrap_or_default()
     }
 }

@@ -134,7 +134,7 @@ async fn a_record_of_somebody_else_does_not_exist_and_nothing_is_written_to_it()
             crm.calls_of_contact(&id, TEN).await.map(drop),
             crm.events_of_contact(&id, TEN).await.map(drop),
             crm.deals_of_contact(&id, TEN).await.map(drop),
-            crm.emails_of_contact(&id).await.map(drop),
+            crm.emails_of_contact(&id, None).await.map(drop),
             note(&crm).await.map(drop),
         ];
         for result in results {
@@ -167,7 +167,7 @@ async fn a_parent_is_looked_at_once_and_its_children_have_owners_of_their_own() 
     let crm = owned_by(&server.zoho(), "bo@example.com");
     let id = id();
     contact(&crm).await.unwrap();
-    let emails = crm.emails_of_contact(&id).await.unwrap().rows;
+    let emails = crm.emails_of_contact(&id, None).await.unwrap().rows;
     assert_eq!(emails.len(), 1);
     assert_eq!(crm.tasks_of_contact(&id, TEN).await.unwrap().rows.len(), 1);
     // A note is seen with the record that it stands on, whoever wrote it.

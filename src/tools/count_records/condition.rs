@@ -12,8 +12,9 @@ use crate::{
         input::{self, Line},
     },
     zoho::{
+        CrmText,
         coql::{self, Comparison, FieldName, Literal},
-        fields::Field,
+        fields::{Choice, Field},
     },
 };
 
@@ -91,13 +92,16 @@ impl Condition {
             Operator::Greater => Some(Comparison::Greater),
         };
         let value = self.value.as_ref().ok_or(wrong("a value is missing"))?;
+        // People see other names for some values of lists than records hold.
+        let held = Choice::find(&field.choices, value.as_str()).filter(|_| comparison.is_some());
+        let value = held.map_or(value.as_str(), CrmText::as_str);
         match (comparison, kind) {
-            (None, Kind::Text) => Ok(coql::Condition::StartsWith(name, value.as_str().to_owned())),
+            (None, Kind::Text) => Ok(coql::Condition::StartsWith(name, value.to_owned())),
             (None, _) => Err(wrong("only text can be compared by `starts_with`")),
             (Some(comparison), _) if !kind.takes(comparison) => Err(wrong(kind.remedy())),
             (Some(comparison), _) => {
                 let (comparison, value) = kind
-                    .literal(value.as_str(), comparison, zone)
+                    .literal(value, comparison, zone)
                     .ok_or(wrong(kind.remedy()))?;
                 Ok(coql::Condition::compare(name, comparison, value))
             }

@@ -11,12 +11,14 @@ use crate::{
 };
 
 /// Where a list goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) kind: Kind,
     pub(super) page: u32,
     /// Entries of that page that were given before.
     pub(super) skip: usize,
+    /// Where that page begins, of e-mails: Zoho names the place.
+    pub(super) index: Option<String>,
 }
 
 /// One for each list that is not at its end.
@@ -28,6 +30,8 @@ pub(super) struct Lane {
     position: Position,
     entries: std::iter::Peekable<std::vec::IntoIter<(Option<Timestamp>, Entry)>>,
     more_pages: bool,
+    /// Where Zoho says that the next page begins.
+    next_index: Option<String>,
     /// The list goes on where no page reaches.
     beyond_reach: bool,
     failed: bool,
@@ -40,6 +44,7 @@ impl Position {
             kind,
             page: 1,
             skip: 0,
+            index: None,
         }
     }
 }
@@ -53,6 +58,9 @@ impl Lane {
         size: u32,
         since: Option<Timestamp>,
     ) -> Self {
+        let is_emails = position.kind == Kind::Emails;
+        // Of many e-mails none may be seen.
+        let is_blank = is_emails && listed.rows.is_empty();
         let mut entries: Vec<_> = listed
             .rows
             .into_iter()
@@ -60,15 +68,21 @@ impl Lane {
             .filter(|(time, _)| since.is_none_or(|since| time.is_some_and(|time| time >= since)))
             .collect();
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
-        let goes_on = listed.more && !entries.is_empty();
+        let goes_on = listed.more && (is_blank || !entries.is_empty());
+        let next_index = listed.index.filter(|index| is_emails && is_index(index));
         let reach = position.page.saturating_add(1).saturating_mul(size);
-        let more_pages = goes_on && position.kind != Kind::Emails && reach <= MOST_LISTED;
+        let is_within_reach = match is_emails {
+            true => next_index.is_some() && position.page < MAX_PAGE,
+            false => reach <= MOST_LISTED,
+        };
+        let more_pages = goes_on && is_within_reach;
         entries.drain(..position.skip.min(entries.len()));
         let entries = entries.into_iter().peekable();
         Self {
             position,
             entries,
             more_pages,
+            next_index,
             beyond_reach: goes_on && !more_pages,
             failed: false,
         }
@@ -80,6 +94,7 @@ impl Lane {
             position,
             entries: Vec::new().into_iter().peekable(),
             more_pages: false,
+            next_index: None,
             beyond_reach: false,
             failed: true,
         }
@@ -101,12 +116,13 @@ impl Lane {
     fn next(&self) -> Option<Position> {
         let Position { kind, page, .. } = self.position;
         if self.failed || self.entries.len() > 0 {
-            Some(self.position)
+            Some(self.position.clone())
         } else {
-            self.more_pages.then_some(Position {
+            self.more_pages.then(|| Position {
                 kind,
                 page: page + 1,
                 skip: 0,
+                index: self.next_index.clone(),
             })
         }
     }
@@ -139,19 +155,40 @@ pub(super) fn newest(lanes: &mut [Lane], most: usize) -> Vec<Entry> {
 
 /// The positions after [`newest`] as text for a cursor; empty at the end of all lists.
 pub(super) fn write(lanes: &[Lane]) -> String {
+    let mut index = String::new();
     let positions = lanes.iter().filter_map(Lane::next).map(|position| {
+        if let Some(place) = &position.index {
+            index = format!("{INDEX}{place}");
+        }
         let kind = Kind::ALL
             .iter()
             .position(|kind| *kind == position.kind)
             .unwrap_or_default();
         format!("{kind}.{}.{}", position.page, position.skip)
     });
-    positions.collect::<Vec<_>>().join("-")
+    let positions = positions.collect::<Vec<_>>().join("-");
+    positions + &index
 }
 
 /// Reads what [`write`] wrote.
 pub(super) fn read(text: &str) -> Option<Positions> {
-    text.split('-').map(position).collect()
+    let (text, index) = match text.split_once(INDEX) {
+        Some((text, index)) => (text, Some(index).filter(|index| is_index(index))),
+        None => (text, None),
+    };
+    let mut positions: Positions = text.split('-').map(position).collect::<Option<_>>()?;
+    let emails = |position: &&mut Position| position.kind == Kind::Emails && position.page > 1;
+    match (positions.iter_mut().find(emails), index) {
+        (None, None) => {}
+        (Some(position), Some(index)) => position.index = Some(index.to_owned()),
+        _ => return None,
+    }
+    Some(positions)
+}
+
+/// What a cursor has room for.
+fn is_index(text: &str) -> bool {
+    (1..=LONGEST_INDEX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
 fn position(text: &str) -> Option<Position> {
@@ -163,181 +200,19 @@ fn position(text: &str) -> Option<Position> {
     let skip = usize::from_str(parts.next()?)
         .ok()
         .filter(|skip| *skip <= 200)?;
-    parts
-        .next()
-        .is_none()
-        .then_some(Position { kind, page, skip })
+    parts.next().is_none().then_some(Position {
+        kind,
+        page,
+        skip,
+        index: None,
+    })
 }
 
 /// Zoho pages through the first 2,000 rows of a list.
 const MOST_LISTED: u32 = 2000;
+/// Behind the positions stands where e-mails go on.
+const INDEX: char = '@';
+const LONGEST_INDEX: usize = 128;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tools::record::tests::id;
-    use crate::zoho::notes::Note;
-    use proptest::prelude::*;
-
-    /// An entry at a second, since the epoch.
-    fn entry(kind: Kind, number: u64, second: i64) -> Entry {
-        let note = Note {
-            id: id(number),
-            title: None,
-            content: None,
-            owner: None,
-            created_time: Some(Timestamp::from_second(second).unwrap().to_string()),
-            modified_time: None,
-        };
-        let mut entry = Entry::from(note);
-        entry.kind = kind;
-        entry
-    }
-
-    /// A Zoho that has these lists, newest first.
-    fn fetch(
-        lists: &[(Kind, Vec<i64>)],
-        at: Position,
-        size: usize,
-        since: Option<Timestamp>,
-    ) -> Lane {
-        let seconds = &lists.iter().find(|(kind, _)| *kind == at.kind).unwrap().1;
-        let from = (at.page as usize - 1) * size;
-        let rows: Vec<Entry> = seconds
-            .iter()
-            .enumerate()
-            .skip(from)
-            .take(size)
-            .map(|(n, second)| entry(at.kind, n as u64 + 1, *second))
-            .collect();
-        let more = from + rows.len() < seconds.len();
-        Lane::new(
-            at,
-            Listed { rows, more },
-            u32::try_from(size).unwrap(),
-            since,
-        )
-    }
-
-    fn walk(
-        lists: &[(Kind, Vec<i64>)],
-        size: usize,
-        since: Option<Timestamp>,
-    ) -> Vec<(Kind, String, i64)> {
-        let mut positions: Positions = lists
-            .iter()
-            .map(|(kind, _)| Position::start(*kind))
-            .collect();
-        let mut all = Vec::new();
-        for _ in 0..1000 {
-            let mut lanes: Vec<Lane> = positions
-                .iter()
-                .map(|at| fetch(lists, *at, size, since))
-                .collect();
-            let page = newest(&mut lanes, size);
-            assert!(page.len() <= size);
-            all.extend(page.into_iter().map(|entry| {
-                let second = instant(entry.time.as_deref()).unwrap().as_second();
-                (entry.kind, entry.id, second)
-            }));
-            let text = write(&lanes);
-            if text.is_empty() {
-                return all;
-            }
-            positions = read(&text).unwrap();
-        }
-        panic!("the walk does not end");
-    }
-
-    #[test]
-    fn the_newest_of_all_lists_come_first() {
-        let lists = [(Kind::Notes, vec![9, 5, 1]), (Kind::Tasks, vec![9, 7])];
-        let order: Vec<_> = walk(&lists, 10, None)
-            .into_iter()
-            .map(|(kind, _, at)| (kind, at))
-            .collect();
-        assert_eq!(
-            order,
-            [
-                (Kind::Notes, 9),
-                (Kind::Tasks, 9),
-                (Kind::Tasks, 7),
-                (Kind::Notes, 5),
-                (Kind::Notes, 1),
-            ]
-        );
-    }
-
-    #[test]
-    fn since_cuts_the_older_ones() {
-        let lists = [(Kind::Notes, vec![9, 5, 4, 3, 2, 1])];
-        let since = Timestamp::from_second(5).unwrap();
-        let order: Vec<_> = walk(&lists, 2, Some(since))
-            .into_iter()
-            .map(|(_, _, at)| at)
-            .collect();
-        assert_eq!(order, [9, 5]);
-    }
-
-    #[test]
-    fn the_end_of_what_zoho_pages_through_is_told_and_not_walked_into() {
-        let listed = || Listed {
-            rows: vec![entry(Kind::Notes, 1, 1)],
-            more: true,
-        };
-        let at = |kind, page| Position {
-            page,
-            ..Position::start(kind)
-        };
-        for (position, goes_on) in [
-            (at(Kind::Notes, 9), true),
-            (at(Kind::Notes, 10), false),
-            (at(Kind::Emails, 1), false),
-        ] {
-            let mut lanes = [Lane::new(position, listed(), 200, None)];
-            assert_eq!(newest(&mut lanes, 200).len(), 1);
-            assert!(lanes[0].has_more());
-            assert_eq!(!write(&lanes).is_empty(), goes_on, "{position:?}");
-        }
-    }
-
-    #[test]
-    fn a_position_that_is_none_is_refused() {
-        for text in [
-            "", "0", "0.1", "6.1.0", "0.0.0", "0.1.201", "0.1.0.0", "0.1.0-", "a.b.c",
-        ] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_failed_list_is_tried_again() {
-        let at = Position {
-            kind: Kind::Calls,
-            page: 2,
-            skip: 3,
-        };
-        assert_eq!(read(&write(&[Lane::failed(at)])).unwrap(), [at]);
-    }
-
-    proptest! {
-        #[test]
-        fn page_by_page_nothing_is_lost_doubled_or_out_of_order(
-            notes in prop::collection::vec(0..50i64, 0..30),
-            tasks in prop::collection::vec(0..50i64, 0..30),
-            calls in prop::collection::vec(0..50i64, 0..30),
-            size in 1..12usize,
-        ) {
-            let mut lists = [(Kind::Notes, notes), (Kind::Tasks, tasks), (Kind::Calls, calls)];
-            lists.iter_mut().for_each(|(_, seconds)| seconds.sort_by_key(|second| -second));
-            let all = walk(&lists, size, None);
-            prop_assert!(all.is_sorted_by_key(|(_, _, second)| -second));
-            let mut seen: Vec<_> = all.iter().map(|(kind, id, _)| (*kind, id.clone())).collect();
-            seen.sort();
-            let before = seen.len();
-            seen.dedup();
-            prop_assert_eq!(seen.len(), before);
-            prop_assert_eq!(before, lists.iter().map(|(_, seconds)| seconds.len()).sum::<usize>());
-        }
-    }
-}
+mod tests;

@@ -86,6 +86,7 @@ fn a_failed_list_leaves_a_partial_answer() {
     let notes = Listed {
         rows: vec![note(1, "2026-01-01T00:00:00Z")],
         more: false,
+        index: None,
     };
     let lanes = lanes(places, vec![Ok(notes), failed()], 20, None).unwrap();
     let slice = Slice {
@@ -124,7 +125,11 @@ fn a_long_history_goes_on_where_it_stopped() {
         .collect();
     let lane = Lane::new(
         Position::start(Kind::Notes),
-        Listed { rows, more: false },
+        Listed {
+            rows,
+            more: false,
+            index: None,
+        },
         3,
         None,
     );
@@ -149,7 +154,8 @@ fn a_long_history_goes_on_where_it_stopped() {
         [Position {
             kind: Kind::Notes,
             page: 1,
-            skip: 3
+            skip: 3,
+            index: None,
         }]
     );
     assert!(answer.text.len() <= 1500);

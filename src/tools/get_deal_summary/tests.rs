@@ -70,7 +70,11 @@ fn a_summary_fits_its_schema_and_weighs_all_deals_whatever_it_lists() {
                 sum("Negotiation", 1500.0, 600.0, 2),
                 sum("Talking", 100.0, 10.0, 1),
             ],
-            listed: Listed { rows, more },
+            listed: Listed {
+                rows,
+                more,
+                index: None,
+            },
         };
         found.shape(&binding, page, slice, "EUR", Timestamp::UNIX_EPOCH)
     };

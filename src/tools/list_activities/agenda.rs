@@ -135,6 +135,7 @@ mod tests {
             Listed {
                 rows: rows.collect(),
                 more: seconds.len() > from + size as usize,
+                index: None,
             }
         };
         Kind::ALL.iter().zip(lists).map(list).collect()

@@ -104,6 +104,9 @@ impl Condition {
 
     pub(super) fn write(&self, text: &mut String) -> Result<(), ZohoError> {
         match self {
+            Self::Compare(field, comparison, Literal::Text(value)) if value.contains('\\') => {
+                write_backslashed(field, *comparison, value, text)
+            }
             Self::Compare(field, comparison, value) => {
                 let _ = write!(text, "{field} {} ", comparison.name());
                 value.write(text)
@@ -145,9 +148,41 @@ fn write_pair(
     Ok(())
 }
 
-/// `%` stands for any text in a pattern, and Zoho has no way to write a `%` that does not.
+/// Some of Zoho's parsers take a backslash for an escape, others do not. Both find one of two
+/// spellings; what the others read for the first of them is left out again.
+fn write_backslashed(
+    field: &FieldName,
+    comparison: Comparison,
+    value: &str,
+    text: &mut String,
+) -> Result<(), ZohoError> {
+    let word = match comparison {
+        Comparison::Equal => "in",
+        Comparison::NotEqual => "not in",
+        _ => return Err(refused("select_query")),
+    };
+    // Without its backslashes a text with two in a row would still have one.
+    if value.contains(r"\\") {
+        return Err(refused("select_query"));
+    }
+    let doubled = value.replace('\\', r"\\");
+    let spellings = [value.to_owned(), doubled].map(Literal::Text);
+    let (and, but) = match comparison {
+        Comparison::Equal => ("and", Comparison::NotEqual),
+        _ => ("or", Comparison::Equal),
+    };
+    text.push('(');
+    write_list(field, word, &spellings, text)?;
+    let _ = write!(text, " {and} {field} {} ", but.name());
+    quote(&value.replace('\\', ""), text)?;
+    text.push(')');
+    Ok(())
+}
+
+/// `%` stands for any text in a pattern, and Zoho has no way to write a `%` that does not; a
+/// backslash could be one before the `%` that is added.
 fn write_start(field: &FieldName, start: &str, text: &mut String) -> Result<(), ZohoError> {
-    if start.is_empty() || start.contains('%') {
+    if start.is_empty() || start.contains(['%', '\\']) {
         return Err(refused("select_query"));
     }
     let _ = write!(text, "{field} like ");
@@ -187,8 +222,7 @@ impl Literal {
     }
 }
 
-/// Doubles quotes. Some of Zoho's parsers take a backslash for an escape, others do not: one that
-/// could swallow a quote is refused.
+/// Doubles quotes. A backslash that could swallow one, where it is an escape, is refused.
 fn quote(value: &str, text: &mut String) -> Result<(), ZohoError> {
     let swallows = value.ends_with('\\') || value.contains(r"\'");
     let unfit = value.chars().any(char::is_control) || value.len() > LONGEST_TEXT;
@@ -220,6 +254,7 @@ const LONGEST_TEXT: usize = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn written(condition: &Condition) -> Result<String, ZohoError> {
         let mut text = String::new();
@@ -240,12 +275,65 @@ mod tests {
     fn a_beginning_is_a_pattern_and_holds_none() {
         let starts = |text: &str| written(&Condition::StartsWith("A".into(), text.to_owned()));
         assert_eq!(starts("O'").unwrap(), "A like 'O''%'");
-        assert!(starts("5%").is_err() && starts("").is_err());
+        for unfit in ["5%", "", "\\", r"a\", r"a\b"] {
+            assert!(starts(unfit).is_err(), "{unfit}");
+        }
         let equals = |text: &str| {
             let text = Literal::Text(text.to_owned());
             Condition::compare("A", Comparison::Equal, text).can_be_asked()
         };
         assert!(equals("5%") && equals(r"a\b") && !equals(r"a\") && !equals(r"a\'b"));
+        assert!(!equals(r"a\\b"));
+    }
+
+    /// The texts in a query, as a parser reads them to which a backslash is an escape or is none.
+    fn texts(query: &str, escapes: bool) -> Vec<String> {
+        let (mut all, mut chars) = (Vec::new(), query.chars().peekable());
+        while chars.by_ref().any(|c| c == '\'') {
+            let mut text = String::new();
+            while let Some(c) = chars.next() {
+                match c {
+                    '\\' if escapes => text.extend(chars.next()),
+                    '\'' if chars.next_if_eq(&'\'').is_none() => break,
+                    c => text.push(c),
+                }
+            }
+            all.push(text);
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn a_backslash_is_the_same_to_every_parser_or_refused(value in r"[a-c'%\\]{1,6}") {
+            let equals = |how| Condition::compare("A", how, Literal::Text(value.clone()));
+            for (how, start, end) in [
+                (Comparison::Equal, "(A in ('", "and A != '"),
+                (Comparison::NotEqual, "(A not in ('", "or A = '"),
+            ] {
+                let Ok(query) = written(&equals(how)) else {
+                    let unfit = [r"\'", r"\\"].iter().any(|pair| value.contains(pair));
+                    prop_assert!(unfit || value.ends_with('\\'));
+                    continue;
+                };
+                let [plain, escaped] = [false, true].map(|escapes| texts(&query, escapes));
+                if !value.contains('\\') {
+                    prop_assert_eq!(&plain, &vec![value.clone()]);
+                    prop_assert_eq!(&escaped, &plain);
+                    continue;
+                }
+                prop_assert!(query.starts_with(start) && query.contains(end), "{}", query);
+                let bare = value.replace('\\', "");
+                prop_assert_eq!((&plain[0], &plain[2]), (&value, &bare));
+                prop_assert_eq!(escaped, [&bare, &value, &bare].map(String::clone));
+            }
+            let starts = written(&Condition::StartsWith("A".into(), value.clone()));
+            prop_assert_eq!(starts.is_err(), value.contains(['%', '\\']));
+            if let Ok(query) = starts {
+                prop_assert_eq!(texts(&query, true), [format!("{value}%")]);
+                prop_assert_eq!(texts(&query, false), [format!("{value}%")]);
+            }
+        }
     }
 
     #[test]

@@ -83,6 +83,55 @@ async fn what_is_done_is_not_open() {
 }
 
 #[tokio::test]
+async fn a_meeting_is_open_until_it_ends_and_a_call_until_it_was_made() {
+    let (house, agent) = open_house().await;
+    let now = jiff::Timestamp::now();
+    let minutes = |n| {
+        let at = now + jiff::SignedDuration::from_mins(n);
+        format!("{}+00:00", at.strftime("%Y-%m-%dT%H:%M:%S"))
+    };
+    let meeting = |title: &str, from, to| json!({ "Event_Title": title, "Start_DateTime": minutes(from), "End_DateTime": minutes(to) });
+    let made = json!({ "Subject": "made early", "Call_Type": "Outbound", "Call_Start_Time": minutes(30),
+        "Call_Duration": "05:00" });
+    for (module, new) in [
+        ("Events", meeting("running", -30, 30)),
+        ("Events", meeting("over", -60, -30)),
+        ("Events", meeting("ahead", 30, 60)),
+        ("Calls", made),
+    ] {
+        let new = json!({ "data": [new] });
+        house.zoho.crm(module, &new).await.unwrap();
+    }
+    let listed = async |status: &str, kind: &str| {
+        let asked = json!({ "status": status, "types": [kind], "limit": 200,
+            "from": "2026-01-01", "to": "2027-12-31" });
+        all_pages(&agent, "list_activities", &asked).await
+    };
+    let titles = |items: &[Value]| {
+        let title = |item: &Value| item["subject"].as_str().map(str::to_owned);
+        items.iter().filter_map(title).collect::<BTreeSet<_>>()
+    };
+    let open = titles(&listed("open", "events").await);
+    let done = titles(&listed("done", "events").await);
+    for (title, is_open) in [("running", true), ("over", false), ("ahead", true)] {
+        assert_eq!(open.contains(title), is_open, "{title}");
+        assert_eq!(done.contains(title), !is_open, "{title}");
+    }
+    let (open, done) = (listed("open", "calls").await, listed("done", "calls").await);
+    assert!(!open.is_empty() && open.iter().all(|call| call["status"] == "Scheduled"));
+    assert!(done.iter().all(|call| call["status"] != "Scheduled"));
+    assert!(titles(&done).contains("made early"), "{done:?}");
+    let all = house
+        .zoho
+        .number("select COUNT(id) from Calls where id is not null")
+        .await;
+    assert!(
+        ((open.len() + done.len()) as f64 - all).abs() < 0.5,
+        "{all}"
+    );
+}
+
+#[tokio::test]
 async fn an_agenda_that_cannot_be_says_why() {
     let (_house, agent) = open_house().await;
     for (arguments, problem) in [

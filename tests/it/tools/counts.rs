@@ -62,6 +62,26 @@ async fn records_are_counted_as_the_crm_counts_them() {
 }
 
 #[tokio::test]
+async fn a_value_of_a_list_has_the_name_that_people_see_too() {
+    let (house, agent) = open_house().await;
+    for (is, value, query) in [
+        ("equal", "identify Decision Makers", "="),
+        ("not_equal", "Identify Decision Makers", "!="),
+        ("equal", "id. decision makers", "="),
+    ] {
+        let condition = json!({ "field": "Stage", "is": is, "value": value });
+        let asked = json!({ "module": "Deals", "conditions": [condition] });
+        let counted = agent.call("count_records", asked).await.content();
+        let query =
+            format!("select COUNT(id) from Deals where Stage {query} 'Id. Decision Makers'");
+        let known = house.zoho.number(&query).await;
+        assert!(known > 0.0, "{query}");
+        let counted = counted["count"].as_f64().unwrap();
+        assert!((counted - known).abs() < 0.5, "{value}: {counted} {known}");
+    }
+}
+
+#[tokio::test]
 async fn a_condition_that_cannot_be_says_what_could() {
     let (house, agent) = open_house().await;
     let condition = |field: &str, is: &str, value: Value| json!({ "module": "Deals", "conditions": [{ "field": field, "is": is, "value": value }] });
@@ -174,12 +194,33 @@ async fn a_module_is_described_with_what_its_lists_offer() {
 }
 
 #[tokio::test]
+async fn a_backslash_is_one_whatever_zoho_takes_it_for() {
+    let (house, agent) = open_house().await;
+    let all = house
+        .zoho
+        .number("select COUNT(id) from Contacts where id is not null")
+        .await;
+    for escapes in [true, false] {
+        house.zoho.set(json!({ "coql_backslash": escapes })).await;
+        for (is, known) in [("equal", 1.0), ("not_equal", all - 1.0)] {
+            let condition = json!({ "field": "First_Name", "is": is, "value": r"Back\slash" });
+            let asked = json!({ "module": "Contacts", "conditions": [condition] });
+            let counted = agent.call("count_records", asked).await.content();
+            assert_eq!(counted["count"].as_f64(), Some(known), "{is} {escapes}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_value_that_no_query_can_hold_is_named() {
     let (_house, agent) = open_house().await;
     for (is, value) in [
         ("equal", r"a\"),
         ("not_equal", r"a\'b"),
+        ("equal", r"a\\b"),
         ("starts_with", "5%"),
+        ("starts_with", r"\"),
+        ("starts_with", r"a\b"),
     ] {
         let condition = json!({ "field": "Last_Name", "is": is, "value": value });
         let asked = json!({ "module": "Contacts", "conditions": [condition] });

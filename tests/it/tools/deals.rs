@@ -200,6 +200,8 @@ async fn a_stage_that_no_deal_can_have_is_answered_with_those_it_can() {
         let told = agent.call(tool, asked).await.failure();
         assert!(told.contains("is no stage of a deal"), "{tool}: {told}");
         assert!(told.contains("Qualification, Needs Analysis"), "{told}");
+        // As deals hold it.
+        assert!(told.contains(", Id. Decision Makers, "), "{told}");
     }
     // As people see it, which is not what the deals hold.
     let asked = json!({ "filters": { "stage": "identify decision makers" } });

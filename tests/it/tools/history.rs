@@ -70,6 +70,48 @@ async fn only_the_types_asked_for_are_read_and_paid() {
 }
 
 #[tokio::test]
+async fn emails_go_on_after_the_tenth() {
+    let (house, agent) = open_house().await;
+    let mut most = Vec::new();
+    for contact in house.zoho.ids("Contacts", "id is not null").await {
+        let arguments = json!({ "contact_id": contact, "types": ["emails"], "limit": 20 });
+        let first = agent
+            .call("get_contact_history", arguments.clone())
+            .await
+            .content();
+        let number = first["items"].as_array().unwrap().len();
+        assert!(number <= 10, "{first}");
+        if first["more"] == true {
+            most = vec![arguments];
+            break;
+        }
+    }
+    let mut arguments = most.remove(0);
+    let before = house.zoho.asked().await.len();
+    let found = all_pages(&agent, "get_contact_history", &arguments).await;
+    assert!(found.len() > 10, "{found:?}");
+    assert_eq!(names(&found).len(), found.len(), "an e-mail came twice");
+    let asked = house.zoho.asked().await.split_off(before);
+    let lists = |entry: &&Value| entry["path"].as_str().unwrap().ends_with("/Emails");
+    let queries: Vec<&Value> = asked
+        .iter()
+        .filter(lists)
+        .map(|entry| &entry["query"])
+        .collect();
+    assert_eq!(queries.len(), 2, "{asked:?}");
+    assert!(
+        queries[1].as_str().unwrap().contains("index=10"),
+        "{queries:?}"
+    );
+    for limit in [1, 7] {
+        arguments["limit"] = json!(limit);
+        let paged = all_pages(&agent, "get_contact_history", &arguments).await;
+        assert_eq!(names(&paged), names(&found), "{limit} at a time");
+        assert_eq!(paged.len(), found.len(), "{limit} at a time");
+    }
+}
+
+#[tokio::test]
 async fn nothing_is_older_than_since() {
     let (house, agent) = open_house().await;
     let id = busy_contact(&house).await;

@@ -123,6 +123,51 @@ async fn odd_names_are_found_as_they_are_spelled() {
     }
 }
 
+#[tokio::test]
+async fn a_full_name_is_found_however_its_words_are_parted() {
+    let (house, agent) = open_house().await;
+    for (first, last) in [
+        ("Anna Maria", "van der Berg"),
+        ("José María", "García-López"),
+        ("J. R.", "Tolk, Jr."),
+        ("Karl", "von und zu Guttenbrunn"),
+    ] {
+        let new = json!({ "data": [{ "First_Name": first, "Last_Name": last }] });
+        house.zoho.crm("Contacts", &new).await.unwrap();
+        for name in [
+            format!("{first} {last}"),
+            format!("Dr. {first} {last}"),
+            first.to_owned(),
+        ] {
+            let found = agent.search(&name).await.content();
+            let whole = format!("{first} {last}");
+            let items = found["items"].as_array().unwrap();
+            assert!(
+                items.iter().any(|item| item["fullName"] == whole),
+                "{name}: {found}"
+            );
+        }
+        let found = agent.search(&format!("{first} {last}")).await.content();
+        assert_eq!(found["count"], 1, "{found}");
+    }
+}
+
+#[tokio::test]
+async fn a_lead_is_found_by_the_name_that_the_crm_shows() {
+    let (house, agent) = open_house().await;
+    let query = "select id, Full_Name from Leads where (Salutation is not null and \
+                 First_Name is not null) limit 0, 8";
+    for lead in house.zoho.coql(query).await {
+        let arguments = json!({ "name": lead["Full_Name"], "limit": 200 });
+        let found = agent.call("search_leads", arguments).await.content();
+        let id = lead["id"].as_str().unwrap();
+        assert!(
+            ids(&found).iter().any(|found| found == id),
+            "{lead}: {found}"
+        );
+    }
+}
+
 fn searched(asked: &[serde_json::Value]) -> bool {
     asked
         .iter()

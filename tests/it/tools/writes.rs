@@ -91,13 +91,18 @@ async fn a_deal_moves_to_a_stage_of_the_pipeline_and_says_where_it_was() {
     let (house, agent) = open_house().await;
     let id = first(&house, "Deals", "Stage = 'Qualification'").await;
     let step = |stage: &str| json!({ "deal_id": id, "stage": stage });
-    let moved = agent
-        .call("update_deal_stage", step("identify decision makers"))
-        .await;
+    let mut shown = step("identify decision makers");
+    shown["idempotency_key"] = json!("move-1");
+    let moved = agent.call("update_deal_stage", shown.clone()).await;
     let moved = moved.content();
     assert_eq!(
         (&moved["outcome"], &moved["previousStage"]),
         (&json!("updated"), &json!("Qualification"))
+    );
+    let repeated = agent.call("update_deal_stage", shown).await.content();
+    assert_eq!(
+        (&moved["stage"], &repeated["stage"]),
+        (&json!("Id. Decision Makers"), &json!("Id. Decision Makers"))
     );
     let written = row(&house, "Deals", "Stage, Probability", &json!(id)).await;
     assert_eq!(

@@ -1,0 +1,184 @@
+use super::*;
+use crate::tools::record::tests::id;
+use crate::zoho::notes::Note;
+use proptest::prelude::*;
+
+/// An entry at a second, since the epoch.
+fn entry(kind: Kind, number: u64, second: i64) -> Entry {
+    let note = Note {
+        id: id(number),
+        title: None,
+        content: None,
+        owner: None,
+        created_time: Some(Timestamp::from_second(second).unwrap().to_string()),
+        modified_time: None,
+    };
+    let mut entry = Entry::from(note);
+    entry.kind = kind;
+    entry
+}
+
+/// A Zoho that has these lists, newest first.
+fn fetch(lists: &[(Kind, Vec<i64>)], at: &Position, size: usize, since: Option<Timestamp>) -> Lane {
+    let seconds = &lists.iter().find(|(kind, _)| *kind == at.kind).unwrap().1;
+    let from = match &at.index {
+        Some(index) => index.strip_prefix("x@").unwrap().parse().unwrap(),
+        None => (at.page as usize - 1) * size,
+    };
+    let rows: Vec<Entry> = seconds
+        .iter()
+        .enumerate()
+        .skip(from)
+        .take(size)
+        .map(|(n, second)| entry(at.kind, n as u64 + 1, *second))
+        .collect();
+    let more = from + rows.len() < seconds.len();
+    Lane::new(
+        at.clone(),
+        Listed {
+            rows,
+            more,
+            index: (more && at.kind == Kind::Emails).then(|| format!("x@{}", from + size)),
+        },
+        u32::try_from(size).unwrap(),
+        since,
+    )
+}
+
+fn walk(
+    lists: &[(Kind, Vec<i64>)],
+    size: usize,
+    since: Option<Timestamp>,
+) -> Vec<(Kind, String, i64)> {
+    let mut positions: Positions = lists
+        .iter()
+        .map(|(kind, _)| Position::start(*kind))
+        .collect();
+    let mut all = Vec::new();
+    for _ in 0..1000 {
+        let mut lanes: Vec<Lane> = positions
+            .iter()
+            .map(|at| fetch(lists, at, size, since))
+            .collect();
+        let page = newest(&mut lanes, size);
+        assert!(page.len() <= size);
+        all.extend(page.into_iter().map(|entry| {
+            let second = instant(entry.time.as_deref()).unwrap().as_second();
+            (entry.kind, entry.id, second)
+        }));
+        let text = write(&lanes);
+        if text.is_empty() {
+            return all;
+        }
+        positions = read(&text).unwrap();
+    }
+    panic!("the walk does not end");
+}
+
+#[test]
+fn the_newest_of_all_lists_come_first() {
+    let lists = [(Kind::Notes, vec![9, 5, 1]), (Kind::Tasks, vec![9, 7])];
+    let order: Vec<_> = walk(&lists, 10, None)
+        .into_iter()
+        .map(|(kind, _, at)| (kind, at))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            (Kind::Notes, 9),
+            (Kind::Tasks, 9),
+            (Kind::Tasks, 7),
+            (Kind::Notes, 5),
+            (Kind::Notes, 1),
+        ]
+    );
+}
+
+#[test]
+fn since_cuts_the_older_ones() {
+    let lists = [(Kind::Notes, vec![9, 5, 4, 3, 2, 1])];
+    let since = Timestamp::from_second(5).unwrap();
+    let order: Vec<_> = walk(&lists, 2, Some(since))
+        .into_iter()
+        .map(|(_, _, at)| at)
+        .collect();
+    assert_eq!(order, [9, 5]);
+}
+
+#[test]
+fn the_end_of_what_zoho_pages_through_is_told_and_not_walked_into() {
+    let listed = || Listed {
+        rows: vec![entry(Kind::Notes, 1, 1)],
+        more: true,
+        index: None,
+    };
+    let at = |kind, page| Position {
+        page,
+        ..Position::start(kind)
+    };
+    for (position, goes_on) in [
+        (at(Kind::Notes, 9), true),
+        (at(Kind::Notes, 10), false),
+        (at(Kind::Emails, 1), false),
+    ] {
+        let mut lanes = [Lane::new(position.clone(), listed(), 200, None)];
+        assert_eq!(newest(&mut lanes, 200).len(), 1);
+        assert!(lanes[0].has_more());
+        assert_eq!(!write(&lanes).is_empty(), goes_on, "{position:?}");
+    }
+}
+
+#[test]
+fn a_position_that_is_none_is_refused() {
+    for text in [
+        "",
+        "0",
+        "0.1",
+        "6.1.0",
+        "0.0.0",
+        "0.1.201",
+        "0.1.0.0",
+        "0.1.0-",
+        "a.b.c",
+        "0.1.0@7",
+        "5.1.0@7",
+        "5.2.0",
+        "5.2.0@",
+        "5.2.0@a b",
+        "@7",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_failed_list_is_tried_again() {
+    let at = Position {
+        kind: Kind::Calls,
+        page: 2,
+        skip: 3,
+        index: None,
+    };
+    assert_eq!(read(&write(&[Lane::failed(at.clone())])).unwrap(), [at]);
+}
+
+proptest! {
+    #[test]
+    fn page_by_page_nothing_is_lost_doubled_or_out_of_order(
+        notes in prop::collection::vec(0..50i64, 0..30),
+        tasks in prop::collection::vec(0..50i64, 0..30),
+        emails in prop::collection::vec(0..50i64, 0..30),
+        size in 1..12usize,
+    ) {
+        let mut lists = [(Kind::Notes, notes), (Kind::Tasks, tasks), (Kind::Emails, emails)];
+        lists.iter_mut().for_each(|(_, seconds)| seconds.sort_by_key(|second| -second));
+        let all = walk(&lists, size, None);
+        prop_assert!(all.is_sorted_by_key(|(_, _, second)| -second));
+        let mut seen: Vec<_> = all.iter().map(|(kind, id, _)| (*kind, id.clone())).collect();
+        seen.sort();
+        let before = seen.len();
+        seen.dedup();
+        prop_assert_eq!(seen.len(), before);
+        prop_assert_eq!(before, lists.iter().map(|(_, seconds)| seconds.len()).sum::<usize>());
+    }
+}
