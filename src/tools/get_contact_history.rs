@@ -80,8 +80,9 @@ impl Tool for GetContactHistory {
     const NAME: &'static str = "get_contact_history";
     const TITLE: &'static str = "Contact history";
     const DESCRIPTION: &'static str = "Notes, deals, tasks, calls, meetings and (on request) \
-        e-mail headers of one contact, newest first. Get contact_id from search_contacts. Ask \
-        only for the types you need: each costs 1 API credit, the contact 1 more.";
+        e-mail headers of one contact, newest first. Get contact_id from search_contacts. Each \
+        type costs 1 API credit, the contact 1. Who sees a part of the CRM gets those of the \
+        last 10 e-mails.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("contact_id", Class::Id),
@@ -173,19 +174,19 @@ impl Input {
                 problem: "name 1 to 6 types, each once, or leave it out",
             });
         }
+        let asked = |kind: &Kind| match &self.types {
+            Some(types) => types.contains(kind),
+            None => *kind != Kind::Emails,
+        };
         match &self.cursor {
-            Some(cursor) => merge::read(&binding.position(cursor)?).ok_or(MALFORMED),
-            None => {
-                let asked = |kind: &Kind| match &self.types {
-                    Some(types) => types.contains(kind),
-                    None => *kind != Kind::Emails,
-                };
-                Ok(Kind::ALL
-                    .into_iter()
-                    .filter(asked)
-                    .map(Position::start)
-                    .collect())
-            }
+            Some(cursor) => merge::read(&binding.position(cursor)?)
+                .filter(|positions| positions.iter().all(|at| asked(&at.kind)))
+                .ok_or(MALFORMED),
+            None => Ok(Kind::ALL
+                .into_iter()
+                .filter(asked)
+                .map(Position::start)
+                .collect()),
         }
     }
 }

@@ -29,7 +29,10 @@ const ENTER: &str = concat!(
     include_str!("../../src/zoho/allowance/script/ledger.lua"),
     include_str!("../../src/zoho/allowance/script/enter.lua")
 );
-const MINT: &str = include_str!("../../src/zoho/token/script/mint.lua");
+const MINT: &str = concat!(
+    include_str!("../../src/zoho/token/script/denials.lua"),
+    include_str!("../../src/zoho/token/script/mint.lua")
+);
 const BEGIN: &str = concat!(
     include_str!("../../src/tools/idempotency/script/complete.lua"),
     include_str!("../../src/tools/idempotency/script/begin.lua")
@@ -73,7 +76,7 @@ async fn a_request_asked_for_twice_takes_one_place_and_pays_once() {
 #[tokio::test]
 async fn the_right_to_mint_asked_for_twice_is_given_to_the_same_attempt_and_counts_once() {
     let redis = Redis::start();
-    let keys = ["zm:{z}:t", "zm:{z}:s", "zm:{z}:m"];
+    let keys = ["zm:{z}:t", "zm:{z}:s", "zm:{z}:m", "zm:{z}:d"];
     let ask = |attempt: &'static [u8]| -> [(String, String, u64); 2] {
         twice(
             &redis,

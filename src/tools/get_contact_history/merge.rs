@@ -59,8 +59,6 @@ impl Lane {
         since: Option<Timestamp>,
     ) -> Self {
         let is_emails = position.kind == Kind::Emails;
-        // Of many e-mails none may be seen.
-        let is_blank = is_emails && listed.rows.is_empty();
         let mut entries: Vec<_> = listed
             .rows
             .into_iter()
@@ -68,7 +66,7 @@ impl Lane {
             .filter(|(time, _)| since.is_none_or(|since| time.is_some_and(|time| time >= since)))
             .collect();
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
-        let goes_on = listed.more && (is_blank || !entries.is_empty());
+        let goes_on = listed.more && !entries.is_empty();
         let next_index = listed.index.filter(|index| is_emails && is_index(index));
         let reach = position.page.saturating_add(1).saturating_mul(size);
         let is_within_reach = match is_emails {
@@ -177,6 +175,11 @@ pub(super) fn read(text: &str) -> Option<Positions> {
         None => (text, None),
     };
     let mut positions: Positions = text.split('-').map(position).collect::<Option<_>>()?;
+    // Each list goes on in one place: what names it twice was not written here.
+    let each_once = |kind: &Kind| positions.iter().filter(|at| at.kind == *kind).count() < 2;
+    if !Kind::ALL.iter().all(each_once) {
+        return None;
+    }
     let emails = |position: &&mut Position| position.kind == Kind::Emails && position.page > 1;
     match (positions.iter_mut().find(emails), index) {
         (None, None) => {}

@@ -42,34 +42,28 @@ impl Crm {
         })
     }
 
-    /// Asks for what a list has from a place on that Zoho named, in pages of that size: where a caller
-    /// sees a part, it is read on until a page is full of what is seen.
+    /// Asks for what a list has from a place on that Zoho named. Where a caller sees a part, that is what is
+    /// seen of its first page: how many rows were dropped would show in where it goes on.
     pub(in crate::zoho) async fn read_on<R, T>(
         &self,
         scoped: &Scoped,
         from: Option<&str>,
-        size: usize,
     ) -> Result<Listed<T>, ZohoError>
     where
         R: for<'de> Deserialize<'de> + Into<T>,
     {
-        let at = |index: Option<&str>| match index {
-            Some(index) => scoped.asking(scoped.ask.clone().with("index", index)),
-            None => scoped.asking(scoped.ask.clone()),
-        };
-        let mut all = self.list::<R, T>(&at(from)).await?;
-        for _ in 1..WHOLE_PAGES {
-            if !scoped.sifted || !all.more || all.index.is_none() || all.rows.len() >= size {
-                break;
-            }
-            let next = self.list::<R, T>(&at(all.index.as_deref())).await?;
-            all.rows.extend(next.rows);
-            (all.more, all.index) = (next.more, next.index);
+        let ask = scoped.ask.clone();
+        let asked = scoped.asking(match from.filter(|_| !scoped.sifted) {
+            Some(index) => ask.with("index", index),
+            None => ask,
+        });
+        let mut listed = self.list::<R, T>(&asked).await?;
+        if scoped.sifted {
+            (listed.more, listed.index) = (false, None);
         }
-        Ok(all)
+        Ok(listed)
     }
 }
 
-/// Of 200 rows: Zoho's lists end at 2000 without a page token. Pages of ten e-mails are not read on
-/// for longer either.
+/// Of 200 rows: Zoho's lists end at 2000 without a page token.
 const WHOLE_PAGES: u32 = 10;
