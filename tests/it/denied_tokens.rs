@@ -96,11 +96,7 @@ async fn a_denial_outlives_the_token_of_another_instance() {
 #[tokio::test]
 async fn that_a_person_was_denied_is_told_to_the_others_without_another_call() {
     let mut redis = Redis::start();
-    let [house, _other] = pair(&redis, |setup| {
-        sharing(setup);
-        works_for(setup, REP, "user_token");
-    })
-    .await;
+    let [house, _other] = pair_for_a_person(&redis).await;
     assert!(search(&house).await);
     let state = format!("zm:{{zoho}}:token:mint:{}", the_person(&redis));
     let _: String = redis.ask(&["SAVE"]);
@@ -161,11 +157,7 @@ async fn who_has_not_asked_hears_of_a_denial_too_and_keeps_to_it_when_redis_goes
 #[tokio::test]
 async fn who_has_not_asked_hears_of_the_denial_of_a_person_too() {
     let mut redis = Redis::start();
-    let [denied, serves] = pair(&redis, |setup| {
-        sharing(setup);
-        works_for(setup, REP, "user_token");
-    })
-    .await;
+    let [denied, serves] = pair_for_a_person(&redis).await;
     let zoho = &denied.zoho;
     assert!(search(&denied).await && search(&serves).await);
     let name = the_person(&redis);
@@ -242,11 +234,7 @@ async fn a_denial_of_credentials_that_were_taken_out_meanwhile_is_told_to_who_ha
 #[tokio::test]
 async fn what_redis_lost_of_attempts_for_a_person_is_told_again() {
     let redis = Redis::start();
-    let [house, _other] = pair(&redis, |setup| {
-        sharing(setup);
-        works_for(setup, REP, "user_token");
-    })
-    .await;
+    let [house, _other] = pair_for_a_person(&redis).await;
     assert!(search(&house).await);
     let slots = format!("zm:{{zoho}}:token:slots:{}", the_person(&redis));
     let kept = || redis.ask::<Option<String>>(&["GET", &slots]);
@@ -287,11 +275,7 @@ async fn an_operator_who_lets_refused_credentials_be_tried_again_ends_no_denial(
 #[tokio::test]
 async fn a_person_whose_credentials_were_refused_is_tried_again_when_an_operator_says_so() {
     let redis = Redis::start();
-    let [house, _other] = pair(&redis, |setup| {
-        sharing(setup);
-        works_for(setup, REP, "user_token");
-    })
-    .await;
+    let [house, _other] = pair_for_a_person(&redis).await;
     refuse_once(&house.zoho).await;
     for _ in 0..2 {
         ask(&house).await.failure();
@@ -313,6 +297,15 @@ async fn whatever_lies_where_denials_are_kept_they_are_heard() {
         is_held_back(&denied).await;
         hears_of_a_denial(&other).await;
     }
+}
+
+/// Two instances at which an agent works for a person with a credential of their own.
+async fn pair_for_a_person(redis: &Redis) -> [House; 2] {
+    pair(redis, |setup| {
+        sharing(setup);
+        works_for(setup, REP, "user_token");
+    })
+    .await
 }
 
 /// Zoho says the next time that the credentials are wrong.

@@ -124,6 +124,12 @@ impl State {
         self.stop.as_ref().and_then(|stop| stop.throttles(now))
     }
 
+    /// Credentials that were refused may be shown once more. Whatever else is in the way stays there.
+    pub(super) fn forgive(&mut self) {
+        self.stop
+            .take_if(|stop| matches!(stop.why, Why::Refused(_)));
+    }
+
     /// There is a token again. What was in the way of another one is, if too many were asked for.
     pub(super) fn recover(&mut self, now: Instant) {
         if self.denied(now).is_none() && self.stop.take().is_some() {

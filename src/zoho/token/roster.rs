@@ -20,7 +20,6 @@ use tokio::time::{Instant, sleep};
 use super::{
     super::{Credentials, lock},
     Mint, Tokens,
-    stop::{Stop, Why},
 };
 
 /// Everybody's tokens.
@@ -70,8 +69,7 @@ impl Roster {
             .or_insert_with(|| self.own().with(credentials))
             .clone();
         drop(known);
-        let refused = |stop: &mut Stop| matches!(stop.why, Why::Refused(_));
-        lock(&tokens.0.state).stop.take_if(refused);
+        lock(&tokens.0.state).forgive();
         tokens
     }
 
@@ -151,10 +149,7 @@ impl Roster {
 impl Mint {
     /// Whether Zoho denies it tokens, and until when that is so or an attempt rests.
     fn held_back(&self, now: Instant) -> Option<(bool, Instant)> {
-        let denied = {
-            let state = lock(&self.state);
-            state.stop.as_ref().and_then(|stop| stop.throttles(now))
-        };
+        let denied = lock(&self.state).denied(now);
         let rest = lock(&self.mints).rest_until(now);
         let until = rest.max(denied.map(|left| now + left))?;
         Some((denied.is_some(), until))

@@ -155,8 +155,7 @@ impl Tokens {
         if let Some(place) = &self.0.place {
             place.forgive().await;
         }
-        let refused = |stop: &mut Stop| matches!(stop.why, Why::Refused(_));
-        lock(&self.0.state).stop.take_if(refused);
+        lock(&self.0.state).forgive();
     }
 
     /// Zoho was away and answers again: who waits for that alone waits no longer. That too many

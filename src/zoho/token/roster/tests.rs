@@ -2,7 +2,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use uuid::Uuid;
 
-use super::*;
+use super::{
+    super::stop::{Stop, Why},
+    *,
+};
 use crate::{
     telemetry::Trace,
     zoho::{
