@@ -180,8 +180,6 @@ fn sender<'de, D: Deserializer<'de>>(from: D) -> Result<Option<CrmText>, D::Erro
     Ok(sender.and_then(|sender| sender.email.or(sender.user_name)))
 }
 
-/// Of a page, as Zoho gives them.
-pub const EMAILS: usize = 10;
 const TASK_FIELDS: &str = "id,Subject,Status,Priority,Due_Date,Closed_Time,Description,Owner,\
     Created_Time,Modified_Time";
 const CALL_FIELDS: &str =
@@ -195,7 +193,6 @@ mod tests {
 
     use tokio::time::Instant;
 
-    use super::*;
     use crate::zoho::{
         Scope,
         scripted::{Scripted, say},
@@ -203,6 +200,9 @@ mod tests {
 
     const BO: &str = r#"{"users":[{"id":"9","full_name":"Bo","email":"bo@example.com","status":"active"}],
         "info":{"more_records":false}}"#;
+
+    /// Of a page, as Zoho gives them.
+    const EMAILS: usize = 10;
 
     /// Nine e-mails of one owner, and one of Bo's, from a place on.
     fn emails(owner: u8, next: Option<&str>) -> String {
