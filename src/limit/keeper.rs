@@ -19,6 +19,13 @@ use crate::{
     store::{Cause, Caution, Unavailable},
 };
 
+/// What Redis was told.
+struct Told {
+    took: Duration,
+    /// Calls that were admitted then or later may be untold.
+    until: u64,
+}
+
 impl Limiter {
     /// Comes together with the other instances whenever Redis allows it, and says so each time it
     /// changes. Runs for as long as the daemon does; without Redis it has nothing to do.
@@ -68,12 +75,13 @@ impl Limiter {
         shared.store.tried().await?;
         let (data, live) = shared.join().await?;
         shared.count_replicas(live, false);
-        let mut merged = None;
+        let (mut merged, mut untold) = (None, ALL);
         if shared.mode() != Mode::Alone(Cause::NotYetAsked) {
-            let first = self.merge(shared).await?;
-            self.watch(shared, &data, look).await?;
+            let first = self.merge(shared, untold).await?;
+            untold = self.watch(shared, &data, look, first.until).await?;
             try_scripts(&shared.store).await?;
-            merged = Some(first + self.merge(shared).await?);
+            let rest = self.merge(shared, untold).await?;
+            (merged, untold) = (Some(first.took + rest.took), rest.until);
         } else {
             try_scripts(&shared.store).await?;
         }
@@ -82,7 +90,7 @@ impl Limiter {
         shared.unmerged.store(false, Ordering::Relaxed);
         change(shared, Mode::Together(data.clone()), merged, audit).await;
         // What was admitted between telling and trusting.
-        if self.merge(shared).await.is_err() {
+        if self.merge(shared, untold).await.is_err() {
             shared.unmerged.store(true, Ordering::Relaxed);
         }
         warn(shared, &data).await;
@@ -91,20 +99,27 @@ impl Limiter {
 
     /// Looks at Redis until it may be trusted. The others may have found it a moment later, and whoever
     /// trusts it before all have told it what they admitted admits too much: so it is told again and again,
-    /// whoever is first. One that has gone again and again has to show for longer that it stays.
-    async fn watch(&self, shared: &Shared, data: &Data, look: Duration) -> Result<(), Unavailable> {
+    /// whoever is first. One that has gone again and again has to show for longer that it stays. Tells what
+    /// was admitted since `untold`, and answers since when the rest is untold.
+    async fn watch(
+        &self,
+        shared: &Shared,
+        data: &Data,
+        look: Duration,
+        mut untold: u64,
+    ) -> Result<u64, Unavailable> {
         let replicas = shared.replicas();
         let (mut until, mut is_extended) = (Instant::now() + look, false);
         loop {
             sleep(TELL_EVERY).await;
-            self.merge_windows(shared).await?;
+            untold = self.merge_windows(shared, untold).await?;
             let (found, live) = shared.join().await?;
             if found != *data {
                 return Err(Unavailable(Cause::Restarted));
             }
             match (Instant::now() >= until, live >= replicas || is_extended) {
                 (false, _) => {}
-                (true, true) => return Ok(()),
+                (true, true) => return Ok(untold),
                 (true, false) => (until, is_extended) = (until + FOR_THE_MISSING, true),
             }
         }
@@ -141,7 +156,9 @@ impl Limiter {
                 Ok(_) => return Cause::Restarted,
                 Err(Unavailable(cause)) => return cause,
             }
-            if shared.unmerged.swap(false, Ordering::Relaxed) && self.merge(shared).await.is_err() {
+            if shared.unmerged.swap(false, Ordering::Relaxed)
+                && self.merge(shared, ALL).await.is_err()
+            {
                 shared.unmerged.store(true, Ordering::Relaxed);
             }
             if kept.elapsed() >= KEEP_EVERY && self.tell_places(shared, true).await.is_ok() {
@@ -150,13 +167,16 @@ impl Limiter {
         }
     }
 
-    /// Tells Redis all that this instance knows. What Redis knows already stays as it is. Answers how
-    /// long it took.
-    async fn merge(&self, shared: &Shared) -> Result<Duration, Unavailable> {
+    /// Tells Redis what this instance has admitted at `since` or later, and all calls that are running.
+    /// What Redis knows already stays as it is.
+    async fn merge(&self, shared: &Shared, since: u64) -> Result<Told, Unavailable> {
         let started = Instant::now();
-        self.merge_windows(shared).await?;
+        let until = self.merge_windows(shared, since).await?;
         self.tell_places(shared, true).await?;
-        Ok(started.elapsed())
+        Ok(Told {
+            took: started.elapsed(),
+            until,
+        })
     }
 
     async fn tell_places(&self, shared: &Shared, keep: bool) -> Result<(), Unavailable> {
@@ -268,6 +288,8 @@ const FOR_THE_MISSING: Duration = Duration::from_millis(150);
 /// For a Redis that does not stay. One that stays after all is to be in use again within five seconds,
 /// the last pause between tries and a connection included.
 const LONGEST_LOOK: Duration = Duration::from_secs(3);
+/// Whenever it was admitted.
+const ALL: u64 = 0;
 const RETRY: Duration = Duration::from_millis(200);
 /// An instance without calls has to find out as well.
 const JOIN_EVERY: Duration = Duration::from_millis(250);

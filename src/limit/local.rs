@@ -106,15 +106,21 @@ impl Windows {
         self.take(now, claims, outlooks, id);
     }
 
-    /// The windows that hold anything.
-    pub(super) fn keys(&self) -> Vec<Key> {
-        self.by_key.keys().cloned().collect()
+    /// The windows that counted a call at `since` or later, and when that is known of: what is
+    /// counted from here on is counted then or later.
+    pub(super) fn newer(&mut self, now: u64, since: u64) -> (Vec<Key>, u64) {
+        let newer = |(key, window): (&Key, &Window)| window.is_newer(since).then(|| key.clone());
+        (
+            self.by_key.iter().filter_map(newer).collect(),
+            self.advance(now),
+        )
     }
 
-    /// A window's span, and its calls with the milliseconds since each was admitted.
-    pub(super) fn calls(&self, now: u64, key: &Key) -> Option<(u64, Vec<(u64, Uuid)>)> {
+    /// A window's span, and its calls of `since` and later with the milliseconds since each was
+    /// admitted.
+    pub(super) fn calls(&self, now: u64, key: &Key, since: u64) -> Option<(u64, Vec<(u64, Uuid)>)> {
         let window = self.by_key.get(key)?;
-        Some((window.span(), window.ages(now.max(self.now))))
+        Some((window.span(), window.ages(now.max(self.now), since)))
     }
 
     /// Two threads may read the clock in one order and take the lock in the other.

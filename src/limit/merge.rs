@@ -11,12 +11,17 @@ use super::{
 use crate::store::Unavailable;
 
 impl Limiter {
-    /// Tells Redis all calls that this instance knows of. What Redis knows already stays as it is.
-    pub(super) async fn merge_windows(&self, shared: &Shared) -> Result<(), Unavailable> {
-        let keys = self.windows().keys();
+    /// Tells Redis the calls that this instance has admitted at `since` or later. What Redis
+    /// knows already stays as it is. Answers since when the next telling has to tell.
+    pub(super) async fn merge_windows(
+        &self,
+        shared: &Shared,
+        since: u64,
+    ) -> Result<u64, Unavailable> {
+        let (keys, until) = self.windows().newer(self.now(), since);
         let (mut next, mut told) = (Question::default(), FuturesUnordered::new());
         for key in keys {
-            for part in self.parts(&key) {
+            for part in self.parts(&key, since) {
                 if let Some(full) = next.add(part) {
                     told.push(shared.merge(full));
                 }
@@ -31,11 +36,11 @@ impl Limiter {
         while let Some(answer) = told.next().await {
             answer?;
         }
-        Ok(())
+        Ok(until)
     }
 
-    fn parts(&self, key: &Key) -> Vec<Part> {
-        let Some((span, calls)) = self.windows().calls(self.now(), key) else {
+    fn parts(&self, key: &Key, since: u64) -> Vec<Part> {
+        let Some((span, calls)) = self.windows().calls(self.now(), key, since) else {
             return Vec::new();
         };
         let part = |calls: &[_]| Part {

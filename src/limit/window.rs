@@ -83,13 +83,20 @@ impl Window {
         self.span
     }
 
-    /// The calls that still count, with the milliseconds since each was counted.
-    pub fn ages(&self, now: u64) -> Vec<(u64, Uuid)> {
+    /// The calls that were counted at `since` or later and still count, with the milliseconds since
+    /// each was counted.
+    pub fn ages(&self, now: u64, since: u64) -> Vec<(u64, Uuid)> {
         self.log
             .iter()
+            .filter(|(at, _)| *at >= since)
             .map(|&(at, id)| (now.saturating_sub(at), id))
             .filter(|(age, _)| *age < self.span)
             .collect()
+    }
+
+    /// Whether a call was counted at `since` or later.
+    pub fn is_newer(&self, since: u64) -> bool {
+        self.log.back().is_some_and(|(at, _)| *at >= since)
     }
 
     /// Whether nothing in it counts any more.
@@ -180,7 +187,7 @@ mod tests {
             window.record(999_900, 50, 1_000, id(n));
         }
         assert_eq!((window.log.len(), window.ids.len()), (50, 50));
-        assert_eq!(window.ages(999_900).len(), 50);
+        assert_eq!(window.ages(999_900, 0).len(), 50);
     }
 
     #[derive(Default)]

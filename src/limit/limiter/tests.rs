@@ -207,6 +207,29 @@ fn windows_at_rest_are_swept() {
 }
 
 #[test]
+fn what_redis_was_told_is_not_told_again_and_nothing_is_left_out() {
+    let limiter = Limiter::new(rules(1_000, 1_000, 1_000));
+    let (mut since, mut told) = (0, Vec::new());
+    for round in 0..20 {
+        // A clock that was read before the last telling, and one at the same moment.
+        for (n, now) in [(0, round * 10 - round.min(1)), (1, round * 10)] {
+            assert!(ask(&limiter, now, &by("c", round * 2 + n)).is_admitted());
+        }
+        let mut windows = limiter.windows();
+        let (keys, until) = windows.newer(round * 10, since);
+        assert_eq!(keys.len(), 2, "of everybody and of the client");
+        let (_, calls) = windows.calls(round * 10, &keys[0], since).unwrap();
+        assert!(calls.len() <= 4, "{calls:?}");
+        told.extend(calls.into_iter().map(|(_, id)| id));
+        assert!(windows.newer(round * 10, until + 1).0.is_empty());
+        since = until;
+    }
+    told.sort_unstable();
+    told.dedup();
+    assert_eq!(told.len(), 40);
+}
+
+#[test]
 fn a_clock_read_out_of_order_does_no_harm() {
     let limiter = Limiter::new(rules(100, 1, 1));
     assert!(ask(&limiter, 1_000, &by("one", 1)).is_admitted());
