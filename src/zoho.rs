@@ -6,6 +6,7 @@ pub mod agenda;
 mod allowance;
 mod answer;
 mod breaker;
+pub mod cases;
 pub mod client;
 mod code;
 mod config;

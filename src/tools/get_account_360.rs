@@ -1,4 +1,4 @@
-//! `get_account_360`: a company with its people and its deals.
+//! `get_account_360`: a company with its people, its deals and its cases.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,9 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        CrmText, Listed, Page, RecordId, ZohoError, contacts,
+        CrmText, Listed, Page, RecordId, ZohoError,
+        cases::Case,
+        contacts,
         deals::{self, DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
     },
 };
@@ -27,7 +29,7 @@ pub(super) struct GetAccount360;
 #[serde(deny_unknown_fields)]
 pub(super) struct Input {
     account_id: RecordId,
-    /// Contacts and open deals to list, each. Default 10.
+    /// Contacts, open deals and cases to list, each. Default 10.
     limit: Option<Limit>,
 }
 
@@ -45,6 +47,10 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     open_deals: Option<Vec<OpenDeal>>,
     more_open_deals: bool,
+    /// Newest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cases: Option<Vec<Issue>>,
+    more_cases: bool,
     /// Of all its deals.
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<Totals>,
@@ -88,6 +94,20 @@ struct OpenDeal {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct Issue {
+    id: RecordId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    priority: Option<CrmText>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_time: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
 struct Totals {
     open: Total,
     won: Total,
@@ -103,8 +123,8 @@ struct Total {
 impl Tool for GetAccount360 {
     const NAME: &'static str = "get_account_360";
     const TITLE: &'static str = "Account overview";
-    const DESCRIPTION: &'static str = "One company with its contacts, its open deals, and what its \
-        deals add up to: open, won and lost. Costs 4 API credits.";
+    const DESCRIPTION: &'static str = "One company with its contacts, its open deals, its newest \
+        cases, and what its deals add up to: open, won and lost. Costs 5 API credits.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[("account_id", Class::Id), ("limit", Class::Public)];
     type Input = Input;
@@ -130,15 +150,17 @@ impl Tool for GetAccount360 {
             status: Some(DealStatus::Open),
             ..all.clone()
         };
-        let (org, contacts, deals, totals) = tokio::join!(
+        let (org, contacts, deals, cases, totals) = tokio::join!(
             call.crm.org(),
             call.crm.contacts_of_account(id, page),
             call.crm.deals(&open, DealOrder::Amount, page),
+            call.crm.cases_of_account(id, page.size),
             call.crm.deal_totals(&all, DealGroup::Stage),
         );
         let mut found = Found {
             contacts,
             deals,
+            cases,
             totals,
         };
         let limited = found.cut(room as usize, asked as usize);
@@ -149,6 +171,7 @@ impl Tool for GetAccount360 {
         let listed = [
             output.contacts.as_ref().map_or(0, Vec::len),
             output.open_deals.as_ref().map_or(0, Vec::len),
+            output.cases.as_ref().map_or(0, Vec::len),
         ];
         Ok(Answer {
             text: tell(&output),
@@ -162,23 +185,22 @@ impl Tool for GetAccount360 {
 struct Found {
     contacts: Result<Listed<contacts::Contact>, ZohoError>,
     deals: Result<Listed<deals::Deal>, ZohoError>,
+    cases: Result<Listed<Case>, ZohoError>,
     totals: Result<Vec<DealTotal>, ZohoError>,
 }
 
 impl Found {
-    /// Leaves `room` rows in both lists together, and says whether a list has fewer than `asked` for
+    /// Leaves `room` rows in all lists together, and says whether a list has fewer than `asked` for
     /// want of room.
     fn cut(&mut self, room: usize, asked: usize) -> bool {
-        let contacts = self.contacts.as_mut().ok();
-        let deals = self.deals.as_mut().ok();
-        let has = [
-            contacts.as_ref().map_or(0, |listed| listed.rows.len()),
-            deals.as_ref().map_or(0, |listed| listed.rows.len()),
-        ];
-        let [people, sales] = split(room, has);
+        let [people, sales, issues] = split(
+            room,
+            [rows(&self.contacts), rows(&self.deals), rows(&self.cases)],
+        );
         let cut = [
-            contacts.is_some_and(|listed| shorten(listed, people, asked)),
-            deals.is_some_and(|listed| shorten(listed, sales, asked)),
+            shorten(&mut self.contacts, people, asked),
+            shorten(&mut self.deals, sales, asked),
+            shorten(&mut self.cases, issues, asked),
         ];
         cut.contains(&true)
     }
@@ -193,11 +215,12 @@ impl Found {
         let unavailable = [
             ("contacts", self.contacts.is_err()),
             ("openDeals", self.deals.is_err()),
+            ("cases", self.cases.is_err()),
             ("totals", self.totals.is_err()),
         ];
         let unavailable = unavailable.iter().filter(|(_, failed)| *failed);
         let unavailable = unavailable.map(|(name, _)| *name).collect();
-        let (contacts, deals) = (self.contacts.ok(), self.deals.ok());
+        let (contacts, deals, cases) = (self.contacts.ok(), self.deals.ok(), self.cases.ok());
         Output {
             account,
             description,
@@ -205,6 +228,8 @@ impl Found {
             contacts: contacts.map(|listed| listed.rows.into_iter().map(Person::from).collect()),
             more_open_deals: deals.as_ref().is_some_and(|listed| listed.more),
             open_deals: deals.map(|listed| listed.rows.into_iter().map(OpenDeal::from).collect()),
+            more_cases: cases.as_ref().is_some_and(|listed| listed.more),
+            cases: cases.map(|listed| listed.rows.into_iter().map(Issue::from).collect()),
             totals: self.totals.ok().map(|totals| Totals::of(&totals)),
             unavailable,
             limited_to: None,
@@ -215,7 +240,14 @@ impl Found {
     }
 }
 
-fn shorten<T>(listed: &mut Listed<T>, size: usize, asked: usize) -> bool {
+fn rows<T>(list: &Result<Listed<T>, ZohoError>) -> usize {
+    list.as_ref().map_or(0, |listed| listed.rows.len())
+}
+
+fn shorten<T>(list: &mut Result<Listed<T>, ZohoError>, size: usize, asked: usize) -> bool {
+    let Ok(listed) = list else {
+        return false;
+    };
     listed.more |= listed.rows.len() > size;
     listed.rows.truncate(size);
     listed.more && listed.rows.len() < asked
@@ -271,6 +303,18 @@ impl From<deals::Deal> for OpenDeal {
     }
 }
 
+impl From<Case> for Issue {
+    fn from(case: Case) -> Self {
+        Self {
+            id: case.id,
+            subject: case.subject,
+            status: case.status,
+            priority: case.priority,
+            created_time: case.created_time,
+        }
+    }
+}
+
 fn tell(output: &Output) -> String {
     let shown = |amount| money(amount, &output.currency);
     let mut text = Text::new(format!(
@@ -298,6 +342,14 @@ fn tell(output: &Output) -> String {
             brief_or_dash(deal.stage.as_ref()),
         ));
     }
+    for case in output.cases.iter().flatten() {
+        text.line(format!(
+            "- case {} ({}), {}",
+            brief_or_dash(case.subject.as_ref()),
+            case.id,
+            brief_or_dash(case.status.as_ref()),
+        ));
+    }
     for contact in output.contacts.iter().flatten() {
         text.line(format!(
             "- contact {} ({}), {}",
@@ -312,8 +364,8 @@ fn tell(output: &Output) -> String {
     }
     if let Some(records) = output.limited_to {
         text.remark(&format!(
-            "There are more contacts or deals: this client's role allows {records} records an \
-             answer, the account and both lists together."
+            "There are more contacts, deals or cases: this client's role allows {records} records \
+             an answer, the account and all lists together."
         ));
     }
     text.finish()

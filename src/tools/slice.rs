@@ -35,10 +35,20 @@ impl Slice {
     }
 }
 
-/// How many rows each of two lists shows of those that it has. One may have what the other leaves.
-pub(super) fn split(room: usize, [first, second]: [usize; 2]) -> [usize; 2] {
-    let first = first.min(room - second.min(room / 2));
-    [first, second.min(room - first)]
+/// How many rows each list shows of those that it has: as many as the others, and what they leave.
+pub(super) fn split<const LISTS: usize>(room: usize, has: [usize; LISTS]) -> [usize; LISTS] {
+    let mut shown = [0; LISTS];
+    for _ in 0..room {
+        let lacking = shown
+            .iter_mut()
+            .zip(has)
+            .filter(|(shown, has)| **shown < *has);
+        match lacking.min_by_key(|(shown, _)| **shown) {
+            Some((shown, _)) => *shown += 1,
+            None => break,
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -46,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_lists_share_the_room_and_leave_none_empty() {
+    fn lists_share_the_room_and_none_is_left_empty() {
         for (room, has, shown) in [
             (9, [3, 3], [3, 3]),
             (3, [9, 9], [2, 1]),
@@ -58,6 +68,8 @@ mod tests {
         ] {
             assert_eq!(split(room, has), shown, "{room} {has:?}");
         }
+        assert_eq!(split(9, [9, 1, 9]), [4, 1, 4]);
+        assert_eq!(split(2, [0, 9, 9]), [0, 1, 1]);
     }
 
     #[test]

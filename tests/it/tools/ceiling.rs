@@ -50,7 +50,8 @@ async fn an_account_says_that_the_role_cut_its_lists() {
     assert!(answer.text.contains("allows 3 records"), "{}", answer.text);
     let seen = answer.content();
     let rows = |list: &str| seen[list].as_array().unwrap().len();
-    assert_eq!((rows("contacts"), rows("openDeals")), (1, 1), "{seen}");
+    let shown = rows("contacts") + rows("openDeals") + rows("cases");
+    assert_eq!((rows("contacts"), shown), (1, 2), "{seen}");
     assert_eq!(
         (&seen["moreContacts"], &seen["limitedTo"]),
         (&json!(true), &json!(3))

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{assert_close, ids, open_house};
+use crate::house::House;
 
 const NOWHERE: &str = "6840217000009999999";
 
@@ -112,9 +113,7 @@ async fn a_contact_is_shown_as_the_crm_has_it() {
 #[tokio::test]
 async fn an_account_stands_there_with_its_people_and_its_deals() {
     let (house, agent) = open_house().await;
-    let query = "select Account_Name, COUNT(id) as n from Deals where Account_Name is not null \
-                 group by Account_Name order by n desc limit 0, 1";
-    let account = house.zoho.coql(query).await.remove(0)["Account_Name"]["id"].clone();
+    let account = with_deals_and_cases(&house).await;
     let id = account.as_str().unwrap();
     let asked = json!({ "account_id": id, "limit": 3 });
     let seen = agent.call("get_account_360", asked).await.content();
@@ -153,6 +152,19 @@ async fn an_account_stands_there_with_its_people_and_its_deals() {
     assert_eq!(seen["moreContacts"], people.len() > 3);
     let amounts: Vec<f64> = amounts(&seen["openDeals"]);
     assert!(amounts.is_sorted_by(|a, b| a >= b), "{amounts:?}");
+    let query = format!(
+        "select id, Subject, Status, Priority from Cases where Account_Name = '{id}' \
+         order by Created_Time desc limit 0, 200"
+    );
+    let cases = house.zoho.coql(&query).await;
+    let newest = seen["cases"].as_array().unwrap();
+    assert_eq!(newest.len(), cases.len().min(3));
+    assert_eq!(seen["moreCases"], cases.len() > 3);
+    for (shown, case) in newest.iter().zip(&cases) {
+        assert_eq!(shown["id"], case["id"], "newest first");
+        assert_eq!(shown["subject"], case["Subject"]);
+        assert_eq!(shown["status"], case["Status"]);
+    }
     assert_eq!(seen["unavailable"], json!([]));
 }
 
@@ -170,6 +182,37 @@ async fn an_account_is_told_of_as_far_as_zoho_gives_it() {
     assert_eq!(seen["unavailable"], json!(["contacts"]));
     assert!(
         seen["contacts"].is_null() && seen["totals"].is_object(),
+        "{seen}"
+    );
+}
+
+/// An account that has both.
+async fn with_deals_and_cases(house: &House) -> Value {
+    let query = "select Account_Name, COUNT(id) as n from Deals where Account_Name is not null \
+                 group by Account_Name order by n desc limit 0, 50";
+    for row in house.zoho.coql(query).await {
+        let id = &row["Account_Name"]["id"];
+        let cases = format!("Account_Name = '{}'", id.as_str().unwrap());
+        if !house.zoho.ids("Cases", &cases).await.is_empty() {
+            return id.clone();
+        }
+    }
+    panic!("no account has deals and cases");
+}
+
+#[tokio::test]
+async fn an_account_is_told_of_without_the_right_to_cases() {
+    let (house, agent) = open_house().await;
+    let account = house.zoho.ids("Accounts", "id is not null").await[0].clone();
+    let scopes = "ZohoCRM.modules.accounts.READ ZohoCRM.modules.contacts.READ \
+                  ZohoCRM.modules.deals.READ ZohoCRM.coql.READ ZohoCRM.org.READ \
+                  ZohoCRM.users.READ";
+    house.zoho.set(json!({ "scopes": scopes })).await;
+    let asked = json!({ "account_id": account });
+    let seen = agent.call("get_account_360", asked).await.content();
+    assert_eq!(seen["unavailable"], json!(["cases"]));
+    assert!(
+        seen["cases"].is_null() && seen["totals"].is_object(),
         "{seen}"
     );
 }
