@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-pub(super) use table::{Meeting, Outcome, Table};
+pub(super) use table::{Around, Meeting, Outcome, Table};
 
 /// What one instance knows of the slots.
 pub(super) struct Mints {
@@ -23,6 +23,8 @@ pub(super) struct Mints {
     keeps: bool,
     /// The number of the newest table that was seen; 0 for none.
     turn: u64,
+    /// When that was begun, by the clock of Redis.
+    begun: u64,
     slots: [Held; SLOTS],
     /// Attempts of an instance that had no slots of its own.
     loose: Vec<(Uuid, Instant)>,
@@ -56,6 +58,7 @@ impl Mints {
             id: Uuid::new_v4(),
             keeps,
             turn: 0,
+            begun: 0,
             slots: [Held::default(); SLOTS],
             loose: Vec::new(),
             unsent: Vec::new(),
@@ -155,6 +158,7 @@ impl Mints {
             return;
         }
         self.turn = table.turn;
+        self.begun = table.begun;
         for (held, slot) in self.slots.iter_mut().zip(&table.slots) {
             held.mine = self.keeps && slot.owner == Some(self.id);
             let known = held.used;

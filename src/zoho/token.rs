@@ -73,7 +73,8 @@ struct Mint {
     /// Where the token lies for all instances, if they share it.
     place: Option<Place>,
     state: Mutex<State>,
-    mints: Mutex<Mints>,
+    /// The same for all credentials with that refresh token.
+    mints: Arc<Mutex<Mints>>,
     /// Looked at while it gives no token; the same for all credentials.
     door: Arc<Door>,
     /// Held by whoever settles with the others how often it may ask.
@@ -121,7 +122,7 @@ impl Tokens {
         let shelf = sharing.map(Shelf::new).transpose()?.flatten();
         let place = |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, timeout);
         Ok(Self(Arc::new(Mint {
-            mints: Mutex::new(Mints::new(shelf.is_some())),
+            mints: Arc::new(Mutex::new(Mints::new(shelf.is_some()))),
             place: shelf.as_ref().map(place),
             door: Arc::new(Door::new(http.clone(), Arc::clone(&servers), timeout)),
             http,
@@ -146,9 +147,11 @@ impl Tokens {
         &self.0.credentials
     }
 
-    /// The same with credentials of which nothing is known yet.
-    fn with(&self, credentials: Credentials) -> Self {
+    /// The same with credentials of which nothing is known yet, but what is counted for others with that
+    /// refresh token.
+    fn with(&self, credentials: Credentials, kin: Option<&Self>) -> Self {
         let mint = &self.0;
+        let counted = kin.map(|kin| Arc::clone(&kin.0.mints));
         let place = |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, mint.timeout);
         Self(Arc::new(Mint {
             place: mint.shelf.as_ref().map(place),
@@ -158,7 +161,7 @@ impl Tokens {
             credentials,
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
-            mints: Mutex::new(Mints::new(false)),
+            mints: counted.unwrap_or_else(|| Arc::new(Mutex::new(Mints::new(false)))),
             meeting: tokio::sync::Mutex::default(),
             siblings: mint.siblings.clone(),
             state: Mutex::default(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     crm::Zoho,
-    house::{House, REP, eventually},
+    house::{House, REP, Setup, eventually},
     pair::{pair, sharing},
     redis::Redis,
     refused_tokens::{never_ends, refuse_all_tokens, served_again},
@@ -251,6 +251,24 @@ async fn what_redis_lost_of_attempts_for_a_person_is_told_again() {
 }
 
 #[tokio::test]
+async fn redis_loses_its_data_and_a_person_has_ten_tokens_in_ten_minutes_all_the_same() {
+    let redis = Redis::start();
+    let [first, other] = pair_for_a_person(&redis).await;
+    let zoho = &first.zoho;
+    let spend = async |house: &House| {
+        for _ in 0..8 {
+            ask(house).await;
+            revoke(zoho).await;
+        }
+    };
+    spend(&first).await;
+    let _: String = redis.ask(&["FLUSHALL"]);
+    spend(&other).await;
+    let minted = zoho.seen("POST", "/oauth").await;
+    assert!((6..=10).contains(&minted), "{minted}");
+}
+
+#[tokio::test]
 async fn an_operator_who_lets_refused_credentials_be_tried_again_ends_no_denial() {
     let mut redis = Redis::start();
     let [refused, denied] = pair(&redis, sharing).await;
@@ -283,6 +301,42 @@ async fn a_person_whose_credentials_were_refused_is_tried_again_when_an_operator
     assert_eq!(house.zoho.seen("POST", "/oauth").await, 1);
     house.signal("-HUP");
     served_again(&house).await;
+}
+
+#[tokio::test]
+async fn an_instance_with_another_key_counts_with_the_others() {
+    let redis = Redis::start();
+    let [first, _same] = pair(&redis, sharing).await;
+    let another_key = |setup: &mut Setup| {
+        setup.variable("TOKEN_KEY", &"fedcba9876543210".repeat(4));
+    };
+    let other = first.replica(another_key).await;
+    let zoho = &first.zoho;
+    let mints = || zoho.seen("POST", "/oauth");
+    for house in [&first, &other].into_iter().cycle().take(24) {
+        ask(house).await;
+        revoke(zoho).await;
+    }
+    assert!((4..=10).contains(&mints().await), "{}", mints().await);
+    let told = other.operational_log();
+    assert!(told.contains("another [zoho] token_key"), "{told}");
+}
+
+#[tokio::test]
+async fn a_wrong_client_secret_that_was_refused_does_not_hold_back_the_right_one() {
+    let redis = Redis::start();
+    let [house, other] = pair(&redis, sharing).await;
+    let good = house.zoho.daemon_credentials.clone();
+    let mut bad = good.clone();
+    bad["client_secret"] = json!("wrong");
+    for credentials in [&bad, &good] {
+        house.replace("zoho.json", &credentials.to_string());
+        house.signal("-HUP");
+        house.recorded("other credentials", is_applied).await;
+        let is_good = credentials == &good;
+        assert_eq!(search(&house).await, is_good);
+    }
+    assert!(search(&other).await);
 }
 
 #[tokio::test]

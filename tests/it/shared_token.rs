@@ -390,7 +390,9 @@ pub(crate) fn is_applied(line: &Value) -> bool {
 
 /// Where the one token is.
 fn token_of(redis: &Redis) -> String {
-    let is_token = |key: &&String| key.starts_with(TOKEN) && key.matches(':').count() == 3;
+    // Beside it lie who is denied tokens, and since when that is known.
+    let name = |key: &&String| key.strip_prefix(TOKEN).map_or(0, str::len);
+    let is_token = |key: &&String| name(key) == 22;
     redis.keys().iter().find(is_token).unwrap().clone()
 }
 

@@ -16,6 +16,8 @@ pub(in crate::zoho) struct Table {
     pub(super) turn: u64,
     /// Since when what it says of owners can be relied on, once all have spoken.
     since: u64,
+    /// When it was begun: another one is begun when Redis has lost data.
+    pub(super) begun: u64,
     /// When each instance last spoke.
     instances: BTreeMap<Uuid, u64>,
     pub(super) slots: [Slot; SLOTS],
@@ -26,6 +28,19 @@ pub(super) struct Slot {
     pub(super) owner: Option<Uuid>,
     /// The last attempt.
     pub(super) used: Option<(Uuid, u64)>,
+}
+
+/// In what a table is read and changed.
+#[derive(Clone, Copy)]
+pub(in crate::zoho) struct Around {
+    /// In milliseconds, by the clock of Redis.
+    pub(in crate::zoho) clock: u64,
+    /// The same by ours.
+    pub(in crate::zoho) now: Instant,
+    /// How many instances there may be.
+    pub(in crate::zoho) replicas: u32,
+    /// Redis has had its data for so short a time that others may not have told it yet what it lost.
+    pub(in crate::zoho) is_fresh: bool,
 }
 
 /// What is to lie in Redis next, and what it means for who wants to mint.
@@ -53,6 +68,8 @@ struct Look {
     /// As many instances as there may be.
     replicas: usize,
     clock: u64,
+    /// What nobody has may be somebody's who has not said so yet.
+    is_fresh: bool,
 }
 
 impl Mints {
@@ -62,17 +79,22 @@ impl Mints {
     pub(in crate::zoho) fn meet(
         &mut self,
         found: Option<Table>,
-        clock: u64,
-        now: Instant,
-        replicas: u32,
+        around: Around,
         want: Option<Uuid>,
     ) -> Meeting {
+        let Around {
+            clock,
+            now,
+            replicas,
+            is_fresh,
+        } = around;
         let mut table = match found {
             Some(table) if table.turn >= self.turn && table.turn > 0 => table,
             found => Table::anew(found, self.turn, clock),
         };
         table.turn = table.turn.saturating_add(1);
-        let is_new = self.keeps && !table.instances.contains_key(&self.id);
+        let is_another = table.begun != self.begun;
+        let is_new = is_another || self.keeps && !table.instances.contains_key(&self.id);
         if self.keeps {
             table.admit(self.id, clock, replicas as usize);
         }
@@ -81,16 +103,20 @@ impl Mints {
             keeps: self.keeps,
             replicas: (replicas as usize).max(table.instances.len()).max(1),
             clock,
+            is_fresh: is_fresh && replicas > 1,
         };
         table.claim(self, is_new, &look, now);
-        let is_settled = !self.keeps || table.is_settled(&look);
+        let is_settled = match self.keeps {
+            true => table.is_settled(&look),
+            false => !look.is_fresh,
+        };
         match is_settled {
             true if self.keeps => {
                 table.give_up(&mut self.slots, &look);
                 table.gain(&look);
             }
             // It has had nothing from Redis yet, and so has no part in what nobody claims so far.
-            false if self.turn == 0 => table.begin(self.loose.len(), &look),
+            false if self.turn == 0 && !look.is_fresh => table.begin(self.loose.len(), &look),
             _ => {}
         }
         let outcome = want.map_or(Outcome::Told, |it| table.grant(it, is_settled, &look));
@@ -110,6 +136,7 @@ impl Table {
         Self {
             turn: lost.map_or(0, |lost| lost.turn).max(turn),
             since: clock,
+            begun: clock,
             instances: BTreeMap::new(),
             slots,
         }
@@ -151,8 +178,8 @@ impl Table {
         spoken.count() >= look.replicas || look.clock.saturating_sub(self.since) >= REST
     }
 
-    /// Takes what an instance says it has and has done. Of others' attempts it only tells who is
-    /// new: else one that was given back would come again.
+    /// Takes what an instance says it has and has done. Of others' attempts it only tells who is new, or
+    /// who finds less than it knew: else one that was given back would come again.
     fn claim(&mut self, mints: &Mints, is_new: bool, look: &Look, now: Instant) {
         let at = |then: Instant| {
             let age = now.saturating_duration_since(then).as_millis();
@@ -286,7 +313,7 @@ impl Table {
             last.is_some_and(|last| look.clock.saturating_sub(*last) <= SILENT)
         };
         let another = |slot: &Slot| slot.is_free(look.clock) && slot.owner.is_some_and(speaks);
-        if is_settled && self.count(another) > 0 {
+        if look.is_fresh || is_settled && self.count(another) > 0 {
             return Outcome::Wait;
         }
         let open = self.slots.iter().filter(|slot| slot.is_open(look));

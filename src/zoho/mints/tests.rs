@@ -1,205 +1,7 @@
-use proptest::prelude::*;
+mod world;
 
 use super::*;
-
-/// Instances, a Redis, and all attempts that reached Zoho.
-struct World {
-    start: Instant,
-    /// Since then, in milliseconds, by every clock.
-    clock: u64,
-    redis: Option<Table>,
-    is_up: bool,
-    /// Since when an instance alone does not reach Redis.
-    cut: Vec<Option<u64>>,
-    instances: Vec<Mints>,
-    attempts: Vec<u64>,
-}
-
-/// What becomes of a table that is sent to Redis.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Sent {
-    Taken,
-    /// The instance does not hear of it.
-    Unanswered,
-    Lost,
-}
-
-#[derive(Clone, Debug)]
-enum Event {
-    Mint(usize, usize, Sent),
-    /// Zoho does not hear of it.
-    Unsent(usize),
-    Meet(usize, Sent),
-    /// Its credentials are replaced, and put back.
-    Leave(usize),
-    Cut(usize),
-    Heal(usize),
-    Down,
-    Up,
-    Flush,
-    Pass(u64),
-}
-
-impl World {
-    fn new(count: usize, is_up: bool) -> Self {
-        let mut world = Self {
-            start: Instant::now(),
-            clock: 5_000_000,
-            redis: None,
-            is_up,
-            cut: vec![None; count],
-            instances: (0..count).map(|_| Mints::new(true)).collect(),
-            attempts: Vec::new(),
-        };
-        world.meet_all();
-        world
-    }
-
-    fn now(&self) -> Instant {
-        self.start + Duration::from_millis(self.clock)
-    }
-
-    fn reaches(&self, who: usize) -> bool {
-        self.is_up && self.cut[who].is_none()
-    }
-
-    fn replicas(&self) -> u32 {
-        u32::try_from(self.instances.len()).unwrap()
-    }
-
-    fn meet(&mut self, who: usize, want: Option<Uuid>, sent: Sent) -> Option<Outcome> {
-        let (clock, now, replicas) = (self.clock, self.now(), self.replicas());
-        let mints = &mut self.instances[who];
-        let found = self.redis.clone();
-        let meeting = mints.meet(found, clock, now, replicas, want);
-        if matches!(meeting.outcome, Outcome::Wait | Outcome::Spent(_)) {
-            return Some(meeting.outcome);
-        }
-        if sent != Sent::Lost {
-            self.redis = Some(meeting.table.clone());
-        }
-        (sent == Sent::Taken).then(|| {
-            mints.learn(&meeting.table, clock, want, now);
-            meeting.outcome
-        })
-    }
-
-    fn meet_all(&mut self) {
-        for who in 0..self.instances.len() {
-            if self.reaches(who) {
-                self.meet(who, None, Sent::Taken);
-            }
-        }
-    }
-
-    fn mint(&mut self, who: usize, sent: Sent) -> Option<Uuid> {
-        let attempt = Uuid::new_v4();
-        let (now, replicas) = (self.now(), self.replicas());
-        let told = match self.reaches(who) {
-            true => self.meet(who, Some(attempt), sent),
-            false => None,
-        };
-        let may = match told {
-            Some(outcome) => outcome == Outcome::Granted,
-            None => self.instances[who].alone(attempt, replicas, now).is_ok(),
-        };
-        may.then(|| {
-            self.attempts.push(self.clock);
-            attempt
-        })
-    }
-
-    fn pass(&mut self, mut seconds: u64) {
-        while seconds > 0 {
-            let step = seconds.min(20);
-            seconds -= step;
-            self.clock += step * 1000;
-            for cut in &mut self.cut {
-                *cut = cut.filter(|since| self.clock - since < 580_000);
-            }
-            self.meet_all();
-        }
-    }
-
-    fn happen(&mut self, event: &Event) {
-        let count = self.instances.len();
-        match *event {
-            Event::Mint(who, times, sent) => {
-                for _ in 0..times {
-                    self.mint(who % count, sent);
-                }
-            }
-            Event::Unsent(who) => {
-                if let Some(attempt) = self.mint(who % count, Sent::Taken) {
-                    self.attempts.pop();
-                    let now = self.now();
-                    self.instances[who % count].give_back(attempt, now);
-                }
-            }
-            Event::Meet(who, sent) if self.reaches(who % count) => {
-                self.meet(who % count, None, sent);
-            }
-            Event::Meet(..) => {}
-            Event::Leave(who) => {
-                for keeps in [false, true] {
-                    self.instances[who % count].keep(keeps);
-                }
-            }
-            // It goes on since the first, so that none lasts for longer than `pass` has it.
-            Event::Cut(who) => {
-                self.cut[who % count].get_or_insert(self.clock);
-            }
-            Event::Heal(who) => self.cut[who % count] = None,
-            Event::Down => self.is_up = false,
-            Event::Up => self.is_up = true,
-            Event::Flush if self.instances.iter().all(|it| it.turn > 0) => self.redis = None,
-            Event::Flush => {}
-            Event::Pass(seconds) => self.pass(seconds),
-        }
-        let too_many = |it: &[u64]| it[10] - it[0] < 600_000;
-        assert!(
-            !self.attempts.windows(11).any(too_many),
-            "{:?}",
-            self.attempts
-        );
-    }
-}
-
-fn sent() -> impl Strategy<Value = Sent> {
-    prop_oneof![8 => Just(Sent::Taken), 1 => Just(Sent::Unanswered), 1 => Just(Sent::Lost)]
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let who = || 0..12_usize;
-    prop_oneof![
-        8 => (who(), 1..9_usize, sent()).prop_map(|(who, times, sent)| Event::Mint(who, times, sent)),
-        1 => who().prop_map(Event::Unsent),
-        4 => (who(), sent()).prop_map(|(who, sent)| Event::Meet(who, sent)),
-        1 => who().prop_map(Event::Leave),
-        2 => who().prop_map(Event::Cut),
-        1 => who().prop_map(Event::Heal),
-        2 => Just(Event::Down),
-        2 => Just(Event::Up),
-        1 => Just(Event::Flush),
-        3 => (1..30_u64).prop_map(Event::Pass),
-        2 => (30..1500_u64).prop_map(Event::Pass),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-    #[test]
-    fn never_more_than_ten_in_ten_minutes_whatever_becomes_of_redis(
-        count in 1..13_usize,
-        is_up in any::<bool>(),
-        events in prop::collection::vec(event(), 1..60),
-    ) {
-        let mut world = World::new(count, is_up);
-        for event in &events {
-            world.happen(event);
-        }
-    }
-}
+use world::{Event, Sent, World};
 
 /// How many attempts an instance has, when others may give up theirs meanwhile.
 fn all_of(world: &mut World, who: usize) -> usize {
@@ -209,6 +11,19 @@ fn all_of(world: &mut World, who: usize) -> usize {
         world.meet_all();
     }
     world.attempts.len() - before
+}
+
+#[test]
+fn who_comes_to_an_emptied_redis_first_waits_for_the_others() {
+    let mut world = World::new(3, true);
+    assert_eq!(all_of(&mut world, 0), 10);
+    world.happen(&Event::Flush);
+    world.instances[2] = Mints::new(true);
+    let wants = |world: &mut World| world.meet(2, Some(Uuid::new_v4()), Sent::Taken);
+    assert_eq!(wants(&mut world), Some(Outcome::Wait));
+    world.meet_all();
+    world.clock += 2_000;
+    assert!(matches!(wants(&mut world), Some(Outcome::Spent(_))));
 }
 
 #[test]

@@ -58,10 +58,7 @@ impl Mint {
 fn read(reply: &Reply, servers: &Servers) -> Result<Minted, Why> {
     let status = reply.status.as_u16();
     let Ok(mut answer) = serde_json::from_slice::<Answer>(&reply.body) else {
-        return Err(Why::Trouble(match status {
-            200..300 => Problem::Unreadable,
-            _ => Problem::Status(status),
-        }));
+        return Err(Why::of("", status));
     };
     let given = answer.access_token.take();
     let given = given.filter(|token| !token.expose_secret().is_empty());

@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::{
     super::{
         lock,
-        mints::{Meeting, Mints, Outcome},
+        mints::{Around, Meeting, Mints, Outcome},
     },
     LOOK_EVERY, Mint, Tokens,
-    shared::{Offer, Place, Said, Turn},
+    shared::{Offer, Place, Said, Slots, Turn},
     stop::Why,
 };
 use crate::store::Unavailable;
@@ -65,10 +65,19 @@ impl Mint {
                 }
             };
             match said {
-                Said::Slots(found, clock) => {
+                Said::Slots(Slots {
+                    found,
+                    now: clock,
+                    is_fresh,
+                }) => {
                     let table = serde_json::from_slice(&found).ok();
-                    let replicas = place.replicas();
-                    let meeting = lock(&self.mints).meet(table, clock, now, replicas, want);
+                    let around = Around {
+                        clock,
+                        now,
+                        replicas: place.replicas(),
+                        is_fresh,
+                    };
+                    let meeting = lock(&self.mints).meet(table, around, want);
                     match meeting.outcome {
                         Outcome::Told | Outcome::Granted => {}
                         Outcome::Wait => return Ok(Some(Turn::Wait(LOOK_EVERY))),

@@ -28,8 +28,9 @@ impl Mint {
                         Some(token) if Instant::now() < token.renew => return self.take(token),
                         Some(_) => {}
                         None => tracing::warn!(
-                            "the access token in Redis is not of these credentials or was \
-                             altered; another one takes its place"
+                            "the access token in Redis was altered, or sealed by an instance \
+                             with another [zoho] token_key; a new one takes its place. Give all \
+                             instances the same key"
                         ),
                     }
                 }

@@ -5,7 +5,7 @@
 mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     mem::replace,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -13,13 +13,13 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::{StreamExt as _, stream};
-use secrecy::ExposeSecret as _;
-use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep};
 
 use super::{
     super::{Credentials, lock},
     Mint, Tokens,
+    seal::Name,
+    stop::Why,
 };
 
 /// Everybody's tokens.
@@ -27,22 +27,18 @@ pub(in crate::zoho) struct Roster {
     /// The daemon's own.
     own: ArcSwap<Tokens>,
     /// All that somebody has, and those that nobody has any more and that are held back still.
-    known: Mutex<HashMap<Name, Tokens>>,
+    known: Mutex<BTreeMap<Name, Tokens>>,
     /// Since when Redis keeps what it was told, when it was last looked at; nothing while it is gone.
     since: Mutex<Option<Vec<u8>>>,
     /// Held by whoever changes who has which.
     change: Mutex<()>,
 }
 
-/// A digest of credentials; others have another one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Name([u8; 32]);
-
 impl Roster {
     pub(in crate::zoho) fn new(own: Tokens) -> Self {
-        let name = Name::of(own.credentials());
+        let name = own.name(own.credentials());
         Self {
-            known: Mutex::new(HashMap::from([(name, own.clone())])),
+            known: Mutex::new(BTreeMap::from([(name, own.clone())])),
             since: Mutex::default(),
             own: ArcSwap::from_pointee(own),
             change: Mutex::default(),
@@ -62,13 +58,18 @@ impl Roster {
     /// The tokens of whoever was given these credentials just now. Zoho may be asked once more if it
     /// refused them before; whatever else is in the way stays there.
     pub(in crate::zoho) fn of(&self, credentials: Credentials) -> Tokens {
-        let name = Name::of(&credentials);
+        let own = self.own();
+        let name = own.name(&credentials);
         let mut known = lock(&self.known);
+        // The same refresh token with other secrets: Zoho counts them together.
+        let kin = Name::least(name.token)..=Name::most(name.token);
+        let kin: Vec<Tokens> = known.range(kin).map(|(_, kin)| kin.clone()).collect();
         let tokens = known
             .entry(name)
-            .or_insert_with(|| self.own().with(credentials))
+            .or_insert_with(|| own.with(credentials, kin.first()))
             .clone();
         drop(known);
+        tokens.share_denial(&kin);
         lock(&tokens.0.state).forgive();
         tokens
     }
@@ -76,8 +77,10 @@ impl Roster {
     /// Takes other credentials for the daemon's own: of these alone Redis is told all the time.
     pub(in crate::zoho) fn replace_own(&self, credentials: Credentials) {
         let (before, own) = (self.own(), self.of(credentials));
-        lock(&before.0.mints).keep(false);
-        lock(&own.0.mints).keep(own.0.shelf.is_some());
+        if !Arc::ptr_eq(&before.0.mints, &own.0.mints) {
+            lock(&before.0.mints).keep(false);
+            lock(&own.0.mints).keep(own.0.shelf.is_some());
+        }
         self.own.store(Arc::new(own));
     }
 
@@ -156,19 +159,19 @@ impl Mint {
     }
 }
 
-impl Name {
-    fn of(credentials: &Credentials) -> Self {
-        let mut digest = Sha256::new();
-        for part in [
-            &*credentials.client_id,
-            credentials.client_secret.expose_secret(),
-            credentials.refresh_token.expose_secret(),
-        ] {
-            // Lengths keep parts apart that would be the same run together.
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part.as_bytes());
+impl Tokens {
+    fn name(&self, credentials: &Credentials) -> Name {
+        Name::new(self.0.servers.accounts.as_str(), credentials)
+    }
+
+    /// Keeps to what was said of the same refresh token.
+    fn share_denial(&self, kin: &[Self]) {
+        let now = Instant::now();
+        let denied = |tokens: &Self| lock(&tokens.0.state).denied(now);
+        let left = kin.iter().filter_map(denied).max();
+        if left > denied(self) {
+            self.0.fail(Why::Throttled, left);
         }
-        Self(digest.finalize().into())
     }
 }
 

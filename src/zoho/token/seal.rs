@@ -1,8 +1,10 @@
 //! Access tokens as they may lie in Redis: sealed, and bound to the credentials that they were minted
 //! with.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::super::{BadConfig, Credentials};
 use crate::store::Seal;
@@ -29,16 +31,6 @@ impl Sealer {
         seal.map(Self).map_err(|_| BadConfig::TokenKey)
     }
 
-    /// A name for credentials that tells nothing of them; others have another one.
-    pub(super) fn name(&self, accounts: &str, credentials: &Credentials) -> String {
-        self.0.name(&[
-            accounts,
-            &credentials.client_id,
-            credentials.client_secret.expose_secret(),
-            credentials.refresh_token.expose_secret(),
-        ])
-    }
-
     /// Encrypts for the credentials of that name.
     pub(super) fn seal(&self, name: &str, content: &Content) -> Option<Vec<u8>> {
         self.0.seal(name, serde_json::to_vec(content).ok()?)
@@ -50,6 +42,62 @@ impl Sealer {
             return None;
         }
         serde_json::from_slice(&self.0.open(name, sealed)?).ok()
+    }
+}
+
+/// What credentials are called where secrets may not lie. Their parts are random and long, so that a
+/// digest tells nothing of them; it is made without the key, so that an instance that has another key
+/// counts with the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Name {
+    /// Of the refresh token alone, of which Zoho counts the access tokens.
+    pub(super) token: Digest,
+    /// Of all, which may be refused although the refresh token is good.
+    pub(super) all: Digest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Digest([u8; 16]);
+
+impl Name {
+    /// Credentials of that accounts server.
+    pub(super) fn new(accounts: &str, credentials: &Credentials) -> Self {
+        let token = credentials.refresh_token.expose_secret();
+        let secret = credentials.client_secret.expose_secret();
+        Self {
+            token: Digest::of(&[accounts, token]),
+            all: Digest::of(&[accounts, token, &credentials.client_id, secret]),
+        }
+    }
+
+    /// Before all with that refresh token.
+    pub(super) const fn least(token: Digest) -> Self {
+        let all = Digest([u8::MIN; 16]);
+        Self { token, all }
+    }
+
+    /// Behind all with that refresh token.
+    pub(super) const fn most(token: Digest) -> Self {
+        let all = Digest([u8::MAX; 16]);
+        Self { token, all }
+    }
+}
+
+impl Digest {
+    fn of(parts: &[&str]) -> Self {
+        let mut digest = Sha256::new();
+        for part in parts {
+            // Lengths keep parts apart that would be the same run together.
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part.as_bytes());
+        }
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest.finalize()[..16]);
+        Self(first)
+    }
+
+    pub(super) fn text(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
     }
 }
 
@@ -84,20 +132,27 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_named_without_being_told() {
-        let credentials = |secret: &str| Credentials {
-            client_id: "1000.C".into(),
-            client_secret: secret.into(),
-            refresh_token: "1000.r".into(),
+    fn credentials_are_named_without_being_told_and_a_refresh_token_by_itself() {
+        let name = |accounts, secret: &str, token: &str| {
+            let credentials = Credentials {
+                client_id: "1000.C".into(),
+                client_secret: secret.into(),
+                refresh_token: token.into(),
+            };
+            Name::new(accounts, &credentials)
         };
-        let name = |byte, secret| sealer(byte).name("https://a/", &credentials(secret));
-        assert_eq!(name(1, "s"), name(1, "s"));
-        assert_ne!(name(1, "s"), name(1, "t"));
-        assert_ne!(name(1, "s"), name(2, "s"));
-        assert_ne!(
-            name(1, "s"),
-            sealer(1).name("https://b/", &credentials("s"))
-        );
-        assert_eq!(name(1, "s").len(), 22);
+        let ours = name("https://a/", "s", "1000.r");
+        assert_eq!(ours, name("https://a/", "s", "1000.r"));
+        let rotated = name("https://a/", "t", "1000.r");
+        assert_eq!(ours.token, rotated.token);
+        assert_ne!(ours.all, rotated.all);
+        for other in [
+            name("https://b/", "s", "1000.r"),
+            name("https://a/", "s", "1000.q"),
+        ] {
+            assert_ne!(ours.token, other.token);
+            assert_ne!(ours.all, other.all);
+        }
+        assert_eq!(ours.token.text().len(), 22);
     }
 }

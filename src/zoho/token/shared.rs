@@ -12,7 +12,7 @@ use super::{
     Mint, Token,
     accounts::{Minted, header},
     meeting::REST,
-    seal::{Content, Sealer},
+    seal::{Content, Name, Sealer},
     stop::{RETURNED, Why},
 };
 use crate::store::{Script, Store, Unavailable};
@@ -30,7 +30,10 @@ pub(super) struct Shelf {
 /// Where the token of one credential is kept.
 pub(super) struct Place {
     shelf: Arc<Shelf>,
+    /// What the refresh token is called there.
     name: String,
+    /// What all of the credentials are: others may be taken where these are refused.
+    all: Vec<u8>,
     /// The token, the state of minting, the slots of attempts, who is denied tokens, and since when
     /// that is kept.
     keys: [String; 5],
@@ -53,10 +56,19 @@ pub(super) enum Turn {
 /// What Redis says, where it may also speak of the slots.
 pub(super) enum Said {
     Turn(Turn),
-    /// They are these now, at this time by the clock of Redis.
-    Slots(Vec<u8>, u64),
+    /// They are these now.
+    Slots(Slots),
     /// They were changed.
     Told,
+}
+
+/// The slots as Redis has them.
+pub(super) struct Slots {
+    pub(super) found: Vec<u8>,
+    /// In milliseconds, by its clock.
+    pub(super) now: u64,
+    /// Redis keeps nothing for longer than a moment: the others may not have told it yet what it lost.
+    pub(super) is_fresh: bool,
 }
 
 /// Other slots, in the place of those that were found.
@@ -110,7 +122,8 @@ impl Shelf {
         credentials: &Credentials,
         timeout: Duration,
     ) -> Place {
-        let name = self.sealer.name(servers.accounts.as_str(), credentials);
+        let name = Name::new(servers.accounts.as_str(), credentials);
+        let (name, all) = (name.token.text(), name.all.text().into_bytes());
         Place {
             keys: [
                 format!("{TOKEN}:{name}"),
@@ -121,6 +134,7 @@ impl Shelf {
             ],
             shelf: Arc::clone(self),
             name,
+            all,
             lease: timeout + MARGIN,
         }
     }
@@ -140,6 +154,7 @@ impl Place {
             want.map_or_else(Vec::new, |attempt| attempt.as_bytes().to_vec()),
             millis(self.lease),
             millis(REST),
+            self.all.clone(),
         ];
         if let Some(offer) = offer {
             arguments.extend([offer.found.clone(), offer.put.clone()]);
@@ -150,7 +165,13 @@ impl Place {
         let span = Duration::from_millis(number);
         let text = || String::from_utf8_lossy(&which).into_owned();
         Ok(Said::Turn(match what.as_str() {
-            "slots" => return Ok(Said::Slots(which, number)),
+            "slots" | "fresh" => {
+                return Ok(Said::Slots(Slots {
+                    found: which,
+                    now: number,
+                    is_fresh: what == "fresh",
+                }));
+            }
             "told" => return Ok(Said::Told),
             "token" => Turn::There(which.into(), number),
             "mint" | "replace" => Turn::Mint(Right {
@@ -272,7 +293,8 @@ impl Place {
 
     async fn settle(&self, right: &Right, told: [Vec<u8>; 3]) {
         let [what, which, span] = told;
-        let arguments = [right.attempt.as_bytes().to_vec(), what, which, span];
+        let attempt = right.attempt.as_bytes().to_vec();
+        let arguments = [attempt, what, which, span, self.all.clone()];
         let told: Result<i64, _> = self.ask(&self.shelf.minted, &arguments).await;
         if told.is_err() {
             tracing::warn!("what came of minting an access token could not be shared over Redis");

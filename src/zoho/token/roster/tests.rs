@@ -1,4 +1,7 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::HashMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use uuid::Uuid;
 
@@ -129,7 +132,7 @@ async fn people_are_not_asked_for_in_a_denial_although_the_daemon_had_another_cl
             assert!(is_held_back(&spend(&zoho, Some("bo")).await), "{clients}");
         }
     }
-    assert_eq!(server.mints(), 2, "once with each client");
+    assert_eq!(server.mints(), 1, "the refresh token is the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,11 +220,46 @@ async fn ten_thousand_people_are_exchanged_again_and_again_and_no_more_are_kept_
     }
     let is_denied = || {
         let known = lock(&roster.known);
-        known.contains_key(&Name::of(&others("1000.CLIENT", "1.7")))
+        known.contains_key(&roster.own().name(&others("1000.CLIENT", "1.7")))
     };
     assert!(is_denied());
     roster.tidy(until - Duration::from_secs(1));
     assert!(is_denied() && count() == 10_002, "{}", count());
     roster.tidy(until);
     assert_eq!(count(), 10_001);
+}
+
+/// The daemon's own, with a client secret of that name.
+fn with_secret(secret: &str) -> Credentials {
+    Credentials {
+        client_secret: secret.into(),
+        ..credentials()
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_with_another_secret_does_not_begin_anew() {
+    let server = Scripted::start(|_, _| say(200, ONE)).await;
+    let zoho = server.zoho();
+    for round in 0..4 {
+        for _ in 0..3 {
+            let _ = spend(&zoho, None).await;
+        }
+        let rotated = with_secret(&format!("secret {round}"));
+        zoho.replace_credentials(rotated, false).await;
+    }
+    assert!(is_held_back(&spend(&zoho, None).await));
+    assert_eq!(server.mints(), 10);
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_is_denied_is_not_shown_with_another_secret() {
+    let (server, _) = refusing(OWN, "Access Denied").await;
+    let zoho = server.zoho();
+    assert!(is_held_back(&spend(&zoho, None).await));
+    for rotated in [with_secret("another"), credentials()] {
+        zoho.replace_credentials(rotated, false).await;
+        assert!(is_held_back(&spend(&zoho, None).await));
+    }
+    assert_eq!(server.mints(), 1);
 }

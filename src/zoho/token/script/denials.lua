@@ -19,6 +19,14 @@ local name = string.match(KEYS[2], '[^:]*$')
 -- People who have credentials and who had some, and the daemon itself.
 local most = 20001
 
+-- Since when Redis keeps what it is told: another one when it has lost its data.
+local since = redis.pcall('GET', KEYS[5])
+if type(since) ~= 'string' then
+  since = string.format('%d.%06d', time[1], time[2])
+  redis.call('SET', KEYS[5], since)
+end
+redis.call('PEXPIRE', KEYS[5], 2 * longest)
+
 -- What is no set, or has too much in it, was not put there by instances: those who know a denial tell it again.
 local known = redis.pcall('ZCARD', KEYS[4])
 if type(known) ~= 'number' or known > most then

@@ -1,11 +1,5 @@
 -- {since when this is kept, who is denied tokens and for how many milliseconds still, in turns}. The first is
 -- another one when Redis has lost its data.
-local since = redis.pcall('GET', KEYS[5])
-if type(since) ~= 'string' then
-  since = time[1] .. '.' .. time[2]
-  redis.call('SET', KEYS[5], since)
-end
-redis.call('PEXPIRE', KEYS[5], 2 * longest)
 local ends = redis.call('ZRANGEBYSCORE', KEYS[4], '(' .. text(now), '+inf', 'WITHSCORES')
 for n = 2, #ends, 2 do
   local left = tonumber(ends[n]) - now

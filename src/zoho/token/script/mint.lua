@@ -1,14 +1,15 @@
 -- Hands out the token that all instances use, or the right to mint one, and keeps the slots for that.
 --
 -- ARGV: the token that is of no use any more, or ""; the id of this attempt, or "" if only the slots are
--- meant; for how many milliseconds nobody else may try; for how many a slot rests; then, once they are
--- known, the slots as they were found and what is to take their place. What they mean is none of this
+-- meant; for how many milliseconds nobody else may try; for how many a slot rests; which credentials ask;
+-- then, once they are known, the slots as they were found and what is to take their place. What they mean is none of this
 -- script's business: it sees to it that nobody changes what he has not seen.
 --
 -- Fields of the state: o the attempt that is under way, l the end of its lease, s until when nobody
--- asks, w why, f failures in a row, b how often that was cut short, the first time with f counted anew,
+-- asks, w why, c whose refusal that is, f failures in a row, b how often that was cut short, the first time with f counted anew,
 -- and n until when it is not again.
--- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "mint", or
+-- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "fresh" where
+-- Redis has had its data for so short a time that others may not have told it theirs; "mint", or
 -- "replace" where the one of no use lies there still, with the failures and the time now, "wait" or "stop" with how long.
 
 -- What is no text was not put there by an instance, and is replaced.
@@ -24,14 +25,17 @@ if ARGV[2] ~= '' then
     return { 'token', token, text(now) }
   end
   right = token and 'replace' or right
-  local state = redis.call('HMGET', KEYS[2], 'o', 'l', 's', 'w', 'f')
+  local state = redis.call('HMGET', KEYS[2], 'o', 'l', 's', 'w', 'f', 'c')
   failures = state[5] or '0'
   -- The same question asked twice.
   if state[1] == ARGV[2] then
     return { right, failures, text(now) }
   end
   local left = tonumber(state[3] or '0') - now
-  if left > longest and string.sub(state[4] or '', 1, 8) ~= 'refused:' then
+  if string.sub(state[4] or '', 1, 8) == 'refused:' then
+    -- The same refresh token with a wrong secret says nothing of the right one.
+    left = state[6] == ARGV[5] and left or 0
+  elseif left > longest then
     left = longest
     redis.call('HSET', KEYS[2], 's', text(now + left))
   end
@@ -43,11 +47,14 @@ if ARGV[2] ~= '' then
   end
 end
 local slots = read(KEYS[3]) or ''
-if not ARGV[6] or slots ~= ARGV[5] then
-  return { 'slots', slots, text(now) }
+if not ARGV[7] or slots ~= ARGV[6] then
+  local age = now - (tonumber(since) or 0) * 1000
+  -- Every instance looks each second.
+  local fresh = age >= 0 and age < 2000
+  return { fresh and 'fresh' or 'slots', slots, text(now) }
 end
 local rest = tonumber(ARGV[4])
-redis.call('SET', KEYS[3], ARGV[6], 'PX', 2 * rest)
+redis.call('SET', KEYS[3], ARGV[7], 'PX', 2 * rest)
 if ARGV[2] == '' then
   return { 'told', '', text(now) }
 end

@@ -1,7 +1,7 @@
 -- Says what came of an attempt to mint, unless its lease ran out and another one has begun.
 --
--- ARGV: the attempt; then "token", the token and for how many milliseconds it serves; or "stop", why and
--- for how many milliseconds nobody asks; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
+-- ARGV: the attempt; then "token", the token and for how many milliseconds it serves; or "stop", why,
+-- for how many milliseconds nobody asks and which credentials asked; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
 -- answers again, and what failures in a row are counted from when it does for the first time; or
 -- "unaccepted", the token that is not taken and for how many milliseconds nobody asks; or "taken" and the
 -- token that was not and is again; or "forgive": an operator lets everybody ask again.
@@ -47,7 +47,7 @@ elseif ARGV[2] == 'stop' then
     pause, why = left, 'throttled'
   end
   redis.call('HSET', KEYS[2], 'o', '', 'l', '0', 'w', why, 'f', tonumber(state[1] or '0') + 1,
-    's', text(now + pause))
+    'c', ARGV[5], 's', text(now + pause))
   redis.call('PEXPIRE', KEYS[2], pause + 600000)
   if why == 'throttled' then
     deny(now + pause)
