@@ -121,3 +121,31 @@ async fn a_lead_that_was_made_without_the_hidden_field_is_found_again() {
     assert_eq!(made["structuredContent"]["notKept"], json!(["email"]));
     assert_eq!(house.zoho.written("Leads").await, 1);
 }
+
+#[tokio::test]
+async fn a_hidden_field_that_a_question_needs_is_named() {
+    let (house, agent) = house("dropped").await;
+    for (hidden, tool, asked) in [
+        ("Closing_Date", "get_forecast", json!({})),
+        ("Closing_Date", "get_revenue_report", json!({})),
+        ("Amount", "get_pipeline", json!({})),
+        ("Amount", "get_deal_summary", json!({})),
+        ("Next_Step", "list_deals", json!({})),
+        (
+            "Next_Step",
+            "count_records",
+            json!({ "module": "Deals",
+            "conditions": [{ "field": "Next_Step", "is": "empty" }] }),
+        ),
+    ] {
+        house
+            .zoho
+            .set(json!({ "hidden_fields": [format!("Deals.{hidden}")] }))
+            .await;
+        let told = agent.call(tool, asked).await.failure();
+        assert!(
+            told.contains(&format!("does not show the field `{hidden}`")),
+            "{tool}: {told}"
+        );
+    }
+}
