@@ -68,6 +68,8 @@ async fn a_value_of_a_list_has_the_name_that_people_see_too() {
         ("equal", "identify Decision Makers", "="),
         ("not_equal", "Identify Decision Makers", "!="),
         ("equal", "id. decision makers", "="),
+        ("starts_with", "identify Dec", "="),
+        ("starts_with", "Id. Dec", "="),
     ] {
         let condition = json!({ "field": "Stage", "is": is, "value": value });
         let asked = json!({ "module": "Deals", "conditions": [condition] });
