@@ -92,8 +92,7 @@ impl Tool for CountRecords {
 
 const UNASKABLE: ToolError = ToolError::Argument {
     argument: "conditions",
-    problem: "a value cannot stand in a query: it ends with a backslash, has one before a quote or \
-              another one, or has a backslash or % where `starts_with` compares; leave that \
-              character out, or begin with less",
+    problem: "a value cannot stand in a query: it has a backslash, or a % where `starts_with` \
+              compares; count by another value or field, or begin with less",
 };
 const MOST_CONDITIONS: usize = 10;

@@ -238,7 +238,14 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             value: check dates and lengths, change the arguments and call again; the same arguments \
             will fail again."
             .into(),
-        ZohoError::Forbidden { .. } | ZohoError::Hidden { .. } => "The CRM user behind this server may not do this. Do not \
+        ZohoError::Hidden { field } => format!(
+            "The CRM does not show the field `{}` to the CRM user behind this server, or lets nobody \
+             ask for it, so this was not answered. The same call will fail again: name another field \
+             where the call names one, or have an operator let that user see it.",
+            field.as_str()
+        )
+        .into(),
+        ZohoError::Forbidden { .. } => "The CRM user behind this server may not do this. Do not \
             repeat the call; ask an operator for the permission."
             .into(),
         ZohoError::Conflict { .. } => "The record is locked, was changed meanwhile, or its state \

@@ -14,7 +14,7 @@ use super::{
     list_deals::{NOTHING, line},
     record::{Deal, SOURCE, cents},
     slice::Slice,
-    text::{Text, brief_or_dash, count, money},
+    text::{Text, brief_or_dash, count, money, weighed},
 };
 use crate::{
     audit::{Class, Classes},
@@ -69,7 +69,8 @@ struct Totals {
     deals: u64,
     amount: f64,
     /// Amounts × probabilities.
-    weighted_amount: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weighted_amount: Option<f64>,
     by_stage: Vec<Stage>,
 }
 
@@ -156,10 +157,8 @@ impl Found {
         rows.truncate(usize::try_from(slice.size).unwrap_or(usize::MAX));
         let items: Vec<Deal> = rows.into_iter().map(Deal::from).collect();
         let all = &self.stages;
-        let (amount, weighted) = (
-            all.iter().map(|stage| stage.amount).sum(),
-            all.iter().map(|stage| stage.weighted).sum(),
-        );
+        let amount = all.iter().map(|stage| stage.amount).sum();
+        let weighted: Option<f64> = all.iter().map(|stage| stage.weighted).sum();
         let deals = all.iter().map(|stage| stage.deals).sum();
         let by_stage = self
             .stages
@@ -181,7 +180,7 @@ impl Found {
             totals: Some(Totals {
                 deals,
                 amount: cents(amount),
-                weighted_amount: cents(weighted),
+                weighted_amount: weighted.map(cents),
                 by_stage: by_stage.collect(),
             }),
             currency: currency.to_owned(),
@@ -205,7 +204,7 @@ fn tell(output: &Output) -> String {
     if let Some(totals) = &output.totals {
         text.line(format!(
             "Weighted by probability: {}.",
-            shown(totals.weighted_amount)
+            weighed(totals.weighted_amount, currency)
         ));
         for stage in &totals.by_stage {
             let (name, deals) = (

@@ -8,8 +8,8 @@ use super::{
     Answer, Context, Tool, ToolError,
     period::{Days, Period},
     record::{SOURCE, cents},
-    stages::{self, Stage, Sum},
-    text::{Text, brief_or_dash, count, money},
+    stages::{self, Stage, Sum, add},
+    text::{Text, brief_or_dash, count, money, weighed},
 };
 use crate::{
     audit::{Class, Classes},
@@ -42,7 +42,8 @@ pub(super) struct Output {
     /// Closing date passed; in open too.
     overdue: Part,
     /// Won, and the open amounts × probabilities.
-    expected_amount: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_amount: Option<f64>,
     /// Won, and all that is open.
     best_case_amount: f64,
     currency: String,
@@ -59,11 +60,12 @@ struct Part {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct Category {
-    /// Omitted ones count for nothing in the sums.
+    /// Omitted ones count for nothing.
     category: CrmText,
     deals: u64,
     amount: f64,
-    weighted_amount: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weighted_amount: Option<f64>,
 }
 
 impl Tool for GetForecast {
@@ -144,7 +146,9 @@ fn shape(
         },
         open: categories(of(DealStatus::Open)),
         overdue,
-        expected_amount: cents(won.amount + counted.weighted),
+        expected_amount: counted
+            .weighted
+            .map(|weighted| cents(won.amount + weighted)),
         best_case_amount: cents(won.amount + counted.amount),
         currency: currency.to_owned(),
         as_of: now.to_string(),
@@ -167,13 +171,14 @@ fn categories<'a>(stages: impl Iterator<Item = &'a Stage>) -> Vec<Category> {
             Some(category) => {
                 category.deals += stage.sum.deals;
                 category.amount = cents(category.amount + stage.sum.amount);
-                category.weighted_amount = cents(category.weighted_amount + stage.sum.weighted);
+                category.weighted_amount =
+                    add(category.weighted_amount, stage.sum.weighted).map(cents);
             }
             None => categories.push(Category {
                 category: name,
                 deals: stage.sum.deals,
                 amount: cents(stage.sum.amount),
-                weighted_amount: cents(stage.sum.weighted),
+                weighted_amount: stage.sum.weighted.map(cents),
             }),
         }
     }
@@ -183,20 +188,25 @@ fn categories<'a>(stages: impl Iterator<Item = &'a Stage>) -> Vec<Category> {
 fn tell(output: &Output) -> String {
     let shown = |amount| money(amount, &output.currency);
     let mut text = Text::new(format!(
-        "Forecast for {}: {} expected, {} at best.",
+        "Forecast for {}: {} at best, expected {}.",
         output.period,
-        shown(output.expected_amount),
         shown(output.best_case_amount),
+        weighed(output.expected_amount, &output.currency),
     ));
     let part = |part: Part| format!("{} for {}", count(part.deals, "deal"), shown(part.amount));
     text.line(format!("- won: {}", part(output.won)));
     for category in &output.open {
         text.line(format!(
-            "- open, {}: {} for {}, weighted {}",
+            "- open, {}: {} for {}{}",
             brief_or_dash(Some(&category.category)),
             count(category.deals, "deal"),
             shown(category.amount),
-            shown(category.weighted_amount),
+            category
+                .weighted_amount
+                .map_or(String::new(), |amount| format!(
+                    ", weighted {}",
+                    shown(amount)
+                )),
         ));
     }
     if output.overdue.deals > 0 {
@@ -219,7 +229,7 @@ mod tests {
             sum: Sum {
                 deals: 1,
                 amount,
-                weighted,
+                weighted: Some(weighted),
             },
         }
     }
@@ -241,7 +251,7 @@ mod tests {
             amount: 50.0,
         };
         let output = shape(&stages, overdue, days, "EUR", jiff::Timestamp::UNIX_EPOCH);
-        assert_eq!(output.expected_amount, 300.0 + 235.0);
+        assert_eq!(output.expected_amount, Some(300.0 + 235.0));
         assert_eq!(output.best_case_amount, 300.0 + 350.0);
         let commit = &output.open[1];
         assert_eq!((commit.deals, commit.amount), (2, 250.0));

@@ -8,7 +8,7 @@ use super::{
     period::Period,
     record::{SOURCE, cents},
     stages::{self, Sum},
-    text::{Text, brief_or_dash, count, money},
+    text::{Text, brief_or_dash, count, money, weighed},
 };
 use crate::{
     audit::{Class, Classes},
@@ -36,8 +36,9 @@ pub(super) struct Output {
     stages: Vec<Stage>,
     deals: u64,
     amount: f64,
-    /// Amounts × probabilities; without either 0.
-    weighted_amount: f64,
+    /// Amounts × probabilities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weighted_amount: Option<f64>,
     currency: String,
     as_of: String,
     source: &'static str,
@@ -54,7 +55,8 @@ struct Stage {
     forecast_category: Option<CrmText>,
     deals: u64,
     amount: f64,
-    weighted_amount: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weighted_amount: Option<f64>,
 }
 
 impl Tool for GetPipeline {
@@ -90,7 +92,7 @@ impl Tool for GetPipeline {
             stages: open.into_iter().map(Stage::from).collect(),
             deals: all.deals,
             amount: cents(all.amount),
-            weighted_amount: cents(all.weighted),
+            weighted_amount: all.weighted.map(cents),
             currency: org.currency.to_string(),
             as_of: call.now.to_string(),
             source: SOURCE,
@@ -111,7 +113,7 @@ impl From<stages::Stage> for Stage {
             forecast_category: stage.category,
             deals: stage.sum.deals,
             amount: cents(stage.sum.amount),
-            weighted_amount: cents(stage.sum.weighted),
+            weighted_amount: stage.sum.weighted.map(cents),
         }
     }
 }
@@ -122,7 +124,7 @@ fn tell(output: &Output) -> String {
         "{} for {}, weighted by probability {}.",
         count(output.deals, "open deal"),
         shown(output.amount),
-        shown(output.weighted_amount),
+        weighed(output.weighted_amount, &output.currency),
     ));
     for stage in &output.stages {
         text.line(format!(

@@ -36,7 +36,7 @@ pub(super) struct Input {
     /// Overdue are tasks only. Default open.
     status: Option<Status>,
     owner_id: Option<RecordId>,
-    /// Default today; of overdue tasks, any day.
+    /// Default today and meetings under way; of overdue tasks, any day.
     from: Option<Day>,
     /// Default a week after from.
     to: Option<Day>,

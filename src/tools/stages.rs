@@ -20,12 +20,12 @@ pub(super) struct Stage {
 }
 
 /// What deals add up to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Sum {
     pub(super) deals: u64,
     pub(super) amount: f64,
-    /// Amounts by their probabilities.
-    pub(super) weighted: f64,
+    /// Amounts by their probabilities; `None` where those are hidden.
+    pub(super) weighted: Option<f64>,
 }
 
 impl Sum {
@@ -33,9 +33,24 @@ impl Sum {
         stages.into_iter().fold(Self::default(), |all, stage| Self {
             deals: all.deals + stage.sum.deals,
             amount: all.amount + stage.sum.amount,
-            weighted: all.weighted + stage.sum.weighted,
+            weighted: add(all.weighted, stage.sum.weighted),
         })
     }
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Self {
+            deals: 0,
+            amount: 0.0,
+            weighted: Some(0.0),
+        }
+    }
+}
+
+/// A sum, which is not known where one part is not.
+pub(super) fn add(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    one.zip(other).map(|(one, other)| one + other)
 }
 
 /// The stage that is called so.
@@ -114,7 +129,7 @@ mod tests {
             group: stage.map(CrmText::clean),
             group_id: None,
             amount: 10.0,
-            weighted: 1.0,
+            weighted: Some(1.0),
             deals,
         }
     }

@@ -105,6 +105,14 @@ pub(super) fn money(amount: f64, currency: &str) -> String {
     format!("{currency} {sign}{grouped}.{cents}")
 }
 
+/// [`money`], where it is known.
+pub(super) fn weighed(amount: Option<f64>, currency: &str) -> String {
+    amount.map_or_else(
+        || "unknown, since the CRM hides probabilities from its user".to_owned(),
+        |amount| money(amount, currency),
+    )
+}
+
 /// `1 deal`, `2 deals`
 pub(super) fn count(number: u64, one: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

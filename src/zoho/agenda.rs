@@ -43,7 +43,7 @@ pub enum Stage {
 /// Which activities.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// First day, included.
+    /// First day, included. A meeting that began before it and still runs is among them.
     pub from: Date,
     /// Last day, included.
     pub to: Date,
@@ -136,11 +136,18 @@ impl Crm {
 
     async fn due(&self, kind: Kind, wanted: &Wanted) -> Result<Vec<Condition>, ZohoError> {
         let (field, from, to) = (kind.time(), wanted.from, wanted.to);
-        let mut all = vec![match (kind, to.tomorrow()) {
+        let begins = match (kind, to.tomorrow()) {
             (Kind::Tasks, _) | (_, Err(_)) => {
                 Condition::Between(field.into(), Literal::Day(from), Literal::Day(to))
             }
             (_, Ok(after)) => self.between(field, from, after).await?,
+        };
+        let mut all = vec![match &begins {
+            Condition::Between(_, Literal::Moment(first), _) if kind == Kind::Events => {
+                let runs = runs_at(first);
+                begins.or(runs)
+            }
+            _ => begins,
         }];
         all.extend(wanted.stage.as_ref().map(|stage| stage.condition(kind)));
         all.extend(wanted.owner.as_ref().map(|owner| {
@@ -149,6 +156,13 @@ impl Crm {
         }));
         Ok(all)
     }
+}
+
+/// A meeting that began before that has not ended by then.
+fn runs_at(moment: &Zoned) -> Condition {
+    let compare = |field, how| Condition::compare(field, how, Literal::Moment(moment.clone()));
+    let began = compare("Start_DateTime", Comparison::Less);
+    began.and(compare("End_DateTime", Comparison::Greater))
 }
 
 impl Stage {

@@ -168,6 +168,11 @@ fn field(details: &Value) -> Option<Code> {
             .iter()
             .find_map(|key| details.get(key).and_then(Value::as_str).map(Code::new))
     };
+    // What stands beside a column is what is wrong, and not the column.
+    if details.get("column_name").is_some() && details.as_object().is_some_and(|all| all.len() > 1)
+    {
+        return None;
+    }
     named(details).or_else(|| {
         let nested = details.get("errors").or(details.get("expected_fields"))?;
         let first = nested.as_array()?.first()?;

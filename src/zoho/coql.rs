@@ -252,15 +252,10 @@ mod tests {
         #[test]
         fn any_text_stays_one_literal(value in r#"[a-z'\\" ]{0,12}|\PC{0,60}"#) {
             let Ok(text) = select(vec![stage(&value)]).render() else {
-                prop_assert!(value.ends_with('\\') || value.contains(r"\'") || value.contains(r"\\")
-                    || value.chars().any(char::is_control));
+                prop_assert!(value.contains('\\') || value.chars().any(char::is_control));
                 return Ok(());
             };
             let (before, _) = text.split_once('\'').unwrap();
-            if value.contains('\\') {
-                prop_assert_eq!(before, "select id, Amount from Deals where (Stage in (");
-                return Ok(());
-            }
             prop_assert_eq!(before, "select id, Amount from Deals where Stage = ");
             let (read, rest) = literal(&text[before.len()..]).unwrap();
             prop_assert_eq!(&read, &value);

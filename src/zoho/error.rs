@@ -18,8 +18,9 @@ pub enum ZohoError {
     /// The token's user may not do this.
     #[error("zoho refused access ({code})")]
     Forbidden { code: Code },
-    /// The token's user may not see or write that field, so that nothing was sent.
-    #[error("a field is hidden from zoho's user ({field})")]
+    /// The token's user may not see or write that field, one of those that were asked for or about to
+    /// be sent; nothing was written.
+    #[error("a field is hidden from zoho's user ({})", field.as_str())]
     Hidden { field: Code },
     /// The record changed, is locked, or is in a state that does not allow this.
     #[error("the record's state does not allow this ({code})")]

@@ -37,7 +37,7 @@ pub(super) struct Ask {
     body: Option<Bytes>,
     credits: u32,
     effect: Effect,
-    query: bool,
+    pub(super) query: bool,
     /// Not worth another try.
     once: bool,
     /// Sent as `If-Unmodified-Since`.

@@ -89,6 +89,21 @@ impl Choice {
         actual.or_else(shown)?.actual_value.as_ref()
     }
 
+    /// What records hold of those that people alone know by a name which begins so. Whatever the case
+    /// of the letters.
+    pub fn shown_as<'a>(choices: &'a [Self], start: &str) -> impl Iterator<Item = &'a CrmText> {
+        let start = start.to_lowercase();
+        let begins = move |name: &CrmText| name.as_str().to_lowercase().starts_with(&start);
+        choices.iter().filter_map(move |choice| {
+            let held = choice.actual_value.as_ref().filter(|held| !begins(held))?;
+            choice
+                .display_value
+                .as_ref()
+                .is_some_and(&begins)
+                .then_some(held)
+        })
+    }
+
     /// Whether it is still offered.
     pub fn is_used(&self) -> bool {
         let usage = self.usage.as_ref();

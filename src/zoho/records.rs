@@ -231,7 +231,7 @@ impl Crm {
         let mut rows = match self.list::<Row, Row>(&asked).await {
             Ok(listed) => listed.rows,
             // No query may name a field that is hidden from whoever asks.
-            Err(ZohoError::Input { .. }) => {
+            Err(ZohoError::Input { .. } | ZohoError::Hidden { .. }) => {
                 let own = ["id", "Owner", "Created_Time"];
                 query.columns = own.into_iter().map(Column::Field).collect();
                 self.rows_one_by_one(module, query, fields).await?

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Crm, Listed, Page, RecordId, Reference, UserProblem, ZohoError,
     answer::rows,
+    code::Code,
     coql::{Column, Comparison, Condition, Literal, Select},
     criteria::Criteria,
     exchange::Ask,
@@ -91,8 +92,21 @@ impl Scoped {
             {
                 ZohoError::NotFound
             }
+            ZohoError::Input {
+                code,
+                field: Some(field),
+            } if code.as_str() == "INVALID_QUERY" && self.queries(&field) => {
+                ZohoError::Hidden { field }
+            }
             other => other,
         }
+    }
+
+    /// Whether it is a query with that field in it.
+    fn queries(&self, field: &Code) -> bool {
+        let question = self.ask.question();
+        let mut words = question.split(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
+        self.ask.query && words.any(|word| word == field.as_str().as_bytes())
     }
 
     fn about(mut self, module: &'static str, id: &RecordId) -> Self {

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{Error, Visitor};
 
 /// Free text from a record, cleaned when it is read: no invisible, bidirectional or control
-/// characters (newline and tab stay).
+/// characters. Newline and tab stay, and a joiner where spelling needs one.
 #[derive(
     Clone,
     Debug,
@@ -26,11 +26,21 @@ pub struct CrmText(String);
 impl CrmText {
     /// Cleans `text`.
     pub fn clean(text: &str) -> Self {
-        Self(if is_clean(text) {
-            text.to_owned()
-        } else {
-            text.chars().filter_map(seen).collect()
-        })
+        if is_clean(text) {
+            return Self(text.to_owned());
+        }
+        let mut clean = String::with_capacity(text.len());
+        let mut chars = text.chars().peekable();
+        let mut before = None;
+        while let Some(c) = chars.next() {
+            let shown = match (before, chars.peek()) {
+                (Some(before), Some(next)) if joins(before, c, *next) => Some(c),
+                _ => seen(c),
+            };
+            clean.extend(shown);
+            before = shown.or(before);
+        }
+        Self(clean)
     }
 
     /// The cleaned text.
@@ -109,6 +119,35 @@ fn seen(c: char) -> Option<char> {
     }
 }
 
+/// Whether that is a joiner which belongs between those two: Persian, Hindi and others spell words
+/// with one, emoji are made of several. In words of Latin letters alone it would only hide them.
+fn joins(before: char, joiner: char, next: char) -> bool {
+    let word = |c: char| c.is_alphanumeric() || is_of_joined_script(c);
+    let either = is_of_joined_script(before) || is_of_joined_script(next);
+    let within_word = either && word(before) && word(next);
+    match joiner {
+        ZERO_WIDTH_NON_JOINER => within_word,
+        ZERO_WIDTH_JOINER => {
+            within_word || ((is_emoji(before) || before == EMOJI_STYLE) && is_emoji(next))
+        }
+        _ => false,
+    }
+}
+
+/// Arabic to Sinhala, Myanmar, Khmer and Mongolian: letters, and the marks that stand on them.
+fn is_of_joined_script(c: char) -> bool {
+    matches!(c, '\u{620}'..='\u{dff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{18af}')
+        && seen(c) == Some(c)
+}
+
+fn is_emoji(c: char) -> bool {
+    matches!(c, '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
+}
+
+const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
+const ZERO_WIDTH_JOINER: char = '\u{200d}';
+const EMOJI_STYLE: char = '\u{fe0f}';
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +174,32 @@ mod tests {
     }
 
     #[test]
+    fn a_joiner_stays_where_spelling_needs_it_and_nowhere_else() {
+        for text in [
+            "می\u{200c}خواهم",
+            "PDF\u{200c}ها",
+            "क्\u{200d}ष",
+            "👩\u{200d}👩\u{200d}👧",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "👩🏽\u{200d}⚕\u{fe0f}",
+        ] {
+            assert_eq!(CrmText::clean(text).as_str(), text);
+        }
+        for (text, shown) in [
+            ("\u{200c}می\u{200d}", "می"),
+            ("می\u{200c}\u{200d}\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("می\u{200b}\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("می\u{200c}\u{200b}خواهم", "میخواهم"),
+            ("می\u{200c} خواهم", "می خواهم"),
+            ("ig\u{200d}nore", "ignore"),
+            ("👩\u{200c}👧", "👩👧"),
+            ("a\u{200d}👧", "a👧"),
+        ] {
+            assert_eq!(CrmText::clean(text).as_str(), shown, "{text:?}");
+        }
+    }
+
+    #[test]
     fn escapes_of_json_are_cleaned_too_and_numbers_are_text() {
         let text: CrmText = serde_json::from_str(r#""a\u202eb\u0000c""#).unwrap();
         assert_eq!(text.as_str(), "abc");
@@ -150,11 +215,15 @@ mod tests {
             || (0x7f..=0x9f).contains(&n)
             || n == 0xad
             || n == 0x61c
-            || (0x200b..=0x200f).contains(&n)
+            || (0x200b..=0x200f).contains(&n) && !is_joiner(c)
             || (0x2028..=0x202e).contains(&n)
             || (0x2060..=0x2069).contains(&n)
             || n == 0xfeff
             || (0xe0000..=0xe01ef).contains(&n)
+    }
+
+    fn is_joiner(c: char) -> bool {
+        c == '\u{200c}' || c == '\u{200d}'
     }
 
     fn nasty() -> impl Strategy<Value = String> {
@@ -162,6 +231,7 @@ mod tests {
             3 => any::<char>(),
             2 => proptest::char::range('\0', '\u{ff}'),
             2 => proptest::char::range('\u{2000}', '\u{2070}'),
+            2 => proptest::sample::select(vec!['\u{200c}', '\u{200d}', 'م', 'ی', '👩', '\u{fe0f}']),
             1 => proptest::char::range('\u{e0000}', '\u{e0200}'),
         ];
         proptest::collection::vec(any, 0..40).prop_map(|chars| chars.into_iter().collect())
@@ -172,6 +242,10 @@ mod tests {
         fn nothing_hidden_survives_and_cleaning_twice_changes_nothing(text in nasty()) {
             let once = CrmText::clean(&text);
             prop_assert!(!once.as_str().chars().any(hidden));
+            let shown: Vec<char> = once.as_str().chars().collect();
+            let ends = [shown.first(), shown.last()];
+            prop_assert!(!ends.into_iter().flatten().any(|c| is_joiner(*c)));
+            prop_assert!(!shown.windows(2).any(|two| two.iter().all(|c| is_joiner(*c))));
             prop_assert_eq!(&CrmText::clean(once.as_str()), &once);
             let read: CrmText = serde_json::from_str(&serde_json::to_string(&text).unwrap()).unwrap();
             prop_assert_eq!(read, once);

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::{
     Crm, CrmText, RecordId, Reference, ZohoError,
     coql::{Column, Condition, Direction, Literal, Select},
-    deals::DealFilter,
+    deals::{DealFilter, PROBABILITY},
     row::{count, figure, lookup},
 };
 
@@ -31,9 +31,9 @@ pub struct DealTotal {
     /// The id behind it, for owners and accounts.
     pub group_id: Option<RecordId>,
     pub amount: f64,
-    /// Each amount by the probability of its deal, where that was asked for; a deal without either
-    /// counts for nothing.
-    pub weighted: f64,
+    /// Each amount by the probability of its deal, where that was asked for and is not hidden; a deal
+    /// without either counts for nothing.
+    pub weighted: Option<f64>,
     pub deals: u64,
 }
 
@@ -74,7 +74,22 @@ impl Crm {
     /// Zoho's own `Expected_Revenue` is no measure: it is empty in deals that Zoho has not computed
     /// it for.
     pub async fn stage_totals(&self, filter: &DealFilter) -> Result<Vec<DealTotal>, ZohoError> {
-        let mut query = totals(self.conditions(filter).await?, &["Stage", "Probability"]);
+        let filter = self.conditions(filter).await?;
+        let parts = totals(filter.clone(), &["Stage", PROBABILITY]);
+        match self.whole(parts).await {
+            Err(ZohoError::Hidden { field }) if field.as_str() == PROBABILITY => {
+                let rows = self.whole(totals(filter, &["Stage"])).await?;
+                let stages = rows
+                    .into_iter()
+                    .map(|row| row.total(Some(DealGroup::Stage)));
+                Ok(stages.collect())
+            }
+            rows => Ok(by_stage(rows?)),
+        }
+    }
+
+    /// All rows of a query, or none.
+    async fn whole(&self, mut query: Select) -> Result<Vec<TotalRow>, ZohoError> {
         let asked = self.query(query.clone()).await?;
         let mut listed = self.list::<TotalRow, TotalRow>(&asked).await?;
         if listed.more {
@@ -86,7 +101,7 @@ impl Crm {
         if listed.more {
             return Err(ZohoError::TooManyMatches);
         }
-        Ok(by_stage(listed.rows))
+        Ok(listed.rows)
     }
 
     /// Gives accounts the names that an answer left out; nothing fails for want of a name.
@@ -165,11 +180,11 @@ fn by_stage(rows: Vec<TotalRow>) -> Vec<DealTotal> {
     for row in rows {
         let percent = row.probability.unwrap_or(0.0);
         let mut part = row.total(Some(DealGroup::Stage));
-        part.weighted = part.amount * percent / 100.0;
+        part.weighted = Some(part.amount * percent / 100.0);
         match stages.iter_mut().find(|stage| stage.group == part.group) {
             Some(stage) => {
                 stage.amount += part.amount;
-                stage.weighted += part.weighted;
+                stage.weighted = stage.weighted.zip(part.weighted).map(|(a, b)| a + b);
                 stage.deals += part.deals;
             }
             None => stages.push(part),
@@ -220,7 +235,7 @@ impl TotalRow {
             group,
             group_id,
             amount: self.total_amount.unwrap_or(0.0),
-            weighted: 0.0,
+            weighted: None,
             deals: self.total_deals,
         }
     }
@@ -262,9 +277,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                ("Talking", 7400.5, 160.25, 4),
-                ("", 10.0, 2.0, 1),
-                ("Agreed", 0.0, 0.0, 3)
+                ("Talking", 7400.5, Some(160.25), 4),
+                ("", 10.0, Some(2.0), 1),
+                ("Agreed", 0.0, Some(0.0), 3)
             ]
         );
         let body = &server.asked()[0].body;

@@ -96,7 +96,7 @@ impl Condition {
         let held = Choice::find(&field.choices, value.as_str()).filter(|_| comparison.is_some());
         let value = held.map_or(value.as_str(), CrmText::as_str);
         match (comparison, kind) {
-            (None, Kind::Text) => Ok(coql::Condition::StartsWith(name, value.to_owned())),
+            (None, Kind::Text) => Ok(begins(name, value, &field.choices)),
             (None, _) => Err(wrong("only text can be compared by `starts_with`")),
             (Some(comparison), _) if !kind.takes(comparison) => Err(wrong(kind.remedy())),
             (Some(comparison), _) => {
@@ -106,6 +106,18 @@ impl Condition {
                 Ok(coql::Condition::compare(name, comparison, value))
             }
         }
+    }
+}
+
+/// By the names that records hold, also those of values that are offered no more, and those that
+/// people see.
+fn begins(name: FieldName, start: &str, choices: &[Choice]) -> coql::Condition {
+    let literal = |held: &CrmText| Literal::Text(held.as_str().to_owned());
+    let shown: Vec<_> = Choice::shown_as(choices, start).map(literal).collect();
+    let held = coql::Condition::StartsWith(name.clone(), start.to_owned());
+    match shown.is_empty() {
+        true => held,
+        false => held.or(coql::Condition::In(name, shown)),
     }
 }
 

@@ -43,7 +43,7 @@ fn total(name: &str, amount: f64) -> DealTotal {
         group: text(name),
         group_id: Some(id(4)),
         amount,
-        weighted: 0.0,
+        weighted: None,
         deals: 2,
     }
 }

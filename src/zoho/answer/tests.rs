@@ -35,6 +35,16 @@ fn described(effect: Effect, status: u16, body: &str) -> String {
 }
 
 #[test]
+fn a_column_is_what_is_wrong_only_where_nothing_stands_beside_it() {
+    let query = |details: &str| {
+        let body = format!(r#"{{"code":"INVALID_QUERY","details":{details},"status":"error"}}"#);
+        refused_field(&body)
+    };
+    assert_eq!(query(r#"{"column_name":"Amount"}"#), "Amount");
+    assert_eq!(query(r#"{"column_name":"Amount","operator":"like"}"#), "");
+}
+
+#[test]
 fn every_class_of_complaint_is_told_by_its_code() {
     for (status, code, expected) in [
         (401, "INVALID_TOKEN", "token"),

@@ -132,6 +132,30 @@ async fn a_meeting_is_open_until_it_ends_and_a_call_until_it_was_made() {
 }
 
 #[tokio::test]
+async fn a_meeting_is_of_all_the_days_that_it_runs() {
+    let (house, agent) = open_house().await;
+    let meetings = [
+        ("weeks", "2031-05-02T09:00", "2031-05-20T17:00", true),
+        ("overnight", "2031-05-09T12:00", "2031-05-10T20:00", true),
+        ("within", "2031-05-10T16:00", "2031-05-10T17:00", true),
+        ("over", "2031-05-08T09:00", "2031-05-08T17:00", false),
+        ("ahead", "2031-05-13T09:00", "2031-05-20T17:00", false),
+    ];
+    for (title, from, to, _) in meetings {
+        let new = json!({ "Event_Title": title, "Start_DateTime": format!("{from}:00+00:00"),
+            "End_DateTime": format!("{to}:00+00:00") });
+        let new = json!({ "data": [new] });
+        house.zoho.crm("Events", &new).await.unwrap();
+    }
+    let days = json!({ "types": ["events"], "from": "2031-05-10", "to": "2031-05-11", "limit": 2 });
+    let listed = all_pages(&agent, "list_activities", &days).await;
+    let titles: Vec<_> = listed.iter().map(|item| &item["subject"]).collect();
+    let known = meetings.iter().filter(|(.., is_listed)| *is_listed);
+    let known: Vec<_> = known.map(|(title, ..)| *title).collect();
+    assert_eq!(titles, known);
+}
+
+#[tokio::test]
 async fn an_agenda_that_cannot_be_says_why() {
     let (_house, agent) = open_house().await;
     for (arguments, problem) in [

@@ -245,7 +245,7 @@ async fn text_that_wants_to_be_a_query_stays_text() {
         let named = json!({ "field": "Deal_Name", "is": "equal", "value": evil });
         let asked = json!({ "module": "Deals", "conditions": [named] });
         let counted = agent.call("count_records", asked).await;
-        if evil.ends_with('\\') || evil.contains(r"\'") {
+        if evil.contains('\\') {
             // Zoho does not say how a query escapes it, so it does not leave the house.
             assert!(!counted.failure().contains("Zoho CRM refused"), "{evil}");
         } else {

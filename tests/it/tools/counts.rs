@@ -68,6 +68,8 @@ async fn a_value_of_a_list_has_the_name_that_people_see_too() {
         ("equal", "identify Decision Makers", "="),
         ("not_equal", "Identify Decision Makers", "!="),
         ("equal", "id. decision makers", "="),
+        ("starts_with", "identify Dec", "="),
+        ("starts_with", "Id. Dec", "="),
     ] {
         let condition = json!({ "field": "Stage", "is": is, "value": value });
         let asked = json!({ "module": "Deals", "conditions": [condition] });
@@ -194,30 +196,12 @@ async fn a_module_is_described_with_what_its_lists_offer() {
 }
 
 #[tokio::test]
-async fn a_backslash_is_one_whatever_zoho_takes_it_for() {
-    let (house, agent) = open_house().await;
-    let all = house
-        .zoho
-        .number("select COUNT(id) from Contacts where id is not null")
-        .await;
-    for escapes in [true, false] {
-        house.zoho.set(json!({ "coql_backslash": escapes })).await;
-        for (is, known) in [("equal", 1.0), ("not_equal", all - 1.0)] {
-            let condition = json!({ "field": "First_Name", "is": is, "value": r"Back\slash" });
-            let asked = json!({ "module": "Contacts", "conditions": [condition] });
-            let counted = agent.call("count_records", asked).await.content();
-            assert_eq!(counted["count"].as_f64(), Some(known), "{is} {escapes}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_value_that_no_query_can_hold_is_named() {
     let (_house, agent) = open_house().await;
     for (is, value) in [
+        ("equal", r"Back\slash"),
+        ("not_equal", r"Back\slash"),
         ("equal", r"a\"),
-        ("not_equal", r"a\'b"),
-        ("equal", r"a\\b"),
         ("starts_with", "5%"),
         ("starts_with", r"\"),
         ("starts_with", r"a\b"),

@@ -121,3 +121,71 @@ async fn a_lead_that_was_made_without_the_hidden_field_is_found_again() {
     assert_eq!(made["structuredContent"]["notKept"], json!(["email"]));
     assert_eq!(house.zoho.written("Leads").await, 1);
 }
+
+#[tokio::test]
+async fn without_probabilities_what_is_weighed_is_unknown_and_the_rest_is_told() {
+    let (house, agent) = house("dropped").await;
+    let year = json!({ "period": "this_year" });
+    let shown = agent.call("get_pipeline", json!({})).await.content();
+    let forecast = agent.call("get_forecast", year.clone()).await.content();
+    assert!(shown["weightedAmount"].is_number() && forecast["expectedAmount"].is_number());
+    let hidden = json!({ "hidden_fields": ["Deals.Probability"] });
+    house.zoho.set(hidden).await;
+    let pipeline = agent.call("get_pipeline", json!({})).await;
+    assert!(
+        pipeline.text.contains("probability unknown"),
+        "{}",
+        pipeline.text
+    );
+    let pipeline = pipeline.content();
+    assert_eq!(pipeline.get("weightedAmount"), None);
+    for same in ["deals", "amount"] {
+        assert_eq!(pipeline[same], shown[same]);
+    }
+    let expected = agent.call("get_forecast", year).await;
+    assert!(
+        expected.text.contains("expected unknown"),
+        "{}",
+        expected.text
+    );
+    let expected = expected.content();
+    assert_eq!(expected.get("expectedAmount"), None);
+    assert_eq!(expected["bestCaseAmount"], forecast["bestCaseAmount"]);
+    let summary = agent.call("get_deal_summary", json!({})).await.content();
+    assert_eq!(summary["totals"].get("weightedAmount"), None);
+    for (tool, asked) in [("list_deals", json!({})), ("get_stale_deals", json!({}))] {
+        let deals = agent.call(tool, asked).await.content();
+        let deals = deals["items"].as_array().unwrap();
+        assert!(!deals.is_empty(), "{tool}");
+        let weighed = |deal: &Value| deal.get("weightedAmount").is_some();
+        assert!(!deals.iter().any(weighed), "{tool}");
+    }
+}
+
+#[tokio::test]
+async fn a_hidden_field_that_a_question_needs_is_named() {
+    let (house, agent) = house("dropped").await;
+    for (hidden, tool, asked) in [
+        ("Closing_Date", "get_forecast", json!({})),
+        ("Closing_Date", "get_revenue_report", json!({})),
+        ("Amount", "get_pipeline", json!({})),
+        ("Amount", "get_deal_summary", json!({})),
+        ("Next_Step", "list_deals", json!({})),
+        (
+            "Next_Step",
+            "count_records",
+            json!({ "module": "Deals",
+            "conditions": [{ "field": "Next_Step", "is": "empty" }] }),
+        ),
+    ] {
+        house
+            .zoho
+            .set(json!({ "hidden_fields": [format!("Deals.{hidden}")] }))
+            .await;
+        let told = agent.call(tool, asked).await.failure();
+        assert!(
+            told.contains(&format!("does not show the field `{hidden}`")),
+            "{tool}: {told}"
+        );
+    }
+}

@@ -124,9 +124,17 @@ async fn markup_mentions_and_hidden_characters_are_made_harmless() {
     for harm in ["<", ">", "crm[", "CRM[", "\u{202e}", "\u{200b}"] {
         assert!(!text.contains(harm), "{harm:?} {text}");
     }
-    let plain = json!({ "record_id": id, "content": "5 o'clock, 100% \"sure\" \\ 🎉 欧阳" });
-    let made = agent.call("create_note", plain).await.content();
+    // Persian words and families of emoji are spelled with characters that nobody sees.
+    let plain = "5 o'clock, 100% \"sure\" \\ 🎉 欧阳 می\u{200c}خواهم 👨\u{200d}👩\u{200d}👧";
+    let note = json!({ "record_id": id, "content": plain });
+    let made = agent.call("create_note", note).await.content();
     assert_eq!(made["neutralised"], false);
+    let query = format!(
+        "select Note_Content from Notes where id = {}",
+        made["noteId"].as_str().unwrap()
+    );
+    let written = house.zoho.coql(&query).await.remove(0);
+    assert_eq!(written["Note_Content"], plain);
 }
 
 #[tokio::test]

@@ -131,6 +131,9 @@ async fn a_full_name_is_found_however_its_words_are_parted() {
         ("José María", "García-López"),
         ("J. R.", "Tolk, Jr."),
         ("Karl", "von und zu Guttenbrunn"),
+        ("Ana Sol de los Milagros", "Quirogas"),
+        ("Ludwig Maria Ernst", "Graf von Traunbach"),
+        ("Frau Edda Maria Luise Anna", "Sandtner"),
     ] {
         let new = json!({ "data": [{ "First_Name": first, "Last_Name": last }] });
         house.zoho.crm("Contacts", &new).await.unwrap();
