@@ -16,7 +16,7 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        CrmText, Listed, Page, RecordId, ZohoError, contacts,
+        Closing, CrmText, Listed, Page, RecordId, ZohoError, contacts,
         deals::{self, DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
     },
 };
@@ -130,12 +130,14 @@ impl Tool for GetAccount360 {
             status: Some(DealStatus::Open),
             ..all.clone()
         };
-        let (org, contacts, deals, totals) = tokio::join!(
+        let (org, contacts, deals, totals, closing) = tokio::join!(
             call.crm.org(),
             call.crm.contacts_of_account(id, page),
             call.crm.deals(&open, DealOrder::Amount, page),
             call.crm.deal_totals(&all, DealGroup::Stage),
+            call.crm.closing(),
         );
+        let totals = totals.and_then(|stages| Ok(Totals::of(&stages, &*closing?)));
         let mut found = Found {
             contacts,
             deals,
@@ -162,7 +164,7 @@ impl Tool for GetAccount360 {
 struct Found {
     contacts: Result<Listed<contacts::Contact>, ZohoError>,
     deals: Result<Listed<deals::Deal>, ZohoError>,
-    totals: Result<Vec<DealTotal>, ZohoError>,
+    totals: Result<Totals, ZohoError>,
 }
 
 impl Found {
@@ -205,7 +207,7 @@ impl Found {
             contacts: contacts.map(|listed| listed.rows.into_iter().map(Person::from).collect()),
             more_open_deals: deals.as_ref().is_some_and(|listed| listed.more),
             open_deals: deals.map(|listed| listed.rows.into_iter().map(OpenDeal::from).collect()),
-            totals: self.totals.ok().map(|totals| Totals::of(&totals)),
+            totals: self.totals.ok(),
             unavailable,
             limited_to: None,
             currency: currency.to_owned(),
@@ -222,12 +224,12 @@ fn shorten<T>(listed: &mut Listed<T>, size: usize, asked: usize) -> bool {
 }
 
 impl Totals {
-    fn of(stages: &[DealTotal]) -> Self {
+    fn of(stages: &[DealTotal], closing: &Closing) -> Self {
         let total = |status| {
             let mut sum = Sum::default();
             for stage in stages {
                 let name = stage.group.as_ref().map_or("", |name| name.as_str());
-                if DealStatus::of(name) == status {
+                if closing.status(name) == status {
                     sum.deals += stage.deals;
                     sum.amount += stage.amount;
                 }

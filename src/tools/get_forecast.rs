@@ -208,14 +208,14 @@ fn tell(output: &Output) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::record::tests::assert_fits;
+    use crate::{tools::record::tests::assert_fits, zoho::Closing};
 
     fn stage(name: &str, category: &str, amount: f64, weighted: f64) -> Stage {
         Stage {
             name: CrmText::clean(name),
             probability: None,
             category: Some(CrmText::clean(category)),
-            status: DealStatus::of(name),
+            status: Closing::default().status(name),
             sum: Sum {
                 deals: 1,
                 amount,
