@@ -265,7 +265,9 @@ mod tests {
             let server = Scripted::start(move |seen, _| match seen.body.is_empty() {
                 true => say(
                     status,
-                    &format!(r#"{{"code":"{code}","details":{{}},"message":"x","status":"error"}}"#),
+                    &format!(
+                        r#"{{"code":"{code}","details":{{}},"message":"x","status":"error"}}"#
+                    ),
                 ),
                 false => say(200, rows),
             })
