@@ -104,7 +104,7 @@ impl Tool for GetAccount360 {
     const NAME: &'static str = "get_account_360";
     const TITLE: &'static str = "Account overview";
     const DESCRIPTION: &'static str = "One company with its contacts, its open deals, and what its \
-        deals add up to: open, won and lost. Costs 4 API credits.";
+        deals add up to: open, won and lost. Costs 4 to 5 API credits.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[("account_id", Class::Id), ("limit", Class::Public)];
     type Input = Input;

@@ -70,8 +70,8 @@ impl Tool for GetForecast {
     const NAME: &'static str = "get_forecast";
     const TITLE: &'static str = "Sales forecast";
     const DESCRIPTION: &'static str = "What closes in a period: won so far, open by forecast \
-        category, overdue, and the sums to expect. Costs 2 to 3 API credits, \
-        rarely 5 or 6.";
+        category, overdue, and the sums to expect. Costs 2 to 4 API credits, \
+        rarely 5 to 7.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[("period", Class::Public), ("owner_id", Class::Id)];
     type Input = Input;
