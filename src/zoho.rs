@@ -70,7 +70,7 @@ pub use module::Module;
 pub use people::BadPeople;
 pub use scope::Scope;
 pub use search::Search;
-pub use stages::Stages;
+pub use stages::{Closing, Stages};
 pub use tally::Tally;
 pub use text::CrmText;
 pub use values::{Values, same_text};

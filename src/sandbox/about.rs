@@ -73,8 +73,8 @@ impl Reader<'_> {
             Some(asked) if asked != layout => return Err(Problem::bad_param("layout_id")),
             Some(_) => {}
         }
-        let stages: Vec<Value> = picklist::STAGES
-            .iter()
+        let stages = self.crm.stages.rows().iter().filter(|stage| stage.used);
+        let stages: Vec<Value> = stages
             .enumerate()
             .map(|(at, stage)| {
                 json!({
@@ -207,8 +207,15 @@ impl Reader<'_> {
     }
 
     fn choices(&self, field: &Field) -> Vec<Value> {
-        let Kind::Pick(values) = field.kind else {
-            return Vec::new();
+        let stages: Vec<&str>;
+        let values = match field.kind {
+            Kind::Pick(_) if field.name == "Stage" => {
+                let rows = self.crm.stages.rows().iter();
+                stages = rows.map(|stage| stage.actual).collect();
+                stages.as_slice()
+            }
+            Kind::Pick(values) => values,
+            _ => return Vec::new(),
         };
         let row = |(at, value): (usize, &&str)| {
             let mut row = json!({
@@ -221,7 +228,9 @@ impl Reader<'_> {
             });
             let stage = picklist::stage(value).filter(|_| field.name == "Stage");
             if let (Some(stage), Some(row)) = (stage, row.as_object_mut()) {
+                let usage = if stage.used { "used" } else { "unused" };
                 row.insert("display_value".to_owned(), json!(stage.shown));
+                row.insert("type".to_owned(), json!(usage));
                 row.insert("probability".to_owned(), json!(stage.probability));
                 row.insert("forecast_category".to_owned(), json!(stage.category));
                 row.insert("forecast_type".to_owned(), json!(stage.outcome));

@@ -9,6 +9,7 @@ use super::{
     org::{Org, User},
     picklist,
     schema::{Field, Module},
+    settings::Stages,
 };
 
 /// One record: the cells that are not null, by field name.
@@ -43,6 +44,7 @@ pub(super) struct Happening {
 pub(super) struct Crm {
     pub(super) org: Org,
     pub(super) users: Vec<User>,
+    pub(super) stages: Stages,
     tables: BTreeMap<Module, BTreeMap<Id, Record>>,
     notes_of: HashMap<Id, Vec<Id>>,
     timelines: HashMap<Id, Vec<Happening>>,
@@ -103,6 +105,7 @@ impl Crm {
             next: org.prefix * PER_ORG + FIRST,
             org,
             users: Vec::new(),
+            stages: Stages::Standard,
             tables: BTreeMap::new(),
             notes_of: HashMap::new(),
             timelines: HashMap::new(),
@@ -212,6 +215,25 @@ impl Crm {
         let table = self.tables.get_mut(&module);
         if let Some(record) = table.and_then(|table| table.get_mut(&id)) {
             record.set(field, None);
+        }
+    }
+
+    /// Gives deals the stages of an organisation: each one of those that stand for what it had.
+    pub(super) fn arrange(&mut self, stages: Stages) {
+        if self.stages == stages {
+            return;
+        }
+        self.stages = stages;
+        for (id, deal) in self.tables.entry(Module::Deals).or_default() {
+            let Some(had) = deal.text("Stage").and_then(picklist::stage) else {
+                continue;
+            };
+            let rows = stages.rows().iter();
+            let rows: Vec<_> = rows.filter(|row| row.standard == had.standard).collect();
+            let which = id.0 as usize % rows.len().max(1);
+            if let Some(row) = rows.get(which) {
+                deal.set("Stage", Cell::text(row.actual));
+            }
         }
     }
 

@@ -104,6 +104,9 @@ impl Desk {
             legacy_expiry: settings.legacy_expiry,
             client_credentials: settings.client_credentials,
         });
+        let mut crm = self.crm.write().unwrap_or_else(PoisonError::into_inner);
+        crm.arrange(settings.stages);
+        drop(crm);
         self.settings.store(Arc::new(settings));
     }
 

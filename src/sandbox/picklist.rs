@@ -1,5 +1,7 @@
 //! The values that picklist fields offer, and what a deal's stage says about it.
 
+use super::settings::Stages;
+
 pub(super) const SALUTATION: &[&str] = &["Mr.", "Mrs.", "Ms.", "Dr.", "Prof."];
 
 pub(super) const LEAD_SOURCE: &[&str] = &[
@@ -151,15 +153,30 @@ pub(super) const CASE_REASON: &[&str] = &[
 ];
 
 /// One stage of the pipeline.
+#[derive(Clone, Copy)]
 pub(super) struct StageRow {
     pub(super) actual: &'static str,
     pub(super) shown: &'static str,
     pub(super) probability: i64,
     pub(super) category: &'static str,
     pub(super) outcome: &'static str,
+    /// Whether it is still offered.
+    pub(super) used: bool,
+    /// Which of [`STAGES`] it stands for.
+    pub(super) standard: &'static str,
 }
 
-/// The stages of a deal in the order of the pipeline.
+impl Stages {
+    /// In the order of the pipeline.
+    pub(super) const fn rows(self) -> &'static [StageRow] {
+        match self {
+            Self::Standard => STAGES,
+            Self::Renamed => RENAMED,
+        }
+    }
+}
+
+/// The stages of a deal in the order of the pipeline, as Zoho ships them.
 pub(super) const STAGES: &[StageRow] = &[
     open("Qualification", "Qualification", 10),
     open("Needs Analysis", "Needs Analysis", 20),
@@ -167,15 +184,26 @@ pub(super) const STAGES: &[StageRow] = &[
     open("Id. Decision Makers", "Identify Decision Makers", 60),
     open("Proposal/Price Quote", "Proposal/Price Quote", 75),
     open("Negotiation/Review", "Negotiation/Review", 90),
-    StageRow {
-        actual: WON,
-        shown: WON,
-        probability: 100,
-        category: "Closed",
-        outcome: WON,
-    },
+    won(),
     lost("Closed Lost"),
     lost("Closed-Lost to Competition"),
+];
+
+/// The same as an organisation may have made them: other names, one of which tells the wrong thing, a
+/// second stage for what is won, and one that is no longer offered.
+const RENAMED: &[StageRow] = &[
+    open("Qualification", "Qualification", 10).called("Inbound"),
+    open("Needs Analysis", "Needs Analysis", 20).called("Discovery"),
+    open("Value Proposition", "Value Proposition", 40).called("Workshop"),
+    open("Id. Decision Makers", "Identify Decision Makers", 60).called("Sponsor Found"),
+    open("Proposal/Price Quote", "Proposal/Price Quote", 75).called("Closed Testing"),
+    open("Negotiation/Review", "Negotiation/Review", 90).called("Contract Out"),
+    won().called("Signed"),
+    won().called("Renewed"),
+    lost("Closed Lost").called("Turned Down"),
+    lost("Closed-Lost to Competition")
+        .called("Rival's Choice")
+        .no_more(),
 ];
 
 /// The stages' actual values, in the same order.
@@ -194,18 +222,50 @@ pub(super) const STAGE: &[&str] = &[
 /// The one stage that is revenue.
 pub(super) const WON: &str = "Closed Won";
 
-/// The row of a stage.
+/// The row of a stage, whichever organisation's.
 pub(super) fn stage(actual: &str) -> Option<&'static StageRow> {
-    STAGES.iter().find(|row| row.actual == actual)
+    let mut all = STAGES.iter().chain(RENAMED);
+    all.find(|row| row.actual == actual)
 }
 
-const fn open(actual: &'static str, shown: &'static str, probability: i64) -> StageRow {
+impl StageRow {
+    const fn called(self, name: &'static str) -> Self {
+        Self {
+            actual: name,
+            shown: name,
+            ..self
+        }
+    }
+
+    const fn no_more(self) -> Self {
+        Self {
+            used: false,
+            ..self
+        }
+    }
+}
+
+pub(super) const fn open(actual: &'static str, shown: &'static str, probability: i64) -> StageRow {
     StageRow {
         actual,
         shown,
         probability,
         category: "Pipeline",
         outcome: "Open",
+        used: true,
+        standard: actual,
+    }
+}
+
+const fn won() -> StageRow {
+    StageRow {
+        actual: WON,
+        shown: WON,
+        probability: 100,
+        category: "Closed",
+        outcome: WON,
+        used: true,
+        standard: WON,
     }
 }
 
@@ -216,6 +276,8 @@ const fn lost(actual: &'static str) -> StageRow {
         probability: 0,
         category: "Omitted",
         outcome: "Closed Lost",
+        used: true,
+        standard: actual,
     }
 }
 
@@ -227,5 +289,21 @@ mod tests {
     fn the_picklist_of_stages_is_the_pipeline() {
         let rows: Vec<_> = STAGES.iter().map(|row| row.actual).collect();
         assert_eq!(rows, STAGE);
+    }
+
+    #[test]
+    fn a_renamed_stage_stands_for_each_that_zoho_ships_and_shares_no_name_with_one() {
+        for row in STAGES {
+            assert!(
+                RENAMED.iter().any(|own| own.standard == row.actual),
+                "{}",
+                row.actual
+            );
+        }
+        for row in RENAMED {
+            assert!(!STAGE.contains(&row.actual), "{}", row.actual);
+            let standard = stage(row.standard).map(|standard| standard.outcome);
+            assert_eq!(standard, Some(row.outcome), "{}", row.actual);
+        }
     }
 }

@@ -54,6 +54,8 @@ pub struct Settings {
     pub timeline_per_page: usize,
     /// Whether no two contacts and no two leads may have the same e-mail address.
     pub unique_email: bool,
+    /// What the stages of deals are called. The deals go along, their timelines do not.
+    pub stages: Stages,
     /// What everybody may do with the records of a module; private where it is not named.
     pub sharing: BTreeMap<String, Share>,
     /// Records of one user that another one sees as well.
@@ -72,6 +74,17 @@ pub enum Share {
     Private,
     PublicReadOnly,
     PublicReadWrite,
+}
+
+/// What an organisation calls the stages of its deals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stages {
+    /// As Zoho ships them.
+    #[default]
+    Standard,
+    /// By names of its own.
+    Renamed,
 }
 
 /// Shares what one user owns in a module with another user; both by e-mail address.
@@ -157,6 +170,7 @@ impl Default for Settings {
             coql_backslash: true,
             timeline_per_page: 25,
             unique_email: false,
+            stages: Stages::Standard,
             sharing: BTreeMap::new(),
             sharing_rules: Vec::new(),
             hidden_fields: Vec::new(),
@@ -273,6 +287,7 @@ mod tests {
             "token_error_status=500",
             "timeline_per_page=0",
             "busy_code=Busy",
+            "stages=many",
             r#"sharing={"Deals":"open"}"#,
         ] {
             assert!(Settings::default().set(text).is_err(), "{text}");

@@ -16,7 +16,7 @@ use crate::{
     audit::{Class, Classes},
     permit::Effect,
     zoho::{
-        CrmText, Listed, Page, RecordId, ZohoError,
+        Closing, CrmText, Listed, Page, RecordId, ZohoError,
         cases::Case,
         contacts,
         deals::{self, DealFilter, DealGroup, DealOrder, DealStatus, DealTotal},
@@ -124,7 +124,7 @@ impl Tool for GetAccount360 {
     const NAME: &'static str = "get_account_360";
     const TITLE: &'static str = "Account overview";
     const DESCRIPTION: &'static str = "One company with its contacts, its open deals, its newest \
-        cases, and what its deals add up to: open, won and lost. Costs 5 API credits.";
+        cases, and what its deals add up to: open, won and lost. Costs 5 to 6 API credits.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[("account_id", Class::Id), ("limit", Class::Public)];
     type Input = Input;
@@ -150,13 +150,15 @@ impl Tool for GetAccount360 {
             status: Some(DealStatus::Open),
             ..all.clone()
         };
-        let (org, contacts, deals, cases, totals) = tokio::join!(
+        let (org, contacts, deals, cases, totals, closing) = tokio::join!(
             call.crm.org(),
             call.crm.contacts_of_account(id, page),
             call.crm.deals(&open, DealOrder::Amount, page),
             call.crm.cases_of_account(id, page.size),
             call.crm.deal_totals(&all, DealGroup::Stage),
+            call.crm.closing(),
         );
+        let totals = totals.and_then(|stages| Ok(Totals::of(&stages, &*closing?)));
         let mut found = Found {
             contacts,
             deals,
@@ -186,7 +188,7 @@ struct Found {
     contacts: Result<Listed<contacts::Contact>, ZohoError>,
     deals: Result<Listed<deals::Deal>, ZohoError>,
     cases: Result<Listed<Case>, ZohoError>,
-    totals: Result<Vec<DealTotal>, ZohoError>,
+    totals: Result<Totals, ZohoError>,
 }
 
 impl Found {
@@ -230,7 +232,7 @@ impl Found {
             open_deals: deals.map(|listed| listed.rows.into_iter().map(OpenDeal::from).collect()),
             more_cases: cases.as_ref().is_some_and(|listed| listed.more),
             cases: cases.map(|listed| listed.rows.into_iter().map(Issue::from).collect()),
-            totals: self.totals.ok().map(|totals| Totals::of(&totals)),
+            totals: self.totals.ok(),
             unavailable,
             limited_to: None,
             currency: currency.to_owned(),
@@ -254,12 +256,12 @@ fn shorten<T>(list: &mut Result<Listed<T>, ZohoError>, size: usize, asked: usize
 }
 
 impl Totals {
-    fn of(stages: &[DealTotal]) -> Self {
+    fn of(stages: &[DealTotal], closing: &Closing) -> Self {
         let total = |status| {
             let mut sum = Sum::default();
             for stage in stages {
                 let name = stage.group.as_ref().map_or("", |name| name.as_str());
-                if DealStatus::of(name) == status {
+                if closing.status(name) == status {
                     sum.deals += stage.deals;
                     sum.amount += stage.amount;
                 }

@@ -94,7 +94,7 @@ impl Tool for GetDashboardMetrics {
     const TITLE: &'static str = "Sales dashboard";
     const DESCRIPTION: &'static str = "Key sales figures: open pipeline, won, lost, win rate, \
         average won deal, new contacts, overdue tasks, with a comparison. For totals by owner, \
-        stage or month use get_revenue_report. Costs 5 to 8 API credits.";
+        stage or month use get_revenue_report. Costs 5 to 9 API credits.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[("period", Class::Public), ("compare_to", Class::Public)];
     type Input = Input;

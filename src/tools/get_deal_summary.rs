@@ -87,7 +87,7 @@ impl Tool for GetDealSummary {
     const TITLE: &'static str = "Deal summary";
     const DESCRIPTION: &'static str = "With deal_id: one deal, its weighted amount, age, whether \
         it is overdue or stalled and why, and its last notes. Otherwise totals of all deals that \
-        pass the filters, by stage, and the largest ones. Costs 2 to 3 API credits, rarely 5 or 6.";
+        pass the filters, by stage, and the largest ones. Costs 2 to 4 API credits, rarely 5 to 7.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("deal_id", Class::Id),

@@ -72,8 +72,8 @@ impl Tool for GetForecast {
     const NAME: &'static str = "get_forecast";
     const TITLE: &'static str = "Sales forecast";
     const DESCRIPTION: &'static str = "What closes in a period: won so far, open by forecast \
-        category, overdue, and the sums to expect. Costs 2 to 3 API credits, \
-        rarely 5 or 6.";
+        category, overdue, and the sums to expect. Costs 2 to 4 API credits, \
+        rarely 5 to 7.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[("period", Class::Public), ("owner_id", Class::Id)];
     type Input = Input;
@@ -218,14 +218,14 @@ fn tell(output: &Output) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::record::tests::assert_fits;
+    use crate::{tools::record::tests::assert_fits, zoho::Closing};
 
     fn stage(name: &str, category: &str, amount: f64, weighted: f64) -> Stage {
         Stage {
             name: CrmText::clean(name),
             probability: None,
             category: Some(CrmText::clean(category)),
-            status: DealStatus::of(name),
+            status: Closing::default().status(name),
             sum: Sum {
                 deals: 1,
                 amount,

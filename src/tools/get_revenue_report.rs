@@ -109,8 +109,8 @@ impl Tool for GetRevenueReport {
     const TITLE: &'static str = "Revenue report";
     const DESCRIPTION: &'static str = "Revenue (closed-won deals by closing date) of a period, \
         grouped, compared with another period. group_by=stage also shows the open pipeline that \
-        is due in the period; month takes at most 12 months. Costs 3 to 5 API credits, by month \
-        up to 14.";
+        is due in the period; month takes at most 12 months. Costs 3 to 6 API credits, by month \
+        up to 15.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("period", Class::Public),

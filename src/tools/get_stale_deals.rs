@@ -75,7 +75,7 @@ impl Tool for GetStaleDeals {
     const NAME: &'static str = "get_stale_deals";
     const TITLE: &'static str = "Stale deals";
     const DESCRIPTION: &'static str = "Open deals without activity for some days, or whose closing \
-        date has passed, with the reasons; largest first. Costs 1 API credit.";
+        date has passed, with the reasons; largest first. Costs 1 to 2 API credits.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("days", Class::Public),

@@ -68,7 +68,7 @@ impl Tool for ListDeals {
     const NAME: &'static str = "list_deals";
     const TITLE: &'static str = "List deals";
     const DESCRIPTION: &'static str = "The deals that pass the filters, page by page. For totals \
-        use get_deal_summary or get_pipeline. Costs 1 API credit, by stage 1 more once an hour.";
+        use get_deal_summary or get_pipeline. Costs 1 to 2 API credits, rarely 3.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("filters", Class::Object(Filters::CLASSES)),

@@ -2,7 +2,7 @@
 
 use super::{Context, ToolError};
 use crate::zoho::{
-    CrmText, Module, Stages,
+    Closing, CrmText, Module, Stages,
     deals::{DealFilter, DealStatus, DealTotal},
     fields::{Choice, Field},
 };
@@ -66,14 +66,15 @@ pub(super) async fn stages(
     call: &Context<'_>,
     filter: &DealFilter,
 ) -> Result<Vec<Stage>, ToolError> {
-    let (fields, totals) = tokio::try_join!(
+    let (fields, closing, totals) = tokio::try_join!(
         call.crm.fields(Module::Deals),
+        call.crm.closing(),
         call.crm.stage_totals(filter),
     )?;
-    Ok(merge(&fields, totals))
+    Ok(merge(&fields, &closing, totals))
 }
 
-fn merge(fields: &[Field], mut totals: Vec<DealTotal>) -> Vec<Stage> {
+fn merge(fields: &[Field], closing: &Closing, mut totals: Vec<DealTotal>) -> Vec<Stage> {
     let field = fields.iter().find(|field| field.name.as_str() == "Stage");
     let mut choices: Vec<&Choice> = field.iter().flat_map(|field| &field.choices).collect();
     choices.sort_by(|a, b| {
@@ -94,7 +95,7 @@ fn merge(fields: &[Field], mut totals: Vec<DealTotal>) -> Vec<Stage> {
                 name: name.clone(),
                 probability: choice.probability,
                 category: choice.forecast_category.clone(),
-                status: DealStatus::of(name.as_str()),
+                status: closing.status(name.as_str()),
                 sum: total.map(sum).unwrap_or_default(),
             });
         }
@@ -102,7 +103,7 @@ fn merge(fields: &[Field], mut totals: Vec<DealTotal>) -> Vec<Stage> {
     stages.extend(totals.into_iter().map(|total| {
         let name = total.group.clone().unwrap_or_default();
         Stage {
-            status: DealStatus::of(name.as_str()),
+            status: closing.status(name.as_str()),
             name,
             probability: None,
             category: None,
@@ -147,7 +148,7 @@ mod tests {
             total(None, 3),
             total(Some("Old"), 4),
         ];
-        let stages = merge(&fields, totals);
+        let stages = merge(&fields, &Closing::default(), totals);
         let shown: Vec<_> = stages
             .iter()
             .map(|stage| (stage.name.as_str(), stage.sum.deals))

@@ -60,7 +60,7 @@ pub struct Stale {
     pub today: Date,
 }
 
-/// Whether a deal is still in play. The stages behind it are the default pipeline's.
+/// Whether a deal is still in play; [`Closing`](super::Closing) knows by which stages.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
@@ -135,7 +135,11 @@ impl Crm {
         &self,
         filter: &DealFilter,
     ) -> Result<Vec<Condition>, ZohoError> {
-        let mut all = filter.plain();
+        let mut all = Vec::new();
+        if let Some(status) = filter.status {
+            all.extend(self.closing().await?.condition(status));
+        }
+        all.extend(filter.plain());
         if filter.created_from.is_some() || filter.created_to.is_some() {
             let from = filter.created_from.unwrap_or(FIRST_DAY);
             let to = filter.created_to.unwrap_or(LAST_DAY);
@@ -149,13 +153,12 @@ impl Crm {
 }
 
 impl DealFilter {
-    /// The conditions that need no time zone.
+    /// The conditions for which nothing else has to be known.
     fn plain(&self) -> Vec<Condition> {
         let equal =
             |field: &'static str, value| Condition::compare(field, Comparison::Equal, value);
         let id = |field: &'static str, id: &RecordId| equal(field, Literal::Id(id.clone()));
         let mut all = Vec::new();
-        all.extend(self.status.map(DealStatus::condition));
         all.extend(
             self.stage
                 .as_ref()
@@ -192,31 +195,6 @@ impl Stale {
         let passed = Condition::compare("Closing_Date", Comparison::Less, Literal::Day(self.today));
         let never = Condition::Empty("Last_Activity_Time".into()).and(before("Created_Time"));
         before("Last_Activity_Time").or(never).or(passed)
-    }
-}
-
-impl DealStatus {
-    /// How a deal of that stage stands.
-    pub fn of(stage: &str) -> Self {
-        match stage {
-            stage if WON.contains(&stage) => Self::Won,
-            stage if LOST.contains(&stage) => Self::Lost,
-            _ => Self::Open,
-        }
-    }
-
-    fn condition(self) -> Condition {
-        let stages = |stages: &[&str]| {
-            stages
-                .iter()
-                .map(|stage| Literal::Text((*stage).into()))
-                .collect()
-        };
-        match self {
-            Self::Open => Condition::NotIn("Stage".into(), stages(&[&WON[..], &LOST].concat())),
-            Self::Won => Condition::In("Stage".into(), stages(&WON)),
-            Self::Lost => Condition::In("Stage".into(), stages(&LOST)),
-        }
     }
 }
 
@@ -309,8 +287,6 @@ const COLUMNS: [&str; 17] = [
     "Modified_Time",
     "Last_Activity_Time",
 ];
-const WON: [&str; 1] = ["Closed Won"];
-const LOST: [&str; 2] = ["Closed Lost", "Closed-Lost to Competition"];
 const MOST_ROWS: u32 = 200;
 /// Before Zoho, and after all of this.
 const FIRST_DAY: Date = jiff::civil::date(1990, 1, 1);

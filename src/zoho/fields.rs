@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
-use super::{Crm, CrmText, Module, Scope, ZohoError, kept::Kept, row::number, scope::Scoped};
+use super::{
+    Crm, CrmText, Module, Scope, ZohoError, kept::Kept, row::number, scope::Scoped, stages::Closing,
+};
 
 /// One field of a module.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,6 +55,9 @@ pub struct Choice {
     /// Of a deal's stage: `Pipeline`, `Closed`, `Omitted` or what the organisation has besides.
     #[serde(default, deserialize_with = "named")]
     pub forecast_category: Option<CrmText>,
+    /// Of a deal's stage: `Open`, `Closed Won` or `Closed Lost`.
+    #[serde(default, deserialize_with = "named")]
+    pub forecast_type: Option<CrmText>,
     /// `unused` for what is no longer offered.
     #[serde(default, rename = "type")]
     usage: Option<CrmText>,
@@ -112,15 +117,21 @@ impl Choice {
 }
 
 /// What is known of each module.
-pub(super) struct Described([Kept<Vec<Field>>; Module::COUNT]);
+pub(super) struct Described {
+    fields: [Kept<Vec<Field>>; Module::COUNT],
+    pub(super) closing: Kept<Closing>,
+}
 
 impl Described {
     pub(super) fn new(now: Instant) -> Self {
-        Self(std::array::from_fn(|_| Kept::new(now, AGE)))
+        Self {
+            fields: std::array::from_fn(|_| Kept::new(now, AGE)),
+            closing: Kept::new(now, CLOSING_AGE),
+        }
     }
 
     fn of(&self, module: Module) -> Option<&Kept<Vec<Field>>> {
-        self.0.get(module as usize)
+        self.fields.get(module as usize)
     }
 }
 
@@ -133,6 +144,18 @@ impl Crm {
                 kept.get(self.deadline, self.fetch_fields(module)).await
             }
             _ => self.fetch_fields(module).await.map(Arc::new),
+        }
+    }
+
+    /// The fields of a module that the daemon's own Zoho user has, whoever asks.
+    pub(super) async fn own_fields(&self, module: Module) -> Result<Arc<Vec<Field>>, ZohoError> {
+        let fetch = async {
+            let asked = Scoped::own_fields(self, module.name());
+            Ok(self.list::<Field, Field>(&asked).await?.rows)
+        };
+        match self.zoho.fields.of(module) {
+            Some(kept) => kept.get(self.deadline, fetch).await,
+            None => fetch.await.map(Arc::new),
         }
     }
 
@@ -167,6 +190,9 @@ fn named<'de, D: Deserializer<'de>>(from: D) -> Result<Option<CrmText>, D::Error
 }
 
 const AGE: Duration = Duration::from_secs(3600);
+/// They are made of fields that are kept already. Where those may not be read, they are asked for
+/// again after this time.
+const CLOSING_AGE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
@@ -176,13 +202,15 @@ mod tests {
     fn a_field_is_read_however_zoho_writes_it() {
         let text = r#"{"api_name":"Stage","field_label":"Stage","data_type":"picklist","lookup":{},
             "pick_list_values":[
-                {"actual_value":"Won","probability":100,"forecast_category":{"name":"Closed","id":"1"}},
+                {"actual_value":"Won","probability":100,"forecast_category":{"name":"Closed","id":"1"},"forecast_type":"Closed Won"},
                 {"actual_value":"Old","probability":"5","forecast_category":"Pipeline","type":"unused"},
                 {"actual_value":"-None-","forecast_category":null}]}"#;
         let stage: Field = serde_json::from_str(text).unwrap();
         let category = |at: usize| stage.choices[at].forecast_category.as_ref();
         assert_eq!(category(0).unwrap().as_str(), "Closed");
         assert_eq!(category(1).unwrap().as_str(), "Pipeline");
+        let kind = |at: usize| stage.choices[at].forecast_type.as_ref();
+        assert!(kind(1).is_none() && kind(0).unwrap().as_str() == "Closed Won");
         assert!(category(2).is_none() && stage.leads_to().is_none());
         assert_eq!(stage.choices[1].probability, Some(5.0));
         assert!(stage.choices[0].is_used() && !stage.choices[1].is_used());

@@ -13,6 +13,7 @@ mod pipeline;
 mod records;
 mod search;
 mod self_knowledge;
+mod stages;
 mod writes;
 
 use serde_json::Value;

@@ -116,12 +116,6 @@ fn stage(dice: &mut Dice, at: usize) -> &'static picklist::StageRow {
     picklist::STAGES.get(at).or(mixed).unwrap_or(&FALLBACK)
 }
 
-const FALLBACK: picklist::StageRow = picklist::StageRow {
-    actual: "Qualification",
-    shown: "Qualification",
-    probability: 10,
-    category: "Pipeline",
-    outcome: "Open",
-};
+const FALLBACK: picklist::StageRow = picklist::open("Qualification", "Qualification", 10);
 
 const DEALS: usize = 340;

@@ -118,12 +118,16 @@ impl Writer<'_> {
                 Err(invalid(field, path))
             }
             Kind::Email if !looks_like_email(text) => Err(wrong_type("email", field.name, path)),
-            Kind::Pick(values) if !values.contains(&text) && field.name == "Stage" => {
-                Err(Problem::bad(
-                    "MAPPING_MISMATCH",
-                    details(),
-                    "Pipeline doesn't contain the Stage",
-                ))
+            Kind::Pick(_) if field.name == "Stage" => {
+                let mut offered = self.crm.stages.rows().iter().filter(|row| row.used);
+                match offered.any(|row| row.actual == text) {
+                    true => Ok(cell),
+                    false => Err(Problem::bad(
+                        "MAPPING_MISMATCH",
+                        details(),
+                        "Pipeline doesn't contain the Stage",
+                    )),
+                }
             }
             Kind::Pick(values) if !values.contains(&text) => Err(invalid(field, path)),
             _ => Ok(cell),

@@ -11,7 +11,11 @@ use crate::{
         record::{Deal, SOURCE, instant},
         text::{Text, brief, brief_or_dash, count, money},
     },
-    zoho::{CrmText, Page, RecordId, deals, notes},
+    zoho::{
+        Closing, CrmText, Page, RecordId,
+        deals::{self, DealStatus},
+        notes,
+    },
 };
 use notes::NoteParent;
 
@@ -59,15 +63,16 @@ pub(super) async fn answer(call: &Context<'_>, id: &RecordId) -> Result<Answer<O
         number: 1,
         size: room.max(1),
     };
-    let (org, deal, notes) = tokio::join!(
+    let (org, deal, closing, notes) = tokio::join!(
         call.crm.org(),
         call.crm.deal(id),
+        call.crm.closing(),
         call.crm.notes_of(NoteParent::Deals, id, newest),
     );
-    let (org, deal) = (org?, deal?);
+    let (org, deal, closing) = (org?, deal?, closing?);
     let notes = notes.ok();
     let notes = notes.map(|listed| listed.rows.into_iter().take(room as usize).collect());
-    let standing = Standing::new(&deal, notes, call.now, &org.time_zone);
+    let standing = Standing::new(&deal, &closing, notes, call.now, &org.time_zone);
     let records = 1 + standing.last_notes.as_ref().map_or(0, Vec::len) as u64;
     let output = output(deal.into(), standing, &org.currency, call.now);
     Ok(Answer {
@@ -95,13 +100,15 @@ fn output(deal: Deal, standing: Standing, currency: &str, now: Timestamp) -> Out
 impl Standing {
     fn new(
         deal: &deals::Deal,
+        closing: &Closing,
         notes: Option<Vec<notes::Note>>,
         now: Timestamp,
         zone: &TimeZone,
     ) -> Self {
         let today = now.to_zoned(zone.clone()).date();
         let day = |time: Option<&str>| instant(time).map(|at| at.to_zoned(zone.clone()).date());
-        let closed = deal.stage.as_ref().is_some_and(is_closed);
+        let stage = deal.stage.as_ref().map_or("", |stage| stage.as_str());
+        let closed = closing.status(stage) != DealStatus::Open;
         let created = day(deal.created_time.as_deref());
         let touched = [
             &deal.last_activity_time,
@@ -110,9 +117,9 @@ impl Standing {
         ]
         .into_iter()
         .find_map(|time| day(time.as_deref()));
-        let closing = deal.closing_date.as_deref().and_then(input::day);
-        let days_to_close = closing
-            .map(|closing| between(today, closing))
+        let closing_date = deal.closing_date.as_deref().and_then(input::day);
+        let days_to_close = closing_date
+            .map(|date| between(today, date))
             .filter(|_| !closed);
         let mut stalled_because = Vec::new();
         if !closed && touched.is_some_and(|touched| between(touched, today) >= STALE_DAYS) {
@@ -140,14 +147,6 @@ impl From<notes::Note> for Note {
             time: note.created_time,
         }
     }
-}
-
-/// Zoho marks a closed deal by its stage's name in the pipelines that it ships.
-fn is_closed(stage: &CrmText) -> bool {
-    stage
-        .as_str()
-        .get(..6)
-        .is_some_and(|start| start.eq_ignore_ascii_case("closed"))
 }
 
 fn between(from: Date, to: Date) -> i64 {
@@ -220,9 +219,9 @@ mod tests {
             modified_time: None,
         };
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let deal = a_deal(1, stage, 1000.0);
+        let (deal, closing) = (a_deal(1, stage, 1000.0), Closing::default());
         let now = now.parse().unwrap();
-        let standing = Standing::new(&deal, Some(vec![note]), now, &zone);
+        let standing = Standing::new(&deal, &closing, Some(vec![note]), now, &zone);
         output(deal.into(), standing, "EUR", now)
     }
 

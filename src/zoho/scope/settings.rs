@@ -35,10 +35,18 @@ impl Scoped {
         Self::unowned(ask, tokens, true)
     }
 
+    /// The fields of a module, those that the daemon's own Zoho user has.
+    pub(in crate::zoho) fn own_fields(crm: &Crm, module: &str) -> Self {
+        Self::unowned(fields(module), crm.zoho.tokens(), false)
+    }
+
     /// The fields of a module, those that the caller's Zoho user has.
     pub(in crate::zoho) async fn fields(crm: &Crm, module: &str) -> Result<Self, ZohoError> {
         let sight = crm.sight().await?;
-        let ask = Ask::get("settings/fields", "settings/fields").with("module", module);
-        Ok(Self::unowned(ask, sight.tokens, sight.personal))
+        Ok(Self::unowned(fields(module), sight.tokens, sight.personal))
     }
+}
+
+fn fields(module: &str) -> Ask {
+    Ask::get("settings/fields", "settings/fields").with("module", module)
 }
