@@ -127,9 +127,11 @@ impl Desk {
             Route::Delete(module, id) => self.write(asked, |writer| {
                 writer.delete(*module, *id, asked.query.get("ids"))
             }),
-            Route::Lock(module, id) => self.write(asked, |writer| writer.lock(*module, *id, true)),
-            Route::Unlock(module, id) => {
-                self.write(asked, |writer| writer.lock(*module, *id, false))
+            Route::Lock(module, id) => {
+                self.write(asked, |writer| writer.lock(*module, *id, asked.body))
+            }
+            Route::Unlock(module, id, lock) => {
+                self.write(asked, |writer| writer.unlock(*module, *id, *lock))
             }
             read => self.read(read, asked, &settings),
         });
@@ -209,6 +211,7 @@ impl Desk {
             Route::Count(module) => reader.count(*module),
             Route::List(module) => reader.list(*module),
             Route::One(module, id) => reader.one(*module, *id),
+            Route::Locks(module, id) => reader.locks(*module, *id),
             Route::Related(module, id, list) => reader.related(*module, *id, list),
             Route::Timeline(module, id) => reader.timeline(*module, *id),
             Route::Users => reader.users(),

@@ -80,6 +80,21 @@ impl Problem {
         Self::bad("INVALID_DATA", json!({"resource_path_index": 2}), BAD_ID)
     }
 
+    /// An id of no record can be deleted by it.
+    pub(super) fn bad_deleted() -> Self {
+        let place = json!({"resource_path_index": 0});
+        Self::bad("INVALID_DATA", place, "invalid record id")
+    }
+
+    /// What a related list, or a note, stands below is not there.
+    pub(super) fn bad_parent() -> Self {
+        Self::bad(
+            "INVALID_DATA",
+            json!({"resource_path_index": 1}),
+            "the related id given seems to be invalid",
+        )
+    }
+
     pub(super) fn unknown_relation() -> Self {
         let details = json!({"resource_path_index": 2});
         Self::bad(
@@ -95,6 +110,14 @@ impl Problem {
             json!({"param_name": name}),
             "required param is missing",
         )
+    }
+
+    /// The same, as deletions and related lists word it.
+    pub(super) fn expected_param(name: &str) -> Self {
+        Self {
+            message: "One of the expected parameter is missing".into(),
+            ..Self::missing_param(name)
+        }
     }
 
     pub(super) fn bad_param(name: &str) -> Self {
@@ -168,7 +191,7 @@ impl Problem {
     pub(super) fn with_status(status: u16) -> Self {
         match status {
             401 => Self::invalid_token(),
-            403 => Self::plain(403, "NO_PERMISSION", "permission denied"),
+            403 => Self::plain(403, "NO_PERMISSION", "Permission denied"),
             404 => Self::unknown_route(),
             413 => Self::too_large(),
             415 => Self::unsupported(),

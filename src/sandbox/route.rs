@@ -31,8 +31,9 @@ pub(super) enum Route {
     Upsert(Module),
     /// Of the ids in the query, or of one.
     Delete(Module, Option<Id>),
+    Locks(Module, Id),
     Lock(Module, Id),
-    Unlock(Module, Id),
+    Unlock(Module, Id, Id),
 }
 
 /// The route of a method and a path.
@@ -88,9 +89,13 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("GET", ["actions", "count"]) => Ok(Route::Count(module)),
         ("GET", [id]) => Ok(Route::One(module, record(id)?)),
         ("PUT", [id]) => Ok(Route::Update(module, Some(record(id)?))),
-        ("DELETE", [id]) => Ok(Route::Delete(module, Some(record(id)?))),
-        ("POST", [id, "Locking_Information__s"]) => Ok(Route::Lock(module, record(id)?)),
-        ("DELETE", [id, "Locking_Information__s"]) => Ok(Route::Unlock(module, record(id)?)),
+        ("DELETE", [id]) => Ok(Route::Delete(
+            module,
+            Some(id.parse().map_err(|_| Problem::bad_deleted())?),
+        )),
+        ("GET", [id, LOCKS]) => Ok(Route::Locks(module, record(id)?)),
+        ("POST", [id, LOCKS]) => Ok(Route::Lock(module, record(id)?)),
+        ("DELETE", [id, LOCKS, lock]) => Ok(Route::Unlock(module, record(id)?, record(lock)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
         ("POST", [id, "actions", "get_related_records_count"]) => {
             Ok(Route::RelatedCounts(module, record(id)?))
@@ -104,18 +109,14 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
     }
 }
 
+const LOCKS: &str = "Locking_Information__s";
+
 impl Route {
-    /// Whether errors stand in `data[]`.
+    /// Whether errors stand in `data[]`; those of deletions and locks do where they are of a record.
     pub(super) const fn is_write(&self) -> bool {
         matches!(
             self,
-            Self::Insert(_)
-                | Self::InsertNote(..)
-                | Self::Update(..)
-                | Self::Upsert(_)
-                | Self::Delete(..)
-                | Self::Lock(..)
-                | Self::Unlock(..)
+            Self::Insert(_) | Self::InsertNote(..) | Self::Update(..) | Self::Upsert(_)
         )
     }
 }

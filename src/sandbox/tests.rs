@@ -3,6 +3,8 @@ mod described;
 mod documented;
 mod faults;
 mod grants;
+mod locks;
+mod refused;
 mod rights;
 mod sources;
 mod writes;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::Answer, cell::Id, clock::moment, crm::Crm, org::User, problem::Problem, read::Reader,
-    related, schema::Module,
+    related, render::module_id, schema::Module,
 };
 
 impl Reader<'_> {
@@ -91,6 +91,35 @@ impl Reader<'_> {
         });
         let counted = counted.collect::<Result<Vec<Value>, Problem>>()?;
         Ok(Answer::ok(json!({COUNTS: counted})))
+    }
+
+    /// `GET /{module}/{id}/Locking_Information__s`: the lock of a record, if it has one.
+    pub(super) fn locks(&self, module: Module, id: Id) -> Result<Answer, Problem> {
+        let record = self.record(module, id).ok_or_else(Problem::bad_parent)?;
+        let Some(lock) = self.crm.locks.get(&id) else {
+            return Ok(Answer::empty());
+        };
+        let shown = json!({
+            "id": lock.id.to_string(),
+            "Locked_By__s": self.crm.user(lock.by).map(User::short),
+            "Locked_For__s": {
+                "module": {"api_name": module.name(), "id": module_id(self.crm, module)},
+                "name": self.crm.title(module, record),
+                "id": id.to_string(),
+            },
+            "Locked_Reason__s": lock.reason,
+            "Locked_Time__s": moment(lock.at, self.zone()),
+            "Lock_Source__s": "Manual",
+            "Feature_Type__s": "record_locking",
+            "Record_Locking_Rule_Id__s": null,
+            "Record_Locking_Configuration_Id__s": self.crm.org.fixed(7_301).to_string(),
+            "$editable": true,
+            "$field_states": null,
+            "$sharing_permission": "full_access",
+            "$zia_visions": null,
+        });
+        let info = json!({"per_page": 200, "count": 1, "page": 1, "more_records": false});
+        Ok(Answer::ok(json!({"data": [shown], "info": info})))
     }
 
     /// `GET /{module}/deleted?type=…`: nothing leaves the recycle bin for good.

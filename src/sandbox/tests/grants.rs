@@ -121,6 +121,8 @@ async fn a_client_gets_a_token_of_its_org_where_that_grant_is_known() {
         "ZohoCRM.unicorns.READ",
         "ZohoCRM.org.READ,ZohoCRM.org",
         "ZohoCRM.org.FLY",
+        "ZohoCRM.modules.widgets.READ",
+        "ZohoCRM.settings.widgets.READ",
     ] {
         let refused = own(&soid, scope).await;
         assert_eq!(refused, (200, json!({"error": "invalid_scope"})), "{scope}");

@@ -31,7 +31,7 @@ impl Writer<'_> {
                 }
                 continue;
             }
-            if value.is_null() {
+            if value.is_null() || (field.kind.is_textual() && is_blank(value)) {
                 cells.push((field, None));
                 continue;
             }
@@ -247,7 +247,8 @@ pub(super) fn not_allowed(module: Module) -> Problem {
 pub(super) fn locked(at: usize) -> Problem {
     let path = format!("$.data[{at}].id");
     let details = json!({"api_name": "id", "json_path": path, "action": "record_locking"});
-    Problem::bad("RECORD_LOCKED", details, "record is locked")
+    let message = "Sorry, you cannot perform this operation as the record is locked.";
+    Problem::bad("RECORD_LOCKED", details, message)
 }
 
 /// A note says something, in its title or below it.
@@ -285,7 +286,7 @@ fn is_percent(number: f64) -> bool {
 
 /// Whether a value says nothing, and so takes away what was there.
 pub(super) fn is_blank(value: &Value) -> bool {
-    value.is_null() || value == ""
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// A mandatory value is not there.
