@@ -135,8 +135,7 @@ impl Desk {
             }
             read => self.read(read, asked, &settings),
         });
-        answered
-            .unwrap_or_else(|problem| Answer::refused(&problem, settings.wraps(route.is_write())))
+        answered.unwrap_or_else(|problem| Answer::refused(&problem, settings.wraps(route.wraps())))
     }
 
     /// Everything as at the start: data, clock, settings, tokens, credits, faults, journal.

@@ -22,16 +22,29 @@ impl<'a> Reader<'a> {
             return Err(Problem::unknown_relation());
         }
         let Some(parent) = self.record(module, id) else {
-            return self.unknown();
+            let unknown = self.settings.unknown_id();
+            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_parent()));
         };
-        match (list, shows(module, list)) {
-            ("Emails", _) => self.emails(module, parent),
-            (_, Some(child)) => {
-                let below = self.below(module, parent, list);
-                self.listing(child, below.into_iter().map(|(_, record)| record).collect())
-            }
-            (_, None) => self.mixed(self.below(module, parent, list)),
+        if list == "Emails" {
+            return self.emails(module, parent);
         }
+        let mut below = self.below(module, parent, list);
+        if self.modified_since.is_some() {
+            below.retain(|(_, record)| !self.is_older(record));
+            if below.is_empty() {
+                return Ok(Answer::not_modified());
+            }
+        }
+        let mut listed = match shows(module, list) {
+            Some(child) => self.listing(child, below.into_iter().map(|(_, one)| one).collect()),
+            None => self.mixed(below),
+        }?;
+        // Of its order, and of calls and e-mails, the list of a module alone tells.
+        let info = listed.body.as_mut().and_then(|body| body.get_mut("info"));
+        if let Some(info) = info.and_then(Value::as_object_mut) {
+            info.retain(|name, _| !["call", "email", "sort_by", "sort_order"].contains(&&**name));
+        }
+        Ok(listed)
     }
 
     /// The records of a list, with the module of each.
@@ -171,8 +184,13 @@ impl<'a> Reader<'a> {
                     "has_attachment": false,
                     "has_thread_attachment": false,
                     "editable": false,
-                    "status": [{"type": if sent { "sent" } else { "received" }}],
+                    "status": [{
+                        "type": if sent { "sent" } else { "received" },
+                        "bounced_time": null,
+                        "bounced_reason": null,
+                    }],
                     "source": "crm",
+                    "activity_info": null,
                     "sentiment_info": null,
                     "intent": null,
                     "emotion": null,

@@ -113,10 +113,12 @@ const LOCKS: &str = "Locking_Information__s";
 
 impl Route {
     /// Whether errors stand in `data[]`; those of deletions and locks do where they are of a record.
-    pub(super) const fn is_write(&self) -> bool {
+    pub(super) const fn wraps(&self) -> bool {
         matches!(
             self,
             Self::Insert(_) | Self::InsertNote(..) | Self::Update(..) | Self::Upsert(_)
+ // The one read whose errors are documented like those of writes.
+ | Self::Deleted(_)
         )
     }
 }

@@ -6,6 +6,7 @@ mod grants;
 mod locks;
 mod refused;
 mod rights;
+mod shapes;
 mod sources;
 mod writes;
 

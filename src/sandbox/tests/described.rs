@@ -24,7 +24,6 @@ async fn the_crm_describes_itself() {
     let cases = vec![
         read("settings/related_lists?module=Contacts", 200, lists),
         read("settings/modules/Deals", 200, module),
-        read("settings/related_lists", 400, missing.clone()),
         read("settings/custom_views", 400, missing.clone()),
         read("settings/fields", 400, missing),
         read(
@@ -53,17 +52,21 @@ async fn a_view_goes_with_no_other_choice_and_costs_more() {
     let settings = "/crm/v8/settings/custom_views?module=Deals";
     let (_, views) = client.get(settings).await;
     let view = views["custom_views"][0]["id"].as_str().unwrap().to_owned();
-    let ambiguous = |other: &str| {
+    let ambiguous = |other: &str, message: &str| {
         let params = json!([{"param_name": "cvid"}, {"param_name": other}]);
         let details = json!({"ambiguity_due_to": params});
-        let message = "ambiguity while processing the request";
         error("AMBIGUITY_DURING_PROCESSING", details, message)
     };
+    let sorted = ambiguous("sort_by", "ambiguity while processing the request");
+    let searched = ambiguous(
+        "word",
+        "Please use either Cvid or Search Params. Combination of both the params is not allowed",
+    );
     let list = format!("Deals?fields=id&cvid={view}");
     let count = format!("Deals/actions/count?cvid={view}");
     let cases = vec![
-        read(format!("{list}&sort_by=id"), 400, ambiguous("sort_by")),
-        read(format!("{count}&word=ab"), 400, ambiguous("word")),
+        read(format!("{list}&sort_by=id"), 400, sorted),
+        read(format!("{count}&word=ab"), 400, searched),
         read(count, 200, json!({})),
     ];
     hold(&client, cases).await;
