@@ -1,6 +1,7 @@
 //! `POST /coql`: Zoho's query language.
 
 mod bind;
+mod bounds;
 mod lex;
 mod parse;
 mod run;
@@ -37,7 +38,7 @@ pub(super) fn answer(
     })?;
     let meta = wants_meta(body)?;
     let mut written = parse::parse(text, settings.coql_backslash)?;
-    bind::within(written.columns.len(), settings.coql_columns)?;
+    bounds::within(written.columns.len(), settings.coql_columns)?;
     written.module = view::queried(crm, &written.module);
     if let Some(tree) = &mut written.filter {
         let asker = sub::Asker {

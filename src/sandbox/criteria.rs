@@ -58,9 +58,9 @@ fn not_searched(name: &str) -> Problem {
 }
 
 fn not_operated(name: &str, operator: &str) -> Problem {
-    let reason = "The operator is not valid for the field type";
+    let reason = "invalid operator found";
     let details = json!({"operator": operator, "reason": reason, "api_name": name});
-    Problem::bad("INVALID_QUERY", details, "invalid operator found")
+    Problem::bad("INVALID_QUERY", details, "Invalid query formed")
 }
 
 fn not_valued(field: &Field, values: &[String]) -> Problem {

@@ -11,6 +11,8 @@ pub(super) struct Problem {
     pub(super) code: &'static str,
     pub(super) details: Value,
     pub(super) message: Cow<'static, str>,
+    /// Whether it is of the request as a whole, and never stands in `data[]`.
+    pub(super) alone: bool,
 }
 
 impl Problem {
@@ -25,6 +27,7 @@ impl Problem {
             code,
             details,
             message: message.into(),
+            alone: false,
         }
     }
 
@@ -39,6 +42,7 @@ impl Problem {
             code,
             details: json!({}),
             message: message.into(),
+            alone: false,
         }
     }
 
@@ -49,7 +53,7 @@ impl Problem {
 
     /// Whether its status goes with `data[]`; with any other the object stands by itself.
     pub(super) const fn is_of_rows(&self) -> bool {
-        matches!(self.status, 400 | 412)
+        matches!(self.status, 400 | 412) && !self.alone
     }
 
     pub(super) fn unknown_route() -> Self {
@@ -133,11 +137,19 @@ impl Problem {
     }
 
     pub(super) fn bad_body() -> Self {
-        Self::bad(
-            "INVALID_DATA",
-            json!({"expected_data_type": "jsonobject"}),
-            "invalid data",
-        )
+        let details = json!({"expected_data_type": "jsonobject"});
+        Self {
+            alone: true,
+            ..Self::bad("INVALID_DATA", details, "body")
+        }
+    }
+
+    /// A change of one record that is not there.
+    pub(super) fn unknown_record() -> Self {
+        Self {
+            alone: true,
+            ..Self::bad("INVALID_DATA", json!({"resource_path_index": 1}), BAD_ID)
+        }
     }
 
     pub(super) fn too_large() -> Self {

@@ -43,12 +43,7 @@ impl Writer<'_> {
         above: Option<(Module, Id)>,
         body: &[u8],
     ) -> Result<Answer, Problem> {
-        if let Some((module, id)) = above
-            && !self
-                .crm
-                .get(module, id)
-                .is_some_and(|record| self.sight.sees(self.crm, module, record))
-        {
+        if above.is_some_and(|(module, id)| self.seen(module, id).is_none()) {
             return Err(Problem::bad_parent());
         }
         let rows = rows(body)?;
@@ -70,6 +65,9 @@ impl Writer<'_> {
         let rows = rows(body)?;
         if id.is_some() && rows.len() > 1 {
             return Err(too_many(1));
+        }
+        if id.is_some_and(|id| self.seen(module, id).is_none()) {
+            return Err(Problem::unknown_record());
         }
         let results = rows
             .iter()
@@ -146,11 +144,7 @@ impl Writer<'_> {
             (None, true) => given.ok_or_else(bad_id)?,
             (None, false) => return Err(missing("id", at)),
         };
-        let known = self
-            .crm
-            .get(module, id)
-            .filter(|record| self.sight.sees(self.crm, module, record));
-        let mut record = known.cloned().ok_or_else(bad_id)?;
+        let mut record = self.seen(module, id).cloned().ok_or_else(bad_id)?;
         if !self.sight.changes(self.crm, module, &record) {
             return Err(not_allowed(module));
         }
@@ -185,6 +179,12 @@ impl Writer<'_> {
             record.set("Closed_Time", done.then_some(Cell::Moment(self.now)));
         }
         self.commit(module, record, "updated", changes, "record updated")
+    }
+
+    /// A record that the user sees.
+    fn seen(&self, module: Module, id: Id) -> Option<&Record> {
+        let record = self.crm.get(module, id);
+        record.filter(|record| self.sight.sees(self.crm, module, record))
     }
 
     fn commit(

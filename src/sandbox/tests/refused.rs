@@ -177,6 +177,58 @@ async fn an_upsert_finds_a_record_by_its_id_too() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_a_request_as_a_whole_is_told_by_itself() {
+    let client = Client::new().await;
+    let body = error(
+        "INVALID_DATA",
+        json!({"expected_data_type": "jsonobject"}),
+        "body",
+    );
+    let unknown = error(
+        "INVALID_DATA",
+        json!({"resource_path_index": 1}),
+        "the id given seems to be invalid",
+    );
+    let row = json!({"data": [{"Next_Step": "Call"}]});
+    let mut cases: Vec<_> = ["Deals", "Deals/upsert", "coql"]
+        .map(|path| ("POST", path.to_owned(), json!("{"), 400, body.clone()))
+        .into();
+    cases.push(("PUT", format!("Deals/{NOWHERE}"), row, 400, unknown));
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn a_query_asks_for_each_column_once_and_for_no_row_behind_the_last() {
+    let client = Client::new().await;
+    let all = "select Stage from Deals where id is not null";
+    let twice = |column: &str, clause: &str| {
+        let message = format!("duplicate {clause} column");
+        error("DUPLICATE_DATA", json!({"column_name": column}), &message)
+    };
+    let far = error(
+        "LIMIT_EXCEEDED",
+        json!({"limit": 100_000}),
+        "max records limit exceeded",
+    );
+    let offset = error(
+        "INVALID_QUERY",
+        json!({"offset": "x"}),
+        "offset given seems to be invalid",
+    );
+    for (rest, refused) in [
+        ("order by id, id", twice("id", "order by")),
+        ("group by Stage, Stage", twice("Stage", "group by")),
+        ("limit 99900, 200", far),
+        ("limit 200 offset x", offset),
+    ] {
+        let told = client.coql(&format!("{all} {rest}")).await;
+        assert_eq!(told, (400, refused), "{rest}");
+    }
+    let last = client.coql(&format!("{all} limit 99800, 200")).await;
+    assert_eq!(last.0, 204);
+}
+
+#[tokio::test]
 async fn a_note_below_no_record_is_refused_for_its_place() {
     let client = Client::new().await;
     let place = json!({"resource_path_index": 1});

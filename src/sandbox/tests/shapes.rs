@@ -219,8 +219,8 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
         ),
         wrong(
             "(Deal_Name:greater_than:x)",
-            json!({"operator": "greater_than", "reason": "The operator is not valid for the field type", "api_name": "Deal_Name"}),
-            "invalid operator found",
+            json!({"operator": "greater_than", "reason": "invalid operator found", "api_name": "Deal_Name"}),
+            "Invalid query formed",
         ),
         wrong(
             "(Unicorn:equals:x)",

@@ -86,9 +86,7 @@ impl Writer<'_> {
         id: Id,
         unknown: Problem,
     ) -> Result<Record, Problem> {
-        let record = self.crm.get(module, id);
-        let seen = record.filter(|record| self.sight.sees(self.crm, module, record));
-        let record = seen.ok_or(unknown)?;
+        let record = self.seen(module, id).ok_or(unknown)?;
         match self.sight.changes(self.crm, module, record) {
             true => Ok(record.clone()),
             false => Err(not_allowed(module)),
