@@ -28,6 +28,9 @@ impl<'a> Reader<'a> {
         if list == "Emails" {
             return self.emails(module, parent);
         }
+        if self.asked("fields").is_none() {
+            return Err(Problem::expected_param("fields"));
+        }
         let mut below = self.below(module, parent, list);
         if self.modified_since.is_some() {
             below.retain(|(_, record)| !self.is_older(record));
@@ -82,9 +85,7 @@ impl<'a> Reader<'a> {
 
     /// A list of several modules: each row says its own.
     fn mixed(&self, mut records: Vec<(Module, &'a Record)>) -> Result<Answer, Problem> {
-        let names = self
-            .asked("fields")
-            .ok_or_else(|| Problem::missing_param("fields"))?;
+        let names = self.asked("fields").unwrap_or_default();
         records.sort_by_key(|(_, record)| std::cmp::Reverse(record.id));
         let painter = self.painter();
         let paint = |(module, record): &(Module, &Record)| {

@@ -97,8 +97,9 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("POST", [id, LOCKS]) => Ok(Route::Lock(module, record(id)?)),
         ("DELETE", [id, LOCKS, lock]) => Ok(Route::Unlock(module, record(id)?, record(lock)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
-        ("POST", [id, "actions", "get_related_records_count"]) => {
-            Ok(Route::RelatedCounts(module, record(id)?))
+        ("POST", [id, "actions", COUNTS]) => Ok(Route::RelatedCounts(module, record(id)?)),
+        (_, ["actions", "count"] | [_, "actions", COUNTS] | [_, LOCKS, _]) => {
+            Err(Problem::wrong_method())
         }
         (_, ["actions", _] | [_, "actions"] | [_, _, _]) => Err(Problem::unknown_route()),
         ("GET", [id, list]) => Ok(Route::Related(module, record(id)?, (*list).to_owned())),
@@ -109,6 +110,15 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
     }
 }
 
+/// Whether a request that has no route would have been a write of records, or of one.
+pub(super) fn is_of_records(method: &str, path: &str) -> bool {
+    let mut parts = path.split('/').skip(3);
+    let first = parts.next().unwrap_or_default();
+    let is_module = !matches!(first, "coql" | "org" | "settings" | "users");
+    is_module && matches!(method, "POST" | "PUT") && parts.count() < 2
+}
+
+const COUNTS: &str = "get_related_records_count";
 const LOCKS: &str = "Locking_Information__s";
 
 impl Route {
