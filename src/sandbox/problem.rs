@@ -203,7 +203,7 @@ impl Problem {
     pub(super) fn with_status(status: u16) -> Self {
         match status {
             401 => Self::invalid_token(),
-            403 => Self::plain(403, "NO_PERMISSION", "Permission denied"),
+            403 => Self::plain(403, "NO_PERMISSION", "permission denied"),
             404 => Self::unknown_route(),
             413 => Self::too_large(),
             415 => Self::unsupported(),

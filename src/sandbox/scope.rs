@@ -65,7 +65,8 @@ fn are_granted(mut needed: impl Iterator<Item = String>, granted: &str) -> Resul
     if needed.all(is_granted) {
         Ok(())
     } else {
-        Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized"))
+        let message = "invalid oauth scope to access this URL";
+        Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", message))
     }
 }
 

@@ -190,6 +190,7 @@ async fn a_query_needs_the_right_to_read_its_module() {
         (status, &refused["code"]),
         (401, &json!("OAUTH_SCOPE_MISMATCH"))
     );
+    assert_eq!(refused["message"], "invalid oauth scope to access this URL");
     assert_eq!(
         client.coql(&deals.replace("Deals", "Contacts")).await.0,
         200

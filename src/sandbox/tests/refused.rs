@@ -229,6 +229,31 @@ async fn a_query_asks_for_each_column_once_and_for_no_row_behind_the_last() {
 }
 
 #[tokio::test]
+async fn a_lookup_names_its_record() {
+    let client = Client::new().await;
+    let path = |rest: &str| json!({"api_name": "id", "json_path": format!("$.data[0].{rest}.id")});
+    let missing = |field| {
+        error(
+            "MANDATORY_NOT_FOUND",
+            path(field),
+            "required field not found",
+        )
+    };
+    let contact = json!({"Last_Name": "Pell", "Account_Name": {"First_Name": "x"}});
+    let note = json!({"Note_Content": "x", "Parent_Id": {"module": {"api_name": "Deals"}}});
+    let mut cases = Vec::new();
+    for (module, row, field) in [
+        ("Contacts", contact, "Account_Name"),
+        ("Notes", note, "Parent_Id"),
+    ] {
+        let rows = json!({"data": [row]});
+        let refused = in_data(&missing(field));
+        cases.push(("POST", module.to_owned(), rows, 400, refused));
+    }
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
 async fn a_note_below_no_record_is_refused_for_its_place() {
     let client = Client::new().await;
     let place = json!({"resource_path_index": 1});

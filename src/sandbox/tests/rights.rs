@@ -44,13 +44,11 @@ async fn a_modules_default_opens_it_for_reading_or_for_writing() {
     let (status, refused) = rename(&client, &deal).await;
     let edit = json!({"permissions": ["Crm_Implied_Edit_Deals"]});
     let by_itself = json!({"code": "NO_PERMISSION", "details": edit,
-        "message": "Permission denied", "status": "error"});
+        "message": "permission denied", "status": "error"});
     assert_eq!((status, &refused), (403, &by_itself));
     let path = format!("/crm/v8/Deals/{deal}");
     let removed = client.send("DELETE", &path, &json!({})).await;
-    let mut not_removed = by_itself.clone();
-    not_removed["message"] = json!("Permission denied to delete");
-    assert_eq!(removed, (403, not_removed));
+    assert_eq!(removed, (403, by_itself.clone()));
     // Among several it stands in the place of its record.
     let other = json!({"id": deal, "Deal_Name": "Renamed"});
     for (first, expected) in [(&mine, 207), (&other, 400)] {

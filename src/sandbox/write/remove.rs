@@ -22,7 +22,7 @@ impl Writer<'_> {
     ) -> Result<Answer, Problem> {
         if let Some(id) = id {
             let place = json!({"resource_path_index": 1});
-            let record = self.removable(module, id, not_deleted(place))?;
+            let record = self.changeable(module, id, not_deleted(place))?;
             let done = self.take_away(module, &record);
             return summary(module, vec![done], 200);
         }
@@ -34,7 +34,7 @@ impl Writer<'_> {
         let results = ids.into_iter().map(|text| {
             let named = json!({"id": text});
             let id: Id = text.parse().map_err(|_| unreadable(named.clone()))?;
-            let record = self.removable(module, id, not_deleted(named))?;
+            let record = self.changeable(module, id, not_deleted(named))?;
             self.take_away(module, &record)
         });
         let results = results.collect();
@@ -65,17 +65,6 @@ impl Writer<'_> {
             details,
             message: "record deleted",
             upserted: None,
-        })
-    }
-
-    fn removable(&self, module: Module, id: Id, unknown: Problem) -> Result<Record, Problem> {
-        let record = self.changeable(module, id, unknown);
-        record.map_err(|problem| match problem.status {
-            403 => Problem {
-                message: "Permission denied to delete".into(),
-                ..problem
-            },
-            _ => problem,
         })
     }
 
