@@ -121,14 +121,27 @@ impl<'a> Reader<'a> {
                 .find(|contact| contact.points_at("Account_Name") == Some(record.id)),
             _ => Some(record),
         };
-        let start = match self.query.get("index").map(str::parse::<usize>) {
-            None => 0,
-            Some(Ok(index)) => index,
-            Some(Err(_)) => return Err(Problem::bad_param("index")),
-        };
-        let all = contact
+        let kind = self.asked("type");
+        if kind.is_some_and(|kind| !LETTERS.contains(&kind)) {
+            return Err(Problem::bad_param("type"));
+        }
+        let mut all = contact
             .map(|contact| self.letters(contact))
             .unwrap_or_default();
+        all.retain(|letter| match kind {
+            None | Some("user_emails") => true,
+            Some(kind) => kind.contains("sent") && letter["sent"] == true,
+        });
+        // A page is asked for by its first letter.
+        let name = |at: usize| all.get(at).map(|letter| letter["message_id"].clone());
+        let start = match self.asked("index") {
+            None | Some("0") => 0,
+            Some(index) => {
+                let mut letters = all.iter();
+                let place = letters.position(|letter| letter["message_id"] == index);
+                place.ok_or_else(|| Problem::bad_param("index"))?
+            }
+        };
         let rows: Vec<&Value> = all.iter().skip(start).take(PER_CALL).collect();
         if rows.is_empty() {
             return Ok(Answer::empty());
@@ -138,8 +151,11 @@ impl<'a> Reader<'a> {
         let info = json!({
             "per_page": PER_CALL,
             "count": rows.len(),
-            "next_index": more.then(|| end.to_string()),
-            "prev_index": (start > 0).then(|| start.saturating_sub(PER_CALL).to_string()),
+            "next_index": name(end),
+            "prev_index": match start.saturating_sub(PER_CALL) {
+                0 => Some(json!("0")),
+                before => name(before),
+            },
             "more_records": more,
         });
         Ok(Answer::ok(json!({"Emails": rows, "info": info})))
@@ -173,7 +189,7 @@ impl<'a> Reader<'a> {
             letters.push((
                 time,
                 json!({
-                    "message_id": format!("{:016x}{:016x}{:02x}", contact.id.0, dice.roll(), at),
+                    "message_id": format!("{:016x}{:016x}{:064x}", contact.id.0, dice.roll(), at),
                     "subject": dice.word(words::MAIL_SUBJECTS),
                     "from": from,
                     "to": [to],
@@ -184,19 +200,14 @@ impl<'a> Reader<'a> {
                     "read": true,
                     "has_attachment": false,
                     "has_thread_attachment": false,
-                    "editable": false,
-                    "status": [{
-                        "type": if sent { "sent" } else { "received" },
-                        "bounced_time": null,
-                        "bounced_reason": null,
-                    }],
-                    "source": "crm",
+                    "status": [{"type": if sent { "sent" } else { "received" }}],
+                    "source": "individual",
                     "activity_info": null,
                     "sentiment_info": null,
                     "intent": null,
                     "emotion": null,
                     "linked_record": null,
-                    "mail_format": null,
+                    "related_to_record": null,
                     "owner": owner.short(),
                 }),
             ));
@@ -326,3 +337,13 @@ const OF_CASES: &[&str] = &[
     "Attachments",
 ];
 const PER_CALL: usize = 10;
+/// Which letters can be asked for.
+const LETTERS: &[&str] = &[
+    "sent_from_crm",
+    "scheduled_in_crm",
+    "drafts",
+    "user_emails",
+    "all_contacts_sent_crm_emails",
+    "all_contacts_scheduled_crm_emails",
+    "all_contacts_draft_crm_emails",
+];

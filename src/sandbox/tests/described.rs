@@ -227,3 +227,53 @@ async fn a_record_read_whole_is_shown_as_zoho_shows_it() {
         "{guest}"
     );
 }
+
+#[tokio::test]
+async fn letters_go_on_after_an_index_that_is_no_number() {
+    let client = Client::new().await;
+    let query = "select id from Contacts where Email is not null limit 200";
+    let (_, contacts) = client.coql(query).await;
+    let mut long = None;
+    for contact in contacts["data"].as_array().unwrap() {
+        let path = format!("Contacts/{}/Emails", contact["id"].as_str().unwrap());
+        let (status, told) = client.get(&format!("/crm/v8/{path}")).await;
+        if status == 200 && told["info"]["more_records"] == true {
+            long = Some((path, told));
+            break;
+        }
+    }
+    let (path, first) = long.unwrap();
+    let letter = first["Emails"][0].as_object().unwrap();
+    assert_eq!(letter["message_id"].as_str().unwrap().len(), 96);
+    let keys: Vec<&str> = letter.keys().map(String::as_str).collect();
+    let documented = "activity_info cc emotion from has_attachment has_thread_attachment intent \
+                      linked_record message_id owner read related_to_record sent sentiment_info \
+                      source status subject summary time to";
+    assert_eq!(keys.join(" "), documented);
+    let info = &first["info"];
+    assert_eq!(
+        (&info["prev_index"], &info["count"]),
+        (&json!("0"), &json!(10))
+    );
+    let next = info["next_index"].as_str().unwrap();
+    assert!(next.parse::<u64>().is_err(), "{next}");
+    let (_, second) = client.get(&format!("/crm/v8/{path}?index={next}")).await;
+    assert_eq!(second["Emails"][0]["message_id"], next);
+    assert_eq!(second["info"]["prev_index"], "0");
+    assert_eq!(second["info"]["next_index"], Value::Null);
+    assert_eq!(
+        client.get(&format!("/crm/v8/{path}?index=0")).await.1,
+        first
+    );
+    let cases = vec![
+        read(format!("{path}?index=10"), 400, bad_param("index")),
+        read(format!("{path}?type=all"), 400, bad_param("type")),
+        read(format!("{path}?type=drafts"), 204, Value::Null),
+    ];
+    hold(&client, cases).await;
+    let (_, sent) = client
+        .get(&format!("/crm/v8/{path}?type=sent_from_crm"))
+        .await;
+    let sent = sent["Emails"].as_array().unwrap();
+    assert!(sent.iter().all(|letter| letter["sent"] == true), "{sent:?}");
+}

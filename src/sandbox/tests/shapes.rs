@@ -312,7 +312,7 @@ async fn the_pipelines_categories_differ_and_its_layout_is_known() {
 }
 
 #[tokio::test]
-async fn lists_and_letters_have_all_that_is_documented() {
+async fn descriptions_have_all_that_is_documented() {
     let client = Client::new().await;
     let lists = json!({"related_lists": [{"module": {"api_name": "Notes"}, "status": "visible",
         "customize_sort": true, "customize_fields": true, "customize_display_label": true}]});
@@ -350,26 +350,6 @@ async fn lists_and_letters_have_all_that_is_documented() {
             "{list}"
         );
     }
-    let query = "select id from Contacts where Email is not null limit 20";
-    let (_, contacts) = client.coql(query).await;
-    let mut seen = 0;
-    for contact in contacts["data"].as_array().unwrap() {
-        let path = format!(
-            "/crm/v8/Contacts/{}/Emails",
-            contact["id"].as_str().unwrap()
-        );
-        let (status, told) = client.get(&path).await;
-        if status == 200 {
-            let letter = told["Emails"][0].as_object().unwrap();
-            assert!(letter.contains_key("activity_info"), "{letter:?}");
-            assert_eq!(
-                keys(&letter["status"][0]),
-                ["bounced_reason", "bounced_time", "type"]
-            );
-            seen += 1;
-        }
-    }
-    assert!(seen > 0);
     let deal = client.first("Deals").await;
     let (_, told) = client
         .get(&format!("/crm/v8/Deals/{deal}/__timeline"))
