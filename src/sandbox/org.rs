@@ -156,21 +156,6 @@ impl Org {
     /// The org as `GET /org` shows it.
     pub(super) fn shown(&self, crm: &Crm) -> Value {
         let seats = crm.users.iter().filter(|user| user.active).count();
-        let nothing = [
-            "alias",
-            "city",
-            "description",
-            "fax",
-            "mobile",
-            "phone",
-            "photo_id",
-            "state",
-            "street",
-            "website",
-            "zia_portal_id",
-            "zia_zgid",
-            "zip",
-        ];
         let mut org = json!({
             "id": self.id.to_string(),
             "company_name": self.name,
@@ -213,8 +198,25 @@ impl Org {
             },
         });
         if let Some(org) = org.as_object_mut() {
-            org.extend(nothing.map(|name| (name.to_owned(), Value::Null)));
+            org.extend(UNSAID.map(|name| (name.to_owned(), Value::Null)));
         }
         json!({"org": [org]})
     }
 }
+
+/// What the org says nothing of.
+const UNSAID: [&str; 13] = [
+    "alias",
+    "city",
+    "description",
+    "fax",
+    "mobile",
+    "phone",
+    "photo_id",
+    "state",
+    "street",
+    "website",
+    "zia_portal_id",
+    "zia_zgid",
+    "zip",
+];
