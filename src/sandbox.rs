@@ -10,6 +10,7 @@ mod coql;
 mod criteria;
 mod crm;
 mod cursor;
+mod describe;
 mod desk;
 mod dice;
 mod fault;

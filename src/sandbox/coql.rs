@@ -1,6 +1,7 @@
 //! `POST /coql`: Zoho's query language.
 
 mod bind;
+mod bounds;
 mod lex;
 mod parse;
 mod run;
@@ -11,14 +12,8 @@ use serde_json::{Value, json};
 pub(super) use run::compare;
 
 use super::{
-    answer::Answer,
-    crm::Crm,
-    problem::Problem,
-    render::{Painter, field_id},
-    scope,
-    settings::Settings,
-    sight::Sight,
-    view,
+    answer::Answer, crm::Crm, describe, problem::Problem, render::Painter, scope,
+    settings::Settings, sight::Sight, view,
 };
 
 /// Answers a query, or says what is wrong with it.
@@ -43,7 +38,7 @@ pub(super) fn answer(
     })?;
     let meta = wants_meta(body)?;
     let mut written = parse::parse(text, settings.coql_backslash)?;
-    bind::within(written.columns.len(), settings.coql_columns)?;
+    bounds::within(written.columns.len(), settings.coql_columns)?;
     written.module = view::queried(crm, &written.module);
     if let Some(tree) = &mut written.filter {
         let asker = sub::Asker {
@@ -99,20 +94,24 @@ fn wants_meta(body: &Value) -> Result<bool, Problem> {
     }
 }
 
+/// The columns that are fields, by the names that the query has for those.
 fn fields(crm: &Crm, query: &bind::Query) -> Value {
-    let described = query
-        .columns
-        .iter()
-        .filter_map(|column| match &column.what {
-            bind::What::Field(path) => Some(json!({
-                "api_name": column.key,
-                "field_label": path.field.label(),
-                "data_type": path.field.kind.data_type(),
-                "id": field_id(crm, query.module, path.field),
-            })),
-            bind::What::Total(..) => None,
-        });
-    described.collect()
+    let columns = query.columns.iter();
+    let described = columns.filter_map(|column| match &column.what {
+        bind::What::Field(path) => {
+            let last = path.through.last();
+            let module = last.map(|hop| hop.only.or(hop.field.target()));
+            let module = module.unwrap_or(Some(query.module))?;
+            let name = match last {
+                Some(_) => &column.key,
+                None => path.field.name,
+            };
+            let field = describe::field(crm, module, path.field);
+            Some((name.to_owned(), field))
+        }
+        bind::What::Total(..) => None,
+    });
+    Value::Object(described.collect())
 }
 
 #[cfg(test)]

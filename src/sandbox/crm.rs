@@ -47,10 +47,20 @@ pub(super) struct Crm {
     pub(super) stages: Stages,
     tables: BTreeMap<Module, BTreeMap<Id, Record>>,
     notes_of: HashMap<Id, Vec<Id>>,
+    /// By the record that each holds.
+    pub(super) locks: HashMap<Id, Lock>,
     timelines: HashMap<Id, Vec<Happening>>,
     /// The latest last.
     deleted: VecDeque<Deleted>,
     next: u64,
+}
+
+/// What keeps a record as it is.
+pub(super) struct Lock {
+    pub(super) id: Id,
+    pub(super) by: Id,
+    pub(super) at: Timestamp,
+    pub(super) reason: Box<str>,
 }
 
 /// A record in the recycle bin.
@@ -108,6 +118,7 @@ impl Crm {
             stages: Stages::Standard,
             tables: BTreeMap::new(),
             notes_of: HashMap::new(),
+            locks: HashMap::new(),
             timelines: HashMap::new(),
             deleted: VecDeque::new(),
         };

@@ -130,14 +130,15 @@ impl Desk {
             Route::Delete(module, id) => self.write(asked, |writer| {
                 writer.delete(*module, *id, asked.query.get("ids"))
             }),
-            Route::Lock(module, id) => self.write(asked, |writer| writer.lock(*module, *id, true)),
-            Route::Unlock(module, id) => {
-                self.write(asked, |writer| writer.lock(*module, *id, false))
+            Route::Lock(module, id) => {
+                self.write(asked, |writer| writer.lock(*module, *id, asked.body))
+            }
+            Route::Unlock(module, id, lock) => {
+                self.write(asked, |writer| writer.unlock(*module, *id, *lock))
             }
             read => self.read(read, asked, &settings),
         });
-        answered
-            .unwrap_or_else(|problem| Answer::refused(&problem, settings.wraps(route.is_write())))
+        answered.unwrap_or_else(|problem| Answer::refused(&problem, settings.wraps(route.wraps())))
     }
 
     /// Everything as at the start: data, clock, settings, tokens, credits, faults, journal.
@@ -212,6 +213,7 @@ impl Desk {
             Route::Count(module) => reader.count(*module),
             Route::List(module) => reader.list(*module),
             Route::One(module, id) => reader.one(*module, *id),
+            Route::Locks(module, id) => reader.locks(*module, *id),
             Route::Related(module, id, list) => reader.related(*module, *id, list),
             Route::Timeline(module, id) => reader.timeline(*module, *id),
             Route::Users => reader.users(),

@@ -78,12 +78,18 @@ impl User {
 
     /// The profile's name and id.
     pub(super) fn profile(&self, org: &Org) -> Value {
-        let (name, tail) = if self.administrator {
-            ("Administrator", 26_011)
+        let [administrator, standard] = Self::profiles(org);
+        if self.administrator {
+            administrator
         } else {
-            ("Standard", 26_014)
-        };
-        json!({"name": name, "id": org.fixed(tail).to_string()})
+            standard
+        }
+    }
+
+    /// All profiles.
+    pub(super) fn profiles(org: &Org) -> [Value; 2] {
+        [("Administrator", 26_011), ("Standard", 26_014)]
+            .map(|(name, tail)| json!({"name": name, "id": org.fixed(tail).to_string()}))
     }
 
     /// The user as `GET /users` shows it.
@@ -110,7 +116,19 @@ impl User {
             "country": "US",
             "Reporting_To": manager,
             "created_time": created,
+            "created_by": self.short(),
             "Modified_Time": created,
+            "Modified_By": self.short(),
+            "alias": null,
+            "phone": null,
+            "image_link": null,
+            "date_format": "MM/dd/yyyy",
+            "decimal_separator": "Period",
+            "status_reason__s": null,
+            "sandboxDeveloper": false,
+            "$current_shift": null,
+            "$next_shift": null,
+            "$shift_effective_from": null,
             "microsoft": false,
             "personal_account": false,
             "default_tab_group": "0",
@@ -138,10 +156,9 @@ impl Org {
     /// The org as `GET /org` shows it.
     pub(super) fn shown(&self, crm: &Crm) -> Value {
         let seats = crm.users.iter().filter(|user| user.active).count();
-        json!({"org": [{
+        let mut org = json!({
             "id": self.id.to_string(),
             "company_name": self.name,
-            "alias": null,
             "zgid": self.zgid(),
             "iso_code": "USD",
             "currency": "US Dollar - USD",
@@ -152,19 +169,54 @@ impl Org {
             "country_code": "US",
             "domain_name": format!("org{}", self.id.0 % 1_000_000_000),
             "primary_email": crm.users.first().map(|user| user.email.as_str()),
+            "primary_zuid": crm.users.first().map(User::zuid),
+            "ezgid": self.zgid(),
+            "employee_count": crm.users.len().to_string(),
+            "max_per_page": 200,
+            "call_icon": "show",
+            "oauth_presence": true,
             "mc_status": false,
             "gapps_enabled": false,
             "privacy_settings": false,
+            "translation_enabled": false,
+            "deletable_org_account": false,
+            "hipaa_compliance_enabled": false,
+            "lite_users_enabled": false,
+            "checkin_preferences": {"restricted_event_types": null},
+            "hierarchy_preferences": {"type": "Role_Hierarchy", "strictly_reporting": false},
             "type": "sandbox",
             "created_time": moment(self.created, &TimeZone::UTC),
             "license_details": {
                 "paid": true,
                 "paid_type": "enterprise",
+                "paid_expiry": null,
+                "portal_users_license_purchased": 0,
                 "users_license_purchased": seats,
                 "trial_expiry": null,
                 "trial_type": null,
                 "trial_action": null,
             },
-        }]})
+        });
+        if let Some(org) = org.as_object_mut() {
+            org.extend(UNSAID.map(|name| (name.to_owned(), Value::Null)));
+        }
+        json!({"org": [org]})
     }
 }
+
+/// What the org says nothing of.
+const UNSAID: [&str; 13] = [
+    "alias",
+    "city",
+    "description",
+    "fax",
+    "mobile",
+    "phone",
+    "photo_id",
+    "state",
+    "street",
+    "website",
+    "zia_portal_id",
+    "zia_zgid",
+    "zip",
+];

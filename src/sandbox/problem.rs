@@ -11,6 +11,8 @@ pub(super) struct Problem {
     pub(super) code: &'static str,
     pub(super) details: Value,
     pub(super) message: Cow<'static, str>,
+    /// Whether it is of the request as a whole, and never stands in `data[]`.
+    pub(super) alone: bool,
 }
 
 impl Problem {
@@ -25,6 +27,7 @@ impl Problem {
             code,
             details,
             message: message.into(),
+            alone: false,
         }
     }
 
@@ -39,6 +42,7 @@ impl Problem {
             code,
             details: json!({}),
             message: message.into(),
+            alone: false,
         }
     }
 
@@ -49,7 +53,7 @@ impl Problem {
 
     /// Whether its status goes with `data[]`; with any other the object stands by itself.
     pub(super) const fn is_of_rows(&self) -> bool {
-        matches!(self.status, 400 | 412)
+        matches!(self.status, 400 | 412) && !self.alone
     }
 
     pub(super) fn unknown_route() -> Self {
@@ -80,6 +84,21 @@ impl Problem {
         Self::bad("INVALID_DATA", json!({"resource_path_index": 2}), BAD_ID)
     }
 
+    /// An id of no record can be deleted by it.
+    pub(super) fn bad_deleted() -> Self {
+        let place = json!({"resource_path_index": 0});
+        Self::bad("INVALID_DATA", place, "invalid record id")
+    }
+
+    /// What a related list, or a note, stands below is not there.
+    pub(super) fn bad_parent() -> Self {
+        Self::bad(
+            "INVALID_DATA",
+            json!({"resource_path_index": 1}),
+            "the related id given seems to be invalid",
+        )
+    }
+
     pub(super) fn unknown_relation() -> Self {
         let details = json!({"resource_path_index": 2});
         Self::bad(
@@ -97,6 +116,14 @@ impl Problem {
         )
     }
 
+    /// The same, as deletions and related lists word it.
+    pub(super) fn expected_param(name: &str) -> Self {
+        Self {
+            message: "One of the expected parameter is missing".into(),
+            ..Self::missing_param(name)
+        }
+    }
+
     pub(super) fn bad_param(name: &str) -> Self {
         Self::bad("INVALID_DATA", json!({"param_name": name}), "invalid data")
     }
@@ -110,11 +137,19 @@ impl Problem {
     }
 
     pub(super) fn bad_body() -> Self {
-        Self::bad(
-            "INVALID_DATA",
-            json!({"expected_data_type": "jsonobject"}),
-            "invalid data",
-        )
+        let details = json!({"expected_data_type": "jsonobject"});
+        Self {
+            alone: true,
+            ..Self::bad("INVALID_DATA", details, "body")
+        }
+    }
+
+    /// A change of one record that is not there.
+    pub(super) fn unknown_record() -> Self {
+        Self {
+            alone: true,
+            ..Self::bad("INVALID_DATA", json!({"resource_path_index": 1}), BAD_ID)
+        }
     }
 
     pub(super) fn too_large() -> Self {

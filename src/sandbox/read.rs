@@ -63,8 +63,8 @@ impl<'a> Reader<'a> {
             unconverted && self.is_indexed(record) && wanted.accepts(self, module, record)
         };
         let mut found: Vec<&Record> = self.visible(module).filter(fits).collect();
+        self.sort(module, &mut found, true)?;
         found.truncate(MOST_SEARCHED);
-        self.sort(module, &mut found, false)?;
         let rows = self.paint(
             module,
             &found,
@@ -89,12 +89,14 @@ impl<'a> Reader<'a> {
 
     /// `GET /{module}/actions/count`.
     pub(super) fn count(&self, module: Module) -> Result<Answer, Problem> {
-        self.is_of_view(module, &["criteria", "email", "phone", "word"])?;
+        let message = "Please use either Cvid or Search Params. Combination of both the params is \
+                       not allowed";
+        self.is_of_view(module, &["criteria", "email", "phone", "word"], message)?;
         let wanted = self.wanted(module)?;
+        let unconverted = self.are_wanted(module)?;
         let accepted = |record: &&Record| {
-            wanted
-                .as_ref()
-                .is_none_or(|w| w.accepts(self, module, record))
+            let wanted = wanted.as_ref();
+            unconverted && wanted.is_none_or(|wanted| wanted.accepts(self, module, record))
         };
         Ok(Answer::ok(
             json!({"count": self.visible(module).filter(accepted).count()}),
@@ -144,7 +146,8 @@ impl<'a> Reader<'a> {
                 return Ok(Answer::not_modified());
             }
         }
-        let of_view = self.is_of_view(module, &["sort_by", "ids"])?;
+        let message = "ambiguity while processing the request";
+        let of_view = self.is_of_view(module, &["sort_by", "ids"], message)?;
         let listed = self.listing(module, records)?;
         Ok(listed.costing(if of_view { 3 } else { 1 }))
     }
@@ -158,7 +161,7 @@ impl<'a> Reader<'a> {
         let fields = self
             .fields(module)?
             .ok_or_else(|| Problem::missing_param("fields"))?;
-        self.sort(module, &mut records, true)?;
+        self.sort(module, &mut records, false)?;
         self.paged(records.len(), |start, size| {
             self.paint(module, &records, start, size, Some(&fields))
         })
@@ -278,24 +281,24 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn is_older(&self, record: &Record) -> bool {
+    /// Whether a record is not newer than what the caller has.
+    pub(super) fn is_older(&self, record: &Record) -> bool {
         let since = self.modified_since.map(Cell::Moment);
         let modified = record.get("Modified_Time");
         since.is_some_and(|since| compare(modified, Some(&since)).is_le())
     }
 
-    /// Sorts by `sort_by`; lists start with the newest id, searches keep their order.
+    /// Sorts by `sort_by`, which a search may by any field; else the newest id comes first.
     fn sort(
         &self,
         module: Module,
         records: &mut [&Record],
-        newest_first: bool,
+        is_search: bool,
     ) -> Result<(), Problem> {
         let by = match self.query.get("sort_by") {
-            None if !newest_first => return Ok(()),
             None => "id",
             Some(by @ ("id" | "Created_Time" | "Modified_Time")) => by,
-            Some(by) if !newest_first && self.shows(module, by) => by,
+            Some(by) if is_search && self.shows(module, by) => by,
             Some(_) => return Err(Problem::bad_param("sort_by")),
         };
         let ascending = self.is_ascending(by)?;

@@ -22,16 +22,32 @@ impl<'a> Reader<'a> {
             return Err(Problem::unknown_relation());
         }
         let Some(parent) = self.record(module, id) else {
-            return self.unknown();
+            let unknown = self.settings.unknown_id();
+            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_parent()));
         };
-        match (list, shows(module, list)) {
-            ("Emails", _) => self.emails(module, parent),
-            (_, Some(child)) => {
-                let below = self.below(module, parent, list);
-                self.listing(child, below.into_iter().map(|(_, record)| record).collect())
-            }
-            (_, None) => self.mixed(self.below(module, parent, list)),
+        if list == "Emails" {
+            return self.emails(module, parent);
         }
+        if self.asked("fields").is_none() {
+            return Err(Problem::expected_param("fields"));
+        }
+        let mut below = self.below(module, parent, list);
+        if self.modified_since.is_some() {
+            below.retain(|(_, record)| !self.is_older(record));
+            if below.is_empty() {
+                return Ok(Answer::not_modified());
+            }
+        }
+        let mut listed = match shows(module, list) {
+            Some(child) => self.listing(child, below.into_iter().map(|(_, one)| one).collect()),
+            None => self.mixed(below),
+        }?;
+        // Of its order, and of calls and e-mails, the list of a module alone tells.
+        let info = listed.body.as_mut().and_then(|body| body.get_mut("info"));
+        if let Some(info) = info.and_then(Value::as_object_mut) {
+            info.retain(|name, _| !["call", "email", "sort_by", "sort_order"].contains(&&**name));
+        }
+        Ok(listed)
     }
 
     /// The records of a list, with the module of each.
@@ -69,9 +85,7 @@ impl<'a> Reader<'a> {
 
     /// A list of several modules: each row says its own.
     fn mixed(&self, mut records: Vec<(Module, &'a Record)>) -> Result<Answer, Problem> {
-        let names = self
-            .asked("fields")
-            .ok_or_else(|| Problem::missing_param("fields"))?;
+        let names = self.asked("fields").unwrap_or_default();
         records.sort_by_key(|(_, record)| std::cmp::Reverse(record.id));
         let painter = self.painter();
         let paint = |(module, record): &(Module, &Record)| {
@@ -107,14 +121,27 @@ impl<'a> Reader<'a> {
                 .find(|contact| contact.points_at("Account_Name") == Some(record.id)),
             _ => Some(record),
         };
-        let start = match self.query.get("index").map(str::parse::<usize>) {
-            None => 0,
-            Some(Ok(index)) => index,
-            Some(Err(_)) => return Err(Problem::bad_param("index")),
-        };
-        let all = contact
+        let kind = self.asked("type");
+        if kind.is_some_and(|kind| !LETTERS.contains(&kind)) {
+            return Err(Problem::bad_param("type"));
+        }
+        let mut all = contact
             .map(|contact| self.letters(contact))
             .unwrap_or_default();
+        all.retain(|letter| match kind {
+            None | Some("user_emails") => true,
+            Some(kind) => kind.contains("sent") && letter["sent"] == true,
+        });
+        // A page is asked for by its first letter.
+        let name = |at: usize| all.get(at).map(|letter| letter["message_id"].clone());
+        let start = match self.asked("index") {
+            None | Some("0") => 0,
+            Some(index) => {
+                let mut letters = all.iter();
+                let place = letters.position(|letter| letter["message_id"] == index);
+                place.ok_or_else(|| Problem::bad_param("index"))?
+            }
+        };
         let rows: Vec<&Value> = all.iter().skip(start).take(PER_CALL).collect();
         if rows.is_empty() {
             return Ok(Answer::empty());
@@ -124,8 +151,11 @@ impl<'a> Reader<'a> {
         let info = json!({
             "per_page": PER_CALL,
             "count": rows.len(),
-            "next_index": more.then(|| end.to_string()),
-            "prev_index": (start > 0).then(|| start.saturating_sub(PER_CALL).to_string()),
+            "next_index": name(end),
+            "prev_index": match start.saturating_sub(PER_CALL) {
+                0 => Some(json!("0")),
+                before => name(before),
+            },
             "more_records": more,
         });
         Ok(Answer::ok(json!({"Emails": rows, "info": info})))
@@ -159,7 +189,7 @@ impl<'a> Reader<'a> {
             letters.push((
                 time,
                 json!({
-                    "message_id": format!("{:016x}{:016x}{:02x}", contact.id.0, dice.roll(), at),
+                    "message_id": format!("{:016x}{:016x}{:064x}", contact.id.0, dice.roll(), at),
                     "subject": dice.word(words::MAIL_SUBJECTS),
                     "from": from,
                     "to": [to],
@@ -170,14 +200,14 @@ impl<'a> Reader<'a> {
                     "read": true,
                     "has_attachment": false,
                     "has_thread_attachment": false,
-                    "editable": false,
                     "status": [{"type": if sent { "sent" } else { "received" }}],
-                    "source": "crm",
+                    "source": "individual",
+                    "activity_info": null,
                     "sentiment_info": null,
                     "intent": null,
                     "emotion": null,
                     "linked_record": null,
-                    "mail_format": null,
+                    "related_to_record": null,
                     "owner": owner.short(),
                 }),
             ));
@@ -307,3 +337,13 @@ const OF_CASES: &[&str] = &[
     "Attachments",
 ];
 const PER_CALL: usize = 10;
+/// Which letters can be asked for.
+const LETTERS: &[&str] = &[
+    "sent_from_crm",
+    "scheduled_in_crm",
+    "drafts",
+    "user_emails",
+    "all_contacts_sent_crm_emails",
+    "all_contacts_scheduled_crm_emails",
+    "all_contacts_draft_crm_emails",
+];

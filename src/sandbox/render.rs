@@ -145,7 +145,7 @@ impl Painter<'_> {
             "source": line.source,
             "extension": null,
             "converted_record": null,
-            "type": null,
+            "type": "timeline",
             "field_history": if history.is_empty() { Value::Null } else { json!(history) },
         })
     }

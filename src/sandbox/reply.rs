@@ -152,16 +152,20 @@ const FIXED: &[(&str, &str)] = &[
     ("expires", "Thu, 01 Jan 1970 00:00:00 GMT"),
     ("content-language", "en-US"),
     ("x-content-type-options", "nosniff"),
-    ("strict-transport-security", "max-age=15768000"),
+    ("x-xss-protection", "1; mode=block"),
+    ("x-frame-options", "SAMEORIGIN"),
+    ("x-download-options", "noopen"),
+    ("referrer-policy", "strict-origin"),
+    ("strict-transport-security", "max-age=63072000"),
     ("clientversion", "14723211"),
     ("clientsubversion", "f2cbf1a2be0e7a6e0dd1c5e2d8c1a1a2"),
     // A client of an API keeps none of them.
     (
         "set-cookie",
-        "crmcsr=9c5b94b1; Path=/; Secure; SameSite=None",
+        "crmcsr=9c5b94b1-0d6e-4f0a-8a3e-5c1b7d2e9f40;path=/;SameSite=None;Secure;priority=high",
     ),
     (
         "set-cookie",
-        "_zcsr_tmp=9c5b94b1; Path=/; Secure; SameSite=Strict",
+        "_zcsr_tmp=9c5b94b1-0d6e-4f0a-8a3e-5c1b7d2e9f40;path=/;SameSite=Strict;Secure;priority=high",
     ),
 ];

@@ -31,8 +31,9 @@ pub(super) enum Route {
     Upsert(Module),
     /// Of the ids in the query, or of one.
     Delete(Module, Option<Id>),
+    Locks(Module, Id),
     Lock(Module, Id),
-    Unlock(Module, Id),
+    Unlock(Module, Id, Id),
 }
 
 /// The route of a method and a path.
@@ -88,12 +89,17 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("GET", ["actions", "count"]) => Ok(Route::Count(module)),
         ("GET", [id]) => Ok(Route::One(module, record(id)?)),
         ("PUT", [id]) => Ok(Route::Update(module, Some(record(id)?))),
-        ("DELETE", [id]) => Ok(Route::Delete(module, Some(record(id)?))),
-        ("POST", [id, "Locking_Information__s"]) => Ok(Route::Lock(module, record(id)?)),
-        ("DELETE", [id, "Locking_Information__s"]) => Ok(Route::Unlock(module, record(id)?)),
+        ("DELETE", [id]) => Ok(Route::Delete(
+            module,
+            Some(id.parse().map_err(|_| Problem::bad_deleted())?),
+        )),
+        ("GET", [id, LOCKS]) => Ok(Route::Locks(module, record(id)?)),
+        ("POST", [id, LOCKS]) => Ok(Route::Lock(module, record(id)?)),
+        ("DELETE", [id, LOCKS, lock]) => Ok(Route::Unlock(module, record(id)?, record(lock)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
-        ("POST", [id, "actions", "get_related_records_count"]) => {
-            Ok(Route::RelatedCounts(module, record(id)?))
+        ("POST", [id, "actions", COUNTS]) => Ok(Route::RelatedCounts(module, record(id)?)),
+        (_, ["actions", "count"] | [_, "actions", COUNTS] | [_, LOCKS, _]) => {
+            Err(Problem::wrong_method())
         }
         (_, ["actions", _] | [_, "actions"] | [_, _, _]) => Err(Problem::unknown_route()),
         ("GET", [id, list]) => Ok(Route::Related(module, record(id)?, (*list).to_owned())),
@@ -104,18 +110,25 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
     }
 }
 
+/// Whether a request that has no route would have been a write of records, or of one.
+pub(super) fn is_of_records(method: &str, path: &str) -> bool {
+    let mut parts = path.split('/').skip(3);
+    let first = parts.next().unwrap_or_default();
+    let is_module = !matches!(first, "coql" | "org" | "settings" | "users");
+    is_module && matches!(method, "POST" | "PUT") && parts.count() < 2
+}
+
+const COUNTS: &str = "get_related_records_count";
+const LOCKS: &str = "Locking_Information__s";
+
 impl Route {
-    /// Whether errors stand in `data[]`.
-    pub(super) const fn is_write(&self) -> bool {
+    /// Whether errors stand in `data[]`; those of deletions and locks do where they are of a record.
+    pub(super) const fn wraps(&self) -> bool {
         matches!(
             self,
-            Self::Insert(_)
-                | Self::InsertNote(..)
-                | Self::Update(..)
-                | Self::Upsert(_)
-                | Self::Delete(..)
-                | Self::Lock(..)
-                | Self::Unlock(..)
+            Self::Insert(_) | Self::InsertNote(..) | Self::Update(..) | Self::Upsert(_)
+ // The one read whose errors are documented like those of writes.
+ | Self::Deleted(_)
         )
     }
 }

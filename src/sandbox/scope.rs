@@ -22,19 +22,15 @@ pub(super) fn asked(text: &str) -> Option<String> {
 }
 
 fn is_known(scope: &str) -> bool {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|it| it.is_ascii_alphanumeric() || it == b'_')
-    };
+    let among = |known: &[&str], name: &str| known.iter().any(|it| name.eq_ignore_ascii_case(it));
     let parts: Vec<&str> = scope.split('.').collect();
     let Some((right, place)) = parts.split_last() else {
         return false;
     };
     let known = match place {
         ["ZohoCRM", "modules" | "settings"] | ["ZohoSearch", "securesearch"] => true,
-        ["ZohoCRM", "modules" | "settings", name] => is_name(name),
+        ["ZohoCRM", "modules", name] => among(MODULES, name),
+        ["ZohoCRM", "settings", name] => among(SETTINGS, name),
         ["ZohoCRM", part] => PARTS.contains(part),
         _ => false,
     };
@@ -42,6 +38,22 @@ fn is_known(scope: &str) -> bool {
 }
 
 const PARTS: &[&str] = &["bulk", "coql", "notifications", "org", "send_mail", "users"];
+/// What Zoho has scopes for, whether or not this CRM has it.
+#[rustfmt::skip]
+const MODULES: &[&str] = &[
+    "accounts", "activities", "appointments", "approvals", "attachments", "calls", "campaigns", "cases",
+    "contacts", "custom", "dashboards", "deals", "emails", "events", "invoices", "leads", "notes",
+    "pricebooks", "products", "purchaseorders", "quotes", "salesorders", "search", "services", "solutions",
+    "tasks", "users", "vendors",
+];
+#[rustfmt::skip]
+const SETTINGS: &[&str] = &[
+    "assignment_rules", "automation", "business_hours", "currencies", "custom_buttons", "custom_links",
+    "custom_views", "data_sharing", "email_templates", "fields", "fiscal_year", "global_picklist",
+    "holidays", "inventory_templates", "layouts", "macros", "modules", "pipeline", "portals", "profiles",
+    "recycle_bin", "related_lists", "roles", "scoring_rules", "tab_groups", "tags", "territories",
+    "users", "variable_groups", "variables", "wizards",
+];
 const RIGHTS: &[&str] = &["ALL", "READ", "CREATE", "UPDATE", "DELETE", "WRITE"];
 
 fn are_granted(mut needed: impl Iterator<Item = String>, granted: &str) -> Result<(), Problem> {
@@ -53,7 +65,8 @@ fn are_granted(mut needed: impl Iterator<Item = String>, granted: &str) -> Resul
     if needed.all(is_granted) {
         Ok(())
     } else {
-        Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", "Unauthorized"))
+        let message = "invalid oauth scope to access this URL";
+        Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", message))
     }
 }
 
@@ -89,7 +102,9 @@ fn needed(route: &Route) -> Vec<String> {
         Route::Update(module, _) => vec![on(module, "UPDATE")],
         Route::Upsert(module) => vec![on(module, "CREATE"), on(module, "UPDATE")],
         Route::Delete(module, _) => vec![on(module, "DELETE")],
-        Route::Lock(module, _) | Route::Unlock(module, _) => vec![on(module, "UPDATE")],
+        Route::Locks(..) => other("settings.modules.READ"),
+        Route::Lock(..) => other("settings.modules.CREATE"),
+        Route::Unlock(..) => other("settings.modules.DELETE"),
     }
 }
 

@@ -287,9 +287,7 @@ fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
     let route = match route::find(&head.method, &head.path) {
         Ok(route) => route,
         Err(problem) => {
-            // Queries are reads, whatever the method.
-            let is_write =
-                matches!(head.method.as_str(), "POST" | "PUT") && !head.path.ends_with("/coql");
+            let is_write = route::is_of_records(&head.method, &head.path);
             return Answer::refused(&problem, desk.settings().wraps(is_write));
         }
     };

@@ -3,7 +3,10 @@ mod described;
 mod documented;
 mod faults;
 mod grants;
+mod locks;
+mod refused;
 mod rights;
+mod shapes;
 mod sources;
 mod writes;
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::Answer, cell::Id, clock::moment, crm::Crm, org::User, problem::Problem, read::Reader,
-    related, schema::Module,
+    related, render::module_id, schema::Module,
 };
 
 impl Reader<'_> {
@@ -23,12 +23,24 @@ impl Reader<'_> {
             "category": "public_views",
             "favorite": null,
             "access_type": "public",
+            "locked": false,
+            "created_by": null,
+            "created_time": null,
+            "modified_by": null,
+            "modified_time": null,
+            "last_accessed_time": null,
         });
         let info = json!({
             "per_page": 200,
             "count": 1,
             "page": 1,
             "default": id,
+            "translation": {
+                "public_views": "Public Views",
+                "other_users_views": "Other User's Views",
+                "shared_with_me": "Shared With Me",
+                "created_by_me": "Created By Me",
+            },
             "more_records": false,
         });
         Ok(Answer::ok(json!({"custom_views": [view], "info": info})))
@@ -36,12 +48,16 @@ impl Reader<'_> {
 
     /// `GET /settings/related_lists?module=…`.
     pub(super) fn related_lists(&self) -> Result<Answer, Problem> {
+        if self.query.get("module").is_none() {
+            return Err(Problem::expected_param("module"));
+        }
         let module = self.asked_module()?;
         let lists = related::lists(module);
         if lists.is_empty() {
             return Ok(Answer::empty());
         }
         let row = |(at, name): (usize, &&str)| {
+            let shown = related::shows(module, name);
             json!({
                 "id": self.list_id(module, at),
                 "api_name": name,
@@ -51,7 +67,15 @@ impl Reader<'_> {
                 "sequence_number": (at + 1).to_string(),
                 "action": null,
                 "type": "default",
-                "module": {"api_name": related::shows(module, name).map(Module::name)},
+                "status": "visible",
+                "customize_sort": true,
+                "customize_fields": true,
+                "customize_display_label": true,
+                "parent_related_lists": null,
+                "module": shown.map(|shown| json!({
+                    "api_name": shown.name(),
+                    "id": module_id(self.crm, shown),
+                })),
             })
         };
         let rows: Vec<Value> = lists.iter().enumerate().map(row).collect();
@@ -71,26 +95,101 @@ impl Reader<'_> {
             let details = json!({"api_name": COUNTS, "json_path": format!("$.{COUNTS}")});
             Problem::bad("MANDATORY_NOT_FOUND", details, "required field not found")
         })?;
-        let Some(parent) = self.record(module, id) else {
-            return Err(Problem::bad_id());
-        };
-        let counted = asked.iter().enumerate().map(|(at, list)| {
-            let name = list.pointer("/related_list/api_name");
-            let name = name.and_then(Value::as_str).unwrap_or_default();
-            let lists = related::lists(module);
-            let place = lists.iter().position(|known| *known == name);
-            let place = place.ok_or_else(|| {
-                let path = format!("$.{COUNTS}[{at}].related_list.api_name");
-                let details = json!({"api_name": "api_name", "json_path": path});
-                Problem::bad("INVALID_DATA", details, "invalid data")
-            })?;
-            Ok(json!({
-                "related_list": {"api_name": name, "id": self.list_id(module, place)},
-                "count": self.below(module, parent, name).len(),
-            }))
+        let parent = self.record(module, id).ok_or_else(Problem::bad_parent)?;
+        let counted = asked.iter().enumerate().map(|(at, row)| {
+            let list = self.counted_list(module, at, row)?;
+            Ok((list, self.below(module, parent, list.1).len()))
         });
-        let counted = counted.collect::<Result<Vec<Value>, Problem>>()?;
-        Ok(Answer::ok(json!({COUNTS: counted})))
+        let counted: Vec<Result<_, Problem>> = counted.collect();
+        let status = match counted.iter().filter(|row| row.is_err()).count() {
+            0 => 200,
+            failed if failed == counted.len() => 400,
+            _ => 207,
+        };
+        let rows = counted.into_iter().map(|row| match row {
+            Err(problem) => problem.body(),
+            Ok(((place, name), count)) => json!({
+                "related_list": {"api_name": name, "id": self.list_id(module, place)},
+                "count": count,
+            }),
+        });
+        let rows: Vec<Value> = rows.collect();
+        Ok(Answer {
+            status,
+            ..Answer::ok(json!({COUNTS: rows}))
+        })
+    }
+
+    /// The list that is to be counted, by its name, its id or both.
+    fn counted_list(
+        &self,
+        module: Module,
+        at: usize,
+        row: &Value,
+    ) -> Result<(usize, &'static str), Problem> {
+        let path = format!("$.{COUNTS}[{at}].related_list");
+        let part = |name: &str| json!({"api_name": name, "json_path": format!("{path}.{name}")});
+        let list = row.get("related_list").ok_or_else(|| {
+            let details = json!({"api_name": "related_list", "json_path": path});
+            Problem::bad("MANDATORY_NOT_FOUND", details, "required field not found")
+        })?;
+        let lists = related::lists(module).iter().copied().enumerate();
+        let lists: Vec<(usize, &str)> = lists.collect();
+        let found = |key: &str, is: &dyn Fn(usize, &str) -> bool| {
+            let mut lists = lists.iter();
+            let found = lists.find(|(place, name)| is(*place, name)).copied();
+            let message = "Given related_list is invalid";
+            found.ok_or_else(|| Problem::bad("INVALID_DATA", part(key), message))
+        };
+        let text = |key: &str| list.get(key).and_then(Value::as_str);
+        let by_id = text("id").map(|id| found("id", &|place, _| self.list_id(module, place) == id));
+        let by_name = text("api_name").map(|asked| found("api_name", &|_, name| name == asked));
+        match (by_id.transpose()?, by_name.transpose()?) {
+            (None, None) => {
+                let details = json!({"expected_fields": [part("api_name"), part("id")]});
+                let message = "Specify atleast one field";
+                Err(Problem::bad("EXPECTED_FIELD_MISSING", details, message))
+            }
+            (Some(one), Some(other)) if one != other => {
+                let details = json!({"ambiguity_due_to": [part("id"), part("api_name")]});
+                let message = "Ambiguity while processing the request";
+                Err(Problem::bad(
+                    "AMBIGUITY_DURING_PROCESSING",
+                    details,
+                    message,
+                ))
+            }
+            (Some(list), _) | (None, Some(list)) => Ok(list),
+        }
+    }
+
+    /// `GET /{module}/{id}/Locking_Information__s`: the lock of a record, if it has one.
+    pub(super) fn locks(&self, module: Module, id: Id) -> Result<Answer, Problem> {
+        let record = self.record(module, id).ok_or_else(Problem::bad_parent)?;
+        let Some(lock) = self.crm.locks.get(&id) else {
+            return Ok(Answer::empty());
+        };
+        let shown = json!({
+            "id": lock.id.to_string(),
+            "Locked_By__s": self.crm.user(lock.by).map(User::short),
+            "Locked_For__s": {
+                "module": {"api_name": module.name(), "id": module_id(self.crm, module)},
+                "name": self.crm.title(module, record),
+                "id": id.to_string(),
+            },
+            "Locked_Reason__s": lock.reason,
+            "Locked_Time__s": moment(lock.at, self.zone()),
+            "Lock_Source__s": "Manual",
+            "Feature_Type__s": "record_locking",
+            "Record_Locking_Rule_Id__s": null,
+            "Record_Locking_Configuration_Id__s": self.crm.org.fixed(7_301).to_string(),
+            "$editable": true,
+            "$field_states": null,
+            "$sharing_permission": "full_access",
+            "$zia_visions": null,
+        });
+        let info = json!({"per_page": 200, "count": 1, "page": 1, "more_records": false});
+        Ok(Answer::ok(json!({"data": [shown], "info": info})))
     }
 
     /// `GET /{module}/deleted?type=…`: nothing leaves the recycle bin for good.
@@ -98,10 +197,16 @@ impl Reader<'_> {
         let kept = match self.asked("type") {
             None | Some("all" | "recycle") => true,
             Some("permanent") => false,
-            Some(_) => return Err(Problem::bad_param("type")),
+            Some(_) => {
+                let message = "Please check whether the input values are correct";
+                let details = json!({"param_name": "type"});
+                return Err(Problem::bad("PATTERN_NOT_MATCHED", details, message));
+            }
         };
         let gone = self.crm.deleted(module);
         let gone = gone.filter(|gone| kept && self.sight.sees(self.crm, module, &gone.record));
+        let newer = |at| self.modified_since.is_none_or(|since| at > since);
+        let gone = gone.filter(|gone| newer(gone.at));
         let rows: Vec<Value> = gone
             .map(|gone| {
                 let user = |id| self.crm.user(id).map(User::short);
@@ -121,14 +226,20 @@ impl Reader<'_> {
         );
         let shown: Vec<&Value> = rows.iter().skip((page - 1) * size).take(size).collect();
         if shown.is_empty() {
-            return Ok(Answer::empty());
+            let since = self.modified_since;
+            return Ok(since.map_or_else(Answer::empty, |_| Answer::not_modified()));
         }
         let info = json!({"per_page": size, "count": shown.len(), "page": page, "more_records": rows.len() > page * size});
         Ok(Answer::ok(json!({"data": shown, "info": info})))
     }
 
     /// Whether a list or a count is of a view; that goes with no other choice of records.
-    pub(super) fn is_of_view(&self, module: Module, besides: &[&str]) -> Result<bool, Problem> {
+    pub(super) fn is_of_view(
+        &self,
+        module: Module,
+        besides: &[&str],
+        message: &'static str,
+    ) -> Result<bool, Problem> {
         let Some(view) = self.asked("cvid") else {
             return Ok(false);
         };
@@ -138,7 +249,7 @@ impl Reader<'_> {
             return Err(Problem::bad(
                 "AMBIGUITY_DURING_PROCESSING",
                 details,
-                "ambiguity while processing the request",
+                message,
             ));
         }
         match view.parse() {

@@ -1,6 +1,7 @@
 //! Writes: records are added and changed one by one, and each says how it went.
 
 mod check;
+mod lock;
 mod remove;
 mod upsert;
 
@@ -42,13 +43,8 @@ impl Writer<'_> {
         above: Option<(Module, Id)>,
         body: &[u8],
     ) -> Result<Answer, Problem> {
-        if let Some((module, id)) = above
-            && !self
-                .crm
-                .get(module, id)
-                .is_some_and(|record| self.sight.sees(self.crm, module, record))
-        {
-            return Err(Problem::bad_id());
+        if above.is_some_and(|(module, id)| self.seen(module, id).is_none()) {
+            return Err(Problem::bad_parent());
         }
         let rows = rows(body)?;
         let results = rows
@@ -68,11 +64,10 @@ impl Writer<'_> {
     ) -> Result<Answer, Problem> {
         let rows = rows(body)?;
         if id.is_some() && rows.len() > 1 {
-            return Err(Problem::bad(
-                "LIMIT_EXCEEDED",
-                json!({"maximum_length": 1, "api_name": "data"}),
-                "limit exceeded",
-            ));
+            return Err(too_many(1));
+        }
+        if id.is_some_and(|id| self.seen(module, id).is_none()) {
+            return Err(Problem::unknown_record());
         }
         let results = rows
             .iter()
@@ -149,18 +144,14 @@ impl Writer<'_> {
             (None, true) => given.ok_or_else(bad_id)?,
             (None, false) => return Err(missing("id", at)),
         };
-        let known = self
-            .crm
-            .get(module, id)
-            .filter(|record| self.sight.sees(self.crm, module, record));
-        let mut record = known.cloned().ok_or_else(bad_id)?;
+        let mut record = self.seen(module, id).cloned().ok_or_else(bad_id)?;
         if !self.sight.changes(self.crm, module, &record) {
             return Err(not_allowed(module));
         }
         if record.get("Locked__s") == Some(&Cell::Flag(true)) {
             return Err(locked(at));
         }
-        self.is_unmodified(&record, at)?;
+        self.is_unmodified(&record)?;
         self.keeps_mandatory(module, row, at)?;
         let mut changes = Vec::new();
         for (field, new) in self.cells(module, row, at)? {
@@ -188,6 +179,12 @@ impl Writer<'_> {
             record.set("Closed_Time", done.then_some(Cell::Moment(self.now)));
         }
         self.commit(module, record, "updated", changes, "record updated")
+    }
+
+    /// A record that the user sees.
+    fn seen(&self, module: Module, id: Id) -> Option<&Record> {
+        let record = self.crm.get(module, id);
+        record.filter(|record| self.sight.sees(self.crm, module, record))
     }
 
     fn commit(
@@ -233,26 +230,7 @@ impl Writer<'_> {
 
     fn details(&self, module: Module, id: Id) -> Value {
         let record = self.crm.get(module, id);
-        let user = |field| {
-            let id = record.and_then(|record| record.points_at(field));
-            id.and_then(|id| self.crm.user(id)).map(User::short)
-        };
-        let zone = self
-            .crm
-            .user(self.user)
-            .map(|user| user.zone.clone())
-            .unwrap_or(jiff::tz::TimeZone::UTC);
-        let time = |field| match record.and_then(|record| record.get(field)) {
-            Some(Cell::Moment(at)) => Some(moment(*at, &zone)),
-            _ => None,
-        };
-        let mut details = json!({
-            "Modified_Time": time("Modified_Time"),
-            "Modified_By": user("Modified_By"),
-            "Created_Time": time("Created_Time"),
-            "id": id.to_string(),
-            "Created_By": user("Created_By"),
-        });
+        let mut details = record.map_or(Value::Null, |record| self.stamps(record));
         if module != Module::Notes
             && let Some(details) = details.as_object_mut()
         {
@@ -261,7 +239,31 @@ impl Writer<'_> {
         details
     }
 
-    fn is_unmodified(&self, record: &Record, at: usize) -> Result<(), Problem> {
+    /// Who made and changed a record, and when.
+    fn stamps(&self, record: &Record) -> Value {
+        let user = |field| {
+            let id = record.points_at(field);
+            id.and_then(|id| self.crm.user(id)).map(User::short)
+        };
+        let zone = self
+            .crm
+            .user(self.user)
+            .map(|user| user.zone.clone())
+            .unwrap_or(jiff::tz::TimeZone::UTC);
+        let time = |field| match record.get(field) {
+            Some(Cell::Moment(at)) => Some(moment(*at, &zone)),
+            _ => None,
+        };
+        json!({
+            "Modified_Time": time("Modified_Time"),
+            "Modified_By": user("Modified_By"),
+            "Created_Time": time("Created_Time"),
+            "id": record.id.to_string(),
+            "Created_By": user("Created_By"),
+        })
+    }
+
+    fn is_unmodified(&self, record: &Record) -> Result<(), Problem> {
         // Times are told to the second, so that is what they are held against.
         let since = self.unmodified_since.map(Timestamp::as_second);
         let modified = match record.get("Modified_Time") {
@@ -269,11 +271,10 @@ impl Writer<'_> {
             _ => None,
         };
         if since.is_some_and(|since| modified.is_some_and(|at| at > since)) {
-            let details = json!({"api_name": "id", "json_path": format!("$.data[{at}].id"), "id": record.id.to_string()});
             let message = "record updated time has already passed if-unmodified-since time";
             return Err(Problem {
                 status: 412,
-                ..Problem::bad("ALREADY_MODIFIED", details, message)
+                ..Problem::bad("ALREADY_MODIFIED", self.stamps(record), message)
             });
         }
         Ok(())
@@ -363,11 +364,15 @@ fn rows(body: &[u8]) -> Result<Vec<Value>, Problem> {
     let rows = data.as_array().filter(|rows| !rows.is_empty());
     let rows = rows.ok_or_else(|| wrong_type("jsonarray", "data", "$.data"))?;
     if rows.len() > MOST_ROWS {
-        let details =
-            json!({"maximum_length": MOST_ROWS, "api_name": "data", "json_path": "$.data"});
-        return Err(Problem::bad("LIMIT_EXCEEDED", details, "limit exceeded"));
+        return Err(too_many(MOST_ROWS));
     }
     Ok(rows.clone())
+}
+
+fn too_many(most: usize) -> Problem {
+    let details = json!({"maximum_length": most, "api_name": "data"});
+    let message = "count of records in your request exceeds the limit";
+    Problem::bad("LIMIT_EXCEEDED", details, message)
 }
 
 const FEW_ROWS: usize = 10;

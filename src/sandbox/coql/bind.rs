@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::parse::{Column, Tree, Written};
+use super::{
+    bounds::{once, window, within},
+    parse::{Column, Tree, Written},
+};
 use crate::sandbox::{
     cell::Cell,
     filter::{Filter, Hop, Op, Path, Test},
@@ -69,6 +72,11 @@ pub(super) fn bind(written: &Written) -> Result<Query, Problem> {
     let (limit, offset) = window(written)?;
     within(written.group.len(), 4)?;
     within(written.order.len(), 10)?;
+    once("group by", written.group.iter().cloned())?;
+    once(
+        "order by",
+        written.order.iter().map(|(column, _)| column.called()),
+    )?;
     let columns = columns(module, &written.columns)?;
     let tree = written.filter.as_ref().ok_or_else(unreadable)?;
     let filter = filter(module, tree)?;
@@ -113,13 +121,9 @@ fn columns(module: Module, written: &[Column]) -> Result<Vec<Selected>, Problem>
                 ),
             });
         }
-        let plain = match &column.function {
-            Some(function) => format!("{function}({})", column.name),
-            None => column.name.clone(),
-        };
         alias_is_free(column, written)?;
         selected.push(Selected {
-            key: column.alias.clone().unwrap_or(plain),
+            key: column.alias.clone().unwrap_or_else(|| column.called()),
             what,
         });
     }
@@ -179,8 +183,8 @@ fn what(module: Module, column: &Column) -> Result<What, Problem> {
         "AVG" => Function::Avg,
         "COUNT" => Function::Count,
         _ => {
-            let called = format!("{function}({})", column.name);
-            let details = json!({"reason": "unsupported aggregate function", "column": called});
+            let reason = "unsupported aggregate function";
+            let details = json!({"reason": reason, "column": column.called()});
             return Err(Problem::bad("INVALID_DATA", details, "invalid data"));
         }
     };
@@ -306,9 +310,13 @@ fn test(module: Module, name: &str, operator: &str, values: &[String]) -> Result
         .map(read)
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| {
-            let details =
-                json!({"reason": "invalid value found", "column_name": name, "operator": operator});
-            Problem::bad("INVALID_QUERY", details, "Invalid query formed")
+            let expected = match kind {
+                Kind::Lookup(_) | Kind::AnyLookup => Kind::Id.data_type(),
+                kind => kind.data_type(),
+            };
+            let details = json!({"expected_data_type": expected, "column_name": name});
+            let message = "value given seems to be invalid for the column";
+            Problem::bad("INVALID_QUERY", details, message)
         })?;
     Ok(Test { path, op, operands })
 }
@@ -335,48 +343,11 @@ fn operation(kind: Kind, operator: &str) -> Option<Op> {
     }
 }
 
-fn window(written: &Written) -> Result<(usize, usize), Problem> {
-    let number = |text: &Option<String>, default: usize| match text {
-        None => Ok(default),
-        Some(text) => text.parse::<usize>().map_err(|_| {
-            Problem::bad(
-                "INVALID_QUERY",
-                json!({"limit": text}),
-                "limit given seems to be invalid",
-            )
-        }),
-    };
-    let limit = number(&written.limit, DEFAULT_LIMIT)?;
-    let offset = number(&written.offset, 0)?;
-    if limit == 0 {
-        return Err(Problem::bad(
-            "INVALID_DATA",
-            json!({}),
-            "limit should be greater than 0",
-        ));
-    }
-    for (asked, most) in [(limit, MOST_ROWS), (offset, FURTHEST)] {
-        within(asked, most)?;
-    }
-    Ok((limit, offset))
-}
-
-pub(super) fn within(asked: usize, most: usize) -> Result<(), Problem> {
-    if asked <= most {
-        return Ok(());
-    }
-    Err(Problem::bad(
-        "LIMIT_EXCEEDED",
-        json!({"limit": most}),
-        "limit exceeded",
-    ))
-}
-
 pub(super) fn invalid(column: &str) -> Problem {
     Problem::bad(
         "INVALID_QUERY",
         json!({"column_name": column}),
-        "Invalid query formed",
+        "column given seems to be invalid",
     )
 }
 
@@ -392,7 +363,4 @@ fn unreadable() -> Problem {
     Problem::bad("INVALID_QUERY", json!({}), "Invalid query formed")
 }
 
-const DEFAULT_LIMIT: usize = 200;
-const MOST_ROWS: usize = 2_000;
-const FURTHEST: usize = 100_000;
 const TAKEN: &str = "column name or property name given in select columns without alias name cannot be an alias name for other select columns";

@@ -25,6 +25,16 @@ pub(super) struct Column {
     pub(super) alias: Option<String>,
 }
 
+impl Column {
+    /// What it is called where it has no alias.
+    pub(super) fn called(&self) -> String {
+        match &self.function {
+            Some(function) => format!("{function}({})", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
 /// A condition as it was written.
 #[derive(Debug)]
 pub(super) enum Tree {

@@ -220,7 +220,7 @@ fn refused_queries_are_worded_as_zoho_words_them() {
         ),
         (
             "select Foo from Contacts where id is not null",
-            json!(["INVALID_QUERY", {"column_name": "Foo"}, "Invalid query formed"]),
+            json!(["INVALID_QUERY", {"column_name": "Foo"}, "column given seems to be invalid"]),
         ),
         (
             "select SUM(Last_Name) from Contacts where id is not null",
@@ -237,6 +237,10 @@ fn refused_queries_are_worded_as_zoho_words_them() {
         (
             "select id from Contacts where id is not null limit 2001",
             json!(["LIMIT_EXCEEDED", {"limit": 2000}, "limit exceeded"]),
+        ),
+        (
+            "select id from Contacts where id = 'x'",
+            json!(["INVALID_QUERY", {"expected_data_type": "bigint", "column_name": "id"}, "value given seems to be invalid for the column"]),
         ),
         (
             "select id from Events where Participants != '${EMPTY}'",

@@ -169,7 +169,7 @@ pub(super) const CALLS: &[Field] = &[
     of("Call_Start_Time", Kind::Moment).must(),
     text("Call_Duration", 20).must(),
     of("Call_Duration_in_seconds", Kind::Int).fixed(),
-    pick("Call_Status", picklist::CALL_STATUS).fixed(),
+    pick("Call_Status", picklist::CALL_STATUS),
     pick("Call_Purpose", picklist::CALL_PURPOSE),
     pick("Call_Result", picklist::CALL_RESULT),
     text("Call_Agenda", 255),

@@ -8,7 +8,9 @@ use super::{
 };
 
 pub(super) fn sow(sower: &mut Sower) {
-    let found = sower.crm.table(Module::Contacts).values().find_map(|it| {
+    // A search begins with the newest one.
+    let mut contacts = sower.crm.table(Module::Contacts).values().rev();
+    let found = contacts.find_map(|it| {
         (it.text("First_Name") == Some("Giulia")).then_some(Planted {
             id: it.id,
             owner: it.points_at("Owner")?,

@@ -9,6 +9,8 @@ async fn headers_and_empty_answers_are_as_zoho_sends_them() {
         "application/json;charset=UTF-8"
     );
     assert_eq!(found.headers()["server"], "ZGS");
+    assert_eq!(found.headers()["x-frame-options"], "SAMEORIGIN");
+    assert_eq!(found.headers()["referrer-policy"], "strict-origin");
     assert!(
         found.headers()["x-accesstoken-reset"]
             .to_str()

@@ -24,7 +24,6 @@ async fn the_crm_describes_itself() {
     let cases = vec![
         read("settings/related_lists?module=Contacts", 200, lists),
         read("settings/modules/Deals", 200, module),
-        read("settings/related_lists", 400, missing.clone()),
         read("settings/custom_views", 400, missing.clone()),
         read("settings/fields", 400, missing),
         read(
@@ -53,17 +52,21 @@ async fn a_view_goes_with_no_other_choice_and_costs_more() {
     let settings = "/crm/v8/settings/custom_views?module=Deals";
     let (_, views) = client.get(settings).await;
     let view = views["custom_views"][0]["id"].as_str().unwrap().to_owned();
-    let ambiguous = |other: &str| {
+    let ambiguous = |other: &str, message: &str| {
         let params = json!([{"param_name": "cvid"}, {"param_name": other}]);
         let details = json!({"ambiguity_due_to": params});
-        let message = "ambiguity while processing the request";
         error("AMBIGUITY_DURING_PROCESSING", details, message)
     };
+    let sorted = ambiguous("sort_by", "ambiguity while processing the request");
+    let searched = ambiguous(
+        "word",
+        "Please use either Cvid or Search Params. Combination of both the params is not allowed",
+    );
     let list = format!("Deals?fields=id&cvid={view}");
     let count = format!("Deals/actions/count?cvid={view}");
     let cases = vec![
-        read(format!("{list}&sort_by=id"), 400, ambiguous("sort_by")),
-        read(format!("{count}&word=ab"), 400, ambiguous("word")),
+        read(format!("{list}&sort_by=id"), 400, sorted),
+        read(format!("{count}&word=ab"), 400, searched),
         read(count, 200, json!({})),
     ];
     hold(&client, cases).await;
@@ -223,4 +226,54 @@ async fn a_record_read_whole_is_shown_as_zoho_shows_it() {
         guest["name"].is_string() && guest["Email"].is_string(),
         "{guest}"
     );
+}
+
+#[tokio::test]
+async fn letters_go_on_after_an_index_that_is_no_number() {
+    let client = Client::new().await;
+    let query = "select id from Contacts where Email is not null limit 200";
+    let (_, contacts) = client.coql(query).await;
+    let mut long = None;
+    for contact in contacts["data"].as_array().unwrap() {
+        let path = format!("Contacts/{}/Emails", contact["id"].as_str().unwrap());
+        let (status, told) = client.get(&format!("/crm/v8/{path}")).await;
+        if status == 200 && told["info"]["more_records"] == true {
+            long = Some((path, told));
+            break;
+        }
+    }
+    let (path, first) = long.unwrap();
+    let letter = first["Emails"][0].as_object().unwrap();
+    assert_eq!(letter["message_id"].as_str().unwrap().len(), 96);
+    let keys: Vec<&str> = letter.keys().map(String::as_str).collect();
+    let documented = "activity_info cc emotion from has_attachment has_thread_attachment intent \
+                      linked_record message_id owner read related_to_record sent sentiment_info \
+                      source status subject summary time to";
+    assert_eq!(keys.join(" "), documented);
+    let info = &first["info"];
+    assert_eq!(
+        (&info["prev_index"], &info["count"]),
+        (&json!("0"), &json!(10))
+    );
+    let next = info["next_index"].as_str().unwrap();
+    assert!(next.parse::<u64>().is_err(), "{next}");
+    let (_, second) = client.get(&format!("/crm/v8/{path}?index={next}")).await;
+    assert_eq!(second["Emails"][0]["message_id"], next);
+    assert_eq!(second["info"]["prev_index"], "0");
+    assert_eq!(second["info"]["next_index"], Value::Null);
+    assert_eq!(
+        client.get(&format!("/crm/v8/{path}?index=0")).await.1,
+        first
+    );
+    let cases = vec![
+        read(format!("{path}?index=10"), 400, bad_param("index")),
+        read(format!("{path}?type=all"), 400, bad_param("type")),
+        read(format!("{path}?type=drafts"), 204, Value::Null),
+    ];
+    hold(&client, cases).await;
+    let (_, sent) = client
+        .get(&format!("/crm/v8/{path}?type=sent_from_crm"))
+        .await;
+    let sent = sent["Emails"].as_array().unwrap();
+    assert!(sent.iter().all(|letter| letter["sent"] == true), "{sent:?}");
 }

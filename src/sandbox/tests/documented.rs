@@ -53,6 +53,7 @@ pub(super) fn bad_param(name: &str) -> Value {
     error("INVALID_DATA", json!({"param_name": name}), "invalid data")
 }
 
+const ACTIVITIES: &str = "Activities_Chronological_View";
 const NOWHERE: &str = "6840217000009999999";
 
 #[tokio::test]
@@ -70,16 +71,31 @@ async fn what_is_asked_of_the_wrong_place_is_refused() {
         "The http request method type is not a valid one",
     );
     let in_data = json!({"data": [method]});
+    let counts = format!("Contacts/{id}/actions/get_related_records_count");
     let none = || Value::Null;
     let cases = vec![
         read("", 404, unknown.clone()),
         read("settings/nonsense", 404, unknown.clone()),
         read(format!("Contacts/{id}/a/b/c"), 404, unknown.clone()),
-        read(format!("Contacts/{id}/actions/nonsense"), 404, unknown),
+        read(
+            format!("Contacts/{id}/actions/nonsense"),
+            404,
+            unknown.clone(),
+        ),
         ("PATCH", "Contacts".into(), none(), 400, method.clone()),
         ("GET", "coql".into(), none(), 400, method.clone()),
-        ("PUT", "coql".into(), none(), 400, method),
-        ("POST", "org".into(), none(), 400, in_data),
+        ("PUT", "coql".into(), none(), 400, method.clone()),
+        ("POST", "org".into(), none(), 400, method.clone()),
+        (
+            "POST",
+            "settings/fields".into(),
+            none(),
+            400,
+            method.clone(),
+        ),
+        ("POST", format!("Contacts/{id}"), none(), 400, in_data),
+        ("PUT", counts, none(), 400, method),
+        ("POST", format!("Contacts/{id}/a/b"), none(), 404, unknown),
     ];
     hold(&client, cases).await;
 }
@@ -167,6 +183,8 @@ async fn lists_ask_for_their_fields() {
         json!({"param_name": "fields"}),
         "required param is missing",
     );
+    let mut below = missing.clone();
+    below["message"] = json!("One of the expected parameter is missing");
     let many = vec!["Email"; 51].join(",");
     let crowded = error(
         "LIMIT_EXCEEDED",
@@ -176,8 +194,9 @@ async fn lists_ask_for_their_fields() {
     let search = format!("Contacts/search?word=ab&fields={many}");
     let cases = vec![
         read("Contacts", 400, missing.clone()),
-        read("Contacts?fields=", 400, missing.clone()),
-        read(format!("Contacts/{id}/Deals"), 400, missing),
+        read("Contacts?fields=", 400, missing),
+        read(format!("Contacts/{id}/Deals"), 400, below.clone()),
+        read(format!("Contacts/{id}/{ACTIVITIES}"), 400, below),
         read(format!("Contacts?fields={many}"), 400, crowded.clone()),
         read(format!("Contacts/{id}?fields={many}"), 400, crowded.clone()),
         read(search, 400, crowded),

@@ -121,6 +121,8 @@ async fn a_client_gets_a_token_of_its_org_where_that_grant_is_known() {
         "ZohoCRM.unicorns.READ",
         "ZohoCRM.org.READ,ZohoCRM.org",
         "ZohoCRM.org.FLY",
+        "ZohoCRM.modules.widgets.READ",
+        "ZohoCRM.settings.widgets.READ",
     ] {
         let refused = own(&soid, scope).await;
         assert_eq!(refused, (200, json!({"error": "invalid_scope"})), "{scope}");
@@ -188,6 +190,7 @@ async fn a_query_needs_the_right_to_read_its_module() {
         (status, &refused["code"]),
         (401, &json!("OAUTH_SCOPE_MISMATCH"))
     );
+    assert_eq!(refused["message"], "invalid oauth scope to access this URL");
     assert_eq!(
         client.coql(&deals.replace("Deals", "Contacts")).await.0,
         200

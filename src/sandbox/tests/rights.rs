@@ -35,10 +35,7 @@ async fn a_modules_default_opens_it_for_reading_or_for_writing() {
     let mine = json!({"id": client.first("Deals").await, "Deal_Name": "Renamed"});
     let path = format!("/crm/v8/Deals/{deal}?fields=Deal_Name");
     assert_eq!(client.get(&path).await.0, 204);
-    assert_eq!(
-        rename(&client, &deal).await.1["data"][0]["code"],
-        "INVALID_DATA"
-    );
+    assert_eq!(rename(&client, &deal).await.1["code"], "INVALID_DATA");
     client
         .set(json!({"sharing": {"Deals": "public_read_only"}}))
         .await;

@@ -1,4 +1,4 @@
-//! Records that are merged, taken away and locked.
+//! Records that are merged and taken away.
 
 use super::*;
 
@@ -50,22 +50,6 @@ async fn a_deleted_record_is_gone_everywhere() {
     );
     let query = format!("select id from Contacts where id = '{two}'");
     assert_eq!(client.coql(&query).await.0, 204);
-}
-
-#[tokio::test]
-async fn a_locked_record_does_not_change_until_it_is_unlocked() {
-    let client = Client::new().await;
-    let path = format!("/crm/v8/Deals/{}", client.first("Deals").await);
-    let lock = format!("{path}/Locking_Information__s");
-    let row = json!({"data": [{"Next_Step": "Wait"}]});
-    assert_eq!(client.send("POST", &lock, &json!({})).await.0, 200);
-    let (status, refused) = client.send("PUT", &path, &row).await;
-    let refused = &refused["data"][0];
-    assert_eq!((status, &refused["code"]), (400, &json!("RECORD_LOCKED")));
-    assert_eq!(refused["details"]["action"], "record_locking");
-    assert_eq!(client.send("DELETE", &path, &json!({})).await.0, 400);
-    assert_eq!(client.send("DELETE", &lock, &json!({})).await.0, 200);
-    assert_eq!(client.send("PUT", &path, &row).await.0, 200);
 }
 
 #[tokio::test]

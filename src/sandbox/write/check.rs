@@ -31,7 +31,7 @@ impl Writer<'_> {
                 }
                 continue;
             }
-            if value.is_null() {
+            if value.is_null() || (field.kind.is_textual() && is_blank(value)) {
                 cells.push((field, None));
                 continue;
             }
@@ -136,14 +136,14 @@ impl Writer<'_> {
 
     /// A lookup must point at a record that the user sees.
     fn lookup(&self, field: &Field, value: &Value, path: &str) -> Result<Cell, Problem> {
-        let (text, path) = match value {
-            Value::String(text) => (Some(text.as_str()), path.to_owned()),
-            other => (
-                other.get("id").and_then(Value::as_str),
-                format!("{path}.id"),
-            ),
+        let below = format!("{path}.id");
+        let (text, path) = match (value, value.get("id")) {
+            (Value::String(text), _) => (text, path),
+            (_, Some(Value::String(text))) => (text, &*below),
+            (_, Some(_)) => return Err(wrong_type("bigint", "id", &below)),
+            (Value::Object(_), None) => return Err(not_found("id", &below)),
+            _ => return Err(wrong_type("jsonobject", field.name, path)),
         };
-        let text = text.ok_or_else(|| wrong_type("jsonobject", field.name, &path))?;
         let id: Option<Id> = text.parse().ok();
         let found = id.and_then(|id| match field.kind {
             Kind::Lookup(module) => Some((module, self.crm.get(module, id)?)),
@@ -251,7 +251,8 @@ pub(super) fn not_allowed(module: Module) -> Problem {
 pub(super) fn locked(at: usize) -> Problem {
     let path = format!("$.data[{at}].id");
     let details = json!({"api_name": "id", "json_path": path, "action": "record_locking"});
-    Problem::bad("RECORD_LOCKED", details, "record is locked")
+    let message = "Sorry, you cannot perform this operation as the record is locked.";
+    Problem::bad("RECORD_LOCKED", details, message)
 }
 
 /// A note says something, in its title or below it.
@@ -289,12 +290,16 @@ fn is_percent(number: f64) -> bool {
 
 /// Whether a value says nothing, and so takes away what was there.
 pub(super) fn is_blank(value: &Value) -> bool {
-    value.is_null() || value == ""
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
 }
 
 /// A mandatory value is not there.
 pub(super) fn missing(name: &str, at: usize) -> Problem {
-    let details = json!({"api_name": name, "json_path": format!("$.data[{at}].{name}")});
+    not_found(name, &format!("$.data[{at}].{name}"))
+}
+
+fn not_found(name: &str, path: &str) -> Problem {
+    let details = json!({"api_name": name, "json_path": path});
     Problem::bad("MANDATORY_NOT_FOUND", details, "required field not found")
 }
 

@@ -1,12 +1,8 @@
-//! Records that are taken away, and records that are locked.
+//! Records that are taken away.
 
 use serde_json::json;
 
-use super::{
-    Done, Writer,
-    check::{locked, not_allowed},
-    summary,
-};
+use super::{Done, Writer, check::not_allowed, summary};
 use crate::sandbox::{
     answer::Answer,
     cell::{Cell, Id},
@@ -16,53 +12,42 @@ use crate::sandbox::{
 };
 
 impl Writer<'_> {
-    /// `DELETE /{module}?ids=…`, or `DELETE /{module}/{id}`.
+    /// `DELETE /{module}?ids=…`, or `DELETE /{module}/{id}`. Only what is said of single records
+    /// stands in `data[]`.
     pub(in crate::sandbox) fn delete(
         &mut self,
         module: Module,
         id: Option<Id>,
         ids: Option<&str>,
     ) -> Result<Answer, Problem> {
-        let ids: Vec<Id> = match (id, ids) {
-            (Some(id), _) => vec![id],
-            (None, Some(ids)) => {
-                let ids = ids.split(',').map(str::parse).collect::<Result<_, _>>();
-                ids.map_err(|_| Problem::bad_param("ids"))?
-            }
-            (None, None) => return Err(Problem::missing_param("ids")),
-        };
+        if let Some(id) = id {
+            let place = json!({"resource_path_index": 1});
+            let record = self.changeable(module, id, not_deleted(place))?;
+            let done = self.take_away(module, &record);
+            return summary(module, vec![done], 200);
+        }
+        let ids = ids.ok_or_else(|| Problem::expected_param("ids"))?;
+        let ids: Vec<&str> = ids.split(',').collect();
         if ids.len() > 100 {
             return Err(Problem::limit_exceeded(100, "ids"));
         }
-        let results = ids
-            .into_iter()
-            .enumerate()
-            .map(|(at, id)| self.take_away(module, at, id))
-            .collect();
+        let results = ids.into_iter().map(|text| {
+            let named = json!({"id": text});
+            let id: Id = text.parse().map_err(|_| unreadable(named.clone()))?;
+            let record = self.changeable(module, id, not_deleted(named))?;
+            self.take_away(module, &record)
+        });
+        let results = results.collect();
         Ok(summary(module, results, 200)?.costing(1))
     }
 
-    /// `POST` or `DELETE /{module}/{id}/Locking_Information__s`.
-    pub(in crate::sandbox) fn lock(
-        &mut self,
-        module: Module,
-        id: Id,
-        locked: bool,
-    ) -> Result<Answer, Problem> {
-        let mut record = self.changeable(module, id)?;
-        record.set("Locked__s", Cell::Flag(locked));
-        let (action, message) = match locked {
-            true => ("record_locked", "record locked successfully"),
-            false => ("record_unlocked", "record unlocked successfully"),
-        };
-        let done = self.commit(module, record, action, Vec::new(), message)?;
-        summary(module, vec![Ok(done)], 200)
-    }
-
-    fn take_away(&mut self, module: Module, at: usize, id: Id) -> Result<Done, Problem> {
-        let record = self.changeable(module, id)?;
+    fn take_away(&mut self, module: Module, record: &Record) -> Result<Done, Problem> {
+        let id = record.id;
+        let details = json!({"id": id.to_string()});
         if record.get("Locked__s") == Some(&Cell::Flag(true)) {
-            return Err(locked(at));
+            let details = json!({"action": "record_locking", "id": id.to_string()});
+            let message = "You cannot perform this operation as the record is locked.";
+            return Err(Problem::bad("RECORD_LOCKED", details, message));
         }
         let line = Happening {
             id: self.crm.next_id(),
@@ -77,19 +62,32 @@ impl Writer<'_> {
         self.crm.remove(module, id, line);
         Ok(Done {
             id,
-            details: json!({"id": id.to_string()}),
+            details,
             message: "record deleted",
             upserted: None,
         })
     }
 
-    fn changeable(&self, module: Module, id: Id) -> Result<Record, Problem> {
-        let record = self.crm.get(module, id);
-        let seen = record.filter(|record| self.sight.sees(self.crm, module, record));
-        let record = seen.ok_or_else(Problem::bad_id)?;
+    /// A record that the user sees and may change.
+    pub(super) fn changeable(
+        &self,
+        module: Module,
+        id: Id,
+        unknown: Problem,
+    ) -> Result<Record, Problem> {
+        let record = self.seen(module, id).ok_or(unknown)?;
         match self.sight.changes(self.crm, module, record) {
             true => Ok(record.clone()),
             false => Err(not_allowed(module)),
         }
     }
+}
+
+fn not_deleted(details: serde_json::Value) -> Problem {
+    Problem::bad("INVALID_DATA", details, "record not deleted")
+}
+
+fn unreadable(details: serde_json::Value) -> Problem {
+    let message = "either the request body or parameters is in wrong format";
+    Problem::bad("INVALID_DATA", details, message)
 }

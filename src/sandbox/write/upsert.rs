@@ -53,13 +53,18 @@ impl Writer<'_> {
             let id = self.same(module, name, row.get(name)?.as_str()?)?;
             Some((id, name.clone()))
         });
-        let (done, action, field) = match found {
+        let (mut done, action, field) = match found {
+            // A row that names its record is looked for nowhere else.
+            _ if row.get("id").is_some() => (self.change(module, None, at, row)?, "update", None),
             Some((id, field)) => {
                 let done = self.change(module, Some(id), at, row)?;
                 (done, "update", Some(field))
             }
             None => (self.add(module, None, at, row)?, "insert", None),
         };
+        if let Some(details) = done.details.as_object_mut() {
+            details.remove("$approval_state");
+        }
         let upserted = Some(Upserted { action, field });
         Ok(Done { upserted, ..done })
     }

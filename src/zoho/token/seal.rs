@@ -91,9 +91,10 @@ impl Digest {
             digest.update((part.len() as u64).to_be_bytes());
             digest.update(part.as_bytes());
         }
-        let mut first = [0; 16];
-        first.copy_from_slice(&digest.finalize()[..16]);
-        Self(first)
+        let whole: [u8; 32] = digest.finalize().into();
+        Self(std::array::from_fn(|n| {
+            whole.get(n).copied().unwrap_or_default()
+        }))
     }
 
     pub(super) fn text(self) -> String {

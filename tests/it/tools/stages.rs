@@ -198,7 +198,7 @@ async fn everybody_is_told_the_same_and_it_is_asked_for_once_an_hour() {
             (
                 "get_account_360",
                 json!({ "account_id": won["Account_Name"]["id"] }),
-                4,
+                5,
             ),
         ] {
             let before = house.zoho.asked().await.len();
