@@ -329,13 +329,13 @@ async fn a_wrong_client_secret_that_was_refused_does_not_hold_back_the_right_one
     let good = house.zoho.daemon_credentials.clone();
     let mut bad = good.clone();
     bad["client_secret"] = json!("wrong");
-    for credentials in [&bad, &good] {
-        house.replace("zoho.json", &credentials.to_string());
-        house.signal("-HUP");
-        house.recorded("other credentials", is_applied).await;
-        let is_good = credentials == &good;
-        assert_eq!(search(&house).await, is_good);
-    }
+    house.replace("zoho.json", &bad.to_string());
+    house.signal("-HUP");
+    house.recorded("other credentials", is_applied).await;
+    assert!(!search(&house).await);
+    house.replace("zoho.json", &good.to_string());
+    house.signal("-HUP");
+    served_again(&house).await;
     assert!(search(&other).await);
 }
 

@@ -76,13 +76,13 @@ async fn a_request_asked_for_twice_takes_one_place_and_pays_once() {
 #[tokio::test]
 async fn the_right_to_mint_asked_for_twice_is_given_to_the_same_attempt_and_counts_once() {
     let redis = Redis::start();
-    let keys = ["zm:{z}:t", "zm:{z}:s", "zm:{z}:m", "zm:{z}:d"];
+    let keys = ["zm:{z}:t", "zm:{z}:s", "zm:{z}:m", "zm:{z}:d", "zm:{z}:b"];
     let ask = |attempt: &'static [u8]| -> [(String, String, u64); 2] {
         twice(
             &redis,
             MINT,
             &keys,
-            &[b"", attempt, b"60000", b"610000", b"", attempt],
+            &[b"", attempt, b"60000", b"610000", b"whose", b"", attempt],
         )
     };
     for (what, failures, _) in ask(b"one") {
