@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Context, ToolError,
     input::{Amount, Day, Line},
-    stages::named,
+    stages::held,
 };
 use crate::{
     audit::{Class, Classes},
@@ -59,7 +59,7 @@ impl Filters {
         let mut filter = self.unresolved()?;
         if let Some(name) = filter.stage.take() {
             let stages = call.crm.stages().await?;
-            filter.stage = Some(named(&stages, &name)?.as_str().to_owned());
+            filter.stage = Some(held(&stages, &name)?.as_str().to_owned());
         }
         Ok(filter)
     }

@@ -53,11 +53,20 @@ pub(super) fn add(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     one.zip(other).map(|(one, other)| one + other)
 }
 
-/// The stage that is called so.
+/// The stage in use that is called so.
 pub(super) fn named<'a>(stages: &'a Stages, name: &str) -> Result<&'a CrmText, ToolError> {
-    stages.named(name).ok_or_else(|| ToolError::UnknownStage {
+    stages.named(name).ok_or_else(|| unknown(stages))
+}
+
+/// The same, or one that deals have and that is no longer offered.
+pub(super) fn held<'a>(stages: &'a Stages, name: &str) -> Result<&'a CrmText, ToolError> {
+    stages.held(name).ok_or_else(|| unknown(stages))
+}
+
+fn unknown(stages: &Stages) -> ToolError {
+    ToolError::UnknownStage {
         stages: stages.names().cloned().collect(),
-    })
+    }
 }
 
 /// The stages with the deals that pass `filter`, in the order of the pipeline; behind them those that

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-pub(super) use table::{Around, Meeting, Outcome, Table};
+pub(super) use table::{Around, Meeting, Outcome};
 
 /// What one instance knows of the slots.
 pub(super) struct Mints {
@@ -21,6 +21,8 @@ pub(super) struct Mints {
     id: Uuid,
     /// Whether it has slots of its own. For that it has to be heard from all the time.
     keeps: bool,
+    /// It has had no part of what nobody has: it has not met the others yet, or only where Redis was fresh.
+    is_new: bool,
     /// The number of the newest table that was seen; 0 for none.
     turn: u64,
     /// When that was begun, by the clock of Redis.
@@ -57,6 +59,7 @@ impl Mints {
         Self {
             id: Uuid::new_v4(),
             keeps,
+            is_new: true,
             turn: 0,
             begun: 0,
             slots: [Held::default(); SLOTS],
@@ -91,7 +94,7 @@ impl Mints {
         now: Instant,
     ) -> Result<(), Duration> {
         self.loose.retain(|(_, at)| rests(*at, now).is_some());
-        if !self.keeps || self.turn == 0 {
+        if !self.keeps || self.is_new {
             return self.loosely(attempt, loose(replicas, self.keeps), now);
         }
         let own = self.slots.iter_mut().filter(|held| held.mine);
@@ -153,10 +156,12 @@ impl Mints {
     }
 
     /// Redis has taken this table, in which `own` is the attempt that was granted.
-    pub(super) fn learn(&mut self, table: &Table, clock: u64, own: Option<Uuid>, now: Instant) {
+    pub(super) fn learn(&mut self, met: &Meeting, clock: u64, own: Option<Uuid>, now: Instant) {
+        let table = &met.table;
         if table.turn <= self.turn {
             return;
         }
+        self.is_new &= met.is_fresh;
         self.turn = table.turn;
         self.begun = table.begun;
         for (held, slot) in self.slots.iter_mut().zip(&table.slots) {

@@ -9,9 +9,13 @@ use super::{
     fields::{Choice, Field},
 };
 
-/// The stages in use, in their order.
+/// The stages that a deal can have, in their order.
 #[derive(Clone, Debug, Default)]
-pub struct Stages(Vec<Choice>);
+pub struct Stages {
+    used: Vec<Choice>,
+    /// No longer offered: deals have them still.
+    unused: Vec<Choice>,
+}
 
 /// The stages that end a deal, those that are no longer offered too; in all others it is open.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,25 +109,32 @@ fn field(fields: &[Field]) -> Option<&Field> {
 impl Stages {
     fn of(fields: &[Field]) -> Option<Self> {
         let stage = field(fields)?;
-        let used = stage.choices.iter().filter(|choice| choice.is_used());
-        Some(Self(used.cloned().collect()))
+        let choices = stage.choices.iter().cloned();
+        let (used, unused) = choices.partition(Choice::is_used);
+        Some(Self { used, unused })
     }
 
-    /// What deals hold for the stage of that name: theirs, or the one that people see.
+    /// What deals hold for the stage of that name: theirs, or the one that people see. One that is in use.
     pub fn named(&self, name: &str) -> Option<&CrmText> {
-        Choice::find(&self.0, name)
+        Choice::find(&self.used, name)
     }
 
-    /// All of them.
+    /// The same, or one that is no longer offered.
+    pub fn held(&self, name: &str) -> Option<&CrmText> {
+        let unused = || Choice::find(&self.unused, name);
+        self.named(name).or_else(unused)
+    }
+
+    /// Those in use.
     pub fn names(&self) -> impl Iterator<Item = &CrmText> {
-        self.0
+        self.used
             .iter()
             .filter_map(|stage| stage.actual_value.as_ref())
     }
 }
 
 impl Crm {
-    /// The stages in use.
+    /// The stages that a deal can have.
     ///
     /// # Errors
     /// Zoho cannot be asked, or its user may not read settings.
@@ -148,7 +159,7 @@ impl Crm {
         self.zoho.fields.closing.get(self.deadline, fetch).await
     }
 
-    /// The stages in use where they are kept: nobody is asked.
+    /// The same where they are kept: nobody is asked.
     pub fn known_stages(&self) -> Stages {
         let fields = self.known_fields(Module::Deals);
         let stages = fields.and_then(|fields| Stages::of(&fields));

@@ -78,7 +78,7 @@ struct Mint {
     /// Looked at while it gives no token; the same for all credentials.
     door: Arc<Door>,
     /// Held by whoever settles with the others how often it may ask.
-    meeting: tokio::sync::Mutex<()>,
+    meeting: Arc<tokio::sync::Mutex<()>>,
     /// Counts the instances, where they do not share the token.
     siblings: Option<Store>,
     writable: Writable,
@@ -130,7 +130,7 @@ impl Tokens {
             credentials,
             timeout,
             shelf,
-            meeting: tokio::sync::Mutex::default(),
+            meeting: Arc::default(),
             siblings: sharing.map(|sharing| sharing.store.clone()),
             state: Mutex::default(),
             writable: Writable::default(),
@@ -151,7 +151,9 @@ impl Tokens {
     /// refresh token.
     fn with(&self, credentials: Credentials, kin: Option<&Self>) -> Self {
         let mint = &self.0;
-        let counted = kin.map(|kin| Arc::clone(&kin.0.mints));
+        let counted = kin.map(|kin| (Arc::clone(&kin.0.mints), Arc::clone(&kin.0.meeting)));
+        let anew = || (Arc::new(Mutex::new(Mints::new(false))), Arc::default());
+        let (mints, meeting) = counted.unwrap_or_else(anew);
         let place = |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, mint.timeout);
         Self(Arc::new(Mint {
             place: mint.shelf.as_ref().map(place),
@@ -161,8 +163,8 @@ impl Tokens {
             credentials,
             timeout: mint.timeout,
             shelf: mint.shelf.clone(),
-            mints: counted.unwrap_or_else(|| Arc::new(Mutex::new(Mints::new(false)))),
-            meeting: tokio::sync::Mutex::default(),
+            mints,
+            meeting,
             siblings: mint.siblings.clone(),
             state: Mutex::default(),
             writable: Writable::default(),

@@ -251,24 +251,6 @@ async fn what_redis_lost_of_attempts_for_a_person_is_told_again() {
 }
 
 #[tokio::test]
-async fn redis_loses_its_data_and_a_person_has_ten_tokens_in_ten_minutes_all_the_same() {
-    let redis = Redis::start();
-    let [first, other] = pair_for_a_person(&redis).await;
-    let zoho = &first.zoho;
-    let spend = async |house: &House| {
-        for _ in 0..8 {
-            ask(house).await;
-            revoke(zoho).await;
-        }
-    };
-    spend(&first).await;
-    let _: String = redis.ask(&["FLUSHALL"]);
-    spend(&other).await;
-    let minted = zoho.seen("POST", "/oauth").await;
-    assert!((6..=10).contains(&minted), "{minted}");
-}
-
-#[tokio::test]
 async fn an_operator_who_lets_refused_credentials_be_tried_again_ends_no_denial() {
     let mut redis = Redis::start();
     let [refused, denied] = pair(&redis, sharing).await;

@@ -59,6 +59,7 @@ mod denied_tokens;
 mod descriptors;
 mod drain;
 mod embedded_metrics;
+mod emptied_redis;
 mod evidence;
 mod heads;
 mod health;

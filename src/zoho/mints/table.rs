@@ -47,6 +47,8 @@ pub(in crate::zoho) struct Around {
 pub(in crate::zoho) struct Meeting {
     pub(in crate::zoho) table: Table,
     pub(in crate::zoho) outcome: Outcome,
+    /// Others may not have said yet what they have.
+    pub(super) is_fresh: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,9 @@ impl Mints {
         table.turn = table.turn.saturating_add(1);
         let is_another = table.begun != self.begun;
         let is_new = is_another || self.keeps && !table.instances.contains_key(&self.id);
-        if self.keeps {
+        let is_fresh = is_fresh && replicas > 1;
+        // Until it may have a part the others keep free what it may do without Redis.
+        if self.keeps && !(self.is_new && is_fresh) {
             table.admit(self.id, clock, replicas as usize);
         }
         let look = Look {
@@ -103,7 +107,7 @@ impl Mints {
             keeps: self.keeps,
             replicas: (replicas as usize).max(table.instances.len()).max(1),
             clock,
-            is_fresh: is_fresh && replicas > 1,
+            is_fresh,
         };
         table.claim(self, is_new, &look, now);
         let is_settled = match self.keeps {
@@ -115,12 +119,15 @@ impl Mints {
                 table.give_up(&mut self.slots, &look);
                 table.gain(&look);
             }
-            // It has had nothing from Redis yet, and so has no part in what nobody claims so far.
-            false if self.turn == 0 && !look.is_fresh => table.begin(self.loose.len(), &look),
+            false if self.is_new && !look.is_fresh => table.begin(self.loose.len(), &look),
             _ => {}
         }
         let outcome = want.map_or(Outcome::Told, |it| table.grant(it, is_settled, &look));
-        Meeting { table, outcome }
+        Meeting {
+            table,
+            outcome,
+            is_fresh: look.is_fresh,
+        }
     }
 }
 
@@ -277,7 +284,8 @@ impl Table {
 
     /// The part of an instance that begins.
     fn begin(&mut self, used: usize, look: &Look) {
-        let part = (SLOTS / look.replicas).max(1).saturating_sub(used);
+        let has = used + self.count(|slot| slot.is_of(look));
+        let part = (SLOTS / look.replicas).max(1).saturating_sub(has);
         let open = self.slots.iter_mut().filter(|slot| slot.owner.is_none());
         let free = open.filter(|slot| slot.is_free(look.clock));
         free.take(part).for_each(|slot| slot.owner = Some(look.id));

@@ -14,6 +14,20 @@ fn all_of(world: &mut World, who: usize) -> usize {
 }
 
 #[test]
+fn where_fewer_live_than_there_should_be_each_has_its_part_of_a_new_redis() {
+    let mut world = World::new(2, false);
+    (world.missing, world.emptied) = (1, world.clock);
+    world.happen(&Event::Up);
+    world.meet_all();
+    assert_eq!(all_of(&mut world, 0), 0, "others may have done something");
+    world.clock += 2_000;
+    world.meet_all();
+    for who in 0..2 {
+        assert_eq!(all_of(&mut world, who), 3, "{who}");
+    }
+}
+
+#[test]
 fn who_comes_to_an_emptied_redis_first_waits_for_the_others() {
     let mut world = World::new(3, true);
     assert_eq!(all_of(&mut world, 0), 10);

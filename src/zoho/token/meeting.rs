@@ -61,7 +61,7 @@ impl Mint {
             let now = Instant::now();
             let learn = || {
                 if let Some((_, meeting, clock)) = &offered {
-                    lock(&self.mints).learn(&meeting.table, *clock, want, now);
+                    lock(&self.mints).learn(meeting, *clock, want, now);
                 }
             };
             match said {

@@ -1,4 +1,4 @@
-//! Access tokens as they may lie in Redis: sealed, and bound to the credentials that they were minted
+//! Access tokens as they may lie in Redis: sealed, and bound to the refresh token that they were minted
 //! with.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -31,12 +31,12 @@ impl Sealer {
         seal.map(Self).map_err(|_| BadConfig::TokenKey)
     }
 
-    /// Encrypts for the credentials of that name.
+    /// Encrypts for the refresh token of that name.
     pub(super) fn seal(&self, name: &str, content: &Content) -> Option<Vec<u8>> {
         self.0.seal(name, serde_json::to_vec(content).ok()?)
     }
 
-    /// Opens what was encrypted with the same key for the same credentials.
+    /// Opens what was encrypted with the same key for the same refresh token.
     pub(super) fn open(&self, name: &str, sealed: &[u8]) -> Option<Content> {
         if sealed.len() > LARGEST {
             return None;

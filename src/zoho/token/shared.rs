@@ -348,5 +348,5 @@ const TOKEN: &str = "zm:{zoho}:token";
 /// For what happens around the exchange with Zoho.
 const MARGIN: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Other credentials have another name, so that nothing has to be forgotten for them.
+/// Others are not held back by it, so that nothing has to be forgotten for them.
 const REFUSED_FOR: Duration = Duration::from_secs(24 * 3600);

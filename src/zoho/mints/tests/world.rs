@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::*;
+use super::super::{table::Table, *};
 
 /// Instances, a Redis, and all attempts that reached Zoho.
 pub(super) struct World {
@@ -16,6 +16,8 @@ pub(super) struct World {
     /// Since when an instance alone does not reach Redis.
     cut: Vec<Option<u64>>,
     pub(super) instances: Vec<Mints>,
+    /// How many more instances there should be.
+    pub(super) missing: usize,
     pub(super) attempts: Vec<u64>,
 }
 
@@ -56,6 +58,7 @@ impl World {
             is_up,
             cut: vec![None; count],
             instances: (0..count).map(|_| Mints::new(true)).collect(),
+            missing: 0,
             attempts: Vec::new(),
         };
         world.meet_all();
@@ -71,7 +74,7 @@ impl World {
     }
 
     fn replicas(&self) -> u32 {
-        u32::try_from(self.instances.len()).unwrap()
+        u32::try_from(self.instances.len() + self.missing).unwrap()
     }
 
     pub(super) fn meet(&mut self, who: usize, want: Option<Uuid>, sent: Sent) -> Option<Outcome> {
@@ -91,7 +94,7 @@ impl World {
             self.redis = Some(meeting.table.clone());
         }
         (sent == Sent::Taken).then(|| {
-            mints.learn(&meeting.table, clock, want, now);
+            mints.learn(&meeting, clock, want, now);
             meeting.outcome
         })
     }
@@ -216,10 +219,18 @@ proptest! {
     #[test]
     fn never_more_than_ten_in_ten_minutes_whatever_becomes_of_redis(
         count in 1..13_usize,
+        missing in 0..3_usize,
         is_up in any::<bool>(),
+        is_fresh in any::<bool>(),
         events in prop::collection::vec(event(), 1..60),
     ) {
-        let mut world = World::new(count, is_up);
+        let mut world = World::new(count, is_up && !is_fresh);
+        world.missing = missing;
+        if is_fresh {
+            world.emptied = world.clock;
+            world.is_up = is_up;
+            world.meet_all();
+        }
         for event in &events {
             world.happen(event);
         }

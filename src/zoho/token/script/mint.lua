@@ -48,7 +48,7 @@ if ARGV[2] ~= '' then
 end
 local slots = read(KEYS[3]) or ''
 if not ARGV[7] or slots ~= ARGV[6] then
-  local age = now - (tonumber(since) or 0) * 1000
+  local age = now - math.floor((tonumber(since) or 0) * 1000)
   -- Every instance looks each second.
   local fresh = age >= 0 and age < 2000
   return { fresh and 'fresh' or 'slots', slots, text(now) }
