@@ -215,6 +215,30 @@ async fn everybody_is_told_the_same_and_it_is_asked_for_once_an_hour() {
 }
 
 #[tokio::test]
+async fn deals_are_found_by_a_stage_that_is_no_longer_offered_and_none_is_moved_there() {
+    let (house, agent) = open_house().await;
+    house.zoho.set(json!({ "stages": "renamed" })).await;
+    let gone = "Rival's Choice";
+    let held = deals(&house, "Stage = 'Rival''s Choice'").await;
+    let asked = json!({ "filters": { "stage": gone }, "limit": 200 });
+    for tool in ["list_deals", "get_deal_summary"] {
+        let found = agent.call(tool, asked.clone()).await.content();
+        assert_eq!(
+            found["items"].as_array().unwrap().len(),
+            held.len(),
+            "{tool}"
+        );
+    }
+    let open = deals(&house, "Stage = 'Inbound'").await;
+    let moved = json!({ "deal_id": open[0]["id"], "stage": gone });
+    let said = agent.call("update_deal_stage", moved).await.failure();
+    assert!(
+        said.contains("Turned Down"),
+        "the stages that there are: {said}"
+    );
+}
+
+#[tokio::test]
 async fn where_fields_may_not_be_read_zohos_own_names_serve() {
     let (house, agent) = open_house().await;
     let scopes = "ZohoCRM.modules.ALL ZohoCRM.coql.READ ZohoCRM.users.READ ZohoCRM.org.READ";
