@@ -1,7 +1,8 @@
--- The clock of Redis, and the set of who was denied tokens, by when that ends. Each instance reads it every
--- second, so that it keeps to that when Redis is gone.
+-- The clock of Redis, and the set of who was denied tokens, by when that ends. Each instance reads
+-- it every second, so that it keeps to that when Redis is gone.
 --
--- KEYS, here and in what follows: a token; the state of minting; the slots; the set; since when it is kept.
+-- KEYS, here and in what follows: a token; the state of minting; the slots; the set; since when it
+-- is kept.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -10,7 +11,8 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
--- For so long Zoho denies tokens. What holds all back for longer stems from before the clock was set back.
+-- For so long Zoho denies tokens. What holds all back for longer stems from before the clock was
+-- set back.
 local longest = 900000
 
 -- Whom the state is about.
@@ -27,7 +29,8 @@ if type(since) ~= 'string' then
 end
 redis.call('PEXPIRE', KEYS[5], 2 * longest)
 
--- What is no set, or has too much in it, was not put there by instances: those who know a denial tell it again.
+-- What is no set, or has too much in it, was not put there by instances: those who know a denial
+-- tell it again.
 local known = redis.pcall('ZCARD', KEYS[4])
 if type(known) ~= 'number' or known > most then
   redis.call('DEL', KEYS[4])

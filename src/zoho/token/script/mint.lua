@@ -1,16 +1,20 @@
--- Hands out the token that all instances use, or the right to mint one, and keeps the slots for that.
+-- Hands out the token that all instances use, or the right to mint one, and keeps the slots for
+-- that.
 --
--- ARGV: the token that is of no use any more, or ""; the id of this attempt, or "" if only the slots are
--- meant; for how many milliseconds nobody else may try; for how many a slot rests; which credentials ask;
--- then, once they are known, the slots as they were found and what is to take their place. What they mean is none of this
--- script's business: it sees to it that nobody changes what he has not seen.
+-- ARGV: the token that is of no use any more, or ""; the id of this attempt, or "" if only the
+-- slots are meant; for how many milliseconds nobody else may try; for how many a slot rests; which
+-- credentials ask; then, once they are known, the slots as they were found and what is to take
+-- their place. What they mean is none of this script's business: it sees to it that nobody changes
+-- what he has not seen.
 --
 -- Fields of the state: o the attempt that is under way, l the end of its lease, s until when nobody
--- asks, w why, c whose refusal that is, f failures in a row, b how often that was cut short, the first time with f counted anew,
--- and n until when it is not again.
--- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "fresh" where
--- Redis has had its data for so short a time that others may not have told it theirs; "mint", or
--- "replace" where the one of no use lies there still, with the failures and the time now, "wait" or "stop" with how long.
+-- asks, w why, c whose refusal that is, f failures in a row, b how often that was cut short, the
+-- first time with f counted anew, and n until when it is not again.
+--
+-- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "fresh"
+-- where Redis has had its data for so short a time that others may not have told it theirs; "mint",
+-- or "replace" where the one of no use lies there still, with the failures and the time now, "wait"
+-- or "stop" with how long.
 
 -- What is no text was not put there by an instance, and is replaced.
 local function read(key)

@@ -1,10 +1,11 @@
 -- Says what came of an attempt to mint, unless its lease ran out and another one has begun.
 --
--- ARGV: the attempt; then "token", the token and for how many milliseconds it serves; or "stop", why,
--- for how many milliseconds nobody asks and which credentials asked; or "unsent": Zoho has not heard of it; or, with no attempt, "retry": Zoho was away and
--- answers again, and what failures in a row are counted from when it does for the first time; or
--- "unaccepted", the token that is not taken and for how many milliseconds nobody asks; or "taken" and the
--- token that was not and is again; or "forgive": an operator lets everybody ask again.
+-- ARGV: the attempt; then "token", the token and for how many milliseconds it serves; or "stop",
+-- why, for how many milliseconds nobody asks and which credentials asked; or "unsent": Zoho has not
+-- heard of it; or, with no attempt, "retry": Zoho was away and answers again, and what failures in
+-- a row are counted from when it does for the first time; or "unaccepted", the token that is not
+-- taken and for how many milliseconds nobody asks; or "taken" and the token that was not and is
+-- again; or "forgive": an operator lets everybody ask again.
 if ARGV[2] == 'unaccepted' then
   local state = redis.call('HMGET', KEYS[2], 'l', 's', 'w')
   local ends, until_then = tonumber(state[2] or '0'), now + tonumber(ARGV[4])
