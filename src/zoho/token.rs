@@ -65,6 +65,8 @@ pub(super) struct Token {
 pub(super) struct Tokens(Arc<Mint>);
 
 struct Mint {
+    /// It is the daemon's own, and not only a person's.
+    is_own: AtomicBool,
     http: Client,
     servers: Arc<Servers>,
     credentials: Credentials,
@@ -122,6 +124,7 @@ impl Tokens {
         let shelf = sharing.map(Shelf::new).transpose()?.flatten();
         let place = |shelf: &Arc<Shelf>| shelf.place(&servers, &credentials, timeout);
         Ok(Self(Arc::new(Mint {
+            is_own: AtomicBool::new(true),
             mints: Arc::new(Mutex::new(Mints::new(shelf.is_some()))),
             place: shelf.as_ref().map(place),
             door: Arc::new(Door::new(http.clone(), Arc::clone(&servers), timeout)),
@@ -156,6 +159,7 @@ impl Tokens {
         let (mints, meeting) = counted.unwrap_or_else(anew);
         let place = |shelf: &Arc<Shelf>| shelf.place(&mint.servers, &credentials, mint.timeout);
         Self(Arc::new(Mint {
+            is_own: AtomicBool::new(false),
             place: mint.shelf.as_ref().map(place),
             door: Arc::clone(&mint.door),
             http: mint.http.clone(),

@@ -281,6 +281,11 @@ async fn a_person_whose_credentials_were_refused_is_tried_again_when_an_operator
         ask(&house).await.failure();
     }
     assert_eq!(house.zoho.seen("POST", "/oauth").await, 1);
+    let told = house.operational_log();
+    assert!(
+        told.contains("zoho refuses a person's credentials"),
+        "{told}"
+    );
     house.signal("-HUP");
     served_again(&house).await;
 }

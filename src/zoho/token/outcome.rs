@@ -1,6 +1,9 @@
 //! What became of a refresh: a token, or a reason to ask for none for a while.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -70,9 +73,14 @@ impl Mint {
         };
         let known = state.stop.as_ref().is_some_and(|it| it.why == stop.why);
         match &stop.why {
-            Why::Refused(code) if !known => tracing::error!(
+            Why::Refused(code) if !known && self.is_own.load(Ordering::Relaxed) => tracing::error!(
                 %code,
                 "zoho refuses the credentials: nothing works until others are in their place"
+            ),
+            Why::Refused(code) if !known => tracing::error!(
+                %code,
+                "zoho refuses a person's credentials: nothing works for that person until others are \
+                 in their place in [zoho] user_credentials. The audit log has who was told so"
             ),
             Why::Refused(_) => {}
             Why::Spent | Why::Unaccepted if known => {}

@@ -7,7 +7,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     mem::replace,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, atomic::Ordering},
     time::Duration,
 };
 
@@ -77,6 +77,8 @@ impl Roster {
     /// Takes other credentials for the daemon's own: of these alone Redis is told all the time.
     pub(in crate::zoho) fn replace_own(&self, credentials: Credentials) {
         let (before, own) = (self.own(), self.of(credentials));
+        before.0.is_own.store(false, Ordering::Relaxed);
+        own.0.is_own.store(true, Ordering::Relaxed);
         if !Arc::ptr_eq(&before.0.mints, &own.0.mints) {
             lock(&before.0.mints).keep(false);
             lock(&own.0.mints).keep(own.0.shelf.is_some());
