@@ -85,11 +85,17 @@ fn wants_meta(body: &Value) -> Result<bool, Problem> {
         }));
     };
     match meta.iter().position(|wanted| wanted != "fields") {
-        Some(at) => refused(json!({
-            "api_name": "include_meta",
-            "json_path": format!("$.include_meta[{at}]"),
-            "supported_values": ["fields"],
-        })),
+        Some(at) => {
+            let mut details = json!({
+                "api_name": "include_meta",
+                "json_path": format!("$.include_meta[{at}]"),
+                "supported_values": ["fields"],
+            });
+            if !meta.get(at).is_some_and(Value::is_string) {
+                details["expected_data_type"] = json!("text");
+            }
+            refused(details)
+        }
         None => Ok(!meta.is_empty()),
     }
 }

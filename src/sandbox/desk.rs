@@ -133,6 +133,9 @@ impl Desk {
             Route::Lock(module, id) => {
                 self.write(asked, |writer| writer.lock(*module, *id, asked.body))
             }
+            Route::Relock(module, id, lock) => self.write(asked, |writer| {
+                writer.relock(*module, *id, *lock, asked.body)
+            }),
             Route::Unlock(module, id, lock) => {
                 self.write(asked, |writer| writer.unlock(*module, *id, *lock))
             }
@@ -214,6 +217,7 @@ impl Desk {
             Route::List(module) => reader.list(*module),
             Route::One(module, id) => reader.one(*module, *id),
             Route::Locks(module, id) => reader.locks(*module, *id),
+            Route::OneLock(module, id, lock) => reader.one_lock(*module, *id, *lock),
             Route::Related(module, id, list) => reader.related(*module, *id, list),
             Route::Timeline(module, id) => reader.timeline(*module, *id),
             Route::Users => reader.users(),

@@ -81,7 +81,16 @@ impl Problem {
     }
 
     pub(super) fn bad_id() -> Self {
-        Self::bad("INVALID_DATA", json!({"resource_path_index": 2}), BAD_ID)
+        Self::bad_id_at(2)
+    }
+
+    /// An id of nothing at a place in the path.
+    pub(super) fn bad_id_at(place: u8) -> Self {
+        Self::bad(
+            "INVALID_DATA",
+            json!({"resource_path_index": place}),
+            BAD_ID,
+        )
     }
 
     /// An id of no record can be deleted by it.
@@ -97,6 +106,14 @@ impl Problem {
             json!({"resource_path_index": 1}),
             "the related id given seems to be invalid",
         )
+    }
+
+    /// The same, as related lists word it.
+    pub(super) fn bad_related() -> Self {
+        Self {
+            message: "The related id given seems to be invalid".into(),
+            ..Self::bad_parent()
+        }
     }
 
     pub(super) fn unknown_relation() -> Self {

@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         let message = "Please use either Cvid or Search Params. Combination of both the params is \
                        not allowed";
         self.is_of_view(module, &["criteria", "email", "phone", "word"], message)?;
-        let wanted = self.wanted(module)?;
+        let wanted = self.wanted(module).map_err(criteria::counted)?;
         let unconverted = self.are_wanted(module)?;
         let accepted = |record: &&Record| {
             let wanted = wanted.as_ref();

@@ -23,7 +23,7 @@ impl<'a> Reader<'a> {
         }
         let Some(parent) = self.record(module, id) else {
             let unknown = self.settings.unknown_id();
-            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_parent()));
+            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_related()));
         };
         if list == "Emails" {
             return self.emails(module, parent);

@@ -102,8 +102,9 @@ fn needed(route: &Route) -> Vec<String> {
         Route::Update(module, _) => vec![on(module, "UPDATE")],
         Route::Upsert(module) => vec![on(module, "CREATE"), on(module, "UPDATE")],
         Route::Delete(module, _) => vec![on(module, "DELETE")],
-        Route::Locks(..) => other("settings.modules.READ"),
+        Route::Locks(..) | Route::OneLock(..) => other("settings.modules.READ"),
         Route::Lock(..) => other("settings.modules.CREATE"),
+        Route::Relock(..) => other("settings.modules.UPDATE"),
         Route::Unlock(..) => other("settings.modules.DELETE"),
     }
 }

@@ -79,7 +79,7 @@ async fn a_related_list_says_less_of_its_pages_than_a_module_does() {
     let unknown = error(
         "INVALID_DATA",
         place,
-        "the related id given seems to be invalid",
+        "The related id given seems to be invalid",
     );
     let cases = vec![read(
         format!("Contacts/{NOWHERE}/Deals?fields=id"),
@@ -227,7 +227,7 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
         wrong(
             "(Unicorn:equals:x)",
             json!({"reason": "the field is not available for search", "api_name": "Unicorn"}),
-            "the field is not available for search",
+            "Invalid query formed",
         ),
         wrong(
             &format!("(Lead_Source:in:{hundred})"),
@@ -244,7 +244,25 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
     );
     let both = "Deals/actions/count?cvid=1&criteria=(Stage:equals:Qualification)";
     let none = json!({"count": 0});
+    let counted = |criteria: &str, details: Value, message: &str| {
+        let path = format!("Deals/actions/count?criteria={criteria}");
+        read(path, 400, error("INVALID_QUERY", details, message))
+    };
+    let (field, operator) = (
+        "the field is not available for search",
+        "invalid operator found",
+    );
     let cases = vec![
+        counted(
+            "(Unicorn:equals:x)",
+            json!({"reason": field, "api_name": "Unicorn"}),
+            field,
+        ),
+        counted(
+            "(Deal_Name:greater_than:x)",
+            json!({"operator": "greater_than", "reason": operator, "api_name": "Deal_Name"}),
+            operator,
+        ),
         read(both, 400, view),
         read("Leads/actions/count?converted=true", 200, none),
     ];
