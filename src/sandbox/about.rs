@@ -122,13 +122,7 @@ impl Reader<'_> {
             .query
             .get("module")
             .ok_or_else(|| Problem::missing_param("module"))?;
-        Module::parse(name).ok_or_else(|| {
-            Problem::bad(
-                "INVALID_MODULE",
-                json!({}),
-                "the module name given seems to be invalid",
-            )
-        })
+        Module::parse(name).ok_or_else(Problem::unknown_module)
     }
 }
 

@@ -72,12 +72,17 @@ impl Problem {
         )
     }
 
+    /// No module has the name at a place in the path.
+    pub(super) fn unknown_module_at(place: u8) -> Self {
+        Self {
+            details: json!({"resource_path_index": place}),
+            ..Self::unknown_module()
+        }
+    }
+
     pub(super) fn unknown_module() -> Self {
-        Self::bad(
-            "INVALID_MODULE",
-            json!({"resource_path_index": 0}),
-            "the module name given seems to be invalid",
-        )
+        let message = "the module name given seems to be invalid";
+        Self::bad("INVALID_MODULE", json!({}), message)
     }
 
     pub(super) fn bad_id() -> Self {

@@ -50,6 +50,16 @@ impl<'a> Reader<'a> {
         Ok(listed)
     }
 
+    /// `GET /{module}/{id}/Notes/{note}`.
+    pub(super) fn note(&self, module: Module, id: Id, note: Id) -> Result<Answer, Problem> {
+        let below = |note: &&Record| note.points_at("Parent_Id") == Some(id);
+        let known = self.record(Module::Notes, note).filter(below);
+        match known.filter(|_| self.record(module, id).is_some()) {
+            Some(note) => self.one(Module::Notes, note.id),
+            None => self.unknown(),
+        }
+    }
+
     /// The records of a list, with the module of each.
     pub(super) fn below(
         &self,

@@ -22,11 +22,15 @@ pub(super) enum Route {
     Fields,
     CustomViews,
     RelatedLists,
+    /// One of what a route of `settings` lists.
+    OneOf(Box<Route>, Id),
     RelatedCounts(Module, Id),
     Deleted(Module),
     Coql,
     Insert(Module),
     InsertNote(Module, Id),
+    /// What is asked of a note, below the record that it stands below.
+    NoteBelow(Module, Id, Id, Asks),
     Update(Module, Option<Id>),
     Upsert(Module),
     /// Of the ids in the query, or of one.
@@ -36,6 +40,14 @@ pub(super) enum Route {
     Lock(Module, Id),
     Relock(Module, Id, Id),
     Unlock(Module, Id, Id),
+}
+
+/// What is asked of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    Read,
+    Change,
+    Removal,
 }
 
 /// The route of a method and a path.
@@ -64,14 +76,28 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
         ["settings", "layouts"] => read(Route::Layouts),
         ["settings", "modules"] => read(Route::Modules),
         ["settings", "modules", name] => read(Route::OneModule(
-            Module::parse(name).ok_or_else(Problem::unknown_module)?,
+            Module::parse(name).ok_or_else(|| Problem::unknown_module_at(0))?,
         )),
         ["settings", "fields"] => read(Route::Fields),
         ["settings", "custom_views"] => read(Route::CustomViews),
         ["settings", "related_lists"] => read(Route::RelatedLists),
+        [
+            "settings",
+            list @ ("fields" | "layouts" | "custom_views" | "pipeline"),
+            id,
+        ] => {
+            let id = id.parse().map_err(|_| Problem::bad_id_at(2))?;
+            read(Route::OneOf(
+                Box::new(find(method, &format!("/crm/v8/settings/{list}"))?),
+                id,
+            ))
+        }
         ["settings", ..] => Err(Problem::unknown_route()),
         [module, rest @ ..] if rest.len() <= 3 => {
-            let module = Module::parse(module).ok_or_else(Problem::unknown_module)?;
+            let module = Module::parse(module).ok_or_else(|| match rest {
+                ["actions", "count"] | [_, "__timeline"] => Problem::unknown_module_at(1),
+                _ => Problem::unknown_module_at(0),
+            })?;
             below_module(method, module, rest)
         }
         _ => Err(Problem::unknown_route()),
@@ -81,7 +107,7 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
 fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Problem> {
     let record = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_id());
     let parent = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_parent());
-    let lock = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_id_at(3));
+    let child = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_id_at(3));
     match (method, rest) {
         ("GET", []) => Ok(Route::List(module)),
         ("POST", []) => Ok(Route::Insert(module)),
@@ -99,11 +125,21 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         )),
         ("GET", [id, LOCKS]) => Ok(Route::Locks(module, parent(id)?)),
         ("POST", [id, LOCKS]) => Ok(Route::Lock(module, parent(id)?)),
-        ("GET", [id, LOCKS, held]) => Ok(Route::OneLock(module, parent(id)?, lock(held)?)),
-        ("PUT", [id, LOCKS, held]) => Ok(Route::Relock(module, parent(id)?, lock(held)?)),
-        ("DELETE", [id, LOCKS, held]) => Ok(Route::Unlock(module, parent(id)?, lock(held)?)),
+        ("GET", [id, LOCKS, held]) => Ok(Route::OneLock(module, parent(id)?, child(held)?)),
+        ("PUT", [id, LOCKS, held]) => Ok(Route::Relock(module, parent(id)?, child(held)?)),
+        ("DELETE", [id, LOCKS, held]) => Ok(Route::Unlock(module, parent(id)?, child(held)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
         ("POST", [id, "actions", COUNTS]) => Ok(Route::RelatedCounts(module, parent(id)?)),
+        (_, [id, "Notes", note]) if module != Module::Notes => {
+            let asks = match method {
+                "GET" => Asks::Read,
+                "PUT" => Asks::Change,
+                "DELETE" => Asks::Removal,
+                _ => return Err(Problem::wrong_method()),
+            };
+            let id = id.parse().map_err(|_| Problem::bad_related())?;
+            Ok(Route::NoteBelow(module, id, child(note)?, asks))
+        }
         (_, ["actions", "count"] | [_, "actions", COUNTS] | [_, LOCKS, _]) => {
             Err(Problem::wrong_method())
         }

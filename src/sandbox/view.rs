@@ -65,7 +65,16 @@ impl Reader<'_> {
             details: json!({"param_name": "module"}),
             ..unknown
         })?;
-        let lists = related::lists(module);
+        let lists = match self.asked("status") {
+            None | Some("visible") => related::lists(module),
+            Some("user_hidden" | "scheduled_for_deletion") => &[],
+            Some(_) => {
+                let supported = ["visible", "user_hidden", "scheduled_for_deletion"];
+                let details = json!({"param_name": "status", "supported_values": supported});
+                let message = "The status given is invalid.";
+                return Err(Problem::bad("INVALID_DATA", details, message));
+            }
+        };
         if lists.is_empty() {
             return Ok(Answer::empty());
         }
@@ -314,6 +323,23 @@ impl Reader<'_> {
         let tail = 10_001 + 100 * (module as u64) + at as u64;
         self.crm.org.fixed(tail).to_string()
     }
+}
+
+/// What `settings` lists, without all but one of it.
+pub(super) fn only(mut listed: Answer, id: Id) -> Answer {
+    let parts = listed.body.as_mut().and_then(Value::as_object_mut);
+    let Some(parts) = parts else { return listed };
+    let id = id.to_string();
+    for rows in parts.values_mut().filter_map(Value::as_array_mut) {
+        rows.retain(|row| row.get("id").and_then(Value::as_str) == Some(&id));
+        if rows.is_empty() {
+            return Answer::empty();
+        }
+    }
+    if let Some(info) = parts.get_mut("info").and_then(Value::as_object_mut) {
+        info.retain(|name, _| name == "translation");
+    }
+    listed
 }
 
 /// The module of a query, which may name a view of it: `Leads#6840217000000087503`.

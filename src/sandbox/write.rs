@@ -185,6 +185,14 @@ impl Writer<'_> {
         self.commit(module, record, "updated", changes, "record updated")
     }
 
+    /// Refuses a note that does not stand below a record.
+    pub(super) fn is_below(&self, module: Module, id: Id, note: Id) -> Result<(), Problem> {
+        self.seen(module, id).ok_or_else(Problem::bad_related)?;
+        let known = self.seen(Module::Notes, note);
+        let below = known.filter(|note| note.points_at("Parent_Id") == Some(id));
+        below.map(|_| ()).ok_or_else(|| Problem::bad_id_at(3))
+    }
+
     /// A record that the user sees.
     fn seen(&self, module: Module, id: Id) -> Option<&Record> {
         let record = self.crm.get(module, id);

@@ -271,6 +271,9 @@ async fn a_module_that_is_not_there_is_told_as_each_route_tells_it() {
     cases.push(read("settings/layouts", 400, missing));
     let deleted = in_data(&unknown(json!({"resource_path_index": 0})));
     cases.push(read("Foo/deleted", 400, deleted));
+    let second = unknown(json!({"resource_path_index": 1}));
+    cases.push(read("Foo/actions/count", 400, second.clone()));
+    cases.push(read("Foo/1/__timeline", 400, second));
     hold(&client, cases).await;
 }
 
@@ -291,4 +294,76 @@ async fn what_a_query_wants_told_is_a_text() {
         (method, path, body, 400, told)
     });
     hold(&client, cases.into()).await;
+}
+
+#[tokio::test]
+async fn a_note_is_read_changed_and_deleted_below_its_record() {
+    let client = Client::new().await;
+    let (id, other) = (client.first("Contacts").await, client.first("Deals").await);
+    let path = format!("/crm/v8/Contacts/{id}/Notes");
+    let (_, made) = client.send("POST", &path, &note("one")).await;
+    let made = made["data"][0]["details"]["id"].as_str().unwrap();
+    let one = format!("Contacts/{id}/Notes/{made}");
+    let elsewhere = format!("Deals/{other}/Notes/{made}");
+    let place = json!({"resource_path_index": 3});
+    let bad = error("INVALID_DATA", place, "the id given seems to be invalid");
+    let none = || Value::Null;
+    let told = |message: &str| json!({"data": [{"message": message, "details": {"id": made}}]});
+    let shown = |text: &str| json!({"data": [{"id": made, "Note_Content": text}]});
+    let cases = vec![
+        read(one.as_str(), 200, shown("one")),
+        read(elsewhere.as_str(), 204, none()),
+        ("PUT", elsewhere.clone(), note("two"), 400, bad.clone()),
+        ("DELETE", elsewhere, none(), 400, bad),
+        ("PUT", one.clone(), note("two"), 200, told("record updated")),
+        read(one.as_str(), 200, shown("two")),
+        ("DELETE", one.clone(), none(), 200, told("record deleted")),
+        read(one, 204, none()),
+    ];
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn what_settings_list_is_read_one_by_one() {
+    let client = Client::new().await;
+    let (_, layouts) = client.get("/crm/v8/settings/layouts?module=Deals").await;
+    let layout = layouts["layouts"][0]["id"].as_str().unwrap();
+    for (list, key, query) in [
+        ("fields", "fields", "module=Deals".to_owned()),
+        ("layouts", "layouts", "module=Deals".to_owned()),
+        ("custom_views", "custom_views", "module=Deals".to_owned()),
+        ("pipeline", "pipeline", format!("layout_id={layout}")),
+    ] {
+        let path = format!("/crm/v8/settings/{list}");
+        let (_, all) = client.get(&format!("{path}?{query}")).await;
+        let last = all[key].as_array().unwrap().last().unwrap();
+        let id = last["id"].as_str().unwrap();
+        let (status, one) = client.get(&format!("{path}/{id}?{query}")).await;
+        assert_eq!((status, &one[key]), (200, &json!([last])), "{list}");
+        let unknown = client.get(&format!("{path}/{NOWHERE}?{query}")).await;
+        assert_eq!(unknown.0, 204, "{list}");
+        let path = format!("{path}/{id}");
+        let (_, posted) = client.send("POST", &path, &json!({})).await;
+        assert_eq!(posted["code"], "INVALID_REQUEST_METHOD", "{list}");
+    }
+}
+
+#[tokio::test]
+async fn related_lists_are_told_by_their_status_and_notes_without_calls() {
+    let client = Client::new().await;
+    let details = json!({"param_name": "status",
+        "supported_values": ["visible", "user_hidden", "scheduled_for_deletion"]});
+    let refused = error("INVALID_DATA", details, "The status given is invalid.");
+    let lists = |status: &str| format!("settings/related_lists?module=Contacts&status={status}");
+    let some = json!({"related_lists": [{"status": "visible"}]});
+    let cases = vec![
+        read(lists("visible"), 200, some),
+        read(lists("user_hidden"), 204, Value::Null),
+        read(lists("x"), 400, refused),
+    ];
+    hold(&client, cases).await;
+    let (_, notes) = client.get("/crm/v8/Notes?fields=id&per_page=1").await;
+    let info = notes["info"].as_object().unwrap();
+    assert!(!info.contains_key("call") && !info.contains_key("email"));
+    assert!(info.contains_key("sort_by"), "{info:?}");
 }
