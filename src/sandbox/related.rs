@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
                     "read": true,
                     "has_attachment": false,
                     "has_thread_attachment": false,
-                    "status": [{"type": if sent { "sent" } else { "received" }}],
+                    "status": [self.status(sent, at, time)],
                     "source": "individual",
                     "activity_info": null,
                     "sentiment_info": null,
@@ -226,6 +226,21 @@ impl<'a> Reader<'a> {
         letters.retain(|(time, _)| *time <= self.now);
         letters.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
         letters.into_iter().map(|(_, letter)| letter).collect()
+    }
+
+    /// What became of a letter: a few of those that were sent came back.
+    fn status(&self, sent: bool, at: i64, time: Timestamp) -> Value {
+        match (sent, at % 6) {
+            (false, _) => json!({"type": "received"}),
+            (true, 5) => json!({
+                "type": "bounced",
+                "bounced_time": moment(time, self.zone()),
+                "bounced_reason": "Retries Exhausted. Host not reachable.",
+                "category": "Temporarily blocked",
+                "sub_category": "Temporary Domain Failure",
+            }),
+            (true, _) => json!({"type": "sent"}),
+        }
     }
 }
 

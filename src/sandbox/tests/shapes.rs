@@ -244,6 +244,16 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
     );
     let both = "Deals/actions/count?cvid=1&criteria=(Stage:equals:Qualification)";
     let none = json!({"count": 0});
+    let cases = vec![
+        read(both, 400, view),
+        read("Leads/actions/count?converted=true", 200, none),
+    ];
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn a_count_words_its_refusals_by_their_reason() {
+    let client = Client::new().await;
     let counted = |criteria: &str, details: Value, message: &str| {
         let path = format!("Deals/actions/count?criteria={criteria}");
         read(path, 400, error("INVALID_QUERY", details, message))
@@ -263,8 +273,6 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
             json!({"operator": "greater_than", "reason": operator, "api_name": "Deal_Name"}),
             operator,
         ),
-        read(both, 400, view),
-        read("Leads/actions/count?converted=true", 200, none),
     ];
     hold(&client, cases).await;
 }
