@@ -85,6 +85,9 @@ impl Reader<'_> {
 
     /// `GET /settings/layouts?module=…`, which is where a client learns the id that a pipeline needs.
     pub(super) fn layouts(&self) -> Result<Answer, Problem> {
+        if self.query.get("module").is_none() {
+            return Err(Problem::expected_param("module"));
+        }
         let module = self.asked_module()?;
         let layout = describe::layout(self.crm, module, &self.sight);
         Ok(Answer::ok(json!({"layouts": [layout]})))
@@ -119,13 +122,7 @@ impl Reader<'_> {
             .query
             .get("module")
             .ok_or_else(|| Problem::missing_param("module"))?;
-        Module::parse(name).ok_or_else(|| {
-            Problem::bad(
-                "INVALID_MODULE",
-                json!({"param_name": "module"}),
-                "the module name given seems to be invalid",
-            )
-        })
+        Module::parse(name).ok_or_else(Problem::unknown_module)
     }
 }
 

@@ -68,6 +68,8 @@ impl Cell {
                 _ => return None,
             }),
             Kind::Day => Self::Day(strict_day(text)?),
+            // With parts of a second Zoho does not take `Z` for an offset.
+            Kind::Moment if text.contains('.') && text.ends_with(['Z', 'z']) => return None,
             Kind::Moment => Self::Moment(text.parse().ok()?),
             Kind::Nested => return None,
             _ => Self::text(text),
@@ -178,7 +180,10 @@ mod tests {
         assert_eq!(Cell::read(Kind::Day, "2026-02-03T10:00"), None);
         assert_eq!(Cell::read(Kind::Currency, "inf"), None);
         assert_eq!(Cell::read(Kind::Moment, "2026-02-03T10:00:00"), None);
-        assert!(Cell::read(Kind::Moment, "2026-02-03T10:00:00+05:30").is_some());
+        assert_eq!(Cell::read(Kind::Moment, "2026-02-03T10:00:00.761Z"), None);
+        for good in ["2026-02-03T10:00:00+05:30", "2026-02-03T10:00:00Z"] {
+            assert!(Cell::read(Kind::Moment, good).is_some(), "{good}");
+        }
         assert_eq!(Cell::from_json(Kind::Int, &serde_json::json!(1.5)), None);
         assert_eq!(
             Cell::from_json(Kind::Int, &serde_json::json!(99_999_999_999_i64)),

@@ -85,11 +85,15 @@ fn wants_meta(body: &Value) -> Result<bool, Problem> {
         }));
     };
     match meta.iter().position(|wanted| wanted != "fields") {
-        Some(at) => refused(json!({
-            "api_name": "include_meta",
-            "json_path": format!("$.include_meta[{at}]"),
-            "supported_values": ["fields"],
-        })),
+        Some(at) => {
+            let path = format!("$.include_meta[{at}]");
+            let details = json!({"api_name": "include_meta", "json_path": path, "supported_values": ["fields"]});
+            let mut details = details.as_object().cloned().unwrap_or_default();
+            if !meta.get(at).is_some_and(Value::is_string) {
+                details.insert("expected_data_type".to_owned(), json!("text"));
+            }
+            refused(Value::Object(details))
+        }
         None => Ok(!meta.is_empty()),
     }
 }

@@ -19,12 +19,13 @@ use super::{
     problem::Problem,
     query::Query,
     read::Reader,
-    route::Route,
+    route::{Asks, Route},
     schema::Module,
     scope, seed,
     settings::Settings,
     sight::Sight,
     token::{Rules, Tokens},
+    view,
     write::Writer,
 };
 
@@ -123,6 +124,14 @@ impl Desk {
             Route::InsertNote(module, id) => self.write(asked, |writer| {
                 writer.insert(Module::Notes, Some((*module, *id)), asked.body)
             }),
+            Route::NoteBelow(module, id, note, asks @ (Asks::Change | Asks::Removal)) => self
+                .write(asked, |writer| {
+                    writer.is_below(*module, *id, *note)?;
+                    match asks {
+                        Asks::Removal => writer.delete(Module::Notes, Some(*note), None),
+                        _ => writer.update(Module::Notes, Some(*note), asked.body),
+                    }
+                }),
             Route::Update(module, id) => {
                 self.write(asked, |writer| writer.update(*module, *id, asked.body))
             }
@@ -133,6 +142,9 @@ impl Desk {
             Route::Lock(module, id) => {
                 self.write(asked, |writer| writer.lock(*module, *id, asked.body))
             }
+            Route::Relock(module, id, lock) => self.write(asked, |writer| {
+                writer.relock(*module, *id, *lock, asked.body)
+            }),
             Route::Unlock(module, id, lock) => {
                 self.write(asked, |writer| writer.unlock(*module, *id, *lock))
             }
@@ -209,11 +221,17 @@ impl Desk {
             modified_since: asked.modified_since,
         };
         match route {
+            Route::OneOf(list, id) => {
+                let listed = self.read(list, asked, settings)?;
+                Ok(view::only(listed, *id))
+            }
             Route::Search(module) => reader.search(*module),
             Route::Count(module) => reader.count(*module),
             Route::List(module) => reader.list(*module),
             Route::One(module, id) => reader.one(*module, *id),
             Route::Locks(module, id) => reader.locks(*module, *id),
+            Route::NoteBelow(module, id, note, Asks::Read) => reader.note(*module, *id, *note),
+            Route::OneLock(module, id, lock) => reader.one_lock(*module, *id, *lock),
             Route::Related(module, id, list) => reader.related(*module, *id, list),
             Route::Timeline(module, id) => reader.timeline(*module, *id),
             Route::Users => reader.users(),

@@ -96,6 +96,18 @@ impl Path {
 }
 
 impl Filter {
+    /// Does something to each comparison.
+    pub(super) fn each(&mut self, change: &mut impl FnMut(&mut Test)) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.each(change);
+                }
+            }
+            Self::Is(test) => change(test),
+        }
+    }
+
     /// Whether the record meets the condition.
     pub(super) fn accepts(&self, crm: &Crm, module: Module, record: &Record) -> bool {
         match self {

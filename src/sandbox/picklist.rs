@@ -21,6 +21,7 @@ pub(super) const LEAD_SOURCE: &[&str] = &[
     "Chat",
     "X (Twitter)",
     "Facebook",
+    "Partner Referral",
 ];
 
 pub(super) const LEAD_STATUS: &[&str] = &[
@@ -59,6 +60,22 @@ pub(super) const INDUSTRY: &[&str] = &[
     "Real Estate",
     "Communications",
     "Government/Military",
+    "ASP (Application Service Provider)",
+    "Data/Telecom OEM",
+    "Engineering",
+    "ERP (Enterprise Resource Planning)",
+    "Large Enterprise",
+    "Management ISV",
+    "MSP (Management Service Provider)",
+    "Network Equipment Enterprise",
+    "Non-management ISV",
+    "Optical Networking",
+    "Service Provider",
+    "Small/Medium Enterprise",
+    "Storage Equipment",
+    "Storage Service Provider",
+    "Systems Integrator",
+    "Wireless Industry",
 ];
 
 pub(super) const OWNERSHIP: &[&str] = &[
@@ -77,6 +94,9 @@ pub(super) const RATING: &[&str] = &[
     "Market Failed",
     "Project Cancelled",
     "Shut Down",
+    "Hot",
+    "Warm",
+    "Cold",
 ];
 
 pub(super) const PIPELINE: &[&str] = &["Standard (Standard)"];
@@ -136,9 +156,9 @@ pub(super) const CALL_RESULT: &[&str] = &[
     "Invalid number",
 ];
 
-pub(super) const CASE_STATUS: &[&str] = &["New", "On Hold", "Escalated", "Closed"];
+pub(super) const CASE_STATUS: &[&str] = &["New", "In Progress", "On Hold", "Escalated", "Closed"];
 
-pub(super) const CASE_ORIGIN: &[&str] = &["Email", "Phone", "Web"];
+pub(super) const CASE_ORIGIN: &[&str] = &["Email", "Phone", "Web", "X (Twitter)", "Facebook"];
 
 pub(super) const CASE_PRIORITY: &[&str] = &["High", "Medium", "Low"];
 
@@ -150,6 +170,7 @@ pub(super) const CASE_REASON: &[&str] = &[
     "Existing problem",
     "Instructions not clear",
     "New problem",
+    "Product Defect",
 ];
 
 /// One stage of the pipeline.

@@ -72,16 +72,30 @@ impl Problem {
         )
     }
 
+    /// No module has the name at a place in the path.
+    pub(super) fn unknown_module_at(place: u8) -> Self {
+        Self {
+            details: json!({"resource_path_index": place}),
+            ..Self::unknown_module()
+        }
+    }
+
     pub(super) fn unknown_module() -> Self {
-        Self::bad(
-            "INVALID_MODULE",
-            json!({"resource_path_index": 0}),
-            "the module name given seems to be invalid",
-        )
+        let message = "the module name given seems to be invalid";
+        Self::bad("INVALID_MODULE", json!({}), message)
     }
 
     pub(super) fn bad_id() -> Self {
-        Self::bad("INVALID_DATA", json!({"resource_path_index": 2}), BAD_ID)
+        Self::bad_id_at(2)
+    }
+
+    /// An id of nothing at a place in the path.
+    pub(super) fn bad_id_at(place: u8) -> Self {
+        Self::bad(
+            "INVALID_DATA",
+            json!({"resource_path_index": place}),
+            BAD_ID,
+        )
     }
 
     /// An id of no record can be deleted by it.
@@ -97,6 +111,14 @@ impl Problem {
             json!({"resource_path_index": 1}),
             "the related id given seems to be invalid",
         )
+    }
+
+    /// The same, as related lists word it.
+    pub(super) fn bad_related() -> Self {
+        Self {
+            message: "The related id given seems to be invalid".into(),
+            ..Self::bad_parent()
+        }
     }
 
     pub(super) fn unknown_relation() -> Self {

@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
         let message = "Please use either Cvid or Search Params. Combination of both the params is \
                        not allowed";
         self.is_of_view(module, &["criteria", "email", "phone", "word"], message)?;
-        let wanted = self.wanted(module)?;
+        let wanted = self.wanted(module).map_err(criteria::counted)?;
         let unconverted = self.are_wanted(module)?;
         let accepted = |record: &&Record| {
             let wanted = wanted.as_ref();
@@ -148,7 +148,13 @@ impl<'a> Reader<'a> {
         }
         let message = "ambiguity while processing the request";
         let of_view = self.is_of_view(module, &["sort_by", "ids"], message)?;
-        let listed = self.listing(module, records)?;
+        let mut listed = self.listing(module, records)?;
+        let info = listed.body.as_mut().and_then(|body| body.get_mut("info"));
+        if let Some(info) = info.and_then(Value::as_object_mut)
+            && module == Module::Notes
+        {
+            info.retain(|name, _| !["call", "email"].contains(&&**name));
+        }
         Ok(listed.costing(if of_view { 3 } else { 1 }))
     }
 

@@ -23,7 +23,7 @@ impl<'a> Reader<'a> {
         }
         let Some(parent) = self.record(module, id) else {
             let unknown = self.settings.unknown_id();
-            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_parent()));
+            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_related()));
         };
         if list == "Emails" {
             return self.emails(module, parent);
@@ -48,6 +48,16 @@ impl<'a> Reader<'a> {
             info.retain(|name, _| !["call", "email", "sort_by", "sort_order"].contains(&&**name));
         }
         Ok(listed)
+    }
+
+    /// `GET /{module}/{id}/Notes/{note}`.
+    pub(super) fn note(&self, module: Module, id: Id, note: Id) -> Result<Answer, Problem> {
+        let below = |note: &&Record| note.points_at("Parent_Id") == Some(id);
+        let known = self.record(Module::Notes, note).filter(below);
+        match known.filter(|_| self.record(module, id).is_some()) {
+            Some(note) => self.one(Module::Notes, note.id),
+            None => self.unknown(),
+        }
     }
 
     /// The records of a list, with the module of each.
@@ -200,7 +210,7 @@ impl<'a> Reader<'a> {
                     "read": true,
                     "has_attachment": false,
                     "has_thread_attachment": false,
-                    "status": [{"type": if sent { "sent" } else { "received" }}],
+                    "status": [self.status(sent, at, time)],
                     "source": "individual",
                     "activity_info": null,
                     "sentiment_info": null,
@@ -216,6 +226,21 @@ impl<'a> Reader<'a> {
         letters.retain(|(time, _)| *time <= self.now);
         letters.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
         letters.into_iter().map(|(_, letter)| letter).collect()
+    }
+
+    /// What became of a letter: a few of those that were sent came back.
+    fn status(&self, sent: bool, at: i64, time: Timestamp) -> Value {
+        match (sent, at % 6) {
+            (false, _) => json!({"type": "received"}),
+            (true, 5) => json!({
+                "type": "bounced",
+                "bounced_time": moment(time, self.zone()),
+                "bounced_reason": "Retries Exhausted. Host not reachable.",
+                "category": "Temporarily blocked",
+                "sub_category": "Temporary Domain Failure",
+            }),
+            (true, _) => json!({"type": "sent"}),
+        }
     }
 }
 

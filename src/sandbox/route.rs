@@ -22,18 +22,32 @@ pub(super) enum Route {
     Fields,
     CustomViews,
     RelatedLists,
+    /// One of what a route of `settings` lists.
+    OneOf(Box<Route>, Id),
     RelatedCounts(Module, Id),
     Deleted(Module),
     Coql,
     Insert(Module),
     InsertNote(Module, Id),
+    /// What is asked of a note, below the record that it stands below.
+    NoteBelow(Module, Id, Id, Asks),
     Update(Module, Option<Id>),
     Upsert(Module),
     /// Of the ids in the query, or of one.
     Delete(Module, Option<Id>),
     Locks(Module, Id),
+    OneLock(Module, Id, Id),
     Lock(Module, Id),
+    Relock(Module, Id, Id),
     Unlock(Module, Id, Id),
+}
+
+/// What is asked of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    Read,
+    Change,
+    Removal,
 }
 
 /// The route of a method and a path.
@@ -57,19 +71,33 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
         ["org"] => read(Route::Org),
         ["users"] => read(Route::Users),
         ["users", "actions", "count"] => read(Route::CountUsers),
-        ["users", id] => read(Route::User(id.parse().map_err(|_| Problem::bad_id())?)),
+        ["users", id] => read(Route::User(id.parse().map_err(|_| Problem::bad_id_at(1))?)),
         ["settings", "pipeline"] => read(Route::Pipeline),
         ["settings", "layouts"] => read(Route::Layouts),
         ["settings", "modules"] => read(Route::Modules),
         ["settings", "modules", name] => read(Route::OneModule(
-            Module::parse(name).ok_or_else(Problem::unknown_module)?,
+            Module::parse(name).ok_or_else(|| Problem::unknown_module_at(0))?,
         )),
         ["settings", "fields"] => read(Route::Fields),
         ["settings", "custom_views"] => read(Route::CustomViews),
         ["settings", "related_lists"] => read(Route::RelatedLists),
+        [
+            "settings",
+            list @ ("fields" | "layouts" | "custom_views" | "pipeline"),
+            id,
+        ] => {
+            let id = id.parse().map_err(|_| Problem::bad_id_at(2))?;
+            read(Route::OneOf(
+                Box::new(find(method, &format!("/crm/v8/settings/{list}"))?),
+                id,
+            ))
+        }
         ["settings", ..] => Err(Problem::unknown_route()),
         [module, rest @ ..] if rest.len() <= 3 => {
-            let module = Module::parse(module).ok_or_else(Problem::unknown_module)?;
+            let module = Module::parse(module).ok_or_else(|| match rest {
+                ["actions", "count"] | [_, "__timeline"] => Problem::unknown_module_at(1),
+                _ => Problem::unknown_module_at(0),
+            })?;
             below_module(method, module, rest)
         }
         _ => Err(Problem::unknown_route()),
@@ -78,6 +106,8 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
 
 fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Problem> {
     let record = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_id());
+    let parent = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_parent());
+    let child = |id: &str| id.parse::<Id>().map_err(|_| Problem::bad_id_at(3));
     match (method, rest) {
         ("GET", []) => Ok(Route::List(module)),
         ("POST", []) => Ok(Route::Insert(module)),
@@ -93,29 +123,47 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
             module,
             Some(id.parse().map_err(|_| Problem::bad_deleted())?),
         )),
-        ("GET", [id, LOCKS]) => Ok(Route::Locks(module, record(id)?)),
-        ("POST", [id, LOCKS]) => Ok(Route::Lock(module, record(id)?)),
-        ("DELETE", [id, LOCKS, lock]) => Ok(Route::Unlock(module, record(id)?, record(lock)?)),
+        ("GET", [id, LOCKS]) => Ok(Route::Locks(module, parent(id)?)),
+        ("POST", [id, LOCKS]) => Ok(Route::Lock(module, parent(id)?)),
+        ("GET", [id, LOCKS, held]) => Ok(Route::OneLock(module, parent(id)?, child(held)?)),
+        ("PUT", [id, LOCKS, held]) => Ok(Route::Relock(module, parent(id)?, child(held)?)),
+        ("DELETE", [id, LOCKS, held]) => Ok(Route::Unlock(module, parent(id)?, child(held)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
-        ("POST", [id, "actions", COUNTS]) => Ok(Route::RelatedCounts(module, record(id)?)),
+        ("POST", [id, "actions", COUNTS]) => Ok(Route::RelatedCounts(module, parent(id)?)),
+        (_, [id, "Notes", note]) if module != Module::Notes => {
+            let asks = match method {
+                "GET" => Asks::Read,
+                "PUT" => Asks::Change,
+                "DELETE" => Asks::Removal,
+                _ => return Err(Problem::wrong_method()),
+            };
+            let id = id.parse().map_err(|_| Problem::bad_related())?;
+            Ok(Route::NoteBelow(module, id, child(note)?, asks))
+        }
         (_, ["actions", "count"] | [_, "actions", COUNTS] | [_, LOCKS, _]) => {
             Err(Problem::wrong_method())
         }
         (_, ["actions", _] | [_, "actions"] | [_, _, _]) => Err(Problem::unknown_route()),
-        ("GET", [id, list]) => Ok(Route::Related(module, record(id)?, (*list).to_owned())),
+        ("GET", [id, list]) => {
+            let id = id.parse().map_err(|_| Problem::bad_related())?;
+            Ok(Route::Related(module, id, (*list).to_owned()))
+        }
         ("POST", [id, "Notes"]) if module != Module::Notes => {
-            Ok(Route::InsertNote(module, record(id)?))
+            Ok(Route::InsertNote(module, parent(id)?))
         }
         _ => Err(Problem::wrong_method()),
     }
 }
 
-/// Whether a request that has no route would have been a write of records, or of one.
-pub(super) fn is_of_records(method: &str, path: &str) -> bool {
-    let mut parts = path.split('/').skip(3);
-    let first = parts.next().unwrap_or_default();
-    let is_module = !matches!(first, "coql" | "org" | "settings" | "users");
-    is_module && matches!(method, "POST" | "PUT") && parts.count() < 2
+/// Whether a request that has no route would have been one whose errors stand in `data[]`.
+pub(super) fn wraps(method: &str, path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(3).collect();
+    match (method, parts.as_slice()) {
+        (_, ["coql" | "org" | "settings" | "users", ..]) => false,
+        ("GET", [_, "deleted"]) | ("POST", [_, _, "Notes"]) => true,
+        ("POST" | "PUT", [_] | [_, _]) => true,
+        _ => false,
+    }
 }
 
 const COUNTS: &str = "get_related_records_count";

@@ -1,6 +1,10 @@
 //! OAuth scopes: what a request needs, and whether that was granted.
 
-use super::{problem::Problem, route::Route, schema::Module};
+use super::{
+    problem::Problem,
+    route::{Asks, Route},
+    schema::Module,
+};
 
 /// Refuses a request whose scopes were not granted.
 pub(super) fn check(route: &Route, granted: &str) -> Result<(), Problem> {
@@ -91,6 +95,7 @@ fn needed(route: &Route) -> Vec<String> {
         Route::CustomViews => other("settings.custom_views.READ"),
         Route::RelatedLists => other("settings.related_lists.READ"),
         Route::Users | Route::User(_) | Route::CountUsers => other("users.READ"),
+        Route::OneOf(list, _) => needed(list),
         Route::Org => other("org.READ"),
         Route::Pipeline => other("settings.pipeline.READ"),
         Route::Layouts => other("settings.layouts.READ"),
@@ -99,11 +104,20 @@ fn needed(route: &Route) -> Vec<String> {
         Route::Coql => other("coql.READ"),
         Route::Insert(module) => vec![on(module, "CREATE")],
         Route::InsertNote(module, _) => vec![on(module, "READ"), on(&Module::Notes, "CREATE")],
+        Route::NoteBelow(module, _, _, asks) => {
+            let right = match asks {
+                Asks::Read => "READ",
+                Asks::Change => "UPDATE",
+                Asks::Removal => "DELETE",
+            };
+            vec![on(module, "READ"), on(&Module::Notes, right)]
+        }
         Route::Update(module, _) => vec![on(module, "UPDATE")],
         Route::Upsert(module) => vec![on(module, "CREATE"), on(module, "UPDATE")],
         Route::Delete(module, _) => vec![on(module, "DELETE")],
-        Route::Locks(..) => other("settings.modules.READ"),
+        Route::Locks(..) | Route::OneLock(..) => other("settings.modules.READ"),
         Route::Lock(..) => other("settings.modules.CREATE"),
+        Route::Relock(..) => other("settings.modules.UPDATE"),
         Route::Unlock(..) => other("settings.modules.DELETE"),
     }
 }

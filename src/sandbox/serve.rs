@@ -287,8 +287,8 @@ fn crm(desk: &Desk, head: &Head, caller: &Admitted, body: &[u8]) -> Answer {
     let route = match route::find(&head.method, &head.path) {
         Ok(route) => route,
         Err(problem) => {
-            let is_write = route::is_of_records(&head.method, &head.path);
-            return Answer::refused(&problem, desk.settings().wraps(is_write));
+            let wraps = route::wraps(&head.method, &head.path);
+            return Answer::refused(&problem, desk.settings().wraps(wraps));
         }
     };
     if !body.is_empty() && !is_json(&head.headers) {

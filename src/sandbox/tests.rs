@@ -1,6 +1,7 @@
 mod crm;
 mod described;
 mod documented;
+mod examples;
 mod faults;
 mod grants;
 mod locks;

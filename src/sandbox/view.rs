@@ -3,8 +3,18 @@
 use serde_json::{Value, json};
 
 use super::{
-    answer::Answer, cell::Id, clock::moment, crm::Crm, org::User, problem::Problem, read::Reader,
-    related, render::module_id, schema::Module,
+    answer::Answer,
+    cell::Id,
+    clock::moment,
+    criteria,
+    crm::{Crm, Lock, Record},
+    filter::Filter,
+    org::User,
+    problem::Problem,
+    read::Reader,
+    related,
+    render::module_id,
+    schema::Module,
 };
 
 impl Reader<'_> {
@@ -51,8 +61,20 @@ impl Reader<'_> {
         if self.query.get("module").is_none() {
             return Err(Problem::expected_param("module"));
         }
-        let module = self.asked_module()?;
-        let lists = related::lists(module);
+        let module = self.asked_module().map_err(|unknown| Problem {
+            details: json!({"param_name": "module"}),
+            ..unknown
+        })?;
+        let lists = match self.asked("status") {
+            None | Some("visible") => related::lists(module),
+            Some("user_hidden" | "scheduled_for_deletion") => &[],
+            Some(_) => {
+                let supported = ["visible", "user_hidden", "scheduled_for_deletion"];
+                let details = json!({"param_name": "status", "supported_values": supported});
+                let message = "The status given is invalid.";
+                return Err(Problem::bad("INVALID_DATA", details, message));
+            }
+        };
         if lists.is_empty() {
             return Ok(Answer::empty());
         }
@@ -98,7 +120,12 @@ impl Reader<'_> {
         let parent = self.record(module, id).ok_or_else(Problem::bad_parent)?;
         let counted = asked.iter().enumerate().map(|(at, row)| {
             let list = self.counted_list(module, at, row)?;
-            Ok((list, self.below(module, parent, list.1).len()))
+            let mut below = self.below(module, parent, list.1);
+            if let Some(filters) = row.pointer("/params/filters") {
+                let filter = self.counted_part(module, list.1, at, filters)?;
+                below.retain(|(module, record)| filter.accepts(self.crm, *module, record));
+            }
+            Ok((list, below.len()))
         });
         let counted: Vec<Result<_, Problem>> = counted.collect();
         let status = match counted.iter().filter(|row| row.is_err()).count() {
@@ -118,6 +145,27 @@ impl Reader<'_> {
             status,
             ..Answer::ok(json!({COUNTS: rows}))
         })
+    }
+
+    /// Which records of a list are to be counted; only lists of one module have such.
+    fn counted_part(
+        &self,
+        module: Module,
+        list: &str,
+        at: usize,
+        filters: &Value,
+    ) -> Result<Filter, Problem> {
+        let path = format!("$.{COUNTS}[{at}].params.filters");
+        let shown = related::shows(module, list).ok_or_else(|| {
+            let details = json!({"expected_data_type": "json_type", "api_name": "filters", "json_path": path});
+            let message = "Filters are not supported for this modules";
+            Problem::bad("NOT_SUPPORTED", details, message)
+        })?;
+        let filter = criteria::json::read(shown, filters).ok_or_else(|| {
+            let details = json!({"api_name": "filters", "json_path": path});
+            Problem::bad("INVALID_DATA", details, "invalid data")
+        })?;
+        self.readable(shown, filter)
     }
 
     /// The list that is to be counted, by its name, its id or both.
@@ -169,13 +217,28 @@ impl Reader<'_> {
         let Some(lock) = self.crm.locks.get(&id) else {
             return Ok(Answer::empty());
         };
-        let shown = json!({
+        let shown = self.lock(module, record, lock);
+        let info = json!({"per_page": 200, "count": 1, "page": 1, "more_records": false});
+        Ok(Answer::ok(json!({"data": [shown], "info": info})))
+    }
+
+    /// `GET /{module}/{id}/Locking_Information__s/{lock}`.
+    pub(super) fn one_lock(&self, module: Module, id: Id, lock: Id) -> Result<Answer, Problem> {
+        let record = self.record(module, id).ok_or_else(Problem::bad_parent)?;
+        let held = self.crm.locks.get(&id).filter(|held| held.id == lock);
+        let held = held.ok_or_else(|| Problem::bad_id_at(3))?;
+        let shown = self.lock(module, record, held);
+        Ok(Answer::ok(json!({"data": [shown]})))
+    }
+
+    fn lock(&self, module: Module, record: &Record, lock: &Lock) -> Value {
+        json!({
             "id": lock.id.to_string(),
             "Locked_By__s": self.crm.user(lock.by).map(User::short),
             "Locked_For__s": {
                 "module": {"api_name": module.name(), "id": module_id(self.crm, module)},
                 "name": self.crm.title(module, record),
-                "id": id.to_string(),
+                "id": record.id.to_string(),
             },
             "Locked_Reason__s": lock.reason,
             "Locked_Time__s": moment(lock.at, self.zone()),
@@ -187,9 +250,7 @@ impl Reader<'_> {
             "$field_states": null,
             "$sharing_permission": "full_access",
             "$zia_visions": null,
-        });
-        let info = json!({"per_page": 200, "count": 1, "page": 1, "more_records": false});
-        Ok(Answer::ok(json!({"data": [shown], "info": info})))
+        })
     }
 
     /// `GET /{module}/deleted?type=…`: nothing leaves the recycle bin for good.
@@ -262,6 +323,23 @@ impl Reader<'_> {
         let tail = 10_001 + 100 * (module as u64) + at as u64;
         self.crm.org.fixed(tail).to_string()
     }
+}
+
+/// What `settings` lists, without all but one of it.
+pub(super) fn only(mut listed: Answer, id: Id) -> Answer {
+    let parts = listed.body.as_mut().and_then(Value::as_object_mut);
+    let Some(parts) = parts else { return listed };
+    let id = id.to_string();
+    for rows in parts.values_mut().filter_map(Value::as_array_mut) {
+        rows.retain(|row| row.get("id").and_then(Value::as_str) == Some(&id));
+        if rows.is_empty() {
+            return Answer::empty();
+        }
+    }
+    if let Some(info) = parts.get_mut("info").and_then(Value::as_object_mut) {
+        info.retain(|name, _| name == "translation");
+    }
+    listed
 }
 
 /// The module of a query, which may name a view of it: `Leads#6840217000000087503`.

@@ -3,13 +3,17 @@
 mod check;
 mod lock;
 mod remove;
+mod rows;
 mod upsert;
+
+pub(super) use rows::is_bulk;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::{
     check::{has_note_text, is_blank, locked, missing, not_allowed, wrong_type},
+    rows::{rows, too_many},
     upsert::Upserted,
 };
 use super::{
@@ -181,6 +185,14 @@ impl Writer<'_> {
         self.commit(module, record, "updated", changes, "record updated")
     }
 
+    /// Refuses a note that does not stand below a record.
+    pub(super) fn is_below(&self, module: Module, id: Id, note: Id) -> Result<(), Problem> {
+        self.seen(module, id).ok_or_else(Problem::bad_related)?;
+        let known = self.seen(Module::Notes, note);
+        let below = known.filter(|note| note.points_at("Parent_Id") == Some(id));
+        below.map(|_| ()).ok_or_else(|| Problem::bad_id_at(3))
+    }
+
     /// A record that the user sees.
     fn seen(&self, module: Module, id: Id) -> Option<&Record> {
         let record = self.crm.get(module, id);
@@ -345,35 +357,3 @@ fn summary(
         committed,
     })
 }
-
-/// Whether a body has more rows than Zoho writes beside each other without a limit of their own.
-pub(super) fn is_bulk(body: &[u8]) -> bool {
-    rows(body).is_ok_and(|rows| rows.len() > FEW_ROWS)
-}
-
-/// The rows of a body.
-fn rows(body: &[u8]) -> Result<Vec<Value>, Problem> {
-    let body: Value = serde_json::from_slice(body).map_err(|_| Problem::bad_body())?;
-    let object = body.as_object().ok_or_else(Problem::bad_body)?;
-    let details = json!({"api_name": "data", "json_path": "$.data"});
-    let data = object.get("data").ok_or(Problem::bad(
-        "MANDATORY_NOT_FOUND",
-        details,
-        "required field not found",
-    ))?;
-    let rows = data.as_array().filter(|rows| !rows.is_empty());
-    let rows = rows.ok_or_else(|| wrong_type("jsonarray", "data", "$.data"))?;
-    if rows.len() > MOST_ROWS {
-        return Err(too_many(MOST_ROWS));
-    }
-    Ok(rows.clone())
-}
-
-fn too_many(most: usize) -> Problem {
-    let details = json!({"maximum_length": most, "api_name": "data"});
-    let message = "count of records in your request exceeds the limit";
-    Problem::bad("LIMIT_EXCEEDED", details, message)
-}
-
-const FEW_ROWS: usize = 10;
-const MOST_ROWS: usize = 100;

@@ -58,11 +58,7 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     };
     let kind = kind.to_str().unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    [
-        "application/json",
-        "application/x-www-form-urlencoded",
-        "text/plain",
-    ]
-    .iter()
-    .any(|known| kind.eq_ignore_ascii_case(known))
+    ["application/json", "application/x-www-form-urlencoded"]
+        .iter()
+        .any(|known| kind.eq_ignore_ascii_case(known))
 }

@@ -277,3 +277,31 @@ async fn letters_go_on_after_an_index_that_is_no_number() {
     let sent = sent["Emails"].as_array().unwrap();
     assert!(sent.iter().all(|letter| letter["sent"] == true), "{sent:?}");
 }
+
+#[tokio::test]
+async fn a_letter_that_came_back_says_when_and_why() {
+    let client = Client::new().await;
+    let query = "select id from Contacts where Email is not null limit 100";
+    let (_, contacts) = client.coql(query).await;
+    let mut kinds = std::collections::BTreeSet::new();
+    for contact in contacts["data"].as_array().unwrap() {
+        let path = format!(
+            "/crm/v8/Contacts/{}/Emails",
+            contact["id"].as_str().unwrap()
+        );
+        let (_, told) = client.get(&path).await;
+        for letter in told["Emails"].as_array().into_iter().flatten() {
+            let status = &letter["status"][0];
+            let kind = status["type"].as_str().unwrap();
+            let reasons = ["bounced_time", "bounced_reason", "category", "sub_category"];
+            let told = reasons.iter().all(|name| status[name].is_string());
+            assert_eq!(told, kind == "bounced", "{status}");
+            assert_eq!(letter["sent"] == true, kind != "received", "{letter}");
+            kinds.insert(kind.to_owned());
+        }
+    }
+    assert!(
+        kinds.iter().eq(["bounced", "received", "sent"]),
+        "{kinds:?}"
+    );
+}

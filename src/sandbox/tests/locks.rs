@@ -105,3 +105,65 @@ async fn what_cannot_be_locked_is_told_why() {
     ];
     hold(&client, cases).await;
 }
+
+#[tokio::test]
+async fn a_lock_is_read_by_itself_and_given_another_reason() {
+    let client = Client::new().await;
+    let id = client.first("Deals").await;
+    let locks = format!("Deals/{id}/Locking_Information__s");
+    let path = format!("/crm/v8/{locks}");
+    let (_, made) = client.send("POST", &path, &reason("Under review")).await;
+    let lock = made["data"][0]["details"]["id"].as_str().unwrap();
+    let one = format!("{locks}/{lock}");
+    let missing = error(
+        "MANDATORY_NOT_FOUND",
+        json!({"api_name": "Locked_Reason__s", "json_path": "$.data[0].Locked_Reason__s"}),
+        "required field not found",
+    );
+    let missing = json!({"data": [missing]});
+    let place = |at: u8| json!({"resource_path_index": at});
+    let no_lock = error("INVALID_DATA", place(3), "the id given seems to be invalid");
+    let message = "the related id given seems to be invalid";
+    let no_record = error("INVALID_DATA", place(1), message);
+    let updated = json!({"data": [{"code": "SUCCESS", "details": {"id": lock},
+        "message": "relation updated", "status": "success"}]});
+    let none = || json!({"data": [{"Locked_Reason__s": null}]});
+    let cases = vec![
+        ("PUT", one.clone(), none(), 400, missing),
+        ("PUT", one.clone(), reason("Signed"), 200, updated),
+        (
+            "PUT",
+            format!("{locks}/{NOWHERE}"),
+            reason("x"),
+            400,
+            no_lock.clone(),
+        ),
+        (
+            "PUT",
+            format!("Deals/{NOWHERE}/Locking_Information__s/{lock}"),
+            reason("x"),
+            400,
+            no_record,
+        ),
+        (
+            "GET",
+            format!("{locks}/{NOWHERE}"),
+            Value::Null,
+            400,
+            no_lock,
+        ),
+    ];
+    hold(&client, cases).await;
+    let (status, found) = client.get(&format!("/crm/v8/{one}")).await;
+    assert_eq!((status, found.get("info")), (200, None));
+    let found = &found["data"][0];
+    assert_eq!(
+        (&found["id"], &found["Locked_Reason__s"]),
+        (&json!(lock), &json!("Signed"))
+    );
+    assert_eq!(found, &client.get(&path).await.1["data"][0]);
+    let row = json!({"data": [{"Next_Step": "Wait"}]});
+    let deal = format!("/crm/v8/Deals/{id}");
+    let (_, told) = client.send("PUT", &deal, &row).await;
+    assert_eq!(told["data"][0]["code"], "RECORD_LOCKED");
+}

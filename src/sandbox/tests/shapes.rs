@@ -79,7 +79,7 @@ async fn a_related_list_says_less_of_its_pages_than_a_module_does() {
     let unknown = error(
         "INVALID_DATA",
         place,
-        "the related id given seems to be invalid",
+        "The related id given seems to be invalid",
     );
     let cases = vec![read(
         format!("Contacts/{NOWHERE}/Deals?fields=id"),
@@ -227,7 +227,7 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
         wrong(
             "(Unicorn:equals:x)",
             json!({"reason": "the field is not available for search", "api_name": "Unicorn"}),
-            "the field is not available for search",
+            "Invalid query formed",
         ),
         wrong(
             &format!("(Lead_Source:in:{hundred})"),
@@ -247,6 +247,32 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
     let cases = vec![
         read(both, 400, view),
         read("Leads/actions/count?converted=true", 200, none),
+    ];
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn a_count_words_its_refusals_by_their_reason() {
+    let client = Client::new().await;
+    let counted = |criteria: &str, details: Value, message: &str| {
+        let path = format!("Deals/actions/count?criteria={criteria}");
+        read(path, 400, error("INVALID_QUERY", details, message))
+    };
+    let (field, operator) = (
+        "the field is not available for search",
+        "invalid operator found",
+    );
+    let cases = vec![
+        counted(
+            "(Unicorn:equals:x)",
+            json!({"reason": field, "api_name": "Unicorn"}),
+            field,
+        ),
+        counted(
+            "(Deal_Name:greater_than:x)",
+            json!({"operator": "greater_than", "reason": operator, "api_name": "Deal_Name"}),
+            operator,
+        ),
     ];
     hold(&client, cases).await;
 }

@@ -157,6 +157,7 @@ async fn a_body_that_is_no_json_by_its_own_word_is_refused() {
     for (kind, expected) in [
         ("application/xml", 415),
         ("text/xml; charset=utf-8", 415),
+        ("text/plain", 415),
         ("multipart/form-data; boundary=x", 415),
         ("Application/JSON;charset=UTF-8", 201),
         // What curl says of a body, unless it is told.

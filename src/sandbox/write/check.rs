@@ -98,7 +98,11 @@ impl Writer<'_> {
         if let Kind::Lookup(_) | Kind::AnyLookup = field.kind {
             return self.lookup(field, value, path);
         }
-        let cell = Cell::from_json(field.kind, value)
+        let digits = value.as_str().filter(|_| field.name == "SIC_Code");
+        // The one number that Zoho takes as a text too.
+        let cell = digits
+            .and_then(|digits| Cell::read(field.kind, digits))
+            .or_else(|| Cell::from_json(field.kind, value))
             .ok_or_else(|| wrong_type(field.kind.data_type(), field.name, path))?;
         if field.name == "Probability" && !cell.as_number().is_some_and(is_percent) {
             return Err(invalid(field, path));
@@ -112,7 +116,6 @@ impl Writer<'_> {
                 json!({"maximum_length": most, "api_name": field.name, "json_path": path});
             return Err(Problem::bad("INVALID_DATA", details, "invalid data"));
         }
-        let details = || json!({"api_name": field.name, "json_path": path});
         match field.kind {
             _ if field.name == "Call_Duration" && call_seconds(text).is_none() => {
                 Err(invalid(field, path))
@@ -124,7 +127,7 @@ impl Writer<'_> {
                     true => Ok(cell),
                     false => Err(Problem::bad(
                         "MAPPING_MISMATCH",
-                        details(),
+                        json!({"mapped_field": "Pipeline", "api_name": field.name, "json_path": path}),
                         "Pipeline doesn't contain the Stage",
                     )),
                 }

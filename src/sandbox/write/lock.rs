@@ -1,6 +1,6 @@
 //! Records that are locked: nobody changes them until the lock is gone.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Done, Writer,
@@ -11,7 +11,7 @@ use crate::sandbox::{
     answer::Answer,
     cell::{Cell, Id},
     crm::{Lock, Record},
-    problem::{BAD_ID, Problem},
+    problem::Problem,
     schema::Module,
 };
 
@@ -24,10 +24,9 @@ impl Writer<'_> {
         body: &[u8],
     ) -> Result<Answer, Problem> {
         let record = self.changeable(module, id, Problem::bad_parent())?;
-        let rows = rows(body)?;
-        let reason = rows.first().and_then(|row| row.get(REASON));
-        let Some(reason) = reason.filter(|reason| !is_blank(reason)) else {
-            return summary(module, vec![Err(missing(REASON, 0))], 201);
+        let reason = match reason(&rows(body)?) {
+            Ok(reason) => reason,
+            Err(missing) => return summary(module, vec![Err(missing)], 201),
         };
         if self.crm.locks.contains_key(&id) {
             return Err(Problem {
@@ -54,11 +53,34 @@ impl Writer<'_> {
             id: lock,
             by: self.user,
             at: self.now,
-            reason: reason.as_str().unwrap_or_default().into(),
+            reason,
         };
         self.crm.locks.insert(id, held);
         let done = self.mark(module, record, true, "record added")?;
         summary(module, vec![Ok(Done { details, ..done })], 201)
+    }
+
+    /// `PUT /{module}/{id}/Locking_Information__s/{lock}`, with another reason.
+    pub(in crate::sandbox) fn relock(
+        &mut self,
+        module: Module,
+        id: Id,
+        lock: Id,
+        body: &[u8],
+    ) -> Result<Answer, Problem> {
+        self.changeable(module, id, Problem::bad_parent())?;
+        let held = self.crm.locks.get_mut(&id).filter(|held| held.id == lock);
+        let held = held.ok_or_else(|| Problem::bad_id_at(3))?;
+        let changed = reason(&rows(body)?).map(|reason| {
+            held.reason = reason;
+            Done {
+                id,
+                details: json!({"id": lock.to_string()}),
+                message: "relation updated",
+                upserted: None,
+            }
+        });
+        summary(module, vec![changed], 200)
     }
 
     /// `DELETE /{module}/{id}/Locking_Information__s/{lock}`.
@@ -70,8 +92,7 @@ impl Writer<'_> {
     ) -> Result<Answer, Problem> {
         let record = self.changeable(module, id, Problem::bad_parent())?;
         if self.crm.locks.get(&id).is_none_or(|held| held.id != lock) {
-            let place = json!({"resource_path_index": 3});
-            return Err(Problem::bad("INVALID_DATA", place, BAD_ID));
+            return Err(Problem::bad_id_at(3));
         }
         self.crm.locks.remove(&id);
         let done = self.mark(module, record, false, "relation removed")?;
@@ -94,6 +115,14 @@ impl Writer<'_> {
         };
         self.commit(module, record, action, Vec::new(), message)
     }
+}
+
+/// Why a record is locked, by the first row of a body.
+fn reason(rows: &[Value]) -> Result<Box<str>, Problem> {
+    let given = rows.first().and_then(|row| row.get(REASON));
+    let given = given.filter(|reason| !is_blank(reason));
+    let given = given.ok_or_else(|| missing(REASON, 0))?;
+    Ok(given.as_str().unwrap_or_default().into())
 }
 
 const REASON: &str = "Locked_Reason__s";
