@@ -1,6 +1,7 @@
 mod crm;
 mod described;
 mod documented;
+mod dots;
 mod faults;
 mod grants;
 mod locks;
