@@ -87,9 +87,6 @@ impl Writer<'_> {
         let row = row
             .as_object()
             .ok_or_else(|| wrong_type("jsonobject", "data", &format!("$.data[{at}]")))?;
-        if module == Module::Notes {
-            has_note_text(row, at)?;
-        }
         for field in module.fields().filter(|field| field.mandatory) {
             if row.get(field.name).is_none_or(is_blank) {
                 return Err(missing(field.name, at));
@@ -98,6 +95,9 @@ impl Writer<'_> {
         let mut record = Record::new(self.crm.next_id());
         for (field, cell) in self.cells(module, row, at)? {
             record.set(field.name, cell);
+        }
+        if module == Module::Notes {
+            has_note_text(&record, at)?;
         }
         self.is_unique(module, &record, at)?;
         self.is_about(&record, row, at)?;
@@ -111,7 +111,8 @@ impl Writer<'_> {
             record.set("Owner", Cell::Ref(self.user));
         }
         if module == Module::Calls && record.get("Call_Status").is_none() {
-            record.set("Call_Status", Cell::text("Completed"));
+            let status = self.call_status(&record);
+            record.set("Call_Status", Cell::text(status));
         }
         record.set("Created_By", Cell::Ref(self.user));
         record.set("Created_Time", Cell::Moment(self.now));
@@ -161,6 +162,9 @@ impl Writer<'_> {
                 changes.push(Change { field, old, new });
             }
         }
+        if module == Module::Notes {
+            has_note_text(&record, at)?;
+        }
         if changes.iter().any(|change| change.field.name == "Email") {
             self.is_unique(module, &record, at)?;
         }
@@ -179,6 +183,16 @@ impl Writer<'_> {
             record.set("Closed_Time", done.then_some(Cell::Moment(self.now)));
         }
         self.commit(module, record, "updated", changes, "record updated")
+    }
+
+    /// What becomes of a call of which nobody says it.
+    fn call_status(&self, call: &Record) -> &'static str {
+        let begins = call.get("Call_Start_Time");
+        match begins {
+            _ if call.text("Call_Type") == Some("Missed") => "Missed",
+            Some(Cell::Moment(at)) if *at > self.now => "Scheduled",
+            _ => "Completed",
+        }
     }
 
     /// A record that the user sees.
