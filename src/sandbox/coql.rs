@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(super) use run::compare;
 
 use super::{
-    answer::Answer, crm::Crm, describe, problem::Problem, render::Painter, scope,
+    answer::Answer, crm::Crm, describe, filter::Onlooker, problem::Problem, render::Painter, scope,
     settings::Settings, sight::Sight, view,
 };
 
@@ -49,7 +49,7 @@ pub(super) fn answer(
         asker.resolve(tree, &mut 0)?;
     }
     let query = bind::bind(&written)?;
-    scope::check_query(query.module, meta, &settings.scopes)?;
+    scope::check_query(query.modules(), meta, &settings.scopes)?;
     if let Some(name) = sight.hidden_in(query.module, query.paths().into_iter()) {
         return Err(bind::invalid(name));
     }
@@ -58,7 +58,7 @@ pub(super) fn answer(
         201..=1000 => 2,
         _ => 3,
     };
-    let found = run::run(&query, crm, sight, painter);
+    let found = run::run(&query, Onlooker { crm, sight }, painter);
     if found.rows.is_empty() {
         return Ok(Answer::empty().costing(credits));
     }

@@ -17,21 +17,22 @@ impl Cursors {
         Self { key }
     }
 
-    /// The token that continues a listing at an offset, in pages of a size.
+    /// The token that continues a listing at an offset; a number goes with it, that the listing has
+    /// need of.
     pub(super) fn issue(
         &self,
-        (offset, size): (usize, usize),
+        (offset, number): (usize, usize),
         user: Id,
         bound: &str,
         now: Timestamp,
     ) -> (String, Timestamp) {
         let expires = now.as_second() + LIFETIME;
-        let head = format!("{offset:x}-{size:x}-{expires:x}");
+        let head = format!("{offset:x}-{number:x}-{expires:x}");
         let token = format!("{head}-{}", self.seal(&head, user, bound));
         (token, Timestamp::from_second(expires).unwrap_or(now))
     }
 
-    /// Where a token continues, and how large its pages are.
+    /// Where a token continues, and the number that went with it.
     pub(super) fn open(
         &self,
         token: &str,
@@ -39,30 +40,23 @@ impl Cursors {
         bound: &str,
         now: Timestamp,
     ) -> Result<(usize, usize), Problem> {
-        let broken = || {
-            Problem::bad(
-                "TOKEN_BOUND_DATA_MISMATCH",
-                json!({"param_name": "page_token"}),
-                MISMATCH,
-            )
-        };
-        let (head, seal) = token.rsplit_once('-').ok_or_else(broken)?;
+        let (head, seal) = token.rsplit_once('-').ok_or_else(altered)?;
         let genuine =
             subtle::ConstantTimeEq::ct_eq(seal.as_bytes(), self.seal(head, user, bound).as_bytes());
         if !bool::from(genuine) {
-            return Err(broken());
+            return Err(altered());
         }
         let mut parts = head.splitn(3, '-');
-        let mut part = || parts.next().ok_or_else(broken);
-        let (offset, size, expires) = (part()?, part()?, part()?);
-        let number = |text| usize::from_str_radix(text, 16).map_err(|_| broken());
-        let (offset, size) = (number(offset)?, number(size)?);
-        let expires = i64::from_str_radix(expires, 16).map_err(|_| broken())?;
+        let mut part = || parts.next().ok_or_else(altered);
+        let (offset, number, expires) = (part()?, part()?, part()?);
+        let read = |text| usize::from_str_radix(text, 16).map_err(|_| altered());
+        let (offset, number) = (read(offset)?, read(number)?);
+        let expires = i64::from_str_radix(expires, 16).map_err(|_| altered())?;
         if expires <= now.as_second() {
             let details = json!({"api_name": "page_token", "json_path": "$.query.page_token"});
             return Err(Problem::bad("EXPIRED_VALUE", details, "Page token expired"));
         }
-        Ok((offset, size))
+        Ok((offset, number))
     }
 
     fn seal(&self, head: &str, user: Id, bound: &str) -> String {
@@ -72,6 +66,15 @@ impl Cursors {
             .finalize();
         super::token::hex(digest.get(..16).unwrap_or_default())
     }
+}
+
+/// A token that is none, or not of this request.
+pub(super) fn altered() -> Problem {
+    Problem::bad(
+        "TOKEN_BOUND_DATA_MISMATCH",
+        json!({"param_name": "page_token"}),
+        MISMATCH,
+    )
 }
 
 const LIFETIME: i64 = 24 * 3_600;

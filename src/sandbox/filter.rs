@@ -6,7 +6,15 @@ use super::{
     cell::{Cell, fold},
     crm::{Crm, Record},
     schema::{Field, Module},
+    sight::Sight,
 };
+
+/// The records, and whose rights say which of them are there.
+#[derive(Clone, Copy)]
+pub(super) struct Onlooker<'a> {
+    pub(super) crm: &'a Crm,
+    pub(super) sight: &'a Sight,
+}
 
 /// A condition.
 #[derive(Debug)]
@@ -69,29 +77,37 @@ impl Path {
         }
     }
 
-    /// The record that holds the field, and its module.
+    /// The record that holds the field, and its module. One that is not seen is not there.
     pub(super) fn holder<'a>(
         &self,
-        crm: &'a Crm,
+        by: Onlooker<'a>,
         module: Module,
         record: &'a Record,
     ) -> Option<(Module, &'a Record)> {
         self.through
             .iter()
             .try_fold((module, record), |(_, record), hop| {
-                crm.follow(hop.field, record)
+                by.crm
+                    .follow(hop.field, record)
                     .filter(|(module, _)| hop.only.is_none_or(|only| only == *module))
+                    .filter(|(module, record)| by.sight.sees(by.crm, *module, record))
             })
+    }
+
+    /// The modules that it leads into.
+    pub(super) fn modules(&self) -> impl Iterator<Item = Module> {
+        let hops = self.through.iter();
+        hops.filter_map(|hop| hop.only.or(hop.field.target()))
     }
 
     /// The value at the end of the path.
     pub(super) fn value<'a>(
         &self,
-        crm: &'a Crm,
+        by: Onlooker<'a>,
         module: Module,
         record: &'a Record,
     ) -> Option<&'a Cell> {
-        self.holder(crm, module, record)?.1.get(self.field.name)
+        self.holder(by, module, record)?.1.get(self.field.name)
     }
 }
 
@@ -109,11 +125,11 @@ impl Filter {
     }
 
     /// Whether the record meets the condition.
-    pub(super) fn accepts(&self, crm: &Crm, module: Module, record: &Record) -> bool {
+    pub(super) fn accepts(&self, by: Onlooker<'_>, module: Module, record: &Record) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.accepts(crm, module, record)),
-            Self::Any(parts) => parts.iter().any(|part| part.accepts(crm, module, record)),
-            Self::Is(test) => test.holds(test.path.value(crm, module, record)),
+            Self::All(parts) => parts.iter().all(|part| part.accepts(by, module, record)),
+            Self::Any(parts) => parts.iter().any(|part| part.accepts(by, module, record)),
+            Self::Is(test) => test.holds(test.path.value(by, module, record)),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     criteria,
     crm::{Crm, Record},
     cursor::Cursors,
-    filter::tokens,
+    filter::{Onlooker, tokens},
     org::User,
     problem::Problem,
     query::Query,
@@ -191,6 +191,14 @@ impl<'a> Reader<'a> {
             .table(module)
             .values()
             .filter(move |record| self.sight.sees(self.crm, module, record))
+    }
+
+    /// The records as this user sees them.
+    pub(super) fn onlooker(&self) -> Onlooker<'_> {
+        Onlooker {
+            crm: self.crm,
+            sight: &self.sight,
+        }
     }
 
     /// Shows records in the user's time zone.

@@ -11,11 +11,15 @@ pub(super) fn check(route: &Route, granted: &str) -> Result<(), Problem> {
     are_granted(needed(route).into_iter(), granted)
 }
 
-/// The same for what a query looks into.
-pub(super) fn check_query(module: Module, meta: bool, granted: &str) -> Result<(), Problem> {
+/// The same for the modules that a query looks into.
+pub(super) fn check_query(
+    modules: impl Iterator<Item = Module>,
+    meta: bool,
+    granted: &str,
+) -> Result<(), Problem> {
     let fields = meta.then(|| "ZohoCRM.settings.fields.READ".to_owned());
-    let needed = [format!("ZohoCRM.modules.{}.READ", module.name())];
-    are_granted(needed.into_iter().chain(fields), granted)
+    let needed = modules.map(|module| format!("ZohoCRM.modules.{}.READ", module.name()));
+    are_granted(needed.chain(fields), granted)
 }
 
 /// The scopes that a client asks for by itself, as a token names them; none where one is unknown.

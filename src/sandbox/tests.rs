@@ -1,6 +1,7 @@
 mod crm;
 mod described;
 mod documented;
+mod dots;
 mod examples;
 mod faults;
 mod grants;

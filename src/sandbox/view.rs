@@ -123,7 +123,7 @@ impl Reader<'_> {
             let mut below = self.below(module, parent, list.1);
             if let Some(filters) = row.pointer("/params/filters") {
                 let filter = self.counted_part(module, list.1, at, filters)?;
-                below.retain(|(module, record)| filter.accepts(self.crm, *module, record));
+                below.retain(|(module, record)| filter.accepts(self.onlooker(), *module, record));
             }
             Ok((list, below.len()))
         });

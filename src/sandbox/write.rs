@@ -91,9 +91,6 @@ impl Writer<'_> {
         let row = row
             .as_object()
             .ok_or_else(|| wrong_type("jsonobject", "data", &format!("$.data[{at}]")))?;
-        if module == Module::Notes {
-            has_note_text(row, at)?;
-        }
         for field in module.fields().filter(|field| field.mandatory) {
             if row.get(field.name).is_none_or(is_blank) {
                 return Err(missing(field.name, at));
@@ -102,6 +99,9 @@ impl Writer<'_> {
         let mut record = Record::new(self.crm.next_id());
         for (field, cell) in self.cells(module, row, at)? {
             record.set(field.name, cell);
+        }
+        if module == Module::Notes {
+            has_note_text(&record, at)?;
         }
         self.is_unique(module, &record, at)?;
         self.is_about(&record, row, at)?;
@@ -115,7 +115,8 @@ impl Writer<'_> {
             record.set("Owner", Cell::Ref(self.user));
         }
         if module == Module::Calls && record.get("Call_Status").is_none() {
-            record.set("Call_Status", Cell::text("Completed"));
+            let status = self.call_status(&record);
+            record.set("Call_Status", Cell::text(status));
         }
         record.set("Created_By", Cell::Ref(self.user));
         record.set("Created_Time", Cell::Moment(self.now));
@@ -165,6 +166,9 @@ impl Writer<'_> {
                 changes.push(Change { field, old, new });
             }
         }
+        if module == Module::Notes {
+            has_note_text(&record, at)?;
+        }
         if changes.iter().any(|change| change.field.name == "Email") {
             self.is_unique(module, &record, at)?;
         }
@@ -191,6 +195,16 @@ impl Writer<'_> {
         let known = self.seen(Module::Notes, note);
         let below = known.filter(|note| note.points_at("Parent_Id") == Some(id));
         below.map(|_| ()).ok_or_else(|| Problem::bad_id_at(3))
+    }
+
+    /// What becomes of a call of which nobody says it.
+    fn call_status(&self, call: &Record) -> &'static str {
+        let begins = call.get("Call_Start_Time");
+        match begins {
+            _ if call.text("Call_Type") == Some("Missed") => "Missed",
+            Some(Cell::Moment(at)) if *at > self.now => "Scheduled",
+            _ => "Completed",
+        }
     }
 
     /// A record that the user sees.

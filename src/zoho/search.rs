@@ -50,7 +50,8 @@ fn is_phone(text: &str) -> bool {
 }
 
 /// One word is a first or a last name. Several are a first and a last name, parted anywhere, or all
-/// in one of them. A salutation in front may be part of the first name, or none of the name.
+/// in one of them. A salutation in front may be part of the first name, or none of the name. Where
+/// there is room, two are also looked for within longer names, and the last name in front.
 pub(super) fn person(name: &str) -> Criteria {
     let words: Vec<&str> = name.split_whitespace().collect();
     let titles = words.iter().take_while(|word| is_salutation(word)).count();
@@ -70,6 +71,17 @@ pub(super) fn person(name: &str) -> Criteria {
     ways.push(in_last.clone());
     ways.extend(parted(with_title, 2, 1, Operator::Equals).filter(|_| titled));
     ways.extend([in_first].into_iter().chain(behind_title));
+    if let [first, last] = bare {
+        ways.push(both(first, Operator::Equals, last));
+    }
+    if let Some(turned) = turned(&bare.join(" ")) {
+        let place = if bare.concat().contains(',') {
+            0
+        } else {
+            ways.len()
+        };
+        ways.insert(place, turned);
+    }
     let fits = |all: &Criteria| all.conditions() <= MOST_OF_NAME && all.length() <= LONGEST_OF_NAME;
     let mut ways = ways.into_iter();
     let likeliest = ways.next().unwrap_or(in_last);
@@ -77,6 +89,23 @@ pub(super) fn person(name: &str) -> Criteria {
         let wider = all.clone().or(other);
         if fits(&wider) { wider } else { all }
     })
+}
+
+/// The last name in front: before a comma, or the first of two words.
+fn turned(name: &str) -> Option<Criteria> {
+    let (last, first) = name.split_once(',').or_else(|| {
+        let two = name.split_once(' ');
+        two.filter(|(_, first)| !first.contains(' '))
+    })?;
+    let (last, first) = (last.trim(), first.trim());
+    let named = !last.is_empty() && !first.is_empty();
+    named.then(|| both(first, Operator::StartsWith, last))
+}
+
+/// A first name that begins so, and a last name.
+fn both(first: &str, operator: Operator, last: &str) -> Criteria {
+    let first = Criteria::is(Field::FirstName, Operator::StartsWith, first);
+    first.and(Criteria::is(Field::LastName, operator, last))
 }
 
 /// Words as a first name of so many or more of them and a last name. What is `most` stands for every
@@ -147,8 +176,10 @@ mod tests {
         );
         assert_eq!(
             by("Ann  Dyck"),
-            "((((First_Name:starts_with:Ann)and(Last_Name:starts_with:Dyck))or\
-             (Last_Name:equals:Ann Dyck))or(First_Name:starts_with:Ann Dyck))"
+            "((((((First_Name:starts_with:Ann)and(Last_Name:starts_with:Dyck))or\
+             (Last_Name:equals:Ann Dyck))or(First_Name:starts_with:Ann Dyck))or\
+             ((First_Name:starts_with:Ann)and(Last_Name:equals:Dyck)))or\
+             ((First_Name:starts_with:Dyck)and(Last_Name:starts_with:Ann)))"
         );
         assert_eq!(
             by("Dr.  Ann"),
@@ -203,6 +234,23 @@ mod tests {
             ("Ana Sol de", "la Vega"),
         ] {
             assert!(!finds(&found, first, last), "{first} {last}");
+        }
+    }
+
+    #[test]
+    fn a_person_of_two_words_is_found_within_a_longer_name_and_by_the_last_name_first() {
+        for (name, first, last) in [
+            ("Anna Olsen", "Anna Maria", "van der Berg Olsen"),
+            ("Frau Anna Olsen", "Anna Maria", "van der Berg Olsen"),
+            ("Olsen Anna", "Anna", "Olsen"),
+            ("Quarterstaff, Wilhelmina", "Wilhelmina", "Quarterstaff"),
+            ("van der Berg, Anna", "Anna Maria", "van der Berg Olsen"),
+            ("Berg, Anna Maria", "Anna Maria", "Berg"),
+        ] {
+            assert!(finds(&person(name), first, last), "{name}");
+        }
+        for name in ["Olsen,", ", Anna", "Olsen, Dr."] {
+            assert!(person(name).render().is_ok(), "{name}");
         }
     }
 

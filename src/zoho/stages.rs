@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Crm, CrmText, Module, ZohoError,
-    coql::{Comparison, Condition, Literal},
+    coql::{Condition, Literal},
     deals::DealStatus,
     fields::{Choice, Field},
 };
@@ -67,9 +67,13 @@ impl Closing {
 
     /// Which deals stand so, unless all do.
     pub(super) fn condition(&self, status: DealStatus) -> Option<Condition> {
+        let names = |stages: &[CrmText]| -> Vec<Literal> {
+            let text = |name: &CrmText| Literal::Text(name.as_str().to_owned());
+            stages.iter().map(text).collect()
+        };
+        let field = "Stage".into();
         let among = |stages: &[CrmText]| {
-            let some = lists(stages, Comparison::Equal).into_iter();
-            let some = some.reduce(Condition::or);
+            let some = Condition::among(&field, &names(stages));
             some.unwrap_or_else(|| Condition::Empty("id".into()))
         };
         match status {
@@ -77,24 +81,10 @@ impl Closing {
             DealStatus::Lost => Some(among(&self.lost)),
             DealStatus::Open => {
                 let closed = [self.won.as_slice(), &self.lost].concat();
-                let others = lists(&closed, Comparison::NotEqual).into_iter();
-                others.reduce(Condition::and)
+                Condition::not_among(&field, &names(&closed))
             }
         }
     }
-}
-
-/// Stages as queries take them: so many in one list.
-fn lists(stages: &[CrmText], how: Comparison) -> Vec<Condition> {
-    let lists = stages.chunks(MOST_NAMES).map(|some| {
-        let text = |name: &CrmText| Literal::Text(name.as_str().to_owned());
-        let names = some.iter().map(text).collect();
-        match how {
-            Comparison::Equal => Condition::In("Stage".into(), names),
-            _ => Condition::NotIn("Stage".into(), names),
-        }
-    });
-    lists.collect()
 }
 
 /// As queries compare.
@@ -166,9 +156,6 @@ impl Crm {
         stages.unwrap_or_default()
     }
 }
-
-/// In one list of a query.
-const MOST_NAMES: usize = 100;
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,16 @@
 //! A bound query answered from the records.
 
-use std::{cmp::Ordering, collections::HashMap};
+use std::{cmp::Ordering, collections::HashMap, iter};
 
 use serde_json::{Map, Value, json};
 
 use super::bind::{Function, Query, What};
 use crate::sandbox::{
     cell::Cell,
-    crm::{Crm, Record},
-    filter::Path,
+    crm::Record,
+    filter::{Onlooker, Path},
     render::{Painter, number},
-    sight::Sight,
+    schema::Module,
 };
 
 /// Rows, and whether there are more behind them.
@@ -20,26 +20,26 @@ pub(super) struct Rows {
 }
 
 /// Runs a query for someone who sees that much.
-pub(super) fn run(query: &Query, crm: &Crm, sight: &Sight, painter: &Painter<'_>) -> Rows {
-    let records: Vec<&Record> = crm
+pub(super) fn run(query: &Query, by: Onlooker<'_>, painter: &Painter<'_>) -> Rows {
+    let records: Vec<&Record> = by
+        .crm
         .table(query.module)
         .values()
         .filter(|record| {
-            sight.sees(crm, query.module, record) && query.filter.accepts(crm, query.module, record)
+            by.sight.sees(by.crm, query.module, record)
+                && query.filter.accepts(by, query.module, record)
         })
         .collect();
     let mut groups = if query.aggregates() {
-        grouped(query, crm, records)
+        grouped(query, by, records)
     } else {
         records.into_iter().map(|r| vec![r]).collect()
     };
-    sort(query, crm, &mut groups);
+    sort(query, by, &mut groups);
     let more = groups.len() > query.offset.saturating_add(query.limit);
     let window = groups.iter().skip(query.offset).take(query.limit);
     Rows {
-        rows: window
-            .map(|group| row(query, crm, group, painter))
-            .collect(),
+        rows: window.map(|group| row(query, by, group, painter)).collect(),
         more,
     }
 }
@@ -57,10 +57,17 @@ impl Query {
             .chain(self.filter.paths())
             .collect()
     }
+
+    /// Its own module and those behind dots, but for users, who go with every record.
+    pub(super) fn modules(&self) -> impl Iterator<Item = Module> {
+        let dotted = self.paths().into_iter().flat_map(Path::modules);
+        let dotted = dotted.filter(|module| *module != Module::Users);
+        iter::once(self.module).chain(dotted)
+    }
 }
 
 /// The records of one row each, in the order in which the rows first appear.
-fn grouped<'a>(query: &Query, crm: &Crm, records: Vec<&'a Record>) -> Vec<Vec<&'a Record>> {
+fn grouped<'a>(query: &Query, by: Onlooker<'_>, records: Vec<&'a Record>) -> Vec<Vec<&'a Record>> {
     if query.group.is_empty() {
         return vec![records];
     }
@@ -70,7 +77,7 @@ fn grouped<'a>(query: &Query, crm: &Crm, records: Vec<&'a Record>) -> Vec<Vec<&'
         let key: Vec<Option<&Cell>> = query
             .group
             .iter()
-            .map(|path| path.value(crm, query.module, record))
+            .map(|path| path.value(by, query.module, record))
             .collect();
         let place = *places.entry(format!("{key:?}")).or_insert(groups.len());
         match groups.get_mut(place) {
@@ -81,7 +88,7 @@ fn grouped<'a>(query: &Query, crm: &Crm, records: Vec<&'a Record>) -> Vec<Vec<&'
     groups
 }
 
-fn sort(query: &Query, crm: &Crm, groups: &mut Vec<Vec<&Record>>) {
+fn sort(query: &Query, by: Onlooker<'_>, groups: &mut Vec<Vec<&Record>>) {
     if query.order.is_empty() {
         return;
     }
@@ -89,7 +96,7 @@ fn sort(query: &Query, crm: &Crm, groups: &mut Vec<Vec<&Record>>) {
         query
             .order
             .iter()
-            .map(|(what, _)| value(query, crm, group, what))
+            .map(|(what, _)| value(query, by, group, what))
             .collect()
     };
     let mut keyed: Vec<(Vec<Option<Cell>>, Vec<&Record>)> = groups
@@ -114,17 +121,17 @@ pub(in crate::sandbox) fn compare(a: Option<&Cell>, b: Option<&Cell>) -> Orderin
     }
 }
 
-fn value(query: &Query, crm: &Crm, group: &[&Record], what: &What) -> Option<Cell> {
+fn value(query: &Query, by: Onlooker<'_>, group: &[&Record], what: &What) -> Option<Cell> {
     match what {
-        What::Field(path) => path.value(crm, query.module, group.first()?).cloned(),
-        What::Total(function, path) => total(query, crm, group, *function, path),
+        What::Field(path) => path.value(by, query.module, group.first()?).cloned(),
+        What::Total(function, path) => total(query, by, group, *function, path),
     }
 }
 
 /// Nulls do not count.
 fn total(
     query: &Query,
-    crm: &Crm,
+    by: Onlooker<'_>,
     group: &[&Record],
     function: Function,
     path: &Path,
@@ -132,7 +139,7 @@ fn total(
     let cells = || {
         group
             .iter()
-            .filter_map(|record| path.value(crm, query.module, record))
+            .filter_map(|record| path.value(by, query.module, record))
     };
     let sum = || cells().filter_map(Cell::as_number).sum::<f64>();
     match function {
@@ -153,15 +160,15 @@ fn total(
     }
 }
 
-fn row(query: &Query, crm: &Crm, group: &[&Record], painter: &Painter<'_>) -> Value {
+fn row(query: &Query, by: Onlooker<'_>, group: &[&Record], painter: &Painter<'_>) -> Value {
     let mut row = Map::new();
     for column in &query.columns {
         let shown = match &column.what {
             What::Field(path) => group.first().map_or(Value::Null, |record| {
-                let holder = path.holder(crm, query.module, record);
+                let holder = path.holder(by, query.module, record);
                 holder.map_or(Value::Null, |(_, holder)| painter.brief(path.field, holder))
             }),
-            What::Total(..) => match value(query, crm, group, &column.what) {
+            What::Total(..) => match value(query, by, group, &column.what) {
                 Some(Cell::Int(count)) => json!(count),
                 Some(Cell::Number(sum)) => number(sum),
                 Some(other) => painter.plain(&other),

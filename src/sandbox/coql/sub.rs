@@ -7,7 +7,9 @@ use super::{
     parse::{Tree, Written},
     run,
 };
-use crate::sandbox::{problem::Problem, render::Painter, scope, settings::Settings, sight::Sight};
+use crate::sandbox::{
+    filter::Onlooker, problem::Problem, render::Painter, scope, settings::Settings, sight::Sight,
+};
 
 /// Whoever asks, and what they see.
 pub(super) struct Asker<'a> {
@@ -54,7 +56,7 @@ impl Asker<'_> {
             return refused(details, ONE_COLUMN);
         };
         let query = bind::bind(written)?;
-        scope::check_query(query.module, false, &self.settings.scopes)?;
+        scope::check_query(query.modules(), false, &self.settings.scopes)?;
         if let Some(name) = self
             .sight
             .hidden_in(query.module, query.paths().into_iter())
@@ -63,7 +65,11 @@ impl Asker<'_> {
         }
         let key = query.columns.first().map(|column| column.key.clone());
         let key = key.unwrap_or_else(|| column.name.clone());
-        let found = run::run(&query, self.painter.crm, self.sight, self.painter);
+        let by = Onlooker {
+            crm: self.painter.crm,
+            sight: self.sight,
+        };
+        let found = run::run(&query, by, self.painter);
         let values: Vec<String> = found
             .rows
             .iter()

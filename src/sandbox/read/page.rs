@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Reader;
-use crate::sandbox::{answer::Answer, clock::moment, problem::Problem};
+use crate::sandbox::{answer::Answer, clock::moment, cursor::altered, problem::Problem};
 
 /// A page by number.
 pub(super) struct Page {
@@ -21,10 +21,15 @@ impl Reader<'_> {
         let page = self.page()?;
         let bound = self.query.without(&["page_token", "page"]);
         let bound = format!("{} {bound}", self.path);
-        let start = match self.query.get("page_token") {
+        // A token keeps the page that its request named; 0 is none.
+        let named = self.query.get("page").map(|_| page.number);
+        let (start, named) = match self.query.get("page_token") {
             Some(token) => {
                 let opened = self.cursors.open(token, self.user.id, &bound, self.now)?;
-                opened.0
+                if named.is_some_and(|named| named != opened.1) {
+                    return Err(altered());
+                }
+                opened
             }
             None if page.number * page.size > MOST_BY_PAGE => {
                 let details = json!({"limit": MOST_BY_PAGE});
@@ -34,7 +39,7 @@ impl Reader<'_> {
                     NEEDS_TOKEN,
                 ));
             }
-            None => (page.number - 1) * page.size,
+            None => ((page.number - 1) * page.size, named.unwrap_or(0)),
         };
         if start >= MOST_BY_TOKEN {
             let details = json!({"param_name": "page_token"});
@@ -46,7 +51,7 @@ impl Reader<'_> {
         }
         let end = start + rows.len();
         let issue = |at| {
-            let place = (at, page.size);
+            let place = (at, named);
             self.cursors.issue(place, self.user.id, &bound, self.now)
         };
         let next = (end < total).then(|| issue(end));

@@ -26,7 +26,7 @@ impl Wanted {
                 .filter_map(|field| record.text(field.name))
         };
         match self {
-            Self::Criteria(filter) => filter.accepts(reader.crm, module, record),
+            Self::Criteria(filter) => filter.accepts(reader.onlooker(), module, record),
             Self::Email(part) => {
                 texts(|kind| kind == Kind::Email).any(|email| fold(email).contains(part))
             }

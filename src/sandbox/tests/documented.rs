@@ -248,6 +248,11 @@ async fn a_page_by_number_leads_to_pages_by_token() {
     let (_, third) = client.get(&format!("{path}&page=3")).await;
     let (status, by_token) = client.get(&format!("{path}&page_token={token}")).await;
     assert_eq!((status, &by_token["data"]), (200, &third["data"]));
+    let with = |page| format!("{path}&page={page}&page_token={token}");
+    assert_eq!(client.get(&with(2)).await.0, 200, "as the token had it");
+    let (status, altered) = client.get(&with(3)).await;
+    let code = &altered["code"];
+    assert_eq!((status, code), (400, &json!("TOKEN_BOUND_DATA_MISMATCH")));
     client
         .send("POST", "/__sim/clock", &json!({"advance": "25h"}))
         .await;

@@ -41,21 +41,24 @@ async fn what_says_nothing_is_no_value() {
 }
 
 #[tokio::test]
-async fn the_status_of_a_call_can_be_given() {
+async fn the_status_of_a_call_is_what_was_given_or_else_what_its_kind_and_time_say() {
     let client = Client::new().await;
-    let mut call = json!({"Subject": "Renewal", "Call_Type": "Outbound", "Call_Duration": "05:00",
-        "Call_Start_Time": "2099-05-14T10:00:00+00:00"});
-    for (given, shown) in [
-        (Value::Null, "Completed"),
-        (json!("Scheduled"), "Scheduled"),
+    for (kind, year, given, shown) in [
+        ("Outbound", "2001", Value::Null, "Completed"),
+        ("Outbound", "2099", Value::Null, "Scheduled"),
+        ("Missed", "2001", Value::Null, "Missed"),
+        ("Missed", "2099", Value::Null, "Missed"),
+        ("Outbound", "2099", json!("Completed"), "Completed"),
+        ("Missed", "2001", json!("Scheduled"), "Scheduled"),
     ] {
-        call["Call_Status"] = given;
+        let call = json!({"Subject": "Renewal", "Call_Type": kind, "Call_Duration": "05:00",
+            "Call_Start_Time": format!("{year}-05-14T10:00:00+00:00"), "Call_Status": given});
         let rows = json!({"data": [call]});
         let (status, made) = client.send("POST", "/crm/v8/Calls", &rows).await;
         assert_eq!(status, 201, "{made}");
         let id = made["data"][0]["details"]["id"].as_str().unwrap();
         let (_, found) = client.get(&format!("/crm/v8/Calls/{id}")).await;
-        assert_eq!(found["data"][0]["Call_Status"], shown);
+        assert_eq!(found["data"][0]["Call_Status"], shown, "{kind} {year}");
     }
 }
 

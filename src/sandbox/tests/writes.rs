@@ -171,3 +171,34 @@ async fn a_body_that_is_no_json_by_its_own_word_is_refused() {
         assert_eq!(status, expected, "{kind}: {told}");
     }
 }
+
+#[tokio::test]
+async fn a_note_keeps_a_title_or_a_text_and_a_record_its_owner() {
+    let client = Client::new().await;
+    let contact = client.first("Contacts").await;
+    let notes = format!("/crm/v8/Contacts/{contact}/Notes");
+    let (_, made) = client.send("POST", &notes, &note("Hello")).await;
+    let id = made["data"][0]["details"]["id"].as_str().unwrap();
+    let path = format!("/crm/v8/Notes/{id}");
+    for (row, expected) in [
+        (json!({"Note_Title": null, "Note_Content": ""}), 400),
+        (json!({"Note_Title": ""}), 200),
+        (json!({"Note_Content": null}), 400),
+        (json!({"Note_Content": "Bye"}), 200),
+    ] {
+        let (status, told) = client.send("PUT", &path, &json!({"data": [row]})).await;
+        let told = &told["data"][0];
+        assert_eq!(status, expected, "{row}: {told}");
+        if expected == 400 {
+            assert_eq!(told["code"], "EXPECTED_FIELD_MISSING");
+        }
+    }
+    let path = format!("/crm/v8/Contacts/{contact}");
+    let row = json!({"data": [{"Owner": null}]});
+    let (status, refused) = client.send("PUT", &path, &row).await;
+    let refused = &refused["data"][0];
+    assert_eq!((status, &refused["code"]), (400, &json!("INVALID_DATA")));
+    assert_eq!(refused["details"]["json_path"], "$.data[0].Owner");
+    let (_, kept) = client.get(&path).await;
+    assert!(kept["data"][0]["Owner"]["id"].is_string(), "{kept}");
+}

@@ -47,7 +47,7 @@ impl Writer<'_> {
         }
     }
 
-    /// A change takes no mandatory value away.
+    /// A change takes no mandatory value away, and no record's owner.
     pub(super) fn keeps_mandatory(
         &self,
         module: Module,
@@ -59,7 +59,16 @@ impl Writer<'_> {
                 && row.get(field.name).is_some_and(is_blank)
                 && !self.sight.hides(module, field.name)
         });
-        taken.map_or(Ok(()), |field| Err(missing(field.name, at)))
+        if let Some(field) = taken {
+            return Err(missing(field.name, at));
+        }
+        match row.get("Owner") {
+            Some(Value::Null) => {
+                let path = format!("$.data[{at}].Owner");
+                Err(wrong_type("jsonobject", "Owner", &path))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Zoho names the record that is there already, to whoever asks.
@@ -259,9 +268,8 @@ pub(super) fn locked(at: usize) -> Problem {
 }
 
 /// A note says something, in its title or below it.
-pub(super) fn has_note_text(row: &Object, at: usize) -> Result<(), Problem> {
-    let given = |name: &str| row.get(name).is_some_and(|value| !is_blank(value));
-    if given("Note_Title") || given("Note_Content") {
+pub(super) fn has_note_text(note: &Record, at: usize) -> Result<(), Problem> {
+    if note.get("Note_Title").is_some() || note.get("Note_Content").is_some() {
         return Ok(());
     }
     let field = |name: &str| json!({"api_name": name, "json_path": format!("$.data[{at}].{name}")});

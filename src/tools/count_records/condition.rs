@@ -96,7 +96,7 @@ impl Condition {
         let held = Choice::find(&field.choices, value.as_str()).filter(|_| comparison.is_some());
         let value = held.map_or(value.as_str(), CrmText::as_str);
         match (comparison, kind) {
-            (None, Kind::Text) => Ok(begins(name, value, &field.choices)),
+            (None, Kind::Text) => begins(name, value, &field.choices),
             (None, _) => Err(wrong("only text can be compared by `starts_with`")),
             (Some(comparison), _) if !kind.takes(comparison) => Err(wrong(kind.remedy())),
             (Some(comparison), _) => {
@@ -111,13 +111,16 @@ impl Condition {
 
 /// By the names that records hold, also those of values that are offered no more, and those that
 /// people see.
-fn begins(name: FieldName, start: &str, choices: &[Choice]) -> coql::Condition {
+fn begins(name: FieldName, start: &str, choices: &[Choice]) -> Result<coql::Condition, ToolError> {
     let literal = |held: &CrmText| Literal::Text(held.as_str().to_owned());
     let shown: Vec<_> = Choice::shown_as(choices, start).map(literal).collect();
-    let held = coql::Condition::StartsWith(name.clone(), start.to_owned());
-    match shown.is_empty() {
-        true => held,
-        false => held.or(coql::Condition::In(name, shown)),
+    let shown = coql::Condition::among(&name, &shown);
+    let held = coql::Condition::StartsWith(name, start.to_owned());
+    match shown {
+        None => Ok(held),
+        // Records may hold it, and without them the number would be too small.
+        Some(shown) if !shown.can_be_asked() => Err(UNASKABLE_CHOICE),
+        Some(shown) => Ok(held.or(shown)),
     }
 }
 
@@ -201,5 +204,45 @@ const fn wrong(problem: &'static str) -> ToolError {
     }
 }
 
+const UNASKABLE_CHOICE: ToolError = wrong(
+    "a value of the list that begins so has a backslash in the name that records hold, which cannot \
+     stand in a query; begin with more, or count other values by `equal`",
+);
 const UNCOUNTABLE: ToolError =
     wrong("long texts, files and lists of records cannot be compared; use another field");
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// A list whose values people know as `Shown …` and records hold under these names.
+    fn begins_so(held: impl Iterator<Item = String>) -> Result<coql::Condition, ToolError> {
+        let values: Vec<Value> = held
+            .enumerate()
+            .map(|(n, held)| json!({"actual_value": held, "display_value": format!("Shown {n}")}))
+            .collect();
+        let fields = json!([{"api_name": "Stage", "data_type": "picklist",
+            "pick_list_values": values}]);
+        let fields: Vec<Field> = serde_json::from_value(fields).unwrap();
+        let condition = json!({"field": "Stage", "is": "starts_with", "value": "Shown"});
+        let condition: Condition = serde_json::from_value(condition).unwrap();
+        condition.read(&fields, &TimeZone::UTC)
+    }
+
+    #[test]
+    fn more_values_than_one_list_takes_are_asked_for_in_several() {
+        let many = begins_so((0..250).map(|n| format!("Held {n}"))).unwrap();
+        assert!(many.can_be_asked());
+        let one = begins_so((0..1).map(|n| format!("Held {n}"))).unwrap();
+        assert!(one.can_be_asked());
+    }
+
+    #[test]
+    fn a_value_that_no_query_holds_is_said_to_be_one_of_the_list() {
+        let held = ["Held".to_owned(), r"Held\Odd".to_owned()];
+        let refused = begins_so(held.into_iter()).unwrap_err().to_string();
+        assert!(refused.contains("of the list"), "{refused}");
+    }
+}

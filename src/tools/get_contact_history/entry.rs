@@ -53,7 +53,7 @@ pub(super) struct Entry {
     amount: Option<f64>,
     /// Due, closing or end.
     #[serde(skip_serializing_if = "Option::is_none")]
-    until: Option<String>,
+    pub(super) until: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<CrmText>,
     /// Owner or sender.

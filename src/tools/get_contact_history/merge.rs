@@ -49,6 +49,15 @@ impl Position {
     }
 }
 
+/// A meeting is not as long as it runs.
+fn is_older(time: Option<Timestamp>, entry: &Entry, since: Timestamp) -> bool {
+    let runs = || {
+        let end = instant(entry.until.as_deref());
+        entry.kind == Kind::Events && end.is_some_and(|end| end > since)
+    };
+    time.is_none_or(|time| time < since && !runs())
+}
+
 impl Lane {
     /// What is left of a page. Zoho's lists are newest first, so that a page on which all is
     /// older than `since` is the last.
@@ -63,7 +72,7 @@ impl Lane {
             .rows
             .into_iter()
             .map(|entry| (instant(entry.time.as_deref()), entry))
-            .filter(|(time, _)| since.is_none_or(|since| time.is_some_and(|time| time >= since)))
+            .filter(|(time, entry)| since.is_none_or(|since| !is_older(*time, entry, since)))
             .collect();
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
         let goes_on = listed.more && !entries.is_empty();

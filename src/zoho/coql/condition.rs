@@ -97,6 +97,21 @@ impl Condition {
         Self::Either(Box::new(self), Box::new(other))
     }
 
+    /// The field has one of the values, of which there may be more than one list of a query takes;
+    /// nothing where there are none.
+    pub fn among(field: &FieldName, values: &[Literal]) -> Option<Self> {
+        let lists = values.chunks(MOST_VALUES);
+        let lists = lists.map(|some| Self::In(field.clone(), some.to_vec()));
+        lists.reduce(Self::or)
+    }
+
+    /// The field has none of the values; nothing where there are none.
+    pub fn not_among(field: &FieldName, values: &[Literal]) -> Option<Self> {
+        let lists = values.chunks(MOST_VALUES);
+        let lists = lists.map(|some| Self::NotIn(field.clone(), some.to_vec()));
+        lists.reduce(Self::and)
+    }
+
     /// Whether a query can hold its values: some texts Zoho's parsers would take for something else.
     pub fn can_be_asked(&self) -> bool {
         self.write(&mut String::new()).is_ok()

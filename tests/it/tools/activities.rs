@@ -92,7 +92,7 @@ async fn a_meeting_is_open_until_it_ends_and_a_call_until_it_was_made() {
     };
     let meeting = |title: &str, from, to| json!({ "Event_Title": title, "Start_DateTime": minutes(from), "End_DateTime": minutes(to) });
     let made = json!({ "Subject": "made early", "Call_Type": "Outbound", "Call_Start_Time": minutes(30),
-        "Call_Duration": "05:00" });
+        "Call_Duration": "05:00", "Call_Status": "Completed" });
     for (module, new) in [
         ("Events", meeting("running", -30, 30)),
         ("Events", meeting("over", -60, -30)),

@@ -183,3 +183,32 @@ proptest! {
         prop_assert_eq!(before, lists.iter().map(|(_, seconds)| seconds.len()).sum::<usize>());
     }
 }
+
+#[test]
+fn a_meeting_that_runs_at_since_is_not_older() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let meeting = |kind, number, until: Option<i64>| {
+        let mut entry = entry(kind, number, 1);
+        entry.until = until.map(|until| at(until).to_string());
+        entry
+    };
+    for (kind, until, expected) in [
+        (Kind::Events, Some(6), 1),
+        (Kind::Events, Some(5), 0),
+        (Kind::Events, Some(4), 0),
+        (Kind::Events, None, 0),
+        (Kind::Tasks, Some(6), 0),
+    ] {
+        let listed = Listed {
+            rows: vec![meeting(kind, 1, until)],
+            more: false,
+            index: None,
+        };
+        let lane = Lane::new(Position::start(kind), listed, 20, Some(at(5)));
+        assert_eq!(
+            newest(&mut [lane], 20).len(),
+            expected,
+            "{kind:?} {until:?}"
+        );
+    }
+}
