@@ -51,7 +51,7 @@ async fn a_contact_is_read_and_cleaned() {
     assert_eq!(asked.authorization.as_deref(), Some("Zoho-oauthtoken t1"));
     assert!(
         asked.target.starts_with(
-            "/crm/v8/Contacts/search?criteria=%28%28%28%28First_Name%3Astarts_with%3AAnn%29and"
+            "/crm/v8/Contacts/search?criteria=%28%28%28%28%28%28First_Name%3Astarts_with%3AAnn%29and"
         ),
         "{}",
         asked.target
