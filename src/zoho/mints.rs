@@ -30,6 +30,8 @@ pub(super) struct Mints {
     slots: [Held; SLOTS],
     /// Attempts of an instance that had no slots of its own.
     loose: Vec<(Uuid, Instant)>,
+    /// By when a denial ends, whichever of the credentials with that refresh token was told.
+    denied: Option<Instant>,
     /// Attempts that Zoho did not hear of, which may lie in Redis as if it had.
     unsent: Vec<(Uuid, Instant)>,
 }
@@ -64,6 +66,7 @@ impl Mints {
             begun: 0,
             slots: [Held::default(); SLOTS],
             loose: Vec::new(),
+            denied: None,
             unsent: Vec::new(),
         }
     }
@@ -74,7 +77,24 @@ impl Mints {
         self.keeps = keeps;
         for held in &mut self.slots {
             held.mine &= keeps;
+            // What it did counts for what it may do without any.
+            let own = held.used.filter(|used| used.own && !keeps);
+            let is_known = |it: &Used| self.loose.iter().any(|(loose, _)| *loose == it.attempt);
+            if let Some(used) = own.filter(|it| !is_known(it)) {
+                self.loose.push((used.attempt, used.at));
+            }
         }
+    }
+
+    /// Zoho denies access tokens until then.
+    pub(super) fn deny(&mut self, until: Instant) {
+        self.denied = self.denied.max(Some(until));
+    }
+
+    /// For how long it does so still.
+    pub(super) fn denied(&self, now: Instant) -> Option<Duration> {
+        let left = self.denied?.saturating_duration_since(now);
+        (!left.is_zero()).then_some(left)
     }
 
     /// Until when the last attempt that is known rests.

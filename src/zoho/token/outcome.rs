@@ -60,6 +60,9 @@ impl Mint {
             again: Self::again(&why, now),
             why,
         };
+        if let (Why::Throttled, Some(until)) = (&stop.why, stop.until) {
+            lock(&self.mints).deny(until);
+        }
         let mut state = lock(&self.state);
         if let Some(before) = state.stop.as_mut().filter(|it| it.outweighs(&stop, now)) {
             before.again = Self::again(&before.why, now);
@@ -97,12 +100,21 @@ impl Mint {
     /// lies there, or never has; if it `is_lost`, nobody can try it again.
     pub(super) fn barred(&self, is_lost: bool) -> Option<Why> {
         let now = Instant::now();
+        self.hear_kin(now);
         let mut state = lock(&self.state);
         let is_lost = is_lost && !state.stale.as_ref().is_some_and(Stale::is_ours_alone);
         let bars = |stop: &&mut Stop| stop.bars(now) && !(is_lost && stop.why == Why::Unaccepted);
         let stop = state.stop.as_mut().filter(bars)?;
         stop.again = Self::again(&stop.why, now);
         Some(stop.why.clone())
+    }
+
+    /// Other credentials with the same refresh token may have been denied tokens.
+    fn hear_kin(&self, now: Instant) {
+        let left = lock(&self.mints).denied(now);
+        if left.is_some() && lock(&self.state).denied(now).is_none() {
+            self.fail(Why::Throttled, left);
+        }
     }
 
     /// When it is looked again although that is not over.

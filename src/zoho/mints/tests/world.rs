@@ -163,6 +163,7 @@ impl World {
                     self.instances[who % count].keep(keeps);
                 }
             }
+            // Whoever is silent for longest is taken for the one that was followed.
             Event::Restart(who) if (0..count).all(|who| self.reaches(who)) => {
                 self.pass(1);
                 let keeps = self.instances[who % count].keeps;

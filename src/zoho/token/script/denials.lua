@@ -21,10 +21,13 @@ local name = string.match(KEYS[2], '[^:]*$')
 -- People who have credentials and who had some, and the daemon itself.
 local most = 20001
 
--- Since when Redis keeps what it is told: another one when it has lost its data.
+-- Since when Redis keeps what it is told: another one when it has lost its data, or has started again
+-- and may have read what was there before. A user may not be allowed to ask which process it is.
+local info = redis.pcall('INFO', 'server')
+local process = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
 local since = redis.pcall('GET', KEYS[5])
-if type(since) ~= 'string' then
-  since = string.format('%d.%06d', time[1], time[2])
+if type(since) ~= 'string' or string.match(since, '^(%x*):') ~= process then
+  since = string.format('%s:%d.%06d', process, time[1], time[2])
   redis.call('SET', KEYS[5], since)
 end
 redis.call('PEXPIRE', KEYS[5], 2 * longest)
@@ -42,6 +45,12 @@ local function deny(until_then)
     redis.call('ZADD', KEYS[4], text(until_then), name)
     redis.call('PEXPIRE', KEYS[4], 2 * longest)
   end
+end
+
+-- For how long it is denied still, whatever the state says.
+local function denied()
+  local ends = redis.pcall('ZSCORE', KEYS[4], name)
+  return math.min((tonumber(ends) or 0) - now, longest)
 end
 
 local function no_longer_deny()

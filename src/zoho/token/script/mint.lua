@@ -35,16 +35,18 @@ if ARGV[2] ~= '' then
   if state[1] == ARGV[2] then
     return { right, failures, text(now) }
   end
-  local left = tonumber(state[3] or '0') - now
-  if string.sub(state[4] or '', 1, 8) == 'refused:' then
-    -- The same refresh token with a wrong secret says nothing of the right one.
-    left = state[6] == ARGV[5] and left or 0
+  local left, why = tonumber(state[3] or '0') - now, state[4] or ''
+  if string.sub(why, 1, 8) == 'refused:' then
+    -- The same refresh token with a wrong secret says nothing of the right one, but a denial does.
+    if state[6] ~= ARGV[5] then
+      left, why = denied(), 'throttled'
+    end
   elseif left > longest then
     left = longest
     redis.call('HSET', KEYS[2], 's', text(now + left))
   end
   if left > 0 then
-    return { 'stop', state[4], text(left) }
+    return { 'stop', why, text(left) }
   end
   if state[2] and tonumber(state[2]) > now then
     return { 'wait', '', text(tonumber(state[2]) - now) }
@@ -52,7 +54,7 @@ if ARGV[2] ~= '' then
 end
 local slots = read(KEYS[3]) or ''
 if not ARGV[7] or slots ~= ARGV[6] then
-  local age = now - math.floor((tonumber(since) or 0) * 1000)
+  local age = now - math.floor((tonumber(string.match(since, ':(.*)')) or 0) * 1000)
   -- Every instance looks each second.
   local fresh = age >= 0 and age < 2000
   return { fresh and 'fresh' or 'slots', slots, text(now) }

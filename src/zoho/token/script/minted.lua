@@ -52,7 +52,7 @@ elseif ARGV[2] == 'stop' then
   redis.call('PEXPIRE', KEYS[2], pause + 600000)
   if why == 'throttled' then
     deny(now + pause)
-  else
+  elseif left <= 0 or state[3] ~= 'throttled' then
     no_longer_deny()
   end
 elseif ARGV[2] == 'retry' then

@@ -6,6 +6,8 @@ local state = redis.call('HMGET', KEYS[2], 'l', 's', 'w', 'f')
 local until_then, why = math.min(tonumber(state[2] or '0'), now + longest), state[3] or ''
 local wanted = now + tonumber(ARGV[1])
 if until_then > now and string.sub(why, 1, 8) == 'refused:' then
+  -- Whom these are refused to does not ask; others with the same refresh token are denied all the same.
+  deny(wanted)
   return 0
 end
 -- What was heard from here and comes back late is no longer denial, nor one that is not over.
