@@ -59,8 +59,8 @@ fn is_older(time: Option<Timestamp>, entry: &Entry, since: Timestamp) -> bool {
 }
 
 impl Lane {
-    /// What is left of a page. Zoho's lists are newest first, so that a page on which all is
-    /// older than `since` is the last.
+    /// What is left of a page. Zoho's lists begin with what was made last: of what happens when it is
+    /// made, a page on which all is older than `since` is the last.
     pub(super) fn new(
         position: Position,
         listed: Listed<Entry>,
@@ -75,7 +75,8 @@ impl Lane {
             .filter(|(time, entry)| since.is_none_or(|since| !is_older(*time, entry, since)))
             .collect();
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
-        let goes_on = listed.more && !entries.is_empty();
+        let is_planned = matches!(position.kind, Kind::Events | Kind::Calls | Kind::Tasks);
+        let goes_on = listed.more && (is_planned || !entries.is_empty());
         let next_index = listed.index.filter(|index| is_emails && is_index(index));
         let reach = position.page.saturating_add(1).saturating_mul(size);
         let is_within_reach = match is_emails {

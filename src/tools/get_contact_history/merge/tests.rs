@@ -106,6 +106,20 @@ fn since_cuts_the_older_ones() {
 }
 
 #[test]
+fn what_was_planned_long_ago_is_found_behind_pages_of_what_is_over() {
+    let since = Timestamp::from_second(5).unwrap();
+    for (kind, found) in [
+        (Kind::Events, 1),
+        (Kind::Calls, 1),
+        (Kind::Tasks, 1),
+        (Kind::Notes, 0),
+    ] {
+        let lists = [(kind, vec![1, 2, 3, 4, 9])];
+        assert_eq!(walk(&lists, 2, Some(since)).len(), found, "{kind:?}");
+    }
+}
+
+#[test]
 fn the_end_of_what_zoho_pages_through_is_told_and_not_walked_into() {
     let listed = || Listed {
         rows: vec![entry(Kind::Notes, 1, 1)],
