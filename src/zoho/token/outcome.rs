@@ -110,7 +110,7 @@ impl Mint {
     }
 
     /// Other credentials with the same refresh token may have been denied tokens.
-    fn hear_kin(&self, now: Instant) {
+    pub(super) fn hear_kin(&self, now: Instant) {
         let left = lock(&self.mints).denied(now);
         if left.is_some() && lock(&self.state).denied(now).is_none() {
             self.fail(Why::Throttled, left);

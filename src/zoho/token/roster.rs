@@ -19,7 +19,6 @@ use super::{
     super::{Credentials, lock},
     Mint, Tokens,
     seal::Name,
-    stop::Why,
 };
 
 /// Everybody's tokens.
@@ -63,13 +62,13 @@ impl Roster {
         let mut known = lock(&self.known);
         // The same refresh token with other secrets: Zoho counts them together.
         let kin = Name::least(name.token)..=Name::most(name.token);
-        let kin: Vec<Tokens> = known.range(kin).map(|(_, kin)| kin.clone()).collect();
+        let kin = known.range(kin).next().map(|(_, kin)| kin.clone());
         let tokens = known
             .entry(name)
-            .or_insert_with(|| own.with(credentials, kin.first()))
+            .or_insert_with(|| own.with(credentials, kin.as_ref()))
             .clone();
         drop(known);
-        tokens.share_denial(&kin);
+        tokens.0.hear_kin(Instant::now());
         lock(&tokens.0.state).forgive();
         tokens
     }
@@ -164,16 +163,6 @@ impl Mint {
 impl Tokens {
     fn name(&self, credentials: &Credentials) -> Name {
         Name::new(self.0.servers.accounts.as_str(), credentials)
-    }
-
-    /// Keeps to what was said of the same refresh token.
-    fn share_denial(&self, kin: &[Self]) {
-        let now = Instant::now();
-        let denied = |tokens: &Self| lock(&tokens.0.state).denied(now);
-        let left = kin.iter().filter_map(denied).max();
-        if left > denied(self) {
-            self.0.fail(Why::Throttled, left);
-        }
     }
 }
 
