@@ -185,27 +185,19 @@ fn usual() -> Map<String, Value> {
 }
 
 fn choices(crm: &Crm, field: &Field) -> Vec<Value> {
-    let stages: Vec<&str>;
-    let values = match field.kind {
-        Kind::Pick(_) if field.name == "Stage" => {
-            let rows = crm.stages.rows().iter();
-            stages = rows.map(|stage| stage.actual).collect();
-            stages.as_slice()
-        }
-        Kind::Pick(values) => values,
-        _ => return Vec::new(),
-    };
-    let row = |(at, value): (usize, &&str)| {
-        let mut row = json!({
+    let row = |at: usize, value: &str| {
+        json!({
             "display_value": value,
             "actual_value": value,
             "reference_value": value,
             "id": stage_id(crm, at),
             "sequence_number": at + 1,
             "type": "used",
-        });
-        let stage = picklist::stage(value).filter(|_| field.name == "Stage");
-        if let (Some(stage), Some(row)) = (stage, row.as_object_mut()) {
+        })
+    };
+    let stage = |(at, stage): (usize, &picklist::StageRow)| {
+        let mut row = row(at, stage.actual);
+        if let Some(row) = row.as_object_mut() {
             let usage = if stage.used { "used" } else { "unused" };
             row.insert("display_value".to_owned(), json!(stage.shown));
             row.insert("type".to_owned(), json!(usage));
@@ -216,7 +208,16 @@ fn choices(crm: &Crm, field: &Field) -> Vec<Value> {
         }
         row
     };
-    values.iter().enumerate().map(row).collect()
+    match field.kind {
+        Kind::Pick(_) if field.name == "Stage" => {
+            crm.stages.rows().iter().enumerate().map(stage).collect()
+        }
+        Kind::Pick(values) => {
+            let values = values.iter().enumerate();
+            values.map(|(at, value)| row(at, value)).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The stages of the one pipeline.
