@@ -51,6 +51,21 @@ pub(crate) fn ids(content: &Value) -> Vec<String> {
         .collect()
 }
 
+/// Those columns of every deal that passes `condition`, as the CRM has them.
+pub(crate) async fn every_deal(house: &House, columns: &str, condition: &str) -> Vec<Value> {
+    let mut deals = Vec::new();
+    loop {
+        let from = deals.len();
+        let query = format!("select {columns} from Deals where {condition} limit {from}, 200");
+        let rows = house.zoho.coql(&query).await;
+        let last = rows.len() < 200;
+        deals.extend(rows);
+        if last {
+            return deals;
+        }
+    }
+}
+
 /// All pages of a list, until there is no cursor.
 pub(crate) async fn all_pages(agent: &Agent, tool: &str, arguments: &Value) -> Vec<Value> {
     let (mut items, mut arguments) = (Vec::new(), arguments.clone());

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{all_pages, assert_close, open_house};
+use super::{all_pages, assert_close, every_deal, open_house};
 use crate::house::House;
 
 /// Where the company of the sandbox has its days.
@@ -12,20 +12,9 @@ const COMPANY: &str = "America/Chicago";
 
 /// Every deal as the CRM has it, summed up by the tests themselves.
 async fn deals(house: &House) -> Vec<Value> {
-    let mut deals = Vec::new();
-    loop {
-        let query = format!(
-            "select id, Stage, Amount, Probability, Expected_Revenue, Closing_Date, Owner, \
-             Created_Time, Last_Activity_Time from Deals where id is not null limit {}, 200",
-            deals.len()
-        );
-        let rows = house.zoho.coql(&query).await;
-        let last = rows.len() < 200;
-        deals.extend(rows);
-        if last {
-            return deals;
-        }
-    }
+    let columns = "id, Stage, Amount, Probability, Expected_Revenue, Closing_Date, Owner, \
+                   Created_Time, Last_Activity_Time";
+    every_deal(house, columns, "id is not null").await
 }
 
 fn is_open(deal: &Value) -> bool {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{all_pages, assert_close, everything_allowed, ids, open_house};
+use super::{all_pages, assert_close, every_deal, everything_allowed, ids, open_house};
 use crate::{
     agent::Agent,
     house::{House, MANAGER, SUPPORT},
@@ -26,19 +26,7 @@ fn kind(deal: &Value) -> &'static str {
 
 /// Every deal that passes `condition`, as the CRM has it.
 async fn deals(house: &House, condition: &str) -> Vec<Value> {
-    let mut deals = Vec::new();
-    loop {
-        let query = format!(
-            "select id, Stage, Amount, Account_Name from Deals where {condition} limit {}, 200",
-            deals.len()
-        );
-        let rows = house.zoho.coql(&query).await;
-        let last = rows.len() < 200;
-        deals.extend(rows);
-        if last {
-            return deals;
-        }
-    }
+    every_deal(house, "id, Stage, Amount, Account_Name", condition).await
 }
 
 fn of<'a>(deals: &'a [Value], which: &str) -> Vec<&'a Value> {
