@@ -14,9 +14,16 @@ impl ToolError {
                 source_of_ids(tool)
             )
             .into(),
+            Self::Zoho(ZohoError::Hidden { field }) if let Some(others) = other_ways(tool) => format!(
+                "The CRM does not show the field `{}` to the CRM user behind this server, so nothing \
+                 was looked for by `name`; the same call will fail again. Search by {others} instead, \
+                 or have an operator let that user see the field.",
+                field.as_str()
+            )
+            .into(),
             Self::Zoho(ZohoError::Input {
                 field: Some(field), ..
-            }) if let Some(argument) = argument_of(field) => format!(
+            }) if let Some(argument) = argument_of(tool, field) => format!(
                 "Zoho CRM refused the value of `{argument}`. Correct it, or leave it out, and call \
                  again; the same arguments will fail again."
             )
@@ -48,10 +55,19 @@ fn source_of_ids(tool: &str) -> &'static str {
     }
 }
 
-/// The argument of the tools that list, by the field of Zoho's that it is compared with. Nothing
-/// that Zoho wrote is told.
-fn argument_of(field: &Code) -> Option<&'static str> {
+/// How else a tool searches than by name. `query` looks into all fields that are shown.
+fn other_ways(tool: &str) -> Option<&'static str> {
+    match tool {
+        "search_contacts" | "search_leads" => Some("`query` or `email`"),
+        "search_accounts" => Some("`query`"),
+        _ => None,
+    }
+}
+
+/// The argument by the field of Zoho's that it is compared with. Nothing that Zoho wrote is told.
+fn argument_of(tool: &str, field: &Code) -> Option<&'static str> {
     Some(match field.as_str() {
+        "First_Name" | "Last_Name" | "Account_Name" if other_ways(tool).is_some() => "name",
         "Owner" => "owner_id",
         "Account_Name" => "account_id",
         "Closing_Date" => "closing_from or closing_to",
@@ -82,12 +98,15 @@ mod tests {
 
     #[test]
     fn an_argument_that_zoho_refuses_is_named_as_the_tool_names_it() {
-        let refused = |field: &str| {
+        let refused_of = |tool, field: &str| {
             let (code, field) = (Code::new("INVALID_QUERY"), Some(Code::new(field)));
             let error = ToolError::from(ZohoError::Input { code, field });
-            error.advice_to("list_activities").into_owned()
+            error.advice_to(tool).into_owned()
         };
+        let refused = |field| refused_of("list_activities", field);
+        assert!(refused_of("search_accounts", "Account_Name").contains("the value of `name`"));
         assert!(refused("Owner").contains("the value of `owner_id`"));
+        assert!(refused("Account_Name").contains("the value of `account_id`"));
         assert!(refused("Their_Secret").contains("refused a value"));
     }
 }

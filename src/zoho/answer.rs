@@ -168,9 +168,10 @@ fn field(details: &Value) -> Option<Code> {
             .iter()
             .find_map(|key| details.get(key).and_then(Value::as_str).map(Code::new))
     };
-    // What stands beside a column is what is wrong, and not the column.
-    if details.get("column_name").is_some() && details.as_object().is_some_and(|all| all.len() > 1)
-    {
+    // What stands beside a column, or beside a field that is searched, is what is wrong with it.
+    let has = |key| details.get(key).is_some();
+    let alone = details.as_object().is_none_or(|all| all.len() == 1);
+    if (has("column_name") && !alone) || has("operator") || has("value") {
         return None;
     }
     named(details).or_else(|| {

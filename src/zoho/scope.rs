@@ -7,6 +7,7 @@ mod write;
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use percent_encoding::percent_decode;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -95,18 +96,20 @@ impl Scoped {
             ZohoError::Input {
                 code,
                 field: Some(field),
-            } if code.as_str() == "INVALID_QUERY" && self.queries(&field) => {
+            } if code.as_str() == "INVALID_QUERY" && self.compares(&field) => {
                 ZohoError::Hidden { field }
             }
             other => other,
         }
     }
 
-    /// Whether it is a query with that field in it.
-    fn queries(&self, field: &Code) -> bool {
+    /// Whether it is a query, or a search by criteria, with that field in it.
+    fn compares(&self, field: &Code) -> bool {
         let question = self.ask.question();
-        let mut words = question.split(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'_'));
-        self.ask.query && words.any(|word| word == field.as_str().as_bytes())
+        let text = percent_decode(&question).decode_utf8_lossy();
+        let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        (self.ask.query || text.contains("/search?criteria="))
+            && words.any(|word| word == field.as_str())
     }
 
     fn about(mut self, module: &'static str, id: &RecordId) -> Self {

@@ -42,6 +42,15 @@ fn a_column_is_what_is_wrong_only_where_nothing_stands_beside_it() {
     };
     assert_eq!(query(r#"{"column_name":"Amount"}"#), "Amount");
     assert_eq!(query(r#"{"column_name":"Amount","operator":"like"}"#), "");
+    let search = |beside: &str| {
+        let reason = "the field is not available for search";
+        query(&format!(
+            r#"{{"reason":"{reason}","api_name":"Last_Name"{beside}}}"#
+        ))
+    };
+    assert_eq!(search(""), "Last_Name");
+    assert_eq!(search(r#","operator":"like""#), "");
+    assert_eq!(search(r#","value":"x""#), "");
 }
 
 #[test]

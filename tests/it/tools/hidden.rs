@@ -189,3 +189,27 @@ async fn a_hidden_field_that_a_question_needs_is_named() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_search_by_name_says_which_field_is_hidden_and_how_else_to_search() {
+    let (house, agent) = house("dropped").await;
+    for (hidden, tool, other) in [
+        ("Contacts.First_Name", "search_contacts", "`email`"),
+        ("Leads.Last_Name", "search_leads", "`email`"),
+        ("Accounts.Account_Name", "search_accounts", "`query`"),
+    ] {
+        house.zoho.set(json!({ "hidden_fields": [hidden] })).await;
+        for name in ["Giulia", "Giulia Rossi"] {
+            let told = agent.call(tool, json!({ "name": name })).await.failure();
+            let field = hidden.split_once('.').unwrap().1;
+            let named = format!("does not show the field `{field}`");
+            assert!(told.contains(&named) && told.contains(other), "{told}");
+            assert!(!told.contains("account_id"), "{told}");
+        }
+        // What that field has is found all the same by what looks into those that are shown.
+        agent
+            .call(tool, json!({ "query": "example" }))
+            .await
+            .content();
+    }
+}
