@@ -10,7 +10,7 @@ use super::{
     record::{Account, Deal, SOURCE, cents},
     slice::split,
     stages::Sum,
-    text::{Text, brief_or_dash, count, money},
+    text::{Text, amount_of, brief_or_dash, count, money},
 };
 use crate::{
     audit::{Class, Classes},
@@ -318,7 +318,7 @@ impl From<Case> for Issue {
 }
 
 fn tell(output: &Output) -> String {
-    let shown = |amount| money(amount, &output.currency);
+    let currency = &output.currency;
     let mut text = Text::new(format!(
         "{} ({}).",
         brief_or_dash(output.account.name.as_ref()),
@@ -332,7 +332,8 @@ fn tell(output: &Output) -> String {
         ];
         for (label, total) in parts {
             let deals = count(total.deals, "deal");
-            text.line(format!("- {label}: {deals} for {}", shown(total.amount)));
+            let amount = money(total.amount, currency);
+            text.line(format!("- {label}: {deals} for {amount}"));
         }
     }
     for deal in output.open_deals.iter().flatten() {
@@ -340,7 +341,7 @@ fn tell(output: &Output) -> String {
             "- open deal {} ({}), {}, {}",
             brief_or_dash(deal.name.as_ref()),
             deal.id,
-            deal.amount.map_or_else(|| "no amount".to_owned(), shown),
+            amount_of(deal.amount, currency),
             brief_or_dash(deal.stage.as_ref()),
         ));
     }

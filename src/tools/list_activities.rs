@@ -241,10 +241,11 @@ impl Input {
 
 impl Item {
     fn new(activity: Activity, today: Date) -> Self {
-        let is_done = activity
+        // Where the status is hidden, nobody knows.
+        let is_open = activity
             .status
             .as_ref()
-            .is_some_and(|status| status.as_str() == "Completed");
+            .is_some_and(|status| status.as_str() != "Completed");
         let due = activity.time.as_deref().and_then(super::input::day);
         let is_late = due.is_some_and(|due| due < today);
         let (contact, contact_id) = split(activity.who);
@@ -260,7 +261,7 @@ impl Item {
             end_time: activity.end_time,
             venue: activity.venue,
             direction: activity.direction,
-            overdue: activity.kind == Kind::Tasks && is_late && !is_done,
+            overdue: activity.kind == Kind::Tasks && is_late && is_open,
             contact,
             contact_id,
             related_to,

@@ -10,7 +10,7 @@ use super::{
     input::Limit,
     listing::{Asked, End, Listing, Pager},
     record::Deal,
-    text::{Text, brief_or_dash, money},
+    text::{Text, amount_of, brief_or_dash},
 };
 use crate::{
     audit::{Class, Classes},
@@ -107,8 +107,7 @@ pub(super) fn line(deal: &Deal, currency: &str) -> String {
         "{} ({}), {}, {}, closes {}",
         brief_or_dash(deal.name.as_ref()),
         deal.id,
-        deal.amount
-            .map_or_else(|| "no amount".to_owned(), |amount| money(amount, currency)),
+        amount_of(deal.amount, currency),
         brief_or_dash(deal.stage.as_ref()),
         deal.closing_date.as_deref().unwrap_or("-"),
     )

@@ -105,6 +105,12 @@ pub(super) fn money(amount: f64, currency: &str) -> String {
     format!("{currency} {sign}{grouped}.{cents}")
 }
 
+/// The amount of a deal, which may have none or be hidden.
+pub(super) fn amount_of(amount: Option<f64>, currency: &str) -> String {
+    let money = amount.map(|amount| money(amount, currency));
+    money.unwrap_or_else(|| "amount unknown".to_owned())
+}
+
 /// [`money`], where it is known.
 pub(super) fn weighed(amount: Option<f64>, currency: &str) -> String {
     amount.map_or_else(

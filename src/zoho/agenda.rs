@@ -123,8 +123,7 @@ impl Crm {
             offset,
             limit,
         };
-        let asked = self.query(query).await?;
-        let mut listed = self.list::<Row, Row>(&asked).await?;
+        let mut listed = self.shown::<Row, Row>(query).await?;
         let owners = listed.rows.iter_mut().filter_map(|row| row.owner.as_mut());
         self.name_owners(owners).await;
         Ok(Listed {

@@ -44,8 +44,7 @@ impl Crm {
             offset: 0,
             limit: most,
         };
-        let asked = self.query(query).await?;
-        self.list::<Case, Case>(&asked).await
+        self.shown::<Case, Case>(query).await
     }
 }
 

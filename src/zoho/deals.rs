@@ -100,7 +100,7 @@ impl Crm {
         if page.number == 0 || page.size > MOST_ROWS {
             return Err(refused("page"));
         }
-        let mut query = Select {
+        let query = Select {
             columns: COLUMNS.map(Column::Field).to_vec(),
             from: "Deals",
             filter: self.conditions(filter).await?,
@@ -113,16 +113,7 @@ impl Crm {
             offset: (page.number - 1).saturating_mul(page.size),
             limit: page.size,
         };
-        let asked = self.query(query.clone()).await?;
-        let mut listed = match self.list::<Row, Deal>(&asked).await {
-            Err(ZohoError::Hidden { field }) if field.as_str() == PROBABILITY => {
-                let is_shown = |column: &Column| !matches!(column, Column::Field(PROBABILITY));
-                query.columns.retain(is_shown);
-                let asked = self.query(query).await?;
-                self.list::<Row, Deal>(&asked).await?
-            }
-            listed => listed?,
-        };
+        let mut listed = self.shown::<Row, Deal>(query).await?;
         let owners = listed
             .rows
             .iter_mut()
@@ -264,7 +255,7 @@ impl From<Row> for Deal {
     }
 }
 
-/// The one field of a deal that nothing is found or ordered by, and that much is told without.
+/// A field of a deal that nothing is found or ordered by, and that sums are told without.
 pub(super) const PROBABILITY: &str = "Probability";
 pub(super) const FIELDS: &str = "id,Deal_Name,Stage,Amount,Probability,Closing_Date,Account_Name,\
     Contact_Name,Owner,Type,Lead_Source,Next_Step,Created_Time,Modified_Time,Last_Activity_Time";

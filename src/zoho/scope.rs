@@ -3,6 +3,7 @@
 
 mod pages;
 mod settings;
+mod shown;
 mod write;
 
 use std::{collections::BTreeSet, sync::Arc};

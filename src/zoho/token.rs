@@ -6,6 +6,7 @@ mod door;
 mod meeting;
 mod outcome;
 mod refresh;
+mod rights;
 mod roster;
 mod seal;
 mod shared;
@@ -15,7 +16,6 @@ mod stop;
 mod tests;
 mod trial;
 mod verdict;
-mod writable;
 
 use std::{
     sync::{Arc, Mutex, atomic::AtomicBool},
@@ -32,13 +32,13 @@ use tokio::{
 use super::{BadConfig, Credentials, Sharing, ZohoError, data_center::Servers, lock, mints::Mints};
 use crate::{store::Store, telemetry::Trace};
 use door::Door;
+use rights::Rights;
 pub(super) use roster::Roster;
 use shared::{Place, Shelf};
 use stop::{Stop, Why};
 use trial::Stale;
 pub(super) use verdict::Kind;
 use verdict::Verdicts;
-use writable::Writable;
 
 /// A token that Zoho accepts until it expires or is taken back.
 pub(super) struct Token {
@@ -83,7 +83,7 @@ struct Mint {
     meeting: Arc<tokio::sync::Mutex<()>>,
     /// Counts the instances, where they do not share the token.
     siblings: Option<Store>,
-    writable: Writable,
+    rights: Rights,
 }
 
 #[derive(Default)]
@@ -136,7 +136,7 @@ impl Tokens {
             meeting: Arc::default(),
             siblings: sharing.map(|sharing| sharing.store.clone()),
             state: Mutex::default(),
-            writable: Writable::default(),
+            rights: Rights::default(),
         })))
     }
 
@@ -171,7 +171,7 @@ impl Tokens {
             meeting,
             siblings: mint.siblings.clone(),
             state: Mutex::default(),
-            writable: Writable::default(),
+            rights: Rights::default(),
         }))
     }
 

@@ -9,7 +9,7 @@ use crate::{
     tools::{
         Answer, Context, ToolError, input,
         record::{Deal, SOURCE, instant},
-        text::{Text, brief, brief_or_dash, count, money},
+        text::{Text, amount_of, brief, brief_or_dash, count, money},
     },
     zoho::{
         Closing, CrmText, Page, RecordId,
@@ -158,9 +158,7 @@ fn tell(output: &Output) -> String {
         return Text::new("No deal.").finish();
     };
     let currency = &output.currency;
-    let amount = deal
-        .amount
-        .map_or_else(|| "no amount".to_owned(), |amount| money(amount, currency));
+    let amount = amount_of(deal.amount, currency);
     let mut text = Text::new(format!(
         "Deal {} ({}): {amount}, stage {}.",
         brief_or_dash(deal.name.as_ref()),

@@ -170,7 +170,16 @@ async fn a_hidden_field_that_a_question_needs_is_named() {
         ("Closing_Date", "get_revenue_report", json!({})),
         ("Amount", "get_pipeline", json!({})),
         ("Amount", "get_deal_summary", json!({})),
-        ("Next_Step", "list_deals", json!({})),
+        (
+            "Closing_Date",
+            "list_deals",
+            json!({ "sort": "closing_date" }),
+        ),
+        (
+            "Amount",
+            "list_deals",
+            json!({ "filters": { "min_amount": 1 } }),
+        ),
         (
             "Next_Step",
             "count_records",
@@ -212,4 +221,34 @@ async fn a_search_by_name_says_which_field_is_hidden_and_how_else_to_search() {
             .await
             .content();
     }
+}
+
+#[tokio::test]
+async fn what_is_only_shown_is_left_out_where_it_is_hidden() {
+    let (house, agent) = house("dropped").await;
+    let deals = ["Next_Step", "Type", "Contact_Name", "Amount"];
+    let mut hidden = deals.map(|field| format!("Deals.{field}")).to_vec();
+    hidden.extend(["Events.Venue", "Calls.Call_Type"].map(str::to_owned));
+    let hidden = json!({ "hidden_fields": hidden });
+    house.zoho.set(hidden).await;
+    let queries = async || house.zoho.seen("POST", "/crm/v8/coql").await;
+    let by_date = json!({ "sort": "closing_date", "limit": 3 });
+    let deals = agent.call("list_deals", by_date.clone()).await;
+    assert!(deals.text.contains("amount unknown"), "{}", deals.text);
+    for deal in deals.content()["items"].as_array().unwrap() {
+        assert!(
+            deal["name"].is_string() && deal["account"].is_string(),
+            "{deal}"
+        );
+        for left_out in ["nextStep", "type", "contact", "contactId", "amount"] {
+            assert_eq!(deal.get(left_out), None, "{deal}");
+        }
+    }
+    // Which they are is known for a while.
+    let before = queries().await;
+    agent.call("list_deals", by_date).await.content();
+    assert_eq!(queries().await - before, 1);
+    let week = json!({ "status": "all", "from": "2020-01-01", "to": "2199-12-31" });
+    let agenda = agent.call("list_activities", week).await.content();
+    assert!(agenda["count"].as_u64() > Some(0), "{agenda}");
 }

@@ -1,0 +1,51 @@
+//! Which fields were seen to keep what is written to them, and which are hidden. Rights to fields are
+//! those of the user behind the token, so that this is known of each by itself.
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{super::lock, Tokens};
+
+/// A module and one of its fields.
+pub(in crate::zoho) type FieldOf = (&'static str, &'static str);
+
+/// When a field was last seen so.
+#[derive(Default)]
+pub(super) struct Rights {
+    kept: Mutex<HashMap<FieldOf, Instant>>,
+    hidden: Mutex<HashMap<FieldOf, Instant>>,
+}
+
+impl Tokens {
+    /// Whether that was seen not long ago.
+    pub(in crate::zoho) fn keeps(&self, field: FieldOf, now: Instant) -> bool {
+        let seen = lock(&self.0.rights.kept).get(&field).copied();
+        seen.is_some_and(|seen| now < seen + KEPT_FOR)
+    }
+
+    /// It was seen now, or that it does not.
+    pub(in crate::zoho) fn saw(&self, field: FieldOf, keeps: bool, now: Instant) {
+        let mut kept = lock(&self.0.rights.kept);
+        match keeps {
+            true => kept.insert(field, now),
+            false => kept.remove(&field),
+        };
+    }
+
+    /// Whether Zoho refused to show it not long ago.
+    pub(in crate::zoho) fn hides(&self, field: FieldOf, now: Instant) -> bool {
+        let seen = lock(&self.0.rights.hidden).get(&field).copied();
+        seen.is_some_and(|seen| now < seen + HIDDEN_FOR)
+    }
+
+    /// Zoho refused now to show it.
+    pub(in crate::zoho) fn was_refused(&self, field: FieldOf, now: Instant) {
+        lock(&self.0.rights.hidden).insert(field, now);
+    }
+}
+
+/// As long as what fields there are is kept.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
+/// Whoever was given the right to see a field sees it soon.
+const HIDDEN_FOR: Duration = Duration::from_secs(600);
