@@ -81,7 +81,7 @@ impl Tool for GetContactHistory {
     const TITLE: &'static str = "Contact history";
     const DESCRIPTION: &'static str = "Notes, deals, tasks, calls, meetings and (on request) \
         e-mail headers of one contact, newest first. Get contact_id from search_contacts. Each \
-        type costs 1 API credit, the contact 1. Who sees a part of the CRM gets those of the \
+        type costs 1 API credit (with since, activities 1 for each 200), the contact 1. Who sees a part of the CRM gets those of the \
         last 10 e-mails.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
@@ -107,9 +107,9 @@ impl Tool for GetContactHistory {
         call.progress.report(1, steps, "contact found").await;
         let asked = positions
             .iter()
-            .map(|position| list(call.crm, &input.contact_id, position, slice));
+            .map(|position| lane(call.crm, &input.contact_id, position, (slice.size, since)));
         let results = gather(call.progress, 1, "reading lists", asked.collect()).await;
-        let lanes = lanes(positions, results, slice.size, since)?;
+        let lanes = lanes(positions, results)?;
         Ok(answer(&contact, lanes, &binding, slice, call.now))
     }
 }
@@ -191,13 +191,35 @@ impl Input {
     }
 }
 
+/// What a list has from a position on: its first page with an entry that is not too old.
+async fn lane(
+    crm: &Crm,
+    id: &RecordId,
+    position: &Position,
+    (size, since): (u32, Option<Timestamp>),
+) -> Result<Lane, ZohoError> {
+    let mut position = position.clone();
+    loop {
+        let size = position.kind.page_size(size, since.is_some());
+        let listed = list(crm, id, &position, size).await?;
+        let lane = Lane::new(position, listed, size, since);
+        match lane.next() {
+            Some(next) if lane.is_used_up() => position = next,
+            _ => return Ok(lane),
+        }
+    }
+}
+
 async fn list(
     crm: &Crm,
     id: &RecordId,
     position: &Position,
-    slice: Slice,
+    size: u32,
 ) -> Result<Listed<Entry>, ZohoError> {
-    let page: Page = slice.page(position.page);
+    let page = Page {
+        number: position.page,
+        size,
+    };
     Ok(match position.kind {
         Kind::Notes => entries(crm.notes_of(NoteParent::Contacts, id, page).await?),
         Kind::Deals => entries(crm.deals_of_contact(id, page).await?),
@@ -219,15 +241,13 @@ fn entries<T: Into<Entry>>(listed: Listed<T>) -> Listed<Entry> {
 /// Some lists are better than none; none at all is the first failure.
 fn lanes(
     positions: Positions,
-    results: Vec<Result<Listed<Entry>, ZohoError>>,
-    size: u32,
-    since: Option<Timestamp>,
+    results: Vec<Result<Lane, ZohoError>>,
 ) -> Result<Vec<Lane>, ToolError> {
     let mut lanes = Vec::new();
     let mut first_failure = None;
     for (position, result) in positions.into_iter().zip(results) {
         lanes.push(match result {
-            Ok(listed) => Lane::new(position, listed, size, since),
+            Ok(lane) => lane,
             Err(error) => {
                 first_failure.get_or_insert(error);
                 Lane::failed(position)

@@ -75,8 +75,7 @@ impl Lane {
             .filter(|(time, entry)| since.is_none_or(|since| !is_older(*time, entry, since)))
             .collect();
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
-        let is_planned = matches!(position.kind, Kind::Events | Kind::Calls | Kind::Tasks);
-        let goes_on = listed.more && (is_planned || !entries.is_empty());
+        let goes_on = listed.more && (position.kind.is_planned() || !entries.is_empty());
         let next_index = listed.index.filter(|index| is_emails && is_index(index));
         let reach = position.page.saturating_add(1).saturating_mul(size);
         let is_within_reach = match is_emails {
@@ -117,13 +116,18 @@ impl Lane {
     }
 
     pub(super) fn has_more(&self) -> bool {
-        self.failed || self.more_pages || self.beyond_reach || self.entries.len() > 0
+        self.failed || self.more_pages || self.beyond_reach || !self.is_used_up()
+    }
+
+    /// Whether nothing of the page is left.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.entries.len() == 0
     }
 
     /// Where it goes on after what was taken.
-    fn next(&self) -> Option<Position> {
+    pub(super) fn next(&self) -> Option<Position> {
         let Position { kind, page, .. } = self.position;
-        if self.failed || self.entries.len() > 0 {
+        if self.failed || !self.is_used_up() {
             Some(self.position.clone())
         } else {
             self.more_pages.then(|| Position {
@@ -143,7 +147,7 @@ pub(super) fn newest(lanes: &mut [Lane], most: usize) -> Vec<Entry> {
     while taken.len() < most {
         if lanes
             .iter()
-            .any(|lane| lane.more_pages && lane.entries.len() == 0)
+            .any(|lane| lane.more_pages && lane.is_used_up())
         {
             break;
         }

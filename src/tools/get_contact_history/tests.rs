@@ -18,7 +18,7 @@ fn read(arguments: serde_json::Value) -> Result<Input, ToolError> {
     input::read(arguments.as_object().cloned().unwrap())
 }
 
-fn failed() -> Result<Listed<Entry>, ZohoError> {
+fn failed() -> Result<Lane, ZohoError> {
     Err(ZohoError::Unavailable {
         problem: Problem::Timeout,
     })
@@ -88,7 +88,8 @@ fn a_failed_list_leaves_a_partial_answer() {
         more: false,
         index: None,
     };
-    let lanes = lanes(places, vec![Ok(notes), failed()], 20, None).unwrap();
+    let notes = Lane::new(places[0].clone(), notes, 20, None);
+    let lanes = lanes(places, vec![Ok(notes), failed()]).unwrap();
     let slice = Slice {
         size: 20,
         limited_to: None,
@@ -112,9 +113,7 @@ fn a_failed_list_leaves_a_partial_answer() {
 #[test]
 fn when_every_list_fails_the_call_fails() {
     let places = vec![Position::start(Kind::Notes), Position::start(Kind::Deals)];
-    let refusal = lanes(places, vec![failed(), failed()], 20, None)
-        .err()
-        .unwrap();
+    let refusal = lanes(places, vec![failed(), failed()]).err().unwrap();
     assert_eq!(refusal.kind(), "zoho_unavailable");
 }
 
