@@ -49,86 +49,99 @@ fn is_phone(text: &str) -> bool {
         .all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.'))
 }
 
-/// One word is a first or a last name. Several are a first and a last name, parted anywhere, or all
-/// in one of them. A salutation in front may be part of the first name, or none of the name. Where
-/// there is room, two are also looked for within longer names, and the last name in front.
+/// A name is read in several ways, the likeliest first, and as many of them are asked as Zoho takes. A
+/// salutation in front, as in `Frau Ada Byron`, may be part of the first name, or none of the name.
 pub(super) fn person(name: &str) -> Criteria {
     let words: Vec<&str> = name.split_whitespace().collect();
-    let titles = words.iter().take_while(|word| is_salutation(word)).count();
-    let titles = if titles < words.len() { titles } else { 0 };
-    let (bare, titled) = (words.split_at(titles).1, titles > 0);
-    let is = |field, operator| Criteria::is(field, operator, bare.join(" "));
-    let in_first = is(Field::FirstName, Operator::StartsWith);
-    let in_last = is(Field::LastName, Operator::Equals);
-    let behind_title = titled.then(|| is(Field::FirstName, Operator::Equals));
-    if bare.len() == 1 {
-        let either = in_first.or(is(Field::LastName, Operator::StartsWith));
-        return behind_title.map_or(either.clone(), |first| either.or(first).or(in_last));
-    }
-    let (_, with_title) = words.split_at(titles.saturating_sub(1));
-    let most = if titled { 2 } else { 3 };
-    let mut ways: Vec<_> = parted(bare, 1, most, Operator::StartsWith).collect();
-    ways.push(in_last.clone());
-    ways.extend(parted(with_title, 2, 1, Operator::Equals).filter(|_| titled));
-    ways.extend([in_first].into_iter().chain(behind_title));
-    if let [first, last] = bare {
-        ways.push(both(first, Operator::Equals, last));
-    }
-    if let Some(turned) = turned(&bare.join(" ")) {
-        let place = if bare.concat().contains(',') {
-            0
-        } else {
-            ways.len()
-        };
-        ways.insert(place, turned);
-    }
+    let (titled, words) = without_salutations(&words);
+    let whole = words.join(" ");
+    let turned = last_name_in_front(&whole);
+    let others = match words {
+        [_] => one_word(&whole, titled),
+        _ => several_words(words, titled, turned.is_some()),
+    };
+    let mut ways = turned.into_iter().flatten().chain(others);
     let fits = |all: &Criteria| all.conditions() <= MOST_OF_NAME && all.length() <= LONGEST_OF_NAME;
-    let mut ways = ways.into_iter();
-    let likeliest = ways.next().unwrap_or(in_last);
+    let likeliest = ways.next().unwrap_or_else(|| last(HAS, &whole));
     ways.fold(likeliest, |all, other| {
         let wider = all.clone().or(other);
         if fits(&wider) { wider } else { all }
     })
 }
 
-/// The last name in front: before a comma, or the first of two words.
-fn turned(name: &str) -> Option<Criteria> {
-    let (last, first) = name.split_once(',').or_else(|| {
-        let two = name.split_once(' ');
-        two.filter(|(_, first)| !first.contains(' '))
-    })?;
-    let (last, first) = (last.trim(), first.trim());
-    let named = !last.is_empty() && !first.is_empty();
-    named.then(|| both(first, Operator::StartsWith, last))
-}
-
-/// A first name that begins so, and a last name.
-fn both(first: &str, operator: Operator, last: &str) -> Criteria {
-    let first = Criteria::is(Field::FirstName, Operator::StartsWith, first);
-    first.and(Criteria::is(Field::LastName, operator, last))
-}
-
-/// Words as a first name of so many or more of them and a last name. What is `most` stands for every
-/// way that remains: as much of the first name as all of these have, and the last word of the other.
-fn parted(
-    words: &[&str],
-    least: usize,
-    most: usize,
-    first: Operator,
-) -> impl Iterator<Item = Criteria> {
-    let ways = words.len().saturating_sub(least);
-    (1..=ways.min(most)).map(move |way| {
-        let (name, last) = words.split_at(least + way - 1);
-        let (operator, last) = match last.last() {
-            Some(word) if way == most && ways > most => (Operator::Equals, (*word).to_owned()),
-            _ => (Operator::StartsWith, last.join(" ")),
-        };
-        Criteria::is(Field::FirstName, first, name.join(" ")).and(Criteria::is(
-            Field::LastName,
-            operator,
-            last,
-        ))
+/// `Olsen, Anna`, `Olsen,Anna` or `Olsen, Dr. Anna`, also of Anna van der Berg Olsen.
+fn last_name_in_front(name: &str) -> Option<[Criteria; 2]> {
+    let (last_name, rest) = name.split_once(',')?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let (titled, words) = without_salutations(&words);
+    let (first_name, last_name) = (words.join(" "), last_name.trim());
+    let named = !first_name.is_empty() && !last_name.is_empty();
+    named.then(|| {
+        let within = first(if titled { HAS } else { BEGINS }, &first_name);
+        let begins = first(BEGINS, &first_name).and(last(BEGINS, last_name));
+        [begins, within.and(last(HAS, last_name))]
     })
+}
+
+/// `Ada` is a first or a last name; both may have more in front where a salutation was.
+fn one_word(word: &str, titled: bool) -> Vec<Criteria> {
+    let mut ways = vec![first(BEGINS, word), last(BEGINS, word)];
+    if titled {
+        ways.extend([first(HAS, word), last(HAS, word)]);
+    }
+    ways
+}
+
+fn several_words(words: &[&str], titled: bool, turned: bool) -> Vec<Criteria> {
+    let whole = words.join(" ");
+    let most = if titled || turned { 2 } else { 3 };
+    // `Anna Maria van der Be`: a first name of one word, of two, and so on.
+    let mut ways: Vec<_> = parted(words, most, if titled { HAS } else { BEGINS }).collect();
+    // `van der Berg`: all in the last name.
+    ways.push(last(HAS, &whole));
+    // `Frau Ad Byron`: where the salutation is none of the name, its beginning will do.
+    ways.extend(parted(words, 1, BEGINS).filter(|_| titled));
+    // `Anna Maria`: all in the first name.
+    ways.push(first(BEGINS, &whole));
+    ways.extend(titled.then(|| first(HAS, &whole)));
+    if let ([one, other], false) = (words, turned) {
+        // `Anna Olsen`, of Anna Maria van der Berg Olsen.
+        ways.push(first(BEGINS, one).and(last(HAS, other)));
+        // `Olsen Anna`.
+        ways.push(first(BEGINS, other).and(last(BEGINS, one)));
+    }
+    ways
+}
+
+/// Words as a first name of one or more of them and a last name. What is `most` stands for every way
+/// that remains: as much of the first name as all of these have, and the last word of the other.
+fn parted(words: &[&str], most: usize, operator: Operator) -> impl Iterator<Item = Criteria> {
+    let ways = words.len().saturating_sub(1);
+    (1..=ways.min(most)).map(move |way| {
+        let (first_name, last_name) = words.split_at(way);
+        let last_name = match last_name.last() {
+            Some(word) if way == most && ways > most => last(HAS, word),
+            _ => last(BEGINS, &last_name.join(" ")),
+        };
+        first(operator, &first_name.join(" ")).and(last_name)
+    })
+}
+
+fn first(operator: Operator, name: &str) -> Criteria {
+    Criteria::is(Field::FirstName, operator, name)
+}
+
+fn last(operator: Operator, name: &str) -> Criteria {
+    Criteria::is(Field::LastName, operator, name)
+}
+
+/// Whether there were any in front, and the words behind them. Of nothing but those, all are a name.
+fn without_salutations<'a, 'b>(words: &'a [&'b str]) -> (bool, &'a [&'b str]) {
+    let count = words.iter().take_while(|word| is_salutation(word)).count();
+    match words.split_at(count) {
+        (_, []) => (false, words),
+        (titles, rest) => (!titles.is_empty(), rest),
+    }
 }
 
 /// Zoho shows it in front of a lead's name and keeps it in a field of its own.
@@ -146,6 +159,9 @@ pub(super) fn company(name: &str) -> Criteria {
     by(Operator::StartsWith).or(by(Operator::Equals))
 }
 
+/// On a text `equals` finds what has the words, wherever they stand.
+const HAS: Operator = Operator::Equals;
+const BEGINS: Operator = Operator::StartsWith;
 const LONGEST_SEARCH: usize = 200;
 const SALUTATIONS: [&str; 16] = [
     "Mr", "Mrs", "Ms", "Dr", "Prof", "Miss", "Mx", "Sir", "Dame", "Herr", "Frau", "M", "Mme", "Sr",
@@ -246,10 +262,23 @@ mod tests {
             ("Quarterstaff, Wilhelmina", "Wilhelmina", "Quarterstaff"),
             ("van der Berg, Anna", "Anna Maria", "van der Berg Olsen"),
             ("Berg, Anna Maria", "Anna Maria", "Berg"),
+            ("Quarterstaff,Wilhelmina", "Wilhelmina", "Quarterstaff"),
+            ("Quarterstaff, Dr. Wilhelmina", "Wilhelmina", "Quarterstaff"),
+            (
+                "Quarterstaff, Dr. Wilhelmina",
+                "Dr. Wilhelmina",
+                "Quarterstaff",
+            ),
+            ("Frau Olsen, Anna", "Anna", "Olsen"),
+            ("Olsen, Anna", "Anna Maria", "van der Berg Olsen"),
+            ("Olsen,Anna", "Anna", "van der Berg Olsen"),
+            ("J. R. Tolk, Jr.", "J. R.", "Tolk, Jr."),
+            ("Dr. J. R. Tolk, Jr.", "Dr. J. R.", "Tolk, Jr."),
+            ("Frau An Dyck", "Anna", "Dyck"),
         ] {
             assert!(finds(&person(name), first, last), "{name}");
         }
-        for name in ["Olsen,", ", Anna", "Olsen, Dr."] {
+        for name in ["Olsen,", ", Anna", "Olsen, Dr.", ",", "Dr. ,"] {
             assert!(person(name).render().is_ok(), "{name}");
         }
     }

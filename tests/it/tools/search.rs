@@ -156,6 +156,23 @@ async fn a_full_name_is_found_however_its_words_are_parted() {
 }
 
 #[tokio::test]
+async fn a_person_is_found_by_the_last_name_in_front_of_a_comma() {
+    let (house, agent) = open_house().await;
+    let new = json!({ "First_Name": "Wilhelmina", "Last_Name": "van Dam Quarterstaff" });
+    let new = json!({ "data": [new] });
+    house.zoho.crm("Contacts", &new).await.unwrap();
+    for name in [
+        "Quarterstaff, Wilhelmina",
+        "Quarterstaff,Wilhelmina",
+        "Quarterstaff, Dr. Wilhelmina",
+        "Dr. van Dam Quarterstaff, Wil",
+    ] {
+        let found = agent.search(name).await.content();
+        assert_eq!(found["count"], 1, "{name}: {found}");
+    }
+}
+
+#[tokio::test]
 async fn a_lead_is_found_by_the_name_that_the_crm_shows() {
     let (house, agent) = open_house().await;
     let query = "select id, Full_Name from Leads where (Salutation is not null and \
