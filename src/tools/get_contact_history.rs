@@ -11,7 +11,7 @@ use super::{
     Answer, Context, Tool, ToolError,
     concurrent::gather,
     cursor::{Binding, CursorText, MALFORMED},
-    input::{self, Limit, inline_schema},
+    input::{self, Limit, each_once, inline_schema},
     record::SOURCE,
     slice::Slice,
     text::{Text, brief_or_dash},
@@ -164,29 +164,21 @@ impl Input {
 
     /// Where to go on in each list that is not at its end.
     fn positions(&self, binding: &Binding) -> Result<Positions, ToolError> {
-        let each_once = |types: &Vec<Kind>| {
-            let named = Kind::ALL.iter().filter(|kind| types.contains(kind));
-            !types.is_empty() && named.count() == types.len()
-        };
-        if !self.types.as_ref().is_none_or(each_once) {
-            return Err(ToolError::Argument {
+        let asked = match &self.types {
+            Some(types) => each_once(&Kind::ALL, types).ok_or(ToolError::Argument {
                 argument: "types",
                 problem: "name 1 to 6 types, each once, or leave it out",
-            });
-        }
-        let asked = |kind: &Kind| match &self.types {
-            Some(types) => types.contains(kind),
-            None => *kind != Kind::Emails,
+            })?,
+            None => Kind::ALL
+                .into_iter()
+                .filter(|kind| *kind != Kind::Emails)
+                .collect(),
         };
         match &self.cursor {
             Some(cursor) => merge::read(&binding.position(cursor)?)
-                .filter(|positions| positions.iter().all(|at| asked(&at.kind)))
+                .filter(|positions| positions.iter().all(|at| asked.contains(&at.kind)))
                 .ok_or(MALFORMED),
-            None => Ok(Kind::ALL
-                .into_iter()
-                .filter(asked)
-                .map(Position::start)
-                .collect()),
+            None => Ok(asked.into_iter().map(Position::start).collect()),
         }
     }
 }

@@ -218,6 +218,14 @@ impl<'de> Deserialize<'de> for Minutes {
     }
 }
 
+/// Those of all kinds that a caller names, in the order of all; none where one is named twice, or no
+/// one is.
+pub(super) fn each_once<T: Copy + PartialEq>(all: &[T], named: &[T]) -> Option<Vec<T>> {
+    let in_order = all.iter().copied().filter(|kind| named.contains(kind));
+    let in_order: Vec<T> = in_order.collect();
+    (!in_order.is_empty() && in_order.len() == named.len()).then_some(in_order)
+}
+
 /// Implements [`JsonSchema`] for an argument type by a schema that stands where it is used.
 macro_rules! inline_schema {
     ([$($generics:tt)*] $type:ty, $name:literal, $schema:tt) => {

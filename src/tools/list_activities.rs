@@ -10,10 +10,11 @@ use super::{
     Answer, Context, Tool, ToolError,
     concurrent::gather,
     cursor::{Binding, CursorText, MALFORMED},
-    input::{Day, Limit},
-    record::{SOURCE, split},
+    input::{Day, Limit, each_once},
+    listing::Listing,
+    record::split,
     slice::Slice,
-    text::{Text, brief_or_dash},
+    text::brief_or_dash,
 };
 use crate::{
     audit::{Class, Classes},
@@ -59,22 +60,7 @@ enum Status {
 
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Output {
-    /// Earliest first.
-    items: Vec<Item>,
-    count: usize,
-    more: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cursor: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    limited_to: Option<u32>,
-    as_of: String,
-    source: &'static str,
-}
-
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-struct Item {
+pub(super) struct Item {
     #[serde(rename = "type")]
     kind: Kind,
     id: RecordId,
@@ -127,9 +113,9 @@ impl Tool for ListActivities {
         ("cursor", Class::Pii),
     ];
     type Input = Input;
-    type Output = Output;
+    type Output = Listing<Item>;
 
-    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
+    async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Self::Output>, ToolError> {
         let slice = Slice::new(call, input.limit, 20);
         let binding = Binding::new(Self::NAME, &input, slice.size);
         let kinds = input.kinds()?;
@@ -157,19 +143,13 @@ impl Tool for ListActivities {
             .into_iter()
             .map(|activity| Item::new(activity, today))
             .collect();
-        let output = Output {
-            count: items.len(),
-            items,
-            more,
-            cursor: goes_on.then(|| binding.cursor(&at.to_string())),
-            limited_to: slice.limited_to.filter(|_| more),
-            as_of: call.now.to_string(),
-            source: SOURCE,
-        };
+        let cursor = goes_on.then(|| binding.cursor(&at.to_string()));
+        let found = Listing::new(items, (more, cursor), slice, call.now);
+        let text = found.tell("activity", NOTHING, line);
         Ok(Answer {
-            text: tell(&output),
-            records: output.items.len() as u64,
-            output,
+            text: text.finish(),
+            records: found.records(),
+            output: found,
         })
     }
 }
@@ -183,14 +163,10 @@ impl Input {
                 false => Kind::ALL.to_vec(),
             });
         };
-        let named = Kind::ALL.into_iter().filter(|kind| types.contains(kind));
-        let named: Vec<Kind> = named.collect();
-        if named.is_empty() || named.len() != types.len() {
-            return Err(ToolError::Argument {
-                argument: "types",
-                problem: "name 1 to 3 types, each once, or leave it out",
-            });
-        }
+        let named = each_once(&Kind::ALL, types).ok_or(ToolError::Argument {
+            argument: "types",
+            problem: "name 1 to 3 types, each once, or leave it out",
+        })?;
         if overdue && named != [Kind::Tasks] {
             return Err(ToolError::Argument {
                 argument: "types",
@@ -272,41 +248,23 @@ impl Item {
     }
 }
 
-fn tell(output: &Output) -> String {
-    if output.items.is_empty() {
-        return Text::new("No activity passes the filters. Try another status, or other days.")
-            .finish();
-    }
-    let more = if output.more {
-        ", and there are more"
-    } else {
-        ""
+/// One activity in one line.
+fn line(item: &Item) -> String {
+    let kind = match item.kind {
+        Kind::Tasks => "task",
+        Kind::Events => "meeting",
+        Kind::Calls => "call",
     };
-    let number = output.items.len();
-    let mut text = Text::new(match number {
-        1 => format!("1 activity{more}."),
-        _ => format!("{number} activities{more}."),
-    });
-    for item in &output.items {
-        let kind = match item.kind {
-            Kind::Tasks => "task",
-            Kind::Events => "meeting",
-            Kind::Calls => "call",
-        };
-        text.line(format!(
-            "- {}: {kind} {} ({}){}",
-            item.time.as_deref().unwrap_or("-"),
-            brief_or_dash(item.subject.as_ref()),
-            item.id,
-            if item.overdue { ", overdue" } else { "" },
-        ));
-    }
-    if output.cursor.is_some() {
-        text.remark("Pass `cursor` with the same arguments for the next page.");
-    }
-    text.finish()
+    format!(
+        "{}: {kind} {} ({}){}",
+        item.time.as_deref().unwrap_or("-"),
+        brief_or_dash(item.subject.as_ref()),
+        item.id,
+        if item.overdue { ", overdue" } else { "" },
+    )
 }
 
+const NOTHING: &str = "No activity passes the filters. Try another status, or other days.";
 /// Before Zoho.
 const FIRST_DAY: Date = jiff::civil::date(1990, 1, 1);
 const LAST_YEAR: i16 = 2199;

@@ -92,15 +92,11 @@ impl Pager {
         let items: Vec<T> = listed.rows.into_iter().take(size).map(T::from).collect();
         let next = self.number.saturating_add(1);
         let goes_on = listed.more && self.reaches(next);
+        let cursor = goes_on.then(|| self.binding.cursor(&next.to_string()));
+        let page = Listing::new(items, (listed.more, cursor), self.slice, now);
         Listing {
-            count: items.len(),
-            items,
-            more: listed.more,
-            cursor: goes_on.then(|| self.binding.cursor(&next.to_string())),
-            limited_to: self.slice.limited_to.filter(|_| listed.more),
-            as_of: now.to_string(),
-            source: SOURCE,
             end: self.end,
+            ..page
         }
     }
 }
@@ -123,6 +119,25 @@ pub(super) struct Listing<T> {
 }
 
 impl<T> Listing<T> {
+    /// A page that was put together from queries, whether there are more, and what asks for the next.
+    pub(super) fn new(
+        items: Vec<T>,
+        (more, cursor): (bool, Option<String>),
+        slice: Slice,
+        now: jiff::Timestamp,
+    ) -> Self {
+        Self {
+            count: items.len(),
+            items,
+            more,
+            cursor,
+            limited_to: slice.limited_to.filter(|_| more),
+            as_of: now.to_string(),
+            source: SOURCE,
+            end: End::QUERY,
+        }
+    }
+
     /// Records in the answer.
     pub(super) fn records(&self) -> u64 {
         self.items.len() as u64

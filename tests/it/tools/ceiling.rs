@@ -58,6 +58,30 @@ async fn an_account_says_that_the_role_cut_its_lists() {
     );
 }
 
+#[tokio::test]
+async fn every_list_says_that_the_role_cut_it() {
+    let house = House::with(|setup| {
+        everything_allowed(setup);
+        setup.set("roles.customer-service.max_records_per_query", "3");
+    })
+    .await;
+    let agent = house.agent(SUPPORT);
+    let always = json!({ "status": "all", "from": "1990-01-01", "to": "2199-12-31" });
+    for (tool, arguments) in [
+        ("list_activities", always),
+        ("list_deals", json!({})),
+        ("search_contacts", json!({ "query": "example" })),
+    ] {
+        let answer = agent.call(tool, arguments).await;
+        assert!(
+            answer.text.contains("role allows 3 rows"),
+            "{}",
+            answer.text
+        );
+        assert_eq!(answer.content()["limitedTo"], 3, "{tool}");
+    }
+}
+
 /// The account with the most contacts among those with many open deals.
 async fn crowded_account(house: &House) -> Value {
     let query = "select Account_Name, COUNT(id) as n from Deals where (Account_Name is not null \
