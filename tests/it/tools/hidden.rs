@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::everything_allowed;
 use crate::{
     agent::Agent,
-    house::{House, SUPPORT, Setup},
+    house::{House, REP, SUPPORT, Setup},
     redis::Redis,
+    visibility::works_for,
 };
 
 async fn house(writes: &str) -> (House, Agent) {
@@ -251,4 +252,24 @@ async fn what_is_only_shown_is_left_out_where_it_is_hidden() {
     let week = json!({ "status": "all", "from": "2020-01-01", "to": "2199-12-31" });
     let agenda = agent.call("list_activities", week).await.content();
     assert!(agenda["count"].as_u64() > Some(0), "{agenda}");
+}
+
+#[tokio::test]
+async fn what_is_hidden_from_a_person_is_so_with_their_own_token() {
+    for (way, hides) in [("user_token", true), ("owner", false)] {
+        let house = House::with(|setup| {
+            everything_allowed(setup);
+            works_for(setup, REP, way);
+        })
+        .await;
+        let agent = house.agent(SUPPORT);
+        let hidden = json!({ "hidden_fields": ["Deals.Stage", "Contacts.First_Name"] });
+        house.zoho.set(hidden).await;
+        let all = json!({ "filters": { "status": "all" } });
+        let deals = agent.call("list_deals", all).await.content();
+        assert_eq!(deals["items"][0].get("stage").is_none(), hides, "{deals}");
+        let found = agent.search("Anna").await.result();
+        let told = found["content"][0]["text"].as_str().unwrap();
+        assert_eq!(told.contains("the field `First_Name`"), hides, "{told}");
+    }
 }
