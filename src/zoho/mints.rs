@@ -23,6 +23,9 @@ pub(super) struct Mints {
     keeps: bool,
     /// It has had no part of what nobody has: it has not met the others yet, or only where Redis was fresh.
     is_new: bool,
+    /// Until when one that has met the others, but is new still, has nothing without Redis: they keep
+    /// nothing free for it if it follows another.
+    barred: Option<Instant>,
     /// The number of the newest table that was seen; 0 for none.
     turn: u64,
     /// When that was begun, by the clock of Redis.
@@ -62,6 +65,7 @@ impl Mints {
             id: Uuid::new_v4(),
             keeps,
             is_new: true,
+            barred: None,
             turn: 0,
             begun: 0,
             slots: [Held::default(); SLOTS],
@@ -114,6 +118,10 @@ impl Mints {
         now: Instant,
     ) -> Result<(), Duration> {
         self.loose.retain(|(_, at)| rests(*at, now).is_some());
+        let barred = self.barred.filter(|_| self.keeps && self.is_new);
+        if let Some(until) = barred.filter(|until| *until > now) {
+            return Err(until - now);
+        }
         if !self.keeps || self.is_new {
             return self.loosely(attempt, loose(replicas, self.keeps), now);
         }
@@ -182,6 +190,7 @@ impl Mints {
             return;
         }
         self.is_new &= met.is_fresh;
+        self.barred = self.is_new.then(|| now + Self::REST);
         self.turn = table.turn;
         self.begun = table.begun;
         for (held, slot) in self.slots.iter_mut().zip(&table.slots) {

@@ -1,7 +1,10 @@
 //! Whole exchanges about the access token.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,6 +18,8 @@ use super::{
         say_token,
     },
 };
+
+const ACCOUNT: &str = r#"{"data":[{"id":"5725767000000411001","Account_Name":"Zylker"}]}"#;
 
 #[tokio::test]
 async fn fifty_calls_at_once_need_one_token() {
@@ -87,6 +92,47 @@ async fn a_token_that_is_never_taken_is_tried_again_after_a_while() {
     }
     assert!(contact(&call(&zoho)).await.is_err());
     assert_eq!(server.mints(), 3, "one for each pause");
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_once_is_sent_again_with_the_token_that_serves_others() {
+    let refused = AtomicUsize::new(0);
+    let answer = move |seen: &Seen, _| {
+        let is_account = seen.target.starts_with("/crm/v8/Accounts/");
+        match is_account {
+            true if refused.fetch_add(1, Ordering::Relaxed) == 0 => say(401, INVALID_TOKEN),
+            true => say(200, ACCOUNT),
+            false => say(200, ONE),
+        }
+    };
+    let server = Scripted::start(answer).await;
+    let (zoho, id) = (server.zoho(), "5725767000000411001".parse().unwrap());
+    assert!(contact(&call(&zoho)).await.is_ok());
+    call(&zoho).account(&id).await.unwrap();
+    assert_eq!((server.mints(), server.asked().len()), (1, 4));
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_back_just_after_it_was_proven_good_is_replaced() {
+    let (asked, revoked) = (AtomicUsize::new(0), Arc::new(AtomicBool::new(false)));
+    let is_revoked = Arc::clone(&revoked);
+    let answer = move |seen: &Seen, _| {
+        let is_old = seen.authorization.as_deref() == Some("Zoho-oauthtoken t1");
+        let is_account = seen.target.starts_with("/crm/v8/Accounts/");
+        match is_account {
+            _ if is_old && is_revoked.load(Ordering::Relaxed) => say(401, INVALID_TOKEN),
+            true if asked.fetch_add(1, Ordering::Relaxed) == 0 => say(401, INVALID_TOKEN),
+            true => say(200, ACCOUNT),
+            false => say(200, ONE),
+        }
+    };
+    let server = Scripted::start(answer).await;
+    let (zoho, id) = (server.zoho(), "5725767000000411001".parse().unwrap());
+    assert!(contact(&call(&zoho)).await.is_ok());
+    call(&zoho).account(&id).await.unwrap();
+    revoked.store(true, Ordering::Relaxed);
+    assert!(contact(&call(&zoho)).await.is_ok());
+    assert_eq!(server.mints(), 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What it means that Zoho refused a token: that it is no good any more, or the request.
 
-use std::sync::Arc;
+use std::{mem::replace, sync::Arc};
 
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -17,11 +17,14 @@ pub(super) struct Doubts {
     since: Option<Instant>,
     /// How often it has gone for another one.
     renewals: u32,
+    /// Whether it has tried one again that Zoho takes for other requests.
+    has_insisted: bool,
 }
 
 impl Crm {
     /// Zoho refused a token: another one may help, unless this one was minted since the call's
-    /// first was refused, or Zoho takes it for other requests. Then the error is this call's alone.
+    /// first was refused, or Zoho takes it for other requests. Then it is tried once more, and if it is
+    /// refused again the error is this call's alone.
     pub(super) async fn doubt(
         &self,
         ask: &Ask,
@@ -38,7 +41,11 @@ impl Crm {
         // decides that Zoho refuses always.
         let is_asked_for = renewed || tokens.is_on_trial(token);
         if tokens.was_taken(token) || is_asked_for && tokens.holds(token) {
-            let is_proven = proof.is_some_and(|at| at.elapsed() < PROVEN_FOR);
+            // It may have been taken back since, so who was refused twice asks himself.
+            let is_proven = proof.is_some_and(|at| match doubts.has_insisted {
+                true => at >= since,
+                false => at.elapsed() < PROVEN_FOR,
+            });
             let taken = match is_proven {
                 true => Ok(()),
                 // Everybody may ask for it, so that only the token can be wrong.
@@ -51,6 +58,10 @@ impl Crm {
                 Ok(()) | Err(Broke::Failed(ZohoError::Forbidden { .. })) if tokens.holds(token) => {
                     if !is_proven {
                         *proof = Some(Instant::now());
+                    }
+                    let may_help = !renewed && !token.has_refused(ask.kind());
+                    if may_help && !replace(&mut doubts.has_insisted, true) {
+                        return None;
                     }
                     return Some(Tokens::refused_here(token, ask.kind()));
                 }

@@ -20,6 +20,8 @@ pub(in crate::zoho) struct Table {
     pub(super) begun: u64,
     /// When each instance last spoke.
     instances: BTreeMap<Uuid, u64>,
+    /// When the newest of them came.
+    joined: u64,
     pub(super) slots: [Slot; SLOTS],
 }
 
@@ -90,11 +92,13 @@ impl Mints {
             replicas,
             is_fresh,
         } = around;
+        // One that was begun after the one that is known is no older state of that.
+        let is_current = |it: &Table| it.turn >= self.turn || it.begun > self.begun;
         let mut table = match found {
-            Some(table) if table.turn >= self.turn && table.turn > 0 => table,
-            found => Table::anew(found, self.turn, clock),
+            Some(table) if table.turn > 0 && is_current(&table) => table,
+            found => Table::anew(found, clock),
         };
-        table.turn = table.turn.saturating_add(1);
+        table.turn = table.turn.max(self.turn).saturating_add(1);
         let is_another = table.begun != self.begun;
         let is_new = is_another || self.keeps && !table.instances.contains_key(&self.id);
         let is_fresh = is_fresh && replicas > 1;
@@ -133,7 +137,7 @@ impl Mints {
 
 impl Table {
     /// What is left after Redis has lost data: nothing is known of owners.
-    fn anew(lost: Option<Self>, turn: u64, clock: u64) -> Self {
+    fn anew(lost: Option<Self>, clock: u64) -> Self {
         let slots = lost.as_ref().map_or_else(Default::default, |lost| {
             lost.slots.map(|slot| Slot {
                 owner: None,
@@ -141,10 +145,11 @@ impl Table {
             })
         });
         Self {
-            turn: lost.map_or(0, |lost| lost.turn).max(turn),
+            turn: lost.map_or(0, |lost| lost.turn),
             since: clock,
             begun: clock,
             instances: BTreeMap::new(),
+            joined: clock,
             slots,
         }
     }
@@ -160,19 +165,19 @@ impl Table {
         if newest.is_some_and(|newest| clock.saturating_sub(*newest) > AWAY) {
             self.since = clock;
         }
-        self.instances.insert(id, clock);
+        if self.instances.insert(id, clock).is_none() {
+            self.joined = clock;
+        }
         let since = self.since;
         let silent = |last: u64| clock.saturating_sub(last.max(since));
         self.instances.retain(|_, last| silent(*last) < REST);
-        while self.instances.len() > replicas {
-            // There are only so many, so the one that is silent was followed by another.
-            let Some((&gone, &last)) = self.instances.iter().min_by_key(|(_, last)| **last) else {
-                break;
-            };
-            if silent(last) <= SILENT {
-                break;
-            }
-            self.instances.remove(&gone);
+        // There are only so many, so those that are silent were followed by others. If it is not sure
+        // which of them, each may be cut off from Redis and use what it has.
+        let more = self.instances.len().saturating_sub(replicas);
+        let gone = |last: &u64| silent(*last) > SILENT;
+        let count = self.instances.values().filter(|last| gone(last)).count();
+        if count <= more && silent(self.joined) > SILENT {
+            self.instances.retain(|_, last| !gone(last));
         }
         for slot in &mut self.slots {
             slot.owner = slot.owner.filter(|it| self.instances.contains_key(it));

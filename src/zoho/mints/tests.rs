@@ -81,6 +81,23 @@ fn who_follows_an_instance_that_is_gone_need_not_wait() {
 }
 
 #[test]
+fn who_is_cut_off_from_redis_keeps_its_slots_though_another_is_killed_and_followed() {
+    let mut world = World::new(2, true);
+    world.happen(&Event::Mint(0, 4, Sent::Taken));
+    world.happen(&Event::Cut(1));
+    world.pass(7);
+    world.happen(&Event::Restart(0));
+    world.pass(7);
+    // What the one that is gone had left is nobody's until that is known.
+    assert_eq!(all_of(&mut world, 0), 0);
+    assert_eq!(all_of(&mut world, 1), 4);
+    // Once it is heard again it is known who is gone.
+    world.happen(&Event::Heal(1));
+    world.pass(620);
+    assert_eq!(all_of(&mut world, 0), 10);
+}
+
+#[test]
 fn who_never_heard_of_redis_has_one_unless_there_is_no_other() {
     for (replicas, most) in [(1, 10), (2, 1), (10, 1), (12, 0)] {
         let (mut mints, now) = (Mints::new(true), Instant::now());

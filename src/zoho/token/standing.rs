@@ -184,6 +184,11 @@ impl Token {
         self.verdicts.refusal(kind, Instant::now())
     }
 
+    /// Whether such a request was refused lately.
+    pub(in crate::zoho) fn has_refused(&self, kind: Kind) -> bool {
+        self.verdicts.has_refused(kind, Instant::now())
+    }
+
     /// Such a request was not refused.
     pub(in crate::zoho) fn takes(&self, kind: Kind) {
         self.verdicts.take(kind);

@@ -41,6 +41,14 @@ impl Verdicts {
         });
     }
 
+    /// Whether one of this kind was refused lately, and none taken since.
+    pub(super) fn has_refused(&self, kind: Kind, now: Instant) -> bool {
+        let refused = lock(&self.refused);
+        refused
+            .iter()
+            .any(|it| it.kind == kind && it.left(now).is_some())
+    }
+
     /// A request of this kind was not refused.
     pub(super) fn take(&self, kind: Kind) {
         lock(&self.refused).retain(|it| it.kind != kind);

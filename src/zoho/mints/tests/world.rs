@@ -10,7 +10,7 @@ pub(super) struct World {
     /// Since then, in milliseconds, by every clock.
     pub(super) clock: u64,
     pub(super) redis: Option<Table>,
-    /// When Redis lost its data last.
+    /// Since when Redis has its data; [`UNMET`] until somebody has come.
     pub(super) emptied: u64,
     pub(super) is_up: bool,
     /// Since when an instance alone does not reach Redis.
@@ -73,12 +73,19 @@ impl World {
         self.is_up && self.cut[who].is_none()
     }
 
+    /// All reach Redis, or it has never lost its data and whoever is cut off has a part that it knows.
+    fn knows_of_all(&self) -> bool {
+        let is_known = |who: usize| self.emptied == 0 && !self.instances[who].is_new;
+        (0..self.cut.len()).all(|who| self.reaches(who) || is_known(who))
+    }
+
     fn replicas(&self) -> u32 {
         u32::try_from(self.instances.len() + self.missing).unwrap()
     }
 
     pub(super) fn meet(&mut self, who: usize, want: Option<Uuid>, sent: Sent) -> Option<Outcome> {
         let (clock, now) = (self.clock, self.now());
+        self.emptied = self.emptied.min(clock);
         let around = Around {
             clock,
             now,
@@ -133,7 +140,8 @@ impl World {
                 *cut = cut.filter(|since| self.clock - since < 580_000);
             }
             // Of a person Redis is told when it has lost its data, and not else.
-            if self.instances[0].keeps || self.clock - self.emptied < 2 * step * 1000 {
+            if self.instances[0].keeps || self.clock.saturating_sub(self.emptied) < 2 * step * 1000
+            {
                 self.meet_all();
             }
         }
@@ -163,8 +171,7 @@ impl World {
                     self.instances[who % count].keep(keeps);
                 }
             }
-            // Whoever is silent for longest is taken for the one that was followed.
-            Event::Restart(who) if (0..count).all(|who| self.reaches(who)) => {
+            Event::Restart(who) if self.reaches(who % count) && self.knows_of_all() => {
                 self.pass(1);
                 let keeps = self.instances[who % count].keeps;
                 self.instances[who % count] = Mints::new(keeps);
@@ -180,7 +187,7 @@ impl World {
             Event::Up => self.is_up = true,
             Event::Flush => {
                 self.redis = None;
-                self.emptied = self.clock;
+                self.emptied = UNMET;
             }
             Event::Pass(seconds) => self.pass(seconds),
         }
@@ -192,6 +199,9 @@ impl World {
         );
     }
 }
+
+/// Nobody has come to Redis since it lost its data.
+const UNMET: u64 = u64::MAX;
 
 fn sent() -> impl Strategy<Value = Sent> {
     prop_oneof![8 => Just(Sent::Taken), 1 => Just(Sent::Unanswered), 1 => Just(Sent::Lost)]
