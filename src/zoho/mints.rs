@@ -23,8 +23,8 @@ pub(super) struct Mints {
     keeps: bool,
     /// It has had no part of what nobody has: it has not met the others yet, or only where Redis was fresh.
     is_new: bool,
-    /// Until when one that has met the others, but is new still, has nothing without Redis: they keep
-    /// nothing free for it if it follows another.
+    /// Until when one that is new still has nothing without Redis: it met as many as there may be, who
+    /// keep nothing free for it.
     barred: Option<Instant>,
     /// The number of the newest table that was seen; 0 for none.
     turn: u64,
@@ -190,7 +190,8 @@ impl Mints {
             return;
         }
         self.is_new &= met.is_fresh;
-        self.barred = self.is_new.then(|| now + Self::REST);
+        let barred = met.is_full.then(|| now + Self::REST);
+        self.barred = self.barred.max(barred);
         self.turn = table.turn;
         self.begun = table.begun;
         for (held, slot) in self.slots.iter_mut().zip(&table.slots) {

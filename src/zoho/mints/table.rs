@@ -51,6 +51,8 @@ pub(in crate::zoho) struct Meeting {
     pub(in crate::zoho) outcome: Outcome,
     /// Others may not have said yet what they have.
     pub(super) is_fresh: bool,
+    /// There are as many instances as there may be.
+    pub(super) is_full: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +130,7 @@ impl Mints {
         }
         let outcome = want.map_or(Outcome::Told, |it| table.grant(it, is_settled, &look));
         Meeting {
+            is_full: table.instances.len() >= replicas as usize,
             table,
             outcome,
             is_fresh: look.is_fresh,

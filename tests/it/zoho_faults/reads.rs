@@ -197,7 +197,7 @@ async fn a_moment_without_tokens_is_waited_out() {
 }
 
 #[tokio::test]
-async fn a_request_that_zoho_refuses_with_a_good_token_fails_alone_and_mints_nothing() {
+async fn a_request_that_zoho_refuses_twice_with_a_good_token_fails_alone_and_mints_nothing() {
     let house = hasty_house().await;
     contact(&house).await;
     let minted = house.zoho.seen("POST", "/oauth/v2/token").await;
@@ -206,7 +206,7 @@ async fn a_request_that_zoho_refuses_with_a_good_token_fails_alone_and_mints_not
     house.zoho.fault(refused).await;
     let told = search(&house).await.failure();
     assert!(told.contains("operator"), "{told}");
-    assert_eq!(house.zoho.seen("GET", SEARCH).await - before, 1);
+    assert_eq!(house.zoho.seen("GET", SEARCH).await - before, 2);
     assert_eq!(house.zoho.seen("POST", "/oauth/v2/token").await, minted);
 }
 
