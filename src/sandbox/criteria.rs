@@ -162,7 +162,7 @@ impl Reader<'_> {
         let field = self
             .module
             .field(name)
-            .filter(|field| field.kind != Kind::Nested);
+            .filter(|field| field.kind.is_searched());
         let Some(field) = field else {
             return Err(not_searched(name));
         };
