@@ -239,3 +239,16 @@ async fn a_deal_takes_the_days_until_it_closes_and_is_active_once_it_is_changed(
     assert!(told["Last_Activity_Time"].is_string());
     assert_eq!(told["Last_Activity_Time"], told["Modified_Time"]);
 }
+
+#[tokio::test]
+async fn only_to_the_users_themselves_it_is_told_how_their_pages_look() {
+    let client = Client::new().await;
+    let (_, me) = client.get("/crm/v8/users?type=CurrentUser").await;
+    let me = &me["users"][0];
+    assert_eq!(me["theme"]["selected_tab"]["background"], "#222222");
+    assert_eq!(me["customize_info"]["show_detail_view"], true);
+    let (_, all) = client.get("/crm/v8/users?type=AllUsers").await;
+    let mut themed = all["users"].as_array().unwrap().clone();
+    themed.retain(|user| user.get("theme").is_some());
+    assert_eq!(&json!(themed), &json!([me]));
+}
