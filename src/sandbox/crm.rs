@@ -278,7 +278,7 @@ impl Crm {
         line.id = self.next_id();
         if let Some((module, parent)) = parent
             .and_then(|parent| self.find(parent))
-            .filter(|_| !known)
+            .filter(|(above, _)| !known && !above.is_activity())
             && let (module, parent) = (module, parent.id)
             && let Some(above) = self
                 .tables

@@ -155,6 +155,14 @@ async fn what_is_said_of_activities_differs_from_what_is_said_of_others() {
         let path = format!("{module}/{id}?fields=What_Id");
         assert!(shown(&client, &path).await.get("$se_module").is_some());
     }
+    let task = client.first("Tasks").await;
+    let path = format!("/crm/v8/Tasks/{task}/Notes");
+    assert_eq!(client.send("POST", &path, &note("x")).await.0, 201);
+    let path = format!("Tasks/{task}?fields=Last_Activity_Time");
+    assert_eq!(
+        shown(&client, &path).await["Last_Activity_Time"],
+        Value::Null
+    );
     let deal = client.first("Deals").await;
     let deal = shown(&client, &format!("Deals/{deal}")).await;
     assert_eq!(deal["$review_process"]["approve"], false);
