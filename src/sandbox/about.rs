@@ -15,7 +15,7 @@ impl Reader<'_> {
             self.number("page", 1, 1_000_000)?,
             self.number("per_page", 200, 200)?,
         );
-        let all: Vec<Value> = wanted.iter().map(|user| user.shown(self.crm)).collect();
+        let all: Vec<Value> = wanted.iter().map(|user| self.shown_user(user)).collect();
         let rows: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
         if rows.is_empty() {
             return Ok(Answer::empty());
@@ -47,10 +47,18 @@ impl Reader<'_> {
         Ok(wanted.collect())
     }
 
+    /// Of how the pages look to them only the users themselves are told.
+    fn shown_user(&self, user: &User) -> Value {
+        match user.id == self.user.id {
+            true => user.shown_to_self(self.crm),
+            false => user.shown(self.crm),
+        }
+    }
+
     /// `GET /users/{id}`.
     pub(super) fn one_user(&self, id: Id) -> Answer {
         self.crm.user(id).map_or_else(Answer::empty, |user| {
-            Answer::ok(json!({"users": [user.shown(self.crm)]}))
+            Answer::ok(json!({"users": [self.shown_user(user)]}))
         })
     }
 

@@ -58,7 +58,7 @@ impl Cell {
         Some(match kind {
             Kind::Id | Kind::Lookup(_) | Kind::AnyLookup => Self::Ref(text.parse().ok()?),
             Kind::Int => Self::Int(text.parse().ok()?),
-            Kind::Currency => {
+            Kind::Currency | Kind::Double => {
                 let number: f64 = text.parse().ok()?;
                 Self::Number(Some(number).filter(|n| n.is_finite())?)
             }
@@ -71,7 +71,7 @@ impl Cell {
             // With parts of a second Zoho does not take `Z` for an offset.
             Kind::Moment if text.contains('.') && text.ends_with(['Z', 'z']) => return None,
             Kind::Moment => Self::Moment(text.parse().ok()?),
-            Kind::Nested => return None,
+            Kind::Nested | Kind::Composed(_) => return None,
             _ => Self::text(text),
         })
     }
@@ -83,9 +83,11 @@ impl Cell {
                 .as_i64()
                 .filter(|n| n.abs() < 1_000_000_000)
                 .map(Self::Int),
-            (Kind::Currency, Value::Number(number)) => number.as_f64().map(Self::Number),
+            (Kind::Currency | Kind::Double, Value::Number(number)) => {
+                number.as_f64().map(Self::Number)
+            }
             (Kind::Flag, Value::Bool(flag)) => Some(Self::Flag(*flag)),
-            (Kind::Int | Kind::Currency | Kind::Flag, _) => None,
+            (Kind::Int | Kind::Currency | Kind::Double | Kind::Flag, _) => None,
             (Kind::Lookup(_) | Kind::AnyLookup, Value::Object(object)) => {
                 Self::read(kind, object.get("id")?.as_str()?)
             }

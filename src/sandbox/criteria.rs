@@ -81,6 +81,11 @@ fn not_operated(name: &str, operator: &str) -> Problem {
     Problem::bad("INVALID_QUERY", details, "Invalid query formed")
 }
 
+fn too_wild(name: &str) -> Problem {
+    let details = json!({"reason": TOO_WILD, "api_name": name});
+    Problem::bad("INVALID_QUERY", details, "Invalid query formed")
+}
+
 fn not_valued(field: &Field, values: &[String]) -> Problem {
     let details = json!({
         "expected_data_type": field.kind.data_type(),
@@ -162,7 +167,7 @@ impl Reader<'_> {
         let field = self
             .module
             .field(name)
-            .filter(|field| field.kind != Kind::Nested);
+            .filter(|field| field.kind.is_searched());
         let Some(field) = field else {
             return Err(not_searched(name));
         };
@@ -173,6 +178,10 @@ impl Reader<'_> {
             let message = format!("Only {MOST_VALUES} values are allowed in \"IN\" criteria");
             let details = json!({"api_name": name});
             return Err(Problem::bad("INVALID_QUERY", details, message));
+        }
+        let is_wild = |value: &String| value.matches('*').count() > 1;
+        if field.kind.is_textual() && values.iter().any(is_wild) {
+            return Err(too_wild(name));
         }
         let operands = operands(field, op, &values).ok_or_else(|| not_valued(field, &values))?;
         Ok(Filter::Is(Test {
@@ -250,7 +259,8 @@ fn near(text: &str) -> String {
 
 const NOT_SEARCHED: &str = "the field is not available for search";
 const NOT_OPERATED: &str = "invalid operator found";
-const REASONS: &[&str] = &[NOT_SEARCHED, NOT_OPERATED];
+const TOO_WILD: &str = "More than one wildcard(*) not allowed in a searchword";
+const REASONS: &[&str] = &[NOT_SEARCHED, NOT_OPERATED, TOO_WILD];
 const LONGEST: usize = 3_000;
 const MOST: usize = 15;
 const MOST_VALUES: usize = 100;

@@ -278,7 +278,7 @@ impl Crm {
         line.id = self.next_id();
         if let Some((module, parent)) = parent
             .and_then(|parent| self.find(parent))
-            .filter(|_| !known)
+            .filter(|(above, _)| !known && !above.is_activity())
             && let (module, parent) = (module, parent.id)
             && let Some(above) = self
                 .tables
@@ -330,6 +330,9 @@ fn derive(module: Module, record: &mut Record) {
                 .map(|(a, p)| (a * p).round() / 100.0);
             record.set("Probability", probability.map(|p| Cell::Int(p as i64)));
             record.set("Expected_Revenue", expected.map(Cell::Number));
+            let days = sales_days(record).map(Cell::Int);
+            record.set("Sales_Cycle_Duration", days.clone());
+            record.set("Overall_Sales_Duration", days);
         }
         Module::Calls => {
             let seconds = record.text("Call_Duration").and_then(call_seconds);
@@ -337,6 +340,18 @@ fn derive(module: Module, record: &mut Record) {
         }
         _ => {}
     }
+}
+
+/// How many days a deal takes from its beginning to the day on which it closes, or is to close.
+fn sales_days(deal: &Record) -> Option<i64> {
+    let (Some(Cell::Moment(created)), Some(Cell::Day(closing))) =
+        (deal.get("Created_Time"), deal.get("Closing_Date"))
+    else {
+        return None;
+    };
+    let begun = created.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let days = begun.until(*closing).ok()?.get_days();
+    Some(i64::from(days.max(0)))
 }
 
 /// The seconds of `mm:ss`, or of bare minutes.

@@ -129,8 +129,8 @@ pub(super) fn field(crm: &Crm, module: Module, field: &Field) -> Value {
         "pick_list_values": choices(crm, field),
         "display_field": field.name == module.title(),
         "searchable": field.kind.is_textual(),
-        "filterable": field.kind != Kind::Nested,
-        "sortable": field.kind != Kind::Nested,
+        "filterable": field.kind.is_searched(),
+        "sortable": field.kind.is_searched(),
         "mass_update": writable,
     });
     let mut all: Map<String, Value> = usual();

@@ -137,6 +137,34 @@ impl User {
         })
     }
 
+    /// The same to the user, with how the pages look to them.
+    pub(super) fn shown_to_self(&self, crm: &Crm) -> Value {
+        let mut shown = self.shown(crm);
+        let tab = json!({"font_color": "#FFFFFF", "background": "#222222"});
+        let theme = json!({
+            "normal_tab": tab,
+            "selected_tab": tab,
+            "new_background": null,
+            "background": "#F3F0EB",
+            "screen": "fixed",
+            "type": "default",
+        });
+        let customize_info = json!({
+            "notes_desc": null,
+            "show_right_panel": null,
+            "bc_view": null,
+            "show_home": false,
+            "show_detail_view": true,
+            "show_left_panel": true,
+            "unpin_recent_item": null,
+        });
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("theme".to_owned(), theme);
+            shown.insert("customize_info".to_owned(), customize_info);
+        }
+        shown
+    }
+
     const fn status(&self) -> &'static str {
         if self.active { "active" } else { "disabled" }
     }

@@ -18,8 +18,8 @@ use super::{
     org::User,
     problem::Problem,
     query::Query,
-    render::Painter,
-    schema::{Field, Module},
+    render::{Columns, Painter},
+    schema::Module,
     settings::Settings,
     sight::Sight,
 };
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
             &found,
             (page.number - 1) * page.size,
             page.size,
-            fields.as_deref(),
+            fields.as_ref(),
         );
         if rows.is_empty() {
             return Ok(Answer::empty());
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             return Ok(Answer::not_modified());
         }
         Ok(Answer::ok(
-            json!({"data": [self.painter().record(module, record, fields.as_deref())]}),
+            json!({"data": [self.painter().record(module, record, fields.as_ref())]}),
         ))
     }
 
@@ -238,8 +238,8 @@ impl<'a> Reader<'a> {
         self.query.get(name).filter(|value| !value.is_empty())
     }
 
-    /// The fields asked for; names that the module lacks are passed over, as Zoho does.
-    fn fields(&self, module: Module) -> Result<Option<Vec<&'static Field>>, Problem> {
+    /// What is asked for of each record.
+    fn fields(&self, module: Module) -> Result<Option<Columns>, Problem> {
         let Some(names) = self.asked("fields") else {
             return Ok(None);
         };
@@ -247,9 +247,7 @@ impl<'a> Reader<'a> {
         if names.len() > MOST_FIELDS {
             return Err(Problem::limit_exceeded(MOST_FIELDS, "fields"));
         }
-        Ok(Some(
-            names.iter().filter_map(|name| module.field(name)).collect(),
-        ))
+        Ok(Some(Columns::named(module, &names)))
     }
 
     fn wanted(&self, module: Module) -> Result<Option<Wanted>, Problem> {
@@ -345,7 +343,7 @@ impl<'a> Reader<'a> {
         records: &[&Record],
         start: usize,
         size: usize,
-        fields: Option<&[&'static Field]>,
+        fields: Option<&Columns>,
     ) -> Vec<Value> {
         let painter = self.painter();
         records

@@ -11,6 +11,7 @@ use super::{
     dice::Dice,
     problem::Problem,
     read::Reader,
+    render::Columns,
     schema::Module,
     words,
 };
@@ -96,12 +97,12 @@ impl<'a> Reader<'a> {
     /// A list of several modules: each row says its own.
     fn mixed(&self, mut records: Vec<(Module, &'a Record)>) -> Result<Answer, Problem> {
         let names = self.asked("fields").unwrap_or_default();
+        let names: Vec<&str> = names.split(',').map(str::trim).collect();
         records.sort_by_key(|(_, record)| std::cmp::Reverse(record.id));
         let painter = self.painter();
         let paint = |(module, record): &(Module, &Record)| {
-            let names = names.split(',').map(str::trim);
-            let fields: Vec<_> = names.filter_map(|name| module.field(name)).collect();
-            let mut row = painter.record(*module, record, Some(&fields));
+            let columns = Columns::named(*module, &names);
+            let mut row = painter.record(*module, record, Some(&columns));
             if let Some(row) = row.as_object_mut() {
                 row.insert("$module".to_owned(), json!(module.name()));
             }

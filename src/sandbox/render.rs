@@ -1,5 +1,7 @@
 //! Records as Zoho shows them: nulls present, lookups named, times in the reader's offset.
 
+mod own;
+
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
@@ -20,36 +22,51 @@ pub(super) struct Painter<'a> {
     pub(super) sight: Option<&'a Sight>,
 }
 
+/// What of a record is shown.
+pub(super) struct Columns {
+    fields: Vec<&'static Field>,
+    own: Vec<&'static str>,
+}
+
+impl Columns {
+    /// Those of that name; names that the module lacks are passed over, as Zoho does.
+    pub(super) fn named(module: Module, names: &[&str]) -> Self {
+        let fields = names.iter().filter_map(|name| module.field(name)).collect();
+        // What an activity is about is told with its module.
+        let is_named = |own: &&str| {
+            names.contains(own)
+                || (module.is_activity() && *own == "$se_module" && names.contains(&"What_Id"))
+        };
+        let own = own::names(module).filter(is_named).collect();
+        Self { fields, own }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.own.contains(&name)
+    }
+}
+
 impl Painter<'_> {
-    /// A record: the fields that were asked for and its id, or all of it.
+    /// A record: what was asked for and its id, or all of it.
     pub(super) fn record(
         &self,
         module: Module,
         record: &Record,
-        fields: Option<&[&'static Field]>,
+        columns: Option<&Columns>,
     ) -> Value {
         let mut shown = Map::new();
-        match fields {
-            Some(fields) => {
-                for field in fields.iter().filter(|field| self.shows(module, field)) {
-                    shown.insert(field.name.to_owned(), self.cell(field, record));
-                }
-                shown.insert("id".to_owned(), json!(record.id.to_string()));
+        let mut show = |field: &Field| {
+            if self.shows(module, field) {
+                shown.insert(field.name.to_owned(), self.cell(module, field, record));
             }
-            None => {
-                for field in module.fields().filter(|field| self.shows(module, field)) {
-                    shown.insert(field.name.to_owned(), self.cell(field, record));
-                }
-                self.dollars(module, record, &mut shown);
-            }
+        };
+        match columns {
+            Some(columns) => columns.fields.iter().for_each(|field| show(field)),
+            None => module.fields().for_each(show),
         }
-        let asked = fields.is_none_or(|fields| fields.iter().any(|field| field.name == "What_Id"));
-        if asked && matches!(module, Module::Tasks | Module::Events | Module::Calls) {
-            let about = record.points_at("What_Id").and_then(|id| self.crm.find(id));
-            shown.insert(
-                "$se_module".to_owned(),
-                json!(about.map(|(module, _)| module.name())),
-            );
+        shown.insert("id".to_owned(), json!(record.id.to_string()));
+        for name in own::names(module).filter(|name| columns.is_none_or(|it| it.has(name))) {
+            shown.insert(name.to_owned(), self.own(module, record, name));
         }
         Value::Object(shown)
     }
@@ -60,9 +77,10 @@ impl Painter<'_> {
     }
 
     /// A field as a record shows it.
-    pub(super) fn cell(&self, field: &Field, record: &Record) -> Value {
+    fn cell(&self, module: Module, field: &Field, record: &Record) -> Value {
         let value = record.get(field.name);
         match (field.kind, value) {
+            (Kind::Composed(parts), _) => json!(self.address(module, record, parts)),
             (Kind::Flag, None) => json!(false),
             (Kind::Nested, None) => json!([]),
             (_, None) => Value::Null,
@@ -72,6 +90,22 @@ impl Painter<'_> {
             (Kind::AnyLookup, Some(Cell::Ref(id))) if field.name == "Parent_Id" => self.parent(*id),
             (_, Some(_)) => self.brief(field, record),
         }
+    }
+
+    /// A street, a line with town, state and code, and a country, as far as they are seen.
+    fn address(&self, module: Module, record: &Record, parts: &[&str]) -> String {
+        let hidden = |name: &str| self.sight.is_some_and(|sight| sight.hides(module, name));
+        let part = |at: usize| {
+            let name = parts.get(at).filter(|name| !hidden(name))?;
+            record.text(name).map(str::to_owned)
+        };
+        let line = |parts: [Option<String>; 2], between: &str| {
+            let parts: Vec<String> = parts.into_iter().flatten().collect();
+            (!parts.is_empty()).then(|| parts.join(between))
+        };
+        let town = line([part(1), line([part(2), part(3)], " ")], ", ");
+        let lines = [part(0), town, part(4)].into_iter().flatten();
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// A field as a query's row shows it.
@@ -158,57 +192,6 @@ impl Painter<'_> {
             "name": name,
             "id": id.to_string(),
         })
-    }
-
-    /// What a record read whole says about itself.
-    fn dollars(&self, module: Module, record: &Record, shown: &mut Map<String, Value>) {
-        let layout = layout_id(self.crm, module).to_string();
-        let layout = json!({"display_label": "Standard", "name": "Standard", "id": layout});
-        let review = json!({"approve": false, "reject": false, "resubmit": false});
-        let approval = json!({"delegate": false, "takeover": false, "approve": false, "reject": false, "resubmit": false});
-        for (name, value) in [
-            ("$approved", json!(true)),
-            ("$approval", approval),
-            ("$approval_state", json!("approved")),
-            ("$currency_symbol", json!("$")),
-            ("$editable", json!(true)),
-            ("$field_states", Value::Null),
-            ("$in_merge", json!(false)),
-            ("$layout_id", layout),
-            ("$locked_for_me", json!(false)),
-            ("$orchestration", json!(false)),
-            ("$process_flow", json!(false)),
-            ("$review", Value::Null),
-            ("$review_process", review),
-            ("$state", json!("save")),
-            (
-                "$zia_owner_assignment",
-                json!("owner_recommendation_unavailable"),
-            ),
-        ] {
-            shown.insert(name.to_owned(), value);
-        }
-        if module == Module::Leads {
-            shown.insert("$converted".to_owned(), json!(false));
-            shown.insert("$converted_detail".to_owned(), json!({}));
-        }
-        if module == Module::Notes {
-            let parent = record
-                .points_at("Parent_Id")
-                .and_then(|id| self.crm.find(id));
-            shown.insert(
-                "$se_module".to_owned(),
-                json!(parent.map(|(module, _)| module.name())),
-            );
-            for (name, value) in [
-                ("$voice_note", json!(false)),
-                ("$size", Value::Null),
-                ("$is_shared_to_client", json!(false)),
-                ("$attachments", Value::Null),
-            ] {
-                shown.insert(name.to_owned(), value);
-            }
-        }
     }
 }
 

@@ -2,7 +2,10 @@
 
 mod tables;
 
-use tables::{ACCOUNTS, CALLS, CASES, CONTACTS, DEALS, EVENTS, LEADS, NOTES, SHARED, TASKS, USERS};
+use tables::{
+    ACCOUNTS, CALLS, CASES, CONTACTS, DEALS, EVENTS, EVERYWHERE, LEADS, NOTES, OF_ACTIVITIES,
+    SHARED, TASKS, USERS,
+};
 
 /// A module of the CRM. `Users` has records too, but no `/crm/v8/{module}` route of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +35,7 @@ pub(super) enum Kind {
     Flag,
     Int,
     Currency,
+    Double,
     Day,
     Moment,
     Lookup(Module),
@@ -39,6 +43,8 @@ pub(super) enum Kind {
     AnyLookup,
     /// Nested JSON that is kept and shown, but neither searched nor sorted.
     Nested,
+    /// What is made of other fields when a record is shown, and neither searched nor queried.
+    Composed(&'static [&'static str]),
 }
 
 /// One field of a module.
@@ -87,6 +93,11 @@ impl Module {
         }
     }
 
+    /// Whether its records are what people do, and not whom or what they do it for.
+    pub(super) const fn is_activity(self) -> bool {
+        matches!(self, Self::Tasks | Self::Events | Self::Calls)
+    }
+
     /// The field that names a record, which a lookup shows beside the id.
     pub(super) const fn title(self) -> &'static str {
         match self {
@@ -103,15 +114,15 @@ impl Module {
     /// Every field, those of the module first and those of all modules after.
     pub(super) fn fields(self) -> impl Iterator<Item = &'static Field> {
         let (own, shared): (&[Field], &[Field]) = match self {
-            Self::Contacts => (CONTACTS, SHARED),
-            Self::Accounts => (ACCOUNTS, SHARED),
-            Self::Leads => (LEADS, SHARED),
-            Self::Deals => (DEALS, SHARED),
-            Self::Tasks => (TASKS, SHARED),
-            Self::Events => (EVENTS, SHARED),
-            Self::Calls => (CALLS, SHARED),
+            Self::Contacts => (CONTACTS, EVERYWHERE),
+            Self::Accounts => (ACCOUNTS, EVERYWHERE),
+            Self::Leads => (LEADS, EVERYWHERE),
+            Self::Deals => (DEALS, EVERYWHERE),
+            Self::Tasks => (TASKS, EVERYWHERE),
+            Self::Events => (EVENTS, OF_ACTIVITIES),
+            Self::Calls => (CALLS, OF_ACTIVITIES),
             Self::Notes => (NOTES, SHARED),
-            Self::Cases => (CASES, SHARED),
+            Self::Cases => (CASES, EVERYWHERE),
             Self::Users => (USERS, &[]),
         };
         own.iter().chain(shared)
@@ -129,7 +140,7 @@ impl Kind {
         match self {
             Self::Id => "bigint",
             Self::Text(_) => "text",
-            Self::Area(_) => "textarea",
+            Self::Area(_) | Self::Composed(_) => "textarea",
             Self::Email => "email",
             Self::Phone => "phone",
             Self::Website => "website",
@@ -137,6 +148,7 @@ impl Kind {
             Self::Flag => "boolean",
             Self::Int => "integer",
             Self::Currency => "currency",
+            Self::Double => "double",
             Self::Day => "date",
             Self::Moment => "datetime",
             Self::Lookup(Module::Users) => "ownerlookup",
@@ -150,7 +162,7 @@ impl Kind {
         match self {
             Self::Flag => "boolean",
             Self::Int => "integer",
-            Self::Currency => "double",
+            Self::Currency | Self::Double => "double",
             Self::Lookup(_) | Self::AnyLookup => "jsonobject",
             Self::Nested => "jsonarray",
             _ => "string",
@@ -166,7 +178,8 @@ impl Kind {
             Self::Website => 450,
             Self::Pick(_) => 120,
             Self::Int => 9,
-            Self::Currency => 16,
+            Self::Currency | Self::Double => 16,
+            Self::Composed(_) => 255,
             _ => 20,
         }
     }
@@ -188,8 +201,13 @@ impl Kind {
     pub(super) const fn is_ordered(self) -> bool {
         matches!(
             self,
-            Self::Int | Self::Currency | Self::Day | Self::Moment | Self::Id
+            Self::Int | Self::Currency | Self::Double | Self::Day | Self::Moment | Self::Id
         )
+    }
+
+    /// Whether its values can be searched for and sorted by.
+    pub(super) const fn is_searched(self) -> bool {
+        !matches!(self, Self::Nested | Self::Composed(_))
     }
 }
 

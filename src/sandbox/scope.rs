@@ -8,8 +8,40 @@ use super::{
 
 /// Refuses a request whose scopes were not granted.
 pub(super) fn check(route: &Route, granted: &str) -> Result<(), Problem> {
-    are_granted(needed(route).into_iter(), granted)
+    are_granted(needed(route).into_iter(), granted).map_err(|refused| Problem {
+        message: wording(route).into(),
+        ..refused
+    })
 }
+
+/// Each API has its own words for it.
+fn wording(route: &Route) -> &'static str {
+    match route {
+        Route::List(Module::Notes)
+        | Route::One(Module::Notes, _)
+        | Route::Insert(Module::Notes)
+        | Route::Update(Module::Notes, _)
+        | Route::Delete(Module::Notes, _) => OUT_OF_SCOPE,
+        Route::Search(_)
+        | Route::List(_)
+        | Route::One(..)
+        | Route::Deleted(_)
+        | Route::Insert(_)
+        | Route::Update(..)
+        | Route::Upsert(_)
+        | Route::Delete(..) => "Unauthorized",
+        Route::Count(_) => "You do not have the scope required to use this API.",
+        Route::RelatedCounts(..) => "The access token does not have the required scope",
+        Route::Related(_, _, list) if list != "Notes" => {
+            "The access token you have used to make this API call does not have the required scope."
+        }
+        Route::Layouts => "Invalid oauth scope to access this URL",
+        Route::OneOf(list, _) => wording(list),
+        _ => OUT_OF_SCOPE,
+    }
+}
+
+const OUT_OF_SCOPE: &str = "invalid oauth scope to access this URL";
 
 /// The same for the modules that a query looks into.
 pub(super) fn check_query(
@@ -73,8 +105,7 @@ fn are_granted(mut needed: impl Iterator<Item = String>, granted: &str) -> Resul
     if needed.all(is_granted) {
         Ok(())
     } else {
-        let message = "invalid oauth scope to access this URL";
-        Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", message))
+        Err(Problem::plain(401, "OAUTH_SCOPE_MISMATCH", OUT_OF_SCOPE))
     }
 }
 

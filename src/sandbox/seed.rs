@@ -228,7 +228,7 @@ impl Sower {
         record.set("Created_Time", Cell::Moment(created));
         record.set("Modified_Time", Cell::Moment(modified));
         record.set("Locked__s", Cell::Flag(false));
-        if !matches!(module, Module::Notes) {
+        if module != Module::Notes && !module.is_activity() {
             record.set("Last_Activity_Time", Cell::Moment(modified));
         }
         let line = Happening {

@@ -10,6 +10,7 @@ mod refused;
 mod rights;
 mod shapes;
 mod sources;
+mod whole;
 mod writes;
 
 use std::time::Duration;

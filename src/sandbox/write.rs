@@ -224,7 +224,8 @@ impl Writer<'_> {
         let (id, by, at) = (record.id, self.user, self.now);
         record.set("Modified_By", Cell::Ref(by));
         record.set("Modified_Time", Cell::Moment(at));
-        if module != Module::Notes {
+        // To be added is no activity yet.
+        if action != "added" && module != Module::Notes && !module.is_activity() {
             record.set("Last_Activity_Time", Cell::Moment(at));
         }
         let line = Happening {

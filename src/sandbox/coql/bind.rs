@@ -191,7 +191,7 @@ fn what(module: Module, column: &Column) -> Result<What, Problem> {
     let path = path(module, &column.name)?;
     let kind = path.field.kind;
     let fits = match function {
-        Function::Sum | Function::Avg => matches!(kind, Kind::Int | Kind::Currency),
+        Function::Sum | Function::Avg => matches!(kind, Kind::Int | Kind::Currency | Kind::Double),
         Function::Min | Function::Max => kind.is_ordered() && kind != Kind::Id,
         Function::Count => {
             kind.is_ordered() || matches!(kind, Kind::Pick(_) | Kind::Lookup(_) | Kind::AnyLookup)
@@ -258,9 +258,11 @@ fn path(module: Module, name: &str) -> Result<Path, Problem> {
             only: target.map(|_| module),
         });
     }
+    let field = module.field(last);
+    let field = field.filter(|field| !matches!(field.kind, Kind::Composed(_)));
     Ok(Path {
         through,
-        field: module.field(last).ok_or_else(unknown)?,
+        field: field.ok_or_else(unknown)?,
     })
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{DEEPEST, operands, operation};
 use crate::sandbox::{
     filter::{Filter, Op, Path, Test},
-    schema::{Kind, Module},
+    schema::Module,
 };
 
 /// One condition, or a `group` of them under a `group_operator`; nothing where it is neither.
@@ -29,7 +29,7 @@ fn nested(module: Module, written: &Value, depth: usize) -> Option<Filter> {
     let name = written.pointer("/field/api_name")?.as_str()?;
     let field = module
         .field(name)
-        .filter(|field| field.kind != Kind::Nested)?;
+        .filter(|field| field.kind.is_searched())?;
     let op = match written.get("comparator")?.as_str()? {
         "equal" => Op::Equal,
         "not_equal" => Op::NotEqual,

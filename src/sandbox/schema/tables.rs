@@ -3,7 +3,12 @@
 use super::{Field, Kind, Module};
 use crate::sandbox::picklist;
 
-pub(super) const SHARED: &[Field] = &[
+/// What every record has.
+pub(super) const SHARED: &[Field] = EVERYWHERE.split_at(6).0;
+/// What every record has but a note.
+pub(super) const OF_ACTIVITIES: &[Field] = EVERYWHERE.split_at(8).0;
+/// And what neither meetings nor calls have.
+pub(super) const EVERYWHERE: &[Field] = &[
     of("id", Kind::Id).fixed(),
     lookup("Owner", Module::Users),
     lookup("Created_By", Module::Users).fixed(),
@@ -11,8 +16,8 @@ pub(super) const SHARED: &[Field] = &[
     of("Created_Time", Kind::Moment).fixed(),
     of("Modified_Time", Kind::Moment).fixed(),
     of("Last_Activity_Time", Kind::Moment).fixed(),
-    of("Locked__s", Kind::Flag).fixed(),
     of("Tag", Kind::Nested),
+    of("Locked__s", Kind::Flag).fixed(),
 ];
 
 pub(super) const CONTACTS: &[Field] = &[
@@ -46,15 +51,22 @@ pub(super) const CONTACTS: &[Field] = &[
     text("Mailing_State", 100),
     text("Mailing_Zip", 30),
     text("Mailing_Country", 100),
-    text("Mailing_Latitude", 30),
-    text("Mailing_Longitude", 30),
+    text("Mailing_Flat_House_No_Building_Apartment_Name", 255),
+    of("Mailing_Latitude", Kind::Double),
+    of("Mailing_Longitude", Kind::Double),
+    composed("Mailing_Address", MAILING),
+    composed("Mailing_Coordinates", &[]),
     text("Other_Street", 250),
     text("Other_City", 100),
     text("Other_State", 100),
     text("Other_Zip", 30),
     text("Other_Country", 100),
-    text("Other_Latitude", 30),
-    text("Other_Longitude", 30),
+    text("Other_Flat_House_No_Building_Apartment_Name", 255),
+    of("Other_Latitude", Kind::Double),
+    of("Other_Longitude", Kind::Double),
+    composed("Other_Address", OTHER),
+    composed("Other_Coordinates", &[]),
+    of("nearby_distance__s", Kind::Double).fixed(),
     text("Record_Image", 255).fixed(),
     text("Unsubscribed_Mode", 30).fixed(),
     of("Unsubscribed_Time", Kind::Moment).fixed(),
@@ -81,12 +93,24 @@ pub(super) const ACCOUNTS: &[Field] = &[
     text("Billing_State", 100),
     text("Billing_Code", 30),
     text("Billing_Country", 100),
+    text("Billing_Flat_House_No_Building_Apartment_Name", 255),
+    of("Billing_Latitude", Kind::Double),
+    of("Billing_Longitude", Kind::Double),
+    composed("Billing_Address", BILLING),
+    composed("Billing_Coordinates", &[]),
     text("Shipping_Street", 250),
     text("Shipping_City", 100),
     text("Shipping_State", 100),
     text("Shipping_Code", 30),
     text("Shipping_Country", 100),
+    text("Shipping_Flat_House_No_Building_Apartment_Name", 255),
+    of("Shipping_Latitude", Kind::Double),
+    of("Shipping_Longitude", Kind::Double),
+    composed("Shipping_Address", SHIPPING),
+    composed("Shipping_Coordinates", &[]),
+    of("nearby_distance__s", Kind::Double).fixed(),
     area("Description"),
+    text("Record_Image", 255).fixed(),
 ];
 
 pub(super) const LEADS: &[Field] = &[
@@ -97,9 +121,13 @@ pub(super) const LEADS: &[Field] = &[
     pick("Salutation", picklist::SALUTATION),
     text("Designation", 100),
     of("Email", Kind::Email),
+    of("Secondary_Email", Kind::Email),
     phone("Phone"),
     phone("Mobile"),
+    phone("Fax"),
     of("Website", Kind::Website),
+    text("Skype_ID", 50),
+    text("Twitter", 50),
     pick("Lead_Source", picklist::LEAD_SOURCE),
     pick("Lead_Status", picklist::LEAD_STATUS),
     pick("Industry", picklist::INDUSTRY),
@@ -112,7 +140,16 @@ pub(super) const LEADS: &[Field] = &[
     text("State", 100),
     text("Zip_Code", 30),
     text("Country", 100),
+    text("Flat_House_No_Building_Apartment_Name", 255),
+    of("Latitude", Kind::Double),
+    of("Longitude", Kind::Double),
+    composed("Address", OF_LEADS),
+    composed("Coordinates", &[]),
+    of("nearby_distance__s", Kind::Double).fixed(),
     area("Description"),
+    text("Record_Image", 255).fixed(),
+    text("Unsubscribed_Mode", 30).fixed(),
+    of("Unsubscribed_Time", Kind::Moment).fixed(),
 ];
 
 pub(super) const DEALS: &[Field] = &[
@@ -146,6 +183,7 @@ pub(super) const TASKS: &[Field] = &[
     of("What_Id", Kind::AnyLookup),
     of("Closed_Time", Kind::Moment).fixed(),
     of("Remind_At", Kind::Moment),
+    text("Recurring_Activity", 255).fixed(),
     of("Send_Notification_Email", Kind::Flag),
     area("Description"),
 ];
@@ -159,7 +197,20 @@ pub(super) const EVENTS: &[Field] = &[
     of("Participants", Kind::Nested),
     lookup("Who_Id", Module::Contacts),
     of("What_Id", Kind::AnyLookup),
+    text("Remind_At", 255).fixed(),
+    text("Recurring_Activity", 255).fixed(),
     pick("Check_In_Status", picklist::CHECK_IN).fixed(),
+    of("Check_In_Time", Kind::Moment).fixed(),
+    lookup("Check_In_By", Module::Users).fixed(),
+    text("Check_In_Comment", 255).fixed(),
+    text("Check_In_Address", 255).fixed(),
+    text("Check_In_Sub_Locality", 255).fixed(),
+    text("Check_In_City", 255).fixed(),
+    text("Check_In_State", 255).fixed(),
+    text("Check_In_Country", 255).fixed(),
+    text("ZIP_Code", 30).fixed(),
+    of("Latitude", Kind::Double).fixed(),
+    of("Longitude", Kind::Double).fixed(),
     area("Description"),
 ];
 
@@ -175,6 +226,7 @@ pub(super) const CALLS: &[Field] = &[
     text("Call_Agenda", 255),
     text("Caller_ID", 255).fixed(),
     text("Dialled_Number", 255).fixed(),
+    of("Reminder", Kind::Moment).fixed(),
     lookup("Who_Id", Module::Contacts),
     of("What_Id", Kind::AnyLookup),
     area("Description"),
@@ -215,6 +267,41 @@ pub(super) const USERS: &[Field] = &[
     of("email", Kind::Email),
     text("status", 20),
 ];
+
+/// The parts of each address: street, town, state, code, country.
+const MAILING: &[&str] = &[
+    "Mailing_Street",
+    "Mailing_City",
+    "Mailing_State",
+    "Mailing_Zip",
+    "Mailing_Country",
+];
+const OTHER: &[&str] = &[
+    "Other_Street",
+    "Other_City",
+    "Other_State",
+    "Other_Zip",
+    "Other_Country",
+];
+const BILLING: &[&str] = &[
+    "Billing_Street",
+    "Billing_City",
+    "Billing_State",
+    "Billing_Code",
+    "Billing_Country",
+];
+const SHIPPING: &[&str] = &[
+    "Shipping_Street",
+    "Shipping_City",
+    "Shipping_State",
+    "Shipping_Code",
+    "Shipping_Country",
+];
+const OF_LEADS: &[&str] = &["Street", "City", "State", "Zip_Code", "Country"];
+
+const fn composed(name: &'static str, parts: &'static [&'static str]) -> Field {
+    Field::new(name, Kind::Composed(parts)).fixed()
+}
 
 const fn text(name: &'static str, max: usize) -> Field {
     Field::new(name, Kind::Text(max))

@@ -57,11 +57,7 @@ fn plant(sower: &mut Sower, contact: Planted, at: usize) {
     deal.set("Contact_Name", Cell::Ref(contact.id));
     deal.set("Type", sower.choice(picklist::DEAL_TYPE));
     deal.set("Lead_Source", sower.choice(picklist::LEAD_SOURCE));
-    if closed {
-        let days = Cell::Int(age + closing.min(0));
-        deal.set("Sales_Cycle_Duration", days.clone());
-        deal.set("Overall_Sales_Duration", days);
-    } else {
+    if !closed {
         deal.set("Next_Step", sower.choice(words::NEXT_STEPS));
     }
     if stage.outcome == "Closed Lost" {

@@ -19,6 +19,12 @@ async fn headers_and_empty_answers_are_as_zoho_sends_them() {
             == 25
     );
     assert!(!found.headers().contains_key("x-api-credits-remaining"));
+    let never = "no-store, no-cache, must-revalidate, private";
+    assert_eq!(found.headers()["cache-control"], never);
+    let policy = found.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none';frame-ancestors 'self';"));
+    let timing = found.headers()["server-timing"].to_str().unwrap();
+    assert!(timing.contains("murphySpanId;desc=\"\";dur=0"), "{timing}");
     let none = client
         .request(
             "GET",
@@ -34,6 +40,26 @@ async fn headers_and_empty_answers_are_as_zoho_sends_them() {
         .request("GET", &format!("/crm/v8/Deals/{id}"))
         .header("if-modified-since", "2100-01-01T00:00:00+00:00");
     assert_eq!(later.send().await.unwrap().status().as_u16(), 304);
+}
+
+#[tokio::test]
+async fn each_answer_has_two_cookies_of_a_value_of_its_own() {
+    let client = Client::new().await;
+    let mut values = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let found = client.request("GET", "/crm/v8/org").send().await.unwrap();
+        let cookies = found.headers().get_all("set-cookie").iter();
+        let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap()).collect();
+        let value = |at: usize, name: &str| {
+            let value = cookies[at].strip_prefix(name).unwrap();
+            value.split_once(';').unwrap().0.to_owned()
+        };
+        let value = [value(0, "crmcsr="), value(1, "_zcsr_tmp=")];
+        assert_eq!(value[0], value[1]);
+        assert_eq!(value[0].len(), 36);
+        values.insert(value);
+    }
+    assert_eq!(values.len(), 3);
 }
 
 #[tokio::test]

@@ -172,14 +172,28 @@ async fn a_request_without_its_scope_is_refused() {
         .await;
     let one = format!("/crm/v8/Contacts/{id}?fields=Email");
     assert_eq!(client.get(&one).await.0, 200);
-    for path in [
-        "/crm/v8/Contacts/search?word=an".to_owned(),
-        format!("/crm/v8/Contacts/{id}/Notes?fields=id"),
-        "/crm/v8/Deals?fields=id".to_owned(),
-        "/crm/v8/users".to_owned(),
-        "/crm/v8/org".to_owned(),
+    let related =
+        "The access token you have used to make this API call does not have the required scope.";
+    let usual = "invalid oauth scope to access this URL";
+    for (path, message) in [
+        ("Contacts/search?word=an".to_owned(), "Unauthorized"),
+        (format!("Contacts/{id}/Notes?fields=id"), usual),
+        (format!("Contacts/{id}/Deals?fields=id"), related),
+        (
+            "Contacts/actions/count".to_owned(),
+            "You do not have the scope required to use this API.",
+        ),
+        ("Deals?fields=id".to_owned(), "Unauthorized"),
+        ("Notes?fields=id".to_owned(), usual),
+        (
+            "settings/layouts?module=Deals".to_owned(),
+            "Invalid oauth scope to access this URL",
+        ),
+        ("users".to_owned(), usual),
+        ("org".to_owned(), usual),
     ] {
-        let (status, refused) = client.get(&path).await;
+        let (status, refused) = client.get(&format!("/crm/v8/{path}")).await;
+        assert_eq!(refused["message"], message, "{path}");
         let code = &refused["code"];
         assert_eq!(
             (status, code),

@@ -234,6 +234,11 @@ async fn a_search_says_which_condition_is_wrong_and_why() {
             json!({"api_name": "Lead_Source"}),
             "Only 100 values are allowed in \"IN\" criteria",
         ),
+        wrong(
+            "(Deal_Name:equals:*mill*)",
+            json!({"reason": "More than one wildcard(*) not allowed in a searchword", "api_name": "Deal_Name"}),
+            "Invalid query formed",
+        ),
         read(format!("Deals/search?criteria=({sixteen})"), 400, too_many),
     ];
     hold(&client, cases).await;
@@ -262,6 +267,7 @@ async fn a_count_words_its_refusals_by_their_reason() {
         "the field is not available for search",
         "invalid operator found",
     );
+    let wild = "More than one wildcard(*) not allowed in a searchword";
     let cases = vec![
         counted(
             "(Unicorn:equals:x)",
@@ -272,6 +278,11 @@ async fn a_count_words_its_refusals_by_their_reason() {
             "(Deal_Name:greater_than:x)",
             json!({"operator": "greater_than", "reason": operator, "api_name": "Deal_Name"}),
             operator,
+        ),
+        counted(
+            "(Deal_Name:equals:*mill*)",
+            json!({"reason": wild, "api_name": "Deal_Name"}),
+            wild,
         ),
     ];
     hold(&client, cases).await;
