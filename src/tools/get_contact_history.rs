@@ -129,8 +129,14 @@ impl<'de> Deserialize<'de> for Since {
         let instant = || text.parse().ok().filter(|_| text.len() <= 35).map(Self::At);
         let since = input::day(&text).map(Self::Day).or_else(instant);
         let dated = text.starts_with(|c: char| c.is_ascii_digit());
-        let problem = if dated { input::NO_DATE } else { "not a time" };
-        since.ok_or_else(|| D::Error::custom(problem))
+        let problem = || {
+            if dated {
+                input::no_moment(&text)
+            } else {
+                "not a time"
+            }
+        };
+        since.ok_or_else(|| D::Error::custom(problem()))
     }
 }
 
