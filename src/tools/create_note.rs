@@ -59,7 +59,7 @@ impl Tool for CreateNote {
     const TITLE: &'static str = "Create a note";
     const DESCRIPTION: &'static str = "Add a note to a contact, account, lead or deal; nothing is \
         overwritten. Get record_id from a search first. Pass an idempotency_key. \
-        Costs 1 API credit.";
+        Costs 1 to 2 API credits.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("record_id", Class::Id),

@@ -22,7 +22,7 @@ use crate::{
     zoho::{Crm, CrmText, Listed, Page, RecordId, ZohoError, contacts::Contact, notes::NoteParent},
 };
 use entry::{Entry, Kind};
-use merge::{Lane, Position, Positions};
+use merge::{Lane, PAGE, Position, Positions};
 
 pub(super) struct GetContactHistory;
 
@@ -80,9 +80,10 @@ impl Tool for GetContactHistory {
     const NAME: &'static str = "get_contact_history";
     const TITLE: &'static str = "Contact history";
     const DESCRIPTION: &'static str = "Notes, deals, tasks, calls, meetings and (on request) \
-        e-mail headers of one contact, newest first. Get contact_id from search_contacts. Each \
-        type costs 1 API credit (with since, activities 1 for each 200), the contact 1. Who sees a part of the CRM gets those of the \
-        last 10 e-mails.";
+        e-mail headers of one contact, newest first; of more than 200 tasks, calls or meetings, the \
+        200 made last first. Get contact_id from search_contacts. Each type costs 1 API credit (with \
+        since, activities 1 for each 200), the contact 1. Who sees a part of the CRM gets those of \
+        the last 10 e-mails.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
         ("contact_id", Class::Id),
@@ -97,7 +98,8 @@ impl Tool for GetContactHistory {
 
     async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
         let slice = Slice::new(call, input.limit, 20);
-        let binding = Binding::new(Self::NAME, &input, slice.size);
+        // A position counts pages of one size: where that is another, it is not read.
+        let binding = Binding::new(Self::NAME, &(&input, PAGE), slice.size);
         let positions = input.positions(&binding)?;
         let contact = call.crm.contact(&input.contact_id).await?;
         let since = input.since(call).await?;
@@ -107,7 +109,7 @@ impl Tool for GetContactHistory {
         call.progress.report(1, steps, "contact found").await;
         let asked = positions
             .iter()
-            .map(|position| lane(call.crm, &input.contact_id, position, (slice.size, since)));
+            .map(|position| lane(call.crm, &input.contact_id, position, since));
         let results = gather(call.progress, 1, "reading lists", asked.collect()).await;
         let lanes = lanes(positions, results)?;
         Ok(answer(&contact, lanes, &binding, slice, call.now))
@@ -127,8 +129,14 @@ impl<'de> Deserialize<'de> for Since {
         let instant = || text.parse().ok().filter(|_| text.len() <= 35).map(Self::At);
         let since = input::day(&text).map(Self::Day).or_else(instant);
         let dated = text.starts_with(|c: char| c.is_ascii_digit());
-        let problem = if dated { input::NO_DATE } else { "not a time" };
-        since.ok_or_else(|| D::Error::custom(problem))
+        let problem = || {
+            if dated {
+                input::no_moment(&text)
+            } else {
+                "not a time"
+            }
+        };
+        since.ok_or_else(|| D::Error::custom(problem()))
     }
 }
 
@@ -188,13 +196,12 @@ async fn lane(
     crm: &Crm,
     id: &RecordId,
     position: &Position,
-    (size, since): (u32, Option<Timestamp>),
+    since: Option<Timestamp>,
 ) -> Result<Lane, ZohoError> {
     let mut position = position.clone();
     loop {
-        let size = position.kind.page_size(size, since.is_some());
-        let listed = list(crm, id, &position, size).await?;
-        let lane = Lane::new(position, listed, size, since);
+        let listed = list(crm, id, &position).await?;
+        let lane = Lane::new(position, listed, since);
         match lane.next() {
             Some(next) if lane.is_used_up() => position = next,
             _ => return Ok(lane),
@@ -202,15 +209,10 @@ async fn lane(
     }
 }
 
-async fn list(
-    crm: &Crm,
-    id: &RecordId,
-    position: &Position,
-    size: u32,
-) -> Result<Listed<Entry>, ZohoError> {
+async fn list(crm: &Crm, id: &RecordId, position: &Position) -> Result<Listed<Entry>, ZohoError> {
     let page = Page {
         number: position.page,
-        size,
+        size: PAGE,
     };
     Ok(match position.kind {
         Kind::Notes => entries(crm.notes_of(NoteParent::Contacts, id, page).await?),

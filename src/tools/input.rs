@@ -1,6 +1,9 @@
 //! Arguments: the bounded types they are made of, and what a caller is told of a wrong one.
 
-use jiff::{Timestamp, civil::Date};
+use jiff::{
+    Timestamp,
+    civil::{Date, DateTime},
+};
 use rmcp::model::JsonObject;
 use schemars::JsonSchema;
 use serde::{
@@ -33,12 +36,14 @@ pub(super) fn read<T: DeserializeOwned + JsonSchema>(
 /// What can be wrong with a value that meets its schema.
 const PROBLEMS: &[&str] = &[
     NO_DATE,
+    NO_OFFSET,
     NO_PERIOD,
     OUT_OF_CALENDAR,
     ENDS_BEFORE_IT_BEGINS,
     TOO_LONG,
 ];
 pub(super) const NO_DATE: &str = "names a date that does not exist";
+pub(super) const NO_OFFSET: &str = "has no offset: end it with Z, or with one like +02:00";
 pub(super) const NO_PERIOD: &str = "names no period";
 pub(super) const OUT_OF_CALENDAR: &str = "reaches outside the years 2000 to 2100";
 pub(super) const ENDS_BEFORE_IT_BEGINS: &str = "ends before it begins";
@@ -187,12 +192,22 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let plain = |b: u8| b.is_ascii_digit() || b"-:+TZ".contains(&b);
-        let timed = text.len() <= 25 && text.bytes().all(plain);
+        let timed = (11..=25).contains(&text.len()) && text.bytes().all(plain);
         let moment = timed.then(|| text.parse().ok()).flatten();
-        moment
-            .map(Self)
-            .ok_or_else(|| D::Error::custom(if timed { NO_DATE } else { "not a moment" }))
+        moment.map(Self).ok_or_else(|| {
+            D::Error::custom(if timed {
+                no_moment(&text)
+            } else {
+                "not a moment"
+            })
+        })
     }
+}
+
+/// What is wrong with what looks like a moment and is none.
+pub(super) fn no_moment(text: &str) -> &'static str {
+    let civil = text.len() > 10 && text.parse::<DateTime>().is_ok();
+    if civil { NO_OFFSET } else { NO_DATE }
 }
 
 /// How long something took, in minutes.

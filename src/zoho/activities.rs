@@ -87,7 +87,7 @@ pub struct Email {
 }
 
 impl Crm {
-    /// Tasks of a contact.
+    /// Tasks of a contact, what was made last first.
     pub async fn tasks_of_contact(
         &self,
         id: &RecordId,
@@ -99,7 +99,7 @@ impl Crm {
         self.page::<Task, Task>(&list, page).await
     }
 
-    /// Calls of a contact.
+    /// Calls of a contact, in the same order.
     pub async fn calls_of_contact(
         &self,
         id: &RecordId,
@@ -111,7 +111,7 @@ impl Crm {
         self.page::<Call, Call>(&list, page).await
     }
 
-    /// Meetings of a contact.
+    /// Meetings of a contact, in the same order.
     pub async fn events_of_contact(
         &self,
         id: &RecordId,
@@ -123,7 +123,7 @@ impl Crm {
         self.page::<Event, Event>(&list, page).await
     }
 
-    /// Deals of a contact.
+    /// Deals of a contact, in the same order.
     pub async fn deals_of_contact(
         &self,
         id: &RecordId,
@@ -165,7 +165,12 @@ impl Crm {
         list: &'static str,
         fields: Option<&str>,
     ) -> Result<Scoped, ZohoError> {
-        self.related(route, ("Contacts", id), list, fields).await
+        let listed = self.related(route, ("Contacts", id), list, fields).await?;
+        // E-mails have an order of their own.
+        Ok(match fields {
+            Some(_) => listed.newest_first(),
+            None => listed,
+        })
     }
 }
 

@@ -124,6 +124,13 @@ impl Scoped {
         self
     }
 
+    /// A list of records, what was made last first.
+    pub(super) fn newest_first(mut self) -> Self {
+        let ask = self.ask.with("sort_by", "Created_Time");
+        self.ask = ask.with("sort_order", "desc");
+        self
+    }
+
     fn on_page(&self, page: Page) -> Result<Self, ZohoError> {
         Ok(self.asking(self.ask.clone().page(page)?))
     }
@@ -220,11 +227,7 @@ impl Crm {
             .related("{module}/{id}/Notes", parent, "Notes", Some(fields))
             .await?;
         (scoped.owners, scoped.sifted) = (None, false);
-        scoped.ask = scoped
-            .ask
-            .with("sort_by", "Created_Time")
-            .with("sort_order", "desc");
-        Ok(scoped)
+        Ok(scoped.newest_first())
     }
 
     /// Something written below a record that is seen.

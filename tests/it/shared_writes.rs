@@ -293,6 +293,38 @@ async fn late(house: &House) -> usize {
 }
 
 #[tokio::test]
+async fn a_write_costs_what_its_description_says() {
+    let redis = Redis::start();
+    let [house, _other] = pair(&redis, everything_allowed).await;
+    let listed = house.agent(SUPPORT).list().await.result();
+    let spent = async |write: &Write| {
+        let before = house.zoho.asked().await.len();
+        call(&house, write).await.content();
+        let asked = house.zoho.asked().await.split_off(before);
+        // What belongs to the organisation is asked once an hour.
+        let own = |entry: &&Value| !entry["path"].as_str().unwrap().ends_with("/org");
+        asked.iter().filter(own).count()
+    };
+    for mut write in writes(&house, 0).await {
+        // A Redis that began empty may have known the key, and of no field it is known yet that it is kept.
+        let (most, least) = match write.0 {
+            "create_note" => (2, 1),
+            "create_task" | "log_call" | "create_lead" => (3, 1),
+            _ => continue,
+        };
+        assert_eq!(spent(&write).await, most, "{} with a key", write.0);
+        assert_eq!(spent(&write).await, 0, "{} again", write.0);
+        write.3.as_object_mut().unwrap().remove("idempotency_key");
+        assert_eq!(spent(&write).await, least, "{} without a key", write.0);
+        let tools = listed["tools"].as_array().unwrap();
+        let tool = tools.iter().find(|tool| tool["name"] == write.0).unwrap();
+        let told = tool["description"].as_str().unwrap();
+        let costs = format!("Costs {least} to {most} API credits.");
+        assert!(told.ends_with(&costs), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn what_died_with_redis_is_looked_for() {
     let redis = Redis::start();
     let [mut one, other] = pair(&redis, everything_allowed).await;

@@ -82,18 +82,9 @@ impl Kind {
         }
     }
 
-    /// It happens at another time than it is made.
+    /// It happens at another time than it is made, and Zoho lists it by when it was made.
     pub(super) fn is_planned(self) -> bool {
         matches!(self, Self::Tasks | Self::Calls | Self::Events)
-    }
-
-    /// How many rows a page of it has, where so many are wanted. A large page costs no more, and what is
-    /// not older than `since` may be far behind.
-    pub(super) fn page_size(self, wanted: u32, since: bool) -> u32 {
-        match since && self.is_planned() {
-            true => LARGEST_PAGE,
-            false => wanted,
-        }
     }
 
     /// One of them.
@@ -247,8 +238,6 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// That Zoho gives.
-const LARGEST_PAGE: u32 = 200;
 /// Characters of a text that are shown.
 const LONGEST: usize = 2000;
 

@@ -59,25 +59,27 @@ fn is_older(time: Option<Timestamp>, entry: &Entry, since: Timestamp) -> bool {
 }
 
 impl Lane {
-    /// What is left of a page. Zoho's lists begin with what was made last: of what happens when it is
-    /// made, a page on which all is older than `since` is the last.
-    pub(super) fn new(
-        position: Position,
-        listed: Listed<Entry>,
-        size: u32,
-        since: Option<Timestamp>,
-    ) -> Self {
+    /// What is left of a page. A list that is in order ends with the first entry that is older than
+    /// `since`.
+    pub(super) fn new(position: Position, listed: Listed<Entry>, since: Option<Timestamp>) -> Self {
         let is_emails = position.kind == Kind::Emails;
         let mut entries: Vec<_> = listed
             .rows
             .into_iter()
             .map(|entry| (instant(entry.time.as_deref()), entry))
-            .filter(|(time, entry)| since.is_none_or(|since| !is_older(*time, entry, since)))
             .collect();
+        let mut reaches_since = false;
+        if let Some(since) = since {
+            entries.retain(|(time, entry)| {
+                let is_older = is_older(*time, entry, since);
+                reaches_since |= is_older && time.is_some();
+                !is_older
+            });
+        }
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
-        let goes_on = listed.more && (position.kind.is_planned() || !entries.is_empty());
+        let goes_on = listed.more && (position.kind.is_planned() || !reaches_since);
         let next_index = listed.index.filter(|index| is_emails && is_index(index));
-        let reach = position.page.saturating_add(1).saturating_mul(size);
+        let reach = position.page.saturating_add(1).saturating_mul(PAGE);
         let is_within_reach = match is_emails {
             true => next_index.is_some() && position.page < MAX_PAGE,
             false => reach <= MOST_LISTED,
@@ -225,6 +227,9 @@ fn position(text: &str) -> Option<Position> {
     })
 }
 
+/// Rows of a page of any list but e-mails: a small one costs as much, and up to here the order is
+/// not Zoho's.
+pub(super) const PAGE: u32 = 200;
 /// Zoho pages through the first 2,000 rows of a list.
 const MOST_LISTED: u32 = 2000;
 /// Behind the positions stands where e-mails go on.

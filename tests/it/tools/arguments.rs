@@ -25,6 +25,18 @@ async fn a_value_that_meets_the_schema_and_not_the_calendar_hears_why() {
         told.contains("`since` names a date that does not exist"),
         "{told}"
     );
+    let local = "2026-11-01T00:00:00";
+    let call = json!({ "record_id": "1", "subject": "Spoke", "direction": "Inbound",
+        "start_time": local, "duration_minutes": 1 });
+    for (tool, argument, arguments) in [
+        ("get_contact_history", "since", history(local)),
+        ("log_call", "start_time", call),
+    ] {
+        let told = agent.call(tool, arguments).await.failure();
+        let expected =
+            format!("`{argument}` has no offset: end it with Z, or with one like +02:00");
+        assert!(told.contains(&expected), "{told}");
+    }
     let id = house.zoho.ids("Contacts", "id is not null").await.remove(0);
     let far = json!({ "contact_id": id, "since": "9999-12-31" });
     let told = agent.call("get_contact_history", far).await.failure();

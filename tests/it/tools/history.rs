@@ -1,10 +1,10 @@
 //! `get_contact_history`
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{all_pages, open_house};
+use super::{all_pages, every_deal, open_house};
 use crate::house::House;
 
 /// A contact around whom much happened.
@@ -32,8 +32,84 @@ async fn a_history_is_whole_sorted_and_without_repeats_however_it_is_paged() {
     for size in [1, 2, 3] {
         let arguments = json!({ "contact_id": id, "limit": size });
         let paged = all_pages(&agent, "get_contact_history", &arguments).await;
-        assert_eq!(names(&paged), names(&whole), "{size} at a time");
-        assert_eq!(paged.len(), whole.len(), "an entry came twice");
+        assert_eq!(paged, whole, "{size} at a time");
+    }
+}
+
+/// A contact and the newest of its deals, which Zoho numbered before another.
+async fn newest_but_not_last(house: &House) -> (String, Value) {
+    let columns = "id, Contact_Name, Created_Time";
+    let mut deals: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for deal in every_deal(house, columns, "Contact_Name is not null").await {
+        let contact = deal["Contact_Name"]["id"].as_str().unwrap().to_owned();
+        deals.entry(contact).or_default().push(deal);
+    }
+    for (contact, deals) in deals {
+        let made = |deal: &&Value| deal["Created_Time"].as_str().unwrap().parse().unwrap();
+        let newest = deals
+            .iter()
+            .max_by_key(|deal| -> jiff::Timestamp { made(deal) });
+        let newest = newest.unwrap();
+        if deals
+            .iter()
+            .any(|deal| deal["id"].as_str() > newest["id"].as_str())
+        {
+            return (contact, newest.clone());
+        }
+    }
+    panic!("all deals are numbered as they were made");
+}
+
+#[tokio::test]
+async fn what_is_not_too_old_is_found_whatever_number_zoho_gave_it() {
+    let (house, agent) = open_house().await;
+    let (contact, newest) = newest_but_not_last(&house).await;
+    for limit in [1, 200] {
+        let arguments = json!({ "contact_id": contact, "types": ["deals"], "limit": limit,
+            "since": newest["Created_Time"] });
+        let content = agent.call("get_contact_history", arguments).await.content();
+        let found = (&content["count"], &content["more"]);
+        assert_eq!(found, (&json!(1), &json!(false)), "{limit}: {content}");
+        assert_eq!(content["items"][0]["id"], newest["id"]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_ahead_comes_before_what_was_written_down_after_it() {
+    let (house, agent) = open_house().await;
+    let id = busy_contact(&house).await;
+    let meeting = |title: String, year: usize| {
+        json!({ "Event_Title": title, "Who_Id": { "id": id }, "$se_module": "Contacts",
+            "Start_DateTime": format!("{year}-05-04T10:00:00+00:00"),
+            "End_DateTime": format!("{year}-05-04T11:00:00+00:00") })
+    };
+    let ahead: Vec<_> = (0..5)
+        .map(|n| meeting(format!("Ahead {n}"), 2190 + n))
+        .collect();
+    let over: Vec<_> = (0..60)
+        .map(|n| meeting(format!("Over {n}"), 1950 + n))
+        .collect();
+    for meetings in [ahead, over] {
+        let meetings = json!({ "data": meetings });
+        house.zoho.crm("Events", &meetings).await.unwrap();
+    }
+    let arguments = json!({ "contact_id": id, "types": ["events"], "limit": 10 });
+    agent
+        .call("get_contact_history", arguments.clone())
+        .await
+        .content();
+    let before = house.zoho.asked().await.len();
+    let found = all_pages(&agent, "get_contact_history", &arguments).await;
+    let pages = found.len().div_ceil(10);
+    let asked = house.zoho.asked().await.len() - before;
+    // The contact and the list.
+    assert_eq!(asked, 2 * pages, "{asked} for {pages} pages");
+    let times = found.iter().map(|item| item["time"].as_str().unwrap());
+    let times: Vec<jiff::Timestamp> = times.map(|time| time.parse().unwrap()).collect();
+    assert!(times.is_sorted_by_key(std::cmp::Reverse), "{found:?}");
+    assert!(found.len() >= 65, "{}", found.len());
+    for (n, item) in (0..5).rev().zip(&found) {
+        assert_eq!(item["title"], format!("Ahead {n}"));
     }
 }
 

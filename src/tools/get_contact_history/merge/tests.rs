@@ -18,9 +18,13 @@ fn entry(kind: Kind, number: u64, second: i64) -> Entry {
     entry
 }
 
-/// A Zoho that has these lists, newest first.
-fn fetch(lists: &[(Kind, Vec<i64>)], at: &Position, size: usize, since: Option<Timestamp>) -> Lane {
+/// A Zoho that has these lists, as they are.
+fn fetch(lists: &[(Kind, Vec<i64>)], at: &Position, since: Option<Timestamp>) -> Lane {
     let seconds = &lists.iter().find(|(kind, _)| *kind == at.kind).unwrap().1;
+    let size = match at.kind {
+        Kind::Emails => 10,
+        _ => PAGE as usize,
+    };
     let from = match &at.index {
         Some(index) => index.strip_prefix("x@").unwrap().parse().unwrap(),
         None => (at.page as usize - 1) * size,
@@ -40,11 +44,20 @@ fn fetch(lists: &[(Kind, Vec<i64>)], at: &Position, size: usize, since: Option<T
             more,
             index: (more && at.kind == Kind::Emails).then(|| format!("x@{}", from + size)),
         },
-        u32::try_from(size).unwrap(),
         since,
     )
 }
 
+/// What the tool reads from there.
+fn from(lists: &[(Kind, Vec<i64>)], at: &Position, since: Option<Timestamp>) -> Lane {
+    let lane = fetch(lists, at, since);
+    match lane.next() {
+        Some(next) if lane.is_used_up() => from(lists, &next, since),
+        _ => lane,
+    }
+}
+
+/// All pages together.
 fn walk(
     lists: &[(Kind, Vec<i64>)],
     size: usize,
@@ -56,12 +69,13 @@ fn walk(
         .collect();
     let mut all = Vec::new();
     for _ in 0..1000 {
-        let mut lanes: Vec<Lane> = positions
-            .iter()
-            .map(|at| fetch(lists, at, size, since))
-            .collect();
+        let mut lanes: Vec<Lane> = positions.iter().map(|at| from(lists, at, since)).collect();
         let page = newest(&mut lanes, size);
         assert!(page.len() <= size);
+        assert!(
+            !page.is_empty() || write(&lanes).is_empty(),
+            "an empty page goes on"
+        );
         all.extend(page.into_iter().map(|entry| {
             let second = instant(entry.time.as_deref()).unwrap().as_second();
             (entry.kind, entry.id, second)
@@ -108,14 +122,25 @@ fn since_cuts_the_older_ones() {
 #[test]
 fn what_was_planned_long_ago_is_found_behind_pages_of_what_is_over() {
     let since = Timestamp::from_second(5).unwrap();
-    for (kind, found) in [
-        (Kind::Events, 1),
-        (Kind::Calls, 1),
-        (Kind::Tasks, 1),
-        (Kind::Notes, 0),
-    ] {
-        let lists = [(kind, vec![1, 2, 3, 4, 9])];
-        assert_eq!(walk(&lists, 2, Some(since)).len(), found, "{kind:?}");
+    for kind in [Kind::Events, Kind::Calls, Kind::Tasks] {
+        let mut seconds = vec![1; 2 * PAGE as usize];
+        seconds.push(9);
+        let lists = [(kind, seconds)];
+        assert_eq!(walk(&lists, 2, Some(since)).len(), 1, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_list_in_order_is_not_read_on_behind_what_is_too_old() {
+    let since = Timestamp::from_second(5).unwrap();
+    for (oldest, goes_on) in [(4, false), (5, true)] {
+        let mut seconds = vec![9; 250];
+        seconds[199] = oldest;
+        for kind in [Kind::Notes, Kind::Deals] {
+            let lists = [(kind, seconds.clone())];
+            let lane = fetch(&lists, &Position::start(kind), Some(since));
+            assert_eq!(lane.more_pages, goes_on, "{kind:?} {oldest}");
+        }
     }
 }
 
@@ -135,7 +160,7 @@ fn the_end_of_what_zoho_pages_through_is_told_and_not_walked_into() {
         (at(Kind::Notes, 10), false),
         (at(Kind::Emails, 1), false),
     ] {
-        let mut lanes = [Lane::new(position.clone(), listed(), 200, None)];
+        let mut lanes = [Lane::new(position.clone(), listed(), None)];
         assert_eq!(newest(&mut lanes, 200).len(), 1);
         assert!(lanes[0].has_more());
         assert_eq!(!write(&lanes).is_empty(), goes_on, "{position:?}");
@@ -177,24 +202,72 @@ fn a_failed_list_is_tried_again() {
     assert_eq!(read(&write(&[Lane::failed(at.clone())])).unwrap(), [at]);
 }
 
+/// Holds all pages together against the whole: sorted, of nothing older, each entry once. Zoho has some of
+/// the lists in order.
+fn holds(mut lists: Vec<(Kind, Vec<i64>)>, size: usize, since: Option<i64>) {
+    for (kind, seconds) in &mut lists {
+        if !kind.is_planned() {
+            seconds.sort_by_key(|second| -second);
+        }
+    }
+    let mut whole: Vec<(Kind, String, i64)> = Vec::new();
+    for (kind, seconds) in &lists {
+        let named = seconds.iter().enumerate();
+        let rows = named.map(|(n, second)| (*kind, (n + 1).to_string(), *second));
+        whole.extend(rows.filter(|(_, _, second)| since.is_none_or(|since| *second >= since)));
+    }
+    whole.sort_by_key(|(kind, _, second)| (-second, *kind));
+    let at = since.map(|second| Timestamp::from_second(second).unwrap());
+    let mut all = walk(&lists, size, at);
+    let places = |rows: &[(Kind, String, i64)]| -> Vec<(Kind, i64)> {
+        rows.iter()
+            .map(|(kind, _, second)| (*kind, *second))
+            .collect()
+    };
+    assert_eq!(places(&all), places(&whole));
+    all.sort();
+    whole.sort();
+    assert_eq!(all, whole);
+}
+
+fn seconds(most: usize) -> impl Strategy<Value = Vec<i64>> {
+    prop::collection::vec(0..50i64, 0..=most)
+}
+
 proptest! {
     #[test]
-    fn page_by_page_nothing_is_lost_doubled_or_out_of_order(
-        notes in prop::collection::vec(0..50i64, 0..30),
-        tasks in prop::collection::vec(0..50i64, 0..30),
-        emails in prop::collection::vec(0..50i64, 0..30),
+    fn all_pages_together_are_the_whole_sorted_each_entry_once(
+        notes in seconds(30),
+        deals in seconds(30),
+        tasks in seconds(30),
+        events in seconds(30),
+        emails in seconds(30),
         size in 1..12usize,
+        since in prop::option::of(0..60i64),
     ) {
-        let mut lists = [(Kind::Notes, notes), (Kind::Tasks, tasks), (Kind::Emails, emails)];
-        lists.iter_mut().for_each(|(_, seconds)| seconds.sort_by_key(|second| -second));
-        let all = walk(&lists, size, None);
-        prop_assert!(all.is_sorted_by_key(|(_, _, second)| -second));
-        let mut seen: Vec<_> = all.iter().map(|(kind, id, _)| (*kind, id.clone())).collect();
-        seen.sort();
-        let before = seen.len();
-        seen.dedup();
-        prop_assert_eq!(seen.len(), before);
-        prop_assert_eq!(before, lists.iter().map(|(_, seconds)| seconds.len()).sum::<usize>());
+        let lists = vec![
+            (Kind::Notes, notes),
+            (Kind::Deals, deals),
+            (Kind::Tasks, tasks),
+            (Kind::Events, events),
+            (Kind::Emails, emails),
+        ];
+        holds(lists, size, since);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn so_they_are_up_to_200_activities_and_beyond_of_what_has_an_order(
+        notes in seconds(450),
+        deals in seconds(450),
+        calls in seconds(PAGE as usize),
+        size in 20..=200usize,
+        since in prop::option::of(0..60i64),
+    ) {
+        holds(vec![(Kind::Notes, notes), (Kind::Deals, deals), (Kind::Calls, calls)], size, since);
     }
 }
 
@@ -218,7 +291,7 @@ fn a_meeting_that_runs_at_since_is_not_older() {
             more: false,
             index: None,
         };
-        let lane = Lane::new(Position::start(kind), listed, 20, Some(at(5)));
+        let lane = Lane::new(Position::start(kind), listed, Some(at(5)));
         assert_eq!(
             newest(&mut [lane], 20).len(),
             expected,
