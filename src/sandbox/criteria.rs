@@ -240,7 +240,11 @@ fn operands(field: &Field, op: Op, values: &[String]) -> Option<Vec<Cell>> {
     let read = |value: &String| {
         let value = Some(value.trim()).filter(|value| !value.is_empty())?;
         let cell = Cell::read(field.kind, value);
-        cell.or_else(|| named::is_named(field).then(|| Cell::text(value)))
+        // A day stands for its first moment.
+        let is_day = field.kind == Kind::Moment && Cell::read(Kind::Day, value).is_some();
+        let day = || Cell::read(field.kind, &format!("{value}T00:00:00Z")).filter(|_| is_day);
+        cell.or_else(day)
+            .or_else(|| named::is_named(field).then(|| Cell::text(value)))
     };
     values
         .iter()

@@ -114,9 +114,10 @@ impl Writer<'_> {
         if record.get("Owner").is_none() {
             record.set("Owner", Cell::Ref(self.user));
         }
-        if module == Module::Calls && record.get("Call_Status").is_none() {
-            let status = self.call_status(&record);
-            record.set("Call_Status", Cell::text(status));
+        for (name, value) in self.defaults(module, &record) {
+            if record.get(name).is_none() {
+                record.set(name, Cell::text(value));
+            }
         }
         record.set("Created_By", Cell::Ref(self.user));
         record.set("Created_Time", Cell::Moment(self.now));
@@ -195,6 +196,16 @@ impl Writer<'_> {
         let known = self.seen(Module::Notes, note);
         let below = known.filter(|note| note.points_at("Parent_Id") == Some(id));
         below.map(|_| ()).ok_or_else(|| Problem::bad_id_at(3))
+    }
+
+    /// What a new activity says where nothing was given.
+    fn defaults(&self, module: Module, record: &Record) -> Vec<(&'static str, &'static str)> {
+        match module {
+            Module::Calls => vec![("Call_Status", self.call_status(record))],
+            Module::Events => vec![("Check_In_Status", "PLANNED")],
+            Module::Tasks => vec![("Status", "Not Started"), ("Priority", "Normal")],
+            _ => Vec::new(),
+        }
     }
 
     /// What becomes of a call of which nobody says it.

@@ -1,6 +1,9 @@
 //! Records that are read whole: what is there of each module, and what is not.
 
-use super::*;
+use super::{
+    documented::{hold, read},
+    *,
+};
 
 /// What real records have, by module.
 const KEYS: [(&str, &str); 8] = [
@@ -259,4 +262,45 @@ async fn only_to_the_users_themselves_it_is_told_how_their_pages_look() {
     let mut themed = all["users"].as_array().unwrap().clone();
     themed.retain(|user| user.get("theme").is_some());
     assert_eq!(&json!(themed), &json!([me]));
+}
+
+#[tokio::test]
+async fn a_new_activity_says_that_it_is_planned_or_not_begun() {
+    let client = Client::new().await;
+    let task = json!({"data": [{"Subject": "Call back"}]});
+    let times = ["2026-05-14T10:00:00+03:00", "2026-05-14T11:00:00+03:00"];
+    let event = json!({"data": [{
+        "Event_Title": "Demo", "Start_DateTime": times[0], "End_DateTime": times[1],
+    }]});
+    for (module, row, told) in [
+        (
+            "Tasks",
+            task,
+            json!({"Status": "Not Started", "Priority": "Normal"}),
+        ),
+        ("Events", event, json!({"Check_In_Status": "PLANNED"})),
+    ] {
+        let (_, made) = client
+            .send("POST", &format!("/crm/v8/{module}"), &row)
+            .await;
+        let id = made["data"][0]["details"]["id"].as_str().unwrap();
+        let path = format!("{module}/{id}");
+        hold(&client, vec![read(path, 200, json!({"data": [told]}))]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_moment_is_compared_with_a_day_by_its_first_moment() {
+    let client = Client::new().await;
+    let count = |criteria: &str| format!("Deals/actions/count?criteria=(Created_Time:{criteria})");
+    let (_, all) = client.get("/crm/v8/Deals/actions/count").await;
+    let between = count("between:2000-01-01,2100-01-01");
+    hold(
+        &client,
+        vec![
+            read(between, 200, all),
+            read(count("less_than:2000-01-01"), 200, json!({"count": 0})),
+        ],
+    )
+    .await;
 }
