@@ -71,8 +71,10 @@ pub(in crate::zoho) enum Outcome {
 struct Look {
     id: Uuid,
     keeps: bool,
-    /// As many instances as there may be.
+    /// As many instances as there may be, and those that are gone until it is known which.
     replicas: usize,
+    /// Among how many the slots are shared: those that speak, or as many as there may be.
+    shares: usize,
     clock: u64,
     /// What nobody has may be somebody's who has not said so yet.
     is_fresh: bool,
@@ -112,6 +114,7 @@ impl Mints {
             id: self.id,
             keeps: self.keeps,
             replicas: (replicas as usize).max(table.instances.len()).max(1),
+            shares: (replicas as usize).max(table.speaking(clock)).max(1),
             clock,
             is_fresh,
         };
@@ -187,6 +190,13 @@ impl Table {
         }
     }
 
+    /// How many instances were heard of lately.
+    fn speaking(&self, clock: u64) -> usize {
+        let last = self.instances.values();
+        last.filter(|last| clock.saturating_sub(**last) <= SILENT)
+            .count()
+    }
+
     /// Whether it is known of each slot whose it is.
     fn is_settled(&self, look: &Look) -> bool {
         let spoken = self.instances.values().filter(|last| **last >= self.since);
@@ -249,9 +259,7 @@ impl Table {
         let used = self.count(|slot| slot.is_of(look)) - free;
         let mut free_more = free.saturating_sub(free_part);
         let kept = free - free_more;
-        let mut used_more = (used + kept)
-            .saturating_sub(SLOTS / look.replicas)
-            .min(used);
+        let mut used_more = (used + kept).saturating_sub(SLOTS / look.shares).min(used);
         for (slot, held) in self.slots.iter_mut().zip(held) {
             let more = match slot.is_free(look.clock) {
                 true => &mut free_more,
@@ -269,12 +277,12 @@ impl Table {
     /// instance that follows one that is gone.
     fn free_part(&self, look: &Look) -> usize {
         let free = self.count(|slot| slot.is_free(look.clock));
-        free.saturating_sub(usize::from(free > look.replicas)) / look.replicas
+        free.saturating_sub(usize::from(free > look.shares)) / look.shares
     }
 
     /// Takes what is missing of its part, if nobody else has it.
     fn gain(&mut self, look: &Look) {
-        let part = SLOTS / look.replicas;
+        let part = SLOTS / look.shares;
         let free_part = self.free_part(look);
         let has_free = self.count(|slot| slot.is_of(look) && slot.is_free(look.clock));
         let spare = self.spare(look);
@@ -293,7 +301,7 @@ impl Table {
     /// The part of an instance that begins.
     fn begin(&mut self, used: usize, look: &Look) {
         let has = used + self.count(|slot| slot.is_of(look));
-        let part = (SLOTS / look.replicas).max(1).saturating_sub(has);
+        let part = (SLOTS / look.shares).max(1).saturating_sub(has);
         let open = self.slots.iter_mut().filter(|slot| slot.owner.is_none());
         let free = open.filter(|slot| slot.is_free(look.clock));
         free.take(part).for_each(|slot| slot.owner = Some(look.id));

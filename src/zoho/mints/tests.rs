@@ -195,3 +195,14 @@ fn for_a_person_ten_are_shared_and_one_is_left_for_each_without_redis() {
         assert_eq!(all_of(&mut world, who), 1);
     }
 }
+
+#[test]
+fn one_that_is_killed_and_started_again_and_again_takes_no_slots_from_another() {
+    let mut world = World::new(2, true);
+    for _ in 0..20 {
+        world.happen(&Event::Restart(0));
+        world.pass(2);
+    }
+    world.happen(&Event::Down);
+    assert!(all_of(&mut world, 1) >= 2);
+}
