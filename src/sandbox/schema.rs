@@ -3,8 +3,8 @@
 mod tables;
 
 use tables::{
-    ACCOUNTS, CALLS, CASES, CONTACTS, DEALS, EVENTS, EVERYWHERE, LEADS, NOTES, OF_ACTIVITIES,
-    SHARED, TASKS, USERS,
+    ACCOUNTS, CALLS, CASES, CONTACTS, DEALS, EVENTS, LEADS, NOTES, OF_MEETINGS_AND_CALLS, OF_NOTES,
+    OF_RECORDS, TASKS, USERS,
 };
 
 /// A module of the CRM. `Users` has records too, but no `/crm/v8/{module}` route of this kind.
@@ -113,19 +113,19 @@ impl Module {
 
     /// Every field, those of the module first and those of all modules after.
     pub(super) fn fields(self) -> impl Iterator<Item = &'static Field> {
-        let (own, shared): (&[Field], &[Field]) = match self {
-            Self::Contacts => (CONTACTS, EVERYWHERE),
-            Self::Accounts => (ACCOUNTS, EVERYWHERE),
-            Self::Leads => (LEADS, EVERYWHERE),
-            Self::Deals => (DEALS, EVERYWHERE),
-            Self::Tasks => (TASKS, EVERYWHERE),
-            Self::Events => (EVENTS, OF_ACTIVITIES),
-            Self::Calls => (CALLS, OF_ACTIVITIES),
-            Self::Notes => (NOTES, SHARED),
-            Self::Cases => (CASES, EVERYWHERE),
+        let (own, shared): (&[Field], &[&[Field]]) = match self {
+            Self::Contacts => (CONTACTS, OF_RECORDS),
+            Self::Accounts => (ACCOUNTS, OF_RECORDS),
+            Self::Leads => (LEADS, OF_RECORDS),
+            Self::Deals => (DEALS, OF_RECORDS),
+            Self::Tasks => (TASKS, OF_RECORDS),
+            Self::Events => (EVENTS, OF_MEETINGS_AND_CALLS),
+            Self::Calls => (CALLS, OF_MEETINGS_AND_CALLS),
+            Self::Notes => (NOTES, OF_NOTES),
+            Self::Cases => (CASES, OF_RECORDS),
             Self::Users => (USERS, &[]),
         };
-        own.iter().chain(shared)
+        own.iter().chain(shared.iter().copied().flatten())
     }
 
     /// The field of that API name.

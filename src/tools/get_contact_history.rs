@@ -81,8 +81,8 @@ impl Tool for GetContactHistory {
     const TITLE: &'static str = "Contact history";
     const DESCRIPTION: &'static str = "Notes, deals, tasks, calls, meetings and (on request) \
         e-mail headers of one contact, newest first; of more than 200 tasks, calls or meetings, the \
-        200 made last first. Get contact_id from search_contacts. Each type costs 1 API credit (with \
-        since, activities 1 for each 200), the contact 1. Who sees a part of the CRM gets those of \
+        200 made last first. Get contact_id from search_contacts. Each type costs 1 API credit for \
+        each 200 looked through, the contact 1. Who sees a part of the CRM gets those of \
         the last 10 e-mails.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[

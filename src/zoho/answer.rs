@@ -171,7 +171,9 @@ fn field(details: &Value) -> Option<Code> {
     // What stands beside a column, or beside a field that is searched, is what is wrong with it.
     let has = |key| details.get(key).is_some();
     let alone = details.as_object().is_none_or(|all| all.len() == 1);
-    if (has("column_name") && !alone) || has("operator") || has("value") {
+    let reason = details.get("reason").and_then(Value::as_str);
+    let is_unshown = reason.is_none_or(|reason| reason.contains("not available"));
+    if (has("column_name") && !alone) || has("operator") || has("value") || !is_unshown {
         return None;
     }
     named(details).or_else(|| {

@@ -3,22 +3,24 @@
 use super::{Field, Kind, Module};
 use crate::sandbox::picklist;
 
-/// What every record has.
-pub(super) const SHARED: &[Field] = EVERYWHERE.split_at(6).0;
-/// What every record has but a note.
-pub(super) const OF_ACTIVITIES: &[Field] = EVERYWHERE.split_at(8).0;
-/// And what neither meetings nor calls have.
-pub(super) const EVERYWHERE: &[Field] = &[
+/// What each record has besides what its module has.
+pub(super) const OF_RECORDS: &[&[Field]] = &[EVERYWHERE, WITH_ACTIVITY, LOCKABLE];
+pub(super) const OF_MEETINGS_AND_CALLS: &[&[Field]] = &[EVERYWHERE, WITH_ACTIVITY];
+pub(super) const OF_NOTES: &[&[Field]] = &[EVERYWHERE];
+
+const EVERYWHERE: &[Field] = &[
     of("id", Kind::Id).fixed(),
     lookup("Owner", Module::Users),
     lookup("Created_By", Module::Users).fixed(),
     lookup("Modified_By", Module::Users).fixed(),
     of("Created_Time", Kind::Moment).fixed(),
     of("Modified_Time", Kind::Moment).fixed(),
+];
+const WITH_ACTIVITY: &[Field] = &[
     of("Last_Activity_Time", Kind::Moment).fixed(),
     of("Tag", Kind::Nested),
-    of("Locked__s", Kind::Flag).fixed(),
 ];
+const LOCKABLE: &[Field] = &[of("Locked__s", Kind::Flag).fixed()];
 
 pub(super) const CONTACTS: &[Field] = &[
     text("Last_Name", 80).must(),

@@ -51,6 +51,8 @@ fn a_column_is_what_is_wrong_only_where_nothing_stands_beside_it() {
     assert_eq!(search(""), "Last_Name");
     assert_eq!(search(r#","operator":"like""#), "");
     assert_eq!(search(r#","value":"x""#), "");
+    let too_wild = r#"{"reason":"More than one wildcard(*) not allowed","api_name":"Last_Name"}"#;
+    assert_eq!(query(too_wild), "");
 }
 
 #[test]

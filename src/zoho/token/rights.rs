@@ -20,8 +20,7 @@ pub(super) struct Rights {
 impl Tokens {
     /// Whether that was seen not long ago.
     pub(in crate::zoho) fn keeps(&self, field: FieldOf, now: Instant) -> bool {
-        let seen = lock(&self.0.rights.kept).get(&field).copied();
-        seen.is_some_and(|seen| now < seen + KEPT_FOR)
+        is_known(&self.0.rights.kept, field, now, KEPT_FOR)
     }
 
     /// It was seen now, or that it does not.
@@ -35,14 +34,23 @@ impl Tokens {
 
     /// Whether Zoho refused to show it not long ago.
     pub(in crate::zoho) fn hides(&self, field: FieldOf, now: Instant) -> bool {
-        let seen = lock(&self.0.rights.hidden).get(&field).copied();
-        seen.is_some_and(|seen| now < seen + HIDDEN_FOR)
+        is_known(&self.0.rights.hidden, field, now, HIDDEN_FOR)
     }
 
     /// Zoho refused now to show it.
     pub(in crate::zoho) fn was_refused(&self, field: FieldOf, now: Instant) {
         lock(&self.0.rights.hidden).insert(field, now);
     }
+}
+
+fn is_known(
+    seen: &Mutex<HashMap<FieldOf, Instant>>,
+    field: FieldOf,
+    now: Instant,
+    within: Duration,
+) -> bool {
+    let seen = lock(seen).get(&field).copied();
+    seen.is_some_and(|seen| now < seen + within)
 }
 
 /// As long as what fields there are is kept.
