@@ -2,7 +2,7 @@
 
 mod own;
 
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -119,8 +119,18 @@ impl Painter<'_> {
                     .and_then(|(module, r)| self.crm.title(module, r));
                 json!({"name": title, "id": id.to_string()})
             }
+            (_, Some(Cell::Moment(at))) if is_of_a_day(field, record) => {
+                json!(self.whole_day(*at, field.name == END))
+            }
             (_, Some(cell)) => self.plain(cell),
         }
+    }
+
+    /// An end of a meeting that lasts all day: of no time zone.
+    fn whole_day(&self, at: Timestamp, is_end: bool) -> String {
+        let day = at.to_zoned(self.zone.clone()).date();
+        let time = if is_end { "23:59:59" } else { "00:00:00" };
+        format!("{day}T{time}+00:00")
     }
 
     /// A value by itself.
@@ -242,3 +252,10 @@ pub(super) fn field_id(crm: &Crm, module: Module, field: &Field) -> String {
         .fixed(3_001 + 200 * (module as u64) + place as u64)
         .to_string()
 }
+
+fn is_of_a_day(field: &Field, record: &Record) -> bool {
+    [BEGIN, END].contains(&field.name) && record.get("All_day") == Some(&Cell::Flag(true))
+}
+
+const BEGIN: &str = "Start_DateTime";
+const END: &str = "End_DateTime";

@@ -128,15 +128,13 @@ impl<'de> Deserialize<'de> for Since {
         let text = String::deserialize(deserializer)?;
         let instant = || text.parse().ok().filter(|_| text.len() <= 35).map(Self::At);
         let since = input::day(&text).map(Self::Day).or_else(instant);
-        let dated = text.starts_with(|c: char| c.is_ascii_digit());
-        let problem = || {
-            if dated {
+        since.ok_or_else(|| {
+            D::Error::custom(if text.starts_with(|c: char| c.is_ascii_digit()) {
                 input::no_moment(&text)
             } else {
                 "not a time"
-            }
-        };
-        since.ok_or_else(|| D::Error::custom(problem()))
+            })
+        })
     }
 }
 

@@ -107,10 +107,11 @@ impl Scoped {
     /// Whether it is a query, or a search by criteria, with that field in it.
     fn compares(&self, field: &Code) -> bool {
         let question = self.ask.question();
+        // Before it is decoded: a word that is searched may hold the same.
+        let is_criteria = String::from_utf8_lossy(&question).contains("/search?criteria=");
         let text = percent_decode(&question).decode_utf8_lossy();
         let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-        (self.ask.query || text.contains("/search?criteria="))
-            && words.any(|word| word == field.as_str())
+        (self.ask.query || is_criteria) && words.any(|word| word == field.as_str())
     }
 
     fn about(mut self, module: &'static str, id: &RecordId) -> Self {

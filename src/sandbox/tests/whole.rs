@@ -304,3 +304,20 @@ async fn a_moment_is_compared_with_a_day_by_its_first_moment() {
     )
     .await;
 }
+
+#[tokio::test]
+async fn a_meeting_that_lasts_all_day_has_its_day_in_no_time_zone() {
+    let client = Client::new().await;
+    let times = ["2026-05-14T10:00:00-05:00", "2026-05-14T10:30:00-05:00"];
+    let event = json!({"data": [{
+        "Event_Title": "Fair", "All_day": true, "Start_DateTime": times[0], "End_DateTime": times[1],
+    }]});
+    let (_, made) = client.send("POST", "/crm/v8/Events", &event).await;
+    let id = made["data"][0]["details"]["id"].as_str().unwrap();
+    let told = json!({
+        "Start_DateTime": "2026-05-14T00:00:00+00:00",
+        "End_DateTime": "2026-05-14T23:59:59+00:00",
+    });
+    let read = read(format!("Events/{id}"), 200, json!({"data": [told]}));
+    hold(&client, vec![read]).await;
+}
