@@ -80,9 +80,9 @@ impl Tool for GetContactHistory {
     const NAME: &'static str = "get_contact_history";
     const TITLE: &'static str = "Contact history";
     const DESCRIPTION: &'static str = "Notes, deals, tasks, calls, meetings and (on request) \
-        e-mail headers of one contact, newest first; of more than 200 tasks, calls or meetings, the \
-        200 made last first. Get contact_id from search_contacts. Each type costs 1 API credit for \
-        each 200 looked through, the contact 1. Who sees a part of the CRM gets those of \
+        e-mail headers of one contact, newest first; of more than 200 (or the role's ceiling) tasks, \
+        calls or meetings, those made last first. Get contact_id from search_contacts. Each type \
+        costs 1 API credit for each 200 looked through, the contact 1. Who sees a part of the CRM gets those of \
         the last 10 e-mails.";
     const EFFECT: Effect = Effect::Read;
     const CLASSES: Classes = &[
@@ -98,8 +98,9 @@ impl Tool for GetContactHistory {
 
     async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
         let slice = Slice::new(call, input.limit, 20);
+        let page_size = call.grant.rows(PAGE);
         // A position counts pages of one size: where that is another, it is not read.
-        let binding = Binding::new(Self::NAME, &(&input, PAGE), slice.size);
+        let binding = Binding::new(Self::NAME, &(&input, page_size), slice.size);
         let positions = input.positions(&binding)?;
         let contact = call.crm.contact(&input.contact_id).await?;
         let since = input.since(call).await?;
@@ -109,7 +110,7 @@ impl Tool for GetContactHistory {
         call.progress.report(1, steps, "contact found").await;
         let asked = positions
             .iter()
-            .map(|position| lane(call.crm, &input.contact_id, position, since));
+            .map(|position| lane(call.crm, &input.contact_id, position, (page_size, since)));
         let results = gather(call.progress, 1, "reading lists", asked.collect()).await;
         let lanes = lanes(positions, results)?;
         Ok(answer(&contact, lanes, &binding, slice, call.now))
@@ -194,12 +195,12 @@ async fn lane(
     crm: &Crm,
     id: &RecordId,
     position: &Position,
-    since: Option<Timestamp>,
+    (page_size, since): (u32, Option<Timestamp>),
 ) -> Result<Lane, ZohoError> {
     let mut position = position.clone();
     loop {
-        let listed = list(crm, id, &position).await?;
-        let lane = Lane::new(position, listed, since);
+        let listed = list(crm, id, &position, page_size).await?;
+        let lane = Lane::new(position, listed, page_size, since);
         match lane.next() {
             Some(next) if lane.is_used_up() => position = next,
             _ => return Ok(lane),
@@ -207,10 +208,15 @@ async fn lane(
     }
 }
 
-async fn list(crm: &Crm, id: &RecordId, position: &Position) -> Result<Listed<Entry>, ZohoError> {
+async fn list(
+    crm: &Crm,
+    id: &RecordId,
+    position: &Position,
+    size: u32,
+) -> Result<Listed<Entry>, ZohoError> {
     let page = Page {
         number: position.page,
-        size: PAGE,
+        size,
     };
     Ok(match position.kind {
         Kind::Notes => entries(crm.notes_of(NoteParent::Contacts, id, page).await?),

@@ -61,7 +61,12 @@ fn is_older(time: Option<Timestamp>, entry: &Entry, since: Timestamp) -> bool {
 impl Lane {
     /// What is left of a page. A list that is in order ends with the first entry that is older than
     /// `since`.
-    pub(super) fn new(position: Position, listed: Listed<Entry>, since: Option<Timestamp>) -> Self {
+    pub(super) fn new(
+        position: Position,
+        listed: Listed<Entry>,
+        size: u32,
+        since: Option<Timestamp>,
+    ) -> Self {
         let is_emails = position.kind == Kind::Emails;
         let mut entries: Vec<_> = listed
             .rows
@@ -79,7 +84,7 @@ impl Lane {
         entries.sort_by(|(a, x), (b, y)| b.cmp(a).then_with(|| y.id.cmp(&x.id)));
         let goes_on = listed.more && (position.kind.is_planned() || !reaches_since);
         let next_index = listed.index.filter(|index| is_emails && is_index(index));
-        let reach = position.page.saturating_add(1).saturating_mul(PAGE);
+        let reach = position.page.saturating_add(1).saturating_mul(size);
         let is_within_reach = match is_emails {
             true => next_index.is_some() && position.page < MAX_PAGE,
             false => reach <= MOST_LISTED,
@@ -227,8 +232,8 @@ fn position(text: &str) -> Option<Position> {
     })
 }
 
-/// Rows of a page of any list but e-mails: a small one costs as much, and up to here the order is
-/// not Zoho's.
+/// Rows of a page of any list but e-mails, if the role may have as many: a small one costs as much,
+/// and up to here the order is not Zoho's.
 pub(super) const PAGE: u32 = 200;
 /// Zoho pages through the first 2,000 rows of a list.
 const MOST_LISTED: u32 = 2000;

@@ -88,7 +88,7 @@ fn a_failed_list_leaves_a_partial_answer() {
         more: false,
         index: None,
     };
-    let notes = Lane::new(places[0].clone(), notes, None);
+    let notes = Lane::new(places[0].clone(), notes, PAGE, None);
     let lanes = lanes(places, vec![Ok(notes), failed()]).unwrap();
     let slice = Slice {
         size: 20,
@@ -129,6 +129,7 @@ fn a_long_history_goes_on_where_it_stopped() {
             more: false,
             index: None,
         },
+        PAGE,
         None,
     );
     let binding = Binding::new("get_contact_history", &(), 3);

@@ -73,6 +73,8 @@ struct Look {
     keeps: bool,
     /// As many instances as there may be, and those that are gone until it is known which.
     replicas: usize,
+    /// Which are gone is known in a moment.
+    is_crowded: bool,
     /// Among how many the slots are shared: those that speak, or as many as there may be.
     shares: usize,
     clock: u64,
@@ -114,6 +116,8 @@ impl Mints {
             id: self.id,
             keeps: self.keeps,
             replicas: (replicas as usize).max(table.instances.len()).max(1),
+            is_crowded: table.instances.len() > replicas as usize
+                && clock.saturating_sub(table.joined) <= SILENT + 1_000,
             shares: (replicas as usize).max(table.speaking(clock)).max(1),
             clock,
             is_fresh,
@@ -175,19 +179,27 @@ impl Table {
             self.joined = clock;
         }
         let since = self.since;
-        let silent = |last: u64| clock.saturating_sub(last.max(since));
-        self.instances.retain(|_, last| silent(*last) < REST);
-        // There are only so many, so those that are silent were followed by others. If it is not sure
-        // which of them, each may be cut off from Redis and use what it has.
-        let more = self.instances.len().saturating_sub(replicas);
-        let gone = |last: &u64| silent(*last) > SILENT;
-        let count = self.instances.values().filter(|last| gone(last)).count();
-        if count <= more && silent(self.joined) > SILENT {
-            self.instances.retain(|_, last| !gone(last));
+        self.instances
+            .retain(|_, last| clock.saturating_sub((*last).max(since)) < REST);
+        if clock.saturating_sub(self.joined.max(since)) > SILENT {
+            for gone in self.gone(clock, replicas) {
+                self.instances.remove(&gone);
+            }
         }
         for slot in &mut self.slots {
             slot.owner = slot.owner.filter(|it| self.instances.contains_key(it));
         }
+    }
+
+    /// There are only so many, so the newest followed one that is silent: the one that spoke last, since
+    /// who is killed is started again soon. Others may be cut off from Redis and use what they have.
+    fn gone(&self, clock: u64, replicas: usize) -> Vec<Uuid> {
+        let more = self.instances.len().saturating_sub(replicas);
+        let silent = |last: u64| clock.saturating_sub(last.max(self.since)) > SILENT;
+        let quiet = self.instances.iter().filter(|it| silent(*it.1));
+        let mut quiet: Vec<_> = quiet.map(|(id, last)| (*last, *id)).collect();
+        quiet.sort_unstable_by(|one, other| other.cmp(one));
+        quiet.into_iter().take(more).map(|(_, id)| id).collect()
     }
 
     /// How many instances were heard of lately.
@@ -336,8 +348,12 @@ impl Table {
             let last = self.instances.get(&it);
             last.is_some_and(|last| look.clock.saturating_sub(*last) <= SILENT)
         };
-        let another = |slot: &Slot| slot.is_free(look.clock) && slot.owner.is_some_and(speaks);
-        if look.is_fresh || is_settled && self.count(another) > 0 {
+        // Who has no more than its part keeps that.
+        let part = self.free_part(look);
+        let free_of = |it| self.count(|slot| slot.owner == Some(it) && slot.is_free(look.clock));
+        let gives_up = |it| speaks(it) && free_of(it) > part;
+        let another = |slot: &Slot| slot.is_free(look.clock) && slot.owner.is_some_and(gives_up);
+        if look.is_fresh || look.is_crowded || is_settled && self.count(another) > 0 {
             return Outcome::Wait;
         }
         let open = self.slots.iter().filter(|slot| slot.is_open(look));

@@ -88,10 +88,12 @@ fn who_is_cut_off_from_redis_keeps_its_slots_though_another_is_killed_and_follow
     world.pass(7);
     world.happen(&Event::Restart(0));
     world.pass(7);
-    // What the one that is gone had left is nobody's until that is known.
-    assert_eq!(all_of(&mut world, 0), 0);
+    assert_eq!(
+        all_of(&mut world, 0),
+        2,
+        "what the one that is gone had left"
+    );
     assert_eq!(all_of(&mut world, 1), 4);
-    // Once it is heard again it is known who is gone.
     world.happen(&Event::Heal(1));
     world.pass(620);
     assert_eq!(all_of(&mut world, 0), 10);
@@ -205,4 +207,31 @@ fn one_that_is_killed_and_started_again_and_again_takes_no_slots_from_another() 
     }
     world.happen(&Event::Down);
     assert!(all_of(&mut world, 1) >= 2);
+}
+
+#[test]
+fn an_only_one_that_was_killed_and_started_again_and_again_is_served() {
+    for expected in [1, 2] {
+        let mut world = World::new(1, false);
+        world.missing = expected - 1;
+        world.happen(&Event::Up);
+        for _ in 0..8 {
+            world.happen(&Event::Restart(0));
+            world.pass(2);
+        }
+        world.pass(7);
+        assert!(all_of(&mut world, 0) >= 5, "{expected}");
+    }
+}
+
+#[test]
+fn who_wants_more_than_the_others_give_up_does_not_wait_for_it() {
+    let mut world = World::new(3, true);
+    world.pass(7);
+    world.happen(&Event::Cut(2));
+    world.pass(7);
+    assert!(all_of(&mut world, 0) >= 6);
+    world.pass(3);
+    let wants = world.meet(0, Some(Uuid::new_v4()), Sent::Taken);
+    assert!(matches!(wants, Some(Outcome::Spent(_))), "{wants:?}");
 }

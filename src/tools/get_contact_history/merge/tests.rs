@@ -44,6 +44,7 @@ fn fetch(lists: &[(Kind, Vec<i64>)], at: &Position, since: Option<Timestamp>) ->
             more,
             index: (more && at.kind == Kind::Emails).then(|| format!("x@{}", from + size)),
         },
+        PAGE,
         since,
     )
 }
@@ -160,7 +161,7 @@ fn the_end_of_what_zoho_pages_through_is_told_and_not_walked_into() {
         (at(Kind::Notes, 10), false),
         (at(Kind::Emails, 1), false),
     ] {
-        let mut lanes = [Lane::new(position.clone(), listed(), None)];
+        let mut lanes = [Lane::new(position.clone(), listed(), PAGE, None)];
         assert_eq!(newest(&mut lanes, 200).len(), 1);
         assert!(lanes[0].has_more());
         assert_eq!(!write(&lanes).is_empty(), goes_on, "{position:?}");
@@ -291,7 +292,7 @@ fn a_meeting_that_runs_at_since_is_not_older() {
             more: false,
             index: None,
         };
-        let lane = Lane::new(Position::start(kind), listed, Some(at(5)));
+        let lane = Lane::new(Position::start(kind), listed, PAGE, Some(at(5)));
         assert_eq!(
             newest(&mut [lane], 20).len(),
             expected,

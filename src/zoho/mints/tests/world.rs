@@ -13,6 +13,8 @@ pub(super) struct World {
     /// Since when Redis has its data; [`UNMET`] until somebody has come.
     pub(super) emptied: u64,
     pub(super) is_up: bool,
+    /// When an instance was last followed by another.
+    restarted: u64,
     /// Since when an instance alone does not reach Redis.
     cut: Vec<Option<u64>>,
     pub(super) instances: Vec<Mints>,
@@ -55,6 +57,7 @@ impl World {
             clock: 5_000_000,
             redis: None,
             emptied: 0,
+            restarted: 0,
             is_up,
             cut: vec![None; count],
             instances: (0..count).map(|_| Mints::new(true)).collect(),
@@ -77,6 +80,11 @@ impl World {
     fn knows_of_all(&self) -> bool {
         let is_known = |who: usize| self.emptied == 0 && !self.instances[who].is_new;
         (0..self.cut.len()).all(|who| self.reaches(who) || is_known(who))
+    }
+
+    /// Not long ago, so that it is not known yet which instance is gone.
+    fn has_restarted(&self) -> bool {
+        self.clock.saturating_sub(self.restarted) < 12_000
     }
 
     fn replicas(&self) -> u32 {
@@ -133,7 +141,8 @@ impl World {
 
     pub(super) fn pass(&mut self, mut seconds: u64) {
         while seconds > 0 {
-            let step = seconds.min(20);
+            // Who is gone is seen by who is not silent meanwhile.
+            let step = seconds.min(if self.has_restarted() { 2 } else { 20 });
             seconds -= step;
             self.clock += step * 1000;
             for cut in &mut self.cut {
@@ -173,12 +182,14 @@ impl World {
             }
             Event::Restart(who) if self.reaches(who % count) && self.knows_of_all() => {
                 self.pass(1);
+                self.restarted = self.clock;
                 let keeps = self.instances[who % count].keeps;
                 self.instances[who % count] = Mints::new(keeps);
                 self.meet(who % count, None, Sent::Taken);
             }
             Event::Restart(_) => {}
             // It goes on since the first, so that none lasts for longer than `pass` has it.
+            Event::Cut(_) if self.has_restarted() => {}
             Event::Cut(who) => {
                 self.cut[who % count].get_or_insert(self.clock);
             }
