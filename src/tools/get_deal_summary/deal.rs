@@ -23,7 +23,9 @@ use notes::NoteParent;
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Standing {
-    closed: bool,
+    /// Missing: unknown, as then are reasons to be stalled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     age_days: Option<i64>,
     /// Negative: overdue.
@@ -107,22 +109,20 @@ impl Standing {
     ) -> Self {
         let today = now.to_zoned(zone.clone()).date();
         let day = |time: Option<&str>| instant(time).map(|at| at.to_zoned(zone.clone()).date());
-        let stage = deal.stage.as_ref().map_or("", |stage| stage.as_str());
-        let closed = closing.status(stage) != DealStatus::Open;
+        // Where the stage is hidden, nobody knows.
+        let stage = deal.stage.as_ref();
+        let closed = stage.map(|stage| closing.status(stage.as_str()) != DealStatus::Open);
+        let is_open = closed == Some(false);
         let created = day(deal.created_time.as_deref());
-        let touched = [
-            &deal.last_activity_time,
-            &deal.modified_time,
-            &deal.created_time,
-        ]
-        .into_iter()
-        .find_map(|time| day(time.as_deref()));
+        let touched = [&deal.last_activity_time, &deal.modified_time]
+            .into_iter()
+            .find_map(|time| day(time.as_deref()));
         let closing_date = deal.closing_date.as_deref().and_then(input::day);
         let days_to_close = closing_date
             .map(|date| between(today, date))
-            .filter(|_| !closed);
+            .filter(|_| is_open);
         let mut stalled_because = Vec::new();
-        if !closed && touched.is_some_and(|touched| between(touched, today) >= STALE_DAYS) {
+        if is_open && touched.is_some_and(|touched| between(touched, today) >= STALE_DAYS) {
             stalled_because.push(Reason::NoActivity);
         }
         if days_to_close.is_some_and(|days| days < 0) {
@@ -165,7 +165,10 @@ fn tell(output: &Output) -> String {
         deal.id,
         brief_or_dash(deal.stage.as_ref()),
     ));
-    if let Some(weighted) = deal.weighted_amount.filter(|_| !standing.closed) {
+    if let Some(weighted) = deal
+        .weighted_amount
+        .filter(|_| standing.closed != Some(true))
+    {
         text.line(format!(
             "- weighted by probability: {}",
             money(weighted, currency)
@@ -244,8 +247,23 @@ mod tests {
     #[test]
     fn a_closed_deal_is_never_stalled() {
         let deal = standing("Closed Won", "2027-01-01T12:00:00Z");
-        assert!(deal.closed && deal.stalled_because.is_empty());
+        assert!(deal.closed == Some(true) && deal.stalled_because.is_empty());
         assert_eq!(deal.days_to_close, None);
+    }
+
+    #[test]
+    fn of_what_is_hidden_nothing_is_said() {
+        let now = "2026-03-20T12:00:00Z".parse().unwrap();
+        let standing = |deal| Standing::new(&deal, &Closing::default(), None, now, &TimeZone::UTC);
+        let mut deal = a_deal(1, "Closed Won", 1000.0);
+        deal.stage = None;
+        let told = standing(deal);
+        assert_eq!((told.closed, told.days_to_close), (None, None));
+        assert_eq!(told.stalled_because, []);
+        let mut deal = a_deal(1, "Negotiation", 1000.0);
+        (deal.last_activity_time, deal.modified_time) = (None, None);
+        let told = standing(deal);
+        assert_eq!(told.stalled_because, [Reason::ClosingDatePassed]);
     }
 
     #[test]
