@@ -56,10 +56,15 @@ fn too_many(most: usize) -> Problem {
     Problem::bad("CRITERIA_LIMIT_EXCEEDED", json!({}), message)
 }
 
+/// What is wrong with one criterion.
+fn unfit(details: Value) -> Problem {
+    Problem::bad("INVALID_QUERY", details, "Invalid query formed")
+}
+
 fn not_searched(name: &str) -> Problem {
     let reason = NOT_SEARCHED;
     let details = json!({"reason": reason, "api_name": name});
-    Problem::bad("INVALID_QUERY", details, "Invalid query formed")
+    unfit(details)
 }
 
 /// What is wrong with a criterion, as counts word it: by its reason.
@@ -78,12 +83,12 @@ pub(super) fn counted(problem: Problem) -> Problem {
 fn not_operated(name: &str, operator: &str) -> Problem {
     let reason = NOT_OPERATED;
     let details = json!({"operator": operator, "reason": reason, "api_name": name});
-    Problem::bad("INVALID_QUERY", details, "Invalid query formed")
+    unfit(details)
 }
 
 fn too_wild(name: &str) -> Problem {
     let details = json!({"reason": TOO_WILD, "api_name": name});
-    Problem::bad("INVALID_QUERY", details, "Invalid query formed")
+    unfit(details)
 }
 
 fn not_valued(field: &Field, values: &[String]) -> Problem {
@@ -93,7 +98,7 @@ fn not_valued(field: &Field, values: &[String]) -> Problem {
         "api_name": field.name,
         "value": values.join(","),
     });
-    Problem::bad("INVALID_QUERY", details, "Invalid query formed")
+    unfit(details)
 }
 
 struct Reader<'a> {
@@ -241,9 +246,9 @@ fn operands(field: &Field, op: Op, values: &[String]) -> Option<Vec<Cell>> {
         let value = Some(value.trim()).filter(|value| !value.is_empty())?;
         let cell = Cell::read(field.kind, value);
         // A day stands for its first moment.
-        let is_day = field.kind == Kind::Moment && Cell::read(Kind::Day, value).is_some();
-        let day = || Cell::read(field.kind, &format!("{value}T00:00:00Z")).filter(|_| is_day);
-        cell.or_else(day)
+        let is_day = || field.kind == Kind::Moment && Cell::read(Kind::Day, value).is_some();
+        let begins = || Cell::read(field.kind, &format!("{value}T00:00:00Z"));
+        cell.or_else(|| is_day().then(begins).flatten())
             .or_else(|| named::is_named(field).then(|| Cell::text(value)))
     };
     values

@@ -56,7 +56,7 @@ impl Painter<'_> {
     ) -> Value {
         let mut shown = Map::new();
         let mut show = |field: &Field| {
-            if self.shows(module, field) {
+            if self.shows(module, field.name) {
                 shown.insert(field.name.to_owned(), self.cell(module, field, record));
             }
         };
@@ -71,9 +71,9 @@ impl Painter<'_> {
         Value::Object(shown)
     }
 
-    fn shows(&self, module: Module, field: &Field) -> bool {
+    fn shows(&self, module: Module, field: &str) -> bool {
         let sight = self.sight;
-        sight.is_none_or(|sight| !sight.hides(module, field.name))
+        sight.is_none_or(|sight| !sight.hides(module, field))
     }
 
     /// A field as a record shows it.
@@ -94,9 +94,8 @@ impl Painter<'_> {
 
     /// A street, a line with town, state and code, and a country, as far as they are seen.
     fn address(&self, module: Module, record: &Record, parts: &[&str]) -> String {
-        let hidden = |name: &str| self.sight.is_some_and(|sight| sight.hides(module, name));
         let part = |at: usize| {
-            let name = parts.get(at).filter(|name| !hidden(name))?;
+            let name = parts.get(at).filter(|name| self.shows(module, name))?;
             record.text(name).map(str::to_owned)
         };
         let line = |parts: [Option<String>; 2], between: &str| {
@@ -157,7 +156,7 @@ impl Painter<'_> {
         let history: Vec<Value> = line
             .changes
             .iter()
-            .filter(|change| self.shows(line.module, change.field))
+            .filter(|change| self.shows(line.module, change.field.name))
             .map(|change| {
                 let side = |cell: &Option<Cell>| {
                     cell.as_ref().map_or(Value::Null, |cell| self.plain(cell))

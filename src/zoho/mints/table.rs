@@ -181,7 +181,7 @@ impl Table {
         let since = self.since;
         self.instances
             .retain(|_, last| clock.saturating_sub((*last).max(since)) < REST);
-        if clock.saturating_sub(self.joined.max(since)) > SILENT {
+        if is_silent(self.joined.max(since), clock) {
             for gone in self.gone(clock, replicas) {
                 self.instances.remove(&gone);
             }
@@ -195,9 +195,10 @@ impl Table {
     /// who is killed is started again soon. Others may be cut off from Redis and use what they have.
     fn gone(&self, clock: u64, replicas: usize) -> Vec<Uuid> {
         let more = self.instances.len().saturating_sub(replicas);
-        let silent = |last: u64| clock.saturating_sub(last.max(self.since)) > SILENT;
-        let quiet = self.instances.iter().filter(|it| silent(*it.1));
-        let mut quiet: Vec<_> = quiet.map(|(id, last)| (*last, *id)).collect();
+        let heard = self.instances.iter().map(|(id, last)| (*last, *id));
+        let mut quiet: Vec<_> = heard
+            .filter(|(last, _)| is_silent((*last).max(self.since), clock))
+            .collect();
         quiet.sort_unstable_by(|one, other| other.cmp(one));
         quiet.into_iter().take(more).map(|(_, id)| id).collect()
     }
@@ -205,8 +206,7 @@ impl Table {
     /// How many instances were heard of lately.
     fn speaking(&self, clock: u64) -> usize {
         let last = self.instances.values();
-        last.filter(|last| clock.saturating_sub(**last) <= SILENT)
-            .count()
+        last.filter(|last| !is_silent(**last, clock)).count()
     }
 
     /// Whether it is known of each slot whose it is.
@@ -346,7 +346,7 @@ impl Table {
         }
         let speaks = |it| {
             let last = self.instances.get(&it);
-            last.is_some_and(|last| look.clock.saturating_sub(*last) <= SILENT)
+            last.is_some_and(|last| !is_silent(*last, look.clock))
         };
         // Who has no more than its part keeps that.
         let part = self.free_part(look);
@@ -382,6 +382,11 @@ impl Slot {
     fn is_open(&self, look: &Look) -> bool {
         self.owner.is_none_or(|it| it == look.id)
     }
+}
+
+/// Whether who spoke last at that time has not spoken for too long.
+fn is_silent(last: u64, clock: u64) -> bool {
+    clock.saturating_sub(last) > SILENT
 }
 
 const REST: u64 = Mints::REST.as_millis() as u64;

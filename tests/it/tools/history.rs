@@ -78,16 +78,11 @@ async fn what_is_not_too_old_is_found_whatever_number_zoho_gave_it() {
 async fn what_is_ahead_comes_before_what_was_written_down_after_it() {
     let (house, agent) = open_house().await;
     let id = busy_contact(&house).await;
-    let meeting = |title: String, year: usize| {
-        json!({ "Event_Title": title, "Who_Id": { "id": id }, "$se_module": "Contacts",
-            "Start_DateTime": format!("{year}-05-04T10:00:00+00:00"),
-            "End_DateTime": format!("{year}-05-04T11:00:00+00:00") })
-    };
     let ahead: Vec<_> = (0..5)
-        .map(|n| meeting(format!("Ahead {n}"), 2190 + n))
+        .map(|n| meeting(&id, &format!("Ahead {n}"), 2190 + n))
         .collect();
     let over: Vec<_> = (0..60)
-        .map(|n| meeting(format!("Over {n}"), 1950 + n))
+        .map(|n| meeting(&id, &format!("Over {n}"), 1950 + n))
         .collect();
     for meetings in [ahead, over] {
         let meetings = json!({ "data": meetings });
@@ -270,16 +265,11 @@ async fn hidden_characters_do_not_reach_the_agent() {
 async fn what_is_planned_is_found_behind_hundreds_of_meetings_in_one_call() {
     let (house, agent) = open_house().await;
     let id = busy_contact(&house).await;
-    let meeting = |title: String, year: u32| {
-        json!({ "Event_Title": title, "Who_Id": { "id": id }, "$se_module": "Contacts",
-            "Start_DateTime": format!("{year}-05-04T10:00:00+00:00"),
-            "End_DateTime": format!("{year}-05-04T11:00:00+00:00") })
-    };
-    let planned = json!({ "data": [meeting("Reunion".into(), 2190)] });
+    let planned = json!({ "data": [meeting(&id, "Reunion", 2190)] });
     house.zoho.crm("Events", &planned).await.unwrap();
     for _ in 0..5 {
         let over: Vec<_> = (0..90)
-            .map(|n| meeting(format!("Over {n}"), 2001))
+            .map(|n| meeting(&id, &format!("Over {n}"), 2001))
             .collect();
         let over = json!({ "data": over });
         house.zoho.crm("Events", &over).await.unwrap();
@@ -299,4 +289,11 @@ async fn what_is_planned_is_found_behind_hundreds_of_meetings_in_one_call() {
         (&first["count"], &first["more"]),
         (&json!(1), &json!(false))
     );
+}
+
+/// An hour with a contact, on a day of that year.
+fn meeting(contact: &str, title: &str, year: u32) -> Value {
+    json!({ "Event_Title": title, "Who_Id": { "id": contact }, "$se_module": "Contacts",
+        "Start_DateTime": format!("{year}-05-04T10:00:00+00:00"),
+        "End_DateTime": format!("{year}-05-04T11:00:00+00:00") })
 }
