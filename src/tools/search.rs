@@ -86,12 +86,22 @@ pub(super) fn one_of<const N: usize>(
                 problem: "it needs at least 2 letters or digits",
             })
         }
+        Search::Name(name) if is_wild(name) => Err(ToolError::Argument {
+            argument: "name",
+            problem: "`*` is not understood in names; give the name, or how it begins, without it",
+        }),
         Search::Phone(phone) if !is_phone(phone) => Err(ToolError::Argument {
             argument: "phone",
             problem: "it needs at least 3 digits, and may have spaces and + - . ( ) besides",
         }),
         _ => Ok(search),
     }
+}
+
+/// Zoho takes one at most; at an end it is a wildcard to who wrote it, and no letter.
+fn is_wild(name: &str) -> bool {
+    let name = name.trim();
+    name.starts_with('*') || name.ends_with('*') || name.matches('*').count() > 1
 }
 
 /// What Zoho takes for a number.
@@ -132,6 +142,12 @@ mod tests {
             );
         }
         assert!(search(json!({"query": "a"})).is_err());
+        for name in ["*Anna*", "Anna*", "*", "A*n*a"] {
+            let told = search(json!({ "name": name })).unwrap_err();
+            let told = told.advice();
+            assert!(told.contains("Argument `name`: `*` is not"), "{told}");
+        }
+        assert!(search(json!({"name": "E*Trade"})).is_ok());
         assert!(search(json!({"phone": "12"})).is_err());
         assert!(search(json!({"phone": "123; drop"})).is_err());
         assert!(search(json!({"phone": "+44 (20) 7946-00.00"})).is_ok());

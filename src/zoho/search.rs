@@ -1,11 +1,14 @@
 //! How records are looked for, the same in every module.
 
+mod spelling;
+
 use super::{
     ZohoError,
     criteria::{Criteria, Field, Operator},
     refused,
     scope::Wanted,
 };
+use spelling::{bare, with_other_apostrophes, without_degrees};
 
 /// What records are looked for by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,9 +52,14 @@ fn is_phone(text: &str) -> bool {
         .all(|b| b.is_ascii_digit() || matches!(b, b' ' | b'-' | b'(' | b')' | b'.'))
 }
 
-/// A name is read in several ways, the likeliest first, and as many of them are asked as Zoho takes. A
-/// salutation in front, as in `Frau Ada Byron`, may be part of the first name, or none of the name.
+/// A name is read in several ways, the likeliest first, and as many of them are asked as Zoho takes.
 pub(super) fn person(name: &str) -> Criteria {
+    let name = without_degrees(bare(name));
+    as_spelled(name, persons).unwrap_or_else(|| last(HAS, name))
+}
+
+/// A salutation in front, as in `Frau Ada Byron`, may be part of the first name, or none of the name.
+fn persons(name: &str) -> Vec<Criteria> {
     let words: Vec<&str> = name.split_whitespace().collect();
     let (titled, words) = without_salutations(&words);
     let whole = words.join(" ");
@@ -60,10 +68,20 @@ pub(super) fn person(name: &str) -> Criteria {
         [_] => one_word(&whole, titled),
         _ => several_words(words, titled, turned.is_some()),
     };
-    let mut ways = turned.into_iter().flatten().chain(others);
+    turned.into_iter().flatten().chain(others).collect()
+}
+
+/// As many of the ways as Zoho takes; the likeliest one with the other kind of apostrophes as well.
+fn as_spelled(name: &str, ways: fn(&str) -> Vec<Criteria>) -> Option<Criteria> {
+    let mut all = ways(name);
+    if let Some(other) = with_other_apostrophes(name) {
+        let mut others = ways(&other).into_iter();
+        let second = 1.min(all.len());
+        all.splice(second..second, others.next());
+        all.extend(others);
+    }
     let fits = |all: &Criteria| all.conditions() <= MOST_OF_NAME && all.length() <= LONGEST_OF_NAME;
-    let likeliest = ways.next().unwrap_or_else(|| last(HAS, &whole));
-    ways.fold(likeliest, |all, other| {
+    all.into_iter().reduce(|all, other| {
         let wider = all.clone().or(other);
         if fits(&wider) { wider } else { all }
     })
@@ -105,10 +123,13 @@ fn several_words(words: &[&str], titled: bool, turned: bool) -> Vec<Criteria> {
     ways.push(first(BEGINS, &whole));
     ways.extend(titled.then(|| first(HAS, &whole)));
     if let ([one, other], false) = (words, turned) {
+        // Likelier than all in the first name, unless that may have the salutation.
+        let at = ways.len().saturating_sub(usize::from(!titled));
         // `Anna Olsen`, of Anna Maria van der Berg Olsen.
-        ways.push(first(BEGINS, one).and(last(HAS, other)));
+        let within = first(BEGINS, one).and(last(HAS, other));
         // `Olsen Anna`.
-        ways.push(first(BEGINS, other).and(last(BEGINS, one)));
+        let turned = first(BEGINS, other).and(last(BEGINS, one));
+        ways.splice(at..at, [within, turned]);
     }
     ways
 }
@@ -154,9 +175,13 @@ fn is_salutation(word: &str) -> bool {
 
 /// The words of a company's name, of which an agent may know only some.
 pub(super) fn company(name: &str) -> Criteria {
-    let words = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    let by = |operator| Criteria::is(Field::AccountName, operator, words.clone());
-    by(Operator::StartsWith).or(by(Operator::Equals))
+    let words = bare(name).split_whitespace().collect::<Vec<_>>().join(" ");
+    as_spelled(&words, companies).unwrap_or_else(|| Criteria::is(Field::AccountName, HAS, &words))
+}
+
+fn companies(words: &str) -> Vec<Criteria> {
+    let by = |operator| Criteria::is(Field::AccountName, operator, words);
+    vec![by(BEGINS), by(HAS)]
 }
 
 /// On a text `equals` finds what has the words, wherever they stand.
@@ -193,9 +218,10 @@ mod tests {
         assert_eq!(
             by("Ann  Dyck"),
             "((((((First_Name:starts_with:Ann)and(Last_Name:starts_with:Dyck))or\
-             (Last_Name:equals:Ann Dyck))or(First_Name:starts_with:Ann Dyck))or\
+             (Last_Name:equals:Ann Dyck))or\
              ((First_Name:starts_with:Ann)and(Last_Name:equals:Dyck)))or\
-             ((First_Name:starts_with:Dyck)and(Last_Name:starts_with:Ann)))"
+             ((First_Name:starts_with:Dyck)and(Last_Name:starts_with:Ann)))or\
+             (First_Name:starts_with:Ann Dyck))"
         );
         assert_eq!(
             by("Dr.  Ann"),
@@ -278,7 +304,7 @@ mod tests {
         ] {
             assert!(finds(&person(name), first, last), "{name}");
         }
-        for name in ["Olsen,", ", Anna", "Olsen, Dr.", ",", "Dr. ,"] {
+        for name in ["Olsen, Dr.", ",", "Dr. ,", "\"\"", "'", ", PhD", "'', Jr."] {
             assert!(person(name).render().is_ok(), "{name}");
         }
     }
@@ -303,6 +329,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_stands_around_a_name_and_how_its_apostrophe_is_written_does_not_matter() {
+        for (name, first, last) in [
+            ("Olsen,", "Anna", "Olsen"),
+            (", Anna", "Anna", "Olsen"),
+            ("\"Anna Olsen\"", "Anna", "Olsen"),
+            ("“Olsen, Anna”,", "Anna", "Olsen"),
+            ("'Anna'", "Anna", "Olsen"),
+            ("Anna Olsen, PhD", "Anna", "Olsen"),
+            ("Dr. Anna Olsen, Ph.D., MBA", "Anna", "Olsen"),
+            ("Olsen, Anna, Jr.", "Anna", "Olsen"),
+            ("Anna O’Neil", "Anna", "O'Neil"),
+            ("Anna O'Neil", "Anna", "O’Neil"),
+            ("O´Neil, Anna", "Anna", "O'Neil"),
+            ("o'neil", "Anna", "O’Neil"),
+            ("O'Neil Anna", "Anna", "O'Neil"),
+            ("Anna O'Neil", "Anna Maria", "van Dam O'Neil"),
+        ] {
+            assert!(finds(&person(name), first, last), "{name}");
+        }
+        assert!(!finds(&person("Olsen, Sven"), "Anna", "Olsen"));
+        let company = company("\"Tom's Diner\"").render().unwrap();
+        assert!(company.contains("Tom's Diner)") && company.contains("Tom’s Diner)"));
     }
 
     #[test]

@@ -173,6 +173,31 @@ async fn a_person_is_found_by_the_last_name_in_front_of_a_comma() {
 }
 
 #[tokio::test]
+async fn a_name_is_found_in_quotes_with_a_degree_and_with_another_apostrophe() {
+    let (house, agent) = open_house().await;
+    let new = json!({ "First_Name": "Wolfrida", "Last_Name": "Quarterstaff" });
+    let new = json!({ "data": [new] });
+    house.zoho.crm("Contacts", &new).await.unwrap();
+    for name in [
+        "Wolfrida Quarterstaff, PhD",
+        "Quarterstaff,",
+        ", Wolfrida",
+        "\"Wolfrida Quarterstaff\"",
+        "“Quarterstaff, Wolfrida”",
+        "Fionnuala O’Shaughnessy",
+        "O’Shaughnessy, Fionnuala",
+    ] {
+        let found = agent.search(name).await.content();
+        assert_eq!(found["count"], 1, "{name}: {found}");
+    }
+    for tool in ["search_contacts", "search_leads", "search_accounts"] {
+        let wild = json!({ "name": "*Anna*" });
+        let told = agent.call(tool, wild).await.failure();
+        assert!(told.contains("`name`") && told.contains("`*`"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_lead_is_found_by_the_name_that_the_crm_shows() {
     let (house, agent) = open_house().await;
     let query = "select id, Full_Name from Leads where (Salutation is not null and \
