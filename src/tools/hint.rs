@@ -14,13 +14,9 @@ impl ToolError {
                 source_of_ids(tool)
             )
             .into(),
-            Self::Zoho(ZohoError::Hidden { field }) if let Some(others) = other_ways(tool) => format!(
-                "The CRM does not show the field `{}` to the CRM user behind this server, so nothing \
-                 was looked for by `name`; the same call will fail again. Search by {others} instead, \
-                 or have an operator let that user see the field.",
-                field.as_str()
-            )
-            .into(),
+            Self::Zoho(ZohoError::Hidden { field }) if is_search(tool) => {
+                search_in_vain(tool, field).into()
+            }
             Self::Zoho(ZohoError::Input {
                 field: Some(field), ..
             }) if let Some(argument) = argument_of(tool, field) => format!(
@@ -55,19 +51,44 @@ fn source_of_ids(tool: &str) -> &'static str {
     }
 }
 
-/// How else a tool searches than by name. `query` looks into all fields that are shown.
-fn other_ways(tool: &str) -> Option<&'static str> {
-    match tool {
-        "search_contacts" | "search_leads" => Some("`query` or `email`"),
-        "search_accounts" => Some("`query`"),
-        _ => None,
-    }
+fn is_search(tool: &str) -> bool {
+    matches!(tool, "search_contacts" | "search_leads" | "search_accounts")
+}
+
+/// A search that finds nothing, whatever there is, since the field that it looks at is hidden. `query`
+/// looks into all fields that are shown.
+fn search_in_vain(tool: &str, field: &Code) -> String {
+    let hidden = format!(
+        "The CRM does not show the field `{}` to the CRM user behind this server, so",
+        field.as_str()
+    );
+    let Some(argument) = argument_of(tool, field) else {
+        // It says whose a record is, however it is looked for.
+        return format!(
+            "{hidden} it is not known which records this client may see, and no search finds any, \
+             whatever there is. Do not search again; have an operator let that user see the field."
+        );
+    };
+    let is_other = |way: &&str| *way != argument && (tool != "search_accounts" || *way != "email");
+    let others = ["query", "name", "email", "phone"].into_iter();
+    let others: Vec<_> = others
+        .filter(is_other)
+        .map(|way| format!("`{way}`"))
+        .collect();
+    format!(
+        "{hidden} a search by `{argument}` finds nothing, whatever there is; the same call will fail \
+         again. Search by {} instead, or have an operator let that user see the field.",
+        others.join(" or ")
+    )
 }
 
 /// The argument by the field of Zoho's that it is compared with. Nothing that Zoho wrote is told.
 fn argument_of(tool: &str, field: &Code) -> Option<&'static str> {
     Some(match field.as_str() {
-        "First_Name" | "Last_Name" | "Account_Name" if other_ways(tool).is_some() => "name",
+        "First_Name" | "Last_Name" | "Account_Name" if is_search(tool) => "name",
+        "Email" if is_search(tool) => "email",
+        "Phone" if is_search(tool) => "phone",
+        "Owner" if is_search(tool) => return None,
         "Owner" => "owner_id",
         "Account_Name" => "account_id",
         "Closing_Date" => "closing_from or closing_to",

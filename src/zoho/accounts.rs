@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
+    Crm, CrmText, Listed, Module, Page, RecordId, Reference, ZohoError,
     contacts::{self, Contact},
     row::{lookup, moment, number},
     search::{self, Search},
@@ -44,7 +44,7 @@ pub struct Account {
 }
 
 impl Crm {
-    /// Searches accounts. Nothing found is an empty page.
+    /// Searches accounts. Nothing found is an empty page; [`ZohoError::Hidden`] where nothing could be.
     pub async fn search_accounts(
         &self,
         by: &Search,
@@ -52,7 +52,8 @@ impl Crm {
     ) -> Result<Listed<Account>, ZohoError> {
         let wanted = by.wanted(search::company)?;
         let search = self.search("Accounts/search", wanted, FIELDS).await?;
-        self.page::<Account, Account>(&search, page).await
+        self.found::<Account, Account>((Module::Accounts, by), &search, page)
+            .await
     }
 
     /// One account.

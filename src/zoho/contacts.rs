@@ -31,7 +31,7 @@ pub struct Contact {
 }
 
 impl Crm {
-    /// Searches contacts. Nothing found is an empty page.
+    /// Searches contacts. Nothing found is an empty page; [`ZohoError::Hidden`] where nothing could be.
     pub async fn search_contacts(
         &self,
         by: &Search,
@@ -39,7 +39,8 @@ impl Crm {
     ) -> Result<Listed<Contact>, ZohoError> {
         let wanted = by.wanted(search::person)?;
         let search = self.search("Contacts/search", wanted, FIELDS).await?;
-        self.page::<Row, Contact>(&search, page).await
+        self.found::<Row, Contact>((Module::Contacts, by), &search, page)
+            .await
     }
 
     /// One contact.

@@ -167,7 +167,8 @@ impl Crm {
         }
     }
 
-    async fn fetch_fields(&self, module: Module) -> Result<Vec<Field>, ZohoError> {
+    /// The same as they are now, whatever is kept.
+    pub(super) async fn fetch_fields(&self, module: Module) -> Result<Vec<Field>, ZohoError> {
         let asked = Scoped::fields(self, module.name()).await?;
         Ok(self.list::<Field, Field>(&asked).await?.rows)
     }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::{
-    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
+    Crm, CrmText, Listed, Module, Page, RecordId, Reference, ZohoError,
     row::{lookup, moment},
     search::{self, Search},
 };
@@ -36,11 +36,13 @@ pub struct Lead {
 }
 
 impl Crm {
-    /// Searches leads that are not converted. Nothing found is an empty page.
+    /// Searches leads that are not converted. Nothing found is an empty page; [`ZohoError::Hidden`] where
+    /// nothing could be.
     pub async fn search_leads(&self, by: &Search, page: Page) -> Result<Listed<Lead>, ZohoError> {
         let wanted = by.wanted(search::person)?;
         let search = self.search("Leads/search", wanted, FIELDS).await?;
-        self.page::<Lead, Lead>(&search, page).await
+        self.found::<Lead, Lead>((Module::Leads, by), &search, page)
+            .await
     }
 }
 

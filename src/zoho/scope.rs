@@ -4,6 +4,7 @@
 mod pages;
 mod settings;
 mod shown;
+mod sought;
 mod write;
 
 use std::{collections::BTreeSet, sync::Arc};

@@ -33,6 +33,7 @@ use super::{BadConfig, Credentials, Sharing, ZohoError, data_center::Servers, lo
 use crate::{store::Store, telemetry::Trace};
 use door::Door;
 use rights::Rights;
+pub(super) use rights::{FieldOf, Look};
 pub(super) use roster::Roster;
 use shared::{Place, Shelf};
 use stop::{Stop, Why};

@@ -15,6 +15,18 @@ pub(in crate::zoho) type FieldOf = (&'static str, &'static str);
 pub(super) struct Rights {
     kept: Mutex<HashMap<FieldOf, Instant>>,
     hidden: Mutex<HashMap<FieldOf, Instant>>,
+    looks: Mutex<HashMap<FieldOf, (Look, Instant)>>,
+}
+
+/// What became of a look for a field, or for any that does as well, among those that a module shows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in crate::zoho) enum Look {
+    /// It is there.
+    Shown,
+    /// It is not.
+    Hidden,
+    /// Which fields there are may not be read.
+    Refused,
 }
 
 impl Tokens {
@@ -40,6 +52,23 @@ impl Tokens {
     /// Zoho refused now to show it.
     pub(in crate::zoho) fn was_refused(&self, field: FieldOf, now: Instant) {
         lock(&self.0.rights.hidden).insert(field, now);
+    }
+
+    /// What became of the last look for it, while that is believed.
+    pub(in crate::zoho) fn looked(&self, field: FieldOf, now: Instant) -> Option<Look> {
+        let (look, since) = lock(&self.0.rights.looks).get(&field).copied()?;
+        let believed = match look {
+            Look::Shown => KEPT_FOR,
+            Look::Hidden | Look::Refused => HIDDEN_FOR,
+        };
+        (now < since + believed).then_some(look)
+    }
+
+    /// It was looked for them now.
+    pub(in crate::zoho) fn saw_fields<const N: usize>(&self, looks: [(FieldOf, Look); N]) {
+        let now = Instant::now();
+        let looks = looks.map(|(field, look)| (field, (look, now)));
+        lock(&self.0.rights.looks).extend(looks);
     }
 }
 

@@ -1,0 +1,110 @@
+//! Searches, and whether one that found nothing could have found anything: to who looks at a field that
+//! is hidden, Zoho answers that there is nothing.
+
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::{Crm, Listed, Page, Scoped, ZohoError};
+use crate::zoho::{
+    Module, Search,
+    code::Code,
+    fields::Field,
+    token::{FieldOf, Look},
+};
+
+/// What a search looks at, by the field that it is told by.
+#[derive(Clone, Copy)]
+enum Part {
+    /// What says whose a row is.
+    Owner,
+    /// All fields with addresses.
+    Email,
+    /// All fields with numbers.
+    Phone,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Owner, Self::Email, Self::Phone];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "Owner",
+            Self::Email => "Email",
+            Self::Phone => "Phone",
+        }
+    }
+
+    /// Whether a field is one that is looked at.
+    fn has(self, field: &Field) -> bool {
+        let is_of = |kind| {
+            field
+                .data_type
+                .as_ref()
+                .is_some_and(|of| of.as_str() == kind)
+        };
+        match self {
+            Self::Owner => field.name.as_str() == self.name(),
+            Self::Email => is_of("email"),
+            Self::Phone => is_of("phone"),
+        }
+    }
+}
+
+impl Crm {
+    /// A page of what a search finds; [`ZohoError::Hidden`] where it could find nothing at all.
+    pub(in crate::zoho) async fn found<R, T>(
+        &self,
+        (module, by): (Module, &Search),
+        scoped: &Scoped,
+        page: Page,
+    ) -> Result<Listed<T>, ZohoError>
+    where
+        R: for<'de> Deserialize<'de> + Into<T>,
+    {
+        let found = self.page::<R, T>(scoped, page).await;
+        let in_vain = match &found {
+            Ok(listed) => listed.rows.is_empty(),
+            Err(error) => matches!(error, ZohoError::TooManyMatches),
+        };
+        if in_vain {
+            // Of the fields alone, and never of the rows: whether those exist is not told.
+            let owner = scoped.owners.as_ref().map(|_| Part::Owner);
+            let own = match by {
+                Search::Email(_) => Some(Part::Email),
+                Search::Phone(_) => Some(Part::Phone),
+                Search::Word(_) | Search::Name(_) => None,
+            };
+            for part in owner.into_iter().chain(own) {
+                if self.is_hidden(scoped, module, part).await {
+                    let field = Code::new(part.name());
+                    return Err(ZohoError::Hidden { field });
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether none of what is looked at is shown. Where that cannot be read, it counts as shown.
+    async fn is_hidden(&self, scoped: &Scoped, module: Module, part: Part) -> bool {
+        let of = |part: Part| -> FieldOf { (module.name(), part.name()) };
+        let rights = &scoped.tokens;
+        if let Some(look) = rights.looked(of(part), Instant::now()) {
+            return look == Look::Hidden;
+        }
+        // Anew, and not as it is kept: that may have been another user's, or be an hour old.
+        let fields = match self.fetch_fields(module).await {
+            Ok(fields) => fields,
+            Err(ZohoError::Forbidden { .. }) => {
+                rights.saw_fields(Part::ALL.map(|part| (of(part), Look::Refused)));
+                return false;
+            }
+            Err(_) => return false,
+        };
+        let look = |part: Part| match fields.iter().any(|field| part.has(field)) {
+            true => Look::Shown,
+            false => Look::Hidden,
+        };
+        rights.saw_fields(Part::ALL.map(|part| (of(part), look(part))));
+        look(part) == Look::Hidden
+    }
+}
