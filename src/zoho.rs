@@ -23,6 +23,7 @@ pub mod fields;
 mod flights;
 mod http;
 pub mod id;
+mod keeping;
 mod kept;
 pub mod leads;
 mod mints;

@@ -158,6 +158,7 @@ async fn leave(app: &App) {
     if let Some(relay) = app.sessions.relay() {
         relay.leave().await;
     }
+    app.zoho().leave().await;
     app.limit.limiter.leave().await;
 }
 

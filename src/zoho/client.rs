@@ -11,10 +11,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Client;
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep},
-};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     Purse, RecordId, ZohoError,
@@ -248,25 +245,6 @@ impl Zoho {
         status
     }
 
-    /// Keeps what instances share of Zoho, until it is dropped.
-    pub async fn keep(self) {
-        let tell = async {
-            loop {
-                self.inner.tokens().keep().await;
-                sleep(TELL_EVERY).await;
-            }
-        };
-        // There may be many of them, and who says nothing for long loses slots.
-        let denials = async {
-            loop {
-                self.inner.roster.look().await;
-                sleep(TELL_EVERY).await;
-            }
-        };
-        let (allowance, roster) = (self.inner.allowance.keep(), self.inner.roster.keep());
-        tokio::join!(allowance, roster, tell, denials);
-    }
-
     /// Sets the metrics that are looked up, not counted.
     pub fn measure(&self) {
         let allowance = &self.inner.allowance;
@@ -393,8 +371,6 @@ impl Crm {
 
 /// More than any edition of Zoho takes at once.
 const MOST_IDLE: u32 = 256;
-/// How often instances tell each other what they know of access tokens.
-const TELL_EVERY: Duration = Duration::from_secs(1);
 const ORG_AGE: Duration = Duration::from_secs(3600);
 /// Who moves to another manager sees other records within this time.
 const USERS_AGE: Duration = Duration::from_secs(600);

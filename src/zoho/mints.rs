@@ -4,6 +4,7 @@
 //! Redis alone gives it away. So ten attempts are never exceeded, whatever becomes of Redis, and
 //! whatever an instance does not know of the others.
 
+mod meeting;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-pub(super) use table::{Around, Meeting, Outcome};
+pub(super) use meeting::{Around, Meeting, Outcome};
 
 /// What one instance knows of the slots.
 pub(super) struct Mints {
@@ -21,10 +22,12 @@ pub(super) struct Mints {
     id: Uuid,
     /// Whether it has slots of its own. For that it has to be heard from all the time.
     keeps: bool,
+    /// It asks for nothing any more.
+    has_ended: bool,
     /// It has had no part of what nobody has: it has not met the others yet, or only where Redis was fresh.
     is_new: bool,
-    /// Until when one that is new still has nothing without Redis: it met as many as there may be, who
-    /// keep nothing free for it.
+    /// Until when one that is new still has nothing without Redis: it met others, who keep nothing free
+    /// for it.
     barred: Option<Instant>,
     /// The number of the newest table that was seen; 0 for none.
     turn: u64,
@@ -64,6 +67,7 @@ impl Mints {
         Self {
             id: Uuid::new_v4(),
             keeps,
+            has_ended: false,
             is_new: true,
             barred: None,
             turn: 0,
@@ -78,6 +82,7 @@ impl Mints {
     /// Whether it has slots of its own from now on. It begins without any: what it had nobody spoke for
     /// meanwhile.
     pub(super) fn keep(&mut self, keeps: bool) {
+        let keeps = keeps && !self.has_ended;
         self.keeps = keeps;
         for held in &mut self.slots {
             held.mine &= keeps;
@@ -88,6 +93,13 @@ impl Mints {
                 self.loose.push((used.attempt, used.at));
             }
         }
+    }
+
+    /// This instance ends in order: it makes no attempt any more, with Redis or without. At the next
+    /// [`Mints::meet`] its slots belong to nobody, and nobody waits for it.
+    pub(super) fn end(&mut self) {
+        self.has_ended = true;
+        self.keep(false);
     }
 
     /// Zoho denies access tokens until then.
@@ -153,6 +165,9 @@ impl Mints {
 
     /// Without slots of its own an instance has what is left for such.
     fn loosely(&mut self, attempt: Uuid, most: usize, now: Instant) -> Result<(), Duration> {
+        if self.has_ended {
+            return Err(Self::REST);
+        }
         let known = |attempt| self.loose.iter().any(|(loose, _)| *loose == attempt);
         let others = self.slots.iter().filter(|held| {
             let used = held.used.filter(|used| !known(used.attempt));

@@ -1,12 +1,15 @@
 //! Another version takes the place of one that runs, and reads what was written for it.
 
-use serde_json::json;
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
 
 use crate::{
     balancer::Balancer,
-    house::{DASHBOARD, House, REPORTING, SUPPORT, Setup, command_with, key_document},
-    pair::pair,
+    house::{DASHBOARD, House, REPORTING, SUPPORT, Setup, command_with, eventually, key_document},
+    pair::{pair, sharing},
     redis::Redis,
+    shared_token::{lose_the_token, revoke, search},
     traffic::Traffic,
 };
 
@@ -50,6 +53,52 @@ async fn nor_does_one_that_gives_a_load_balancer_time_to_notice() {
         setup.set("server.drain_delay", "500ms");
     })
     .await;
+}
+
+/// The instances that Redis knows to have slots for access tokens, and how many have slots there.
+fn with_slots(redis: &Redis) -> Option<(usize, usize)> {
+    let slots = redis
+        .keys()
+        .into_iter()
+        .find(|key| key.contains(":slots:"))?;
+    let table: Vec<u8> = redis.ask(&["GET", &slots]);
+    let table: Value = serde_json::from_slice(&table).ok()?;
+    let slots = table["slots"].as_array()?.iter();
+    let owners: BTreeSet<_> = slots.filter_map(|slot| slot["owner"].as_str()).collect();
+    Some((table["instances"].as_object()?.len(), owners.len()))
+}
+
+#[tokio::test]
+async fn who_ends_in_order_leaves_its_slots_for_access_tokens_to_whoever_follows() {
+    let redis = Redis::start();
+    let [mut one, other] = pair(&redis, sharing).await;
+    let both = || (with_slots(&redis) == Some((2, 2))).then_some(());
+    eventually("both to have slots", both).await;
+    for house in [&one, &other, &one] {
+        lose_the_token(house).await;
+    }
+    let asked = one.zoho.seen("POST", "/oauth").await;
+    one.signal("-TERM");
+    assert_eq!(one.ended().await.code(), Some(0));
+    assert_eq!(with_slots(&redis), Some((1, 1)));
+    let next = other.replica(|_| ()).await;
+    revoke(&next.zoho).await;
+    assert!(search(&next).await);
+    assert!(next.zoho.seen("POST", "/oauth").await > asked);
+    eventually("both to have slots", both).await;
+}
+
+#[tokio::test]
+async fn who_ends_while_redis_hangs_does_not_wait_for_it() {
+    let redis = Redis::start();
+    let [mut one, _other] = pair(&redis, sharing).await;
+    let both = || (with_slots(&redis) == Some((2, 2))).then_some(());
+    eventually("both to have slots", both).await;
+    redis.freeze();
+    one.signal("-TERM");
+    assert_eq!(one.ended().await.code(), Some(0));
+    redis.thaw();
+    assert_eq!(with_slots(&redis), Some((2, 2)));
 }
 
 /// A configuration that was written for a version.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{Held, Mints, SLOTS, loose};
+use super::{Around, Held, Meeting, Mints, Outcome, SLOTS, loose};
 
 /// What all instances know together. Times are in milliseconds by the clock of Redis.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub(in crate::zoho) struct Table {
     /// When it was begun: another one is begun when Redis has lost data.
     pub(super) begun: u64,
     /// When each instance last spoke.
-    instances: BTreeMap<Uuid, u64>,
+    pub(super) instances: BTreeMap<Uuid, u64>,
     /// When the newest of them came.
     joined: u64,
     pub(super) slots: [Slot; SLOTS],
@@ -30,41 +30,6 @@ pub(super) struct Slot {
     pub(super) owner: Option<Uuid>,
     /// The last attempt.
     pub(super) used: Option<(Uuid, u64)>,
-}
-
-/// In what a table is read and changed.
-#[derive(Clone, Copy)]
-pub(in crate::zoho) struct Around {
-    /// In milliseconds, by the clock of Redis.
-    pub(in crate::zoho) clock: u64,
-    /// The same by ours.
-    pub(in crate::zoho) now: Instant,
-    /// How many instances there may be.
-    pub(in crate::zoho) replicas: u32,
-    /// Redis has had its data for so short a time that others may not have told it yet what it lost.
-    pub(in crate::zoho) is_fresh: bool,
-}
-
-/// What is to lie in Redis next, and what it means for who wants to mint.
-pub(in crate::zoho) struct Meeting {
-    pub(in crate::zoho) table: Table,
-    pub(in crate::zoho) outcome: Outcome,
-    /// Others may not have said yet what they have.
-    pub(super) is_fresh: bool,
-    /// There are as many instances as there may be.
-    pub(super) is_full: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::zoho) enum Outcome {
-    /// Nothing was wanted.
-    Told,
-    /// The attempt has a slot, as soon as the table lies in Redis.
-    Granted,
-    /// Another instance has a slot that it will give up in a moment.
-    Wait,
-    /// For so long there is none.
-    Spent(Duration),
 }
 
 /// Who looks at the table, and when.
@@ -106,7 +71,8 @@ impl Mints {
         };
         table.turn = table.turn.max(self.turn).saturating_add(1);
         let is_another = table.begun != self.begun;
-        let is_new = is_another || self.keeps && !table.instances.contains_key(&self.id);
+        let speaks = self.keeps || self.has_ended;
+        let is_new = is_another || speaks && !table.instances.contains_key(&self.id);
         let is_fresh = is_fresh && replicas > 1;
         // Until it may have a part the others keep free what it may do without Redis.
         if self.keeps && !(self.is_new && is_fresh) {
@@ -123,6 +89,9 @@ impl Mints {
             is_fresh,
         };
         table.claim(self, is_new, &look, now);
+        if self.has_ended {
+            table.part_with(&look);
+        }
         let is_settled = match self.keeps {
             true => table.is_settled(&look),
             false => !look.is_fresh,
@@ -135,9 +104,14 @@ impl Mints {
             false if self.is_new && !look.is_fresh => table.begin(self.loose.len(), &look),
             _ => {}
         }
-        let outcome = want.map_or(Outcome::Told, |it| table.grant(it, is_settled, &look));
+        let outcome = match want {
+            Some(_) if self.has_ended => Outcome::Spent(Self::REST),
+            Some(attempt) => table.grant(attempt, is_settled, &look),
+            None => Outcome::Told,
+        };
         Meeting {
-            is_full: table.instances.len() >= replicas as usize,
+            is_full: table.instances.len() >= replicas as usize
+                || table.open(&look) < table.kept(&look),
             table,
             outcome,
             is_fresh: look.is_fresh,
@@ -189,6 +163,15 @@ impl Table {
         for slot in &mut self.slots {
             slot.owner = slot.owner.filter(|it| self.instances.contains_key(it));
         }
+    }
+
+    /// Forgets who has ended in order, and has nothing any more: if it was known whose each slot is, that
+    /// stays so.
+    fn part_with(&mut self, look: &Look) {
+        if self.is_settled(look) {
+            self.since = self.since.min(look.clock.saturating_sub(REST));
+        }
+        self.instances.remove(&look.id);
     }
 
     /// There are only so many, so the newest followed one that is silent: the one that spoke last, since
@@ -319,17 +302,25 @@ impl Table {
         free.take(part).for_each(|slot| slot.owner = Some(look.id));
     }
 
-    /// Free slots of nobody, but for those that instances may use of which Redis does not hear.
+    /// Free slots of nobody, but for those that are kept.
     fn spare(&self, look: &Look) -> usize {
+        self.open(look).saturating_sub(self.kept(look))
+    }
+
+    /// Free slots of nobody.
+    fn open(&self, look: &Look) -> usize {
+        self.count(|slot| slot.owner.is_none() && slot.is_free(look.clock))
+    }
+
+    /// How many instances may use of which Redis does not hear.
+    fn kept(&self, look: &Look) -> usize {
         let unheard = match look.keeps {
             _ if look.replicas == 1 => 0,
-            true => look.replicas - self.instances.len(),
+            true => look.replicas.saturating_sub(self.instances.len()),
             false => look.replicas,
         };
         let replicas = u32::try_from(look.replicas).unwrap_or(u32::MAX);
-        let kept = unheard * loose(replicas, look.keeps);
-        let open = self.count(|slot| slot.owner.is_none() && slot.is_free(look.clock));
-        open.saturating_sub(kept)
+        unheard * loose(replicas, look.keeps)
     }
 
     fn grant(&mut self, attempt: Uuid, is_settled: bool, look: &Look) -> Outcome {

@@ -225,6 +225,43 @@ fn an_only_one_that_was_killed_and_started_again_and_again_is_served() {
 }
 
 #[test]
+fn who_follows_one_that_ended_in_order_has_its_slots_at_once() {
+    for gap in [0, 3, 25] {
+        let mut world = World::new(2, true);
+        world.pass(2);
+        world.happen(&Event::Mint(0, 3, Sent::Taken));
+        world.happen(&Event::Mint(1, 3, Sent::Taken));
+        world.happen(&Event::End(1, Sent::Taken, gap));
+        assert_eq!(world.redis.as_ref().unwrap().instances.len(), 2);
+        assert!(world.mint(1, Sent::Taken).is_some(), "{gap}");
+        assert_eq!(all_of(&mut world, 1), 3, "{gap}");
+    }
+}
+
+#[test]
+fn all_may_end_in_order_one_after_the_other_and_what_was_done_counts() {
+    let mut world = World::new(3, true);
+    world.pass(2);
+    for round in 0..4 {
+        for who in 0..3 {
+            world.happen(&Event::End(who, Sent::Taken, 0));
+            let served = world.mint(who, Sent::Taken).is_some();
+            assert_eq!(served, world.attempts.len() <= 10 && round * 3 + who < 10);
+        }
+    }
+}
+
+#[test]
+fn who_stays_behind_alone_has_what_the_one_that_ended_had() {
+    let mut world = World::new(2, true);
+    world.pass(2);
+    world.instances[1].end();
+    world.meet_all();
+    assert_eq!(all_of(&mut world, 0), 9, "one is kept for whoever comes");
+    assert_eq!(all_of(&mut world, 1), 0);
+}
+
+#[test]
 fn who_wants_more_than_the_others_give_up_does_not_wait_for_it() {
     let mut world = World::new(3, true);
     world.pass(7);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::{
@@ -109,6 +109,15 @@ impl Tokens {
             self.0.tell(place).await;
         }
     }
+
+    /// Asks for no token any more, and leaves its slots to the others. A refresh in flight is counted already.
+    pub(crate) async fn leave(&self) {
+        lock(&self.0.mints).end();
+        if let Some(place) = &self.0.place {
+            // Where Redis is gone or slow, the others find out as after a crash.
+            let _ = timeout(LEAVE_WITHIN, self.0.tell(place)).await;
+        }
+    }
 }
 
 impl Place {
@@ -122,3 +131,5 @@ impl Place {
 pub(super) const REST: Duration = Mints::REST;
 /// How often others may have been faster.
 const TRIES: u32 = 10;
+/// Whoever ends an instance waits for that.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);

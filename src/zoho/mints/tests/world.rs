@@ -42,6 +42,8 @@ pub(super) enum Event {
     Leave(usize),
     /// Another one takes its place, a second after its last word, and reaches Redis.
     Restart(usize),
+    /// It ends in order, and after so many seconds another one takes its place, once that reaches Redis.
+    End(usize, Sent, u64),
     Cut(usize),
     Heal(usize),
     Down,
@@ -156,6 +158,24 @@ impl World {
         }
     }
 
+    /// One whose farewell gets lost is as one that was killed.
+    fn end(&mut self, who: usize, sent: Sent, gap: u64) {
+        if !self.reaches(who) || sent == Sent::Lost {
+            return self.happen(&Event::Restart(who));
+        }
+        self.instances[who].end();
+        self.meet(who, None, sent);
+        assert!(self.mint(who, Sent::Taken).is_none(), "it has ended");
+        self.pass(gap);
+        let (attempt, now, replicas) = (Uuid::new_v4(), self.now(), self.replicas());
+        let ended = &mut self.instances[who];
+        assert!(ended.alone(attempt, replicas, now).is_err(), "it has ended");
+        if self.reaches(who) && self.knows_of_all() {
+            self.instances[who] = Mints::new(true);
+            self.meet(who, None, Sent::Taken);
+        }
+    }
+
     pub(super) fn happen(&mut self, event: &Event) {
         let count = self.instances.len();
         match *event {
@@ -188,6 +208,7 @@ impl World {
                 self.meet(who % count, None, Sent::Taken);
             }
             Event::Restart(_) => {}
+            Event::End(who, sent, gap) => self.end(who % count, sent, gap),
             // It goes on since the first, so that none lasts for longer than `pass` has it.
             Event::Cut(_) if self.has_restarted() => {}
             Event::Cut(who) => {
@@ -226,6 +247,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (who(), sent()).prop_map(|(who, sent)| Event::Meet(who, sent)),
         1 => who().prop_map(Event::Leave),
         1 => who().prop_map(Event::Restart),
+        2 => (who(), sent(), 1..40_u64).prop_map(|(who, sent, gap)| Event::End(who, sent, gap)),
         2 => who().prop_map(Event::Cut),
         1 => who().prop_map(Event::Heal),
         2 => Just(Event::Down),
