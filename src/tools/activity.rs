@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     Context, Tool, ToolError,
+    made::RECORD,
     once::{Once, Receipt},
 };
 use crate::zoho::{RecordId, Values, notes::NoteParent};
@@ -39,6 +40,8 @@ impl<T: Tool> Activity<T> {
 impl<T: Tool> Once for Activity<T> {
     const TOOL: &'static str = T::NAME;
     const FIELDS: &'static [(&'static str, &'static str)] = &[
+        ("Who_Id", RECORD),
+        ("What_Id", RECORD),
         ("Subject", "subject"),
         ("Due_Date", "due_date"),
         ("Priority", "priority"),
@@ -61,7 +64,9 @@ impl<T: Tool> Once for Activity<T> {
     }
 
     async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Vec<&'static str> {
-        call.crm.not_kept(self.module, made, &self.fields).await
+        let (parent, id) = &self.about;
+        let fields = self.fields.clone().about(*parent, id);
+        call.crm.not_kept(self.module, made, &fields).await
     }
 
     async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
@@ -73,7 +78,12 @@ impl<T: Tool> Once for Activity<T> {
         };
         // Somebody may have worked on it meanwhile.
         let fields = fields.without("Status");
-        let found = call.crm.added(self.module, &fields, key, since).await?;
+        let mut found = call.crm.added(self.module, &fields, key, since).await?;
+        if found.is_empty() && !call.crm.keeps(self.module, key).await? {
+            // Zoho may have passed over the link.
+            let loose = fields.without(key);
+            found = call.crm.added(self.module, &loose, key, since).await?;
+        }
         Ok(found.into_iter().map(Receipt::found).collect())
     }
 }

@@ -9,6 +9,7 @@ use super::{
     cursor::digest,
     idempotency::Key,
     input::{Line, Prose},
+    made::RECORD,
     once::{Once, Outcome, Receipt, once},
     record::instant,
     text::Text,
@@ -157,8 +158,11 @@ impl Draft {
 
 impl Once for Draft {
     const TOOL: &'static str = CreateNote::NAME;
-    const FIELDS: &'static [(&'static str, &'static str)] =
-        &[("Note_Title", "title"), ("Note_Content", "content")];
+    const FIELDS: &'static [(&'static str, &'static str)] = &[
+        ("Parent_Id", RECORD),
+        ("Note_Title", "title"),
+        ("Note_Content", "content"),
+    ];
     const CREATES: bool = true;
 
     fn arguments(&self) -> [u8; 32] {

@@ -50,7 +50,7 @@ impl Tool for CreateTask {
     const NAME: &'static str = "create_task";
     const TITLE: &'static str = "Create a task";
     const DESCRIPTION: &'static str = "Add an open task about a contact, account, lead or deal. \
-        Get record_id from a search first. Pass an idempotency_key. Costs 1 to 3 API \
+        Get record_id from a search first. Pass an idempotency_key. Costs 1 to 4 API \
         credits.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[

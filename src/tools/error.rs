@@ -30,6 +30,9 @@ pub enum ToolError {
     /// An earlier call with this idempotency_key may still be written.
     #[error("it is not known yet whether an earlier call with this idempotency_key was written")]
     KeyUnsettled { retry_after: Duration },
+    /// Whether an earlier call with this idempotency_key was written cannot be looked up.
+    #[error("it cannot be known whether an earlier call with this idempotency_key was written")]
+    KeyUndecided,
     /// The client has used as many keys as are remembered.
     #[error("this client has used too many idempotency keys")]
     KeysExhausted,
@@ -82,6 +85,7 @@ impl ToolError {
                 )
                 .into()
             }
+            Self::KeyUndecided => UNDECIDED.into(),
             Self::KeysExhausted => {
                 "This client has used all the idempotency keys that are remembered for 24 hours. \
                 Nothing was written now. Do not retry with a new key; tell the user, or write \
@@ -165,7 +169,7 @@ impl ToolError {
             Self::KeysExhausted => "idempotency_keys_exhausted",
             Self::KeysUnavailable => "idempotency_keys_unavailable",
             Self::Refused { .. } => "zoho_refused_input",
-            Self::Hidden { .. } => "zoho_forbidden",
+            Self::Hidden { .. } | Self::KeyUndecided => "zoho_forbidden",
             Self::Duplicate { .. } => "duplicate",
             Self::StageChanged { .. } => "stage_changed",
             Self::UnknownStage { .. } => "unknown_stage",
@@ -359,6 +363,10 @@ fn seconds(time: Duration) -> String {
     }
 }
 
+const UNDECIDED: &str = "It cannot be looked up whether an earlier call with this idempotency_key was \
+    written: what it would be found by is hidden from the CRM user behind this server. This call wrote \
+    nothing. If it was the first call with this key, call without one; otherwise do not call again, with \
+    this key or another, for it may be there already: tell the user, who can look in the CRM.";
 /// What the advice calls 30 seconds: nobody knows how long it takes.
 const A_WHILE: Duration = Duration::from_secs(30);
 /// Of a pipeline; there are hardly more than ten.

@@ -10,7 +10,7 @@ use super::{
     record::{Account, Deal, SOURCE, cents},
     slice::split,
     stages::Sum,
-    text::{Text, amount_of, brief_or_dash, count, money},
+    text::{Text, amount_of, brief_or_dash, count, money, unread},
 };
 use crate::{
     audit::{Class, Classes},
@@ -55,7 +55,7 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     totals: Option<Totals>,
     /// What could not be read.
-    unavailable: Vec<&'static str>,
+    unavailable: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
     currency: String,
@@ -215,13 +215,14 @@ impl Found {
         now: jiff::Timestamp,
     ) -> Output {
         let unavailable = [
-            ("contacts", self.contacts.is_err()),
-            ("openDeals", self.deals.is_err()),
-            ("cases", self.cases.is_err()),
-            ("totals", self.totals.is_err()),
+            ("contacts", self.contacts.as_ref().err()),
+            ("openDeals", self.deals.as_ref().err()),
+            ("cases", self.cases.as_ref().err()),
+            ("totals", self.totals.as_ref().err()),
         ];
-        let unavailable = unavailable.iter().filter(|(_, failed)| *failed);
-        let unavailable = unavailable.map(|(name, _)| *name).collect();
+        let unavailable = unavailable.into_iter();
+        let unavailable = unavailable.filter_map(|(name, error)| Some(unread(name, error?)));
+        let unavailable = unavailable.collect();
         let (contacts, deals, cases) = (self.contacts.ok(), self.deals.ok(), self.cases.ok());
         Output {
             account,

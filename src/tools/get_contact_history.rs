@@ -54,7 +54,7 @@ pub(super) struct Output {
     more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// Where a source failed, items are missing.
+    /// Where failed, items are missing; untimed: times are, so that `since` may miss some.
     sources: Vec<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
@@ -73,6 +73,7 @@ struct Status {
 #[serde(rename_all = "snake_case")]
 enum State {
     Ok,
+    Untimed,
     Failed,
 }
 
@@ -198,9 +199,12 @@ async fn lane(
     (page_size, since): (u32, Option<Timestamp>),
 ) -> Result<Lane, ZohoError> {
     let mut position = position.clone();
+    let mut untimed = false;
     loop {
         let listed = list(crm, id, &position, page_size).await?;
-        let lane = Lane::new(position, listed, page_size, since);
+        let mut lane = Lane::new(position, listed, page_size, since);
+        untimed |= lane.untimed;
+        lane.untimed = untimed;
         match lane.next() {
             Some(next) if lane.is_used_up() => position = next,
             _ => return Ok(lane),
@@ -273,13 +277,15 @@ fn answer(
     let more = lanes.iter().any(Lane::has_more);
     let statuses = lanes.iter().map(|lane| Status {
         source: lane.kind().as_str(),
-        status: if lane.has_failed() {
-            State::Failed
-        } else {
-            State::Ok
+        status: match (lane.has_failed(), lane.untimed) {
+            (true, _) => State::Failed,
+            (_, true) => State::Untimed,
+            _ => State::Ok,
         },
         more: lane.has_more(),
     });
+    let untimed = lanes.iter().filter(|lane| lane.untimed).map(Lane::kind);
+    let untimed = untimed.collect::<Vec<_>>();
     let output = Output {
         contact_id: contact.id.clone(),
         contact_name: contact.full_name.clone(),
@@ -293,13 +299,13 @@ fn answer(
         source: SOURCE,
     };
     Answer {
-        text: tell(&output),
+        text: tell(&output, &untimed),
         records: output.items.len() as u64,
         output,
     }
 }
 
-fn tell(output: &Output) -> String {
+fn tell(output: &Output, untimed: &[Kind]) -> String {
     let number = output.items.len();
     let mut text = Text::to_read(format!(
         "{number} {} for contact {} ({}){}.",
@@ -323,6 +329,14 @@ fn tell(output: &Output) -> String {
         text.remark(&format!(
             "The {} could not be read this time.",
             status.source
+        ));
+    }
+    for kind in untimed {
+        text.remark(&format!(
+            "Of {}, or some of them, the CRM shows no {} to the CRM user behind this server: they have \
+             no time here, and with `since` some may be missing.",
+            kind.as_str(),
+            kind.time(),
         ));
     }
     if let Some(rows) = output.limited_to {

@@ -9,7 +9,7 @@ use super::{
     concurrent::{Figure, Question, figure, gather},
     period::{CompareTo, Days, Period},
     record::{SOURCE, cents, change_percent, percent},
-    text::{Text, count, money},
+    text::{Text, count, money, unread},
 };
 use crate::{
     audit::{Class, Classes},
@@ -65,7 +65,7 @@ pub(super) struct Output {
     /// Now.
     #[serde(skip_serializing_if = "Option::is_none")]
     overdue_tasks: Option<u64>,
-    unavailable: Vec<&'static str>,
+    unavailable: Vec<String>,
     as_of: String,
     source: &'static str,
 }
@@ -189,7 +189,7 @@ fn questions(
 /// What Zoho gave, and what it did not.
 struct Figures {
     known: Vec<(Name, Figure)>,
-    unavailable: Vec<&'static str>,
+    unavailable: Vec<String>,
 }
 
 impl Figures {
@@ -204,7 +204,7 @@ impl Figures {
             match result {
                 Ok(figure) => figures.known.push((name, figure)),
                 Err(error) => {
-                    figures.unavailable.push(name.as_str());
+                    figures.unavailable.push(unread(name.as_str(), &error));
                     first_failure.get_or_insert(error);
                 }
             }

@@ -45,7 +45,9 @@ fn source_of_ids(tool: &str) -> &'static str {
         }
         "create_note" | "create_task" | "log_call" => {
             "search first (search_contacts, search_accounts, search_leads or list_deals), use an id \
-             from the result, and say in `module` which of them it is of"
+             from the result, and say in `module` which of them it is of. Where both are right, the \
+             CRM user behind this server may not write the field that `record_id` goes into: nothing \
+             was written, and an operator can ask for the permission"
         }
         _ => "search first and use an id from the result",
     }
@@ -109,7 +111,7 @@ mod tests {
             let told = missing.advice_to(row.name);
             assert!(told.contains("Do not guess ids"), "{told}");
             let words = told.split(|c: char| !c.is_ascii_lowercase() && c != '_');
-            for word in words.filter(|word| word.contains('_')) {
+            for word in words.filter(|word| word.contains('_') && *word != "record_id") {
                 assert!(find(word).is_some(), "{}: {word}", row.name);
             }
         }

@@ -80,7 +80,8 @@ pub(super) struct Item {
     /// Of a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     direction: Option<CrmText>,
-    overdue: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overdue: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contact: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,13 +218,16 @@ impl Input {
 
 impl Item {
     fn new(activity: Activity, today: Date) -> Self {
-        // Where the status is hidden, nobody knows.
-        let is_open = activity
-            .status
-            .as_ref()
-            .is_some_and(|status| status.as_str() != "Completed");
         let due = activity.time.as_deref().and_then(super::input::day);
         let is_late = due.is_some_and(|due| due < today);
+        let overdue = match &activity.status {
+            // Where the status is hidden, nobody knows.
+            None if activity.kind == Kind::Tasks && is_late => None,
+            status => {
+                let is_open = status.as_ref().map(CrmText::as_str) != Some("Completed");
+                Some(activity.kind == Kind::Tasks && is_late && is_open)
+            }
+        };
         let (contact, contact_id) = split(activity.who);
         let (related_to, related_to_id) = split(activity.what);
         let (owner, owner_id) = split(activity.owner);
@@ -237,7 +241,7 @@ impl Item {
             end_time: activity.end_time,
             venue: activity.venue,
             direction: activity.direction,
-            overdue: activity.kind == Kind::Tasks && is_late && is_open,
+            overdue,
             contact,
             contact_id,
             related_to,
@@ -260,7 +264,11 @@ fn line(item: &Item) -> String {
         item.time.as_deref().unwrap_or("-"),
         brief_or_dash(item.subject.as_ref()),
         item.id,
-        if item.overdue { ", overdue" } else { "" },
+        match item.overdue {
+            Some(true) => ", overdue",
+            Some(false) => "",
+            None => ", status hidden",
+        },
     )
 }
 

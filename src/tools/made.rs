@@ -38,6 +38,13 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
     };
     let remark = receipt.outcome.remark();
     let mut text = Text::new(format!("{what} {}{verb}.{remark}", receipt.id));
+    if receipt.not_kept.contains(&RECORD) {
+        text.line(
+            "It is not attached to the record: Zoho CRM did not keep the link, or does not show it. \
+             The same call again would make another one that is not attached either; have somebody \
+             attach this one in the CRM.",
+        );
+    }
     if !receipt.not_kept.is_empty() {
         text.line(format!(
             "Zoho CRM did not keep these, or does not show them to the CRM user behind this server: {}. \
@@ -57,6 +64,9 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
         },
     }
 }
+
+/// The argument that says what is written about.
+pub(super) const RECORD: &str = "record_id";
 
 /// Makes a record hold `fields`, unless it does already or somebody else changed it: after it was
 /// read, or after an attempt of ours at `since`, which may have come through and been overwritten.

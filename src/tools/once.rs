@@ -203,7 +203,13 @@ async fn find<W: Once>(
     write: &W,
     earliest: Timestamp,
 ) -> Result<Option<Receipt>, ToolError> {
-    for found in write.look(call, earliest).await? {
+    let looked = write.look(call, earliest).await;
+    let looked = looked.map_err(|error| match error {
+        // It may be there, and nothing that is asked would show it.
+        ToolError::Zoho(ZohoError::Hidden { .. }) => ToolError::KeyUndecided,
+        other => other,
+    });
+    for found in looked? {
         if claim.take(found.id.as_str()).await? {
             return Ok(Some(found));
         }
@@ -295,8 +301,11 @@ impl Kept {
     fn replayed<W: Once>(self) -> Receipt {
         let arguments = W::FIELDS.iter().map(|(_, ours)| *ours);
         let lost = |argument: &&str| self.not_kept.iter().any(|lost| **lost == **argument);
+        let mut not_kept: Vec<_> = arguments.filter(lost).collect();
+        // One argument may go into several fields.
+        not_kept.dedup();
         Receipt {
-            not_kept: arguments.filter(lost).collect(),
+            not_kept,
             id: self.id,
             time: self.created_time,
             outcome: Outcome::Replayed,

@@ -1,6 +1,14 @@
 //! The short text of an answer: the fact first, a few lines, and what CRM text is.
 
-use crate::zoho::CrmText;
+use crate::zoho::{CrmText, ZohoError};
+
+/// What could not be read, with the field that is hidden where that is why.
+pub(super) fn unread(what: &str, why: &ZohoError) -> String {
+    match why {
+        ZohoError::Hidden { field } => format!("{what} (the field {} is hidden)", field.as_str()),
+        _ => what.to_owned(),
+    }
+}
 
 /// A text under construction. Lines that do not fit are counted, not cut.
 pub(super) struct Text {

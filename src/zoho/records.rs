@@ -7,7 +7,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{
     Code, Crm, CrmText, RecordId, Values, ZohoError,
-    coql::{Column, Comparison, Condition, Literal, Select},
+    coql::{Column, Comparison, Condition, Direction, Literal, Select},
     notes::NoteParent,
     refused,
     row::moment,
@@ -200,10 +200,10 @@ impl Crm {
 
     /// Records that were added from `since` on and hold all of that, or all but what Zoho passes
     /// over or hides; oldest first. Those of which there may be many are told apart by `key`, one of
-    /// the fields.
+    /// the fields, or one that is empty.
     ///
     /// # Errors
-    /// Zoho cannot be asked.
+    /// Zoho cannot be asked; [`ZohoError::Hidden`] where the key is hidden.
     pub async fn added(
         &self,
         module: &'static str,
@@ -220,10 +220,13 @@ impl Crm {
             from: module,
             filter: vec![
                 Condition::compare("Created_Time", Comparison::AtLeast, since),
-                Condition::compare(key, Comparison::Equal, literal(fields, key)?),
+                match fields.get(key) {
+                    Some(value) => Condition::compare(key, Comparison::Equal, literal(value, key)?),
+                    None => Condition::Empty(key.into()),
+                },
             ],
             group: &[],
-            order: None,
+            order: Some(("Created_Time", Direction::Ascending)),
             offset: 0,
             limit: 200,
         };
@@ -284,8 +287,7 @@ struct Body {
     data: [Values; 1],
 }
 
-fn literal(fields: &Values, key: &'static str) -> Result<Literal, ZohoError> {
-    let value = fields.get(key).unwrap_or(&Value::Null);
+fn literal(value: &Value, key: &'static str) -> Result<Literal, ZohoError> {
     let id = value.get("id").and_then(Value::as_str);
     match (id, value.as_str()) {
         (Some(id), _) => id.parse().map(Literal::Id).map_err(|_| refused(key)),

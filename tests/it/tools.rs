@@ -7,6 +7,7 @@ mod counts;
 mod deals;
 mod figures;
 mod hidden;
+mod hidden_parts;
 mod history;
 mod notes;
 mod pipeline;
@@ -26,6 +27,17 @@ use crate::{
 /// A house where one agent may call every tool and have as many rows as Zoho gives.
 async fn open_house() -> (House, Agent) {
     let house = House::with(everything_allowed).await;
+    let agent = house.agent(SUPPORT);
+    (house, agent)
+}
+
+/// The same, where the CRM user behind the daemon is one from whom fields can be hidden.
+async fn open_to_one() -> (House, Agent) {
+    let house = House::with(|setup| {
+        everything_allowed(setup);
+        setup.zoho_user("rep-1");
+    })
+    .await;
     let agent = house.agent(SUPPORT);
     (house, agent)
 }

@@ -39,6 +39,9 @@ pub(super) struct Entry {
     /// When it was written, done, held or sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) time: Option<String>,
+    /// When it was made, where it is not shown when it took place.
+    #[serde(skip)]
+    pub(super) made: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) title: Option<CrmText>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,6 +90,17 @@ impl Kind {
         matches!(self, Self::Tasks | Self::Calls | Self::Events)
     }
 
+    /// Zoho's name of what says when.
+    pub(super) fn time(self) -> &'static str {
+        match self {
+            Self::Notes | Self::Deals => "Created_Time",
+            Self::Tasks => "Closed_Time or Created_Time",
+            Self::Calls => "Call_Start_Time",
+            Self::Events => "Start_DateTime",
+            Self::Emails => "time",
+        }
+    }
+
     /// One of them.
     pub(super) fn one(self) -> &'static str {
         self.as_str().trim_end_matches('s')
@@ -99,6 +113,7 @@ impl Entry {
             kind,
             id: id.to_owned(),
             time,
+            made: None,
             title,
             text: None,
             clipped: false,
@@ -181,8 +196,14 @@ impl From<Deal> for Entry {
 
 impl From<Task> for Entry {
     fn from(task: Task) -> Self {
-        let time = task.closed_time.or(task.created_time);
+        let is_done = task.status.as_ref().map(CrmText::as_str) == Some("Completed");
+        let (time, made) = match task.closed_time {
+            None if is_done => (None, task.created_time),
+            None => (task.created_time, None),
+            closed => (closed, None),
+        };
         Self {
+            made,
             status: task.status,
             until: task.due_date,
             ..Self::new(Kind::Tasks, task.id.as_str(), time, task.subject)
@@ -194,11 +215,11 @@ impl From<Task> for Entry {
 
 impl From<Call> for Entry {
     fn from(call: Call) -> Self {
-        let time = call.start_time.or(call.created_time);
         Self {
+            made: call.created_time,
             status: call.result,
             direction: call.direction,
-            ..Self::new(Kind::Calls, call.id.as_str(), time, call.subject)
+            ..Self::new(Kind::Calls, call.id.as_str(), call.start_time, call.subject)
                 .with_text(call.description)
                 .by(call.owner)
         }
@@ -207,12 +228,17 @@ impl From<Call> for Entry {
 
 impl From<Event> for Entry {
     fn from(event: Event) -> Self {
-        let time = event.start_time.or(event.created_time);
         Self {
+            made: event.created_time,
             until: event.end_time,
-            ..Self::new(Kind::Events, event.id.as_str(), time, event.title)
-                .with_text(event.description)
-                .by(event.owner)
+            ..Self::new(
+                Kind::Events,
+                event.id.as_str(),
+                event.start_time,
+                event.title,
+            )
+            .with_text(event.description)
+            .by(event.owner)
         }
     }
 }

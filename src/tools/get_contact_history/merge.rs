@@ -35,6 +35,8 @@ pub(super) struct Lane {
     /// The list goes on where no page reaches.
     beyond_reach: bool,
     failed: bool,
+    /// Zoho does not show of all its entries when they took place.
+    pub(super) untimed: bool,
 }
 
 impl Position {
@@ -71,8 +73,12 @@ impl Lane {
         let mut entries: Vec<_> = listed
             .rows
             .into_iter()
-            .map(|entry| (instant(entry.time.as_deref()), entry))
+            .map(|entry| {
+                let time = entry.time.as_ref().or(entry.made.as_ref());
+                (instant(time.map(String::as_str)), entry)
+            })
             .collect();
+        let untimed = entries.iter().any(|(_, entry)| entry.time.is_none());
         let mut reaches_since = false;
         if let Some(since) = since {
             entries.retain(|(time, entry)| {
@@ -99,6 +105,7 @@ impl Lane {
             next_index,
             beyond_reach: goes_on && !more_pages,
             failed: false,
+            untimed,
         }
     }
 
@@ -111,6 +118,7 @@ impl Lane {
             next_index: None,
             beyond_reach: false,
             failed: true,
+            untimed: false,
         }
     }
 

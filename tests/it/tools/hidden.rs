@@ -125,6 +125,127 @@ async fn a_lead_that_was_made_without_the_hidden_field_is_found_again() {
     assert_eq!(house.zoho.written("Leads").await, 1);
 }
 
+/// A task and a call about a contact and about a deal, and the field that links them.
+async fn links(agent: &Agent) -> Vec<(&'static str, Value, String)> {
+    let mut links = Vec::new();
+    let deals = agent.call("list_deals", json!({ "limit": 1 })).await;
+    let deal = deals.content()["items"][0]["id"].clone();
+    for (about, id, link) in [
+        ("Contacts", contact(agent).await, "Who_Id"),
+        ("Deals", deal, "What_Id"),
+    ] {
+        let task = json!({ "record_id": id, "module": about, "subject": "Link" });
+        let mut call = task.clone();
+        call["direction"] = json!("Outbound");
+        call["start_time"] = json!("2025-01-02T10:00:00Z");
+        call["duration_minutes"] = json!(5);
+        links.push(("create_task", task, format!("Tasks.{link}")));
+        links.push(("log_call", call, format!("Calls.{link}")));
+    }
+    links
+}
+
+async fn hide(house: &House, fields: &[&str]) {
+    house.zoho.set(json!({ "hidden_fields": fields })).await;
+}
+
+#[tokio::test]
+async fn what_is_attached_to_no_record_says_so_and_says_it_again() {
+    let (house, agent) = house("dropped").await;
+    for (tool, mut write, link) in links(&agent).await {
+        hide(&house, &[&link]).await;
+        write["idempotency_key"] = json!(link);
+        for outcome in ["created", "replayed"] {
+            let made = agent.call(tool, write.clone()).await;
+            assert!(
+                made.text.contains("not attached to the record"),
+                "{}",
+                made.text
+            );
+            let made = made.content();
+            assert_eq!(made["outcome"], outcome);
+            assert_eq!(made["notKept"], json!(["record_id"]), "{link}");
+        }
+    }
+    hide(&house, &[]).await;
+    for (tool, write, _) in links(&agent).await {
+        let made = agent.call(tool, write).await.content();
+        assert_eq!(made.get("notKept"), None, "{made}");
+    }
+    // What is kept is known now.
+    let looks = async || {
+        house.zoho.seen("GET", "/crm/v8/Tasks/").await
+            + house.zoho.seen("GET", "/crm/v8/Calls/").await
+    };
+    let before = looks().await;
+    for (tool, write, _) in links(&agent).await {
+        agent.call(tool, write).await.content();
+    }
+    assert_eq!(looks().await, before);
+}
+
+#[tokio::test]
+async fn a_link_that_zoho_refuses_is_told_as_the_argument() {
+    let (house, agent) = house("refused").await;
+    for (tool, write, link) in links(&agent).await {
+        hide(&house, &[&link]).await;
+        let told = agent.call(tool, write).await.failure();
+        let named = told.contains("`record_id`") && told.contains("may not write");
+        assert!(named, "{link}: {told}");
+    }
+    let written = house.zoho.written("Tasks").await + house.zoho.written("Calls").await;
+    assert_eq!(written, 0);
+    hide(&house, &[]).await;
+    for (tool, write, _) in links(&agent).await {
+        agent.call(tool, write).await.content();
+    }
+}
+
+/// Loses the answer of a write, and repeats it until its fate is told, with those fields hidden.
+async fn lost(house: &House, agent: &Agent, write: (&str, Value), hidden: &[&str]) -> Value {
+    let (tool, mut write) = write;
+    write["idempotency_key"] = json!("lost");
+    let lost = json!({ "fault": "reset_after_commit", "method": "POST", "path": "/crm/v8/Tasks",
+        "times": 1 });
+    house.zoho.fault(lost).await;
+    agent.call(tool, write.clone()).await.failure();
+    hide(house, hidden).await;
+    loop {
+        let again = agent.call(tool, write.clone()).await.result();
+        let told = again["content"][0]["text"].as_str().unwrap();
+        if !told.contains("not known yet") {
+            return again;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_write_that_cannot_be_found_is_not_sent_again() {
+    for at in [0, 2] {
+        let (house, agent) = house("dropped").await;
+        let (tool, write, link) = links(&agent).await.swap_remove(at);
+        hide(&house, &[&link]).await;
+        let told = lost(&house, &agent, (tool, write), &[&link]).await;
+        let text = told["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("do not call again"), "{told}");
+        assert_eq!(house.zoho.written("Tasks").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_write_without_its_link_is_found_where_the_link_is_shown_again() {
+    for at in [0, 2] {
+        let (house, agent) = house("dropped").await;
+        let (tool, write, link) = links(&agent).await.swap_remove(at);
+        hide(&house, &[&link]).await;
+        let told = lost(&house, &agent, (tool, write), &[]).await;
+        let made = &told["structuredContent"];
+        assert_eq!(made["outcome"], "found", "{told}");
+        assert_eq!(made["notKept"], json!(["record_id"]));
+        assert_eq!(house.zoho.written("Tasks").await, 1);
+    }
+}
+
 #[tokio::test]
 async fn without_probabilities_what_is_weighed_is_unknown_and_the_rest_is_told() {
     let (house, agent) = house("dropped").await;
