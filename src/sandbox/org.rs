@@ -41,6 +41,9 @@ pub(super) struct Role {
 }
 
 impl User {
+    /// What kind of account everybody here has.
+    pub(super) const TYPE: &str = "Regular User";
+
     /// The whole name.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.first, self.last)
@@ -133,7 +136,7 @@ impl User {
             "personal_account": false,
             "default_tab_group": "0",
             "isonline": false,
-            "type__s": "Regular User",
+            "type__s": Self::TYPE,
         })
     }
 

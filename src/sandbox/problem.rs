@@ -85,6 +85,12 @@ impl Problem {
         Self::bad("INVALID_MODULE", json!({}), message)
     }
 
+    /// A module that has no records of its own to count.
+    pub(super) fn not_counted(module: &str) -> Self {
+        let message = "module not suppoted for search";
+        Self::bad("NOT_SUPPORTED", json!({"module": module}), message)
+    }
+
     pub(super) fn bad_id() -> Self {
         Self::bad_id_at(2)
     }

@@ -122,11 +122,6 @@ async fn modules_and_ids_that_do_not_exist_are_told() {
         read("Contacts/12", 400, bad_id),
         read(format!("Contacts/{id}/Nonsense?fields=id"), 400, relation),
         read(format!("Contacts/{NOWHERE}"), 204, none.clone()),
-        read(
-            format!("Contacts/{NOWHERE}/Notes?fields=id"),
-            204,
-            none.clone(),
-        ),
         read(format!("Contacts/{NOWHERE}/__timeline"), 204, none),
     ];
     hold(&client, cases).await;
