@@ -124,7 +124,7 @@ impl User {
             "Modified_By": self.short(),
             "alias": null,
             "phone": null,
-            "image_link": null,
+            "image_link": format!("https://contacts.zoho.com/file?ID={}&fs=thumb", self.zuid()),
             "date_format": "MM/dd/yyyy",
             "decimal_separator": "Period",
             "status_reason__s": null,

@@ -310,9 +310,13 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Problem> {
         let by = match self.query.get("sort_by") {
             None => "id",
-            Some(by @ ("id" | "Created_Time" | "Modified_Time")) => by,
+            Some(by) if SORTED_BY.contains(&by) => by,
             Some(by) if is_search && self.shows(module, by) => by,
-            Some(_) => return Err(Problem::bad_param("sort_by")),
+            Some(_) if is_search => return Err(Problem::bad_param("sort_by")),
+            Some(_) => {
+                let details = json!({"param_name": "sort_by", "supported_values": SORTED_BY});
+                return Err(Problem::bad("INVALID_DATA", details, "invalid data"));
+            }
         };
         let ascending = self.is_ascending(by)?;
         records.sort_by(|a, b| {
@@ -357,4 +361,5 @@ impl<'a> Reader<'a> {
 }
 
 const MOST_SEARCHED: usize = 2_000;
+const SORTED_BY: [&str; 3] = ["id", "Created_Time", "Modified_Time"];
 const MOST_FIELDS: usize = 50;

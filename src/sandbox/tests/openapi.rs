@@ -330,3 +330,59 @@ async fn a_malformed_id_of_a_change_is_told_as_an_unknown_one_is() {
     ];
     hold(&client, cases).await;
 }
+
+#[tokio::test]
+async fn descriptions_say_what_is_described_and_no_null_where_there_is_none() {
+    let client = Client::new().await;
+    let (_, layouts) = client.get("/crm/v8/settings/layouts?module=Deals").await;
+    let layout = &layouts["layouts"][0];
+    let kinds = [
+        &layout["generated_type"],
+        &layout["sections"][0]["generated_type"],
+    ];
+    assert_eq!(kinds, ["system", "default"]);
+    let path = format!(
+        "/crm/v8/settings/pipeline?layout_id={}",
+        layout["id"].as_str().unwrap()
+    );
+    let (_, pipeline) = client.get(&path).await;
+    let stage = &pipeline["pipeline"][0]["maps"][0];
+    assert!(stage["id"].is_string() && stage.get("colour_code").is_none());
+    let (_, users) = client.get("/crm/v8/users").await;
+    for user in users["users"].as_array().unwrap() {
+        assert!(user["image_link"].is_string(), "{user}");
+    }
+    for (module, label) in [("Leads", "Lead Owner"), ("Events", "Host")] {
+        let (_, told) = client
+            .get(&format!("/crm/v8/settings/fields?module={module}"))
+            .await;
+        let mut fields = told["fields"].as_array().unwrap().iter();
+        let owner = fields.find(|field| field["api_name"] == "Owner").unwrap();
+        assert_eq!(
+            (&owner["field_label"], &owner["searchable"]),
+            (&json!(label), &json!(true))
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_list_is_sorted_by_is_told_and_a_search_is_down_for_maintenance() {
+    let client = Client::new().await;
+    let supported = ["id", "Created_Time", "Modified_Time"];
+    let details = json!({"param_name": "sort_by", "supported_values": supported});
+    let unsorted = error("INVALID_DATA", details, "invalid data");
+    let down = |message: &str| error("SERVICE_UNAVAILABLE", json!({}), message);
+    let (short, long) = (
+        "Service temporarily unavailable",
+        "Service temporarily unavailable for maintenance",
+    );
+    client
+        .fault(json!({"fault": "status", "status": 503, "times": 2}))
+        .await;
+    let cases = vec![
+        read("Contacts?fields=id", 503, down(short)),
+        read("Contacts/search?word=an", 503, down(long)),
+        read("Contacts?fields=id&sort_by=Last_Name", 400, unsorted),
+    ];
+    hold(&client, cases).await;
+}
