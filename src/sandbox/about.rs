@@ -3,8 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    answer::Answer, cell::Id, describe, org::User, problem::Problem, read::Reader,
-    render::layout_id, schema::Module,
+    answer::Answer,
+    cell::Id,
+    describe,
+    org::User,
+    problem::Problem,
+    read::Reader,
+    render::{layout_id, module_id},
+    schema::Module,
 };
 
 impl Reader<'_> {
@@ -15,7 +21,7 @@ impl Reader<'_> {
             self.number("page", 1, 1_000_000)?,
             self.number("per_page", 200, 200)?,
         );
-        let all: Vec<Value> = wanted.iter().map(|user| self.shown_user(user)).collect();
+        let all: Vec<Value> = wanted.iter().map(|user| self.asked_of(user)).collect();
         let rows: Vec<&Value> = all.iter().skip((page - 1) * size).take(size).collect();
         if rows.is_empty() {
             return Ok(Answer::empty());
@@ -32,19 +38,40 @@ impl Reader<'_> {
 
     fn wanted_users(&self) -> Result<Vec<&User>, Problem> {
         let kind = self.query.get("type").unwrap_or("AllUsers");
+        let ids = self.asked("ids").map(|ids| ids.split(',').map(str::parse));
+        let ids: Option<Vec<Id>> = ids
+            .map(Iterator::collect::<Result<_, _>>)
+            .transpose()
+            .map_err(|_| Problem::bad_param("ids"))?;
+        let sort = self.asked("type__s").unwrap_or(User::TYPE);
         let wanted = self.crm.users.iter().filter(|user| match kind {
             "CurrentUser" => user.id == self.user.id,
             "ActiveUsers" | "ActiveConfirmedUsers" => user.active,
             "AdminUsers" | "ActiveConfirmedAdmins" => user.active && user.administrator,
             "DeactiveUsers" | "NotConfirmedUsers" => !user.active,
-            "DeletedUsers" => false,
-            "ConfirmedUsers" => user.active,
+            // Nobody here has few rights for little money.
+            "DeletedUsers" | "ActiveLiteUser" => false,
+            "ConfirmedUsers" | "ConfirmedReportingUsers" => user.active,
             _ => true,
         });
         if !USER_TYPES.contains(&kind) {
             return Err(Problem::bad_param("type"));
         }
-        Ok(wanted.collect())
+        let is_named = |user: &&User| ids.as_ref().is_none_or(|ids| ids.contains(&user.id));
+        Ok(wanted
+            .filter(is_named)
+            .filter(|_| sort == User::TYPE)
+            .collect())
+    }
+
+    /// The fields of a user that were asked for.
+    fn asked_of(&self, user: &User) -> Value {
+        let mut shown = self.shown_user(user);
+        if let (Some(names), Some(shown)) = (self.asked("fields"), shown.as_object_mut()) {
+            let names: Vec<&str> = names.split(',').map(str::trim).collect();
+            shown.retain(|name, _| name == "id" || names.contains(&name.as_str()));
+        }
+        shown
     }
 
     /// Of how the pages look to them only the users themselves are told.
@@ -101,11 +128,41 @@ impl Reader<'_> {
         Ok(Answer::ok(json!({"layouts": [layout]})))
     }
 
-    /// `GET /settings/modules`, or one of them.
-    pub(super) fn modules(&self, modules: &[Module]) -> Answer {
-        let rows = modules.iter();
-        let rows: Vec<Value> = rows.map(|one| describe::module(self.crm, *one)).collect();
-        Answer::ok(json!({"modules": rows}))
+    /// `GET /settings/modules?status=…`.
+    pub(super) fn modules(&self) -> Result<Answer, Problem> {
+        let asked: Vec<&str> = match self.asked("status") {
+            Some(asked) => asked.split(',').collect(),
+            None => MODULE_STATUSES.to_vec(),
+        };
+        let unknown = asked.iter().position(|it| !MODULE_STATUSES.contains(it));
+        if let Some(at) = unknown {
+            let details =
+                json!({"index": at, "supported_values": MODULE_STATUSES, "param_name": "status"});
+            let message = "The status given is invalid.";
+            return Err(Problem::bad("INVALID_DATA", details, message));
+        }
+        if self.query.get("feature_name") == Some("") {
+            let message = "the given feature name is invalid";
+            return Err(Problem::bad("INVALID_DATA", json!({}), message));
+        }
+        let rows = Module::ROUTED.map(|one| describe::module(self.crm, one));
+        let is_asked = |row: &&Value| row["status"].as_str().is_some_and(|it| asked.contains(&it));
+        let rows: Vec<&Value> = rows.iter().filter(is_asked).collect();
+        if rows.is_empty() {
+            return Ok(Answer::empty());
+        }
+        Ok(Answer::ok(json!({"modules": rows})))
+    }
+
+    /// `GET /settings/modules/{module}`, which may be its name or its id.
+    pub(super) fn one_module(&self, name: &str) -> Result<Answer, Problem> {
+        let is_meant =
+            |module: &Module| module.name() == name || module_id(self.crm, *module) == name;
+        let module = Module::ROUTED.into_iter().find(is_meant);
+        let module = module.ok_or_else(|| Problem::unknown_module_at(0))?;
+        Ok(Answer::ok(
+            json!({"modules": [describe::module(self.crm, module)]}),
+        ))
     }
 
     /// `GET /settings/fields?module=…`: those that the user sees.
@@ -139,10 +196,19 @@ const USER_TYPES: &[&str] = &[
     "ActiveUsers",
     "DeactiveUsers",
     "ConfirmedUsers",
+    "ConfirmedReportingUsers",
+    "ActiveAndDeactive",
+    "ActiveLiteUser",
     "NotConfirmedUsers",
     "DeletedUsers",
     "ActiveConfirmedUsers",
     "AdminUsers",
     "ActiveConfirmedAdmins",
     "CurrentUser",
+];
+const MODULE_STATUSES: &[&str] = &[
+    "visible",
+    "user_hidden",
+    "system_hidden",
+    "scheduled_for_deletion",
 ];

@@ -1,5 +1,6 @@
 //! The grammar of `criteria=`: `((Last_Name:equals:Burns\,B)and(First_Name:starts_with:M))`.
 
+pub(super) mod count;
 pub(super) mod json;
 mod named;
 
@@ -12,8 +13,15 @@ use super::{
     schema::{Field, Kind, Module},
 };
 
+/// What criteria are for; counts take more operators than searches, and not every value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    Search,
+    Count,
+}
+
 /// Reads a criteria text.
-pub(super) fn parse(module: Module, text: &str) -> Result<Filter, Problem> {
+pub(super) fn read(module: Module, text: &str, purpose: For) -> Result<Filter, Problem> {
     if text.chars().count() > LONGEST {
         return Err(Problem::bad(
             "CRITERIA_LIMIT_EXCEEDED",
@@ -23,6 +31,7 @@ pub(super) fn parse(module: Module, text: &str) -> Result<Filter, Problem> {
     }
     let mut reader = Reader {
         module,
+        purpose,
         rest: text.trim(),
         criteria: 0,
         depth: 0,
@@ -67,19 +76,6 @@ fn not_searched(name: &str) -> Problem {
     unfit(details)
 }
 
-/// What is wrong with a criterion, as counts word it: by its reason.
-pub(super) fn counted(problem: Problem) -> Problem {
-    let reason = problem.details.get("reason").and_then(Value::as_str);
-    let message = match reason {
-        Some(reason) if REASONS.contains(&reason) => reason.to_owned(),
-        _ => return problem,
-    };
-    Problem {
-        message: message.into(),
-        ..problem
-    }
-}
-
 fn not_operated(name: &str, operator: &str) -> Problem {
     let reason = NOT_OPERATED;
     let details = json!({"operator": operator, "reason": reason, "api_name": name});
@@ -103,6 +99,7 @@ fn not_valued(field: &Field, values: &[String]) -> Problem {
 
 struct Reader<'a> {
     module: Module,
+    purpose: For,
     rest: &'a str,
     criteria: usize,
     depth: usize,
@@ -176,7 +173,11 @@ impl Reader<'_> {
         let Some(field) = field else {
             return Err(not_searched(name));
         };
-        let op = operation(field.kind, operator).ok_or_else(|| not_operated(name, operator))?;
+        let op = operation(field.kind, operator)
+            .or_else(|| {
+                (self.purpose == For::Count).then(|| count::operation(field.kind, operator))?
+            })
+            .ok_or_else(|| not_operated(name, operator))?;
         let (values, rest) = values(rest).ok_or_else(|| malformed(json!({"near": near(rest)})))?;
         self.rest = rest;
         if op == Op::In && values.len() > MOST_VALUES {
@@ -187,6 +188,9 @@ impl Reader<'_> {
         let is_wild = |value: &String| value.matches('*').count() > 1;
         if field.kind.is_textual() && values.iter().any(is_wild) {
             return Err(too_wild(name));
+        }
+        if self.purpose == For::Count {
+            count::are_values(field, &values)?;
         }
         let operands = operands(field, op, &values).ok_or_else(|| not_valued(field, &values))?;
         Ok(Filter::Is(Test {
@@ -259,7 +263,7 @@ fn operands(field: &Field, op: Op, values: &[String]) -> Option<Vec<Cell>> {
 }
 
 fn malformed(details: Value) -> Problem {
-    Problem::bad("INVALID_QUERY", details, "invalid query formed")
+    Problem::bad("INVALID_QUERY", details, MALFORMED)
 }
 
 fn near(text: &str) -> String {
@@ -267,9 +271,9 @@ fn near(text: &str) -> String {
 }
 
 const NOT_SEARCHED: &str = "the field is not available for search";
+const MALFORMED: &str = "invalid query formed";
 const NOT_OPERATED: &str = "invalid operator found";
 const TOO_WILD: &str = "More than one wildcard(*) not allowed in a searchword";
-const REASONS: &[&str] = &[NOT_SEARCHED, NOT_OPERATED, TOO_WILD];
 const LONGEST: usize = 3_000;
 const MOST: usize = 15;
 const MOST_VALUES: usize = 100;
@@ -280,6 +284,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn parse(module: Module, text: &str) -> Result<Filter, Problem> {
+        read(module, text, For::Search)
+    }
 
     fn one(text: &str) -> Test {
         match parse(Module::Contacts, text) {

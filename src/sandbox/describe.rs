@@ -86,7 +86,7 @@ pub(super) fn layout(crm: &Crm, module: Module, sight: &Sight) -> Value {
         "display_label": "Standard",
         "status": "active",
         "visible": true,
-        "generated_type": "default",
+        "generated_type": "system",
         "source": "crm",
         "has_more_profiles": false,
         "profiles": User::profiles(&crm.org),
@@ -111,11 +111,16 @@ pub(super) fn field(crm: &Crm, module: Module, field: &Field) -> Value {
         _ => json!({}),
     };
     let writable = !field.read_only;
+    let label = match (field.name, module) {
+        ("Owner", Module::Events) => "Host".to_owned(),
+        ("Owner", _) => format!("{} Owner", singular(module)),
+        _ => field.label(),
+    };
     let said = json!({
         "id": field_id(crm, module, field),
         "api_name": field.name,
-        "field_label": field.label(),
-        "display_label": field.label(),
+        "field_label": label,
+        "display_label": label,
         "data_type": field.kind.data_type(),
         "json_type": field.kind.json_type(),
         "length": field.kind.length(),
@@ -128,7 +133,7 @@ pub(super) fn field(crm: &Crm, module: Module, field: &Field) -> Value {
         "lookup": target,
         "pick_list_values": choices(crm, field),
         "display_field": field.name == module.title(),
-        "searchable": field.kind.is_textual(),
+        "searchable": field.kind.is_textual() || field.name == "Owner",
         "filterable": field.kind.is_searched(),
         "sortable": field.kind.is_searched(),
         "mass_update": writable,
@@ -236,7 +241,6 @@ pub(super) fn stages(crm: &Crm) -> Vec<Value> {
             "sequence_number": at + 1,
             "forecast_category": {"name": stage.category, "id": category},
             "forecast_type": stage.outcome,
-            "colour_code": null,
             "delete": false,
         })
     };

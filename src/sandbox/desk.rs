@@ -124,14 +124,13 @@ impl Desk {
             Route::InsertNote(module, id) => self.write(asked, |writer| {
                 writer.insert(Module::Notes, Some((*module, *id)), asked.body)
             }),
-            Route::NoteBelow(module, id, note, asks @ (Asks::Change | Asks::Removal)) => self
-                .write(asked, |writer| {
-                    writer.is_below(*module, *id, *note)?;
-                    match asks {
-                        Asks::Removal => writer.delete(Module::Notes, Some(*note), None),
-                        _ => writer.update(Module::Notes, Some(*note), asked.body),
-                    }
-                }),
+            Route::NoteBelow(module, id, note, asks) => self.write(asked, |writer| {
+                writer.is_below(*module, *id, *note)?;
+                match asks {
+                    Asks::Change => writer.update(Module::Notes, Some(*note), asked.body),
+                    Asks::Removal => writer.delete(Module::Notes, Some(*note), None),
+                }
+            }),
             Route::Update(module, id) => {
                 self.write(asked, |writer| writer.update(*module, *id, asked.body))
             }
@@ -230,7 +229,9 @@ impl Desk {
             Route::List(module) => reader.list(*module),
             Route::One(module, id) => reader.one(*module, *id),
             Route::Locks(module, id) => reader.locks(*module, *id),
-            Route::NoteBelow(module, id, note, Asks::Read) => reader.note(*module, *id, *note),
+            Route::OneRelated(module, id, list, one) => {
+                reader.one_related((*module, *id), list, *one)
+            }
             Route::OneLock(module, id, lock) => reader.one_lock(*module, *id, *lock),
             Route::Related(module, id, list) => reader.related(*module, *id, list),
             Route::Timeline(module, id) => reader.timeline(*module, *id),
@@ -239,8 +240,8 @@ impl Desk {
             Route::Org => Ok(reader.org()),
             Route::Pipeline => reader.pipeline(),
             Route::Layouts => reader.layouts(),
-            Route::Modules => Ok(reader.modules(&Module::ROUTED)),
-            Route::OneModule(module) => Ok(reader.modules(&[*module])),
+            Route::Modules => reader.modules(),
+            Route::OneModule(name) => reader.one_module(name),
             Route::Fields => reader.fields_of(),
             Route::CustomViews => reader.custom_views(),
             Route::RelatedLists => reader.related_lists(),

@@ -41,6 +41,9 @@ pub(super) struct Role {
 }
 
 impl User {
+    /// What kind of account everybody here has.
+    pub(super) const TYPE: &str = "Regular User";
+
     /// The whole name.
     pub(super) fn name(&self) -> String {
         format!("{} {}", self.first, self.last)
@@ -121,7 +124,7 @@ impl User {
             "Modified_By": self.short(),
             "alias": null,
             "phone": null,
-            "image_link": null,
+            "image_link": format!("https://contacts.zoho.com/file?ID={}&fs=thumb", self.zuid()),
             "date_format": "MM/dd/yyyy",
             "decimal_separator": "Period",
             "status_reason__s": null,
@@ -133,7 +136,7 @@ impl User {
             "personal_account": false,
             "default_tab_group": "0",
             "isonline": false,
-            "type__s": "Regular User",
+            "type__s": Self::TYPE,
         })
     }
 

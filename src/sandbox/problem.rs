@@ -85,6 +85,12 @@ impl Problem {
         Self::bad("INVALID_MODULE", json!({}), message)
     }
 
+    /// A module that has no records of its own to count.
+    pub(super) fn not_counted(module: &str) -> Self {
+        let message = "module not suppoted for search";
+        Self::bad("NOT_SUPPORTED", json!({"module": module}), message)
+    }
+
     pub(super) fn bad_id() -> Self {
         Self::bad_id_at(2)
     }
@@ -210,11 +216,16 @@ impl Problem {
         )
     }
 
-    /// The same from whoever answers for `path`: timelines have a word of their own for 500.
+    /// The same from whoever answers for `path`: timelines have a word of their own for 500, and
+    /// searches for 503.
     pub(super) fn on(path: &str, status: u16) -> Self {
         match Self::with_status(status) {
             problem if status == 500 && path.ends_with("/__timeline") => Self {
                 code: "INTERNAL_SERVER_ERROR",
+                ..problem
+            },
+            problem if status == 503 && path.ends_with("/search") => Self {
+                message: "Service temporarily unavailable for maintenance".into(),
                 ..problem
             },
             problem => problem,

@@ -11,7 +11,7 @@ use super::{
     answer::Answer,
     cell::{Cell, Id, fold},
     coql::compare,
-    criteria,
+    criteria::{self, For},
     crm::{Crm, Record},
     cursor::Cursors,
     filter::{Onlooker, tokens},
@@ -40,7 +40,7 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// `GET /{module}/search`.
     pub(super) fn search(&self, module: Module) -> Result<Answer, Problem> {
-        let wanted = self.wanted(module)?.ok_or_else(|| {
+        let wanted = self.wanted(module, For::Search)?.ok_or_else(|| {
             let names = json!({"param_names": ["criteria", "email", "phone", "word"]});
             Problem::bad(
                 "EXPECTED_PARAM_MISSING",
@@ -92,7 +92,8 @@ impl<'a> Reader<'a> {
         let message = "Please use either Cvid or Search Params. Combination of both the params is \
                        not allowed";
         self.is_of_view(module, &["criteria", "email", "phone", "word"], message)?;
-        let wanted = self.wanted(module).map_err(criteria::counted)?;
+        let wanted = self.wanted(module, For::Count);
+        let wanted = wanted.map_err(criteria::count::refused)?;
         let unconverted = self.are_wanted(module)?;
         let accepted = |record: &&Record| {
             let wanted = wanted.as_ref();
@@ -250,10 +251,10 @@ impl<'a> Reader<'a> {
         Ok(Some(Columns::named(module, &names)))
     }
 
-    fn wanted(&self, module: Module) -> Result<Option<Wanted>, Problem> {
+    fn wanted(&self, module: Module, purpose: For) -> Result<Option<Wanted>, Problem> {
         let asked = |name| self.asked(name);
         Ok(Some(if let Some(text) = asked("criteria") {
-            Wanted::Criteria(self.readable(module, criteria::parse(module, text)?)?)
+            Wanted::Criteria(self.readable(module, criteria::read(module, text, purpose)?)?)
         } else if let Some(email) = asked("email") {
             Wanted::Email(fold(email))
         } else if let Some(phone) = asked("phone") {
@@ -309,9 +310,13 @@ impl<'a> Reader<'a> {
     ) -> Result<(), Problem> {
         let by = match self.query.get("sort_by") {
             None => "id",
-            Some(by @ ("id" | "Created_Time" | "Modified_Time")) => by,
+            Some(by) if SORTED_BY.contains(&by) => by,
             Some(by) if is_search && self.shows(module, by) => by,
-            Some(_) => return Err(Problem::bad_param("sort_by")),
+            Some(_) if is_search => return Err(Problem::bad_param("sort_by")),
+            Some(_) => {
+                let details = json!({"param_name": "sort_by", "supported_values": SORTED_BY});
+                return Err(Problem::bad("INVALID_DATA", details, "invalid data"));
+            }
         };
         let ascending = self.is_ascending(by)?;
         records.sort_by(|a, b| {
@@ -356,4 +361,5 @@ impl<'a> Reader<'a> {
 }
 
 const MOST_SEARCHED: usize = 2_000;
+const SORTED_BY: [&str; 3] = ["id", "Created_Time", "Modified_Time"];
 const MOST_FIELDS: usize = 50;

@@ -1,5 +1,7 @@
 //! What stands below a record: related lists, e-mails, and its timeline.
 
+mod roles;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -22,10 +24,7 @@ impl<'a> Reader<'a> {
         if !lists(module).contains(&list) {
             return Err(Problem::unknown_relation());
         }
-        let Some(parent) = self.record(module, id) else {
-            let unknown = self.settings.unknown_id();
-            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_related()));
-        };
+        let parent = self.record(module, id).ok_or_else(Problem::bad_related)?;
         if list == "Emails" {
             return self.emails(module, parent);
         }
@@ -43,22 +42,15 @@ impl<'a> Reader<'a> {
             Some(child) => self.listing(child, below.into_iter().map(|(_, one)| one).collect()),
             None => self.mixed(below),
         }?;
+        if list == ROLES {
+            self.name_roles(parent, &mut listed);
+        }
         // Of its order, and of calls and e-mails, the list of a module alone tells.
         let info = listed.body.as_mut().and_then(|body| body.get_mut("info"));
         if let Some(info) = info.and_then(Value::as_object_mut) {
             info.retain(|name, _| !["call", "email", "sort_by", "sort_order"].contains(&&**name));
         }
         Ok(listed)
-    }
-
-    /// `GET /{module}/{id}/Notes/{note}`.
-    pub(super) fn note(&self, module: Module, id: Id, note: Id) -> Result<Answer, Problem> {
-        let below = |note: &&Record| note.points_at("Parent_Id") == Some(id);
-        let known = self.record(Module::Notes, note).filter(below);
-        match known.filter(|_| self.record(module, id).is_some()) {
-            Some(note) => self.one(Module::Notes, note.id),
-            None => self.unknown(),
-        }
     }
 
     /// The records of a list, with the module of each.
@@ -282,7 +274,7 @@ fn link(module: Module, list: &str) -> Option<(Module, &'static str)> {
         (Contacts, "Deals") => (Deals, "Contact_Name"),
         (Accounts, "Deals") => (Deals, "Account_Name"),
         (Accounts, "Contacts") => (Contacts, "Account_Name"),
-        (Deals, "Contacts") => (Contacts, "Contact_Name"),
+        (Deals, ROLES) => (Contacts, "Contact_Name"),
         _ => return None,
     })
 }
@@ -330,7 +322,7 @@ const OF_ACCOUNTS: &[&str] = &[
 ];
 const OF_DEALS: &[&str] = &[
     "Notes",
-    "Contacts",
+    ROLES,
     "Tasks",
     "Events",
     "Calls",
@@ -362,6 +354,8 @@ const OF_CASES: &[&str] = &[
     "Activities_Chronological_View_History",
     "Attachments",
 ];
+/// The contacts of a deal.
+pub(super) const ROLES: &str = "Contact_Roles";
 const PER_CALL: usize = 10;
 /// Which letters can be asked for.
 const LETTERS: &[&str] = &[

@@ -10,6 +10,7 @@ pub(super) enum Route {
     List(Module),
     One(Module, Id),
     Related(Module, Id, String),
+    OneRelated(Module, Id, String, Id),
     Timeline(Module, Id),
     Users,
     User(Id),
@@ -18,7 +19,8 @@ pub(super) enum Route {
     Pipeline,
     Layouts,
     Modules,
-    OneModule(Module),
+    /// By its name, or by its id.
+    OneModule(String),
     Fields,
     CustomViews,
     RelatedLists,
@@ -29,7 +31,7 @@ pub(super) enum Route {
     Coql,
     Insert(Module),
     InsertNote(Module, Id),
-    /// What is asked of a note, below the record that it stands below.
+    /// What becomes of a note, below the record that it stands below.
     NoteBelow(Module, Id, Id, Asks),
     Update(Module, Option<Id>),
     Upsert(Module),
@@ -42,10 +44,9 @@ pub(super) enum Route {
     Unlock(Module, Id, Id),
 }
 
-/// What is asked of one record.
+/// What is asked for one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
-    Read,
     Change,
     Removal,
 }
@@ -70,14 +71,12 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
         ["coql"] => Err(Problem::wrong_method()),
         ["org"] => read(Route::Org),
         ["users"] => read(Route::Users),
-        ["users", "actions", "count"] => read(Route::CountUsers),
+        ["users" | "Users", "actions", "count"] => read(Route::CountUsers),
         ["users", id] => read(Route::User(id.parse().map_err(|_| Problem::bad_id_at(1))?)),
         ["settings", "pipeline"] => read(Route::Pipeline),
         ["settings", "layouts"] => read(Route::Layouts),
         ["settings", "modules"] => read(Route::Modules),
-        ["settings", "modules", name] => read(Route::OneModule(
-            Module::parse(name).ok_or_else(|| Problem::unknown_module_at(0))?,
-        )),
+        ["settings", "modules", name] => read(Route::OneModule((*name).to_owned())),
         ["settings", "fields"] => read(Route::Fields),
         ["settings", "custom_views"] => read(Route::CustomViews),
         ["settings", "related_lists"] => read(Route::RelatedLists),
@@ -93,6 +92,7 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
             ))
         }
         ["settings", ..] => Err(Problem::unknown_route()),
+        ["Activities", "actions", "count"] => Err(Problem::not_counted("Activities")),
         [module, rest @ ..] if rest.len() <= 3 => {
             let module = Module::parse(module).ok_or_else(|| match rest {
                 ["actions", "count"] | [_, "__timeline"] => Problem::unknown_module_at(1),
@@ -118,21 +118,33 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("GET", ["deleted"]) => Ok(Route::Deleted(module)),
         ("GET", ["actions", "count"]) => Ok(Route::Count(module)),
         ("GET", [id]) => Ok(Route::One(module, record(id)?)),
-        ("PUT", [id]) => Ok(Route::Update(module, Some(record(id)?))),
+        ("PUT", [id]) => Ok(Route::Update(
+            module,
+            Some(id.parse().map_err(|_| Problem::unknown_record())?),
+        )),
         ("DELETE", [id]) => Ok(Route::Delete(
             module,
             Some(id.parse().map_err(|_| Problem::bad_deleted())?),
         )),
         ("GET", [id, LOCKS]) => Ok(Route::Locks(module, parent(id)?)),
         ("POST", [id, LOCKS]) => Ok(Route::Lock(module, parent(id)?)),
-        ("GET", [id, LOCKS, held]) => Ok(Route::OneLock(module, parent(id)?, child(held)?)),
+        ("GET", [id, LOCKS, held]) => Ok(Route::OneLock(
+            module,
+            parent(id)?,
+            held.parse().map_err(|_| Problem::unknown_route())?,
+        )),
         ("PUT", [id, LOCKS, held]) => Ok(Route::Relock(module, parent(id)?, child(held)?)),
         ("DELETE", [id, LOCKS, held]) => Ok(Route::Unlock(module, parent(id)?, child(held)?)),
         ("GET", [id, "__timeline"]) => Ok(Route::Timeline(module, record(id)?)),
         ("POST", [id, "actions", COUNTS]) => Ok(Route::RelatedCounts(module, parent(id)?)),
+        // One e-mail with its text is not there.
+        ("GET", [id, list, one]) if !["actions", "Emails"].contains(list) => {
+            let id = id.parse().map_err(|_| Problem::bad_related())?;
+            let list = (*list).to_owned();
+            Ok(Route::OneRelated(module, id, list, child(one)?))
+        }
         (_, [id, "Notes", note]) if module != Module::Notes => {
             let asks = match method {
-                "GET" => Asks::Read,
                 "PUT" => Asks::Change,
                 "DELETE" => Asks::Removal,
                 _ => return Err(Problem::wrong_method()),
@@ -217,7 +229,7 @@ mod tests {
             at("GET", "coql").unwrap_err().code,
             "INVALID_REQUEST_METHOD"
         );
-        assert_eq!(at("GET", "Contacts/1/2/3").unwrap_err().status, 404);
+        assert_eq!(at("GET", "Contacts/1/2/3/4").unwrap_err().status, 404);
         assert_eq!(
             find("GET", "/crm/v7/org").unwrap_err().code,
             "INVALID_URL_PATTERN"

@@ -2,6 +2,7 @@
 
 use super::{
     problem::Problem,
+    related::ROLES,
     route::{Asks, Route},
     schema::Module,
 };
@@ -32,7 +33,7 @@ fn wording(route: &Route) -> &'static str {
         | Route::Delete(..) => "Unauthorized",
         Route::Count(_) => "You do not have the scope required to use this API.",
         Route::RelatedCounts(..) => "The access token does not have the required scope",
-        Route::Related(_, _, list) if list != "Notes" => {
+        Route::Related(_, _, list) | Route::OneRelated(_, _, list, _) if list != "Notes" => {
             "The access token you have used to make this API call does not have the required scope."
         }
         Route::Layouts => "Invalid oauth scope to access this URL",
@@ -112,6 +113,10 @@ fn are_granted(mut needed: impl Iterator<Item = String>, granted: &str) -> Resul
 fn needed(route: &Route) -> Vec<String> {
     let on = |module: &Module, what: &str| format!("ZohoCRM.modules.{}.{what}", module.name());
     let other = |name: &str| vec![format!("ZohoCRM.{name}")];
+    let below = |list: &str| match list {
+        ROLES => on(&Module::Contacts, "READ"),
+        _ => format!("ZohoCRM.modules.{list}.READ"),
+    };
     match route {
         Route::Search(module) | Route::Count(module) => vec![
             on(module, "READ"),
@@ -121,9 +126,9 @@ fn needed(route: &Route) -> Vec<String> {
             vec![on(module, "READ")]
         }
         Route::Related(module, _, list) => {
-            let below = format!("ZohoCRM.modules.{list}.READ");
-            vec![on(module, "READ"), below]
+            vec![on(module, "READ"), below(list)]
         }
+        Route::OneRelated(module, _, list, _) => vec![on(module, "READ"), below(list)],
         // Whatever the lists are.
         Route::RelatedCounts(..) => other("modules.READ"),
         Route::Deleted(module) => vec![on(module, "READ")],
@@ -141,7 +146,6 @@ fn needed(route: &Route) -> Vec<String> {
         Route::InsertNote(module, _) => vec![on(module, "READ"), on(&Module::Notes, "CREATE")],
         Route::NoteBelow(module, _, _, asks) => {
             let right = match asks {
-                Asks::Read => "READ",
                 Asks::Change => "UPDATE",
                 Asks::Removal => "DELETE",
             };

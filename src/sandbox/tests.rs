@@ -6,6 +6,7 @@ mod examples;
 mod faults;
 mod grants;
 mod locks;
+mod openapi;
 mod refused;
 mod rights;
 mod shapes;

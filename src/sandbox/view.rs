@@ -226,7 +226,9 @@ impl Reader<'_> {
     pub(super) fn one_lock(&self, module: Module, id: Id, lock: Id) -> Result<Answer, Problem> {
         let record = self.record(module, id).ok_or_else(Problem::bad_parent)?;
         let held = self.crm.locks.get(&id).filter(|held| held.id == lock);
-        let held = held.ok_or_else(|| Problem::bad_id_at(3))?;
+        let Some(held) = held else {
+            return Ok(Answer::empty());
+        };
         let shown = self.lock(module, record, held);
         Ok(Answer::ok(json!({"data": [shown]})))
     }

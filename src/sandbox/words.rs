@@ -371,6 +371,17 @@ pub(super) const CALL_SUBJECTS: &[&str] = &[
     "Reference check",
 ];
 
+/// What contacts are to a deal, as Zoho ships it.
+pub(super) const CONTACT_ROLES: &[&str] = &[
+    "Decision Maker",
+    "Developer/Evaluator",
+    "Economic Decision Maker",
+    "Executive Sponsor",
+    "Influencer",
+    "Product Management",
+    "Purchasing",
+    "Technical Decision Maker",
+];
 pub(super) const MAIL_SUBJECTS: &[&str] = &[
     "Your quote",
     "Re: acceptance test",

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::{
-    check::{has_note_text, is_blank, locked, missing, not_allowed, wrong_type},
+    check::{has_note_text, is_blank, locked, missing, no_note_text, not_allowed, wrong_type},
     rows::{rows, too_many},
     upsert::Upserted,
 };
@@ -50,7 +50,7 @@ impl Writer<'_> {
         if above.is_some_and(|(module, id)| self.seen(module, id).is_none()) {
             return Err(Problem::bad_parent());
         }
-        let rows = rows(body)?;
+        let rows = rows(module, body)?;
         let results = rows
             .iter()
             .enumerate()
@@ -66,7 +66,7 @@ impl Writer<'_> {
         id: Option<Id>,
         body: &[u8],
     ) -> Result<Answer, Problem> {
-        let rows = rows(body)?;
+        let rows = rows(module, body)?;
         if id.is_some() && rows.len() > 1 {
             return Err(too_many(1));
         }
@@ -159,6 +159,10 @@ impl Writer<'_> {
         }
         self.is_unmodified(&record)?;
         self.keeps_mandatory(module, row, at)?;
+        let names_text = ["Note_Title", "Note_Content"].map(|name| row.contains_key(name));
+        if module == Module::Notes && !names_text.contains(&true) {
+            return Err(no_note_text(at));
+        }
         let mut changes = Vec::new();
         for (field, new) in self.cells(module, row, at)? {
             let old = record.get(field.name).cloned();

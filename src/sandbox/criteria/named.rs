@@ -3,7 +3,7 @@
 use crate::sandbox::{
     cell::{Cell, fold},
     crm::Crm,
-    filter::Test,
+    filter::{Op, Test},
     schema::{Field, Kind, Module},
 };
 
@@ -19,6 +19,11 @@ pub(super) fn resolve(crm: &Crm, test: &mut Test) {
     }
     let only = test.path.field.target();
     let modules: &[Module] = only.as_ref().map_or(&Module::ROUTED, std::slice::from_ref);
+    // A count may ask for the beginning of a name.
+    let begins = test.op == Op::StartsWith;
+    if begins {
+        test.op = Op::In;
+    }
     let named = |name: &str| -> Vec<Cell> {
         let name = fold(name);
         let records = modules
@@ -26,7 +31,10 @@ pub(super) fn resolve(crm: &Crm, test: &mut Test) {
             .flat_map(|module| crm.table(*module).values().map(|record| (*module, record)));
         let named = records.filter(|(module, record)| {
             let title = record.text(module.title());
-            title.is_some_and(|title| fold(title) == name)
+            title.map(fold).is_some_and(|title| match begins {
+                true => title.starts_with(&name),
+                false => title == name,
+            })
         });
         named.map(|(_, record)| Cell::Ref(record.id)).collect()
     };

@@ -272,13 +272,15 @@ pub(super) fn has_note_text(note: &Record, at: usize) -> Result<(), Problem> {
     if note.get("Note_Title").is_some() || note.get("Note_Content").is_some() {
         return Ok(());
     }
+    Err(no_note_text(at))
+}
+
+/// A note says nothing, or a change of one names neither its title nor its text.
+pub(super) fn no_note_text(at: usize) -> Problem {
     let field = |name: &str| json!({"api_name": name, "json_path": format!("$.data[{at}].{name}")});
     let details = json!({"expected_fields": [field("Note_Content"), field("Note_Title")]});
-    Err(Problem::bad(
-        "EXPECTED_FIELD_MISSING",
-        details,
-        "should contain either content or title",
-    ))
+    let message = "should contain either content or title";
+    Problem::bad("EXPECTED_FIELD_MISSING", details, message)
 }
 
 /// To whom a field is hidden it does not exist.

@@ -24,7 +24,7 @@ impl Writer<'_> {
         body: &[u8],
     ) -> Result<Answer, Problem> {
         let record = self.changeable(module, id, Problem::bad_parent())?;
-        let reason = match reason(&rows(body)?) {
+        let reason = match reason(&rows(module, body)?) {
             Ok(reason) => reason,
             Err(missing) => return summary(module, vec![Err(missing)], 201),
         };
@@ -71,7 +71,7 @@ impl Writer<'_> {
         self.changeable(module, id, Problem::bad_parent())?;
         let held = self.crm.locks.get_mut(&id).filter(|held| held.id == lock);
         let held = held.ok_or_else(|| Problem::bad_id_at(3))?;
-        let changed = reason(&rows(body)?).map(|reason| {
+        let changed = reason(&rows(module, body)?).map(|reason| {
             held.reason = reason;
             Done {
                 id,

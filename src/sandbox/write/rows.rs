@@ -3,15 +3,16 @@
 use serde_json::{Value, json};
 
 use super::{Object, check::wrong_type};
-use crate::sandbox::problem::Problem;
+use crate::sandbox::{problem::Problem, schema::Module};
 
 /// Whether a body has more rows than Zoho writes beside each other without a limit of their own.
 pub(in crate::sandbox) fn is_bulk(body: &[u8]) -> bool {
-    rows(body).is_ok_and(|rows| rows.len() > FEW_ROWS)
+    // The module makes no difference to how many there are.
+    rows(Module::Contacts, body).is_ok_and(|rows| rows.len() > FEW_ROWS)
 }
 
 /// The rows of a body.
-pub(super) fn rows(body: &[u8]) -> Result<Vec<Value>, Problem> {
+pub(super) fn rows(module: Module, body: &[u8]) -> Result<Vec<Value>, Problem> {
     let body: Value = serde_json::from_slice(body).map_err(|_| Problem::bad_body())?;
     let object = body.as_object().ok_or_else(Problem::bad_body)?;
     let details = json!({"api_name": "data", "json_path": "$.data"});
@@ -23,7 +24,10 @@ pub(super) fn rows(body: &[u8]) -> Result<Vec<Value>, Problem> {
     let rows = data.as_array().filter(|rows| !rows.is_empty());
     let rows = rows.ok_or_else(|| wrong_type("jsonarray", "data", "$.data"))?;
     if rows.len() > MOST_ROWS {
-        return Err(too_many(MOST_ROWS));
+        return Err(match module {
+            Module::Notes => too_many_notes(),
+            _ => too_many(MOST_ROWS),
+        });
     }
     applies(object)?;
     Ok(rows.clone())
@@ -54,6 +58,15 @@ pub(super) fn too_many(most: usize) -> Problem {
     let details = json!({"maximum_length": most, "api_name": "data"});
     let message = "count of records in your request exceeds the limit";
     Problem::bad("LIMIT_EXCEEDED", details, message)
+}
+
+/// The same, as notes word it.
+fn too_many_notes() -> Problem {
+    let details = json!({"maximum_length": MOST_ROWS, "api_name": "data", "json_path": "$.data"});
+    Problem {
+        alone: true,
+        ..Problem::bad("INVALID_DATA", details, "invalid data")
+    }
 }
 
 const FEATURES: &[&str] = &[

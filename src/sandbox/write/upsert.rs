@@ -23,7 +23,7 @@ impl Writer<'_> {
         module: Module,
         body: &[u8],
     ) -> Result<Answer, Problem> {
-        let rows = rows(body)?;
+        let rows = rows(module, body)?;
         let whole: Value = serde_json::from_slice(body).map_err(|_| Problem::bad_body())?;
         let asked = whole
             .get("duplicate_check_fields")
