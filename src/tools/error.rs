@@ -42,6 +42,9 @@ pub enum ToolError {
     /// Zoho does not take the value of an argument.
     #[error("zoho does not take the value of `{argument}`")]
     Refused { argument: &'static str },
+    /// Zoho wants a value that it was not given, or that it passed over.
+    #[error("zoho has no value of `{argument}`, and wants one")]
+    Required { argument: &'static str },
     /// The CRM user behind the call may not use a field.
     #[error("zoho's user may not use the field of `{argument}`")]
     Hidden { argument: &'static str },
@@ -100,9 +103,11 @@ impl ToolError {
             Self::Refused { argument } => format!(
                 "Zoho CRM does not take this value of `{argument}`; nothing was written. Where the \
                  field is a list of choices it has to be one of them, spelled alike; or the CRM user \
-                 behind this server may not write it. Correct it or leave it out, and call again."
+                 behind this server may not write it. Correct it, or leave it out where it may be, and \
+                 call again."
             )
             .into(),
+            Self::Required { argument } => required(argument).into(),
             Self::Hidden { argument } => hidden(argument).into(),
             Self::Duplicate { argument } => format!(
                 "The CRM has a record with this value already{}, so nothing was written. Search \
@@ -168,7 +173,7 @@ impl ToolError {
             Self::KeyUnsettled { .. } => "idempotency_key_unsettled",
             Self::KeysExhausted => "idempotency_keys_exhausted",
             Self::KeysUnavailable => "idempotency_keys_unavailable",
-            Self::Refused { .. } => "zoho_refused_input",
+            Self::Refused { .. } | Self::Required { .. } => "zoho_refused_input",
             Self::Hidden { .. } | Self::KeyUndecided => "zoho_forbidden",
             Self::Duplicate { .. } => "duplicate",
             Self::StageChanged { .. } => "stage_changed",
@@ -204,11 +209,19 @@ fn in_use(retry_after: Duration) -> String {
     )
 }
 
+fn required(argument: &str) -> String {
+    format!(
+        "Zoho CRM has no value of `{argument}` and wants one, so nothing was written. Give it; where \
+         this call did, the CRM user behind this server may not write that field: have an operator \
+         ask for the permission, as the same arguments will fail again."
+    )
+}
+
 fn hidden(argument: &str) -> String {
     format!(
         "The CRM user behind this server may not use the field of `{argument}`, so nothing was \
-         written. Leave it out, or have an operator ask for the permission; the same arguments will \
-         fail again."
+         written. Leave it out where it may be, or have an operator ask for the permission; the same \
+         arguments will fail again."
     )
 }
 

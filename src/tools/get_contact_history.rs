@@ -286,6 +286,8 @@ fn answer(
     });
     let untimed = lanes.iter().filter(|lane| lane.untimed).map(Lane::kind);
     let untimed = untimed.collect::<Vec<_>>();
+    let cut = lanes.iter().filter(|lane| lane.is_cut());
+    let cut = cut.map(Lane::kind).collect::<Vec<_>>();
     let output = Output {
         contact_id: contact.id.clone(),
         contact_name: contact.full_name.clone(),
@@ -299,13 +301,13 @@ fn answer(
         source: SOURCE,
     };
     Answer {
-        text: tell(&output, &untimed),
+        text: tell(&output, &untimed, &cut),
         records: output.items.len() as u64,
         output,
     }
 }
 
-fn tell(output: &Output, untimed: &[Kind]) -> String {
+fn tell(output: &Output, untimed: &[Kind], cut: &[Kind]) -> String {
     let number = output.items.len();
     let mut text = Text::to_read(format!(
         "{number} {} for contact {} ({}){}.",
@@ -342,8 +344,11 @@ fn tell(output: &Output, untimed: &[Kind]) -> String {
     if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));
     }
-    if output.cursor.is_none() && output.more {
-        text.remark("Older entries are out of reach: ask for fewer types, or look in the CRM.");
+    for kind in cut {
+        text.remark(&format!(
+            "The CRM has more {0} than it lists: no call shows the other {0}. They are in the CRM alone.",
+            kind.as_str(),
+        ));
     }
     if output.cursor.is_some() {
         text.remark("Pass `cursor` with the same arguments to go on.");

@@ -265,6 +265,8 @@ async fn send<W: Once>(
             (argument, "DUPLICATE_DATA") => ToolError::Duplicate {
                 argument: argument.map_or("", |(_, ours)| ours),
             },
+            // It goes along wherever the schema wants it.
+            (Some((_, argument)), "MANDATORY_NOT_FOUND") => ToolError::Required { argument },
             (Some((_, argument)), _) => ToolError::Refused { argument },
             (None, _) => error,
         }

@@ -29,7 +29,9 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use super::{BadConfig, Credentials, Sharing, ZohoError, data_center::Servers, lock, mints::Mints};
+use super::{
+    BadConfig, Code, Credentials, Sharing, ZohoError, data_center::Servers, lock, mints::Mints,
+};
 use crate::{store::Store, telemetry::Trace};
 use door::Door;
 use rights::Rights;
@@ -106,6 +108,11 @@ struct State {
     trouble: Option<Instant>,
     /// Fresh tokens that were refused since one was taken.
     unaccepted: u32,
+    /// What Zoho said of these credentials when it refused them, until a token comes: that none is asked for
+    /// makes them no better.
+    refused: Option<Code>,
+    /// When an operator had them tried once more, until a token comes.
+    forgiven: Option<Instant>,
 }
 
 enum Step {

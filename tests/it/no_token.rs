@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::{house::House, pair::health, shared_token::ask};
+use crate::{
+    house::{House, eventually},
+    pair::{health, pair, sharing},
+    redis::Redis,
+    shared_token::ask,
+};
 
 #[tokio::test]
 async fn an_accounts_server_that_gives_no_token_is_told_although_the_api_answers() {
@@ -31,4 +36,40 @@ async fn an_accounts_server_that_gives_no_token_is_told_although_the_api_answers
         );
         assert!(zoho["detail"].is_string(), "{zoho}");
     }
+}
+
+#[tokio::test]
+async fn operators_who_have_refused_credentials_read_again_and_again_spend_one_more_attempt() {
+    let redis = Redis::start();
+    let [house, other] = pair(&redis, sharing).await;
+    let body = json!({ "error": "invalid_code" });
+    let refused = json!({ "fault": "status", "path": "/oauth", "status": 400, "body": body });
+    house.zoho.fault(refused).await;
+    for at in [&house, &other] {
+        ask(at).await.failure();
+    }
+    let shown = || house.zoho.seen("POST", "/oauth");
+    assert_eq!(shown().await, 1);
+    house.signal("-HUP");
+    let began = Instant::now();
+    while shown().await < 2 {
+        assert!(
+            began.elapsed() < Duration::from_secs(20),
+            "never shown again"
+        );
+        ask(&house).await.failure();
+    }
+    ask(&other).await.failure();
+    for at in [&house, &other, &house, &other] {
+        let said = || at.operational_log().matches("is not asked again").count();
+        let before = said();
+        at.signal("-HUP");
+        let is_left = || (said() > before).then_some(());
+        eventually("the signal to change nothing", is_left).await;
+        let told = ask(at).await.failure();
+        assert!(told.contains("An operator"), "{told}");
+        let zoho = &health(at).await["checks"]["zoho_api"];
+        assert_eq!(zoho["status"], "credentials_refused");
+    }
+    assert_eq!(shown().await, 2);
 }

@@ -139,6 +139,11 @@ impl Lane {
         self.entries.len() == 0
     }
 
+    /// Whether it ends here although the CRM has more of it.
+    pub(super) fn is_cut(&self) -> bool {
+        self.beyond_reach && self.is_used_up()
+    }
+
     /// Where it goes on after what was taken.
     pub(super) fn next(&self) -> Option<Position> {
         let Position { kind, page, .. } = self.position;

@@ -111,6 +111,39 @@ fn a_failed_list_leaves_a_partial_answer() {
 }
 
 #[test]
+fn a_list_that_goes_on_out_of_reach_is_named_although_others_go_on() {
+    let lane = |kind, page, skip| {
+        let position = Position {
+            page,
+            skip,
+            ..Position::start(kind)
+        };
+        let listed = Listed {
+            rows: vec![note(1, "2026-01-01T00:00:00Z")],
+            more: true,
+            index: None,
+        };
+        Lane::new(position, listed, PAGE, None)
+    };
+    let (binding, slice) = (
+        Binding::new("get_contact_history", &(), 20),
+        Slice {
+            size: 20,
+            limited_to: None,
+        },
+    );
+    let lanes = vec![lane(Kind::Events, 10, 1), lane(Kind::Calls, 1, 0)];
+    let answer = answer(&a_contact(1), lanes, &binding, slice, Timestamp::UNIX_EPOCH);
+    assert!(answer.output.cursor.is_some() && answer.output.sources[0].more);
+    let told = |kind| {
+        answer
+            .text
+            .contains(&format!("no call shows the other {kind}"))
+    };
+    assert!(told("events") && !told("calls"), "{}", answer.text);
+}
+
+#[test]
 fn when_every_list_fails_the_call_fails() {
     let places = vec![Position::start(Kind::Notes), Position::start(Kind::Deals)];
     let refusal = lanes(places, vec![failed(), failed()]).err().unwrap();

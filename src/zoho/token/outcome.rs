@@ -55,7 +55,7 @@ impl Mint {
 
     pub(super) fn fail(&self, why: Why, pause: Option<Duration>) {
         let now = Instant::now();
-        let stop = Stop {
+        let mut stop = Stop {
             until: pause.map(|pause| now + pause),
             again: Self::again(&why, now),
             why,
@@ -74,6 +74,7 @@ impl Mint {
             Why::Trouble(_) => state.trouble.or(Some(now)),
             _ => None,
         };
+        state.recall(&mut stop.why);
         let known = state.stop.as_ref().is_some_and(|it| it.why == stop.why);
         match &stop.why {
             Why::Refused(code) if !known && self.is_own.load(Ordering::Relaxed) => tracing::error!(
@@ -144,6 +145,22 @@ impl State {
         self.stop.as_ref().and_then(|stop| stop.throttles(now))
     }
 
+    /// Keeps in mind that credentials were refused, and says that instead of that no slot is left to try them
+    /// once more.
+    fn recall(&mut self, why: &mut Why) {
+        match (&*why, &self.refused) {
+            (Why::Refused(code), _) => self.refused = Some(code.clone()),
+            (Why::Spent, Some(code)) => *why = Why::Refused(code.clone()),
+            _ => {}
+        }
+    }
+
+    /// Whether an operator had refused credentials tried again only just now, and they were refused again.
+    pub(super) fn is_forgiven_lately(&self, now: Instant) -> bool {
+        self.forgiven
+            .is_some_and(|then| now < then + FORGIVEN_EVERY)
+    }
+
     /// Credentials that were refused may be shown once more. Whatever else is in the way stays there.
     pub(super) fn forgive(&mut self) {
         self.stop
@@ -159,11 +176,15 @@ impl State {
         self.returned = false;
         self.tried = false;
         self.trouble = None;
+        self.refused = None;
+        self.forgiven = None;
     }
 }
 
 /// Until it is looked again whether there is a slot.
 const SPENT_FOR: Duration = Duration::from_secs(1);
+/// How often an operator may have refused credentials tried again, so that slots are left for when they are good.
+pub(super) const FORGIVEN_EVERY: Duration = Duration::from_secs(120);
 /// So much of a pause may be left when it is asked for again.
 const HEARD_BEFORE: Duration = Duration::from_secs(1);
 

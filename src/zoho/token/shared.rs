@@ -12,6 +12,7 @@ use super::{
     Mint, Token,
     accounts::{Minted, header},
     meeting::REST,
+    outcome::FORGIVEN_EVERY,
     seal::{Content, Name, Sealer},
     stop::{RETURNED, Why},
 };
@@ -255,12 +256,11 @@ impl Place {
             .await;
     }
 
-    /// Lets everybody try again, because an operator has said so.
-    pub(super) async fn forgive(&self) {
-        let told = [Vec::new(), b"forgive".to_vec()];
-        let asked: Result<i64, _> = self.ask(&self.shelf.minted, &told).await;
-        // Where Redis is gone it holds nobody back.
-        let _ = asked;
+    /// Lets everybody try again, because an operator has said so; not if that was only just now.
+    pub(super) async fn forgive(&self) -> Result<bool, Unavailable> {
+        let told = [Vec::new(), b"forgive".to_vec(), millis(FORGIVEN_EVERY)];
+        let asked: i64 = self.ask(&self.shelf.minted, &told).await?;
+        Ok(asked != 0)
     }
 
     /// Zoho was away and answers again: nobody waits any longer for that alone.

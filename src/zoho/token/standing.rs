@@ -147,15 +147,25 @@ impl Tokens {
         stop.is_some_and(|stop| matches!(stop.why, Why::Refused(_)))
     }
 
-    /// Lets credentials that were refused be tried once more, on all instances.
+    /// Lets credentials that were refused be tried once more, on all instances, unless they were just now.
     pub(in crate::zoho) async fn forgive(&self) {
         if !self.refused_for_good() {
             return;
         }
-        if let Some(place) = &self.0.place {
-            place.forgive().await;
+        let may = match &self.0.place {
+            Some(place) => place.forgive().await.ok(),
+            None => None,
+        };
+        let (mut state, now) = (lock(&self.0.state), Instant::now());
+        if may.unwrap_or_else(|| !state.is_forgiven_lately(now)) {
+            state.forgiven = Some(now);
+            state.forgive();
+        } else {
+            tracing::warn!(
+                "zoho is not asked again with the credentials that it refuses: that was done less than two \
+                 minutes ago. Have them read again after that, or put others in their place"
+            );
         }
-        lock(&self.0.state).forgive();
     }
 
     /// Zoho was away and answers again: who waits for that alone waits no longer. That too many

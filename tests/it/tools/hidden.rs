@@ -201,6 +201,19 @@ async fn a_link_that_zoho_refuses_is_told_as_the_argument() {
     }
 }
 
+#[tokio::test]
+async fn a_note_whose_record_zoho_passes_over_is_not_made_and_the_argument_is_named() {
+    let (house, agent) = house("dropped").await;
+    let note = json!({ "record_id": contact(&agent).await, "content": "Nowhere" });
+    hide(&house, &["Notes.Parent_Id"]).await;
+    let told = agent.call("create_note", note.clone()).await.failure();
+    let named = told.contains("`record_id`") && told.contains("may not write that field");
+    assert!(named && !told.contains("leave it out"), "{told}");
+    assert_eq!(house.zoho.notes_written().await, 0);
+    hide(&house, &[]).await;
+    agent.call("create_note", note).await.content();
+}
+
 /// Loses the answer of a write, and repeats it until its fate is told, with those fields hidden.
 async fn lost(house: &House, agent: &Agent, write: (&str, Value), hidden: &[&str]) -> Value {
     let (tool, mut write) = write;

@@ -6,7 +6,10 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    super::stop::{Stop, Why},
+    super::{
+        outcome::FORGIVEN_EVERY,
+        stop::{Stop, Why},
+    },
     *,
 };
 use crate::{
@@ -169,6 +172,41 @@ async fn refused_credentials_that_are_put_back_are_shown_once_more() {
     zoho.replace_credentials(credentials(), false).await;
     assert!(spend(&zoho, None).await.is_ok());
     assert_eq!(server.mints(), 2);
+}
+
+#[tokio::test]
+async fn an_operator_has_refused_credentials_shown_once_more_in_two_minutes() {
+    let (server, _) = refusing(OWN, "invalid_code").await;
+    let zoho = server.zoho();
+    let reloaded = async || {
+        zoho.replace_credentials(credentials(), true).await;
+        spend(&zoho, None).await
+    };
+    for _ in 0..6 {
+        let refused = reloaded().await;
+        assert!(matches!(refused, Err(ZohoError::Credentials { .. })));
+        assert!(zoho.inner.tokens().refused_for_good());
+    }
+    assert_eq!(server.mints(), 2);
+    lock(&zoho.inner.tokens().0.state).forgiven = Instant::now().checked_sub(FORGIVEN_EVERY);
+    assert!(reloaded().await.is_err());
+    assert_eq!(server.mints(), 3);
+}
+
+#[tokio::test]
+async fn refused_credentials_are_told_to_be_that_although_no_slot_is_left_to_show_them() {
+    let (server, _) = refusing(OWN, "invalid_code").await;
+    let zoho = server.zoho();
+    for _ in 0..12 {
+        let refused = spend(&zoho, None).await;
+        assert!(matches!(refused, Err(ZohoError::Credentials { .. })));
+        assert!(zoho.inner.tokens().refused_for_good());
+        assert!(!zoho.inner.tokens().throttled(Instant::now()));
+        for credentials in [others("1000.CLIENT", "1000.other"), credentials()] {
+            zoho.replace_credentials(credentials, false).await;
+        }
+    }
+    assert_eq!(server.mints(), 10);
 }
 
 #[tokio::test]

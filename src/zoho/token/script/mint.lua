@@ -9,7 +9,8 @@
 --
 -- Fields of the state: o the attempt that is under way, l the end of its lease, s until when nobody
 -- asks, w why, c whose refusal that is, f failures in a row, b how often that was cut short, the
--- first time with f counted anew, and n until when it is not again.
+-- first time with f counted anew, n until when it is not again, and g when an operator last had refused
+-- credentials tried again.
 --
 -- Answers {what, which or why, milliseconds}: "token", "slots" and "told" with the time now, "fresh"
 -- where Redis has had its data for so short a time that others may not have told it theirs; "mint",

@@ -5,7 +5,7 @@
 -- heard of it; or, with no attempt, "retry": Zoho was away and answers again, and what failures in
 -- a row are counted from when it does for the first time; or "unaccepted", the token that is not
 -- taken and for how many milliseconds nobody asks; or "taken" and the token that was not and is
--- again; or "forgive": an operator lets everybody ask again.
+-- again; or "forgive" and for how many milliseconds not again: an operator lets everybody ask again.
 if ARGV[2] == 'unaccepted' then
   local state = redis.call('HMGET', KEYS[2], 'l', 's', 'w')
   local ends, until_then = tonumber(state[2] or '0'), now + tonumber(ARGV[4])
@@ -26,11 +26,16 @@ if ARGV[2] == 'taken' then
   return 1
 end
 if ARGV[2] == 'forgive' then
+  local state = redis.call('HMGET', KEYS[2], 'w', 'g')
   -- That too many were asked for nobody can forgive but Zoho.
-  if string.sub(redis.call('HGET', KEYS[2], 'w') or '', 1, 8) ~= 'refused:' then
+  if string.sub(state[1] or '', 1, 8) ~= 'refused:' then
+    return 1
+  end
+  local age = now - tonumber(state[2] or '0')
+  if age >= 0 and age < tonumber(ARGV[3]) then
     return 0
   end
-  redis.call('HSET', KEYS[2], 'w', '', 's', '0', 'f', '0')
+  redis.call('HSET', KEYS[2], 'w', '', 's', '0', 'f', '0', 'g', text(now))
   return 1
 end
 if redis.call('HGET', KEYS[2], 'o') ~= ARGV[1] then
