@@ -96,10 +96,9 @@ impl Mints {
     }
 
     /// This instance ends in order: it makes no attempt any more, with Redis or without. At the next
-    /// [`Mints::meet`] its slots belong to nobody, and nobody waits for it.
+    /// [`Mints::meet`] it leaves its slots to the others, if all of them are heard of.
     pub(super) fn end(&mut self) {
         self.has_ended = true;
-        self.keep(false);
     }
 
     /// Zoho denies access tokens until then.
@@ -137,7 +136,8 @@ impl Mints {
         if !self.keeps || self.is_new {
             return self.loosely(attempt, loose(replicas, self.keeps), now);
         }
-        let own = self.slots.iter_mut().filter(|held| held.mine);
+        let ended = self.has_ended;
+        let own = self.slots.iter_mut().filter(|held| held.mine && !ended);
         // One that does not rest comes first.
         let held = own.min_by_key(|held| held.rests(now)).ok_or(Self::REST)?;
         if let Some(left) = held.rests(now) {
@@ -165,15 +165,12 @@ impl Mints {
 
     /// Without slots of its own an instance has what is left for such.
     fn loosely(&mut self, attempt: Uuid, most: usize, now: Instant) -> Result<(), Duration> {
-        if self.has_ended {
-            return Err(Self::REST);
-        }
         let known = |attempt| self.loose.iter().any(|(loose, _)| *loose == attempt);
         let others = self.slots.iter().filter(|held| {
             let used = held.used.filter(|used| !known(used.attempt));
             most == SLOTS && used.is_some_and(|used| rests(used.at, now).is_some())
         });
-        if self.loose.len() + others.count() >= most {
+        if self.has_ended || self.loose.len() + others.count() >= most {
             let loose = self.loose.iter().map(|(_, at)| *at);
             let slots = self.slots.iter().filter_map(|held| Some(held.used?.at));
             let left = loose.chain(slots).filter_map(|at| rests(at, now));
@@ -229,6 +226,9 @@ impl Mints {
         }
         let in_table = |it: Uuid| table.used().any(|attempt| attempt == it);
         self.unsent.retain(|(it, _)| in_table(*it));
+        if self.has_ended && !table.instances.contains_key(&self.id) {
+            self.keep(false);
+        }
     }
 }
 

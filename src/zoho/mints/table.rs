@@ -1,6 +1,8 @@
 //! The slots as they lie in Redis. Who changes them reads them, thinks, and puts what comes of it
 //! in their place if nobody was faster.
 
+mod parting;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -22,6 +24,10 @@ pub(in crate::zoho) struct Table {
     pub(super) instances: BTreeMap<Uuid, u64>,
     /// When the newest of them came.
     joined: u64,
+    /// When one was last taken for gone, or ended and left its slots to nobody: another one may be cut off
+    /// since, and have what it seems that nobody has.
+    #[serde(default)]
+    doubted: u64,
     pub(super) slots: [Slot; SLOTS],
 }
 
@@ -38,7 +44,9 @@ struct Look {
     keeps: bool,
     /// As many instances as there may be, and those that are gone until it is known which.
     replicas: usize,
-    /// Which are gone is known in a moment.
+    /// One came a moment ago.
+    has_joined: bool,
+    /// There are more than there may be, and which are gone is known in a moment.
     is_crowded: bool,
     /// Among how many the slots are shared: those that speak, or as many as there may be.
     shares: usize,
@@ -71,32 +79,30 @@ impl Mints {
         };
         table.turn = table.turn.max(self.turn).saturating_add(1);
         let is_another = table.begun != self.begun;
-        let speaks = self.keeps || self.has_ended;
-        let is_new = is_another || speaks && !table.instances.contains_key(&self.id);
+        let is_new = is_another || self.keeps && !table.instances.contains_key(&self.id);
         let is_fresh = is_fresh && replicas > 1;
         // Until it may have a part the others keep free what it may do without Redis.
         if self.keeps && !(self.is_new && is_fresh) {
             table.admit(self.id, clock, replicas as usize);
         }
+        let has_joined = clock.saturating_sub(table.joined) <= SILENT + 1_000;
         let look = Look {
             id: self.id,
             keeps: self.keeps,
             replicas: (replicas as usize).max(table.instances.len()).max(1),
-            is_crowded: table.instances.len() > replicas as usize
-                && clock.saturating_sub(table.joined) <= SILENT + 1_000,
+            has_joined,
+            is_crowded: has_joined && table.instances.len() > replicas as usize,
             shares: (replicas as usize).max(table.speaking(clock)).max(1),
             clock,
             is_fresh,
         };
         table.claim(self, is_new, &look, now);
-        if self.has_ended {
-            table.part_with(&look);
-        }
         let is_settled = match self.keeps {
             true => table.is_settled(&look),
             false => !look.is_fresh,
         };
         match is_settled {
+            _ if self.has_ended && self.keeps => table.part_with(is_settled, &look),
             true if self.keeps => {
                 table.give_up(&mut self.slots, &look);
                 table.gain(&look);
@@ -134,6 +140,7 @@ impl Table {
             begun: clock,
             instances: BTreeMap::new(),
             joined: clock,
+            doubted: 0,
             slots,
         }
     }
@@ -158,20 +165,12 @@ impl Table {
         if is_silent(self.joined.max(since), clock) {
             for gone in self.gone(clock, replicas) {
                 self.instances.remove(&gone);
+                self.doubted = clock;
             }
         }
         for slot in &mut self.slots {
             slot.owner = slot.owner.filter(|it| self.instances.contains_key(it));
         }
-    }
-
-    /// Forgets who has ended in order, and has nothing any more: if it was known whose each slot is, that
-    /// stays so.
-    fn part_with(&mut self, look: &Look) {
-        if self.is_settled(look) {
-            self.since = self.since.min(look.clock.saturating_sub(REST));
-        }
-        self.instances.remove(&look.id);
     }
 
     /// There are only so many, so the newest followed one that is silent: the one that spoke last, since
@@ -344,7 +343,8 @@ impl Table {
         let free_of = |it| self.count(|slot| slot.owner == Some(it) && slot.is_free(look.clock));
         let gives_up = |it| speaks(it) && free_of(it) > part;
         let another = |slot: &Slot| slot.is_free(look.clock) && slot.owner.is_some_and(gives_up);
-        if look.is_fresh || look.is_crowded || is_settled && self.count(another) > 0 {
+        let is_kept = look.has_joined && self.open(look) > 0;
+        if look.is_fresh || look.is_crowded || is_kept || is_settled && self.count(another) > 0 {
             return Outcome::Wait;
         }
         let open = self.slots.iter().filter(|slot| slot.is_open(look));

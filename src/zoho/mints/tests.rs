@@ -252,6 +252,46 @@ fn all_may_end_in_order_one_after_the_other_and_what_was_done_counts() {
 }
 
 #[test]
+fn who_ends_in_order_leaves_nothing_while_another_may_have_what_the_table_does_not_say() {
+    // Redis is emptied while one is cut off from it.
+    let mut world = World::new(2, true);
+    world.pass(5);
+    world.happen(&Event::Cut(1));
+    world.happen(&Event::Flush);
+    world.emptied = 0;
+    for _ in 0..4 {
+        follow(&mut world, 0);
+        world.pass(2);
+        world.happen(&Event::Mint(0, 6, Sent::Taken));
+    }
+    world.happen(&Event::Mint(1, 6, Sent::Taken));
+
+    // One more comes, so that the one that is cut off is taken for gone, before another one ends.
+    let mut world = World::new(2, true);
+    world.pass(5);
+    world.happen(&Event::Cut(1));
+    world.pass(3);
+    world.instances.push(Mints::new(true));
+    world.cut.push(None);
+    world.extra = 1;
+    world.meet_all();
+    world.pass(8);
+    world.instances[0].end();
+    world.meet(0, None, Sent::Taken);
+    world.cut[0] = Some(world.clock);
+    all_of(&mut world, 2);
+    world.happen(&Event::Mint(1, 6, Sent::Taken));
+}
+
+/// One ends in order, and another one takes its place at once.
+fn follow(world: &mut World, who: usize) {
+    world.instances[who].end();
+    world.meet(who, None, Sent::Taken);
+    world.instances[who] = Mints::new(true);
+    world.meet(who, None, Sent::Taken);
+}
+
+#[test]
 fn who_stays_behind_alone_has_what_the_one_that_ended_had() {
     let mut world = World::new(2, true);
     world.pass(2);

@@ -16,10 +16,12 @@ pub(super) struct World {
     /// When an instance was last followed by another.
     restarted: u64,
     /// Since when an instance alone does not reach Redis.
-    cut: Vec<Option<u64>>,
+    pub(super) cut: Vec<Option<u64>>,
     pub(super) instances: Vec<Mints>,
     /// How many more instances there should be.
     pub(super) missing: usize,
+    /// How many are there for a moment while others end.
+    pub(super) extra: usize,
     pub(super) attempts: Vec<u64>,
 }
 
@@ -64,6 +66,7 @@ impl World {
             cut: vec![None; count],
             instances: (0..count).map(|_| Mints::new(true)).collect(),
             missing: 0,
+            extra: 0,
             attempts: Vec::new(),
         };
         world.meet_all();
@@ -90,7 +93,7 @@ impl World {
     }
 
     fn replicas(&self) -> u32 {
-        u32::try_from(self.instances.len() + self.missing).unwrap()
+        u32::try_from(self.instances.len() + self.missing - self.extra).unwrap()
     }
 
     pub(super) fn meet(&mut self, who: usize, want: Option<Uuid>, sent: Sent) -> Option<Outcome> {
@@ -158,7 +161,7 @@ impl World {
         }
     }
 
-    /// One whose farewell gets lost is as one that was killed.
+    /// One whose farewell gets lost, or that leaves nothing, is as one that was killed.
     fn end(&mut self, who: usize, sent: Sent, gap: u64) {
         if !self.reaches(who) || sent == Sent::Lost {
             return self.happen(&Event::Restart(who));
@@ -166,11 +169,19 @@ impl World {
         self.instances[who].end();
         self.meet(who, None, sent);
         assert!(self.mint(who, Sent::Taken).is_none(), "it has ended");
-        self.pass(gap);
         let (attempt, now, replicas) = (Uuid::new_v4(), self.now(), self.replicas());
         let ended = &mut self.instances[who];
         assert!(ended.alone(attempt, replicas, now).is_err(), "it has ended");
+        let id = ended.id;
+        let cut = self.cut[who].replace(self.clock);
+        let redis = self.redis.as_ref();
+        let has_left = redis.is_some_and(|redis| !redis.instances.contains_key(&id));
+        self.pass(if has_left { gap } else { 1 });
+        self.cut[who] = cut;
         if self.reaches(who) && self.knows_of_all() {
+            if !has_left {
+                self.restarted = self.clock;
+            }
             self.instances[who] = Mints::new(true);
             self.meet(who, None, Sent::Taken);
         }
