@@ -119,7 +119,8 @@ pub(super) fn find<'a>(
     };
     exact.or_else(labelled).ok_or(ToolError::Argument {
         argument: "field",
-        problem: "the module has no such field; describe_module without `field` lists them all",
+        problem: "the module has no such field, or hides it from the CRM user behind this server; \
+                  describe_module without `field` lists them all",
     })
 }
 

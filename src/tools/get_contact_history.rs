@@ -22,7 +22,7 @@ use crate::{
     zoho::{Crm, CrmText, Listed, Page, RecordId, ZohoError, contacts::Contact, notes::NoteParent},
 };
 use entry::{Entry, Kind};
-use merge::{Lane, PAGE, Position, Positions};
+use merge::{Failure, Lane, PAGE, Position, Positions};
 
 pub(super) struct GetContactHistory;
 
@@ -54,7 +54,7 @@ pub(super) struct Output {
     more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<String>,
-    /// Where failed, items are missing; untimed: times are, so that `since` may miss some.
+    /// Where failed or hidden, items are missing; untimed: times are, so that `since` may miss some.
     sources: Vec<Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_to: Option<u32>,
@@ -75,6 +75,7 @@ enum State {
     Ok,
     Untimed,
     Failed,
+    Hidden,
 }
 
 impl Tool for GetContactHistory {
@@ -251,13 +252,14 @@ fn lanes(
         lanes.push(match result {
             Ok(lane) => lane,
             Err(error) => {
+                let lane = Lane::failed(position, &error);
                 first_failure.get_or_insert(error);
-                Lane::failed(position)
+                lane
             }
         });
     }
     match first_failure {
-        Some(error) if lanes.iter().all(Lane::has_failed) => Err(error.into()),
+        Some(error) if lanes.iter().all(|lane| lane.failure().is_some()) => Err(error.into()),
         _ => Ok(lanes),
     }
 }
@@ -277,17 +279,14 @@ fn answer(
     let more = lanes.iter().any(Lane::has_more);
     let statuses = lanes.iter().map(|lane| Status {
         source: lane.kind().as_str(),
-        status: match (lane.has_failed(), lane.untimed) {
-            (true, _) => State::Failed,
-            (_, true) => State::Untimed,
-            _ => State::Ok,
+        status: match lane.failure() {
+            Some(Failure::Passing) => State::Failed,
+            Some(Failure::Hidden(_)) => State::Hidden,
+            None if lane.untimed => State::Untimed,
+            None => State::Ok,
         },
         more: lane.has_more(),
     });
-    let untimed = lanes.iter().filter(|lane| lane.untimed).map(Lane::kind);
-    let untimed = untimed.collect::<Vec<_>>();
-    let cut = lanes.iter().filter(|lane| lane.is_cut());
-    let cut = cut.map(Lane::kind).collect::<Vec<_>>();
     let output = Output {
         contact_id: contact.id.clone(),
         contact_name: contact.full_name.clone(),
@@ -301,13 +300,13 @@ fn answer(
         source: SOURCE,
     };
     Answer {
-        text: tell(&output, &untimed, &cut),
+        text: tell(&output, &lanes),
         records: output.items.len() as u64,
         output,
     }
 }
 
-fn tell(output: &Output, untimed: &[Kind], cut: &[Kind]) -> String {
+fn tell(output: &Output, lanes: &[Lane]) -> String {
     let number = output.items.len();
     let mut text = Text::to_read(format!(
         "{number} {} for contact {} ({}){}.",
@@ -323,37 +322,42 @@ fn tell(output: &Output, untimed: &[Kind], cut: &[Kind]) -> String {
     for entry in &output.items {
         text.line(format!("- {}", entry.told()));
     }
-    for status in output
-        .sources
-        .iter()
-        .filter(|status| status.status == State::Failed)
-    {
-        text.remark(&format!(
-            "The {} could not be read this time.",
-            status.source
-        ));
-    }
-    for kind in untimed {
-        text.remark(&format!(
-            "Of {}, or some of them, the CRM shows no {} to the CRM user behind this server: they have \
-             no time here, and with `since` some may be missing.",
-            kind.as_str(),
-            kind.time(),
-        ));
+    for remark in lanes.iter().filter_map(missing) {
+        text.remark(&remark);
     }
     if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));
     }
-    for kind in cut {
+    for lane in lanes.iter().filter(|lane| lane.is_cut()) {
         text.remark(&format!(
             "The CRM has more {0} than it lists: no call shows the other {0}. They are in the CRM alone.",
-            kind.as_str(),
+            lane.kind().as_str(),
         ));
     }
     if output.cursor.is_some() {
         text.remark("Pass `cursor` with the same arguments to go on.");
     }
     text.finish()
+}
+
+/// What a list keeps from the caller.
+fn missing(lane: &Lane) -> Option<String> {
+    let kind = lane.kind();
+    let name = kind.as_str();
+    Some(match lane.failure() {
+        Some(Failure::Passing) => format!("The {name} could not be read this time."),
+        Some(Failure::Hidden(field)) => format!(
+            "The {name} could not be read: the CRM does not show their field `{}` to the CRM user \
+             behind this server, so it is not known which this client may see.",
+            field.as_str()
+        ),
+        None if lane.untimed => format!(
+            "Of {name}, or some of them, the CRM has or shows no {} to the CRM user behind this \
+             server: they have no time here, and with `since` some may be missing.",
+            kind.time(),
+        ),
+        None => return None,
+    })
 }
 
 #[cfg(test)]

@@ -126,13 +126,16 @@ impl Tool for GetRevenueReport {
         let days = input.period.unwrap_or_default().days(today)?;
         let before = input.compare_to.unwrap_or_default().days(days, today)?;
         let group_by = input.group_by.unwrap_or_default();
-        let whole = questions(group_by, days, before)?;
-        let futures = whole
-            .into_iter()
-            .map(|question| figure(call.crm, question))
-            .collect();
-        let results = gather(call.progress, 0, "summing up", futures).await;
-        let figures = results.into_iter().collect::<Result<Vec<Figure>, _>>()?;
+        let mut figures = Vec::new();
+        let mut whole = questions(group_by, days, before)?.into_iter();
+        // Where a field is hidden that all of them need, one question is enough to know.
+        if let Some(first) = whole.next() {
+            figures.push(figure(call.crm, first).await?);
+        }
+        let others = whole.map(|question| figure(call.crm, question)).collect();
+        for result in gather(call.progress, 1, "summing up", others).await {
+            figures.push(result?);
+        }
         let groups = groups(call.crm, group_by, days).await?;
         let report = Report {
             today,

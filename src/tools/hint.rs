@@ -17,6 +17,9 @@ impl ToolError {
             Self::Zoho(ZohoError::Hidden { field }) if is_search(tool) => {
                 search_in_vain(tool, field).into()
             }
+            Self::Zoho(ZohoError::Hidden { field }) => {
+                ask_instead(tool, field).map_or_else(|| self.advice(), Cow::Owned)
+            }
             Self::Zoho(ZohoError::Input {
                 field: Some(field), ..
             }) if let Some(argument) = argument_of(tool, field) => format!(
@@ -82,6 +85,25 @@ fn search_in_vain(tool: &str, field: &Code) -> String {
          again. Search by {} instead, or have an operator let that user see the field.",
         others.join(" or ")
     )
+}
+
+/// What else to ask where a field is hidden that the question needs, and no other can be named.
+fn ask_instead(tool: &str, field: &Code) -> Option<String> {
+    let instead = match (tool, field.as_str()) {
+        ("list_activities", "Status" | "Call_Status") => {
+            "ask with `status` all, or for other `types`, or "
+        }
+        ("list_activities", "Due_Date" | "Start_DateTime" | "Call_Start_Time")
+        | ("get_contact_history", _) => "ask for other `types`, or ",
+        ("complete_task", _) => "",
+        _ => return None,
+    };
+    Some(format!(
+        "The CRM does not show the field `{}` to the CRM user behind this server, or lets nobody ask \
+         for it, so this was not answered. The same call will fail again: {instead}have an operator \
+         let that user see it.",
+        field.as_str()
+    ))
 }
 
 /// The argument by the field of Zoho's that it is compared with. Nothing that Zoho wrote is told.

@@ -129,6 +129,7 @@ impl Tool for ListActivities {
         let began = at.began.to_zoned(zone.clone());
         let today = began.date();
         let wanted = input.wanted(began)?;
+        let status = input.status.unwrap_or_default();
         let asked = kinds
             .iter()
             .map(|kind| {
@@ -142,7 +143,7 @@ impl Tool for ListActivities {
         let goes_on = more && at.is_within_reach();
         let items: Vec<Item> = found
             .into_iter()
-            .map(|activity| Item::new(activity, today))
+            .map(|activity| Item::new(activity, status, today))
             .collect();
         let cursor = goes_on.then(|| binding.cursor(&at.to_string()));
         let found = Listing::new(items, (more, cursor), slice, call.now);
@@ -217,16 +218,10 @@ impl Input {
 }
 
 impl Item {
-    fn new(activity: Activity, today: Date) -> Self {
-        let due = activity.time.as_deref().and_then(super::input::day);
-        let is_late = due.is_some_and(|due| due < today);
-        let overdue = match &activity.status {
-            // Where the status is hidden, nobody knows.
-            None if activity.kind == Kind::Tasks && is_late => None,
-            status => {
-                let is_open = status.as_ref().map(CrmText::as_str) != Some("Completed");
-                Some(activity.kind == Kind::Tasks && is_late && is_open)
-            }
+    fn new(activity: Activity, asked: Status, today: Date) -> Self {
+        let overdue = match activity.kind {
+            Kind::Tasks => is_overdue(&activity, asked, today),
+            Kind::Events | Kind::Calls => Some(false),
         };
         let (contact, contact_id) = split(activity.who);
         let (related_to, related_to_id) = split(activity.what);
@@ -252,6 +247,26 @@ impl Item {
     }
 }
 
+/// Of a task. Where its day or its status is hidden, the filters may still say it.
+fn is_overdue(task: &Activity, asked: Status, today: Date) -> Option<bool> {
+    let due = task.time.as_deref().and_then(super::input::day);
+    let status = task.status.as_ref();
+    let (is_late, is_open) = match asked {
+        Status::Overdue => (Some(true), Some(true)),
+        Status::Open => (due.map(|due| due < today), Some(true)),
+        Status::Done => (None, Some(false)),
+        Status::All => (
+            due.map(|due| due < today),
+            status.map(|status| status.as_str() != "Completed"),
+        ),
+    };
+    match (is_late, is_open) {
+        (Some(true), Some(true)) => Some(true),
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        _ => None,
+    }
+}
+
 /// One activity in one line.
 fn line(item: &Item) -> String {
     let kind = match item.kind {
@@ -267,7 +282,7 @@ fn line(item: &Item) -> String {
         match item.overdue {
             Some(true) => ", overdue",
             Some(false) => "",
-            None => ", status hidden",
+            None => ", whether overdue not known",
         },
     )
 }

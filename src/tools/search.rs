@@ -5,14 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ToolError,
+    Context, ToolError,
     cursor::CursorText,
     input::{Limit, Line},
     listing::Asked,
 };
 use crate::{
     audit::{Class, Classes},
-    zoho::Search,
+    zoho::{Listed, Module, Search},
 };
 
 /// How people are searched for.
@@ -86,6 +86,10 @@ pub(super) fn one_of<const N: usize>(
                 problem: "it needs at least 2 letters or digits",
             })
         }
+        Search::Name(_) if search.is_empty() => Err(ToolError::Argument {
+            argument: "name",
+            problem: "it has nothing but quotes, commas or spaces",
+        }),
         Search::Name(name) if is_wild(name) => Err(ToolError::Argument {
             argument: "name",
             problem: "`*` is not understood in names; give the name, or how it begins, without it",
@@ -96,6 +100,22 @@ pub(super) fn one_of<const N: usize>(
         }),
         _ => Ok(search),
     }
+}
+
+/// What a search that found nothing did not look at.
+pub(super) async fn unsearched<T>(
+    call: &Context<'_>,
+    (module, by): (Module, &Search),
+    found: &Listed<T>,
+) -> Option<String> {
+    if !found.rows.is_empty() {
+        return None;
+    }
+    let field = call.crm.unsearched(module, by).await?;
+    Some(format!(
+        "The CRM does not show the field `{field}` to the CRM user behind this server, so what stands \
+         there was not searched: the record may exist all the same."
+    ))
 }
 
 /// Zoho takes one at most; at an end it is a wildcard to who wrote it, and no letter.
@@ -146,6 +166,10 @@ mod tests {
             let told = search(json!({ "name": name })).unwrap_err();
             let told = told.advice();
             assert!(told.contains("Argument `name`: `*` is not"), "{told}");
+        }
+        for name in [",", "\"\"", " “” ,"] {
+            let told = search(json!({ "name": name })).unwrap_err();
+            assert!(told.advice().contains("Argument `name`"), "{name}");
         }
         assert!(search(json!({"name": "E*Trade"})).is_ok());
         assert!(search(json!({"phone": "12"})).is_err());

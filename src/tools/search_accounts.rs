@@ -15,7 +15,7 @@ use super::{
 use crate::{
     audit::{Class, Classes},
     permit::Effect,
-    zoho::Search,
+    zoho::{Module, Search},
 };
 
 pub(super) struct SearchAccounts;
@@ -63,8 +63,9 @@ impl Tool for SearchAccounts {
         ];
         let search = search::one_of(ways, "`query`, `name` and `phone`")?;
         let listed = call.crm.search_accounts(&search, pager.page()).await?;
+        let unsearched = search::unsearched(call, (Module::Accounts, &search), &listed).await;
         let found: Listing<Account> = pager.listing(listed, call.now);
-        let text = found.tell("account", NOTHING, |account| {
+        let mut text = found.tell("account", NOTHING, |account| {
             format!(
                 "{} ({}), {}, {}",
                 brief_or_dash(account.name.as_ref()),
@@ -73,6 +74,9 @@ impl Tool for SearchAccounts {
                 brief_or_dash(account.city.as_ref()),
             )
         });
+        if let Some(remark) = unsearched {
+            text.remark(&remark);
+        }
         Ok(Answer {
             text: text.finish(),
             records: found.records(),

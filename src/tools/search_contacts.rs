@@ -4,10 +4,10 @@ use super::{
     Answer, Context, Tool, ToolError,
     listing::{End, Listing, Pager},
     record::Contact,
-    search::People,
+    search::{self, People},
     text::brief_or_dash,
 };
-use crate::{audit::Classes, permit::Effect};
+use crate::{audit::Classes, permit::Effect, zoho::Module};
 
 pub(super) struct SearchContacts;
 
@@ -26,12 +26,13 @@ impl Tool for SearchContacts {
         let pager = Pager::new(call, &input, &input.asked(), End::SEARCH)?;
         let search = input.search()?;
         let listed = call.crm.search_contacts(&search, pager.page()).await?;
-        Ok(answer(pager.listing(listed, call.now)))
+        let unsearched = search::unsearched(call, (Module::Contacts, &search), &listed).await;
+        Ok(answer(pager.listing(listed, call.now), unsearched))
     }
 }
 
-fn answer(found: Listing<Contact>) -> Answer<Listing<Contact>> {
-    let text = found.tell("contact", NOTHING, |contact| {
+fn answer(found: Listing<Contact>, unsearched: Option<String>) -> Answer<Listing<Contact>> {
+    let mut text = found.tell("contact", NOTHING, |contact| {
         format!(
             "{} ({}), {}, {}",
             brief_or_dash(contact.full_name.as_ref()),
@@ -40,6 +41,9 @@ fn answer(found: Listing<Contact>) -> Answer<Listing<Contact>> {
             brief_or_dash(contact.account.as_ref()),
         )
     });
+    if let Some(remark) = unsearched {
+        text.remark(&remark);
+    }
     Answer {
         text: text.finish(),
         records: found.records(),
@@ -60,7 +64,7 @@ mod tests {
 
     #[test]
     fn an_answer_fits_its_schema() {
-        let answer = answer(listing((1..=10).map(a_contact).collect(), true, 1));
+        let answer = answer(listing((1..=10).map(a_contact).collect(), true, 1), None);
         assert_fits("search_contacts", &answer.output);
         assert_eq!(answer.records, 10);
         assert!(

@@ -4,10 +4,10 @@ use super::{
     Answer, Context, Tool, ToolError,
     listing::{End, Listing, Pager},
     record::Lead,
-    search::People,
+    search::{self, People},
     text::brief_or_dash,
 };
-use crate::{audit::Classes, permit::Effect};
+use crate::{audit::Classes, permit::Effect, zoho::Module};
 
 pub(super) struct SearchLeads;
 
@@ -26,8 +26,9 @@ impl Tool for SearchLeads {
         let pager = Pager::new(call, &input, &input.asked(), End::SEARCH)?;
         let search = input.search()?;
         let listed = call.crm.search_leads(&search, pager.page()).await?;
+        let unsearched = search::unsearched(call, (Module::Leads, &search), &listed).await;
         let found: Listing<Lead> = pager.listing(listed, call.now);
-        let text = found.tell("lead", NOTHING, |lead| {
+        let mut text = found.tell("lead", NOTHING, |lead| {
             format!(
                 "{} ({}), {}, {}",
                 brief_or_dash(lead.full_name.as_ref()),
@@ -36,6 +37,9 @@ impl Tool for SearchLeads {
                 brief_or_dash(lead.status.as_ref()),
             )
         });
+        if let Some(remark) = unsearched {
+            text.remark(&remark);
+        }
         Ok(Answer {
             text: text.finish(),
             records: found.records(),

@@ -73,7 +73,8 @@ impl Crm {
         let list = self
             .related(route, account, "Contacts", Some(contacts::FIELDS))
             .await?;
-        self.page::<contacts::Row, Contact>(&list, page).await
+        self.page_of::<contacts::Row, Contact>(Module::Contacts, &list, page)
+            .await
     }
 }
 

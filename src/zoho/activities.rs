@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError,
+    Crm, CrmText, Listed, Module, Page, RecordId, Reference, ZohoError,
     coql::{Comparison, Condition, Literal},
     deals::{self, Deal},
     row::{lookup, moment},
@@ -96,7 +96,7 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Tasks", id, "Tasks", Some(TASK_FIELDS))
             .await?;
-        self.page::<Task, Task>(&list, page).await
+        self.page_of::<Task, Task>(Module::Tasks, &list, page).await
     }
 
     /// Calls of a contact, in the same order.
@@ -108,7 +108,7 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Calls", id, "Calls", Some(CALL_FIELDS))
             .await?;
-        self.page::<Call, Call>(&list, page).await
+        self.page_of::<Call, Call>(Module::Calls, &list, page).await
     }
 
     /// Meetings of a contact, in the same order.
@@ -120,7 +120,8 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Events", id, "Events", Some(EVENT_FIELDS))
             .await?;
-        self.page::<Event, Event>(&list, page).await
+        self.page_of::<Event, Event>(Module::Events, &list, page)
+            .await
     }
 
     /// Deals of a contact, in the same order.
@@ -132,7 +133,8 @@ impl Crm {
         let list = self
             .of_contact("Contacts/{id}/Deals", id, "Deals", Some(deals::FIELDS))
             .await?;
-        self.page::<deals::Row, Deal>(&list, page).await
+        self.page_of::<deals::Row, Deal>(Module::Deals, &list, page)
+            .await
     }
 
     /// E-mails of a contact without bodies, ten at a time: the last ones, or what comes after those

@@ -8,7 +8,7 @@ use super::{
     refused,
     scope::Wanted,
 };
-use spelling::{bare, with_other_apostrophes, without_degrees};
+use spelling::{bare, is_empty, with_other_apostrophes, without_degrees};
 
 /// What records are looked for by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub enum Search {
 }
 
 impl Search {
+    /// Whether nothing is left of it without what people write around names.
+    pub fn is_empty(&self) -> bool {
+        let (Self::Word(text) | Self::Email(text) | Self::Phone(text) | Self::Name(text)) = self;
+        is_empty(text)
+    }
+
     /// What is asked of Zoho; what it would refuse is refused here.
     pub(super) fn wanted(&self, by_name: fn(&str) -> Criteria) -> Result<Wanted, ZohoError> {
         let (parameter, value, least) = match self {
@@ -32,7 +38,10 @@ impl Search {
             Self::Phone(phone) => ("phone", phone, 3),
             Self::Name(name) => ("criteria", name, 1),
         };
-        let value = value.trim();
+        let value = match self {
+            Self::Word(_) => bare(value),
+            _ => value.trim(),
+        };
         let length = value.chars().count();
         if length < least || length > LONGEST_SEARCH || value.chars().any(char::is_control) {
             return Err(refused(parameter));
@@ -346,6 +355,11 @@ mod tests {
             ("Anna O'Neil", "Anna", "O’Neil"),
             ("O´Neil, Anna", "Anna", "O'Neil"),
             ("o'neil", "Anna", "O’Neil"),
+            ("Anna O`Neil", "Anna", "O'Neil"),
+            ("Anna Olsen PhD", "Anna", "Olsen"),
+            ("Dr. Anna Olsen Jr. MBA", "Anna", "Olsen"),
+            ("Anna Olsen PhD", "Anna", "Olsen PhD"),
+            ("Olsen PhD", "Anna", "Olsen PhD"),
             ("O'Neil Anna", "Anna", "O'Neil"),
             ("Anna O'Neil", "Anna Maria", "van Dam O'Neil"),
         ] {

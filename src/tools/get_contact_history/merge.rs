@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::entry::{Entry, Kind};
 use crate::{
     tools::{cursor::MAX_PAGE, record::instant},
-    zoho::Listed,
+    zoho::{Code, Listed, ZohoError},
 };
 
 /// Where a list goes on.
@@ -34,9 +34,18 @@ pub(super) struct Lane {
     next_index: Option<String>,
     /// The list goes on where no page reaches.
     beyond_reach: bool,
-    failed: bool,
+    failure: Option<Failure>,
     /// Zoho does not show of all its entries when they took place.
     pub(super) untimed: bool,
+}
+
+/// Why a list could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It may be read the next time.
+    Passing,
+    /// A field is hidden without which it is not known what may be seen.
+    Hidden(Code),
 }
 
 impl Position {
@@ -104,20 +113,23 @@ impl Lane {
             more_pages,
             next_index,
             beyond_reach: goes_on && !more_pages,
-            failed: false,
+            failure: None,
             untimed,
         }
     }
 
-    /// A list that could not be read; the cursor tries it again.
-    pub(super) fn failed(position: Position) -> Self {
+    /// A list that could not be read; the cursor tries it again, unless that is in vain.
+    pub(super) fn failed(position: Position, error: &ZohoError) -> Self {
         Self {
             position,
             entries: Vec::new().into_iter().peekable(),
             more_pages: false,
             next_index: None,
             beyond_reach: false,
-            failed: true,
+            failure: Some(match error {
+                ZohoError::Hidden { field } => Failure::Hidden(field.clone()),
+                _ => Failure::Passing,
+            }),
             untimed: false,
         }
     }
@@ -126,12 +138,16 @@ impl Lane {
         self.position.kind
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    fn is_tried_again(&self) -> bool {
+        self.failure == Some(Failure::Passing)
     }
 
     pub(super) fn has_more(&self) -> bool {
-        self.failed || self.more_pages || self.beyond_reach || !self.is_used_up()
+        self.is_tried_again() || self.more_pages || self.beyond_reach || !self.is_used_up()
     }
 
     /// Whether nothing of the page is left.
@@ -147,7 +163,7 @@ impl Lane {
     /// Where it goes on after what was taken.
     pub(super) fn next(&self) -> Option<Position> {
         let Position { kind, page, .. } = self.position;
-        if self.failed || !self.is_used_up() {
+        if self.is_tried_again() || !self.is_used_up() {
             Some(self.position.clone())
         } else {
             self.more_pages.then(|| Position {

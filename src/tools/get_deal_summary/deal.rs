@@ -31,7 +31,7 @@ pub(super) struct Standing {
     /// Negative: overdue.
     #[serde(skip_serializing_if = "Option::is_none")]
     days_to_close: Option<i64>,
-    /// Empty: not stalled.
+    /// Empty: not stalled, as far as is shown.
     stalled_because: Vec<Reason>,
     /// Newest first. Missing: unreadable.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,6 +191,9 @@ fn tell(output: &Output) -> String {
             Reason::ClosingDatePassed => "- stalled: the closing date has passed",
         });
     }
+    if let Some(unknown) = unknown(deal, standing) {
+        text.line(format!("- {unknown}"));
+    }
     if let Some(step) = &deal.next_step {
         text.line(format!("- next step: {}", brief(step)));
     }
@@ -199,6 +202,17 @@ fn tell(output: &Output) -> String {
         None => text.line("- its notes could not be read"),
     }
     text.finish()
+}
+
+/// What an open deal may be stalled by all the same.
+fn unknown(deal: &Deal, standing: &Standing) -> Option<&'static str> {
+    match standing.closed {
+        None => Some("the stage is not shown: whether it is open, overdue or stalled is not known"),
+        Some(false) if deal.closing_date.is_none() => {
+            Some("no closing date is set or shown: whether it is overdue is not known")
+        }
+        Some(_) => None,
+    }
 }
 
 const LAST_NOTES: u32 = 3;

@@ -1,5 +1,5 @@
-//! Searches, and whether one that found nothing could have found anything: to who looks at a field that
-//! is hidden, Zoho answers that there is nothing.
+//! Whether what found nothing could have found anything: to who looks at a field that is hidden, Zoho
+//! answers that there is nothing, and records without an owner are nobody's.
 
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -50,6 +50,17 @@ impl Part {
     }
 }
 
+impl Search {
+    /// What it looks at, where Zoho does not say that it is hidden.
+    const fn part(&self) -> Option<Part> {
+        match self {
+            Self::Email(_) => Some(Part::Email),
+            Self::Phone(_) => Some(Part::Phone),
+            Self::Word(_) | Self::Name(_) => None,
+        }
+    }
+}
+
 impl Crm {
     /// A page of what a search finds; [`ZohoError::Hidden`] where it could find nothing at all.
     pub(in crate::zoho) async fn found<R, T>(
@@ -61,25 +72,56 @@ impl Crm {
     where
         R: for<'de> Deserialize<'de> + Into<T>,
     {
+        let found = self.page_of::<R, T>(module, scoped, page).await;
+        match by.part() {
+            Some(own) => self.unless_hidden(found, (module, own), scoped).await,
+            None => found,
+        }
+    }
+
+    /// A page of a module's records; [`ZohoError::Hidden`] where it is not shown whose they are, and the
+    /// caller sees those of some.
+    pub(in crate::zoho) async fn page_of<R, T>(
+        &self,
+        module: Module,
+        scoped: &Scoped,
+        page: Page,
+    ) -> Result<Listed<T>, ZohoError>
+    where
+        R: for<'de> Deserialize<'de> + Into<T>,
+    {
         let found = self.page::<R, T>(scoped, page).await;
+        if scoped.owners.is_none() {
+            return found;
+        }
+        self.unless_hidden(found, (module, Part::Owner), scoped)
+            .await
+    }
+
+    /// The field that a search could not look at, though it looked at others, as far as was seen after
+    /// one that found nothing.
+    pub async fn unsearched(&self, module: Module, by: &Search) -> Option<&'static str> {
+        let part = by.part()?;
+        let tokens = self.sight().await.ok()?.tokens;
+        let look = tokens.looked((module.name(), part.name()), Instant::now());
+        (look == Some(Look::Partly)).then_some(part.name())
+    }
+
+    /// What was found; where that is nothing, because nothing could be, the field that is hidden.
+    async fn unless_hidden<T>(
+        &self,
+        found: Result<Listed<T>, ZohoError>,
+        (module, part): (Module, Part),
+        scoped: &Scoped,
+    ) -> Result<Listed<T>, ZohoError> {
         let in_vain = match &found {
             Ok(listed) => listed.rows.is_empty(),
             Err(error) => matches!(error, ZohoError::TooManyMatches),
         };
-        if in_vain {
-            // Of the fields alone, and never of the rows: whether those exist is not told.
-            let owner = scoped.owners.as_ref().map(|_| Part::Owner);
-            let own = match by {
-                Search::Email(_) => Some(Part::Email),
-                Search::Phone(_) => Some(Part::Phone),
-                Search::Word(_) | Search::Name(_) => None,
-            };
-            for part in owner.into_iter().chain(own) {
-                if self.is_hidden(scoped, module, part).await {
-                    let field = Code::new(part.name());
-                    return Err(ZohoError::Hidden { field });
-                }
-            }
+        // Of the fields alone, and never of the rows: whether those exist is not told.
+        if in_vain && self.is_hidden(scoped, module, part).await {
+            let field = Code::new(part.name());
+            return Err(ZohoError::Hidden { field });
         }
         found
     }
@@ -100,9 +142,13 @@ impl Crm {
             }
             Err(_) => return false,
         };
-        let look = |part: Part| match fields.iter().any(|field| part.has(field)) {
-            true => Look::Shown,
-            false => Look::Hidden,
+        let look = |part: Part| {
+            let is_named = |field: &Field| field.name.as_str() == part.name();
+            match fields.iter().any(|field| part.has(field)) {
+                true if fields.iter().any(is_named) => Look::Shown,
+                true => Look::Partly,
+                false => Look::Hidden,
+            }
         };
         rights.saw_fields(Part::ALL.map(|part| (of(part), look(part))));
         look(part) == Look::Hidden

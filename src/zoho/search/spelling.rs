@@ -26,13 +26,26 @@ fn trimmed(name: &str) -> &str {
     name.trim_matches(|c: char| c.is_whitespace() || c == ',')
 }
 
-/// `Ada Byron` of `Ada Byron, PhD, MBA`. Where the CRM has them in the last name, that begins so all
+/// Whether nothing else is there.
+pub(super) fn is_empty(name: &str) -> bool {
+    let around = |c: char| c.is_whitespace() || c == ',' || QUOTES.contains(&c);
+    name.chars().all(around)
+}
+
+/// `Ada Byron` of `Ada Byron, PhD, MBA` and of `Ada Byron PhD`. Where the CRM has them in the last name, that begins so all
 /// the same.
 pub(super) fn without_degrees(name: &str) -> &str {
     let mut rest = name;
     while let Some((front, end)) = rest.rsplit_once(',')
         && !trimmed(front).is_empty()
         && end.split_whitespace().all(is_degree)
+    {
+        rest = trimmed(front);
+    }
+    // Without a comma, it may be all of a last name.
+    while let Some((front, end)) = rest.rsplit_once(char::is_whitespace)
+        && front.split_whitespace().count() > 1
+        && is_degree(end)
     {
         rest = trimmed(front);
     }
@@ -46,9 +59,9 @@ fn is_degree(word: &str) -> bool {
         .any(|known| known.eq_ignore_ascii_case(&word))
 }
 
-/// What stands behind a name, after a comma.
+/// What stands behind a name.
 const DEGREES: [&str; 12] = [
     "Jr", "Sr", "II", "III", "IV", "PhD", "MD", "MBA", "MSc", "BSc", "CPA", "Esq",
 ];
 const QUOTES: [char; 10] = ['"', '\'', '`', '“', '”', '„', '‘', '’', '«', '»'];
-const TYPOGRAPHIC: [char; 4] = ['’', '‘', 'ʼ', '´'];
+const TYPOGRAPHIC: [char; 5] = ['’', '‘', 'ʼ', '´', '`'];

@@ -23,6 +23,8 @@ pub(super) struct Rights {
 pub(in crate::zoho) enum Look {
     /// It is there.
     Shown,
+    /// It is not, and one that does as well in part is.
+    Partly,
     /// It is not.
     Hidden,
     /// Which fields there are may not be read.
@@ -59,7 +61,7 @@ impl Tokens {
         let (look, since) = lock(&self.0.rights.looks).get(&field).copied()?;
         let believed = match look {
             Look::Shown => KEPT_FOR,
-            Look::Hidden | Look::Refused => HIDDEN_FOR,
+            Look::Partly | Look::Hidden | Look::Refused => HIDDEN_FOR,
         };
         (now < since + believed).then_some(look)
     }

@@ -418,7 +418,8 @@ async fn a_search_by_what_is_hidden_does_not_say_that_there_is_none() {
         agent.call(tool, word).await.content();
         // What is shown meanwhile is found.
         house.zoho.set(json!({ "hidden_fields": [] })).await;
-        assert_eq!(agent.call(tool, search).await.content(), shown);
+        let again = agent.call(tool, search).await.content();
+        assert_eq!(again["items"], shown["items"]);
     }
 }
 
@@ -558,4 +559,60 @@ async fn what_a_person_cannot_search_by_is_known_of_each_persons_token() {
     }
     let asked = house.zoho.seen("GET", "/crm/v8/settings/fields").await;
     assert_eq!(asked, 2, "once with each token");
+}
+
+#[tokio::test]
+async fn none_found_says_which_field_was_not_searched() {
+    let (house, agent) = house("dropped").await;
+    for (tool, hidden, search) in [
+        (
+            "search_contacts",
+            "Contacts.Email",
+            json!({ "email": "nobody@nowhere.example" }),
+        ),
+        (
+            "search_leads",
+            "Leads.Email",
+            json!({ "email": "nobody@nowhere.example" }),
+        ),
+        (
+            "search_accounts",
+            "Accounts.Phone",
+            json!({ "phone": "+1 999 99" }),
+        ),
+    ] {
+        let field = hidden.split_once('.').unwrap().1;
+        let named = format!("does not show the field `{field}`");
+        hide(&house, &[hidden]).await;
+        for _ in 0..2 {
+            let found = agent.call(tool, search.clone()).await.result();
+            let told = found["content"][0]["text"].as_str().unwrap();
+            assert!(told.contains(&named), "{tool}: {told}");
+        }
+    }
+    let found = agent
+        .call("search_contacts", json!({ "phone": "+1 999 99" }))
+        .await;
+    assert_eq!(found.content()["count"], 0);
+    assert!(!found.text.contains("does not show"), "{}", found.text);
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_listed_may_be_hidden() {
+    let (house, agent) = house("dropped").await;
+    hide(&house, &["Contacts.Email"]).await;
+    let condition = json!([{ "field": "Email", "is": "not_empty" }]);
+    for (tool, asked) in [
+        (
+            "describe_module",
+            json!({ "module": "Contacts", "field": "Email" }),
+        ),
+        (
+            "count_records",
+            json!({ "module": "Contacts", "conditions": condition }),
+        ),
+    ] {
+        let told = agent.call(tool, asked).await.failure();
+        assert!(told.contains("no such field, or hides it"), "{told}");
+    }
 }

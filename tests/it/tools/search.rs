@@ -218,3 +218,23 @@ fn searched(asked: &[serde_json::Value]) -> bool {
         .iter()
         .any(|entry| entry["path"].as_str().unwrap().ends_with("/search"))
 }
+
+#[tokio::test]
+async fn a_word_in_quotes_is_the_word_and_quotes_alone_are_no_name() {
+    let (house, agent) = open_house().await;
+    let query = "select id, Last_Name from Contacts where Last_Name is not null limit 0, 1";
+    let known = house.zoho.coql(query).await.remove(0);
+    let word = json!({ "query": format!("“{}”", known["Last_Name"].as_str().unwrap()) });
+    let found = agent.call("search_contacts", word).await.content();
+    assert!(found["count"].as_u64() > Some(0), "{found}");
+    let asked = house.zoho.seen("GET", "/crm/v8/Contacts/search").await;
+    for name in [",", "\"\""] {
+        let told = agent.call("search_contacts", json!({ "name": name }));
+        let told = told.await.failure();
+        assert!(told.contains("Argument `name`"), "{told}");
+    }
+    assert_eq!(
+        house.zoho.seen("GET", "/crm/v8/Contacts/search").await,
+        asked
+    );
+}

@@ -200,7 +200,12 @@ fn a_failed_list_is_tried_again() {
         skip: 3,
         index: None,
     };
-    assert_eq!(read(&write(&[Lane::failed(at.clone())])).unwrap(), [at]);
+    let passing = ZohoError::NotFound;
+    let failed = Lane::failed(at.clone(), &passing);
+    assert_eq!(read(&write(&[failed])).unwrap(), std::slice::from_ref(&at));
+    let field = Code::new("Owner");
+    let hidden = Lane::failed(at, &ZohoError::Hidden { field });
+    assert_eq!(write(&[hidden]), "", "to read it again is in vain");
 }
 
 /// Holds all pages together against the whole: sorted, of nothing older, each entry once. Zoho has some of
