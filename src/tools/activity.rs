@@ -79,8 +79,8 @@ impl<T: Tool> Once for Activity<T> {
         // Somebody may have worked on it meanwhile.
         let fields = fields.without("Status");
         let mut found = call.crm.added(self.module, &fields, key, since).await?;
-        if found.is_empty() && !call.crm.keeps(self.module, key).await? {
-            // Zoho may have passed over the link.
+        if found.is_empty() {
+            // Zoho may have passed over the link, even one that was kept before.
             let loose = fields.without(key);
             found = call.crm.added(self.module, &loose, key, since).await?;
         }

@@ -143,6 +143,23 @@ impl Draft {
             && same_text(&self.note.content, theirs(&note.content).as_str())
     }
 
+    /// Whether what would tell it from this one is not shown: Zoho hides fields, and passes over what it
+    /// is sent for them.
+    fn may_be_this(&self, note: &Note, since: Timestamp) -> bool {
+        let times = [&note.created_time, &note.modified_time];
+        let is_older = times
+            .into_iter()
+            .filter_map(|time| instant(time.as_deref()))
+            .any(|time| time < since);
+        let is_blank =
+            |text: &Option<CrmText>| text.as_ref().is_none_or(|it| it.as_str().is_empty());
+        let title = self.note.title.as_deref().unwrap_or_default();
+        let may_be = |ours: &str, theirs: &Option<CrmText>| {
+            is_blank(theirs) || same_text(ours, theirs.as_ref().map_or("", CrmText::as_str))
+        };
+        !is_older && may_be(title, &note.title) && may_be(&self.note.content, &note.content)
+    }
+
     fn output(&self, receipt: Receipt, now: Timestamp) -> Output {
         Output {
             note_id: receipt.id,
@@ -183,9 +200,15 @@ impl Once for Draft {
             size: 200,
         };
         let notes = call.crm.notes_of(self.module, &self.record, newest).await?;
-        let rows = notes.rows.into_iter();
-        let ours = rows.filter(|note| self.is_this(note, since));
+        let (ours, others): (Vec<_>, Vec<_>) = notes
+            .rows
+            .into_iter()
+            .partition(|note| self.is_this(note, since));
+        if ours.is_empty() && others.iter().any(|note| self.may_be_this(note, since)) {
+            return Err(ToolError::KeyUndecided);
+        }
         Ok(ours
+            .into_iter()
             .map(|note| Receipt {
                 id: note.id,
                 time: note.created_time,

@@ -294,21 +294,6 @@ impl Crm {
         self.sight().await.map(drop)
     }
 
-    /// Whether a field was seen within the hour to keep what is written to it.
-    ///
-    /// # Errors
-    /// The caller cannot be seen as a CRM user.
-    pub async fn keeps(
-        &self,
-        module: &'static str,
-        field: &'static str,
-    ) -> Result<bool, ZohoError> {
-        let sight = self.sight().await?;
-        Ok(sight
-            .tokens
-            .keeps((module, field), tokio::time::Instant::now()))
-    }
-
     /// Whose token and whose rows, once it is known who asks.
     async fn sight(&self) -> Result<Sight, ZohoError> {
         let own = |owners| Sight {

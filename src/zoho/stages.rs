@@ -127,10 +127,12 @@ impl Crm {
     /// The stages that a deal can have.
     ///
     /// # Errors
-    /// Zoho cannot be asked, or its user may not read settings.
+    /// Zoho cannot be asked, or its user may not read settings; [`ZohoError::Hidden`] where it does
+    /// not see the field.
     pub async fn stages(&self) -> Result<Stages, ZohoError> {
         let fields = self.fields(Module::Deals).await?;
-        Stages::of(&fields).ok_or(ZohoError::NotFound)
+        let field = super::Code::new("Stage");
+        Stages::of(&fields).ok_or(ZohoError::Hidden { field })
     }
 
     /// Which stages end a deal. That is the organisation's matter and not the caller's: the daemon's own

@@ -13,7 +13,7 @@ use crate::{
     visibility::works_for,
 };
 
-async fn house(writes: &str) -> (House, Agent) {
+pub(super) async fn house(writes: &str) -> (House, Agent) {
     house_with(writes, |_| ()).await
 }
 
@@ -33,7 +33,7 @@ async fn house_with(writes: &str, change: impl FnOnce(&mut Setup)) -> (House, Ag
     (house, agent)
 }
 
-async fn contact(agent: &Agent) -> Value {
+pub(super) async fn contact(agent: &Agent) -> Value {
     let any = json!({ "query": "example", "limit": 1 });
     let found = agent.call("search_contacts", any).await.content();
     found["items"][0]["id"].clone()
@@ -126,7 +126,7 @@ async fn a_lead_that_was_made_without_the_hidden_field_is_found_again() {
 }
 
 /// A task and a call about a contact and about a deal, and the field that links them.
-async fn links(agent: &Agent) -> Vec<(&'static str, Value, String)> {
+pub(super) async fn links(agent: &Agent) -> Vec<(&'static str, Value, String)> {
     let mut links = Vec::new();
     let deals = agent.call("list_deals", json!({ "limit": 1 })).await;
     let deal = deals.content()["items"][0]["id"].clone();
@@ -145,7 +145,7 @@ async fn links(agent: &Agent) -> Vec<(&'static str, Value, String)> {
     links
 }
 
-async fn hide(house: &House, fields: &[&str]) {
+pub(super) async fn hide(house: &House, fields: &[&str]) {
     house.zoho.set(json!({ "hidden_fields": fields })).await;
 }
 
@@ -215,7 +215,12 @@ async fn a_note_whose_record_zoho_passes_over_is_not_made_and_the_argument_is_na
 }
 
 /// Loses the answer of a write, and repeats it until its fate is told, with those fields hidden.
-async fn lost(house: &House, agent: &Agent, write: (&str, Value), hidden: &[&str]) -> Value {
+pub(super) async fn lost(
+    house: &House,
+    agent: &Agent,
+    write: (&str, Value),
+    hidden: &[&str],
+) -> Value {
     let (tool, mut write) = write;
     write["idempotency_key"] = json!("lost");
     let lost = json!({ "fault": "reset_after_commit", "method": "POST", "path": "/crm/v8/Tasks",
