@@ -66,7 +66,7 @@ async fn a_stage_that_is_hidden_is_named() {
     let step = json!({ "deal_id": deal, "stage": "Needs Analysis" });
     let told = agent.call("update_deal_stage", step).await.failure();
     assert!(
-        told.contains("Stage`") && !told.contains("No such"),
+        told.contains("`stage`") && !told.contains("No such"),
         "{told}"
     );
 }
