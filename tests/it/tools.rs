@@ -8,6 +8,7 @@ mod deals;
 mod figures;
 mod hidden;
 mod hidden_parts;
+mod hidden_search;
 mod hidden_writes;
 mod history;
 mod notes;

@@ -2,16 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{everything_allowed, open_to_one};
-use crate::{
-    agent::Agent,
-    house::{House, REP, SUPPORT},
-    visibility::works_for,
+use super::{
+    hidden::{contact, hide, open_to_an_owner},
+    open_to_one,
 };
-
-async fn hide(house: &House, fields: &[&str]) {
-    house.zoho.set(json!({ "hidden_fields": fields })).await;
-}
+use crate::agent::Agent;
 
 async fn status_of(agent: &Agent, asked: Value) -> (String, Value, Value) {
     let kind = asked["types"][0].as_str().unwrap().to_owned();
@@ -26,10 +21,7 @@ async fn status_of(agent: &Agent, asked: Value) -> (String, Value, Value) {
 #[tokio::test]
 async fn a_history_says_of_which_list_it_is_not_shown_when_it_took_place() {
     let (house, agent) = open_to_one().await;
-    let found = agent
-        .call("search_contacts", json!({ "query": "example", "limit": 1 }))
-        .await;
-    let contact = found.content()["items"][0]["id"].clone();
+    let contact = contact(&agent).await;
     let note = json!({ "record_id": contact, "content": "Timeless" });
     agent.call("create_note", note).await.content();
     let call = json!({ "record_id": contact, "subject": "Timeless", "direction": "Outbound",
@@ -98,25 +90,10 @@ async fn the_parts_of_an_overview_that_a_hidden_field_takes_away_name_it() {
     }
 }
 
-/// A client that sees what one CRM user owns.
-async fn open_to_an_owner() -> (House, Agent) {
-    let house = House::with(|setup| {
-        everything_allowed(setup);
-        works_for(setup, REP, "owner");
-        setup.zoho_user("manager");
-    })
-    .await;
-    let agent = house.agent(SUPPORT);
-    (house, agent)
-}
-
 #[tokio::test]
 async fn a_history_names_the_lists_of_which_it_is_not_shown_whose_they_are() {
     let (house, agent) = open_to_an_owner().await;
-    let found = agent
-        .call("search_contacts", json!({ "query": "example", "limit": 1 }))
-        .await;
-    let contact = found.content()["items"][0]["id"].clone();
+    let contact = contact(&agent).await;
     let task = json!({ "record_id": contact, "subject": "Veiled" });
     agent.call("create_task", task).await.content();
     let looks = async || house.zoho.seen("GET", "/crm/v8/settings/fields").await;

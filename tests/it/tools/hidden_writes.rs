@@ -1,31 +1,249 @@
-//! Writes where fields are hidden from the CRM user behind the daemon: nothing is written twice, and
-//! what was lost is told.
+//! Writes where fields are hidden from the CRM user behind the daemon: what Zoho passes over or refuses is
+//! told, and nothing is written twice.
 
 use serde_json::{Value, json};
 
-use super::hidden::{contact, hide, house, links, lost};
+use super::hidden::{contact, hide, house, house_with};
 use crate::{
     agent::Agent,
-    house::{House, SUPPORT},
+    house::{House, SUPPORT, Setup},
+    redis::Redis,
 };
+
+fn lead(email: Option<&str>) -> Value {
+    json!({ "last_name": "Hiddenfield", "company": "Veil & Co", "phone": "+1 555 0100",
+        "email": email })
+}
+
+#[tokio::test]
+async fn what_zoho_passes_over_is_told_and_looked_at_once_an_hour() {
+    let (house, agent) = house("dropped").await;
+    let made = agent
+        .call("create_lead", lead(Some("h@veil.example")))
+        .await;
+    assert_eq!(made.content()["notKept"], json!(["email"]));
+    assert!(made.told().contains("did not keep"), "{}", made.told());
+    let asked = house.zoho.seen("GET", "/crm/v8/Leads/").await;
+    assert_eq!(asked, 1);
+    let made = agent.call("create_lead", lead(None)).await;
+    assert_eq!(made.content().get("notKept"), None);
+    assert_eq!(house.zoho.seen("GET", "/crm/v8/Leads/").await, asked);
+    let about = contact(&agent).await;
+    let task = json!({ "record_id": about, "subject": "Look behind", "priority": "High" });
+    let made = agent.call("create_task", task).await.content();
+    assert_eq!(made["notKept"], json!(["priority"]));
+}
+
+#[tokio::test]
+async fn what_zoho_passed_over_is_told_by_the_key_too() {
+    let redis = Redis::start();
+    let sharing = |setup: &mut Setup| {
+        setup.set("redis.url", &redis.url());
+        setup.set("redis.timeout", "2s");
+    };
+    let (house, agent) = house_with("dropped", sharing).await;
+    let mut lead = lead(Some("h@veil.example"));
+    lead["idempotency_key"] = json!("veiled");
+    let made = agent.call("create_lead", lead.clone()).await.content();
+    let other = house.replica(|_| ()).await;
+    for agent in [agent, other.agent(SUPPORT)] {
+        let again = agent.call("create_lead", lead.clone()).await.content();
+        assert_eq!(again["outcome"], "replayed");
+        assert_eq!(again["recordId"], made["recordId"]);
+        assert_eq!(again["notKept"], json!(["email"]));
+    }
+}
+
+#[tokio::test]
+async fn what_zoho_refuses_names_the_argument_and_writes_nothing() {
+    let (house, agent) = house("refused").await;
+    let told = agent
+        .call("create_lead", lead(Some("h@veil.example")))
+        .await;
+    let told = told.failure();
+    assert!(
+        told.contains("`email`") && told.contains("may not write"),
+        "{told}"
+    );
+    assert_eq!(house.zoho.written("Leads").await, 0);
+    agent.call("create_lead", lead(None)).await.content();
+    // Of a record that is there already it is known before anything is sent.
+    let change = json!({ "contact_id": contact(&agent).await, "mobile": "+1 555 0101" });
+    let told = agent.call("update_contact", change).await.failure();
+    assert!(
+        told.contains("`mobile`") && told.contains("may not use"),
+        "{told}"
+    );
+    assert_eq!(house.zoho.seen("PUT", "/crm").await, 0);
+}
+
+#[tokio::test]
+async fn a_lead_that_was_made_without_the_hidden_field_is_found_again() {
+    let (house, agent) = house("dropped").await;
+    let lost = json!({ "fault": "reset_after_commit", "path": "/crm/v8/Leads", "times": 1 });
+    house.zoho.fault(lost).await;
+    let mut lead = lead(Some("h@veil.example"));
+    lead["idempotency_key"] = json!("behind-a-veil");
+    agent.call("create_lead", lead.clone()).await.failure();
+    let mut made = json!({ "isError": true });
+    while made["isError"] == true {
+        made = agent.call("create_lead", lead.clone()).await.result();
+        let told = made["content"][0]["text"].as_str().unwrap();
+        assert!(!told.contains("refused a value"), "{told}");
+    }
+    assert_eq!(made["structuredContent"]["outcome"], "found", "{made}");
+    assert_eq!(made["structuredContent"]["notKept"], json!(["email"]));
+    assert_eq!(house.zoho.written("Leads").await, 1);
+}
+
+/// A task and a call about a contact and about a deal, and the field that links them.
+async fn links(agent: &Agent) -> Vec<(&'static str, Value, String)> {
+    let mut links = Vec::new();
+    let deals = agent.call("list_deals", json!({ "limit": 1 })).await;
+    let deal = deals.content()["items"][0]["id"].clone();
+    for (about, id, link) in [
+        ("Contacts", contact(agent).await, "Who_Id"),
+        ("Deals", deal, "What_Id"),
+    ] {
+        let task = json!({ "record_id": id, "module": about, "subject": "Link" });
+        let mut call = task.clone();
+        call["direction"] = json!("Outbound");
+        call["start_time"] = json!("2025-01-02T10:00:00Z");
+        call["duration_minutes"] = json!(5);
+        links.push(("create_task", task, format!("Tasks.{link}")));
+        links.push(("log_call", call, format!("Calls.{link}")));
+    }
+    links
+}
+
+#[tokio::test]
+async fn what_is_attached_to_no_record_says_so_and_says_it_again() {
+    let (house, agent) = house("dropped").await;
+    for (tool, mut write, link) in links(&agent).await {
+        hide(&house, &[&link]).await;
+        write["idempotency_key"] = json!(link);
+        for outcome in ["created", "replayed"] {
+            let made = agent.call(tool, write.clone()).await;
+            assert!(
+                made.text.contains("not attached to the record"),
+                "{}",
+                made.text
+            );
+            let made = made.content();
+            assert_eq!(made["outcome"], outcome);
+            assert_eq!(made["notKept"], json!(["record_id"]), "{link}");
+        }
+    }
+    hide(&house, &[]).await;
+    for (tool, write, _) in links(&agent).await {
+        let made = agent.call(tool, write).await.content();
+        assert_eq!(made.get("notKept"), None, "{made}");
+    }
+    // What is kept is known now.
+    let looks = async || {
+        house.zoho.seen("GET", "/crm/v8/Tasks/").await
+            + house.zoho.seen("GET", "/crm/v8/Calls/").await
+    };
+    let before = looks().await;
+    for (tool, write, _) in links(&agent).await {
+        agent.call(tool, write).await.content();
+    }
+    assert_eq!(looks().await, before);
+}
+
+#[tokio::test]
+async fn a_link_that_zoho_refuses_is_told_as_the_argument() {
+    let (house, agent) = house("refused").await;
+    for (tool, write, link) in links(&agent).await {
+        hide(&house, &[&link]).await;
+        let told = agent.call(tool, write).await.failure();
+        let named = told.contains("`record_id`") && told.contains("may not write");
+        assert!(named, "{link}: {told}");
+    }
+    let written = house.zoho.written("Tasks").await + house.zoho.written("Calls").await;
+    assert_eq!(written, 0);
+    hide(&house, &[]).await;
+    for (tool, write, _) in links(&agent).await {
+        agent.call(tool, write).await.content();
+    }
+}
+
+#[tokio::test]
+async fn a_note_whose_record_zoho_passes_over_is_not_made_and_the_argument_is_named() {
+    let (house, agent) = house("dropped").await;
+    let note = json!({ "record_id": contact(&agent).await, "content": "Nowhere" });
+    hide(&house, &["Notes.Parent_Id"]).await;
+    let told = agent.call("create_note", note.clone()).await.failure();
+    let named = told.contains("`record_id`") && told.contains("may not write that field");
+    assert!(named && !told.contains("leave it out"), "{told}");
+    assert_eq!(house.zoho.notes_written().await, 0);
+    hide(&house, &[]).await;
+    agent.call("create_note", note).await.content();
+}
+
+/// Loses the answer of a write of that module.
+async fn lose(house: &House, agent: &Agent, module: &str, (tool, write): (&str, &Value)) {
+    let path = format!("/crm/v8/{module}");
+    let lost = json!({ "fault": "reset_after_commit", "method": "POST", "path": path, "times": 1 });
+    house.zoho.fault(lost).await;
+    agent.call(tool, write.clone()).await.failure();
+}
+
+/// What a write is told whose answer was lost, once its fate is known.
+async fn told_at_last(agent: &Agent, (tool, write): (&str, &Value)) -> Value {
+    loop {
+        let again = agent.call(tool, write.clone()).await.result();
+        let told = again["content"][0]["text"].as_str().unwrap();
+        if !told.contains("not known yet") {
+            return again;
+        }
+    }
+}
+
+/// Loses the answer of a task, and repeats it with those fields hidden.
+async fn lost(house: &House, agent: &Agent, write: (&str, Value), hidden: &[&str]) -> Value {
+    let (tool, mut write) = write;
+    write["idempotency_key"] = json!("lost");
+    lose(house, agent, "Tasks", (tool, &write)).await;
+    hide(house, hidden).await;
+    told_at_last(agent, (tool, &write)).await
+}
+
+#[tokio::test]
+async fn a_lost_write_that_cannot_be_found_is_not_sent_again() {
+    for at in [0, 2] {
+        let (house, agent) = house("dropped").await;
+        let (tool, write, link) = links(&agent).await.swap_remove(at);
+        hide(&house, &[&link]).await;
+        let told = lost(&house, &agent, (tool, write), &[&link]).await;
+        let text = told["content"][0]["text"].as_str().unwrap();
+        assert!(text.contains("do not call again"), "{told}");
+        assert_eq!(house.zoho.written("Tasks").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_lost_write_without_its_link_is_found_where_the_link_is_shown_again() {
+    for at in [0, 2] {
+        let (house, agent) = house("dropped").await;
+        let (tool, write, link) = links(&agent).await.swap_remove(at);
+        hide(&house, &[&link]).await;
+        let told = lost(&house, &agent, (tool, write), &[]).await;
+        let made = &told["structuredContent"];
+        assert_eq!(made["outcome"], "found", "{told}");
+        assert_eq!(made["notKept"], json!(["record_id"]));
+        assert_eq!(house.zoho.written("Tasks").await, 1);
+    }
+}
 
 /// A note whose answer is lost, with those fields hidden, repeated until its fate is told.
 async fn lost_note(house: &House, agent: &Agent, hidden: &[&str], later: &[&str]) -> Value {
     let note = json!({ "record_id": contact(agent).await, "title": "Veiled title",
         "content": "Veiled content", "idempotency_key": "lost-note" });
     hide(house, hidden).await;
-    let fault = json!({ "fault": "reset_after_commit", "method": "POST", "path": "/crm/v8/Notes",
-        "times": 1 });
-    house.zoho.fault(fault).await;
-    agent.call("create_note", note.clone()).await.failure();
+    lose(house, agent, "Notes", ("create_note", &note)).await;
     hide(house, later).await;
-    loop {
-        let again = agent.call("create_note", note.clone()).await.result();
-        let told = again["content"][0]["text"].as_str().unwrap();
-        if !told.contains("not known yet") {
-            return again;
-        }
-    }
+    told_at_last(agent, ("create_note", &note)).await
 }
 
 #[tokio::test]
