@@ -173,10 +173,10 @@ impl Reader<'_> {
         let Some(field) = field else {
             return Err(not_searched(name));
         };
+        let counted =
+            || count::operation(field.kind, operator).filter(|_| self.purpose == For::Count);
         let op = operation(field.kind, operator)
-            .or_else(|| {
-                (self.purpose == For::Count).then(|| count::operation(field.kind, operator))?
-            })
+            .or_else(counted)
             .ok_or_else(|| not_operated(name, operator))?;
         let (values, rest) = values(rest).ok_or_else(|| malformed(json!({"near": near(rest)})))?;
         self.rest = rest;

@@ -53,6 +53,29 @@ impl<'a> Reader<'a> {
         Ok(listed)
     }
 
+    /// `GET /{module}/{id}/{list}/{record}`.
+    pub(super) fn one_related(
+        &self,
+        (module, id): (Module, Id),
+        list: &str,
+        one: Id,
+    ) -> Result<Answer, Problem> {
+        if !lists(module).contains(&list) {
+            return Err(Problem::unknown_relation());
+        }
+        let parent = self.record(module, id).ok_or_else(Problem::bad_related)?;
+        let mut below = self.below(module, parent, list).into_iter();
+        let Some((child, record)) = below.find(|(_, record)| record.id == one) else {
+            let unknown = self.settings.unknown_id();
+            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_id_at(3)));
+        };
+        let mut answer = self.one(child, record.id)?;
+        if list == ROLES {
+            self.name_roles(parent, &mut answer);
+        }
+        Ok(answer)
+    }
+
     /// The records of a list, with the module of each.
     pub(super) fn below(
         &self,

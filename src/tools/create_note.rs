@@ -151,11 +151,11 @@ impl Draft {
             .into_iter()
             .filter_map(|time| instant(time.as_deref()))
             .any(|time| time < since);
-        let is_blank =
-            |text: &Option<CrmText>| text.as_ref().is_none_or(|it| it.as_str().is_empty());
         let title = self.note.title.as_deref().unwrap_or_default();
         let may_be = |ours: &str, theirs: &Option<CrmText>| {
-            is_blank(theirs) || same_text(ours, theirs.as_ref().map_or("", CrmText::as_str))
+            let shown = theirs.as_ref().map(CrmText::as_str);
+            let shown = shown.filter(|text| !text.is_empty());
+            shown.is_none_or(|theirs| same_text(ours, theirs))
         };
         !is_older && may_be(title, &note.title) && may_be(&self.note.content, &note.content)
     }

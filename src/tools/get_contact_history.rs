@@ -322,9 +322,7 @@ fn tell(output: &Output, lanes: &[Lane]) -> String {
     for entry in &output.items {
         text.line(format!("- {}", entry.told()));
     }
-    for remark in lanes.iter().filter_map(missing) {
-        text.remark(&remark);
-    }
+    text.remarks(lanes.iter().filter_map(missing));
     if let Some(rows) = output.limited_to {
         text.remark(&format!("This client's role allows {rows} rows an answer."));
     }

@@ -74,9 +74,7 @@ impl Tool for SearchAccounts {
                 brief_or_dash(account.city.as_ref()),
             )
         });
-        if let Some(remark) = unsearched {
-            text.remark(&remark);
-        }
+        text.remarks(unsearched);
         Ok(Answer {
             text: text.finish(),
             records: found.records(),

@@ -41,9 +41,7 @@ fn answer(found: Listing<Contact>, unsearched: Option<String>) -> Answer<Listing
             brief_or_dash(contact.account.as_ref()),
         )
     });
-    if let Some(remark) = unsearched {
-        text.remark(&remark);
-    }
+    text.remarks(unsearched);
     Answer {
         text: text.finish(),
         records: found.records(),

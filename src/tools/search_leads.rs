@@ -37,9 +37,7 @@ impl Tool for SearchLeads {
                 brief_or_dash(lead.status.as_ref()),
             )
         });
-        if let Some(remark) = unsearched {
-            text.remark(&remark);
-        }
+        text.remarks(unsearched);
         Ok(Answer {
             text: text.finish(),
             records: found.records(),

@@ -53,6 +53,13 @@ impl Text {
         self.text.push_str(remark);
     }
 
+    /// The same for as many as there are.
+    pub(super) fn remarks(&mut self, remarks: impl IntoIterator<Item = String>) {
+        for remark in remarks {
+            self.remark(&remark);
+        }
+    }
+
     /// Closes with the mark that sets data apart from instruction.
     pub(super) fn finish(mut self) -> String {
         self.close_list();

@@ -128,7 +128,7 @@ impl Mints {
         replicas: u32,
         now: Instant,
     ) -> Result<(), Duration> {
-        self.loose.retain(|(_, at)| rests(*at, now).is_some());
+        self.may_ask(now)?;
         let barred = self.barred.filter(|_| self.keeps && self.is_new);
         if let Some(until) = barred.filter(|until| *until > now) {
             return Err(until - now);
@@ -136,8 +136,7 @@ impl Mints {
         if !self.keeps || self.is_new {
             return self.loosely(attempt, loose(replicas, self.keeps), now);
         }
-        let ended = self.has_ended;
-        let own = self.slots.iter_mut().filter(|held| held.mine && !ended);
+        let own = self.slots.iter_mut().filter(|held| held.mine);
         // One that does not rest comes first.
         let held = own.min_by_key(|held| held.rests(now)).ok_or(Self::REST)?;
         if let Some(left) = held.rests(now) {
@@ -158,9 +157,18 @@ impl Mints {
         replicas: u32,
         now: Instant,
     ) -> Result<(), Duration> {
-        self.loose.retain(|(_, at)| rests(*at, now).is_some());
+        self.may_ask(now)?;
         let most = SLOTS / (replicas.max(1) as usize);
         self.loosely(attempt, most.max(1), now)
+    }
+
+    /// Not where this instance has ended. Attempts that have rested are forgotten.
+    fn may_ask(&mut self, now: Instant) -> Result<(), Duration> {
+        self.loose.retain(|(_, at)| rests(*at, now).is_some());
+        match self.has_ended {
+            true => Err(Self::REST),
+            false => Ok(()),
+        }
     }
 
     /// Without slots of its own an instance has what is left for such.
@@ -170,7 +178,7 @@ impl Mints {
             let used = held.used.filter(|used| !known(used.attempt));
             most == SLOTS && used.is_some_and(|used| rests(used.at, now).is_some())
         });
-        if self.has_ended || self.loose.len() + others.count() >= most {
+        if self.loose.len() + others.count() >= most {
             let loose = self.loose.iter().map(|(_, at)| *at);
             let slots = self.slots.iter().filter_map(|held| Some(held.used?.at));
             let left = loose.chain(slots).filter_map(|at| rests(at, now));

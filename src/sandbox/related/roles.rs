@@ -1,36 +1,10 @@
-//! One record of a list, and what the contacts of a deal are to it.
+//! What the contacts of a deal are to it.
 
 use serde_json::{Value, json};
 
-use super::{ROLES, lists};
-use crate::sandbox::{
-    answer::Answer, cell::Id, crm::Record, problem::Problem, read::Reader, schema::Module, words,
-};
+use crate::sandbox::{answer::Answer, crm::Record, read::Reader, words};
 
 impl Reader<'_> {
-    /// `GET /{module}/{id}/{list}/{record}`.
-    pub(in crate::sandbox) fn one_related(
-        &self,
-        (module, id): (Module, Id),
-        list: &str,
-        one: Id,
-    ) -> Result<Answer, Problem> {
-        if !lists(module).contains(&list) {
-            return Err(Problem::unknown_relation());
-        }
-        let parent = self.record(module, id).ok_or_else(Problem::bad_related)?;
-        let mut below = self.below(module, parent, list).into_iter();
-        let Some((child, record)) = below.find(|(_, record)| record.id == one) else {
-            let unknown = self.settings.unknown_id();
-            return unknown.map_or(Ok(Answer::empty()), |_| Err(Problem::bad_id_at(3)));
-        };
-        let mut answer = self.one(child, record.id)?;
-        if list == ROLES {
-            self.name_roles(parent, &mut answer);
-        }
-        Ok(answer)
-    }
-
     /// Says what a deal's contacts are to it, where it is asked.
     pub(super) fn name_roles(&self, deal: &Record, listed: &mut Answer) {
         let asked = self.asked("fields").is_none_or(|names| {

@@ -32,8 +32,8 @@ pub(super) fn is_empty(name: &str) -> bool {
     name.chars().all(around)
 }
 
-/// `Ada Byron` of `Ada Byron, PhD, MBA` and of `Ada Byron PhD`. Where the CRM has them in the last name, that begins so all
-/// the same.
+/// `Ada Byron` of `Ada Byron, PhD, MBA` and of `Ada Byron PhD`. Where the CRM has them in the last name,
+/// that begins so all the same.
 pub(super) fn without_degrees(name: &str) -> &str {
     let mut rest = name;
     while let Some((front, end)) = rest.rsplit_once(',')
