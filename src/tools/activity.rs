@@ -76,8 +76,6 @@ impl<T: Tool> Once for Activity<T> {
             NoteParent::Contacts => "Who_Id",
             _ => "What_Id",
         };
-        // Somebody may have worked on it meanwhile.
-        let fields = fields.without("Status");
         let mut found = call.crm.added(self.module, &fields, key, since).await?;
         if found.is_empty() {
             // Zoho may have passed over the link, even one that was kept before.

@@ -43,7 +43,7 @@ impl Tool for CreateLead {
     const TITLE: &'static str = "Create a lead";
     const DESCRIPTION: &'static str = "Add a lead: a person at a company who may become a \
         customer. Search first, so that nobody is there twice. Pass an idempotency_key. Costs 1 to \
-        3 API credits.";
+        3 API credits, rarely more.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("last_name", Class::Pii),

@@ -9,7 +9,7 @@ use super::{
     cursor::digest,
     idempotency::Key,
     input::{Line, Prose},
-    made::RECORD,
+    made::{RECORD, lost},
     once::{Once, Outcome, Receipt, once},
     record::instant,
     text::Text,
@@ -50,6 +50,8 @@ pub(super) struct Output {
     #[serde(skip_serializing_if = "Option::is_none")]
     created_time: Option<String>,
     outcome: Outcome,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_kept: Vec<&'static str>,
     /// Markup or a mention in the text was made harmless.
     neutralised: bool,
     as_of: String,
@@ -60,7 +62,7 @@ impl Tool for CreateNote {
     const TITLE: &'static str = "Create a note";
     const DESCRIPTION: &'static str = "Add a note to a contact, account, lead or deal; nothing is \
         overwritten. Get record_id from a search first. Pass an idempotency_key. \
-        Costs 1 to 2 API credits.";
+        Costs 1 to 4 API credits, rarely more.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("record_id", Class::Id),
@@ -167,6 +169,7 @@ impl Draft {
             record_id: self.record.clone(),
             created_time: receipt.time,
             outcome: receipt.outcome,
+            not_kept: receipt.not_kept,
             neutralised: self.neutralised,
             as_of: now.to_string(),
         }
@@ -178,7 +181,7 @@ impl Once for Draft {
     const FIELDS: &'static [(&'static str, &'static str)] = &[
         ("Parent_Id", RECORD),
         ("Note_Title", "title"),
-        ("Note_Content", "content"),
+        ("Note_Content", CONTENT),
     ];
     const CREATES: bool = true;
 
@@ -192,6 +195,11 @@ impl Once for Draft {
             .create_note(self.module, &self.record, &self.note)
             .await?;
         Ok(Receipt::created(created))
+    }
+
+    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Vec<&'static str> {
+        let about = (self.module, &self.record);
+        call.crm.note_not_kept(about, made, &self.note).await
     }
 
     async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
@@ -258,12 +266,20 @@ fn tell(output: &Output) -> String {
              idempotency_key, whose answer was lost. Nothing was written now."
         ),
     });
+    if output.not_kept.contains(&CONTENT) {
+        text.line(
+            "It stands there without its text, or its text is not shown: the same call again would \
+             make another one like it.",
+        );
+    }
+    lost(&mut text, &output.not_kept);
     if output.neutralised {
         text.line("Markup, mentions or hidden characters in it were made harmless (< as &lt;, crm[ as crm [).");
     }
     text.finish()
 }
 
+const CONTENT: &str = "content";
 const MAX_TITLE: usize = 120;
 /// Zoho takes 65,535.
 const MAX_CONTENT: usize = 65_000;

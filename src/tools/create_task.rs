@@ -29,7 +29,6 @@ pub(super) struct Input {
     module: Option<NoteParent>,
     subject: Line<255>,
     due_date: Option<Day>,
-    /// Default Normal.
     priority: Option<Priority>,
     description: Option<Prose<32_000>>,
     /// New for each write; repeats of it write once (24 hours).
@@ -51,7 +50,7 @@ impl Tool for CreateTask {
     const TITLE: &'static str = "Create a task";
     const DESCRIPTION: &'static str = "Add an open task about a contact, account, lead or deal. \
         Get record_id from a search first. Pass an idempotency_key. Costs 1 to 4 API \
-        credits.";
+        credits, rarely more.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("record_id", Class::Id),
@@ -76,11 +75,10 @@ impl Input {
     fn task(&self) -> Result<Activity<CreateTask>, ToolError> {
         let description = self.description.as_ref().map(Prose::as_str);
         let due = self.due_date.map(|day| day.get().to_string());
-        let priority = serde_json::json!(self.priority.unwrap_or(Priority::Normal));
+        let priority = self.priority.map(|priority| serde_json::json!(priority));
         let fields = Values::default()
             .with("Subject", visible("subject", self.subject.as_str())?)
-            .with("Status", "Not Started")
-            .with("Priority", priority)
+            .with_some("Priority", priority)
             .with_some("Due_Date", due)
             .with_some(DESCRIPTION, visible_if("description", description)?);
         let about = (self.module.unwrap_or_default(), self.record_id.clone());

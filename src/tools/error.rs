@@ -66,7 +66,7 @@ pub enum ToolError {
 }
 
 impl ToolError {
-    /// The text for the agent: what happened, and what to do next.
+    /// The text for the agent, whichever tool it called; [`Self::advice_to`] says more.
     pub fn advice(&self) -> Cow<'static, str> {
         match self {
             Self::Argument { argument, problem } => {
@@ -100,13 +100,7 @@ impl ToolError {
                 Nothing was written now. Try again in 30 seconds with the same key and arguments."
                     .into()
             }
-            Self::Refused { argument } => format!(
-                "Zoho CRM does not take this value of `{argument}`; nothing was written. Where the \
-                 field is a list of choices it has to be one of them, spelled alike; or the CRM user \
-                 behind this server may not write it. Correct it, or leave it out where it may be, and \
-                 call again."
-            )
-            .into(),
+            Self::Refused { argument } => refused(argument).into(),
             Self::Required { argument } => required(argument).into(),
             Self::Hidden { argument } => hidden(argument).into(),
             Self::Duplicate { argument } => format!(
@@ -217,11 +211,18 @@ fn required(argument: &str) -> String {
     )
 }
 
+fn refused(argument: &str) -> String {
+    format!(
+        "Zoho CRM does not take this value of `{argument}`; nothing was written, and the same arguments \
+         will fail again. Where the field is a list of choices it has to be one of them, spelled alike; \
+         or the CRM user behind this server may not write it."
+    )
+}
+
 fn hidden(argument: &str) -> String {
     format!(
         "The CRM user behind this server may not use the field of `{argument}`, so nothing was \
-         written. Leave it out where it may be, or have an operator ask for the permission; the same \
-         arguments will fail again."
+         written; the same arguments will fail again."
     )
 }
 
@@ -287,17 +288,14 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
                 .into()
         }
         ZohoError::Ambiguous { .. } => "The write was sent, but no answer came: it may or may not \
-            have happened. With an idempotency_key, repeat the call with the same key and \
-            arguments. Without one, look first (get_contact_history) and repeat only if it is \
-            not there."
+            have happened."
             .into(),
         ZohoError::User(problem) => user_advice(*problem).into(),
         ZohoError::TooManyMatches => "More records match than can be looked through. Search for \
             something more precise: an e-mail address, or more words."
             .into(),
         ZohoError::DeadlineExceeded => "The call took too long and was stopped. Ask for less \
-            (a smaller limit, fewer types, a shorter period) or try again in 30 seconds. A write \
-            may have happened: look before you repeat it without an idempotency_key."
+            (a smaller limit, fewer types, a shorter period) or try again in 30 seconds."
             .into(),
     }
 }

@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::ToolError;
-use crate::zoho::{Code, ZohoError};
+use super::{Row, ToolError, find, made::RECORD};
+use crate::{
+    permit::Effect,
+    zoho::{Code, ZohoError},
+};
 
 impl ToolError {
     /// The text for the agent that called `tool`: what happened, and what to do next.
@@ -14,6 +17,20 @@ impl ToolError {
                 source_of_ids(tool)
             )
             .into(),
+            Self::Refused { argument: RECORD } => NOT_LINKED.into(),
+            Self::Refused { argument } => {
+                let remedy = remedy(tool, argument);
+                format!("{} Correct it, or {remedy}", self.advice()).into()
+            }
+            Self::Hidden { argument } => {
+                let remedy = remedy(tool, argument);
+                format!("{} Instead {remedy}", self.advice()).into()
+            }
+            Self::Zoho(ZohoError::Input {
+                field: Some(field), ..
+            }) if tool == "complete_task" && field.as_str() == "Status" => NOT_COMPLETED.into(),
+            Self::Zoho(ZohoError::Ambiguous { .. }) => unsure(NO_ANSWER, tool).into(),
+            Self::Zoho(ZohoError::DeadlineExceeded) if writes(tool) => unsure(STOPPED, tool).into(),
             Self::Zoho(ZohoError::Hidden { field }) if is_search(tool) => {
                 search_in_vain(tool, field).into()
             }
@@ -54,6 +71,53 @@ fn source_of_ids(tool: &str) -> &'static str {
         }
         _ => "search first and use an id from the result",
     }
+}
+
+/// What helps where the field of an argument may not be written: not all may be left out.
+fn remedy(tool: &str, argument: &str) -> &'static str {
+    match tool {
+        _ if requires(tool, argument) => {
+            "have an operator ask for the permission: this tool needs it."
+        }
+        "update_contact" => {
+            "change only the other fields, and call again; where it is the only one, have an operator \
+             ask for the permission."
+        }
+        _ => "leave it out, and call again; an operator can ask for the permission.",
+    }
+}
+
+fn requires(tool: &str, argument: &str) -> bool {
+    let required = |row: &'static Row| row.definition.input_schema.get("required")?.as_array();
+    let required = find(tool).and_then(required);
+    required.is_some_and(|names| names.iter().any(|name| name == argument))
+}
+
+fn writes(tool: &str) -> bool {
+    find(tool).is_some_and(|row| row.effect == Effect::Write)
+}
+
+/// What to do where a write may have happened, and only a key could say whether it did. That nothing is
+/// found proves nothing: it may be hidden, or attached to no record.
+fn unsure(happened: &str, tool: &str) -> String {
+    let keyed = "If the call had an idempotency_key, repeat it with the same key and arguments.";
+    let place = match tool {
+        "create_task" => "list_activities with types tasks",
+        "log_call" => "list_activities with types calls and status all",
+        "create_note" => "get_contact_history of a contact, get_deal_summary of a deal",
+        "create_lead" => "search_leads by the name, e-mail or phone",
+        _ => {
+            return format!(
+                "{happened} {keyed} Otherwise read the record again, and repeat the call only if it is not \
+                 so yet."
+            );
+        }
+    };
+    format!(
+        "{happened} {keyed} Otherwise do not call again, for it may be there already: look for it \
+         ({place}). If you do not find it, it may still be there and not be shown: tell the user, who can \
+         look in the CRM. With an idempotency_key the next write can be repeated."
+    )
 }
 
 fn is_search(tool: &str) -> bool {
@@ -121,10 +185,22 @@ fn argument_of(tool: &str, field: &Code) -> Option<&'static str> {
     })
 }
 
+const NO_ANSWER: &str = "The write was sent, but no answer came: it may or may not have happened.";
+const STOPPED: &str =
+    "The call took too long and was stopped: what it writes may or may not be written.";
+const NOT_LINKED: &str = "Zoho CRM does not take the record of `record_id` for what is written, so nothing \
+    was written, and the same arguments will fail again. It may be of another module than `module` says: \
+    correct that and call again; or the CRM user behind this server may not write the field that it goes \
+    into: have an operator ask for the permission.";
+/// The tool sets it, and no argument does.
+const NOT_COMPLETED: &str = "Zoho CRM refused the status Completed of the task, so nothing was written. The CRM \
+    user behind this server may not write it, or the organisation has other choices. The same call will fail \
+    again: tell the user; an operator can look into it.";
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::{find, table};
+    use crate::tools::table;
 
     #[test]
     fn what_is_not_found_is_looked_for_with_a_tool_that_finds_it() {
@@ -139,6 +215,17 @@ mod tests {
         }
         let told = missing.advice_to("complete_task");
         assert!(told.contains("list_activities") && !told.contains("search_contacts"));
+    }
+
+    #[test]
+    fn a_write_that_was_stopped_is_in_doubt_and_a_question_is_not() {
+        let stopped = ToolError::from(ZohoError::DeadlineExceeded);
+        for row in table() {
+            let told = stopped.advice_to(row.name);
+            let is_write = row.effect == Effect::Write;
+            assert_eq!(told.contains("may not be written"), is_write, "{told}");
+            assert_eq!(told.contains("Ask for less"), !is_write, "{told}");
+        }
     }
 
     #[test]

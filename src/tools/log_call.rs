@@ -51,7 +51,7 @@ impl Tool for LogCall {
     const TITLE: &'static str = "Log a call";
     const DESCRIPTION: &'static str = "Write down a phone call that took place with or about a \
         contact, account, lead or deal; nobody is called. Get record_id from a search first. Pass \
-        an idempotency_key. Costs 1 to 4 API credits.";
+        an idempotency_key. Costs 1 to 4 API credits, rarely more.";
     const EFFECT: Effect = Effect::Write;
     const CLASSES: Classes = &[
         ("record_id", Class::Id),

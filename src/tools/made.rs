@@ -45,13 +45,7 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
              attach this one in the CRM.",
         );
     }
-    if !receipt.not_kept.is_empty() {
-        text.line(format!(
-            "Zoho CRM did not keep these, or does not show them to the CRM user behind this server: {}. \
-             Tell the user; an operator can ask for the permission.",
-            receipt.not_kept.join(", ")
-        ));
-    }
+    lost(&mut text, &receipt.not_kept);
     Answer {
         text: text.finish(),
         records: 1,
@@ -62,6 +56,17 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
             not_kept: receipt.not_kept,
             as_of: now.to_string(),
         },
+    }
+}
+
+/// Says which arguments Zoho passed over.
+pub(super) fn lost(text: &mut Text, not_kept: &[&str]) {
+    if !not_kept.is_empty() {
+        text.line(format!(
+            "Zoho CRM did not keep these, or does not show them to the CRM user behind this server: {}. \
+             Tell the user; an operator can ask for the permission.",
+            not_kept.join(", ")
+        ));
     }
 }
 

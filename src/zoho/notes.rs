@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{
     Crm, CrmText, Listed, Page, RecordId, Reference, ZohoError, refused,
@@ -80,6 +81,62 @@ impl Crm {
         let reply = self.write(&write).await?;
         written(&reply).map_err(|error| write.telling(error))
     }
+
+    /// As [`Crm::not_kept`], of a note that was just written on a record.
+    pub async fn note_not_kept(
+        &self,
+        parent: (NoteParent, &RecordId),
+        id: &RecordId,
+        note: &NewNote,
+    ) -> Vec<&'static str> {
+        self.looked_at_soon(self.lost_of_note(parent, id, note))
+            .await
+    }
+
+    /// A note is seen by the record that it is on, whoever owns it.
+    async fn lost_of_note(
+        &self,
+        (parent, about): (NoteParent, &RecordId),
+        id: &RecordId,
+        note: &NewNote,
+    ) -> Result<Vec<&'static str>, ZohoError> {
+        let mut list = self.notes_on((parent.module(), about), FIELDS).await?;
+        list.ask = list.ask.once();
+        let (tokens, now) = (list.tokens.clone(), Instant::now());
+        let mut fields = note.fields();
+        if fields.iter().all(|name| tokens.keeps(("Notes", name), now)) {
+            return Ok(Vec::new());
+        }
+        let newest = self.page::<Note, Note>(&list, NEWEST).await?;
+        let Some(row) = newest.rows.into_iter().find(|row| row.id == *id) else {
+            return Ok(Vec::new());
+        };
+        fields.retain(|name| {
+            let kept = row.shows(name);
+            tokens.saw(("Notes", name), kept, now);
+            !kept
+        });
+        Ok(fields)
+    }
+}
+
+impl NewNote {
+    /// Zoho's names of what it holds.
+    fn fields(&self) -> Vec<&'static str> {
+        let title = self.title.as_deref().filter(|title| !title.is_empty());
+        let title = title.map(|_| TITLE);
+        title.into_iter().chain([CONTENT]).collect()
+    }
+}
+
+impl Note {
+    fn shows(&self, name: &str) -> bool {
+        let text = match name {
+            TITLE => &self.title,
+            _ => &self.content,
+        };
+        text.as_ref().is_some_and(|text| !text.as_str().is_empty())
+    }
 }
 
 impl NoteParent {
@@ -155,6 +212,13 @@ fn without_mentions(content: &str) -> Cow<'_, str> {
 }
 
 const FIELDS: &str = "id,Note_Title,Note_Content,Owner,Created_Time,Modified_Time";
+const TITLE: &str = "Note_Title";
+const CONTENT: &str = "Note_Content";
+/// A note that was just written is among these.
+const NEWEST: Page = Page {
+    number: 1,
+    size: 10,
+};
 const MENTION: &str = "crm[user#";
 const LONGEST_TITLE: usize = 120;
 const LONGEST_CONTENT: usize = 65_535;

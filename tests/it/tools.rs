@@ -14,6 +14,7 @@ mod history;
 mod notes;
 mod pipeline;
 mod records;
+mod remedies;
 mod search;
 mod self_knowledge;
 mod stages;

@@ -68,14 +68,6 @@ fn an_upstream_code_never_reaches_the_agent() {
 }
 
 #[test]
-fn an_ambiguous_write_tells_the_agent_to_look_first() {
-    let error = ToolError::from(ZohoError::Ambiguous {
-        problem: Problem::Broken,
-    });
-    assert!(error.advice().contains("look first"));
-}
-
-#[test]
 fn a_wait_that_the_advice_names_is_told_as_a_number_as_well() {
     let retry_after = Duration::from_millis(29_500);
     let (problem, full) = (Problem::Timeout, Full::Ours);

@@ -181,6 +181,37 @@ async fn a_note_whose_record_zoho_passes_over_is_not_made_and_the_argument_is_na
     agent.call("create_note", note).await.content();
 }
 
+#[tokio::test]
+async fn a_note_whose_text_zoho_passes_over_says_so_and_says_it_again() {
+    let (house, agent) = house("dropped").await;
+    let mut note = json!({ "record_id": contact(&agent).await, "title": "Veiled title",
+        "content": "Veiled content" });
+    for (field, argument, loses_text) in [
+        ("Notes.Note_Content", "content", true),
+        ("Notes.Note_Title", "title", false),
+    ] {
+        hide(&house, &[field]).await;
+        note["idempotency_key"] = json!(argument);
+        for outcome in ["created", "replayed"] {
+            let made = agent.call("create_note", note.clone()).await;
+            assert_eq!(made.text.contains("without its text"), loses_text);
+            assert!(made.told().contains("did not keep"), "{}", made.told());
+            let made = made.content();
+            assert_eq!(made["outcome"], outcome);
+            assert_eq!(made["notKept"], json!([argument]), "{made}");
+        }
+    }
+    hide(&house, &[]).await;
+    let looks = async || house.zoho.seen("GET", "/crm/v8/Contacts/").await;
+    for (key, looked) in [("kept", 1), ("known", 0)] {
+        note["idempotency_key"] = json!(key);
+        let before = looks().await;
+        let made = agent.call("create_note", note.clone()).await.content();
+        assert_eq!(made.get("notKept"), None, "{made}");
+        assert_eq!(looks().await - before, looked, "{key}");
+    }
+}
+
 /// Loses the answer of a write of that module.
 async fn lose(house: &House, agent: &Agent, module: &str, (tool, write): (&str, &Value)) {
     let path = format!("/crm/v8/{module}");
