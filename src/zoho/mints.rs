@@ -204,8 +204,8 @@ impl Mints {
     }
 
     /// Redis has taken this table, in which `own` is the attempt that was granted.
-    pub(super) fn learn(&mut self, met: &Meeting, clock: u64, own: Option<Uuid>, now: Instant) {
-        let table = &met.table;
+    pub(super) fn learn(&mut self, met: &Meeting, own: Option<Uuid>) {
+        let (table, Around { clock, now, .. }) = (&met.table, met.around);
         if table.turn <= self.turn {
             return;
         }

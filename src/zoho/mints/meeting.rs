@@ -22,6 +22,7 @@ pub(in crate::zoho) struct Around {
 /// What is to lie in Redis next, and what it means for who wants to mint.
 pub(in crate::zoho) struct Meeting {
     pub(in crate::zoho) table: Table,
+    pub(super) around: Around,
     pub(in crate::zoho) outcome: Outcome,
     /// Others may not have said yet what they have.
     pub(super) is_fresh: bool,

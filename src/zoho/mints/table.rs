@@ -74,7 +74,7 @@ impl Mints {
         // One that was begun after the one that is known is no older state of that.
         let is_current = |it: &Table| it.turn >= self.turn || it.begun > self.begun;
         let mut table = match found {
-            Some(table) if table.turn > 0 && is_current(&table) => table,
+            Some(table) if table.turn > 0 && is_current(&table) => table.until(clock),
             found => Table::anew(found, clock),
         };
         table.turn = table.turn.max(self.turn).saturating_add(1);
@@ -121,6 +121,7 @@ impl Mints {
             table,
             outcome,
             is_fresh: look.is_fresh,
+            around,
         }
     }
 }
@@ -145,12 +146,22 @@ impl Table {
         }
     }
 
+    /// The same where the clock of Redis was put back: nothing has happened later than now.
+    fn until(mut self, clock: u64) -> Self {
+        let used = self.slots.iter_mut().filter_map(|slot| slot.used.as_mut());
+        let times = used.map(|(_, at)| at).chain(self.instances.values_mut());
+        let own = [&mut self.since, &mut self.joined, &mut self.doubted];
+        times.chain(own).for_each(|time| *time = clock.min(*time));
+        self
+    }
+
     /// All attempts.
     pub(super) fn used(&self) -> impl Iterator<Item = Uuid> {
         self.slots.iter().filter_map(|slot| Some(slot.used?.0))
     }
 
-    /// Takes a word of an instance. Who has been silent for long is no more, unless Redis was away.
+    /// Takes a word of an instance. Who is silent keeps its slots, which it may use without Redis, until
+    /// there are more than there may be.
     fn admit(&mut self, id: Uuid, clock: u64, replicas: usize) {
         let newest = self.instances.values().max();
         if newest.is_some_and(|newest| clock.saturating_sub(*newest) > AWAY) {
@@ -159,10 +170,7 @@ impl Table {
         if self.instances.insert(id, clock).is_none() {
             self.joined = clock;
         }
-        let since = self.since;
-        self.instances
-            .retain(|_, last| clock.saturating_sub((*last).max(since)) < REST);
-        if is_silent(self.joined.max(since), clock) {
+        if is_silent(self.joined.max(self.since), clock) {
             for gone in self.gone(clock, replicas) {
                 self.instances.remove(&gone);
                 self.doubted = clock;
@@ -210,6 +218,14 @@ impl Table {
                 None if held.mine => Some(look.id),
                 owner => owner.filter(|it| *it != look.id || held.mine),
             };
+        }
+        // The clock of Redis may have been put forward.
+        for (slot, held) in self.slots.iter_mut().zip(&mints.slots) {
+            if let (Some((attempt, then)), Some(used)) = (&mut slot.used, held.used)
+                && *attempt == used.attempt
+            {
+                *then = at(used.at).max(*then);
+            }
         }
         // First, so that there is room for what was done in their place.
         for slot in &mut self.slots {

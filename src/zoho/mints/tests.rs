@@ -100,6 +100,58 @@ fn who_is_cut_off_from_redis_keeps_its_slots_though_another_is_killed_and_follow
 }
 
 #[test]
+fn who_is_cut_off_from_redis_keeps_its_slots_for_ever() {
+    let mut world = World::new(2, true);
+    world.pass(2);
+    world.happen(&Event::Cut(1));
+    world.pass(20);
+    let left = all_of(&mut world, 0);
+    for _ in 0..5 {
+        world.pass(615);
+        assert_eq!(all_of(&mut world, 1), 10 - left);
+        assert_eq!(all_of(&mut world, 0), left);
+    }
+    world.happen(&Event::Heal(1));
+    world.pass(620);
+    assert_eq!(all_of(&mut world, 1), 10);
+}
+
+#[test]
+fn a_clock_of_redis_that_is_put_forward_frees_no_slot() {
+    for seconds in [15, 300, 700, 3600] {
+        let mut world = World::new(2, true);
+        world.pass(2);
+        assert_eq!(all_of(&mut world, 0), 10);
+        world.pass(60);
+        world.ahead = seconds * 1000;
+        assert_eq!(
+            all_of(&mut world, 0) + all_of(&mut world, 1),
+            0,
+            "{seconds}"
+        );
+        world.pass(530);
+        world.happen(&Event::Mint(0, 2, Sent::Taken));
+        world.pass(30);
+        assert_eq!(all_of(&mut world, 1), 10, "{seconds}");
+    }
+}
+
+#[test]
+fn a_clock_of_redis_that_is_put_back_holds_slots_for_one_rest_more() {
+    for seconds in [15, 900, 3600] {
+        let mut world = World::new(2, true);
+        world.happen(&Event::Mint(0, 9, Sent::Taken));
+        world.pass(60);
+        world.ahead = -seconds * 1000;
+        world.meet_all();
+        let wants = world.meet(0, Some(Uuid::new_v4()), Sent::Lost);
+        assert_ne!(wants, Some(Outcome::Wait), "{seconds}");
+        world.pass(620);
+        assert_eq!(all_of(&mut world, 1), 10, "{seconds}");
+    }
+}
+
+#[test]
 fn who_never_heard_of_redis_has_one_unless_there_is_no_other() {
     for (replicas, most) in [(1, 10), (2, 1), (10, 1), (12, 0)] {
         let (mut mints, now) = (Mints::new(true), Instant::now());

@@ -54,14 +54,13 @@ impl Mint {
     ) -> Result<Option<Turn>, Unavailable> {
         // One at a time, so that the answers are heard in their order.
         let _turn = self.meeting.lock().await;
-        let mut offered: Option<(Offer, Meeting, u64)> = None;
+        let mut offered: Option<(Offer, Meeting)> = None;
         for _ in 0..TRIES {
-            let offer = offered.as_ref().map(|(offer, ..)| offer);
+            let offer = offered.as_ref().map(|(offer, _)| offer);
             let said = place.ask_turn(want, stale, offer).await?;
-            let now = Instant::now();
             let learn = || {
-                if let Some((_, meeting, clock)) = &offered {
-                    lock(&self.mints).learn(meeting, *clock, want, now);
+                if let Some((_, meeting)) = &offered {
+                    lock(&self.mints).learn(meeting, want);
                 }
             };
             match said {
@@ -73,7 +72,7 @@ impl Mint {
                     let table = serde_json::from_slice(&found).ok();
                     let around = Around {
                         clock,
-                        now,
+                        now: Instant::now(),
                         replicas: place.replicas(),
                         is_fresh,
                     };
@@ -84,7 +83,7 @@ impl Mint {
                         Outcome::Spent(left) => return Ok(Some(Turn::Stop(Why::Spent, left))),
                     }
                     let put = serde_json::to_vec(&meeting.table).unwrap_or_default();
-                    offered = Some((Offer { found, put }, meeting, clock));
+                    offered = Some((Offer { found, put }, meeting));
                 }
                 Said::Told => {
                     learn();

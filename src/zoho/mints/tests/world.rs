@@ -9,6 +9,8 @@ pub(super) struct World {
     start: Instant,
     /// Since then, in milliseconds, by every clock.
     pub(super) clock: u64,
+    /// What the clock of Redis is ahead of the others, in milliseconds.
+    pub(super) ahead: i64,
     pub(super) redis: Option<Table>,
     /// Since when Redis has its data; [`UNMET`] until somebody has come.
     pub(super) emptied: u64,
@@ -59,6 +61,7 @@ impl World {
         let mut world = Self {
             start: Instant::now(),
             clock: 5_000_000,
+            ahead: 0,
             redis: None,
             emptied: 0,
             restarted: 0,
@@ -100,7 +103,7 @@ impl World {
         let (clock, now) = (self.clock, self.now());
         self.emptied = self.emptied.min(clock);
         let around = Around {
-            clock,
+            clock: clock.saturating_add_signed(self.ahead),
             now,
             replicas: self.replicas(),
             is_fresh: clock - self.emptied < 2_000,
@@ -114,7 +117,7 @@ impl World {
             self.redis = Some(meeting.table.clone());
         }
         (sent == Sent::Taken).then(|| {
-            mints.learn(&meeting, clock, want, now);
+            mints.learn(&meeting, want);
             meeting.outcome
         })
     }
@@ -150,8 +153,9 @@ impl World {
             let step = seconds.min(if self.has_restarted() { 2 } else { 20 });
             seconds -= step;
             self.clock += step * 1000;
+            // What Redis has lost is made up for by who comes back, and not waited for for ever.
             for cut in &mut self.cut {
-                *cut = cut.filter(|since| self.clock - since < 580_000);
+                *cut = cut.filter(|since| self.emptied == 0 || self.clock - since < 580_000);
             }
             // Of a person Redis is told when it has lost its data, and not else.
             if self.instances[0].keeps || self.clock.saturating_sub(self.emptied) < 2 * step * 1000
@@ -220,7 +224,6 @@ impl World {
             }
             Event::Restart(_) => {}
             Event::End(who, sent, gap) => self.end(who % count, sent, gap),
-            // It goes on since the first, so that none lasts for longer than `pass` has it.
             Event::Cut(_) if self.has_restarted() => {}
             Event::Cut(who) => {
                 self.cut[who % count].get_or_insert(self.clock);
