@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::{
-    check::{has_note_text, is_blank, locked, missing, no_note_text, not_allowed, wrong_type},
+    check::{has_note_text, is_blank, locked, missing, no_note_text, wrong_type},
     rows::{rows, too_many},
     upsert::Upserted,
 };
@@ -22,7 +22,7 @@ use super::{
     clock::moment,
     crm::{Change, Crm, Happening, Record},
     org::User,
-    problem::{BAD_ID, Problem},
+    problem::{BAD_ID, DENIED, Problem},
     schema::Module,
     sight::Sight,
 };
@@ -152,7 +152,7 @@ impl Writer<'_> {
         };
         let mut record = self.seen(module, id).cloned().ok_or_else(bad_id)?;
         if !self.sight.changes(self.crm, module, &record) {
-            return Err(not_allowed(module));
+            return Err(Problem::denied("Edit", module.name(), DENIED));
         }
         if record.get("Locked__s") == Some(&Cell::Flag(true)) {
             return Err(locked(at));

@@ -251,14 +251,6 @@ fn rank(problem: &Problem) -> u8 {
     }
 }
 
-/// A record that is seen and may not be changed.
-pub(super) fn not_allowed(module: Module) -> Problem {
-    Problem {
-        details: json!({"permissions": [format!("Crm_Implied_Edit_{}", module.name())]}),
-        ..Problem::with_status(403)
-    }
-}
-
 /// A record that somebody locked.
 pub(super) fn locked(at: usize) -> Problem {
     let path = format!("$.data[{at}].id");

@@ -1,0 +1,132 @@
+//! What real answers and Zoho's OpenAPI description have that clients meet when something is refused,
+//! or that only newer versions have.
+
+use super::{
+    documented::{error, hold, read},
+    *,
+};
+
+#[tokio::test]
+async fn each_request_is_denied_in_its_own_words() {
+    let client = Client::new().await;
+    let id = client.first("Contacts").await;
+    let asked = [
+        (
+            "GET",
+            "Contacts?fields=id".to_owned(),
+            Some("View"),
+            "Permission denied",
+        ),
+        (
+            "GET",
+            format!("Contacts/{id}"),
+            Some("View"),
+            "Permission denied",
+        ),
+        (
+            "POST",
+            "Contacts".to_owned(),
+            Some("Create"),
+            "Permission denied",
+        ),
+        (
+            "PUT",
+            format!("Contacts/{id}"),
+            Some("Edit"),
+            "Permission denied",
+        ),
+        (
+            "DELETE",
+            format!("Contacts/{id}"),
+            Some("Delete"),
+            "Permission denied to delete",
+        ),
+        (
+            "GET",
+            "Contacts/search?word=an".to_owned(),
+            None,
+            "Permission denied to read",
+        ),
+        (
+            "GET",
+            format!("Contacts/{id}/Deals?fields=id"),
+            Some("View"),
+            "Permission denied to read related records",
+        ),
+        (
+            "POST",
+            format!("Contacts/{id}/actions/get_related_records_count"),
+            None,
+            "You do not have permission to read records from the module",
+        ),
+        ("GET", "org".to_owned(), None, "permission denied"),
+    ];
+    client
+        .fault(json!({"fault": "status", "status": 403, "times": asked.len()}))
+        .await;
+    let cases = asked.map(|(method, path, right, message)| {
+        let details = right.map_or(
+            json!({}),
+            |right| json!({"permissions": [format!("Crm_Implied_{right}_Contacts")]}),
+        );
+        (
+            method,
+            path,
+            json!({}),
+            403,
+            error("NO_PERMISSION", details, message),
+        )
+    });
+    hold(&client, cases.into()).await;
+}
+
+#[tokio::test]
+async fn too_many_requests_are_told_as_the_settings_have_it_and_searches_always_alike() {
+    let client = Client::new().await;
+    let limited = || {
+        let message = "Too many requests. Please try again later.";
+        error("RATE_LIMIT_EXCEEDED", json!({}), message)
+    };
+    let busy = error(
+        "TOO_MANY_REQUESTS",
+        json!({}),
+        "too many requests. please try again after some time",
+    );
+    client
+        .fault(json!({"fault": "status", "status": 429, "times": 3}))
+        .await;
+    let cases = vec![
+        read("Contacts?fields=id", 429, busy),
+        read("Contacts/search?word=an", 429, limited()),
+    ];
+    hold(&client, cases).await;
+    client
+        .set(json!({"busy_code": "RATE_LIMIT_EXCEEDED"}))
+        .await;
+    hold(&client, vec![read("Contacts?fields=id", 429, limited())]).await;
+}
+
+#[tokio::test]
+async fn related_lists_tell_failures_and_unknown_modules_in_their_own_words() {
+    let client = Client::new().await;
+    let id = client.first("Contacts").await;
+    let module = error(
+        "INVALID_MODULE",
+        json!({"resource_path_index": 0}),
+        "The given module is not supported",
+    );
+    let failure = |message: &str| error("INTERNAL_ERROR", json!({}), message);
+    client
+        .fault(json!({"fault": "status", "status": 500, "times": 2}))
+        .await;
+    let cases = vec![
+        read(
+            format!("Contacts/{id}/Deals?fields=id"),
+            500,
+            failure("Unexpected and unhandled exception in Server"),
+        ),
+        read("Contacts?fields=id", 500, failure("Internal Server Error")),
+        read(format!("Unicorns/{id}/Deals?fields=id"), 400, module),
+    ];
+    hold(&client, cases).await;
+}
