@@ -38,6 +38,7 @@ impl Reader<'_> {
 
     fn wanted_users(&self) -> Result<Vec<&User>, Problem> {
         let kind = self.query.get("type").unwrap_or("AllUsers");
+        self.asks_for_no_lookup()?;
         let ids = self.asked("ids").map(|ids| ids.split(',').map(str::parse));
         let ids: Option<Vec<Id>> = ids
             .map(Iterator::collect::<Result<_, _>>)
@@ -62,6 +63,21 @@ impl Reader<'_> {
             .filter(is_named)
             .filter(|_| sort == User::TYPE)
             .collect())
+    }
+
+    /// No lookup of users has criteria here, so that there is no query of one.
+    fn asks_for_no_lookup(&self) -> Result<(), Problem> {
+        let query = json!({"param_name": "query_id"});
+        match (self.asked("query_id"), self.asked("child_data")) {
+            (Some(_), _) => Err(Problem::bad("INVALID_DATA", query, "Invalid queryId")),
+            (None, Some(_)) => {
+                let details =
+                    json!({"dependee": {"param_name": "child_data"}, "param_name": "query_id"});
+                let message = "Dependent Param missing";
+                Err(Problem::bad("DEPENDENT_PARAM_MISSING", details, message))
+            }
+            (None, None) => Ok(()),
+        }
     }
 
     /// The fields of a user that were asked for.

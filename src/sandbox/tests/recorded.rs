@@ -107,6 +107,41 @@ async fn too_many_requests_are_told_as_the_settings_have_it_and_searches_always_
 }
 
 #[tokio::test]
+async fn no_user_is_found_by_a_query_that_is_not_there() {
+    let client = Client::new().await;
+    let unknown = error(
+        "INVALID_DATA",
+        json!({"param_name": "query_id"}),
+        "Invalid queryId",
+    );
+    let details = json!({"dependee": {"param_name": "child_data"}, "param_name": "query_id"});
+    let alone = error(
+        "DEPENDENT_PARAM_MISSING",
+        details,
+        "Dependent Param missing",
+    );
+    let cases = vec![
+        read("users?query_id=1", 400, unknown.clone()),
+        read("users?query_id=1&child_data=%7B%7D", 400, unknown),
+        read("users?child_data=%7B%7D", 400, alone),
+    ];
+    hold(&client, cases).await;
+}
+
+#[tokio::test]
+async fn a_user_has_an_address_that_may_be_empty() {
+    let client = Client::new().await;
+    let (_, told) = client.get("/crm/v8/users?type=CurrentUser").await;
+    let user = &told["users"][0];
+    for name in [
+        "city", "dob", "fax", "mobile", "state", "street", "website", "zip",
+    ] {
+        assert_eq!(user.get(name), Some(&Value::Null), "{name}: {user}");
+    }
+    assert_eq!(user["time_format"], "hh:mm a");
+}
+
+#[tokio::test]
 async fn related_lists_tell_failures_and_unknown_modules_in_their_own_words() {
     let client = Client::new().await;
     let id = client.first("Contacts").await;
