@@ -142,6 +142,39 @@ async fn a_user_has_an_address_that_may_be_empty() {
 }
 
 #[tokio::test]
+async fn an_upsert_says_of_what_is_new_that_it_is_approved_and_which_record_lacks_a_value() {
+    let client = Client::new().await;
+    let lead = |company: &str| {
+        json!({"data": [{"Last_Name": " Quillon ", "Company": company,
+        "Email": "q@upsert.example"}]})
+    };
+    let path = "/crm/v8/Leads/upsert";
+    let (status, told) = client.send("POST", path, &lead("Ottermere")).await;
+    let made = &told["data"][0];
+    assert_eq!((status, &made["action"]), (200, &json!("insert")), "{told}");
+    assert_eq!(made["duplicate_field"], Value::Null);
+    assert_eq!(made["details"]["$approval_state"], "approved");
+    let (_, told) = client.send("POST", path, &lead("Ottermere")).await;
+    let changed = &told["data"][0];
+    assert_eq!(
+        (&changed["action"], &changed["duplicate_field"]),
+        (&json!("update"), &json!("Email"))
+    );
+    assert_eq!(changed["details"].get("$approval_state"), None, "{told}");
+    let id = made["details"]["id"].clone();
+    let details = json!({"api_name": "Company", "json_path": "$.data[0].Company", "id": id});
+    let missing = error("MANDATORY_NOT_FOUND", details, "required field not found");
+    let told = client.send("POST", path, &lead("")).await;
+    assert_eq!(told, (400, json!({"data": [missing]})));
+    // A line has nothing around it.
+    let (_, found) = client
+        .get(&format!("/crm/v8/Leads/{}", id.as_str().unwrap()))
+        .await;
+    assert_eq!(found["data"][0]["Last_Name"], "Quillon");
+    assert_eq!(found["data"][0]["Converted_Deal"], Value::Null);
+}
+
+#[tokio::test]
 async fn related_lists_tell_failures_and_unknown_modules_in_their_own_words() {
     let client = Client::new().await;
     let id = client.first("Contacts").await;
