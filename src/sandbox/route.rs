@@ -177,7 +177,7 @@ pub(super) fn wraps(method: &str, path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').skip(3).collect();
     match (method, parts.as_slice()) {
         (_, ["coql" | "org" | "settings" | "users", ..]) => false,
-        ("GET", [_, "deleted"]) | ("POST", [_, _, "Notes"]) => true,
+        ("GET", [_, "deleted"]) => true,
         ("POST" | "PUT", [_] | [_, _]) => true,
         _ => false,
     }

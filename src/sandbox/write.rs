@@ -48,7 +48,11 @@ impl Writer<'_> {
         body: &[u8],
     ) -> Result<Answer, Problem> {
         if above.is_some_and(|(module, id)| self.seen(module, id).is_none()) {
-            return Err(Problem::bad_parent());
+            // It is the place that is wrong, and no row.
+            return Err(Problem {
+                alone: true,
+                ..Problem::bad_parent()
+            });
         }
         let rows = rows(module, body)?;
         let results = rows

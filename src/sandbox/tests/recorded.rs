@@ -198,3 +198,28 @@ async fn related_lists_tell_failures_and_unknown_modules_in_their_own_words() {
     ];
     hold(&client, cases).await;
 }
+
+#[tokio::test]
+async fn a_note_at_a_place_that_is_not_there_is_refused_as_a_whole() {
+    let client = Client::new().await;
+    let id = client.first("Contacts").await;
+    let nowhere = "6840217000009999999";
+    let note = || json!({"data": [{"Note_Content": "x"}]});
+    let related = || {
+        let place = json!({"resource_path_index": 1});
+        let message = "the related id given seems to be invalid";
+        error("INVALID_DATA", place, message)
+    };
+    let module = error(
+        "INVALID_MODULE",
+        json!({"resource_path_index": 0}),
+        "the module name given seems to be invalid",
+    );
+    let cases = [
+        (format!("Contacts/{nowhere}/Notes"), related()),
+        ("Contacts/abc/Notes".to_owned(), related()),
+        (format!("Unicorns/{id}/Notes"), module),
+    ];
+    let cases = cases.map(|(path, told)| ("POST", path, note(), 400, told));
+    hold(&client, cases.into()).await;
+}
