@@ -9,7 +9,7 @@ use super::{
     org::User,
     problem::Problem,
     read::Reader,
-    render::{layout_id, module_id},
+    render::{layout_id, module_id, own},
     schema::Module,
 };
 
@@ -176,9 +176,23 @@ impl Reader<'_> {
             |module: &Module| module.name() == name || module_id(self.crm, *module) == name;
         let module = Module::ROUTED.into_iter().find(is_meant);
         let module = module.ok_or_else(|| Problem::unknown_module_at(0))?;
-        Ok(Answer::ok(
-            json!({"modules": [describe::module(self.crm, module)]}),
-        ))
+        let mut shown = describe::module(self.crm, module);
+        // What a list of modules leaves out.
+        let more = json!({
+            "$properties": own::names(module).collect::<Vec<_>>(),
+            "$field_states": null,
+            "$on_demand_properties": null,
+            "per_page": 50,
+            "filter_status": true,
+            "kanban_view": false,
+            "kanban_view_supported": true,
+            "chart_view": false,
+            "chart_view_supported": true,
+        });
+        if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+            shown.extend(more);
+        }
+        Ok(Answer::ok(json!({"modules": [shown]})))
     }
 
     /// `GET /settings/fields?module=…`: those that the user sees.

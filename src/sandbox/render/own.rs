@@ -6,7 +6,7 @@ use super::{Painter, layout_id};
 use crate::sandbox::{cell::Id, crm::Record, dice::Dice, schema::Module};
 
 /// The names that records of a module have.
-pub(super) fn names(module: Module) -> impl Iterator<Item = &'static str> {
+pub(in crate::sandbox) fn names(module: Module) -> impl Iterator<Item = &'static str> {
     use Module::{Accounts, Calls, Cases, Contacts, Deals, Events, Leads, Notes, Tasks, Users};
     let groups: &[&[&str]] = match module {
         Notes => &[SHARED, OF_NOTES],

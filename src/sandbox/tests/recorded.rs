@@ -223,3 +223,29 @@ async fn a_note_at_a_place_that_is_not_there_is_refused_as_a_whole() {
     let cases = cases.map(|(path, told)| ("POST", path, note(), 400, told));
     hold(&client, cases.into()).await;
 }
+
+#[tokio::test]
+async fn a_module_names_what_its_records_say_about_themselves() {
+    let client = Client::new().await;
+    let (_, told) = client.get("/crm/v8/settings/modules/Leads").await;
+    let module = &told["modules"][0];
+    let id = client.first("Leads").await;
+    let (_, lead) = client.get(&format!("/crm/v8/Leads/{id}")).await;
+    let mut names: Vec<&str> = module["$properties"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    names.sort_unstable();
+    let lead = lead["data"][0].as_object().unwrap();
+    let own: Vec<&str> = lead
+        .keys()
+        .map(String::as_str)
+        .filter(|name| name.starts_with('$'))
+        .collect();
+    assert_eq!(names, own);
+    assert_eq!(module["per_page"], 50);
+    let (_, all) = client.get("/crm/v8/settings/modules").await;
+    assert_eq!(all["modules"][0].get("$properties"), None);
+}
