@@ -6,76 +6,33 @@ use super::{
     *,
 };
 
+/// Method, path with the record's id for `ID`, the right that is missing if it is named, and the message.
+#[rustfmt::skip]
+const DENIED: [(&str, &str, Option<&str>, &str); 9] = [
+    ("GET", "Contacts?fields=id", Some("View"), "Permission denied"),
+    ("GET", "Contacts/ID", Some("View"), "Permission denied"),
+    ("POST", "Contacts", Some("Create"), "Permission denied"),
+    ("PUT", "Contacts/ID", Some("Edit"), "Permission denied"),
+    ("DELETE", "Contacts/ID", Some("Delete"), "Permission denied to delete"),
+    ("GET", "Contacts/search?word=an", None, "Permission denied to read"),
+    ("GET", "Contacts/ID/Deals?fields=id", Some("View"), "Permission denied to read related records"),
+    ("POST", "Contacts/ID/actions/get_related_records_count", None,
+        "You do not have permission to read records from the module"),
+    ("GET", "org", None, "permission denied"),
+];
+
 #[tokio::test]
 async fn each_request_is_denied_in_its_own_words() {
     let client = Client::new().await;
     let id = client.first("Contacts").await;
-    let asked = [
-        (
-            "GET",
-            "Contacts?fields=id".to_owned(),
-            Some("View"),
-            "Permission denied",
-        ),
-        (
-            "GET",
-            format!("Contacts/{id}"),
-            Some("View"),
-            "Permission denied",
-        ),
-        (
-            "POST",
-            "Contacts".to_owned(),
-            Some("Create"),
-            "Permission denied",
-        ),
-        (
-            "PUT",
-            format!("Contacts/{id}"),
-            Some("Edit"),
-            "Permission denied",
-        ),
-        (
-            "DELETE",
-            format!("Contacts/{id}"),
-            Some("Delete"),
-            "Permission denied to delete",
-        ),
-        (
-            "GET",
-            "Contacts/search?word=an".to_owned(),
-            None,
-            "Permission denied to read",
-        ),
-        (
-            "GET",
-            format!("Contacts/{id}/Deals?fields=id"),
-            Some("View"),
-            "Permission denied to read related records",
-        ),
-        (
-            "POST",
-            format!("Contacts/{id}/actions/get_related_records_count"),
-            None,
-            "You do not have permission to read records from the module",
-        ),
-        ("GET", "org".to_owned(), None, "permission denied"),
-    ];
     client
-        .fault(json!({"fault": "status", "status": 403, "times": asked.len()}))
+        .fault(json!({"fault": "status", "status": 403, "times": DENIED.len()}))
         .await;
-    let cases = asked.map(|(method, path, right, message)| {
-        let details = right.map_or(
-            json!({}),
-            |right| json!({"permissions": [format!("Crm_Implied_{right}_Contacts")]}),
-        );
-        (
-            method,
-            path,
-            json!({}),
-            403,
-            error("NO_PERMISSION", details, message),
-        )
+    let cases = DENIED.map(|(method, path, right, message)| {
+        let permission = right.map(|right| format!("Crm_Implied_{right}_Contacts"));
+        let details = permission.map_or(json!({}), |one| json!({"permissions": [one]}));
+        let told = error("NO_PERMISSION", details, message);
+        (method, path.replace("ID", &id), json!({}), 403, told)
     });
     hold(&client, cases.into()).await;
 }
