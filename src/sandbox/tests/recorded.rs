@@ -206,3 +206,15 @@ async fn a_module_names_what_its_records_say_about_themselves() {
     let (_, all) = client.get("/crm/v8/settings/modules").await;
     assert_eq!(all["modules"][0].get("$properties"), None);
 }
+
+#[tokio::test]
+async fn what_is_missing_of_counts_stands_in_their_list() {
+    let client = Client::new().await;
+    let id = client.first("Contacts").await;
+    let name = "get_related_records_count";
+    let details = json!({"api_name": name, "json_path": format!("$.{name}")});
+    let missing = error("MANDATORY_NOT_FOUND", details, "required field not found");
+    let path = format!("Contacts/{id}/actions/{name}");
+    let told = json!({name: [missing]});
+    hold(&client, vec![("POST", path, json!({}), 400, told)]).await;
+}
