@@ -9,7 +9,7 @@ use super::{
     org::User,
     problem::Problem,
     read::Reader,
-    render::{layout_id, module_id},
+    render::{layout_id, module_id, own},
     schema::Module,
 };
 
@@ -38,6 +38,7 @@ impl Reader<'_> {
 
     fn wanted_users(&self) -> Result<Vec<&User>, Problem> {
         let kind = self.query.get("type").unwrap_or("AllUsers");
+        self.asks_for_no_lookup()?;
         let ids = self.asked("ids").map(|ids| ids.split(',').map(str::parse));
         let ids: Option<Vec<Id>> = ids
             .map(Iterator::collect::<Result<_, _>>)
@@ -62,6 +63,21 @@ impl Reader<'_> {
             .filter(is_named)
             .filter(|_| sort == User::TYPE)
             .collect())
+    }
+
+    /// No lookup of users has criteria here, so that there is no query of one.
+    fn asks_for_no_lookup(&self) -> Result<(), Problem> {
+        let query = json!({"param_name": "query_id"});
+        match (self.asked("query_id"), self.asked("child_data")) {
+            (Some(_), _) => Err(Problem::bad("INVALID_DATA", query, "Invalid queryId")),
+            (None, Some(_)) => {
+                let details =
+                    json!({"dependee": {"param_name": "child_data"}, "param_name": "query_id"});
+                let message = "Dependent Param missing";
+                Err(Problem::bad("DEPENDENT_PARAM_MISSING", details, message))
+            }
+            (None, None) => Ok(()),
+        }
     }
 
     /// The fields of a user that were asked for.
@@ -160,9 +176,23 @@ impl Reader<'_> {
             |module: &Module| module.name() == name || module_id(self.crm, *module) == name;
         let module = Module::ROUTED.into_iter().find(is_meant);
         let module = module.ok_or_else(|| Problem::unknown_module_at(0))?;
-        Ok(Answer::ok(
-            json!({"modules": [describe::module(self.crm, module)]}),
-        ))
+        let mut shown = describe::module(self.crm, module);
+        // What a list of modules leaves out.
+        let more = json!({
+            "$properties": own::names(module).collect::<Vec<_>>(),
+            "$field_states": null,
+            "$on_demand_properties": null,
+            "per_page": 50,
+            "filter_status": true,
+            "kanban_view": false,
+            "kanban_view_supported": true,
+            "chart_view": false,
+            "chart_view_supported": true,
+        });
+        if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+            shown.extend(more);
+        }
+        Ok(Answer::ok(json!({"modules": [shown]})))
     }
 
     /// `GET /settings/fields?module=…`: those that the user sees.

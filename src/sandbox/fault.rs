@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{dice::Dice, problem::Problem, reply::Reply};
+use super::{dice::Dice, problem::Problem, reply::Reply, settings::Settings};
 use crate::setting::Span;
 
 /// What goes wrong.
@@ -216,8 +216,12 @@ impl Fault {
     }
 }
 
-/// The answer that a fault gives to a request for `path` in place of the real one.
-pub(super) fn instead(fault: &Fault, path: &str) -> Option<Reply> {
+/// The answer that a fault gives to a request in place of the real one.
+pub(super) fn instead(
+    fault: &Fault,
+    (method, path): (&str, &str),
+    settings: &Settings,
+) -> Option<Reply> {
     let page = |fault: &Fault, default: &'static str| match &fault.body {
         Some(serde_json::Value::String(page)) => Bytes::from(page.clone()),
         _ => Bytes::from_static(default.as_bytes()),
@@ -233,7 +237,7 @@ pub(super) fn instead(fault: &Fault, path: &str) -> Option<Reply> {
                 Some(serde_json::Value::String(_)) => Reply::html(status, page(fault, "")),
                 Some(body) => Reply::json(status, Some(body)),
                 None if status == 204 || status == 304 => Reply::json(status, None),
-                None => Reply::json(status, Some(&Problem::on(path, status).body())),
+                None => settings.refusal(path, &Problem::on(method, path, status)),
             })
         }
         _ => None,

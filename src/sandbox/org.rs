@@ -100,7 +100,7 @@ impl User {
         let manager = self.reports_to.and_then(|id| crm.user(id)).map(User::short);
         let offset = self.zone.to_offset(crm.org.created).seconds();
         let created = moment(self.created, &self.zone);
-        json!({
+        let mut shown = json!({
             "id": self.id.to_string(),
             "first_name": self.first,
             "last_name": self.last,
@@ -137,7 +137,14 @@ impl User {
             "default_tab_group": "0",
             "isonline": false,
             "type__s": Self::TYPE,
-        })
+            "time_format": "hh:mm a",
+            "name_format__s": "Salutation,First Name,Last Name",
+            "distance_preference__s": "Miles",
+        });
+        if let Some(shown) = shown.as_object_mut() {
+            shown.extend(UNSAID_OF_USERS.map(|name| (name.to_owned(), Value::Null)));
+        }
+        shown
     }
 
     /// The same to the user, with how the pages look to them.
@@ -235,6 +242,18 @@ impl Org {
     }
 }
 
+/// What nothing is said of a user.
+const UNSAID_OF_USERS: [&str; 9] = [
+    "city",
+    "dob",
+    "fax",
+    "mobile",
+    "signature",
+    "state",
+    "street",
+    "website",
+    "zip",
+];
 /// What the org says nothing of.
 const UNSAID: [&str; 13] = [
     "alias",

@@ -1,5 +1,9 @@
 //! Every error that the CRM can answer with, as Zoho words it.
 
+mod status;
+
+pub(super) use status::{DENIED, NOT_DELETED};
+
 use std::borrow::Cow;
 
 use serde_json::{Value, json};
@@ -72,6 +76,24 @@ impl Problem {
         )
     }
 
+    /// The same of a request whose errors stand in `data[]`.
+    pub(super) fn wrong_method_of_rows() -> Self {
+        Self {
+            details: json!({"resource_path_index": 0}),
+            message: "The HTTP request method type is not a valid one.".into(),
+            ..Self::wrong_method()
+        }
+    }
+
+    /// The user has no right to do something with records of a module.
+    pub(super) fn denied(right: &str, module: &str, message: &'static str) -> Self {
+        let permission = format!("Crm_Implied_{right}_{module}");
+        Self {
+            details: json!({"permissions": [permission]}),
+            ..Self::plain(403, "NO_PERMISSION", message)
+        }
+    }
+
     /// No module has the name at a place in the path.
     pub(super) fn unknown_module_at(place: u8) -> Self {
         Self {
@@ -132,7 +154,7 @@ impl Problem {
         Self::bad(
             "INVALID_DATA",
             details,
-            "The relation name given seems to be invalid",
+            "the relation name given seems to be invalid",
         )
     }
 
@@ -214,22 +236,6 @@ impl Problem {
             "TOO_MANY_REQUESTS",
             "Number of API requests for the 24 hour period is exceeded. Please try again after some time.",
         )
-    }
-
-    /// The same from whoever answers for `path`: timelines have a word of their own for 500, and
-    /// searches for 503.
-    pub(super) fn on(path: &str, status: u16) -> Self {
-        match Self::with_status(status) {
-            problem if status == 500 && path.ends_with("/__timeline") => Self {
-                code: "INTERNAL_SERVER_ERROR",
-                ..problem
-            },
-            problem if status == 503 && path.ends_with("/search") => Self {
-                message: "Service temporarily unavailable for maintenance".into(),
-                ..problem
-            },
-            problem => problem,
-        }
     }
 
     /// What Zoho says with a status of its own accord, for a fault that names none.

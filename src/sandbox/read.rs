@@ -16,7 +16,7 @@ use super::{
     cursor::Cursors,
     filter::{Onlooker, tokens},
     org::User,
-    problem::Problem,
+    problem::{DENIED, Problem},
     query::Query,
     render::{Columns, Painter},
     schema::Module,
@@ -121,10 +121,7 @@ impl<'a> Reader<'a> {
     /// `GET /{module}?fields=…`.
     pub(super) fn list(&self, module: Module) -> Result<Answer, Problem> {
         if module == Module::Notes && !self.user.administrator {
-            return Err(Problem {
-                details: json!({"permissions": ["Crm_Implied_View_Notes"]}),
-                ..Problem::with_status(403)
-            });
+            return Err(Problem::denied("View", module.name(), DENIED));
         }
         let mut records: Vec<&Record> = self.visible(module).collect();
         if !self.are_wanted(module)? {

@@ -1,6 +1,6 @@
 //! Records as Zoho shows them: nulls present, lookups named, times in the reader's offset.
 
-mod own;
+pub(super) mod own;
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::{Map, Value, json};

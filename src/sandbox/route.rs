@@ -96,6 +96,10 @@ pub(super) fn find(method: &str, path: &str) -> Result<Route, Problem> {
         [module, rest @ ..] if rest.len() <= 3 => {
             let module = Module::parse(module).ok_or_else(|| match rest {
                 ["actions", "count"] | [_, "__timeline"] => Problem::unknown_module_at(1),
+                [id, _] | [id, _, _] if get && id.parse::<Id>().is_ok() => Problem {
+                    message: "The given module is not supported".into(),
+                    ..Problem::unknown_module_at(0)
+                },
                 _ => Problem::unknown_module_at(0),
             })?;
             below_module(method, module, rest)
@@ -163,6 +167,7 @@ fn below_module(method: &str, module: Module, rest: &[&str]) -> Result<Route, Pr
         ("POST", [id, "Notes"]) if module != Module::Notes => {
             Ok(Route::InsertNote(module, parent(id)?))
         }
+        ("POST", [_]) => Err(Problem::wrong_method_of_rows()),
         _ => Err(Problem::wrong_method()),
     }
 }
@@ -172,7 +177,7 @@ pub(super) fn wraps(method: &str, path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').skip(3).collect();
     match (method, parts.as_slice()) {
         (_, ["coql" | "org" | "settings" | "users", ..]) => false,
-        ("GET", [_, "deleted"]) | ("POST", [_, _, "Notes"]) => true,
+        ("GET", [_, "deleted"]) => true,
         ("POST" | "PUT", [_] | [_, _]) => true,
         _ => false,
     }

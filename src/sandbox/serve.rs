@@ -176,7 +176,10 @@ async fn walk(
     // Whoever waits for a late answer is in flight meanwhile.
     let caller = admit(desk, &head);
     let kind = met.fault.as_ref().map(|fault| fault.fault);
-    let spoiled = met.fault.as_ref().and_then(|it| instead(it, &head.path));
+    let asked = (&*head.method, &*head.path);
+    let settings = desk.settings();
+    let spoiled = met.fault.as_ref();
+    let spoiled = spoiled.and_then(|it| instead(it, asked, &settings));
     let (reply, caller) = match (spoiled, kind) {
         (Some(reply), _) => (Some(reply), caller),
         (None, Some(fault::Kind::ResetBefore)) => (None, caller),
@@ -248,11 +251,11 @@ fn answer(desk: &Desk, head: &Head, caller: &Caller, body: &[u8]) -> Reply {
             let sent = (&*head.query, body);
             oauth::answer(desk, &head.method, &head.path, sent, head.now)
         }
-        Some(Err(problem)) => desk.settings().refusal(problem),
+        Some(Err(problem)) => desk.settings().refusal(&head.path, problem),
         Some(Ok(caller)) => {
             let bulk = matches!(head.method.as_str(), "POST" | "PUT") && write::is_bulk(body);
             if let Some(problem) = bulk.then(|| caller.in_flight.weigh().err()).flatten() {
-                return desk.settings().refusal(&problem);
+                return desk.settings().refusal(&head.path, &problem);
             }
             let answer = crm(desk, head, caller, body);
             let free = answer.status >= 400 && !desk.settings().failed_calls_cost;

@@ -36,7 +36,7 @@ pub struct Settings {
     pub unknown_id_status: u16,
     /// Which errors stand in `data[]`.
     pub wrapped_errors: Wrapped,
-    /// The code of too many requests at once.
+    /// The code of too many requests at once, but for searches, which have one.
     pub busy_code: BusyCode,
     /// `Retry-After` of a 429, in seconds; none is sent for 0.
     pub retry_after: u32,
@@ -225,8 +225,8 @@ impl Settings {
         (self.unknown_id_status == 400).then(Problem::bad_id)
     }
 
-    /// How a request is refused before it is looked at.
-    pub(super) fn refusal(&self, problem: &Problem) -> Reply {
+    /// How a request for `path` is refused before it is looked at.
+    pub(super) fn refusal(&self, path: &str, problem: &Problem) -> Reply {
         if problem.status != 429 {
             return Reply::json(problem.status, Some(&problem.body()));
         }
@@ -235,7 +235,7 @@ impl Settings {
             if self.legacy_spent {
                 body = json!({"code": 429, "details": [], "error": "TOO_MANY_REQUESTS", "error_info": SPENT});
             }
-        } else if self.busy_code == BusyCode::RateLimitExceeded {
+        } else if self.busy_code == BusyCode::RateLimitExceeded || path.ends_with("/search") {
             let message = "Too many requests. Please try again later.";
             body = Problem::plain(429, "RATE_LIMIT_EXCEEDED", message).body();
         }

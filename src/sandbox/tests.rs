@@ -7,6 +7,7 @@ mod faults;
 mod grants;
 mod locks;
 mod openapi;
+mod recorded;
 mod refused;
 mod rights;
 mod shapes;

@@ -112,12 +112,15 @@ impl Reader<'_> {
         body: &[u8],
     ) -> Result<Answer, Problem> {
         let body: Value = serde_json::from_slice(body).map_err(|_| Problem::bad_body())?;
-        let asked = body.get(COUNTS).and_then(Value::as_array);
-        let asked = asked.ok_or_else(|| {
-            let details = json!({"api_name": COUNTS, "json_path": format!("$.{COUNTS}")});
-            Problem::bad("MANDATORY_NOT_FOUND", details, "required field not found")
-        })?;
         let parent = self.record(module, id).ok_or_else(Problem::bad_parent)?;
+        let Some(asked) = body.get(COUNTS).and_then(Value::as_array) else {
+            let details = json!({"api_name": COUNTS, "json_path": format!("$.{COUNTS}")});
+            let missing = Problem::bad("MANDATORY_NOT_FOUND", details, "required field not found");
+            return Ok(Answer {
+                status: 400,
+                ..Answer::ok(json!({COUNTS: [missing.body()]}))
+            });
+        };
         let counted = asked.iter().enumerate().map(|(at, row)| {
             let list = self.counted_list(module, at, row)?;
             let mut below = self.below(module, parent, list.1);

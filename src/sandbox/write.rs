@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use self::{
-    check::{has_note_text, is_blank, locked, missing, no_note_text, not_allowed, wrong_type},
+    check::{has_note_text, is_blank, locked, missing, no_note_text, wrong_type},
     rows::{rows, too_many},
     upsert::Upserted,
 };
@@ -22,7 +22,7 @@ use super::{
     clock::moment,
     crm::{Change, Crm, Happening, Record},
     org::User,
-    problem::{BAD_ID, Problem},
+    problem::{BAD_ID, DENIED, Problem},
     schema::Module,
     sight::Sight,
 };
@@ -48,7 +48,11 @@ impl Writer<'_> {
         body: &[u8],
     ) -> Result<Answer, Problem> {
         if above.is_some_and(|(module, id)| self.seen(module, id).is_none()) {
-            return Err(Problem::bad_parent());
+            // It is the place that is wrong, and no row.
+            return Err(Problem {
+                alone: true,
+                ..Problem::bad_parent()
+            });
         }
         let rows = rows(module, body)?;
         let results = rows
@@ -152,7 +156,7 @@ impl Writer<'_> {
         };
         let mut record = self.seen(module, id).cloned().ok_or_else(bad_id)?;
         if !self.sight.changes(self.crm, module, &record) {
-            return Err(not_allowed(module));
+            return Err(Problem::denied("Edit", module.name(), DENIED));
         }
         if record.get("Locked__s") == Some(&Cell::Flag(true)) {
             return Err(locked(at));

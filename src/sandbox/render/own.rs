@@ -6,7 +6,7 @@ use super::{Painter, layout_id};
 use crate::sandbox::{cell::Id, crm::Record, dice::Dice, schema::Module};
 
 /// The names that records of a module have.
-pub(super) fn names(module: Module) -> impl Iterator<Item = &'static str> {
+pub(in crate::sandbox) fn names(module: Module) -> impl Iterator<Item = &'static str> {
     use Module::{Accounts, Calls, Cases, Contacts, Deals, Events, Leads, Notes, Tasks, Users};
     let groups: &[&[&str]] = match module {
         Notes => &[SHARED, OF_NOTES],
@@ -29,6 +29,7 @@ impl Painter<'_> {
             "$approval_state" => json!("approved"),
             "$currency_symbol" => json!("$"),
             "$state" => json!("save"),
+            "$sharing_permission" => json!("full_access"),
             "$zia_owner_assignment" => json!("owner_recommendation_unavailable"),
             "$converted_detail" => json!({}),
             "$approval" => {
@@ -77,7 +78,13 @@ const APPROVED: &[&str] = &[
     "$review_process",
 ];
 const HELD: &[&str] = &["$locked_for_me", "$zia_owner_assignment"];
-const LAID_OUT: &[&str] = &["$layout_id"];
+const LAID_OUT: &[&str] = &[
+    "$layout_id",
+    "$pathfinder",
+    "$sharing_permission",
+    "$wizard_connection_path",
+    "$zia_visions",
+];
 const OF_LEADS: &[&str] = &["$converted", "$converted_detail"];
 const OF_NOTES: &[&str] = &[
     "$se_module",
@@ -104,4 +111,6 @@ const NOTHING: &[&str] = &[
     "$review_process",
     "$size",
     "$u_id",
+    "$wizard_connection_path",
+    "$zia_visions",
 ];

@@ -152,6 +152,11 @@ pub(super) const LEADS: &[Field] = &[
     text("Record_Image", 255).fixed(),
     text("Unsubscribed_Mode", 30).fixed(),
     of("Unsubscribed_Time", Kind::Moment).fixed(),
+    // Nobody converts a lead here.
+    lookup("Converted_Account", Module::Accounts).fixed(),
+    lookup("Converted_Contact", Module::Contacts).fixed(),
+    lookup("Converted_Deal", Module::Deals).fixed(),
+    of("Lead_Conversion_Time", Kind::Int).fixed(),
 ];
 
 pub(super) const DEALS: &[Field] = &[

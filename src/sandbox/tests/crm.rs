@@ -170,7 +170,7 @@ async fn what_stands_below_a_record_can_be_read() {
         .await;
     assert_eq!(
         (status, &refused["message"]),
-        (400, &json!("The relation name given seems to be invalid"))
+        (400, &json!("the relation name given seems to be invalid"))
     );
 }
 

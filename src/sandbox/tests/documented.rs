@@ -70,7 +70,12 @@ async fn what_is_asked_of_the_wrong_place_is_refused() {
         json!({}),
         "The http request method type is not a valid one",
     );
-    let in_data = json!({"data": [method]});
+    let rows = error(
+        "INVALID_REQUEST_METHOD",
+        json!({"resource_path_index": 0}),
+        "The HTTP request method type is not a valid one.",
+    );
+    let in_data = json!({"data": [rows]});
     let counts = format!("Contacts/{id}/actions/get_related_records_count");
     let none = || Value::Null;
     let cases = vec![
@@ -93,7 +98,14 @@ async fn what_is_asked_of_the_wrong_place_is_refused() {
             400,
             method.clone(),
         ),
-        ("POST", format!("Contacts/{id}"), none(), 400, in_data),
+        (
+            "POST",
+            format!("Contacts/{id}"),
+            none(),
+            400,
+            in_data.clone(),
+        ),
+        ("POST", "Contacts/search".into(), none(), 400, in_data),
         ("PUT", counts, none(), 400, method),
         ("POST", format!("Contacts/{id}/a/b"), none(), 404, unknown),
     ];
@@ -111,7 +123,7 @@ async fn modules_and_ids_that_do_not_exist_are_told() {
     );
     let second = |message: &str| error("INVALID_DATA", json!({"resource_path_index": 2}), message);
     let bad_id = second("the id given seems to be invalid");
-    let relation = second("The relation name given seems to be invalid");
+    let relation = second("the relation name given seems to be invalid");
     let in_data = json!({"data": [module]});
     let row = json!({"data": [{}]});
     let none = Value::Null;

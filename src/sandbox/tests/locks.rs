@@ -76,7 +76,7 @@ async fn what_cannot_be_locked_is_told_why() {
         place(1),
         "the related id given seems to be invalid",
     );
-    let no_lock = error("INVALID_DATA", place(3), "the id given seems to be invalid");
+    let no_lock = error("INVALID_DATA", place(3), "relation not found");
     let twice = error("NOT_ALLOWED", place(1), "record is already locked");
     let cases = vec![
         (

@@ -35,7 +35,7 @@ async fn a_deal_has_contacts_in_their_roles() {
         json!({"param_name": "fields"}),
         "One of the expected parameter is missing",
     );
-    let none = place(2, "The relation name given seems to be invalid");
+    let none = place(2, "the relation name given seems to be invalid");
     let cases = vec![
         read(roles, 400, missing),
         read(format!("Deals/{id}/Contacts?fields=id"), 400, none),

@@ -255,13 +255,3 @@ async fn a_lookup_names_its_record() {
     }
     hold(&client, cases).await;
 }
-
-#[tokio::test]
-async fn a_note_below_no_record_is_refused_for_its_place() {
-    let client = Client::new().await;
-    let place = json!({"resource_path_index": 1});
-    let message = "the related id given seems to be invalid";
-    let refused = in_data(&error("INVALID_DATA", place, message));
-    let path = format!("Contacts/{NOWHERE}/Notes");
-    hold(&client, vec![("POST", path, note("x"), 400, refused)]).await;
-}

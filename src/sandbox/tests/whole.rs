@@ -16,14 +16,14 @@ const KEYS: [(&str, &str); 8] = [
     (
         "Contacts",
         "$approval $approval_state $approved $currency_symbol $editable $field_states $in_merge \
-         $is_duplicate $layout_id $locked_for_me $orchestration $process_flow $review \
-         $review_process $state $zia_owner_assignment Account_Name Assistant Asst_Phone \
-         Created_By Created_Time Date_of_Birth Department Description Email Email_Opt_Out Fax \
-         First_Name Full_Name Home_Phone Last_Activity_Time Last_Name Lead_Source Locked__s \
-         Mailing_Address Mailing_City Mailing_Coordinates Mailing_Country \
-         Mailing_Flat_House_No_Building_Apartment_Name Mailing_Latitude Mailing_Longitude \
-         Mailing_State Mailing_Street Mailing_Zip Mobile Modified_By Modified_Time \
-         Other_Address Other_City Other_Coordinates Other_Country \
+         $is_duplicate $layout_id $locked_for_me $orchestration $pathfinder $process_flow $review \
+         $review_process $sharing_permission $state $wizard_connection_path $zia_owner_assignment \
+         $zia_visions Account_Name Assistant Asst_Phone Created_By Created_Time Date_of_Birth \
+         Department Description Email Email_Opt_Out Fax First_Name Full_Name Home_Phone \
+         Last_Activity_Time Last_Name Lead_Source Locked__s Mailing_Address Mailing_City \
+         Mailing_Coordinates Mailing_Country Mailing_Flat_House_No_Building_Apartment_Name \
+         Mailing_Latitude Mailing_Longitude Mailing_State Mailing_Street Mailing_Zip Mobile \
+         Modified_By Modified_Time Other_Address Other_City Other_Coordinates Other_Country \
          Other_Flat_House_No_Building_Apartment_Name Other_Latitude Other_Longitude Other_Phone \
          Other_State Other_Street Other_Zip Owner Phone Record_Image Reporting_To Salutation \
          Secondary_Email Skype_ID Tag Title Twitter Unsubscribed_Mode Unsubscribed_Time \
@@ -32,21 +32,24 @@ const KEYS: [(&str, &str); 8] = [
     (
         "Leads",
         "$approval $approval_state $approved $converted $converted_detail $currency_symbol \
-         $editable $field_states $in_merge $layout_id $locked_for_me $orchestration \
-         $process_flow $review $review_process $state $zia_owner_assignment Address \
-         Annual_Revenue City Company Coordinates Country Created_By Created_Time Description \
+         $editable $field_states $in_merge $layout_id $locked_for_me $orchestration $pathfinder \
+         $process_flow $review $review_process $sharing_permission $state $wizard_connection_path \
+         $zia_owner_assignment $zia_visions Address Annual_Revenue City Company Converted_Account \
+         Converted_Contact Converted_Deal Coordinates Country Created_By Created_Time Description \
          Designation Email Email_Opt_Out Fax First_Name Flat_House_No_Building_Apartment_Name \
-         Full_Name Industry Last_Activity_Time Last_Name Latitude Lead_Source Lead_Status \
-         Locked__s Longitude Mobile Modified_By Modified_Time No_of_Employees Owner Phone \
-         Rating Record_Image Salutation Secondary_Email Skype_ID State Street Tag Twitter \
-         Unsubscribed_Mode Unsubscribed_Time Website Zip_Code id nearby_distance__s",
+         Full_Name Industry Last_Activity_Time Last_Name Latitude Lead_Conversion_Time \
+         Lead_Source Lead_Status Locked__s Longitude Mobile Modified_By Modified_Time \
+         No_of_Employees Owner Phone Rating Record_Image Salutation Secondary_Email Skype_ID \
+         State Street Tag Twitter Unsubscribed_Mode Unsubscribed_Time Website Zip_Code id \
+         nearby_distance__s",
     ),
     (
         "Deals",
         "$approval $approval_state $approved $currency_symbol $editable $field_states $in_merge \
-         $layout_id $locked_for_me $orchestration $process_flow $review $review_process $state \
-         $zia_owner_assignment Account_Name Amount Campaign_Source Closing_Date Contact_Name \
-         Created_By Created_Time Deal_Name Description Expected_Revenue Last_Activity_Time \
+         $layout_id $locked_for_me $orchestration $pathfinder $process_flow $review \
+         $review_process $sharing_permission $state $wizard_connection_path $zia_owner_assignment \
+         $zia_visions Account_Name Amount Campaign_Source Closing_Date Contact_Name Created_By \
+         Created_Time Deal_Name Description Expected_Revenue Last_Activity_Time \
          Lead_Conversion_Time Lead_Source Locked__s Modified_By Modified_Time Next_Step \
          Overall_Sales_Duration Owner Pipeline Probability Reason_For_Loss__s \
          Sales_Cycle_Duration Stage Tag Type id",
@@ -54,17 +57,17 @@ const KEYS: [(&str, &str); 8] = [
     (
         "Accounts",
         "$approval $approval_state $approved $currency_symbol $editable $field_states $in_merge \
-         $is_duplicate $layout_id $locked_for_me $orchestration $process_flow $review \
-         $review_process $state $zia_owner_assignment Account_Name Account_Number Account_Site \
-         Account_Type Annual_Revenue Billing_Address Billing_City Billing_Code \
-         Billing_Coordinates Billing_Country Billing_Flat_House_No_Building_Apartment_Name \
-         Billing_Latitude Billing_Longitude Billing_State Billing_Street Created_By \
-         Created_Time Description Employees Fax Industry Last_Activity_Time Locked__s \
-         Modified_By Modified_Time Owner Ownership Parent_Account Phone Rating Record_Image \
-         SIC_Code Shipping_Address Shipping_City Shipping_Code Shipping_Coordinates \
-         Shipping_Country Shipping_Flat_House_No_Building_Apartment_Name Shipping_Latitude \
-         Shipping_Longitude Shipping_State Shipping_Street Tag Ticker_Symbol Website id \
-         nearby_distance__s",
+         $is_duplicate $layout_id $locked_for_me $orchestration $pathfinder $process_flow $review \
+         $review_process $sharing_permission $state $wizard_connection_path $zia_owner_assignment \
+         $zia_visions Account_Name Account_Number Account_Site Account_Type Annual_Revenue \
+         Billing_Address Billing_City Billing_Code Billing_Coordinates Billing_Country \
+         Billing_Flat_House_No_Building_Apartment_Name Billing_Latitude Billing_Longitude \
+         Billing_State Billing_Street Created_By Created_Time Description Employees Fax Industry \
+         Last_Activity_Time Locked__s Modified_By Modified_Time Owner Ownership Parent_Account \
+         Phone Rating Record_Image SIC_Code Shipping_Address Shipping_City Shipping_Code \
+         Shipping_Coordinates Shipping_Country Shipping_Flat_House_No_Building_Apartment_Name \
+         Shipping_Latitude Shipping_Longitude Shipping_State Shipping_Street Tag Ticker_Symbol \
+         Website id nearby_distance__s",
     ),
     (
         "Tasks",

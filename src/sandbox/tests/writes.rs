@@ -66,6 +66,7 @@ async fn an_email_address_that_is_taken_is_refused_to_a_change_too() {
     assert_eq!((status, &refused["code"]), (400, &json!("DUPLICATE_DATA")));
     let known = &refused["details"]["duplicate_record"];
     assert_eq!(known["id"], other["id"]);
+    assert_eq!(refused["details"]["id"], other["id"]);
     let modules = client.get("/crm/v8/settings/modules/Contacts").await.1;
     let module = json!({"api_name": "Contacts", "id": modules["modules"][0]["id"]});
     assert_eq!(known["module"], module);

@@ -98,6 +98,7 @@ impl Writer<'_> {
                 "Owner": owner.map(User::known),
                 "module": {"api_name": module.name(), "id": module_id(self.crm, module)},
             },
+            "id": known.id.to_string(),
             "more_records": false,
         });
         Err(Problem::bad("DUPLICATE_DATA", details, "duplicate data"))
@@ -113,6 +114,11 @@ impl Writer<'_> {
             .and_then(|digits| Cell::read(field.kind, digits))
             .or_else(|| Cell::from_json(field.kind, value))
             .ok_or_else(|| wrong_type(field.kind.data_type(), field.name, path))?;
+        // What stands around a line is no part of it.
+        let cell = match (field.kind, cell) {
+            (Kind::Text(_), Cell::Text(line)) => Cell::text(line.trim()),
+            (_, cell) => cell,
+        };
         if field.name == "Probability" && !cell.as_number().is_some_and(is_percent) {
             return Err(invalid(field, path));
         }
@@ -248,14 +254,6 @@ fn rank(problem: &Problem) -> u8 {
         _ if has("maximum_length") => 1,
         "INVALID_DATA" if problem.message == BAD_ID => 3,
         _ => 2,
-    }
-}
-
-/// A record that is seen and may not be changed.
-pub(super) fn not_allowed(module: Module) -> Problem {
-    Problem {
-        details: json!({"permissions": [format!("Crm_Implied_Edit_{}", module.name())]}),
-        ..Problem::with_status(403)
     }
 }
 

@@ -23,7 +23,7 @@ impl Writer<'_> {
         id: Id,
         body: &[u8],
     ) -> Result<Answer, Problem> {
-        let record = self.changeable(module, id, Problem::bad_parent())?;
+        let record = self.changeable(module, id, Problem::bad_parent(), denied(module))?;
         let reason = match reason(&rows(module, body)?) {
             Ok(reason) => reason,
             Err(missing) => return summary(module, vec![Err(missing)], 201),
@@ -68,7 +68,7 @@ impl Writer<'_> {
         lock: Id,
         body: &[u8],
     ) -> Result<Answer, Problem> {
-        self.changeable(module, id, Problem::bad_parent())?;
+        self.changeable(module, id, Problem::bad_parent(), denied(module))?;
         let held = self.crm.locks.get_mut(&id).filter(|held| held.id == lock);
         let held = held.ok_or_else(|| Problem::bad_id_at(3))?;
         let changed = reason(&rows(module, body)?).map(|reason| {
@@ -90,9 +90,14 @@ impl Writer<'_> {
         id: Id,
         lock: Id,
     ) -> Result<Answer, Problem> {
-        let record = self.changeable(module, id, Problem::bad_parent())?;
+        let place = |at: u8| json!({"resource_path_index": at});
+        let not_unlocked = Problem {
+            details: place(1),
+            ..Problem::plain(403, "NO_PERMISSION", NOT_UNLOCKED)
+        };
+        let record = self.changeable(module, id, Problem::bad_parent(), not_unlocked)?;
         if self.crm.locks.get(&id).is_none_or(|held| held.id != lock) {
-            return Err(Problem::bad_id_at(3));
+            return Err(Problem::bad("INVALID_DATA", place(3), "relation not found"));
         }
         self.crm.locks.remove(&id);
         let done = self.mark(module, record, false, "relation removed")?;
@@ -125,4 +130,10 @@ fn reason(rows: &[Value]) -> Result<Box<str>, Problem> {
     Ok(given.as_str().unwrap_or_default().into())
 }
 
+/// Who may not change a record may not lock it.
+fn denied(module: Module) -> Problem {
+    Problem::denied("Edit", module.name(), "permission denied")
+}
+
+const NOT_UNLOCKED: &str = "You do not have permission to unlock this record";
 const REASON: &str = "Locked_Reason__s";

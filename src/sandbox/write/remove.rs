@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::{Done, Writer, check::not_allowed, summary};
+use super::{Done, Writer, summary};
 use crate::sandbox::{
     answer::Answer,
     cell::{Cell, Id},
     crm::{Happening, Record},
-    problem::Problem,
+    problem::{NOT_DELETED, Problem},
     schema::Module,
 };
 
@@ -20,9 +20,10 @@ impl Writer<'_> {
         id: Option<Id>,
         ids: Option<&str>,
     ) -> Result<Answer, Problem> {
+        let kept = Problem::denied("Delete", module.name(), NOT_DELETED);
         if let Some(id) = id {
             let place = json!({"resource_path_index": 1});
-            let record = self.changeable(module, id, not_deleted(place))?;
+            let record = self.changeable(module, id, not_deleted(place), kept)?;
             let done = self.take_away(module, &record);
             return summary(module, vec![done], 200);
         }
@@ -34,7 +35,7 @@ impl Writer<'_> {
         let results = ids.into_iter().map(|text| {
             let named = json!({"id": text});
             let id: Id = text.parse().map_err(|_| unreadable(named.clone()))?;
-            let record = self.changeable(module, id, not_deleted(named))?;
+            let record = self.changeable(module, id, not_deleted(named), kept.clone())?;
             self.take_away(module, &record)
         });
         let results = results.collect();
@@ -74,11 +75,12 @@ impl Writer<'_> {
         module: Module,
         id: Id,
         unknown: Problem,
+        denied: Problem,
     ) -> Result<Record, Problem> {
         let record = self.seen(module, id).ok_or(unknown)?;
         match self.sight.changes(self.crm, module, record) {
             true => Ok(record.clone()),
-            false => Err(not_allowed(module)),
+            false => Err(denied),
         }
     }
 }

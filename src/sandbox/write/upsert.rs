@@ -1,6 +1,6 @@
 //! `POST /{module}/upsert`: changes the record that a row is a duplicate of, or adds one.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Done, Writer, rows, summary};
 use crate::sandbox::{
@@ -57,12 +57,14 @@ impl Writer<'_> {
             // A row that names its record is looked for nowhere else.
             _ if row.get("id").is_some() => (self.change(module, None, at, row)?, "update", None),
             Some((id, field)) => {
-                let done = self.change(module, Some(id), at, row)?;
+                let done = self.change(module, Some(id), at, row);
+                let done = done.map_err(|problem| naming(problem, id))?;
                 (done, "update", Some(field))
             }
             None => (self.add(module, None, at, row)?, "insert", None),
         };
-        if let Some(details) = done.details.as_object_mut() {
+        // Only what is new may have to be approved.
+        if let Some(details) = done.details.as_object_mut().filter(|_| action == "update") {
             details.remove("$approval_state");
         }
         let upserted = Some(Upserted { action, field });
@@ -79,6 +81,15 @@ impl Writer<'_> {
         let same = seen.find(|record| record.text(name).map(fold).as_ref() == Some(&value));
         same.map(|record| record.id)
     }
+}
+
+/// The record that was found is named where a mandatory value would be taken away from it.
+fn naming(mut problem: Problem, id: Id) -> Problem {
+    let details = problem.details.as_object_mut();
+    if let Some(details) = details.filter(|_| problem.code == "MANDATORY_NOT_FOUND") {
+        details.insert("id".to_owned(), json!(id.to_string()));
+    }
+    problem
 }
 
 /// What Zoho itself takes for the sign of a duplicate.
