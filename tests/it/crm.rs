@@ -87,6 +87,12 @@ impl Zoho {
         assert!(sent.status().is_success());
     }
 
+    /// What it counts.
+    pub(crate) async fn state(&self) -> Value {
+        let asked = self.http.get(format!("{}/__sim/state", self.url));
+        asked.send().await.unwrap().json().await.unwrap()
+    }
+
     /// The requests that it saw, in order.
     pub(crate) async fn journal(&self) -> Vec<Value> {
         let sent = self

@@ -1,4 +1,4 @@
-//! A Redis that has nothing: nobody has what others may have had before.
+//! A Redis that has nothing, or less than it had: nobody has what others may have had before.
 
 use crate::{
     house::REP,
@@ -42,3 +42,50 @@ async fn where_fewer_live_than_there_should_be_a_new_redis_serves_each_of_them()
         revoke(&house.zoho).await;
     }
 }
+
+/// Puts an older state of what lies in Redis for Zoho's limits back.
+fn put_back(redis: &Redis, keys: &[String]) {
+    for key in keys {
+        let _: i64 = redis.ask(&["COPY", &format!("old:{key}"), key, "REPLACE"]);
+    }
+    assert_eq!(redis.ask::<u64>(&["ZCARD", INSTANCES]), 2);
+    // A minute old. Their names are no text.
+    let script = "for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do \
+        redis.call('ZINCRBY', KEYS[1], -60000, id) end";
+    let _: Option<String> = redis.ask(&["EVAL", script, "1", INSTANCES]);
+}
+
+#[tokio::test]
+async fn a_redis_that_comes_back_with_older_data_is_told_what_it_has_lost() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    let spend = async |times: usize| {
+        for n in 0..times {
+            assert!(search(&houses[n % 2]).await);
+        }
+    };
+    spend(4).await;
+    let keys = redis.keys();
+    let keys: Vec<_> = keys
+        .into_iter()
+        .filter(|key| key.contains("{zoho}"))
+        .collect();
+    for key in &keys {
+        let _: i64 = redis.ask(&["COPY", key, &format!("old:{key}")]);
+    }
+    let old: u64 = redis.ask(&["HGET", LEDGER, "t"]);
+    spend(20).await;
+    put_back(&redis, &keys);
+    spend(2).await;
+    let spent = houses[0].zoho.state().await["credits"]["used"]
+        .as_u64()
+        .unwrap();
+    let known: u64 = redis.ask(&["HGET", LEDGER, "t"]);
+    assert!((spent..=spent + old).contains(&known), "{known} of {spent}");
+    spend(2).await;
+    let again: u64 = redis.ask(&["HGET", LEDGER, "t"]);
+    assert_eq!(again, known + 2, "it is told once");
+}
+
+const INSTANCES: &str = "zm:{zoho}:instances";
+const LEDGER: &str = "zm:{zoho}:credits:org";

@@ -336,20 +336,14 @@ async fn slow(house: &House, delay: &str) {
     house.zoho.fault(slow).await;
 }
 
-async fn state(house: &House) -> Value {
-    let asked = house
-        .zoho
-        .http
-        .get(format!("{}/__sim/state", house.zoho.url));
-    asked.send().await.unwrap().json().await.unwrap()
-}
-
 async fn requests(house: &House) -> Value {
-    state(house).await["requests"].clone()
+    house.zoho.state().await["requests"].clone()
 }
 
 async fn spent(house: &House) -> u64 {
-    state(house).await["credits"]["used"].as_u64().unwrap()
+    house.zoho.state().await["credits"]["used"]
+        .as_u64()
+        .unwrap()
 }
 
 const PLACES: &str = "zm:{zoho}:inflight";

@@ -262,7 +262,7 @@ async fn never_more_than_ten_are_asked_for_in_ten_minutes() {
         lose_the_token(house).await;
     }
     assert_eq!(zoho.seen("POST", "/oauth").await, 10);
-    assert_eq!(state(zoho).await["tokens"]["throttled"], 0);
+    assert_eq!(zoho.state().await["tokens"]["throttled"], 0);
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn ten_are_not_exceeded_when_redis_dies_after_one_instance_alone_asked() {
         lose_the_token(house).await;
     }
     assert!(zoho.seen("POST", "/oauth").await <= 10);
-    assert_eq!(state(zoho).await["tokens"]["throttled"], 0);
+    assert_eq!(zoho.state().await["tokens"]["throttled"], 0);
 }
 
 #[tokio::test]
@@ -373,13 +373,8 @@ pub(crate) async fn search(house: &House) -> bool {
     answer.result()["isError"] != true
 }
 
-async fn state(zoho: &Zoho) -> Value {
-    let asked = zoho.http.get(format!("{}/__sim/state", zoho.url));
-    asked.send().await.unwrap().json().await.unwrap()
-}
-
 pub(crate) async fn minted(zoho: &Zoho) -> u64 {
-    state(zoho).await["tokens"]["minted"].as_u64().unwrap()
+    zoho.state().await["tokens"]["minted"].as_u64().unwrap()
 }
 
 pub(crate) fn is_applied(line: &Value) -> bool {

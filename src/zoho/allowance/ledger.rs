@@ -51,6 +51,17 @@ impl Ledger {
         ages.map(move |(at, credits)| (now.saturating_sub(*at), *credits))
     }
 
+    /// What was spent from then on, and in the whole quarter of then.
+    fn since(&self, then: Duration) -> Self {
+        let recent = self.quarters.iter();
+        Self {
+            quarters: recent
+                .filter(|(at, _)| *at >= quarter(then))
+                .copied()
+                .collect(),
+        }
+    }
+
     fn forget(&mut self, now: u64) {
         self.quarters.retain(|(at, _)| at + SLOTS > now);
     }
@@ -83,6 +94,18 @@ impl Ledgers {
 
     pub(super) fn is_empty(&self) -> bool {
         self.org.quarters.is_empty()
+    }
+
+    /// Of each what was spent from then on.
+    pub(super) fn since(&self, then: Duration) -> Self {
+        let clients = self.clients.iter();
+        let clients = clients.map(|(client, ledger)| (Arc::clone(client), ledger.since(then)));
+        Self {
+            org: self.org.since(then),
+            clients: clients
+                .filter(|(_, ledger)| !ledger.quarters.is_empty())
+                .collect(),
+        }
     }
 
     /// Adds what another one holds.

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     /// Others may wait for them.
     pub(super) is_crowded: AtomicBool,
     pub(super) is_alone: AtomicBool,
+    /// When Redis last heard of this instance, in milliseconds by its clock; 0 for never.
+    heard: AtomicU64,
     enter: Script,
     tell: Script,
     pause: Script,
@@ -65,8 +67,8 @@ pub(super) enum Answer {
     ReserveRemains(Duration),
     /// Zoho has refused somebody for want of credits.
     Paused(Duration),
-    /// It has lost what it was told.
-    Forgotten,
+    /// It has lost what it was told in that time.
+    Forgotten(Duration),
 }
 
 /// What Redis knows of the organisation.
@@ -75,8 +77,8 @@ pub(super) struct Known {
     pub(super) spent: u32,
     /// For how long Zoho has no credits.
     pub(super) paused: Option<Duration>,
-    /// Whether it knows the instance; only as it is told something.
-    pub(super) instance: bool,
+    /// In what time it has lost what the instance told it; only as it is told something.
+    pub(super) lost: Option<Duration>,
 }
 
 /// What it is told of a time without credits: until when nobody asks, and when they are back; or how
@@ -128,6 +130,7 @@ impl Shared {
             freed: Notify::new(),
             is_crowded: AtomicBool::new(false),
             is_alone: AtomicBool::new(false),
+            heard: AtomicU64::new(0),
             enter: Script::new(concat!(
                 include_str!("script/ledger.lua"),
                 include_str!("script/enter.lua")
@@ -159,7 +162,10 @@ impl Shared {
         let arguments = [
             question.id.to_vec(),
             self.instance.as_bytes().to_vec(),
-            number(u64::from(question.has_spent)),
+            match question.has_spent {
+                true => number(self.heard.load(Ordering::Relaxed)),
+                false => Vec::new(),
+            },
             millis(self.lease),
             number(u64::from(places)),
             number(u64::from(queries)),
@@ -175,7 +181,8 @@ impl Shared {
         let ledger = client_ledger(&question.want.client);
         let keys = [PLACES, QUERIES, INSTANCES, ORGANISATION, &ledger];
         let asked = self.store.run_script(&self.enter, &keys, &arguments);
-        let (verdict, seconds, spent, taken, paused): (i64, u64, u32, u32, u64) = asked.await?;
+        let (verdict, seconds, spent, taken, paused, now): (i64, u64, u32, u32, u64, u64) =
+            asked.await?;
         self.is_crowded
             .store(taken.saturating_mul(2) >= places, Ordering::Relaxed);
         let wait = Duration::from_secs(seconds.max(1));
@@ -187,12 +194,15 @@ impl Shared {
             4 => Answer::NothingRemains(wait),
             5 => Answer::ReserveRemains(wait),
             6 => Answer::Paused(wait),
-            _ => Answer::Forgotten,
+            _ => Answer::Forgotten(lost(seconds)),
         };
+        if verdict >= 0 {
+            self.heard.store(now, Ordering::Relaxed);
+        }
         let known = Known {
             spent,
             paused: span(paused),
-            instance: true,
+            lost: None,
         };
         Ok((answer, known))
     }
@@ -218,6 +228,7 @@ impl Shared {
             ids(false),
             ids(true),
             told.what.word().into(),
+            number(self.heard.load(Ordering::Relaxed)),
         ];
         for (age, credits) in ledger.ages(now) {
             arguments.push(number(age));
@@ -226,11 +237,14 @@ impl Shared {
         let key = client.map_or_else(|| ORGANISATION.to_owned(), client_ledger);
         let keys = [PLACES, QUERIES, INSTANCES, &key];
         let told = self.store.run_script(&self.tell, &keys, &arguments);
-        let (spent, instance, paused): (u32, u8, u64) = told.await?;
+        let (spent, is_known, paused, now, seconds): (u32, u8, u64, u64, u64) = told.await?;
+        if is_known == 1 {
+            self.heard.store(now, Ordering::Relaxed);
+        }
         Ok(Known {
             spent,
             paused: span(paused),
-            instance: instance == 1,
+            lost: (is_known == 0).then(|| lost(seconds)),
         })
     }
 
@@ -268,6 +282,14 @@ fn client_ledger(client: &Arc<str>) -> String {
     let digest = Sha256::digest(client.as_bytes());
     let digest = URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default());
     format!("zm:{{zoho}}:credits:client:{digest}")
+}
+
+/// All, where it was never heard of.
+fn lost(seconds: u64) -> Duration {
+    match seconds {
+        0 => Duration::MAX,
+        seconds => Duration::from_secs(seconds),
+    }
 }
 
 fn span(millis: u64) -> Option<Duration> {

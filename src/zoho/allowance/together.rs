@@ -40,14 +40,11 @@ impl Allowance {
     }
 
     async fn catch_up(&self, shared: &Shared) -> Result<(), Unavailable> {
-        if self.tell(shared, false).await?.instance {
-            return Ok(());
-        }
+        // A request may be telling everything, what is not told yet included.
         let _telling = shared.telling.lock().await;
-        // A request may have told everything by now.
-        match self.tell(shared, false).await?.instance {
-            true => Ok(()),
-            false => self.tell(shared, true).await.map(drop),
+        match self.tell(shared, News::Owed).await?.lost {
+            None => Ok(()),
+            Some(time) => self.tell(shared, News::Lost(time)).await.map(drop),
         }
     }
 
@@ -86,7 +83,7 @@ impl Allowance {
                     .enter_alone(place, want, shared.replicas(), deadline)
                     .await;
             };
-            if !matches!(answer, Answer::Forgotten) {
+            if !matches!(answer, Answer::Forgotten(_)) {
                 shared.notice(false);
                 self.learn(&known);
                 self.told(&free, remaining);
@@ -96,13 +93,13 @@ impl Allowance {
                     self.took(place, want, Some(id));
                     return Ok(());
                 }
-                Answer::Forgotten if telling.is_none() => {
+                Answer::Forgotten(_) if telling.is_none() => {
                     // Who was first may have told all by then.
                     telling = Some(shared.telling.lock().await);
                 }
-                Answer::Forgotten => {
+                Answer::Forgotten(time) => {
                     // Should that fail, so does the next question.
-                    let _ = self.tell(shared, true).await;
+                    let _ = self.tell(shared, News::Lost(time)).await;
                 }
                 Answer::Busy => {
                     if looking.is_none() {
@@ -129,7 +126,7 @@ impl Allowance {
             Answer::ClientSpent(wait) => spent_by(Purse::Client, *wait),
             Answer::NothingRemains(wait) | Answer::Paused(wait) => spent_by(Purse::Zoho, *wait),
             Answer::ReserveRemains(wait) => spent_by(Purse::Reserve, *wait),
-            Answer::Go | Answer::Busy | Answer::Forgotten => BUSY,
+            Answer::Go | Answer::Busy | Answer::Forgotten(_) => BUSY,
         }
     }
 
@@ -183,10 +180,8 @@ impl Allowance {
         }
     }
 
-    /// Tells what Redis does not know, or with `everything` all that this instance has spent within
-    /// a day, because Redis has lost it.
-    async fn tell(&self, shared: &Shared, everything: bool) -> Result<Known, Unavailable> {
-        let now = self.now();
+    async fn tell(&self, shared: &Shared, news: News) -> Result<Known, Unavailable> {
+        let (now, everything) = (self.now(), matches!(news, News::Lost(_)));
         if let Some((ask, back)) = self.pause.news(everything, Instant::now()) {
             shared.pause(&Credits::Kept(ask, back)).await?;
             self.pause.told();
@@ -202,7 +197,10 @@ impl Allowance {
                 // Those it knows, and none takes longer than it keeps them.
                 false => Vec::new(),
             };
-            let ledgers = if everything { book.own.clone() } else { owed };
+            let ledgers = match news {
+                News::Lost(time) => book.own.since(now.saturating_sub(time)),
+                News::Owed => owed,
+            };
             (ledgers, book.places.free().to_vec(), taken, is_new)
         };
         let mut told = Ok(Known::default());
@@ -232,6 +230,14 @@ impl Allowance {
         }
         told
     }
+}
+
+/// What Redis is told of what this instance has spent.
+enum News {
+    /// What it was not told yet.
+    Owed,
+    /// What it has lost: all of that time. Rather too much than too little, as a quarter of an hour goes whole.
+    Lost(Duration),
 }
 
 /// Well within the time after which an instance no longer counts as living.

@@ -81,7 +81,7 @@ impl Allowance {
         let (nothing, now) = (Ledger::default(), Duration::ZERO);
         let told = Told::default();
         let org = shared.tell(&told, None, &nothing, now).await?;
-        if org.instance {
+        if org.lost.is_none() {
             self.pause.learn(org.paused, Instant::now());
         }
         let client = shared.tell(&told, Some(client), &nothing, now).await?;

@@ -22,9 +22,7 @@ async fn slow_house() -> House {
 async fn in_flight(house: &House, requests: u64) -> Duration {
     let began = Instant::now();
     loop {
-        let url = format!("{}/__sim/state", house.zoho.url);
-        let answer = house.zoho.http.get(url).send().await.unwrap();
-        let state: Value = answer.json().await.unwrap();
+        let state = house.zoho.state().await;
         if state["requests"]["in_flight"] == requests {
             return began.elapsed();
         }

@@ -94,7 +94,7 @@ async fn an_unknown_fate_is_cleared_up_by_the_same_key() {
         let note = json!({ "record_id": id, "title": "T", "content": format!("<{kind}> & more"),
             "idempotency_key": kind });
         let told = write(&house, &note).await.failure();
-        assert!(told.contains("repeat the call with the same key"), "{told}");
+        assert!(told.contains("repeat it with the same key"), "{told}");
         let made = settled(&house, &note).await;
         assert_eq!(made["outcome"], outcome, "{kind}");
         let again = write(&house, &note).await.content();

@@ -11,6 +11,13 @@ local function text(number)
   return string.format('%.0f', number)
 end
 
+-- How long ago the instance was heard of. An instance knows when it last was, "" where that is all the same,
+-- and less than that is left where an older state of Redis is back; replicas may be a moment behind.
+local function heard(key, instance, last)
+  local at = tonumber(redis.call('ZSCORE', key, instance) or '')
+  return at and math.max(now - at, 0), last == '' or at and at + 2000 >= tonumber(last)
+end
+
 -- The time in a field, 0 where it is none, and at most so long from now whoever wrote it.
 local function at_most(most, field)
   return math.min(now + most, tonumber(field or '') or 0)

@@ -4,11 +4,13 @@
 -- KEYS: all places; the places of queries; the instances; a ledger. ARGV: the instance's id; for how
 -- many milliseconds a place is kept; the ids, 8 bytes each, of places that are free, of those that
 -- are taken, and of the queries among these; "all" of what the instance has spent, "part" of that
--- with more to come, or what it spent "since"; then, for each quarter of an hour, how long ago it
--- was, in quarters, and its credits. Answers what the ledger holds, 0 if the instance is not known, for
--- then Redis has lost what it told, and takes nothing but all of it, and for how many milliseconds Zoho
--- has no credits, where the ledger is the organisation's.
-local known = redis.call('ZSCORE', KEYS[3], ARGV[1])
+-- with more to come, or what it spent "since"; when it was last heard of, or ""; then, for each quarter
+-- of an hour, how long ago it was, in quarters, and its credits. Answers what the ledger holds; 0 if Redis
+-- has lost what the instance told, and so takes nothing but that; for how many milliseconds Zoho has no
+-- credits, where the ledger is the organisation's; the time; and in how many seconds it was not heard of,
+-- 0 where it never was.
+local ago, known = heard(KEYS[3], ARGV[1], ARGV[7])
+known = known and ago
 local takes = known or ARGV[6] ~= 'since'
 local lease, free, taken = tonumber(ARGV[2]), ARGV[3], { ARGV[4], ARGV[5] }
 for set = 1, 2 do
@@ -22,7 +24,7 @@ for set = 1, 2 do
     redis.call('PEXPIRE', KEYS[set], lease)
   end
 end
-for i = 7, takes and #ARGV or 0, 2 do
+for i = 8, takes and #ARGV or 0, 2 do
   local age = tonumber(ARGV[i])
   if age < SLOTS then
     charge(KEYS[4], tonumber(ARGV[i + 1]), age)
@@ -33,4 +35,4 @@ if ARGV[6] == 'all' or known then
   redis.call('PEXPIRE', KEYS[3], DAY)
 end
 local back = back_at(redis.call('HGET', KEYS[4], 'pb'))
-return { spent(KEYS[4]), takes and 1 or 0, math.max(back - now, 0) }
+return { spent(KEYS[4]), takes and 1 or 0, math.max(back - now, 0), now, ago and math.ceil(ago / 1000) or 0 }
