@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{
     Context, Tool, ToolError,
     made::RECORD,
-    once::{Once, Receipt},
+    once::{Looked, Once, Receipt},
 };
 use crate::zoho::{RecordId, Values, notes::NoteParent};
 
@@ -69,7 +69,7 @@ impl<T: Tool> Once for Activity<T> {
         call.crm.not_kept(self.module, made, &fields).await
     }
 
-    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
+    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Looked, ToolError> {
         let (parent, id) = &self.about;
         let fields = self.fields.clone().about(*parent, id);
         let key = match parent {
@@ -77,12 +77,13 @@ impl<T: Tool> Once for Activity<T> {
             _ => "What_Id",
         };
         let mut found = call.crm.added(self.module, &fields, key, since).await?;
-        if found.is_empty() {
+        if found.these.is_empty() && !found.or_another {
             // Zoho may have passed over the link, even one that was kept before.
             let loose = fields.without(key);
-            found = call.crm.added(self.module, &loose, key, since).await?;
+            let loose = call.crm.added(self.module, &loose, key, since).await?;
+            found.or_another = !loose.these.is_empty() || loose.or_another;
         }
-        Ok(found.into_iter().map(Receipt::found).collect())
+        Ok(found.into())
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     idempotency::Key,
     input::{Line, Prose},
     made::{Made, line, made, visible, visible_if},
-    once::{Once, Receipt, once},
+    once::{Looked, Once, Receipt, once},
 };
 use crate::{
     audit::{Class, Classes},
@@ -124,8 +124,8 @@ impl Once for Lead {
         call.crm.not_kept("Leads", made, &self.fields).await
     }
 
-    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
+    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Looked, ToolError> {
         let found = call.crm.added("Leads", &self.fields, "Last_Name", since);
-        Ok(found.await?.into_iter().map(Receipt::found).collect())
+        Ok(found.await?.into())
     }
 }

@@ -10,7 +10,7 @@ use super::{
     idempotency::Key,
     input::{Line, Prose},
     made::{RECORD, lost},
-    once::{Once, Outcome, Receipt, once},
+    once::{Looked, Once, Outcome, Receipt, once},
     record::instant,
     text::Text,
 };
@@ -202,7 +202,7 @@ impl Once for Draft {
         call.crm.note_not_kept(about, made, &self.note).await
     }
 
-    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Vec<Receipt>, ToolError> {
+    async fn look(&self, call: &Context<'_>, since: Timestamp) -> Result<Looked, ToolError> {
         let newest = Page {
             number: 1,
             size: 200,
@@ -212,18 +212,16 @@ impl Once for Draft {
             .rows
             .into_iter()
             .partition(|note| self.is_this(note, since));
-        if ours.is_empty() && others.iter().any(|note| self.may_be_this(note, since)) {
-            return Err(ToolError::KeyUndecided);
-        }
-        Ok(ours
-            .into_iter()
-            .map(|note| Receipt {
-                id: note.id,
-                time: note.created_time,
-                outcome: Outcome::Found,
-                not_kept: Vec::new(),
-            })
-            .collect())
+        let found = ours.into_iter().map(|note| Receipt {
+            id: note.id,
+            time: note.created_time,
+            outcome: Outcome::Found,
+            not_kept: Vec::new(),
+        });
+        Ok(Looked {
+            these: found.collect(),
+            or_another: others.iter().any(|note| self.may_be_this(note, since)),
+        })
     }
 }
 

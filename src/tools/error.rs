@@ -283,7 +283,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
         ZohoError::TokenRefused { retry_after } => token_refused(*retry_after).into(),
         ZohoError::TokenThrottled { retry_after } => token_throttled(*retry_after).into(),
         ZohoError::Unavailable { .. } | ZohoError::NoToken { .. } => {
-            "Zoho CRM does not answer. Nothing was changed. Try again \
+            "Zoho CRM does not answer. This call changed nothing. Try again \
             in 30 seconds; if it fails again, tell the user."
                 .into()
         }
@@ -303,7 +303,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
 fn token_refused(retry_after: Duration) -> String {
     let seconds = seconds(retry_after);
     format!(
-        "Zoho CRM does not accept its access token at the moment. Nothing was changed. Try again in \
+        "Zoho CRM does not accept its access token at the moment. This call changed nothing. Try again in \
          {seconds}; if it stays, tell an operator."
     )
 }
@@ -375,8 +375,8 @@ fn seconds(time: Duration) -> String {
 }
 
 const UNDECIDED: &str = "It cannot be looked up whether an earlier call with this idempotency_key was \
-    written: what it would be found by is hidden from the CRM user behind this server. This call wrote \
-    nothing. If it was the first call with this key, call without one; otherwise do not call again, with \
+    written: what would tell is hidden from the CRM user behind this server, or Zoho CRM may not have kept \
+    it. This call wrote nothing. If it was the first call with this key, call without one; otherwise do not call again, with \
     this key or another, for it may be there already: tell the user, who can look in the CRM.";
 /// What the advice calls 30 seconds: nobody knows how long it takes.
 const A_WHILE: Duration = Duration::from_secs(30);

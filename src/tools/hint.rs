@@ -102,8 +102,12 @@ fn writes(tool: &str) -> bool {
 fn unsure(happened: &str, tool: &str) -> String {
     let keyed = "If the call had an idempotency_key, repeat it with the same key and arguments.";
     let place = match tool {
-        "create_task" => "list_activities with types tasks",
-        "log_call" => "list_activities with types calls and status all",
+        "create_task" => {
+            "get_contact_history of a contact, list_activities with `from` and `to` around its due date"
+        }
+        "log_call" => {
+            "get_contact_history of a contact, list_activities with status all and `from` before it began"
+        }
         "create_note" => "get_contact_history of a contact, get_deal_summary of a deal",
         "create_lead" => "search_leads by the name, e-mail or phone",
         _ => {
@@ -157,14 +161,17 @@ fn ask_instead(tool: &str, field: &Code) -> Option<String> {
         ("list_activities", "Status" | "Call_Status") => {
             "ask with `status` all, or for other `types`, or "
         }
-        ("list_activities", "Due_Date" | "Start_DateTime" | "Call_Start_Time")
-        | ("get_contact_history", _) => "ask for other `types`, or ",
-        ("complete_task", _) => "",
+        ("list_activities" | "get_contact_history", _) => "ask for other `types`, or ",
+        ("complete_task" | "get_stale_deals", _) => "",
         _ => return None,
+    };
+    let so = match tool {
+        "complete_task" => "nothing was written",
+        _ => "this was not answered",
     };
     Some(format!(
         "The CRM does not show the field `{}` to the CRM user behind this server, or lets nobody ask \
-         for it, so this was not answered. The same call will fail again: {instead}have an operator \
+         for it, so {so}. The same call will fail again: {instead}have an operator \
          let that user see it.",
         field.as_str()
     ))

@@ -11,7 +11,7 @@ use super::{
     Context, ToolError, Written,
     idempotency::{Begun, Claim, Key},
 };
-use crate::zoho::{RecordId, ZohoError, written};
+use crate::zoho::{RecordId, ZohoError, records, written};
 
 /// A write as its tool knows it.
 pub(super) trait Once: Sync {
@@ -33,13 +33,13 @@ pub(super) trait Once: Sync {
         since: Option<Timestamp>,
     ) -> impl Future<Output = Result<Receipt, ToolError>> + Send;
 
-    /// Records that an attempt which began at `since` may have made, each as [`Receipt::found`].
+    /// Looks for the record that an attempt which began at `since` may have made.
     fn look(
         &self,
         _call: &Context<'_>,
         _since: Timestamp,
-    ) -> impl Future<Output = Result<Vec<Receipt>, ToolError>> + Send {
-        async { Ok(Vec::new()) }
+    ) -> impl Future<Output = Result<Looked, ToolError>> + Send {
+        async { Ok(Looked::default()) }
     }
 
     /// Zoho's names of the fields that a record which was made does not hold.
@@ -49,6 +49,24 @@ pub(super) trait Once: Sync {
         _made: &RecordId,
     ) -> impl Future<Output = Vec<&'static str>> + Send {
         async { Vec::new() }
+    }
+}
+
+/// What a look for a lost write finds.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// Records that hold all of it, each as [`Receipt::found`].
+    pub(super) these: Vec<Receipt>,
+    /// Another one may be it, and nothing that is shown tells.
+    pub(super) or_another: bool,
+}
+
+impl From<records::Looked> for Looked {
+    fn from(looked: records::Looked) -> Self {
+        Self {
+            these: looked.these.into_iter().map(Receipt::found).collect(),
+            or_another: looked.or_another,
+        }
     }
 }
 
@@ -209,12 +227,16 @@ async fn find<W: Once>(
         ToolError::Zoho(ZohoError::Hidden { .. }) => ToolError::KeyUndecided,
         other => other,
     });
-    for found in looked? {
+    let looked = looked?;
+    for found in looked.these {
         if claim.take(found.id.as_str()).await? {
             return Ok(Some(found));
         }
     }
-    Ok(None)
+    match looked.or_another {
+        true => Err(ToolError::KeyUndecided),
+        false => Ok(None),
+    }
 }
 
 /// Writes under a claim. A clean failure frees the key, unless an earlier attempt may have come

@@ -2,6 +2,7 @@
 //! price, another try.
 
 mod doubt;
+mod timely;
 
 use std::sync::Arc;
 
@@ -9,10 +10,11 @@ use bytes::Bytes;
 use http::{Method, header};
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Body;
 use serde::Serialize;
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
-use self::doubt::Doubts;
+use self::{doubt::Doubts, timely::Timely};
 use super::{
     Crm, Page, Problem, ZohoError,
     allowance::{Place, Want},
@@ -204,7 +206,7 @@ impl Crm {
         let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
         let span = self.trace.upstream(tally::name(&ask.method), ask.route);
         let limit = self.deadline.min(began + zoho.request_timeout);
-        let request = self.request(ask, &token);
+        let request = self.request(ask, &token, limit);
         let request = match span.traceparent() {
             Some(parent) => request.header("traceparent", parent),
             None => request,
@@ -320,22 +322,21 @@ impl Crm {
         }
     }
 
-    fn request(&self, ask: &Ask, token: &Token) -> reqwest::RequestBuilder {
+    fn request(&self, ask: &Ask, token: &Token, limit: Instant) -> reqwest::RequestBuilder {
         let address = format!("{}crm/v8/{}", token.api, ask.target);
-        let request = self
-            .zoho
-            .http
-            .request(ask.method.clone(), address)
-            .header(header::AUTHORIZATION, token.header.clone());
+        let request = self.zoho.http.request(ask.method.clone(), address);
+        let request = request.header(header::AUTHORIZATION, token.header.clone());
         let request = match &ask.unmodified_since {
             Some(since) => request.header(header::IF_UNMODIFIED_SINCE, &**since),
             None => request,
         };
-        match &ask.body {
-            Some(body) => request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(body.clone()),
-            None => request,
+        let Some(body) = ask.body.clone() else {
+            return request;
+        };
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        match ask.effect {
+            Effect::Read => request.body(body),
+            Effect::Write => request.body(Body::wrap(Timely::new(body, limit))),
         }
     }
 }

@@ -202,9 +202,8 @@ impl Crm {
         self.record("{module}/{id}", module, id, &columns).await
     }
 
-    /// Records that were added from `since` on and hold all of that, or all but what Zoho passes
-    /// over or hides; oldest first. Those of which there may be many are told apart by `key`, one of
-    /// the fields, or one that is empty.
+    /// Looks for a record with these fields that was added from `since` on. Those of which there may be
+    /// many are told apart by `key`, one of the fields, or one that is empty.
     ///
     /// # Errors
     /// Zoho cannot be asked; [`ZohoError::Hidden`] where the key is hidden.
@@ -214,7 +213,7 @@ impl Crm {
         fields: &Values,
         key: &'static str,
         since: Timestamp,
-    ) -> Result<Vec<Written>, ZohoError> {
+    ) -> Result<Looked, ZohoError> {
         let zone = &self.org().await?.time_zone;
         let since = Literal::Moment(since.to_zoned(zone.clone()));
         let columns = ["id", "Owner", "Created_Time"].into_iter();
@@ -235,8 +234,8 @@ impl Crm {
             limit: 200,
         };
         let asked = self.query(query.clone()).await?;
-        let mut rows = match self.list::<Row, Row>(&asked).await {
-            Ok(listed) => listed.rows,
+        let (rows, are_all) = match self.list::<Row, Row>(&asked).await {
+            Ok(listed) => (listed.rows, true),
             // No query may name a field that is hidden from whoever asks.
             Err(ZohoError::Input { .. } | ZohoError::Hidden { .. }) => {
                 let own = ["id", "Owner", "Created_Time"];
@@ -245,26 +244,29 @@ impl Crm {
             }
             Err(error) => return Err(error),
         };
-        rows.retain(|row| fields.may_be(&row.values));
-        rows.sort_by_key(|row| !fields.are_in(&row.values));
-        Ok(rows.into_iter().map(|row| row.written).collect())
+        let may_be = rows.into_iter().filter(|row| fields.may_be(&row.values));
+        let (these, others): (Vec<_>, Vec<_>) = may_be.partition(|row| fields.are_in(&row.values));
+        Ok(Looked {
+            these: these.into_iter().map(|row| row.written).collect(),
+            or_another: !others.is_empty() || !are_all,
+        })
     }
 
-    /// What a query finds, with the fields that are shown.
+    /// What a query finds, with the fields that are shown, and whether that is all.
     async fn rows_one_by_one(
         &self,
         module: &'static str,
         query: Select,
         fields: &Values,
-    ) -> Result<Vec<Row>, ZohoError> {
+    ) -> Result<(Vec<Row>, bool), ZohoError> {
         let asked = self.query(query).await?;
         let found = self.list::<Row, Row>(&asked).await?.rows;
-        let mut rows = Vec::new();
+        let (mut rows, are_all) = (Vec::new(), found.len() <= MOST_LOOKED_AT);
         for row in found.into_iter().take(MOST_LOOKED_AT) {
             let record = self.columns_of(module, &row.written.id, fields).await?;
             rows.push(self.one::<Row, Row>(&record).await?);
         }
-        Ok(rows)
+        Ok((rows, are_all))
     }
 
     /// What a caller adds is theirs where they see only their own.
@@ -275,6 +277,14 @@ impl Crm {
             data: [fields.with_some("Owner", owner)],
         })
     }
+}
+
+/// What a look for a record finds that may have been added.
+pub struct Looked {
+    /// Those that hold all that was to be written, oldest first.
+    pub these: Vec<Written>,
+    /// Another one may be it: what would tell it from others is hidden, or Zoho may have passed over it.
+    pub or_another: bool,
 }
 
 /// A record that may be the one that is looked for.
