@@ -63,7 +63,7 @@ impl<T: Tool> Once for Activity<T> {
         Ok(Receipt::created(added.await?))
     }
 
-    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Vec<&'static str> {
+    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Option<Vec<&'static str>> {
         let (parent, id) = &self.about;
         let fields = self.fields.clone().about(*parent, id);
         call.crm.not_kept(self.module, made, &fields).await

@@ -120,7 +120,7 @@ impl Once for Lead {
         Ok(Receipt::created(call.crm.add_lead(&self.fields).await?))
     }
 
-    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Vec<&'static str> {
+    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Option<Vec<&'static str>> {
         call.crm.not_kept("Leads", made, &self.fields).await
     }
 

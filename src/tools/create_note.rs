@@ -78,9 +78,10 @@ impl Tool for CreateNote {
     async fn run(call: &Context<'_>, input: Input) -> Result<Answer<Output>, ToolError> {
         let draft = Draft::new(&input)?;
         let receipt = once(call, input.idempotency_key.as_ref(), &draft).await?;
+        let is_unchecked = receipt.is_unchecked;
         let output = draft.output(receipt, call.now);
         Ok(Answer {
-            text: tell(&output),
+            text: tell(&output, is_unchecked),
             output,
             records: 1,
         })
@@ -197,7 +198,7 @@ impl Once for Draft {
         Ok(Receipt::created(created))
     }
 
-    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Vec<&'static str> {
+    async fn not_kept(&self, call: &Context<'_>, made: &RecordId) -> Option<Vec<&'static str>> {
         let about = (self.module, &self.record);
         call.crm.note_not_kept(about, made, &self.note).await
     }
@@ -217,6 +218,7 @@ impl Once for Draft {
             time: note.created_time,
             outcome: Outcome::Found,
             not_kept: Vec::new(),
+            is_unchecked: false,
         });
         Ok(Looked {
             these: found.collect(),
@@ -247,7 +249,7 @@ fn neutral(text: &str) -> String {
     neutral
 }
 
-fn tell(output: &Output) -> String {
+fn tell(output: &Output, is_unchecked: bool) -> String {
     let (note, record) = (&output.note_id, &output.record_id);
     let module = output.module;
     let mut text = Text::new(match output.outcome {
@@ -270,7 +272,7 @@ fn tell(output: &Output) -> String {
              make another one like it.",
         );
     }
-    lost(&mut text, &output.not_kept);
+    lost(&mut text, &output.not_kept, is_unchecked);
     if output.neutralised {
         text.line("Markup, mentions or hidden characters in it were made harmless (< as &lt;, crm[ as crm [).");
     }

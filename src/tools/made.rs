@@ -45,7 +45,7 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
              attach this one in the CRM.",
         );
     }
-    lost(&mut text, &receipt.not_kept);
+    lost(&mut text, &receipt.not_kept, receipt.is_unchecked);
     Answer {
         text: text.finish(),
         records: 1,
@@ -59,8 +59,14 @@ pub(super) fn made(receipt: Receipt, what: &str, now: Timestamp) -> Answer<Made>
     }
 }
 
-/// Says which arguments Zoho passed over.
-pub(super) fn lost(text: &mut Text, not_kept: &[&str]) {
+/// Says which arguments Zoho passed over, or that nobody knows.
+pub(super) fn lost(text: &mut Text, not_kept: &[&str], is_unchecked: bool) {
+    if is_unchecked {
+        text.line(
+            "Whether Zoho CRM kept all of it could not be looked up: have somebody look at it in the CRM \
+             before you rely on that.",
+        );
+    }
     if !not_kept.is_empty() {
         text.line(format!(
             "Zoho CRM did not keep these, or does not show them to the CRM user behind this server: {}. \
@@ -89,6 +95,7 @@ pub(super) async fn change(
             time: modified,
             outcome: Outcome::Unchanged,
             not_kept: Vec::new(),
+            is_unchecked: false,
         });
     }
     let last = instant(modified.as_deref());
@@ -102,6 +109,7 @@ pub(super) async fn change(
         time: written.modified_time,
         outcome: Outcome::Updated,
         not_kept: Vec::new(),
+        is_unchecked: false,
     })
 }
 

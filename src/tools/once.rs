@@ -42,13 +42,13 @@ pub(super) trait Once: Sync {
         async { Ok(Looked::default()) }
     }
 
-    /// Zoho's names of the fields that a record which was made does not hold.
+    /// Zoho's names of the fields that a record which was made does not hold, where that can be looked up.
     fn not_kept(
         &self,
         _call: &Context<'_>,
         _made: &RecordId,
-    ) -> impl Future<Output = Vec<&'static str>> + Send {
-        async { Vec::new() }
+    ) -> impl Future<Output = Option<Vec<&'static str>>> + Send {
+        async { Some(Vec::new()) }
     }
 }
 
@@ -79,6 +79,8 @@ pub(super) struct Receipt {
     pub(super) outcome: Outcome,
     /// Arguments that Zoho passed over.
     pub(super) not_kept: Vec<&'static str>,
+    /// Whether there are others could not be looked up.
+    pub(super) is_unchecked: bool,
 }
 
 /// replayed, found: an earlier call made it.
@@ -128,6 +130,7 @@ impl Receipt {
             time: written.created_time,
             outcome: Outcome::Created,
             not_kept: Vec::new(),
+            is_unchecked: false,
         }
     }
 
@@ -153,6 +156,8 @@ impl Receipt {
     async fn compared<W: Once>(mut self, call: &Context<'_>, write: &W) -> Self {
         if matches!(self.outcome, Outcome::Created | Outcome::Found) {
             let fields = write.not_kept(call, &self.id).await;
+            self.is_unchecked = fields.is_none();
+            let fields = fields.unwrap_or_default();
             let named = W::FIELDS
                 .iter()
                 .filter(|(theirs, _)| fields.contains(theirs));
@@ -305,7 +310,7 @@ async fn conclude<W: Once>(
     receipt.note(call);
     finish::<W>(&mut claim, &receipt).await?;
     let receipt = receipt.compared(call, write).await;
-    if !receipt.not_kept.is_empty() {
+    if !receipt.not_kept.is_empty() || receipt.is_unchecked {
         finish::<W>(&mut claim, &receipt).await?;
     }
     Ok(receipt)
@@ -319,6 +324,8 @@ struct Kept {
     /// Names of arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     not_kept: Vec<Box<str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_unchecked: bool,
 }
 
 impl Kept {
@@ -330,6 +337,7 @@ impl Kept {
         not_kept.dedup();
         Receipt {
             not_kept,
+            is_unchecked: self.is_unchecked,
             id: self.id,
             time: self.created_time,
             outcome: Outcome::Replayed,
@@ -342,6 +350,7 @@ async fn finish<W: Once>(claim: &mut Claim, receipt: &Receipt) -> Result<(), Too
         id: receipt.id.clone(),
         created_time: receipt.time.clone(),
         not_kept: receipt.not_kept.iter().map(|it| (*it).into()).collect(),
+        is_unchecked: receipt.is_unchecked,
     };
     let result = serde_json::to_value(kept).map_err(|_| ToolError::Unwritable)?;
     let made = W::CREATES.then(|| receipt.id.as_str());

@@ -88,7 +88,7 @@ impl Crm {
         parent: (NoteParent, &RecordId),
         id: &RecordId,
         note: &NewNote,
-    ) -> Vec<&'static str> {
+    ) -> Option<Vec<&'static str>> {
         self.looked_at_soon(self.lost_of_note(parent, id, note))
             .await
     }
@@ -108,9 +108,8 @@ impl Crm {
             return Ok(Vec::new());
         }
         let newest = self.page::<Note, Note>(&list, NEWEST).await?;
-        let Some(row) = newest.rows.into_iter().find(|row| row.id == *id) else {
-            return Ok(Vec::new());
-        };
+        let row = newest.rows.into_iter().find(|row| row.id == *id);
+        let row = row.ok_or(ZohoError::NotFound)?;
         fields.retain(|name| {
             let kept = row.shows(name);
             tokens.saw(("Notes", name), kept, now);

@@ -141,7 +141,7 @@ impl Crm {
     }
 
     /// Which of these fields a record that was just added does not hold: the user behind the token
-    /// may not write them, and Zoho passes over what it is sent for them. Empty where that cannot be
+    /// may not write them, and Zoho passes over what it is sent for them. `None` where that cannot be
     /// looked up soon: the record is there whatever comes of this. What was seen to be kept within the
     /// hour is not looked at again.
     pub async fn not_kept(
@@ -149,7 +149,7 @@ impl Crm {
         module: &'static str,
         id: &RecordId,
         fields: &Values,
-    ) -> Vec<&'static str> {
+    ) -> Option<Vec<&'static str>> {
         self.looked_at_soon(self.lost(module, id, fields)).await
     }
 
@@ -157,14 +157,13 @@ impl Crm {
     pub(super) async fn looked_at_soon(
         &self,
         look: impl Future<Output = Result<Vec<&'static str>, ZohoError>>,
-    ) -> Vec<&'static str> {
+    ) -> Option<Vec<&'static str>> {
         let now = Instant::now();
         if self.zoho.breaker.holds(now) || self.zoho.allowance.is_spent() {
-            return Vec::new();
+            return None;
         }
         let until = self.deadline.min(now + LONGEST_LOOK);
-        let lost = timeout_at(until, look).await;
-        lost.unwrap_or(Ok(Vec::new())).unwrap_or_default()
+        timeout_at(until, look).await.ok()?.ok()
     }
 
     async fn lost(
@@ -324,7 +323,7 @@ mod tests {
     };
 
     /// What is looked up of the contact.
-    async fn look(zoho: &Zoho) -> Vec<&'static str> {
+    async fn look(zoho: &Zoho) -> Option<Vec<&'static str>> {
         let id = "5725767000000411001".parse().unwrap();
         let fields = Values::default().with("Email", "a@example.com");
         let fields = fields.with("Mobile", "1");
@@ -334,7 +333,7 @@ mod tests {
     #[tokio::test]
     async fn what_a_record_does_not_hold_is_looked_up() {
         let server = Scripted::start(|_, _| say(200, ONE)).await;
-        assert_eq!(look(&server.zoho()).await, ["Mobile"]);
+        assert_eq!(look(&server.zoho()).await.unwrap(), ["Mobile"]);
     }
 
     #[tokio::test]
@@ -346,7 +345,7 @@ mod tests {
         ] {
             let server = Scripted::start(move |_, _| script()).await;
             let began = Instant::now();
-            assert!(look(&server.zoho()).await.is_empty());
+            assert!(look(&server.zoho()).await.is_none());
             let took = began.elapsed();
             assert!(took < LONGEST_LOOK * 3, "{took:?}");
             assert_eq!(server.asked().len(), 1);
@@ -360,13 +359,13 @@ mod tests {
         for _ in 0..10 {
             away.inner.silent(Duration::ZERO);
         }
-        assert!(look(&away).await.is_empty());
+        assert!(look(&away).await.is_none());
         assert_eq!(server.asked().len(), 0);
         let mut config = server.config();
         config.daily_credits = std::num::NonZeroU32::MIN;
         let spent = Zoho::new(&config, credentials()).unwrap();
         assert!(contact(&call(&spent)).await.is_ok());
-        assert!(look(&spent).await.is_empty());
+        assert!(look(&spent).await.is_none());
         assert_eq!(server.asked().len(), 1);
     }
 }

@@ -130,9 +130,14 @@ impl Crm {
     /// Zoho cannot be asked, or its user may not read settings; [`ZohoError::Hidden`] where it does
     /// not see the field.
     pub async fn stages(&self) -> Result<Stages, ZohoError> {
-        let fields = self.fields(Module::Deals).await?;
+        let was_known = self.known_fields(Module::Deals).is_some();
+        let mut stages = Stages::of(&*self.fields(Module::Deals).await?);
+        if stages.is_none() && was_known {
+            // It may be shown by now.
+            stages = Stages::of(&self.fetch_fields(Module::Deals).await?);
+        }
         let field = super::Code::new("Stage");
-        Stages::of(&fields).ok_or(ZohoError::Hidden { field })
+        stages.ok_or(ZohoError::Hidden { field })
     }
 
     /// Which stages end a deal. That is the organisation's matter and not the caller's: the daemon's own

@@ -111,15 +111,16 @@ fn an_answer_fits_its_schema() {
         time: None,
         outcome: Outcome::Created,
         not_kept: Vec::new(),
+        is_unchecked: false,
     };
     let output = draft.output(receipt, Timestamp::UNIX_EPOCH);
     assert_fits("create_note", &output);
-    assert!(tell(&output).starts_with("Note 9 created on Contacts 1."));
+    assert!(tell(&output, false).starts_with("Note 9 created on Contacts 1."));
     let replayed = Output {
         outcome: Outcome::Replayed,
         ..output
     };
-    assert!(tell(&replayed).contains("Nothing was written now"));
+    assert!(tell(&replayed, false).contains("Nothing was written now"));
 }
 
 proptest! {

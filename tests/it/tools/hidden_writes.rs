@@ -55,6 +55,25 @@ async fn what_zoho_passed_over_is_told_by_the_key_too() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_looked_at_is_told_and_told_again() {
+    let (house, agent) = house("dropped").await;
+    let down =
+        json!({ "fault": "status", "status": 500, "method": "GET", "path": "/crm/v8/Leads/" });
+    house.zoho.fault(down).await;
+    let mut lead = lead(Some("h@veil.example"));
+    lead["idempotency_key"] = json!("unseen");
+    for outcome in ["created", "replayed"] {
+        let made = agent.call("create_lead", lead.clone()).await;
+        assert!(
+            made.text.contains("could not be looked up"),
+            "{}",
+            made.text
+        );
+        assert_eq!(made.content()["outcome"], outcome);
+    }
+}
+
+#[tokio::test]
 async fn what_zoho_refuses_names_the_argument_and_writes_nothing() {
     let (house, agent) = house("refused").await;
     let told = agent
@@ -313,7 +332,7 @@ async fn a_lost_note_that_shows_only_a_part_is_written_once() {
 }
 
 #[tokio::test]
-async fn a_stage_that_is_hidden_is_named() {
+async fn a_stage_that_is_hidden_is_named_until_it_is_shown() {
     let (house, agent) = house("dropped").await;
     let deals = agent.call("list_deals", json!({ "limit": 1 })).await;
     let deal = deals.content()["items"][0]["id"].clone();
@@ -322,9 +341,14 @@ async fn a_stage_that_is_hidden_is_named() {
     let other = house.replica(|_| ()).await;
     let agent = other.agent(SUPPORT);
     let step = json!({ "deal_id": deal, "stage": "Needs Analysis" });
-    let told = agent.call("update_deal_stage", step).await.failure();
+    let told = agent
+        .call("update_deal_stage", step.clone())
+        .await
+        .failure();
     assert!(
         told.contains("`stage`") && !told.contains("No such"),
         "{told}"
     );
+    hide(&house, &[]).await;
+    agent.call("update_deal_stage", step).await.content();
 }
