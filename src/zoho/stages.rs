@@ -131,7 +131,7 @@ impl Crm {
     /// not see the field.
     pub async fn stages(&self) -> Result<Stages, ZohoError> {
         let was_known = self.known_fields(Module::Deals).is_some();
-        let mut stages = Stages::of(&*self.fields(Module::Deals).await?);
+        let mut stages = Stages::of(&self.fields(Module::Deals).await?);
         if stages.is_none() && was_known {
             // It may be shown by now.
             stages = Stages::of(&self.fetch_fields(Module::Deals).await?);
