@@ -1,17 +1,19 @@
 //! Writes that are made once, whatever happens on the way: the key is recorded before Zoho hears
 //! of the write, and after a lost answer it is looked at what is true before anything is sent again.
 
+mod receipt;
+
 use std::future::Future;
 
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::receipt::{Looked, Outcome, Receipt};
 use super::{
-    Context, ToolError, Written,
+    Context, ToolError,
     idempotency::{Begun, Claim, Key},
 };
-use crate::zoho::{RecordId, ZohoError, records, written};
+use crate::zoho::{RecordId, ZohoError};
 
 /// A write as its tool knows it.
 pub(super) trait Once: Sync {
@@ -49,121 +51,6 @@ pub(super) trait Once: Sync {
         _made: &RecordId,
     ) -> impl Future<Output = Option<Vec<&'static str>>> + Send {
         async { Some(Vec::new()) }
-    }
-}
-
-/// What a look for a lost write finds.
-#[derive(Default)]
-pub(super) struct Looked {
-    /// Records that hold all of it, each as [`Receipt::found`].
-    pub(super) these: Vec<Receipt>,
-    /// Another one may be it, and nothing that is shown tells.
-    pub(super) or_another: bool,
-}
-
-impl From<records::Looked> for Looked {
-    fn from(looked: records::Looked) -> Self {
-        Self {
-            these: looked.these.into_iter().map(Receipt::found).collect(),
-            or_another: looked.or_another,
-        }
-    }
-}
-
-/// What is known of a write that has happened.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Receipt {
-    pub(super) id: RecordId,
-    /// When the record was made or changed, as Zoho says.
-    pub(super) time: Option<String>,
-    pub(super) outcome: Outcome,
-    /// Arguments that Zoho passed over.
-    pub(super) not_kept: Vec<&'static str>,
-    /// Whether there are others could not be looked up.
-    pub(super) is_unchecked: bool,
-}
-
-/// replayed, found: an earlier call made it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Outcome {
-    Created,
-    Updated,
-    Unchanged,
-    Replayed,
-    Found,
-}
-
-impl Outcome {
-    /// As the log has it.
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::Unchanged => "unchanged",
-            Self::Replayed => "replayed",
-            Self::Found => "found",
-        }
-    }
-
-    /// What an agent is told after the fact.
-    pub(super) const fn remark(self) -> &'static str {
-        match self {
-            Self::Created | Self::Updated => "",
-            Self::Unchanged => " It was so already: nothing was written.",
-            Self::Replayed => {
-                " An earlier call with this idempotency_key wrote it: nothing was written now."
-            }
-            Self::Found => {
-                " It is taken for the write of the earlier call with this idempotency_key, whose \
-                 answer was lost: nothing was written now."
-            }
-        }
-    }
-}
-
-impl Receipt {
-    /// Of a record that was made now.
-    pub(super) fn created(written: written::Written) -> Self {
-        Self {
-            id: written.id,
-            time: written.created_time,
-            outcome: Outcome::Created,
-            not_kept: Vec::new(),
-            is_unchecked: false,
-        }
-    }
-
-    /// Of a record that an earlier attempt may have made.
-    pub(super) fn found(written: written::Written) -> Self {
-        Self {
-            outcome: Outcome::Found,
-            ..Self::created(written)
-        }
-    }
-
-    /// For the log, before anything else is waited for: a caller who leaves from here on leaves a
-    /// record behind.
-    fn note(&self, call: &Context<'_>) {
-        // A tool writes once.
-        let _ = call.written.set(Written {
-            record: self.id.as_str().into(),
-            outcome: self.outcome.name(),
-        });
-    }
-
-    /// With what Zoho passed over.
-    async fn compared<W: Once>(mut self, call: &Context<'_>, write: &W) -> Self {
-        if matches!(self.outcome, Outcome::Created | Outcome::Found) {
-            let fields = write.not_kept(call, &self.id).await;
-            self.is_unchecked = fields.is_none();
-            let fields = fields.unwrap_or_default();
-            let named = W::FIELDS
-                .iter()
-                .filter(|(theirs, _)| fields.contains(theirs));
-            self.not_kept = named.map(|(_, ours)| *ours).collect();
-        }
-        self
     }
 }
 
