@@ -11,6 +11,7 @@ mod together;
 mod usage;
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -18,13 +19,14 @@ use std::{
     time::Duration,
 };
 
+use http::StatusCode;
 use metrics::counter;
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
 };
 
-use super::{Config, Purse, Sharing, ZohoError, config::Shares, error::Full, lock};
+use super::{Config, Purse, Sharing, ZohoError, config::Shares, error::Full, lock, token::Kind};
 use crate::store::Leases;
 use ledger::Ledgers;
 use line::Line;
@@ -65,17 +67,24 @@ struct Book {
     /// Places in Redis, and whether each is a query's.
     places: Leases<bool>,
     remaining: Option<Remaining>,
+    /// The answers in which Zoho has said what remains.
+    says_in: HashSet<Answered>,
 }
 
 /// What Zoho said last that remains, less what was spent since.
 #[derive(Clone, Copy)]
 struct Remaining {
-    credits: u32,
+    /// None where it said nothing, which means that more than half is left.
+    credits: Option<u32>,
+    /// When it said so; what it did not say is as old as the request.
     heard: Instant,
     /// When a request was let through to ask again.
     asked: Instant,
     is_news: bool,
 }
+
+/// The kind of a request, and with which status it was answered.
+pub(super) type Answered = (Kind, StatusCode);
 
 /// A request that wants to be sent.
 #[derive(Clone, Debug, Default)]
@@ -174,7 +183,7 @@ impl Allowance {
     }
 
     /// Zoho said how much remains.
-    pub(super) fn heard(&self, credits: u32) {
+    pub(super) fn heard(&self, credits: u32, said_in: Answered) {
         let now = Instant::now();
         let daily = self.shares.daily();
         let missing = daily.saturating_sub(self.spent()).saturating_sub(credits);
@@ -186,12 +195,28 @@ impl Allowance {
                  organisation's limit, or others spend them too; set it to what this daemon may spend"
             );
         }
-        lock(&self.book).remaining = Some(Remaining {
-            credits,
+        let mut book = lock(&self.book);
+        book.says_in.insert(said_in);
+        book.remaining = Some(Remaining {
+            credits: Some(credits),
             heard: now,
             asked: now,
             is_news: true,
         });
+    }
+
+    /// Zoho said nothing of what remains, asked after it last did: more than half is left, if it has
+    /// said so in such answers.
+    pub(super) fn heard_nothing(&self, asked: Instant, said_in: Answered) {
+        let mut book = lock(&self.book);
+        if book.says_in.contains(&said_in) && book.remaining.is_some_and(|it| it.heard < asked) {
+            book.remaining = Some(Remaining {
+                credits: None,
+                heard: asked,
+                asked,
+                is_news: true,
+            });
+        }
     }
 
     /// What the organisation has spent within a day, as far as is known.
@@ -209,8 +234,8 @@ impl Allowance {
             return 0;
         }
         let left = self.shares.daily().saturating_sub(self.spent());
-        let said = lock(&self.book).remaining;
-        said.map_or(left, |said| said.credits.min(left))
+        let said = lock(&self.book).remaining.and_then(|said| said.credits);
+        said.map_or(left, |said| said.min(left))
     }
 
     /// For how long Zoho has no credits, as it says itself.
@@ -264,8 +289,9 @@ impl Allowance {
             None if self.shared.is_some() => book.owed.charge(&want.client, now, want.credits),
             None => {}
         }
-        if let Some(remaining) = &mut book.remaining {
-            remaining.credits = remaining.credits.saturating_sub(want.credits);
+        let said = book.remaining.as_mut();
+        if let Some(credits) = said.and_then(|said| said.credits.as_mut()) {
+            *credits = credits.saturating_sub(want.credits);
         }
         place.is_counted = true;
     }

@@ -143,7 +143,7 @@ impl Crm {
         self.tally.ended(&sent, outcome(&answer));
         span.end(outcome(&answer).map_err(Problem::name));
         if let Some(Ok(reply)) = &answer {
-            self.overhear(reply, began.elapsed());
+            self.overhear(ask, reply, began);
         }
         answer
     }
@@ -173,13 +173,17 @@ impl Crm {
     }
 
     /// What an answer tells beside what was asked.
-    fn overhear(&self, reply: &Reply, latency: Duration) {
-        self.zoho.silence.heard(latency, Instant::now());
+    fn overhear(&self, ask: &Ask, reply: &Reply, asked: Instant) {
+        let zoho = &*self.zoho;
+        zoho.silence.heard(asked.elapsed(), Instant::now());
         if let Some(date) = reply.date {
-            self.zoho.pulse.clock(date, Timestamp::now());
+            zoho.pulse.clock(date, Timestamp::now());
         }
-        if let Some(credits) = reply.remaining {
-            self.zoho.allowance.heard(credits);
+        let said_in = (ask.kind(), reply.status);
+        match reply.remaining {
+            Some(credits) => zoho.allowance.heard(credits, said_in),
+            None if reply.status.is_success() => zoho.allowance.heard_nothing(asked, said_in),
+            None => {}
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     super::{Purse, ZohoError, lock},
-    Allowance, BUSY, Book, LOOK_EVERY, Place, Want,
+    Allowance, BUSY, Book, LOOK_EVERY, Place, Remaining, Want,
     shared::{Answer, Credits, Id, Known, Question, Shared, Told, What},
     spent_by,
 };
@@ -67,7 +67,6 @@ impl Allowance {
             let (free, remaining, has_spent) = {
                 let book = lock(&self.book);
                 let news = book.remaining.filter(|it| it.is_news);
-                let news = news.map(|it| it.credits);
                 (book.places.free().to_vec(), news, self.has_told(&book))
             };
             let question = Question {
@@ -173,11 +172,11 @@ impl Allowance {
     }
 
     /// Redis has heard of these.
-    fn told(&self, free: &[Id], remaining: Option<u32>) {
+    fn told(&self, free: &[Id], remaining: Option<Remaining>) {
         let mut book = lock(&self.book);
         book.places.given_back(free);
         if let Some(told) = &mut book.remaining
-            && remaining == Some(told.credits)
+            && remaining.is_some_and(|it| it.heard == told.heard)
         {
             told.is_news = false;
         }
