@@ -19,7 +19,6 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
 use metrics::counter;
 use tokio::{
     sync::{Notify, Semaphore, SemaphorePermit},
@@ -67,8 +66,8 @@ struct Book {
     /// Places in Redis, and whether each is a query's.
     places: Leases<bool>,
     remaining: Option<Remaining>,
-    /// The answers in which Zoho has said what remains.
-    says_in: HashSet<Answered>,
+    /// The kinds of requests to which Zoho has said what remains.
+    says_in: HashSet<Kind>,
 }
 
 /// What Zoho said last that remains, less what was spent since.
@@ -82,9 +81,6 @@ struct Remaining {
     asked: Instant,
     is_news: bool,
 }
-
-/// The kind of a request, and with which status it was answered.
-pub(super) type Answered = (Kind, StatusCode);
 
 /// A request that wants to be sent.
 #[derive(Clone, Debug, Default)]
@@ -183,7 +179,7 @@ impl Allowance {
     }
 
     /// Zoho said how much remains.
-    pub(super) fn heard(&self, credits: u32, said_in: Answered) {
+    pub(super) fn heard(&self, credits: u32, kind: Kind) {
         let now = Instant::now();
         let daily = self.shares.daily();
         let missing = daily.saturating_sub(self.spent()).saturating_sub(credits);
@@ -196,7 +192,7 @@ impl Allowance {
             );
         }
         let mut book = lock(&self.book);
-        book.says_in.insert(said_in);
+        book.says_in.insert(kind);
         book.remaining = Some(Remaining {
             credits: Some(credits),
             heard: now,
@@ -205,18 +201,28 @@ impl Allowance {
         });
     }
 
-    /// Zoho said nothing of what remains, asked after it last did: more than half is left, if it has
-    /// said so in such answers.
-    pub(super) fn heard_nothing(&self, asked: Instant, said_in: Answered) {
+    /// Zoho answered such a request well and said nothing of what remains, asked after it last did: if
+    /// it has said so before, more than half is left. Says whether the other instances are to be told,
+    /// which is now and then, since they may have heard something else meanwhile.
+    pub(super) fn heard_nothing(&self, asked: Instant, kind: Kind) -> bool {
         let mut book = lock(&self.book);
-        if book.says_in.contains(&said_in) && book.remaining.is_some_and(|it| it.heard < asked) {
+        if !book.says_in.contains(&kind) {
+            return false;
+        }
+        let is_new = |said: &Remaining| match said.credits {
+            Some(_) => said.heard < asked,
+            None => said.heard + AGAIN < asked,
+        };
+        let is_new = book.remaining.as_ref().is_some_and(is_new);
+        if is_new {
             book.remaining = Some(Remaining {
                 credits: None,
                 heard: asked,
                 asked,
-                is_news: true,
+                is_news: false,
             });
         }
+        is_new && self.shared.is_some()
     }
 
     /// What the organisation has spent within a day, as far as is known.
@@ -342,5 +348,7 @@ const BUSY: ZohoError = ZohoError::Busy {
 const MOST_PLACES: u32 = 256;
 /// For what happens around the exchange with Zoho.
 const MARGIN: Duration = Duration::from_secs(2);
+/// How often it is told that more than half is left.
+const AGAIN: Duration = Duration::from_secs(30);
 /// While there is no place.
 const LOOK_EVERY: Duration = Duration::from_millis(40);

@@ -179,11 +179,11 @@ impl Crm {
         if let Some(date) = reply.date {
             zoho.pulse.clock(date, Timestamp::now());
         }
-        let said_in = (ask.kind(), reply.status);
-        match reply.remaining {
-            Some(credits) => zoho.allowance.heard(credits, said_in),
-            None if reply.status.is_success() => zoho.allowance.heard_nothing(asked, said_in),
-            None => {}
+        if let Some(credits) = reply.remaining {
+            zoho.allowance.heard(credits, ask.kind());
+        } else if reply.status.is_success() && zoho.allowance.heard_nothing(asked, ask.kind()) {
+            let zoho = Arc::clone(&self.zoho);
+            tokio::spawn(async move { zoho.allowance.tell_more(asked).await });
         }
     }
 

@@ -194,7 +194,9 @@ async fn zoho_saying_nothing_any_more_of_what_remains_lets_everybody_read_again(
     let [seconds, _]: [u64; 2] = redis.ask(&["TIME"]);
     let minute_ago = ((seconds - 61) * 1000).to_string();
     let _: u64 = redis.ask(&["HSET", LEDGER, "la", &minute_ago, "lt", "0"]);
-    // The one that does tells the others with its next request.
+    assert_eq!(search(&houses[0], SUPPORT).await.status, 200);
+    let told = || (redis.ask::<u64>(&["HGET", LEDGER, "la"]) == 0).then_some(());
+    eventually("the others to be told", told).await;
     for house in &houses {
         for _ in 0..2 {
             let answer = search(house, SUPPORT).await;

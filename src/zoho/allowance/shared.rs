@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, Notify};
 use uuid::Uuid;
 
-use super::{Remaining, Want, ledger::Ledger};
+use super::{Want, ledger::Ledger};
 use crate::store::{Lease, Script, Store, Unavailable};
 
 /// Asks Redis.
@@ -48,7 +48,7 @@ pub(super) struct Question<'a> {
     /// What the organisation and the client may have spent, and what has to remain.
     pub(super) bounds: (u32, u32, u32),
     /// What Zoho said last that remains, where it is news.
-    pub(super) remaining: Option<Remaining>,
+    pub(super) remaining: Option<u32>,
     pub(super) has_spent: bool,
     pub(super) free: &'a [Id],
 }
@@ -85,6 +85,8 @@ pub(super) enum Credits {
     Spent(Duration, Duration),
     Kept(Duration, Duration),
     Over(Duration),
+    /// Zoho no longer says how few are left, asked so long ago.
+    More(Duration),
 }
 
 /// What an instance tells of itself.
@@ -167,17 +169,10 @@ impl Shared {
             number(u64::from(org)),
             number(u64::from(client)),
             number(u64::from(floor)),
-            match question.remaining.map(|it| it.credits) {
-                Some(Some(left)) => number(u64::from(left)),
-                Some(None) => b"more".into(),
-                None => Vec::new(),
-            },
+            question
+                .remaining
+                .map_or_else(Vec::new, |left| number(u64::from(left))),
             question.free.concat(),
-            millis(
-                question
-                    .remaining
-                    .map_or(Duration::ZERO, |it| it.heard.elapsed()),
-            ),
         ];
         let ledger = client_ledger(&question.want.client);
         let keys = [PLACES, QUERIES, INSTANCES, ORGANISATION, &ledger];
@@ -247,6 +242,7 @@ impl Shared {
             Credits::Spent(ask, back) => ("spent", vec![ask, back]),
             Credits::Kept(ask, back) => ("kept", vec![ask, back]),
             Credits::Over(ago) => ("over", vec![ago]),
+            Credits::More(ago) => ("more", vec![ago]),
         };
         let mut arguments = vec![what.into()];
         arguments.extend(spans.into_iter().map(millis));

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     super::{Purse, ZohoError, lock},
-    Allowance, BUSY, Book, LOOK_EVERY, Place, Remaining, Want,
+    Allowance, BUSY, Book, LOOK_EVERY, Place, Want,
     shared::{Answer, Credits, Id, Known, Question, Shared, Told, What},
     spent_by,
 };
@@ -67,6 +67,7 @@ impl Allowance {
             let (free, remaining, has_spent) = {
                 let book = lock(&self.book);
                 let news = book.remaining.filter(|it| it.is_news);
+                let news = news.and_then(|it| it.credits);
                 (book.places.free().to_vec(), news, self.has_told(&book))
             };
             let question = Question {
@@ -144,6 +145,14 @@ impl Allowance {
         self.pause.end(asked) && self.shared.is_some()
     }
 
+    /// Tells the other instances that Zoho said nothing of what remains, asked at `asked`. Should that
+    /// fail, the next answer tells.
+    pub(in super::super) async fn tell_more(&self, asked: Instant) {
+        if let Some(shared) = &self.shared {
+            let _ = shared.pause(&Credits::More(asked.elapsed())).await;
+        }
+    }
+
     /// Tells the other instances whether there are credits.
     pub(in super::super) async fn tell_credits(&self, asked: Instant) {
         let now = Instant::now();
@@ -172,11 +181,12 @@ impl Allowance {
     }
 
     /// Redis has heard of these.
-    fn told(&self, free: &[Id], remaining: Option<Remaining>) {
+    fn told(&self, free: &[Id], remaining: Option<u32>) {
         let mut book = lock(&self.book);
         book.places.given_back(free);
         if let Some(told) = &mut book.remaining
-            && remaining.is_some_and(|it| it.heard == told.heard)
+            && remaining.is_some()
+            && remaining == told.credits
         {
             told.is_news = false;
         }

@@ -4,9 +4,8 @@
 -- client. ARGV: the request's id; the instance's; "1" when the instance has spent what Redis may not
 -- know of; for how many milliseconds a place is kept; how many places there are; how many for
 -- queries, "0" for what is none; the credits; what the organisation and the client may have spent
--- afterwards; what has to remain; what Zoho said last that remains, "more" where it said nothing when
--- it would have, for more than half is left, or ""; the ids, 8 bytes each, whose places are free again;
--- how many milliseconds ago was asked what it said nothing to.
+-- afterwards; what has to remain; what Zoho said last that remains, or ""; the ids, 8 bytes each,
+-- whose places are free again.
 --
 -- Places are a sorted set of ids by the time at which they are given up for lost. Answers {verdict,
 -- seconds to wait, what the organisation has spent, places taken, for how many milliseconds Zoho has
@@ -40,12 +39,7 @@ end
 -- lowered, because answers overtake each other, lt when one was let through to ask.
 local left, said = known[1] and tonumber(known[1]), tonumber(known[2] or '0')
 local asked = tonumber(known[4] or '0')
-if ARGV[11] == 'more' and left and said < now - tonumber(ARGV[13]) then
-  -- Unless another instance has heard something since.
-  said = 0
-  redis.call('HSET', KEYS[4], 'la', '0')
-end
-if tonumber(ARGV[11]) then
+if ARGV[11] ~= '' then
   local since = tonumber(known[3] or '0')
   if not left or asked > said or since + 10000 < now then
     left, since = tonumber(ARGV[11]), now
