@@ -43,6 +43,7 @@ mod scripted;
 mod search;
 #[cfg(test)]
 mod signing_in;
+mod silence;
 mod stages;
 mod tally;
 pub mod text;

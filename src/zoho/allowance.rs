@@ -11,6 +11,7 @@ mod together;
 mod usage;
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -24,7 +25,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Config, Purse, Sharing, ZohoError, config::Shares, error::Full, lock};
+use super::{Config, Purse, Sharing, ZohoError, config::Shares, error::Full, lock, token::Kind};
 use crate::store::Leases;
 use ledger::Ledgers;
 use line::Line;
@@ -65,12 +66,16 @@ struct Book {
     /// Places in Redis, and whether each is a query's.
     places: Leases<bool>,
     remaining: Option<Remaining>,
+    /// The kinds of requests to which Zoho has said what remains.
+    says_in: HashSet<Kind>,
 }
 
 /// What Zoho said last that remains, less what was spent since.
 #[derive(Clone, Copy)]
 struct Remaining {
-    credits: u32,
+    /// None where it said nothing, which means that more than half is left.
+    credits: Option<u32>,
+    /// When it said so; what it did not say is as old as the request.
     heard: Instant,
     /// When a request was let through to ask again.
     asked: Instant,
@@ -174,7 +179,7 @@ impl Allowance {
     }
 
     /// Zoho said how much remains.
-    pub(super) fn heard(&self, credits: u32) {
+    pub(super) fn heard(&self, credits: u32, kind: Kind) {
         let now = Instant::now();
         let daily = self.shares.daily();
         let missing = daily.saturating_sub(self.spent()).saturating_sub(credits);
@@ -186,12 +191,38 @@ impl Allowance {
                  organisation's limit, or others spend them too; set it to what this daemon may spend"
             );
         }
-        lock(&self.book).remaining = Some(Remaining {
-            credits,
+        let mut book = lock(&self.book);
+        book.says_in.insert(kind);
+        book.remaining = Some(Remaining {
+            credits: Some(credits),
             heard: now,
             asked: now,
             is_news: true,
         });
+    }
+
+    /// Zoho answered such a request well and said nothing of what remains, asked after it last did: if
+    /// it has said so before, more than half is left. Says whether the other instances are to be told,
+    /// which is now and then, since they may have heard something else meanwhile.
+    pub(super) fn heard_nothing(&self, asked: Instant, kind: Kind) -> bool {
+        let mut book = lock(&self.book);
+        if !book.says_in.contains(&kind) {
+            return false;
+        }
+        let is_new = |said: &Remaining| match said.credits {
+            Some(_) => said.heard < asked,
+            None => said.heard + AGAIN < asked,
+        };
+        let is_new = book.remaining.as_ref().is_some_and(is_new);
+        if is_new {
+            book.remaining = Some(Remaining {
+                credits: None,
+                heard: asked,
+                asked,
+                is_news: false,
+            });
+        }
+        is_new && self.shared.is_some()
     }
 
     /// What the organisation has spent within a day, as far as is known.
@@ -209,8 +240,8 @@ impl Allowance {
             return 0;
         }
         let left = self.shares.daily().saturating_sub(self.spent());
-        let said = lock(&self.book).remaining;
-        said.map_or(left, |said| said.credits.min(left))
+        let said = lock(&self.book).remaining.and_then(|said| said.credits);
+        said.map_or(left, |said| said.min(left))
     }
 
     /// For how long Zoho has no credits, as it says itself.
@@ -264,8 +295,9 @@ impl Allowance {
             None if self.shared.is_some() => book.owed.charge(&want.client, now, want.credits),
             None => {}
         }
-        if let Some(remaining) = &mut book.remaining {
-            remaining.credits = remaining.credits.saturating_sub(want.credits);
+        let said = book.remaining.as_mut();
+        if let Some(credits) = said.and_then(|said| said.credits.as_mut()) {
+            *credits = credits.saturating_sub(want.credits);
         }
         place.is_counted = true;
     }
@@ -316,5 +348,7 @@ const BUSY: ZohoError = ZohoError::Busy {
 const MOST_PLACES: u32 = 256;
 /// For what happens around the exchange with Zoho.
 const MARGIN: Duration = Duration::from_secs(2);
+/// How often it is told that more than half is left.
+const AGAIN: Duration = Duration::from_secs(30);
 /// While there is no place.
 const LOOK_EVERY: Duration = Duration::from_millis(40);

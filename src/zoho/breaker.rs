@@ -70,6 +70,15 @@ impl Breaker {
         circuit.next_try = Some(now + PAUSE);
         Change::Opened
     }
+
+    /// Zoho answers nobody: no request tries its luck before `until`, since others find out when it is
+    /// back.
+    pub(super) fn hold(&self, until: Instant) -> Change {
+        match lock(&self.0).next_try.replace(until) {
+            Some(_) => Change::None,
+            None => Change::Opened,
+        }
+    }
 }
 
 const FAILURES: u32 = 10;
@@ -107,6 +116,17 @@ mod tests {
         assert!(breaker.admits(next));
         assert_eq!(breaker.failure(next + PAUSE - PAUSE / 10), Change::None);
         assert!(breaker.admits(next + PAUSE));
+    }
+
+    #[test]
+    fn while_it_is_held_nobody_tries_and_an_answer_ends_it() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        assert_eq!(breaker.hold(now + PAUSE * 5), Change::Opened);
+        assert_eq!(breaker.hold(now + PAUSE * 9), Change::None);
+        assert!(!breaker.admits(now + PAUSE * 8));
+        assert_eq!(breaker.success(), Change::Closed);
+        assert!(breaker.admits(now));
+        assert_eq!(breaker.failure(now), Change::None);
     }
 
     #[test]

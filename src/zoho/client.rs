@@ -2,10 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -16,18 +13,19 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     Purse, RecordId, ZohoError,
     allowance::Allowance,
-    breaker::Breaker,
+    breaker::{Breaker, Change},
     config::{BadConfig, Config, Credentials, Sharing},
     data_center::Servers,
     fields::Described,
     flights::Flights,
-    http::{HttpSetup, http_client, is_there},
+    http::{HttpSetup, http_client},
     kept::Kept,
     org::Org,
     people::People,
     pulse::Pulse,
     retry::Budget,
     scope::Scope,
+    silence::Silence,
     tally::Tally,
     token::{Roster, Tokens},
     users::User,
@@ -49,8 +47,9 @@ pub(super) struct Inner {
     pub(super) flights: Flights,
     pub(super) budget: Budget,
     pub(super) pulse: Pulse,
+    pub(super) silence: Silence,
     /// Whether the last knock was in vain.
-    away: AtomicBool,
+    pub(super) away: AtomicBool,
     /// Whether requests are refused because Zoho does not answer.
     open: watch::Sender<bool>,
     pub(super) org: Kept<Org>,
@@ -170,6 +169,7 @@ impl Zoho {
                 flights: Flights::new(config.coalesce),
                 budget: Budget::new(now),
                 pulse: Pulse::default(),
+                silence: Silence::new(now),
                 away: AtomicBool::new(false),
                 open: watch::Sender::new(false),
                 org: Kept::new(now, ORG_AGE),
@@ -223,7 +223,7 @@ impl Zoho {
 
     /// Whether requests are refused because Zoho does not answer, and each change of that.
     pub fn breaker(&self) -> watch::Receiver<bool> {
-        self.inner.open.subscribe()
+        self.inner.opening()
     }
 
     /// Asks Zoho for an answer without a token, which costs no credits, unless real traffic
@@ -236,7 +236,7 @@ impl Zoho {
             let _ = self.sign_in().await;
         }
         if !inner.pulse.answered_within(fresh, Instant::now()) {
-            self.knock().await;
+            inner.knock().await;
         }
         let status = self.status();
         if status.state == State::Ok {
@@ -281,24 +281,6 @@ impl Zoho {
         }
         is_other
     }
-
-    /// Without a token Zoho answers 401, which proves that it is there.
-    async fn knock(&self) {
-        let inner = &*self.inner;
-        let Ok(url) = inner.tokens().api().join("crm/v8/org") else {
-            return;
-        };
-        let began = Instant::now();
-        if is_there(&inner.http, &url, inner.request_timeout).await {
-            inner.answered(began.elapsed());
-            if inner.away.swap(false, Ordering::Relaxed) {
-                inner.tokens().api_is_back().await;
-            }
-        } else {
-            inner.away.store(true, Ordering::Relaxed);
-            inner.pulse.silent(began.elapsed());
-        }
-    }
 }
 
 impl Inner {
@@ -307,10 +289,15 @@ impl Inner {
         self.roster.own()
     }
 
+    /// Whether requests are refused because Zoho does not answer, and each change of that.
+    pub(super) fn opening(&self) -> watch::Receiver<bool> {
+        self.open.subscribe()
+    }
+
     /// Zoho answered, well or not, but not with a server error.
     pub(super) fn answered(&self, latency: Duration) {
         self.pulse.answered(latency, Instant::now());
-        if self.breaker.success() == super::breaker::Change::Closed {
+        if self.breaker.success() == Change::Closed {
             metrics::gauge!("zoho_mcp_zoho_breaker_open").set(0);
             self.open.send_replace(false);
             tracing::info!("zoho answers again");
@@ -320,7 +307,12 @@ impl Inner {
     /// Zoho did not answer, or with a server error.
     pub(super) fn silent(&self, latency: Duration) {
         self.pulse.silent(latency);
-        if self.breaker.failure(Instant::now()) == super::breaker::Change::Opened {
+        self.opened(self.breaker.failure(Instant::now()));
+    }
+
+    /// Requests are refused from now on, if they were not.
+    pub(super) fn opened(&self, change: Change) {
+        if change == Change::Opened {
             metrics::gauge!("zoho_mcp_zoho_breaker_open").set(1);
             self.open.send_replace(true);
             tracing::warn!("zoho does not answer: requests are refused until it does");

@@ -1,159 +1,32 @@
 //! One request to Zoho, with everything that may have to happen around it: a token, a place, its
 //! price, another try.
 
+mod ask;
 mod doubt;
 mod timely;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Method, header};
+use http::header;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Body;
-use serde::Serialize;
-use tokio::time::{Duration, Instant, sleep, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Duration, Instant, sleep, timeout_at},
+};
 
+pub(super) use self::ask::Ask;
 use self::{doubt::Doubts, timely::Timely};
 use super::{
-    Crm, Page, Problem, ZohoError,
+    Crm, Problem, ZohoError,
     allowance::{Place, Want},
     answer::{Fault, broken, judge},
-    coql::Select,
     http::{Reply, exchange},
-    refused,
     retry::{Effect, passes, pause},
     scope::Scoped,
     tally,
-    token::{Kind, Token, Tokens},
+    token::{Token, Tokens},
 };
-
-/// A request, apart from who asks and when.
-#[derive(Clone)]
-pub(super) struct Ask {
-    method: Method,
-    /// For the log: the path without ids.
-    route: &'static str,
-    /// Path and query below the version.
-    target: String,
-    body: Option<Bytes>,
-    credits: u32,
-    effect: Effect,
-    pub(super) query: bool,
-    /// Not worth another try.
-    once: bool,
-    /// Sent as `If-Unmodified-Since`.
-    unmodified_since: Option<Box<str>>,
-}
-
-impl Ask {
-    /// A `GET`; `path` is made of our own names and record ids.
-    pub(super) fn get(route: &'static str, path: &str) -> Self {
-        Self {
-            method: Method::GET,
-            route,
-            target: path.to_owned(),
-            body: None,
-            credits: 1,
-            effect: Effect::Read,
-            query: false,
-            once: false,
-            unmodified_since: None,
-        }
-    }
-
-    /// The same, tried once.
-    #[must_use]
-    pub(super) fn once(self) -> Self {
-        Self { once: true, ..self }
-    }
-
-    /// All that Zoho hears of it.
-    pub(super) fn question(&self) -> Box<[u8]> {
-        let body = self.body.as_deref().unwrap_or_default();
-        [self.target.as_bytes(), b"\n", body].concat().into()
-    }
-
-    fn kind(&self) -> Kind {
-        (tally::name(&self.method), self.route)
-    }
-
-    /// Whether it changes nothing.
-    pub(super) fn is_read(&self) -> bool {
-        self.effect == Effect::Read
-    }
-
-    /// A `POST` that changes the CRM.
-    pub(super) fn write(route: &'static str, body: &impl Serialize) -> Result<Self, ZohoError> {
-        Ok(Self {
-            method: Method::POST,
-            body: Some(json(body)?),
-            effect: Effect::Write,
-            ..Self::get(route, route)
-        })
-    }
-
-    /// A `PUT` of a record, refused if it was changed after `since`.
-    pub(super) fn change(
-        route: &'static str,
-        path: &str,
-        body: &impl Serialize,
-        since: Option<&str>,
-    ) -> Result<Self, ZohoError> {
-        Ok(Self {
-            method: Method::PUT,
-            body: Some(json(body)?),
-            effect: Effect::Write,
-            unmodified_since: since.map(Into::into),
-            ..Self::get(route, path)
-        })
-    }
-
-    /// A query.
-    pub(super) fn coql(select: &Select) -> Result<Self, ZohoError> {
-        #[derive(Serialize)]
-        struct Body {
-            select_query: String,
-        }
-        let select_query = select.render()?;
-        Ok(Self {
-            method: Method::POST,
-            body: Some(json(&Body { select_query })?),
-            credits: select.credits(),
-            query: true,
-            ..Self::get("coql", "coql")
-        })
-    }
-
-    /// Adds a parameter.
-    #[must_use]
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
-        self.target
-            .push(if self.target.contains('?') { '&' } else { '?' });
-        self.target.push_str(name);
-        self.target.push('=');
-        self.target.extend(utf8_percent_encode(value, &RESERVED));
-        self
-    }
-
-    /// Adds a page; Zoho gives the first 2000 records this way.
-    pub(super) fn page(self, page: Page) -> Result<Self, ZohoError> {
-        let (number, size) = (page.number, page.size);
-        let last = u64::from(number) * u64::from(size);
-        if number == 0 || size == 0 || size > MOST_ROWS || last > LAST_ROW {
-            return Err(refused("page"));
-        }
-        Ok(self
-            .with("page", &number.to_string())
-            .with("per_page", &size.to_string()))
-    }
-}
-
-fn json(body: &impl Serialize) -> Result<Bytes, ZohoError> {
-    serde_json::to_vec(body)
-        .map(Bytes::from)
-        .map_err(|_| refused("body"))
-}
 
 impl Crm {
     /// Sends a request, again if that is safe and of use, and answers what came back.
@@ -200,42 +73,36 @@ impl Crm {
     async fn attempt(&self, ask: &Ask, tokens: &Tokens) -> Result<Reply, Broke> {
         let zoho = &*self.zoho;
         let token = self.token(ask, tokens).await.map_err(Broke::Unsent)?;
+        let _unanswered = self.zoho.begin();
         let _place = self.place(ask).await.map_err(Broke::Unsent)?;
         let began = Instant::now();
         self.admits(began).map_err(Broke::Unsent)?;
-        let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
-        let span = self.trace.upstream(tally::name(&ask.method), ask.route);
         let limit = self.deadline.min(began + zoho.request_timeout);
-        let request = self.request(ask, &token, limit);
-        let request = match span.traceparent() {
-            Some(parent) => request.header("traceparent", parent),
-            None => request,
-        };
-        let answer = timeout_at(limit, exchange(request, LARGEST_BODY)).await;
+        let answer = self.exchanged(ask, &token, began, limit).await;
         let latency = began.elapsed();
-        self.tally.ended(&sent, outcome(&answer));
-        span.end(outcome(&answer).map_err(Problem::name));
-        if let Ok(Ok(reply)) = &answer {
-            self.overhear(reply);
-        }
         let result = match answer {
-            Ok(Ok(reply)) => match judge(ask.effect, &reply) {
+            Some(Ok(reply)) => match judge(ask.effect, &reply) {
                 Ok(()) => Ok(reply),
                 Err(Fault::TokenRefused) => Err(Broke::Token(Arc::clone(&token))),
                 Err(Fault::Failed(error)) => Err(Broke::Failed(error)),
             },
-            Ok(Err(problem)) => Err(Broke::Failed(broken(ask.effect, problem))),
-            Err(_) if ask.effect == Effect::Read && limit == self.deadline => {
+            Some(Err(problem)) => Err(Broke::Failed(broken(ask.effect, problem))),
+            None if ask.effect == Effect::Read && limit == self.deadline => {
                 // A caller in a hurry proves nothing about Zoho, a patient one does.
                 if latency >= zoho.request_timeout / 2 {
                     zoho.silent(latency);
                 }
                 return Err(Broke::Failed(ZohoError::DeadlineExceeded));
             }
-            Err(_) => Err(Broke::Failed(broken(ask.effect, Problem::Timeout))),
+            None => Err(Broke::Failed(broken(ask.effect, Problem::Timeout))),
         };
         match &result {
-            Err(Broke::Failed(error)) if is_silence(error) => zoho.silent(latency),
+            // What was lost in a silence that is over tells nothing of now.
+            Err(Broke::Failed(error)) if is_silence(error) => {
+                if !zoho.silence.has_lost(began) {
+                    zoho.silent(latency);
+                }
+            }
             _ => zoho.answered(latency),
         }
         match &result {
@@ -256,8 +123,37 @@ impl Crm {
         result
     }
 
-    /// Waits for a place among the requests in flight, and pays.
+    /// Sends it and waits for the answer, until `limit` or until it is known that none will come.
+    async fn exchanged(
+        &self,
+        ask: &Ask,
+        token: &Token,
+        began: Instant,
+        limit: Instant,
+    ) -> Option<Result<Reply, Problem>> {
+        let sent = self.tally.sent(&ask.method, ask.route, ask.credits);
+        let span = self.trace.upstream(tally::name(&ask.method), ask.route);
+        let request = self.request(ask, token, limit);
+        let request = match span.traceparent() {
+            Some(parent) => request.header("traceparent", parent),
+            None => request,
+        };
+        let answer = tokio::select! {
+            answer = timeout_at(limit, exchange(request, LARGEST_BODY)) => answer.ok(),
+            () = self.zoho.silence.loses(began) => Some(Err(Problem::Timeout)),
+        };
+        self.tally.ended(&sent, outcome(&answer));
+        span.end(outcome(&answer).map_err(Problem::name));
+        if let Some(Ok(reply)) = &answer {
+            self.overhear(ask, reply, began);
+        }
+        answer
+    }
+
+    /// Waits for a place among the requests in flight, and pays. Whoever waits when Zoho is found not
+    /// to answer waits for nothing.
     async fn place(&self, ask: &Ask) -> Result<Place<'_>, ZohoError> {
+        let mut open = self.zoho.opening();
         self.is_held(Instant::now())?;
         let want = Want {
             client: Arc::clone(&self.spender.client),
@@ -272,16 +168,24 @@ impl Crm {
             _ => time_left,
         };
         let allowance = &self.zoho.allowance;
-        allowance.enter(&want, patience, self.deadline).await
+        tokio::select! {
+            entered = allowance.enter(&want, patience, self.deadline) => entered,
+            () = opens(&mut open) => Err(CIRCUIT_OPEN),
+        }
     }
 
     /// What an answer tells beside what was asked.
-    fn overhear(&self, reply: &Reply) {
+    fn overhear(&self, ask: &Ask, reply: &Reply, asked: Instant) {
+        let zoho = &*self.zoho;
+        zoho.silence.heard(asked.elapsed(), Instant::now());
         if let Some(date) = reply.date {
-            self.zoho.pulse.clock(date, Timestamp::now());
+            zoho.pulse.clock(date, Timestamp::now());
         }
         if let Some(credits) = reply.remaining {
-            self.zoho.allowance.heard(credits);
+            zoho.allowance.heard(credits, ask.kind());
+        } else if reply.status.is_success() && zoho.allowance.heard_nothing(asked, ask.kind()) {
+            let zoho = Arc::clone(&self.zoho);
+            tokio::spawn(async move { zoho.allowance.tell_more(asked).await });
         }
     }
 
@@ -299,11 +203,10 @@ impl Crm {
         if now >= self.deadline {
             return Err(ZohoError::DeadlineExceeded);
         }
-        if !self.zoho.breaker.admits(now) {
-            let problem = Problem::CircuitOpen;
-            return Err(ZohoError::Unavailable { problem });
+        match self.zoho.breaker.admits(now) {
+            true => Ok(()),
+            false => Err(CIRCUIT_OPEN),
         }
-        Ok(())
     }
 
     async fn token(&self, ask: &Ask, tokens: &Tokens) -> Result<Arc<Token>, ZohoError> {
@@ -341,12 +244,21 @@ impl Crm {
     }
 }
 
+/// Ends when the breaker opens from now on.
+async fn opens(open: &mut watch::Receiver<bool>) {
+    while open.changed().await.is_ok() {
+        if *open.borrow_and_update() {
+            return;
+        }
+    }
+}
+
 /// What came of a request, for the record of the call.
-fn outcome<E>(answer: &Result<Result<Reply, Problem>, E>) -> Result<u16, Problem> {
+fn outcome(answer: &Option<Result<Reply, Problem>>) -> Result<u16, Problem> {
     match answer {
-        Ok(Ok(reply)) => Ok(reply.status.as_u16()),
-        Ok(Err(problem)) => Err(*problem),
-        Err(_) => Err(Problem::Timeout),
+        Some(Ok(reply)) => Ok(reply.status.as_u16()),
+        Some(Err(problem)) => Err(*problem),
+        None => Err(Problem::Timeout),
     }
 }
 
@@ -387,12 +299,7 @@ fn telling(error: ZohoError) -> ZohoError {
     }
 }
 
-/// All but what a query may hold as it is.
-const RESERVED: AsciiSet = NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+const CIRCUIT_OPEN: ZohoError = ZohoError::Unavailable {
+    problem: Problem::CircuitOpen,
+};
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
-const MOST_ROWS: u32 = 200;
-const LAST_ROW: u64 = 2000;

@@ -230,6 +230,28 @@ async fn too_many_at_once_is_tried_again_and_spent_credits_are_not() {
 }
 
 #[tokio::test]
+async fn nothing_said_of_what_remains_means_more_where_it_was_said_before() {
+    let said = format!(
+        "HTTP/1.1 200 X\r\nx-api-credits-remaining: 6000\r\ncontent-length: {}\r\n\r\n{ONE}",
+        ONE.len()
+    );
+    let server = Scripted::start(move |seen, n| match (seen.body.is_empty(), n) {
+        (false, _) => say(201, NOTED),
+        (true, 0) => Say::Bytes(said.clone()),
+        (true, _) => say(200, ONE),
+    })
+    .await;
+    let zoho = server.zoho();
+    let remaining = || zoho.inner.allowance.remaining();
+    contact(&call(&zoho)).await.unwrap();
+    assert_eq!(remaining(), 6_000);
+    note(&call(&zoho)).await.unwrap();
+    assert_eq!(remaining(), 5_999, "in such answers it was never said");
+    contact(&call(&zoho)).await.unwrap();
+    assert_eq!(remaining(), 49_997);
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed() {
     let other = Scripted::start(|_, _| say(200, ONE)).await;
     let location = other.url.clone();

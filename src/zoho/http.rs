@@ -73,19 +73,22 @@ pub(super) async fn exchange(request: RequestBuilder, cap: usize) -> Result<Repl
     })
 }
 
-/// Whether a server answers there within `limit`, with whatever but a server error. While it is silent
-/// it is asked again and again: a question that was lost says nothing about the next.
-pub(super) async fn is_there(http: &Client, url: &Url, limit: Duration) -> bool {
+/// How soon a server answers there, if it does within `limit` with whatever but a server error. While it
+/// is silent it is asked again and again: a question that was lost says nothing about the next.
+pub(super) async fn is_there(http: &Client, url: &Url, limit: Duration) -> Option<Duration> {
     let end = Instant::now() + limit;
-    let ask = || exchange(http.get(url.clone()), LARGEST_KNOCK);
+    let ask = || async {
+        let asked = Instant::now();
+        let answer = exchange(http.get(url.clone()), LARGEST_KNOCK).await;
+        let is_there = answer.is_ok_and(|reply| !reply.status.is_server_error());
+        is_there.then(|| asked.elapsed())
+    };
     let mut asked = FuturesUnordered::from_iter([ask()]);
     loop {
         tokio::select! {
-            Some(answer) = asked.next() => {
-                return answer.is_ok_and(|reply| !reply.status.is_server_error());
-            }
+            Some(answer) = asked.next() => return answer,
             () = sleep(ASK_AGAIN) => asked.push(ask()),
-            () = sleep_until(end) => return false,
+            () = sleep_until(end) => return None,
         }
     }
 }

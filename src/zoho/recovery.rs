@@ -128,5 +128,5 @@ async fn a_server_that_only_kept_silent_is_found_again_soon() {
         away.store(false, Ordering::Relaxed);
     };
     let (found, ()) = tokio::join!(is_there(&http, &url, SOON * 4), back);
-    assert!(found && began.elapsed() < SOON);
+    assert!(found.is_some() && began.elapsed() < SOON);
 }

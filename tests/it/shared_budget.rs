@@ -173,6 +173,41 @@ async fn what_zoho_says_remains_counts() {
 }
 
 #[tokio::test]
+async fn zoho_saying_nothing_any_more_of_what_remains_lets_everybody_read_again() {
+    let redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        crowds(setup);
+        all_for_everybody(setup);
+        setup.set("zoho.daily_credits", "200");
+        setup.set("zoho.write_reserve", "0.1");
+    })
+    .await;
+    let zoho = &houses[0].zoho;
+    zoho.set(json!({ "daily_credits": 50 })).await;
+    for n in 0..40 {
+        search(&houses[n % 2], SUPPORT).await;
+    }
+    assert_eq!(search(&houses[1], SUPPORT).await.status, 429);
+    zoho.set(json!({ "daily_credits": 100_000 })).await;
+    assert_eq!(search(&houses[1], SUPPORT).await.status, 429);
+    // A minute later one may ask.
+    let [seconds, _]: [u64; 2] = redis.ask(&["TIME"]);
+    let minute_ago = ((seconds - 61) * 1000).to_string();
+    let _: u64 = redis.ask(&["HSET", LEDGER, "la", &minute_ago, "lt", "0"]);
+    assert_eq!(search(&houses[0], SUPPORT).await.status, 200);
+    let told = || (redis.ask::<u64>(&["HGET", LEDGER, "la"]) == 0).then_some(());
+    eventually("the others to be told", told).await;
+    for house in &houses {
+        for _ in 0..2 {
+            let answer = search(house, SUPPORT).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+        }
+        let told = health(house).await;
+        assert_eq!(told["checks"]["zoho_api"]["status"], "ok", "{told}");
+    }
+}
+
+#[tokio::test]
 async fn a_redis_that_lost_everything_is_told_what_was_spent() {
     let mut redis = Redis::start();
     let houses = pair(&redis, |setup| {

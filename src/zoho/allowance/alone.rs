@@ -76,7 +76,7 @@ impl Allowance {
             // Once a minute one may ask all the same, since Zoho alone knows what came back.
             let again = remaining.asked + ASK_EVERY;
             if now < again {
-                let purse = match remaining.credits < want.credits {
+                let purse = match remaining.credits < Some(want.credits) {
                     true => Purse::Zoho,
                     false => Purse::Reserve,
                 };
@@ -98,10 +98,11 @@ impl Allowance {
 }
 
 impl Remaining {
-    /// Whether no more than `floor` remain. Zoho says nothing while more than half is left, so that
-    /// an old word proves nothing.
+    /// Whether no more than `floor` remain. Zoho says nothing while more than half is left, and not in
+    /// all answers otherwise, so that an old word proves nothing.
     pub(super) fn is_below(&self, floor: u32, now: Instant) -> bool {
-        now < self.heard + HOLDS_FOR && self.credits <= floor
+        let is_below = self.credits.is_some_and(|credits| credits <= floor);
+        is_below && now < self.heard + HOLDS_FOR
     }
 }
 

@@ -15,6 +15,7 @@ use super::lock;
 
 /// A line before places, first come, first served.
 pub(super) struct Line {
+    places: u32,
     waiting: AtomicU32,
     pace: Mutex<Pace>,
 }
@@ -24,6 +25,8 @@ struct Pace {
     between: Duration,
     /// When somebody got a place last, if others were left waiting.
     last: Option<Instant>,
+    /// Since when somebody waits and nobody gets a place.
+    stands: Option<Instant>,
 }
 
 /// One in the line; leaves it when dropped.
@@ -31,11 +34,14 @@ pub(super) struct Waiter<'a>(&'a Line);
 
 impl Line {
     pub(super) fn before(places: u32) -> Self {
+        let places = places.max(1);
         Self {
+            places,
             waiting: AtomicU32::new(0),
             pace: Mutex::new(Pace {
-                between: USUAL / places.max(1),
+                between: USUAL / places,
                 last: None,
+                stands: None,
             }),
         }
     }
@@ -48,7 +54,9 @@ impl Line {
     pub(super) fn wait(&self, now: Instant) -> Duration {
         match self.waiting() {
             0 => Duration::ZERO,
-            waiting => lock(&self.pace).at(now).saturating_mul(waiting),
+            waiting => lock(&self.pace)
+                .at(now, self.places)
+                .saturating_mul(waiting),
         }
     }
 
@@ -61,15 +69,20 @@ impl Line {
         if wait > patience {
             return Err(wait);
         }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            lock(&self.pace).stands = Some(now);
+        }
         Ok(Waiter(self))
     }
 }
 
 impl Pace {
-    fn at(&self, now: Instant) -> Duration {
-        let since = self.last.map(|last| now.saturating_duration_since(last));
-        since.unwrap_or_default().max(self.between)
+    fn at(&self, now: Instant, places: u32) -> Duration {
+        let since =
+            |at: Option<Instant>| at.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        // What holds the places takes longer than the line has stood, so they get free no faster.
+        let stood = since(self.stands) / places;
+        since(self.last).max(stood).max(self.between)
     }
 }
 
@@ -83,6 +96,7 @@ impl Waiter<'_> {
             pace.between = (pace.between * (SMOOTHED_OVER - 1) + measured) / SMOOTHED_OVER;
         }
         pace.last = others.then_some(now);
+        pace.stands = pace.last;
     }
 }
 
@@ -90,7 +104,8 @@ impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         if self.0.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
             // What comes after a pause says nothing of the pace.
-            lock(&self.0.pace).last = None;
+            let mut pace = lock(&self.0.pace);
+            (pace.last, pace.stands) = (None, None);
         }
     }
 }
@@ -144,6 +159,14 @@ mod tests {
         assert_eq!(line.wait(now + 10 * SECOND), 40 * SECOND);
         drop(waiters);
         assert_eq!(line.wait(now + 10 * SECOND), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_line_that_nobody_has_left_yet_gets_longer_too() {
+        let (line, now) = (Line::before(2), Instant::now());
+        let _waiters = line_of(&line, 5, now);
+        assert!(line.wait(now) < SECOND);
+        assert_eq!(line.wait(now + 4 * SECOND), 10 * SECOND, "two at a time");
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub(super) enum Credits {
     Spent(Duration, Duration),
     Kept(Duration, Duration),
     Over(Duration),
+    /// Zoho no longer says how few are left, asked so long ago.
+    More(Duration),
 }
 
 /// What an instance tells of itself.
@@ -254,6 +256,7 @@ impl Shared {
             Credits::Spent(ask, back) => ("spent", vec![ask, back]),
             Credits::Kept(ask, back) => ("kept", vec![ask, back]),
             Credits::Over(ago) => ("over", vec![ago]),
+            Credits::More(ago) => ("more", vec![ago]),
         };
         let mut arguments = vec![what.into()];
         arguments.extend(spans.into_iter().map(millis));

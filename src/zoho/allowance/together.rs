@@ -64,7 +64,7 @@ impl Allowance {
             let (free, remaining, has_spent) = {
                 let book = lock(&self.book);
                 let news = book.remaining.filter(|it| it.is_news);
-                let news = news.map(|it| it.credits);
+                let news = news.and_then(|it| it.credits);
                 (book.places.free().to_vec(), news, self.has_told(&book))
             };
             let question = Question {
@@ -142,6 +142,14 @@ impl Allowance {
         self.pause.end(asked) && self.shared.is_some()
     }
 
+    /// Tells the other instances that Zoho said nothing of what remains, asked at `asked`. Should that
+    /// fail, the next answer tells.
+    pub(in super::super) async fn tell_more(&self, asked: Instant) {
+        if let Some(shared) = &self.shared {
+            let _ = shared.pause(&Credits::More(asked.elapsed())).await;
+        }
+    }
+
     /// Tells the other instances whether there are credits.
     pub(in super::super) async fn tell_credits(&self, asked: Instant) {
         let now = Instant::now();
@@ -174,7 +182,8 @@ impl Allowance {
         let mut book = lock(&self.book);
         book.places.given_back(free);
         if let Some(told) = &mut book.remaining
-            && remaining == Some(told.credits)
+            && remaining.is_some()
+            && remaining == told.credits
         {
             told.is_news = false;
         }

@@ -69,7 +69,7 @@ impl Allowance {
             spent,
             client_share,
             client_spent,
-            zoho_remaining: book.remaining.map(|said| said.credits),
+            zoho_remaining: book.remaining.and_then(|said| said.credits),
             back_after: paused.or_else(|| alone.then(|| book.own.org.wait(now, 1))),
             paused: paused.is_some(),
             is_complete: !matches!(asked, Some(Err(_))),

@@ -132,7 +132,7 @@ impl Door {
 
     async fn answers(&self) -> bool {
         match self.servers.accounts.join("oauth/v2/token") {
-            Ok(url) => is_there(&self.http, &url, self.timeout).await,
+            Ok(url) => is_there(&self.http, &url, self.timeout).await.is_some(),
             Err(_) => false,
         }
     }

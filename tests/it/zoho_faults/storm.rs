@@ -97,6 +97,43 @@ async fn a_zoho_that_is_down_is_asked_little_and_every_call_is_answered_in_time(
 }
 
 #[tokio::test]
+async fn a_zoho_that_falls_silent_is_told_of_and_found_again_long_before_a_request_times_out() {
+    let house = House::with(|setup| {
+        setup.set("zoho.request_timeout", "30s");
+        setup.set("mcp.tool_timeout", "60s");
+        setup.set("limits.in_flight", "2000");
+        setup.set("limits.in_flight_total", "2000");
+    })
+    .await;
+    contact(&house).await;
+    let (agent, before) = (house.agent(SUPPORT), house.zoho.seen("GET", SEARCH).await);
+    let silent = json!({ "fault": "latency", "delay": "60s", "path": "/crm" });
+    house.zoho.fault(silent).await;
+    let crowd = tokio::spawn({
+        let agent = agent.clone();
+        async move { storm(&agent, 200).await }
+    });
+    let open = |line: &Value| line["event"] == "breaker_state" && line["reason"] == "open";
+    house.recorded("a breaker that opens", open).await;
+    let began = Instant::now();
+    let told = agent.search("Popper").await.failure();
+    assert!(told.contains("does not answer"), "{told}");
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let (all, _) = asked(&house, before).await;
+    assert!(all <= 8, "{all} requests where there are eight places");
+    house.zoho.mend().await;
+    let began = Instant::now();
+    while !storm(&agent, 5).await.iter().all(|call| call.is_answered) {
+        assert!(began.elapsed() < RECOVERY);
+    }
+    // Those with a place are answered by a second try, the others were told.
+    let outcomes = crowd.await.unwrap();
+    assert!(outcomes.iter().any(|outcome| outcome.is_answered));
+    let slowest = outcomes.iter().map(|outcome| outcome.took).max().unwrap();
+    assert!(slowest < Duration::from_secs(15), "{slowest:?}");
+}
+
+#[tokio::test]
 async fn a_zoho_that_often_fails_is_asked_a_tenth_more_at_the_most() {
     const CALLS: usize = 400;
     let house = crowded_house().await;
