@@ -70,7 +70,7 @@ pub use http::{HttpSetup, http_client};
 pub use id::RecordId;
 pub use module::Module;
 pub use people::BadPeople;
-pub use scope::Scope;
+pub use scope::{Scope, Unsearched};
 pub use search::Search;
 pub use stages::{Closing, Stages};
 pub use tally::Tally;

@@ -258,8 +258,8 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             .into(),
         ZohoError::Hidden { field } => format!(
             "The CRM does not show the field `{}` to the CRM user behind this server, or lets nobody \
-             ask for it, so this was not answered. The same call will fail again: name another field \
-             where the call names one, or have an operator let that user see it.",
+             ask for it, so this was not answered. The same call will fail again: have an operator let \
+             that user see it.",
             field.as_str()
         )
         .into(),
@@ -376,8 +376,9 @@ fn seconds(time: Duration) -> String {
 
 const UNDECIDED: &str = "It cannot be looked up whether an earlier call with this idempotency_key was \
     written: what would tell is hidden from the CRM user behind this server, or Zoho CRM may not have kept \
-    it. This call wrote nothing. If it was the first call with this key, call without one; otherwise do not call again, with \
-    this key or another, for it may be there already: tell the user, who can look in the CRM.";
+    it. This call wrote nothing. If you sent this key before, do not call again, with this key or another, for it \
+    may be there already: tell the user, who can look in the CRM. Only if you never did, or the user says that it \
+    is not there, call without an idempotency_key.";
 /// What the advice calls 30 seconds: nobody knows how long it takes.
 const A_WHILE: Duration = Duration::from_secs(30);
 /// Of a pipeline; there are hardly more than ten.

@@ -162,7 +162,8 @@ fn ask_instead(tool: &str, field: &Code) -> Option<String> {
             "ask with `status` all, or for other `types`, or "
         }
         ("list_activities" | "get_contact_history", _) => "ask for other `types`, or ",
-        ("complete_task" | "get_stale_deals", _) => "",
+        ("count_records", _) => "name another field where the call names one, or ",
+        ("complete_task", _) => "",
         _ => return None,
     };
     let so = match tool {

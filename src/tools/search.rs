@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     audit::{Class, Classes},
-    zoho::{Listed, Module, Search},
+    zoho::{Listed, Module, Search, Unsearched},
 };
 
 /// How people are searched for.
@@ -111,11 +111,16 @@ pub(super) async fn unsearched<T>(
     if !found.rows.is_empty() {
         return None;
     }
-    let field = call.crm.unsearched(module, by).await?;
-    Some(format!(
-        "The CRM does not show the field `{field}` to the CRM user behind this server, so what stands \
-         there was not searched: the record may exist all the same."
-    ))
+    Some(match call.crm.unsearched(module, by).await? {
+        Unsearched::Hidden(field) => format!(
+            "The CRM does not show the field `{field}` to the CRM user behind this server, so what stands \
+             there was not searched: the record may exist all the same."
+        ),
+        Unsearched::Unknown(field) => format!(
+            "Whether the CRM shows the field `{field}` to the CRM user behind this server could not be \
+             asked: where it does not, nothing is found by it, and the record may exist all the same."
+        ),
+    })
 }
 
 /// Zoho takes one at most; at an end it is a wildcard to who wrote it, and no letter.

@@ -27,7 +27,7 @@ use tokio::{
 
 use super::{Config, Purse, Sharing, ZohoError, config::Shares, error::Full, lock, token::Kind};
 use crate::store::Leases;
-use ledger::Ledgers;
+use ledger::{Ledgers, Recent};
 use line::Line;
 use pause::Pause;
 use shared::{Id, Shared};
@@ -59,6 +59,7 @@ pub(super) struct Allowance {
 struct Book {
     /// All that it spent.
     own: Ledgers,
+    recent: Recent,
     /// What of it Redis was not told.
     owed: Ledgers,
     in_flight: u32,
@@ -290,6 +291,7 @@ impl Allowance {
         book.in_flight += 1;
         book.queries += u32::from(want.query);
         book.own.charge(&want.client, now, want.credits);
+        book.recent.charge(&want.client, now, want.credits);
         match id {
             Some(id) => book.places.take(id, want.query),
             None if self.shared.is_some() => book.owed.charge(&want.client, now, want.credits),

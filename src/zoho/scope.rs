@@ -22,6 +22,7 @@ use super::{
     row::lookup,
     token::Tokens,
 };
+pub use sought::Unsearched;
 
 /// Which rows a caller may see. Carried by [`Crm`], so that no query can be built without it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -73,12 +73,12 @@ impl Values {
     }
 
     /// Whether it may have been made of these: Zoho passes over fields that its user may not write,
-    /// and leaves out those that it hides.
+    /// leaves out those that it hides, and may write addresses and numbers in a form of its own.
     pub(super) fn may_be(&self, row: &Map<String, Value>) -> bool {
         self.names().all(|name| match row.get(name) {
-            Some(theirs) if !is_empty(theirs) => {
-                self.get(name).is_some_and(|ours| same(ours, theirs))
-            }
+            Some(theirs) if !is_empty(theirs) => self
+                .get(name)
+                .is_some_and(|ours| same(ours, theirs) || alike(ours, theirs)),
             _ => true,
         })
     }
@@ -105,6 +105,29 @@ fn same(ours: &Value, theirs: &Value) -> bool {
         (Value::Number(_), _) => ours.as_f64() == theirs.as_f64(),
         _ => ours == theirs,
     }
+}
+
+/// Whether two e-mail addresses or telephone numbers are one, however they are written.
+fn alike(ours: &Value, theirs: &Value) -> bool {
+    let (Some(ours), Some(theirs)) = (ours.as_str(), theirs.as_str()) else {
+        return false;
+    };
+    let is_number = || digits(ours).is_some_and(|number| digits(theirs) == Some(number));
+    same_address(ours, theirs) || is_number()
+}
+
+fn same_address(ours: &str, theirs: &str) -> bool {
+    let is_address = ours.contains('@') && !ours.trim().contains(char::is_whitespace);
+    is_address && ours.trim().to_lowercase() == theirs.trim().to_lowercase()
+}
+
+/// Those of a telephone number.
+fn digits(text: &str) -> Option<String> {
+    let number: String = text.chars().filter(char::is_ascii_digit).collect();
+    let is_number = text
+        .chars()
+        .all(|c| c.is_ascii_digit() || " +-.()/".contains(c));
+    (is_number && number.len() >= 5).then_some(number)
 }
 
 /// Whether a text of Zoho's is ours, whatever it did to white space and escapes.
@@ -164,5 +187,20 @@ mod tests {
         let expected = json!({"What_Id": {"id": "7"}, "$se_module": "Leads"});
         assert_eq!(serde_json::to_value(&lead).unwrap(), expected);
         assert_eq!(lead.names().collect::<Vec<_>>(), ["What_Id"]);
+    }
+
+    #[test]
+    fn an_address_or_a_number_in_another_form_may_be_ours_and_is_not_the_same() {
+        for (ours, theirs, may_be) in [
+            ("Ann@Example.com", "ann@example.com", true),
+            ("+1 (555) 01-00", "+15550100", true),
+            ("+1 (555) 01-00", "+15550101", false),
+            ("Ann", "ann", false),
+        ] {
+            let fields = Values::default().with("Field", ours);
+            let row = Map::from_iter([("Field".to_owned(), json!(theirs))]);
+            assert_eq!(fields.may_be(&row), may_be, "{ours}");
+            assert!(!fields.are_in(&row), "{ours}");
+        }
     }
 }

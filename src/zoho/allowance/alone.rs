@@ -1,6 +1,6 @@
 //! Without Redis: this instance's share, by what it has done itself.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -28,7 +28,7 @@ impl Allowance {
                 }
                 let (all, queries) = (share(self.places), share(self.queries));
                 let is_room = book.in_flight < all && (!want.query || book.queries < queries);
-                self.can_pay(&mut book, want, bounds)?;
+                self.can_pay(&mut book, want, bounds, replicas)?;
                 if is_room {
                     self.pause.ask(now);
                     drop(book);
@@ -51,6 +51,7 @@ impl Allowance {
         book: &mut Book,
         want: &Want,
         (org, client, floor): (u32, u32, u32),
+        replicas: u32,
     ) -> Result<(), ZohoError> {
         let now = self.now();
         let spent = book.own.org.spent(now);
@@ -60,6 +61,17 @@ impl Allowance {
             return Err(match want.write {
                 true => spent_by(Purse::Organisation, wait),
                 false => self.of_org(spent, wait),
+            });
+        }
+        // What all have spent that Redis has heard of, and what this one has since.
+        let known = self.spent.load(Ordering::Relaxed);
+        let (most, ..) = self.shares.bounds(want, 1);
+        let share = most.saturating_sub(known) / replicas.max(1);
+        if book.owed.org.spent(now) + want.credits > share && replicas > 1 {
+            let wait = book.own.org.wait(now, want.credits).min(LOOK_AGAIN);
+            return Err(match want.write {
+                true => spent_by(Purse::Organisation, wait),
+                false => self.of_org(known, wait),
             });
         }
         if let Some(ledger) = book.own.clients.get_mut(&want.client) {
@@ -106,5 +118,7 @@ impl Remaining {
     }
 }
 
+/// Redis may be there again, and what was spent back.
+const LOOK_AGAIN: Duration = Duration::from_secs(900);
 const ASK_EVERY: Duration = Duration::from_secs(60);
 const HOLDS_FOR: Duration = Duration::from_secs(900);

@@ -1,6 +1,10 @@
 //! Credits that were spent within a rolling day, by quarters of an hour; pure.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 /// What one of those who spend has spent. The oldest quarter leaves when all of it is a day old, so
 /// that never too little is counted.
@@ -8,6 +12,14 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 pub(super) struct Ledger {
     /// From the oldest quarter to the newest, without empty ones: at most [`SLOTS`].
     quarters: Vec<(u64, u32)>,
+}
+
+/// What was spent last, charge by charge.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    charges: VecDeque<(Duration, Arc<str>, u32)>,
+    /// When the last one was that is no longer here.
+    forgotten: Option<Duration>,
 }
 
 /// The organisation's ledger, and those of the clients.
@@ -85,6 +97,27 @@ impl Ledger {
     }
 }
 
+impl Recent {
+    pub(super) fn charge(&mut self, client: &Arc<str>, now: Duration, credits: u32) {
+        if self.charges.len() >= MOST_RECENT {
+            let oldest = self.charges.pop_front();
+            self.forgotten = oldest.map(|(at, ..)| at);
+        }
+        self.charges.push_back((now, Arc::clone(client), credits));
+    }
+
+    /// What was spent from then on, where that is known.
+    pub(super) fn since(&self, then: Duration) -> Option<Ledgers> {
+        let is_known = self.forgotten.is_none_or(|forgotten| forgotten < then);
+        is_known.then(|| {
+            let mut spent = Ledgers::default();
+            let later = self.charges.iter().filter(|(at, ..)| *at >= then);
+            later.for_each(|(at, client, credits)| spent.charge(client, *at, *credits));
+            spent
+        })
+    }
+}
+
 impl Ledgers {
     pub(super) fn charge(&mut self, client: &Arc<str>, now: Duration, credits: u32) {
         self.org.charge(now, credits);
@@ -122,6 +155,8 @@ fn quarter(now: Duration) -> u64 {
     now.as_secs() / QUARTER
 }
 
+/// For a minute or two at the rate that Zoho bears.
+const MOST_RECENT: usize = 1024;
 /// In seconds.
 const QUARTER: u64 = 900;
 /// A day, and the quarter that is under way.
@@ -148,6 +183,26 @@ mod tests {
         assert_eq!(ledger.spent(first - Duration::from_millis(1)), 12);
         assert_eq!(ledger.spent(first), 7);
         assert_eq!(ledger.spent(DAY * 2), 0);
+    }
+
+    #[test]
+    fn what_was_spent_last_is_known_charge_by_charge_as_far_as_it_is_kept() {
+        let (mut recent, client) = (Recent::default(), Arc::from("one"));
+        let second = Duration::from_secs;
+        for n in 1..=10 {
+            recent.charge(&client, second(n), 1);
+        }
+        let spent = |recent: &Recent, then| {
+            let spent = recent.since(then);
+            spent.map(|mut spent| spent.org.spent(second(10)))
+        };
+        assert_eq!(spent(&recent, second(8)), Some(3));
+        assert_eq!(spent(&recent, Duration::ZERO), Some(10));
+        for _ in 0..MOST_RECENT {
+            recent.charge(&client, second(10), 1);
+        }
+        assert_eq!(spent(&recent, second(10)), None);
+        assert_eq!(spent(&recent, second(11)), Some(0));
     }
 
     proptest! {

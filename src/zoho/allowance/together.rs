@@ -207,7 +207,11 @@ impl Allowance {
                 false => Vec::new(),
             };
             let ledgers = match news {
-                News::Lost(time) => book.own.since(now.saturating_sub(time)),
+                News::Lost(time) => {
+                    let then = now.saturating_sub(time.saturating_add(UNDER_WAY));
+                    let recent = book.recent.since(then);
+                    recent.unwrap_or_else(|| book.own.since(then))
+                }
                 News::Owed => owed,
             };
             (ledgers, book.places.free().to_vec(), taken, is_new)
@@ -245,11 +249,13 @@ impl Allowance {
 enum News {
     /// What it was not told yet.
     Owed,
-    /// What it has lost: all of that time. Rather too much than too little, as a quarter of an hour goes whole.
+    /// What it has lost: all of that time, and rather too much than too little.
     Lost(Duration),
 }
 
-/// Well within the time after which an instance no longer counts as living.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Others spend what Redis has lost until it is told.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// An answer of Redis takes less.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 const GATHER: Duration = Duration::from_millis(10);
 const GATHER_AT_EASE: Duration = Duration::from_millis(200);

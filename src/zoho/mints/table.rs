@@ -1,6 +1,7 @@
 //! The slots as they lie in Redis. Who changes them reads them, thinks, and puts what comes of it
 //! in their place if nobody was faster.
 
+mod clock;
 mod parting;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -146,15 +147,6 @@ impl Table {
         }
     }
 
-    /// The same where the clock of Redis was put back: nothing has happened later than now.
-    fn until(mut self, clock: u64) -> Self {
-        let used = self.slots.iter_mut().filter_map(|slot| slot.used.as_mut());
-        let times = used.map(|(_, at)| at).chain(self.instances.values_mut());
-        let own = [&mut self.since, &mut self.joined, &mut self.doubted];
-        times.chain(own).for_each(|time| *time = clock.min(*time));
-        self
-    }
-
     /// All attempts.
     pub(super) fn used(&self) -> impl Iterator<Item = Uuid> {
         self.slots.iter().filter_map(|slot| Some(slot.used?.0))
@@ -219,14 +211,7 @@ impl Table {
                 owner => owner.filter(|it| *it != look.id || held.mine),
             };
         }
-        // The clock of Redis may have been put forward.
-        for (slot, held) in self.slots.iter_mut().zip(&mints.slots) {
-            if let (Some((attempt, then)), Some(used)) = (&mut slot.used, held.used)
-                && *attempt == used.attempt
-            {
-                *then = at(used.at).max(*then);
-            }
-        }
+        self.keep_resting(&mints.slots, at);
         // First, so that there is room for what was done in their place.
         for slot in &mut self.slots {
             let unsent = |used: &(Uuid, u64)| mints.unsent.iter().any(|(it, _)| *it == used.0);

@@ -61,6 +61,15 @@ impl Search {
     }
 }
 
+/// A field that a search was to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsearched {
+    /// It is hidden, and others were looked at.
+    Hidden(&'static str),
+    /// Whether it is shown could not be asked.
+    Unknown(&'static str),
+}
+
 impl Crm {
     /// A page of what a search finds; [`ZohoError::Hidden`] where it could find nothing at all.
     pub(in crate::zoho) async fn found<R, T>(
@@ -98,13 +107,15 @@ impl Crm {
             .await
     }
 
-    /// The field that a search could not look at, though it looked at others, as far as was seen after
-    /// one that found nothing.
-    pub async fn unsearched(&self, module: Module, by: &Search) -> Option<&'static str> {
+    /// The field that a search which found nothing did not look at, or of which that could not be asked.
+    pub async fn unsearched(&self, module: Module, by: &Search) -> Option<Unsearched> {
         let part = by.part()?;
         let tokens = self.sight().await.ok()?.tokens;
-        let look = tokens.looked((module.name(), part.name()), Instant::now());
-        (look == Some(Look::Partly)).then_some(part.name())
+        match tokens.looked((module.name(), part.name()), Instant::now()) {
+            Some(Look::Partly) => Some(Unsearched::Hidden(part.name())),
+            Some(Look::Refused) | None => Some(Unsearched::Unknown(part.name())),
+            Some(Look::Shown | Look::Hidden) => None,
+        }
     }
 
     /// What was found; where that is nothing, because nothing could be, the field that is hidden.

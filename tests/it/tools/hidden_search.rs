@@ -16,6 +16,17 @@ use crate::{
 };
 
 #[tokio::test]
+async fn where_it_cannot_be_asked_which_fields_are_shown_a_search_in_vain_says_so() {
+    let (house, agent) = house("dropped").await;
+    let down = json!({ "fault": "status", "status": 500, "path": "/crm/v8/settings/fields" });
+    house.zoho.fault(down).await;
+    let nobody = json!({ "email": "nobody@example.org" });
+    let told = agent.call("search_contacts", nobody).await;
+    assert!(told.text.contains("could not be asked"), "{}", told.text);
+    assert_eq!(told.content()["items"], json!([]));
+}
+
+#[tokio::test]
 async fn a_search_by_name_says_which_field_is_hidden_and_how_else_to_search() {
     let (house, agent) = house("dropped").await;
     for (hidden, tool, other) in [

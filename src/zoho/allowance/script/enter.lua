@@ -19,7 +19,7 @@ for i = 1, #free, 8 do
 end
 local ago, is_known = heard(KEYS[3], ARGV[2], ARGV[3])
 if not is_known then
-  return { -1, ago and math.ceil(ago / 1000) or 0, 0, 0, 0, now }
+  return { -1, seconds_ago(ago), 0, 0, 0, now }
 end
 redis.call('ZADD', KEYS[3], text(now), ARGV[2])
 redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', text(now - DAY))
@@ -27,7 +27,7 @@ redis.call('PEXPIRE', KEYS[3], DAY)
 
 local lease, places, queries = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local credits, floor = tonumber(ARGV[7]), tonumber(ARGV[10])
-local org = spent(KEYS[4])
+local org, org_at = spent(KEYS[4])
 local taken = redis.call('ZCOUNT', KEYS[1], '(' .. text(now), '+inf')
 -- See the script of the pause.
 local known = redis.call('HMGET', KEYS[4], 'l', 'la', 'ls', 'lt', 'pb', 'pa')
@@ -58,7 +58,7 @@ end
 if org + credits > tonumber(ARGV[8]) then
   return { 2, wait(KEYS[4], org + credits - tonumber(ARGV[8])), org, taken, paused, now }
 end
-local client = spent(KEYS[5])
+local client, client_at = spent(KEYS[5])
 if client + credits > tonumber(ARGV[9]) then
   return { 3, wait(KEYS[5], client + credits - tonumber(ARGV[9])), org, taken, paused, now }
 end
@@ -88,5 +88,5 @@ if paused > 0 then
   -- This one asks; should it go away, the next one does so in a minute.
   redis.call('HSET', KEYS[4], 'pa', text(now + 60000))
 end
-charge(KEYS[5], credits, 0, client)
-return { 1, 0, charge(KEYS[4], credits, 0, org), taken + 1, paused, now }
+charge(KEYS[5], credits, 0, client, client_at)
+return { 1, 0, charge(KEYS[4], credits, 0, org, org_at), taken + 1, paused, now }

@@ -12,10 +12,15 @@ local function text(number)
 end
 
 -- How long ago the instance was heard of. An instance knows when it last was, "" where that is all the same,
--- and less than that is left where an older state of Redis is back; replicas may be a moment behind.
+-- and less than that is left where an older state of Redis is back.
 local function heard(key, instance, last)
   local at = tonumber(redis.call('ZSCORE', key, instance) or '')
-  return at and math.max(now - at, 0), last == '' or at and at + 2000 >= tonumber(last)
+  return at and math.max(now - at, 0), last == '' or at and at >= tonumber(last)
+end
+
+-- The same in whole seconds, 0 where it never was.
+local function seconds_ago(ago)
+  return ago and math.max(math.ceil(ago / 1000), 1) or 0
 end
 
 -- The time in a field, 0 where it is none, and at most so long from now whoever wrote it.
@@ -32,12 +37,16 @@ local function slot(of)
   return 's' .. text(of % SLOTS)
 end
 
--- What was spent within a day, after what is older has left.
+-- What was spent within a day, after what is older has left, and the newest quarter of that, which is still
+-- to come where the clock was put back.
 local function spent(key)
   local state = redis.call('HMGET', key, 't', 'at')
   local sum, at = tonumber(state[1] or '0'), tonumber(state[2] or '0')
-  if at >= quarter or sum == 0 then
-    return sum
+  if at >= quarter + SLOTS then
+    -- No clock is put back by a day but one that was wrong.
+    return sum, quarter
+  elseif at >= quarter or sum == 0 then
+    return sum, math.max(at, quarter)
   end
   for passed = math.max(at + 1, quarter - SLOTS + 1), quarter do
     local old = tonumber(redis.call('HGET', key, slot(passed)) or '0')
@@ -47,15 +56,14 @@ local function spent(key)
     end
   end
   redis.call('HSET', key, 't', text(sum), 'at', text(quarter))
-  return sum
+  return sum, quarter
 end
 
--- Puts credits into a quarter that is `age` quarters ago; `sum` is what was spent, where it is known.
-local function charge(key, credits, age, sum)
-  sum = sum or spent(key)
-  local at = slot(quarter - age)
-  local before = tonumber(redis.call('HGET', key, at) or '0')
-  redis.call('HSET', key, at, text(before + credits), 't', text(sum + credits), 'at', text(quarter))
+-- Puts credits into a quarter that is `age` quarters ago, where so much was spent until the quarter `at`.
+local function charge(key, credits, age, sum, at)
+  local into = slot(quarter - age)
+  local before = tonumber(redis.call('HGET', key, into) or '0')
+  redis.call('HSET', key, into, text(before + credits), 't', text(sum + credits), 'at', text(at))
   redis.call('PEXPIRE', key, DAY)
   return sum + credits
 end

@@ -27,7 +27,7 @@ end
 for i = 8, takes and #ARGV or 0, 2 do
   local age = tonumber(ARGV[i])
   if age < SLOTS then
-    charge(KEYS[4], tonumber(ARGV[i + 1]), age)
+    charge(KEYS[4], tonumber(ARGV[i + 1]), age, spent(KEYS[4]))
   end
 end
 if ARGV[6] == 'all' or known then
@@ -35,4 +35,4 @@ if ARGV[6] == 'all' or known then
   redis.call('PEXPIRE', KEYS[3], DAY)
 end
 local back = back_at(redis.call('HGET', KEYS[4], 'pb'))
-return { spent(KEYS[4]), takes and 1 or 0, math.max(back - now, 0), now, ago and math.ceil(ago / 1000) or 0 }
+return { spent(KEYS[4]), takes and 1 or 0, math.max(back - now, 0), now, seconds_ago(ago) }
