@@ -87,5 +87,24 @@ async fn a_redis_that_comes_back_with_older_data_is_told_what_it_has_lost() {
     assert_eq!(again, known + 2, "it is told once");
 }
 
+#[tokio::test]
+async fn credits_that_were_spent_later_than_now_by_the_clock_of_redis_are_kept() {
+    let redis = Redis::start();
+    let houses = pair(&redis, sharing).await;
+    assert!(search(&houses[0]).await);
+    // As if the clock had been put back by two quarters of an hour, and then goes on over one edge.
+    let quarter: u64 = redis.ask::<(u64, u64)>(&["TIME"]).0 / 900;
+    for (field, value) in [("at", quarter + 2), ("t", 51)] {
+        let _: i64 = redis.ask(&["HSET", LEDGER, field, &value.to_string()]);
+    }
+    let later = format!("s{}", (quarter + 1) % 97);
+    let _: i64 = redis.ask(&["HSET", LEDGER, &later, "50"]);
+    assert!(search(&houses[0]).await);
+    let newest: u64 = redis.ask(&["HGET", LEDGER, "at"]);
+    assert_eq!(newest, quarter + 2, "what is in use is not cleared");
+    let (kept, all): (u64, u64) = redis.ask(&["HMGET", LEDGER, &later, "t"]);
+    assert_eq!((kept, all), (50, 52));
+}
+
 const INSTANCES: &str = "zm:{zoho}:instances";
 const LEDGER: &str = "zm:{zoho}:credits:org";

@@ -268,6 +268,29 @@ async fn without_redis_each_instance_keeps_to_its_share() {
 }
 
 #[tokio::test]
+async fn without_redis_what_one_instance_spent_before_is_not_left_for_the_other() {
+    let mut redis = Redis::start();
+    let houses = pair(&redis, |setup| {
+        crowds(setup);
+        all_for_everybody(setup);
+        setup
+            .set("zoho.daily_credits", "40")
+            .set("redis.timeout", "50ms");
+    })
+    .await;
+    for _ in 0..30 {
+        assert_eq!(search(&houses[0], SUPPORT).await.status, 200);
+    }
+    assert_eq!(search(&houses[1], SUPPORT).await.status, 200);
+    redis.kill();
+    for n in 0..60 {
+        search(&houses[n % 2], SUPPORT).await;
+    }
+    let spent = spent(&houses[0]).await;
+    assert!((35..=40).contains(&spent), "{spent}");
+}
+
+#[tokio::test]
 async fn a_request_to_zoho_costs_redis_one_question() {
     const CALLS: u64 = 100;
     let redis = Redis::start();
