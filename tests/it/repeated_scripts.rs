@@ -42,14 +42,14 @@ const BEGIN: &str = concat!(
 async fn a_request_asked_for_twice_takes_one_place_and_pays_once() {
     let redis = Redis::start();
     let keys = ["zm:{z}:p", "zm:{z}:q", "zm:{z}:i", "zm:{z}:o", "zm:{z}:c"];
-    let [one, again]: [(i64, u64, u32, u32, u64); 2] = twice(
+    let both: [(i64, u64, u32, u32, u64, u64); 2] = twice(
         &redis,
         ENTER,
         &keys,
         &[
             b"request1",
             b"instance",
-            b"0",
+            b"",
             b"60000",
             b"1",
             b"1",
@@ -62,7 +62,9 @@ async fn a_request_asked_for_twice_takes_one_place_and_pays_once() {
         ],
     );
     // The only place and all credits are taken: a second request would be refused.
-    assert_eq!((one, again), ((1, 0, 3, 1, 0), (1, 0, 3, 1, 0)));
+    for (verdict, wait, spent, taken, paused, _) in both {
+        assert_eq!((verdict, wait, spent, taken, paused), (1, 0, 3, 1, 0));
+    }
     let spent: (u32, u32) = (
         redis.ask(&["HGET", "zm:{z}:o", "t"]),
         redis.ask(&["HGET", "zm:{z}:c", "t"]),
