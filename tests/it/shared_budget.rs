@@ -132,8 +132,8 @@ async fn one_client_does_not_starve_the_others_and_reads_do_not_starve_writes() 
     assert_ne!(note.result()["isError"], true, "{}", note.text);
 }
 
-#[tokio::test]
-async fn what_zoho_says_remains_counts() {
+/// Two houses that read until Zoho said that no more remains than is kept for writes.
+async fn told_of_what_remains() -> (Redis, [House; 2]) {
     let redis = Redis::start();
     let houses = pair(&redis, |setup| {
         crowds(setup);
@@ -147,6 +147,12 @@ async fn what_zoho_says_remains_counts() {
     for n in 0..40 {
         search(&houses[n % 2], SUPPORT).await;
     }
+    (redis, houses)
+}
+
+#[tokio::test]
+async fn what_zoho_says_remains_counts() {
+    let (_redis, houses) = told_of_what_remains().await;
     // Somebody else may have spent the rest: 20 of what remains are kept for writes. What one instance
     // heard last, the other hears with its next request.
     let used = spent(&houses[0]).await;
@@ -174,21 +180,12 @@ async fn what_zoho_says_remains_counts() {
 
 #[tokio::test]
 async fn zoho_saying_nothing_any_more_of_what_remains_lets_everybody_read_again() {
-    let redis = Redis::start();
-    let houses = pair(&redis, |setup| {
-        crowds(setup);
-        all_for_everybody(setup);
-        setup.set("zoho.daily_credits", "200");
-        setup.set("zoho.write_reserve", "0.1");
-    })
-    .await;
-    let zoho = &houses[0].zoho;
-    zoho.set(json!({ "daily_credits": 50 })).await;
-    for n in 0..40 {
-        search(&houses[n % 2], SUPPORT).await;
-    }
+    let (redis, houses) = told_of_what_remains().await;
     assert_eq!(search(&houses[1], SUPPORT).await.status, 429);
-    zoho.set(json!({ "daily_credits": 100_000 })).await;
+    houses[0]
+        .zoho
+        .set(json!({ "daily_credits": 100_000 }))
+        .await;
     assert_eq!(search(&houses[1], SUPPORT).await.status, 429);
     // A minute later one may ask.
     let [seconds, _]: [u64; 2] = redis.ask(&["TIME"]);

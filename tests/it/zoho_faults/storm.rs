@@ -25,9 +25,14 @@ struct Outcome {
 
 /// A house that takes many calls at once, and does not wait long for Zoho.
 async fn crowded_house() -> House {
+    crowded("400ms", "3s").await
+}
+
+/// A house that takes many calls at once, and waits so long for Zoho and for a tool.
+async fn crowded(request: &str, tool: &str) -> House {
     let house = House::with(|setup| {
-        setup.set("zoho.request_timeout", "400ms");
-        setup.set("mcp.tool_timeout", "3s");
+        setup.set("zoho.request_timeout", request);
+        setup.set("mcp.tool_timeout", tool);
         setup.set("limits.in_flight", "2000");
         setup.set("limits.in_flight_total", "2000");
     })
@@ -98,14 +103,7 @@ async fn a_zoho_that_is_down_is_asked_little_and_every_call_is_answered_in_time(
 
 #[tokio::test]
 async fn a_zoho_that_falls_silent_is_told_of_and_found_again_long_before_a_request_times_out() {
-    let house = House::with(|setup| {
-        setup.set("zoho.request_timeout", "30s");
-        setup.set("mcp.tool_timeout", "60s");
-        setup.set("limits.in_flight", "2000");
-        setup.set("limits.in_flight_total", "2000");
-    })
-    .await;
-    contact(&house).await;
+    let house = crowded("30s", "60s").await;
     let (agent, before) = (house.agent(SUPPORT), house.zoho.seen("GET", SEARCH).await);
     let silent = json!({ "fault": "latency", "delay": "60s", "path": "/crm" });
     house.zoho.fault(silent).await;
