@@ -189,6 +189,8 @@ impl Inner {
             let found = async {
                 let found = self.knock().await;
                 if !found {
+                    // What is asked for nothing may fail by itself: one request tries its luck.
+                    self.opened(self.breaker.hold(Instant::now()));
                     sleep(SOON).await;
                 }
                 found

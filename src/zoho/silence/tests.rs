@@ -95,6 +95,35 @@ async fn a_silence_is_told_of_soon_and_what_was_lost_in_it_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_zoho_that_fails_to_answer_without_a_token_is_found_again_by_a_request() {
+    let away = Arc::new(AtomicBool::new(false));
+    let is_away = Arc::clone(&away);
+    let server = Scripted::start(move |seen, _| {
+        match (&seen.authorization, is_away.load(Ordering::Relaxed)) {
+            (None, _) => say(503, ""),
+            (Some(_), true) => Say::Stall(""),
+            (Some(_), false) => answer(seen),
+        }
+    })
+    .await;
+    let mut config = server.config();
+    config.request_timeout = Span::millis(5_000);
+    let zoho = Zoho::new(&config, credentials()).unwrap();
+    contact(&call(&zoho)).await.unwrap();
+    away.store(true, Ordering::Relaxed);
+    // None of these is answered any more.
+    let lost = join_all((0..4).map(|_| patient(&zoho))).await;
+    assert!(lost.iter().all(|(it, _)| it.is_err()), "{lost:?}");
+    away.store(false, Ordering::Relaxed);
+    let mended = Instant::now();
+    while patient(&zoho).await.0.is_err() {
+        assert!(mended.elapsed() < 5 * SECOND);
+        sleep(SECOND / 20).await;
+    }
+    patient(&zoho).await.0.unwrap();
+}
+
+#[tokio::test]
 async fn who_waits_for_a_slow_zoho_is_answered() {
     let late = |_: &Seen, _| Say::Late(SECOND * 5 / 2, ONE.into());
     let server = Scripted::start(late).await;
