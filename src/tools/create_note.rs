@@ -213,15 +213,9 @@ impl Once for Draft {
             .rows
             .into_iter()
             .partition(|note| self.is_this(note, since));
-        let found = ours.into_iter().map(|note| Receipt {
-            id: note.id,
-            time: note.created_time,
-            outcome: Outcome::Found,
-            not_kept: Vec::new(),
-            is_unchecked: false,
-        });
+        let found = |note: Note| Receipt::new(note.id, note.created_time, Outcome::Found);
         Ok(Looked {
-            these: found.collect(),
+            these: ours.into_iter().map(found).collect(),
             or_another: others.iter().any(|note| self.may_be_this(note, since)),
         })
     }

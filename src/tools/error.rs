@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use super::text::{UNTRUSTED, brief};
 use crate::{
     limit::{Scarce, seconds_to_wait},
-    zoho::{CrmText, Purse, UserProblem, ZohoError},
+    zoho::{Code, CrmText, Purse, UserProblem, ZohoError},
 };
 
 /// Why a call failed. Its texts are ours: but for names of stages, which an agent needs to go on,
@@ -226,6 +226,15 @@ fn hidden(argument: &str) -> String {
     )
 }
 
+/// `so` is what came of it, and `instead` what else may be asked.
+pub(super) fn not_shown(field: &Code, so: &str, instead: &str) -> String {
+    format!(
+        "The CRM does not show the field `{}` to the CRM user behind this server, or lets nobody ask for \
+         it, so {so}. The same call will fail again: {instead}have an operator let that user see it.",
+        field.as_str()
+    )
+}
+
 fn stage_changed(now: &CrmText) -> String {
     let now = brief(now);
     format!(
@@ -256,13 +265,7 @@ fn zoho_advice(error: &ZohoError) -> Cow<'static, str> {
             value: check dates and lengths, change the arguments and call again; the same arguments \
             will fail again."
             .into(),
-        ZohoError::Hidden { field } => format!(
-            "The CRM does not show the field `{}` to the CRM user behind this server, or lets nobody \
-             ask for it, so this was not answered. The same call will fail again: have an operator let \
-             that user see it.",
-            field.as_str()
-        )
-        .into(),
+        ZohoError::Hidden { field } => not_shown(field, "this was not answered", "").into(),
         ZohoError::Forbidden { .. } => "The CRM user behind this server may not do this. Do not \
             repeat the call; ask an operator for the permission."
             .into(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Row, ToolError, find, made::RECORD};
+use super::{Row, ToolError, error::not_shown, find, made::RECORD};
 use crate::{
     permit::Effect,
     zoho::{Code, ZohoError},
@@ -34,9 +34,7 @@ impl ToolError {
             Self::Zoho(ZohoError::Hidden { field }) if is_search(tool) => {
                 search_in_vain(tool, field).into()
             }
-            Self::Zoho(ZohoError::Hidden { field }) => {
-                ask_instead(tool, field).map_or_else(|| self.advice(), Cow::Owned)
-            }
+            Self::Zoho(ZohoError::Hidden { field }) => ask_instead(tool, field).into(),
             Self::Zoho(ZohoError::Input {
                 field: Some(field), ..
             }) if let Some(argument) = argument_of(tool, field) => format!(
@@ -156,26 +154,20 @@ fn search_in_vain(tool: &str, field: &Code) -> String {
 }
 
 /// What else to ask where a field is hidden that the question needs, and no other can be named.
-fn ask_instead(tool: &str, field: &Code) -> Option<String> {
+fn ask_instead(tool: &str, field: &Code) -> String {
     let instead = match (tool, field.as_str()) {
         ("list_activities", "Status" | "Call_Status") => {
             "ask with `status` all, or for other `types`, or "
         }
         ("list_activities" | "get_contact_history", _) => "ask for other `types`, or ",
         ("count_records", _) => "name another field where the call names one, or ",
-        ("complete_task", _) => "",
-        _ => return None,
+        _ => "",
     };
     let so = match tool {
         "complete_task" => "nothing was written",
         _ => "this was not answered",
     };
-    Some(format!(
-        "The CRM does not show the field `{}` to the CRM user behind this server, or lets nobody ask \
-         for it, so {so}. The same call will fail again: {instead}have an operator \
-         let that user see it.",
-        field.as_str()
-    ))
+    not_shown(field, so, instead)
 }
 
 /// The argument by the field of Zoho's that it is compared with. Nothing that Zoho wrote is told.

@@ -90,13 +90,7 @@ pub(super) async fn change(
 ) -> Result<Receipt, ToolError> {
     let modified = before.modified_time.clone();
     if before.holds(fields) {
-        return Ok(Receipt {
-            id: id.clone(),
-            time: modified,
-            outcome: Outcome::Unchanged,
-            not_kept: Vec::new(),
-            is_unchecked: false,
-        });
+        return Ok(Receipt::new(id.clone(), modified, Outcome::Unchanged));
     }
     let last = instant(modified.as_deref());
     if since.is_some_and(|since| last.is_some_and(|last| last > since)) {
@@ -104,13 +98,11 @@ pub(super) async fn change(
         return Err(ZohoError::Conflict { code }.into());
     }
     let written = call.crm.change(module, id, fields, before).await?;
-    Ok(Receipt {
-        id: written.id,
-        time: written.modified_time,
-        outcome: Outcome::Updated,
-        not_kept: Vec::new(),
-        is_unchecked: false,
-    })
+    Ok(Receipt::new(
+        written.id,
+        written.modified_time,
+        Outcome::Updated,
+    ))
 }
 
 /// A text without what hides or reorders it.

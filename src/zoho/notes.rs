@@ -103,19 +103,14 @@ impl Crm {
         let mut list = self.notes_on((parent.module(), about), FIELDS).await?;
         list.ask = list.ask.once();
         let (tokens, now) = (list.tokens.clone(), Instant::now());
-        let mut fields = note.fields();
+        let fields = note.fields();
         if fields.iter().all(|name| tokens.keeps(("Notes", name), now)) {
             return Ok(Vec::new());
         }
         let newest = self.page::<Note, Note>(&list, NEWEST).await?;
         let row = newest.rows.into_iter().find(|row| row.id == *id);
         let row = row.ok_or(ZohoError::NotFound)?;
-        fields.retain(|name| {
-            let kept = row.shows(name);
-            tokens.saw(("Notes", name), kept, now);
-            !kept
-        });
-        Ok(fields)
+        Ok(tokens.lost("Notes", fields.into_iter(), |name| row.shows(name), now))
     }
 }
 

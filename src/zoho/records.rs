@@ -179,15 +179,11 @@ impl Crm {
             return Ok(Vec::new());
         }
         let row = self.one::<Before, Before>(&record).await?;
-        let lost = fields.names().filter(|name| {
-            let kept = row
-                .values
-                .get(*name)
-                .is_some_and(|value| !values::is_empty(value));
-            tokens.saw((module, *name), kept, now);
-            !kept
-        });
-        Ok(lost.collect())
+        let holds = |name: &str| {
+            let value = row.values.get(name);
+            value.is_some_and(|value| !values::is_empty(value))
+        };
+        Ok(tokens.lost(module, fields.names(), holds, now))
     }
 
     async fn columns_of(

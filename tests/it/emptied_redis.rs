@@ -4,6 +4,7 @@ use crate::{
     house::REP,
     pair::{pair, sharing},
     redis::Redis,
+    shared_budget::LEDGER,
     shared_token::{ask, revoke, search},
     visibility::works_for,
 };
@@ -107,4 +108,3 @@ async fn credits_that_were_spent_later_than_now_by_the_clock_of_redis_are_kept()
 }
 
 const INSTANCES: &str = "zm:{zoho}:instances";
-const LEDGER: &str = "zm:{zoho}:credits:org";

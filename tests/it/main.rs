@@ -116,6 +116,7 @@ mod shared_budget;
 mod shared_keys;
 mod shared_limits;
 mod shared_pause;
+mod shared_remaining;
 mod shared_token;
 mod shared_writes;
 mod sources;

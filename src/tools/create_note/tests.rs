@@ -106,13 +106,7 @@ fn other_arguments_have_another_digest() {
 #[test]
 fn an_answer_fits_its_schema() {
     let draft = draft(json!({"record_id": "1", "content": "<"})).unwrap();
-    let receipt = Receipt {
-        id: id(9),
-        time: None,
-        outcome: Outcome::Created,
-        not_kept: Vec::new(),
-        is_unchecked: false,
-    };
+    let receipt = Receipt::new(id(9), None, Outcome::Created);
     let output = draft.output(receipt, Timestamp::UNIX_EPOCH);
     assert_fits("create_note", &output);
     assert!(tell(&output, false).starts_with("Note 9 created on Contacts 1."));

@@ -80,23 +80,25 @@ impl Outcome {
 }
 
 impl Receipt {
-    /// Of a record that was made now.
-    pub(in crate::tools) fn created(written: written::Written) -> Self {
+    /// Of a write that lost nothing, as far as is known.
+    pub(in crate::tools) fn new(id: RecordId, time: Option<String>, outcome: Outcome) -> Self {
         Self {
-            id: written.id,
-            time: written.created_time,
-            outcome: Outcome::Created,
+            id,
+            time,
+            outcome,
             not_kept: Vec::new(),
             is_unchecked: false,
         }
     }
 
+    /// Of a record that was made now.
+    pub(in crate::tools) fn created(written: written::Written) -> Self {
+        Self::new(written.id, written.created_time, Outcome::Created)
+    }
+
     /// Of a record that an earlier attempt may have made.
     pub(in crate::tools) fn found(written: written::Written) -> Self {
-        Self {
-            outcome: Outcome::Found,
-            ..Self::created(written)
-        }
+        Self::new(written.id, written.created_time, Outcome::Found)
     }
 
     /// For the log, before anything else is waited for: a caller who leaves from here on leaves a

@@ -58,10 +58,7 @@ impl Allowance {
         let over = (spent + want.credits).saturating_sub(org);
         if over > 0 {
             let wait = book.own.org.wait(now, over);
-            return Err(match want.write {
-                true => spent_by(Purse::Organisation, wait),
-                false => self.of_org(spent, wait),
-            });
+            return Err(self.of_org(want, spent, wait));
         }
         // What all have spent that Redis has heard of, and what this one has since.
         let known = self.spent.load(Ordering::Relaxed);
@@ -69,10 +66,7 @@ impl Allowance {
         let share = most.saturating_sub(known) / replicas.max(1);
         if book.owed.org.spent(now) + want.credits > share && replicas > 1 {
             let wait = book.own.org.wait(now, want.credits).min(LOOK_AGAIN);
-            return Err(match want.write {
-                true => spent_by(Purse::Organisation, wait),
-                false => self.of_org(known, wait),
-            });
+            return Err(self.of_org(want, known, wait));
         }
         if let Some(ledger) = book.own.clients.get_mut(&want.client) {
             let over = (ledger.spent(now) + want.credits).saturating_sub(client);
@@ -100,8 +94,8 @@ impl Allowance {
     }
 
     /// Whether all is spent, or what is left is kept for writes.
-    pub(super) fn of_org(&self, spent: u32, wait: Duration) -> ZohoError {
-        let purse = match spent < self.shares.daily() {
+    pub(super) fn of_org(&self, want: &Want, spent: u32, wait: Duration) -> ZohoError {
+        let purse = match !want.write && spent < self.shares.daily() {
             true => Purse::Reserve,
             false => Purse::Organisation,
         };

@@ -121,8 +121,7 @@ impl Allowance {
 
     fn refusal(&self, answer: &Answer, want: &Want, spent: u32) -> ZohoError {
         match answer {
-            Answer::OrganisationSpent(wait) if !want.write => self.of_org(spent, *wait),
-            Answer::OrganisationSpent(wait) => spent_by(Purse::Organisation, *wait),
+            Answer::OrganisationSpent(wait) => self.of_org(want, spent, *wait),
             Answer::ClientSpent(wait) => spent_by(Purse::Client, *wait),
             Answer::NothingRemains(wait) | Answer::Paused(wait) => spent_by(Purse::Zoho, *wait),
             Answer::ReserveRemains(wait) => spent_by(Purse::Reserve, *wait),

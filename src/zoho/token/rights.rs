@@ -37,8 +37,24 @@ impl Tokens {
         is_known(&self.0.rights.kept, field, now, KEPT_FOR)
     }
 
+    /// Which of these fields a record that was just written does not hold; of all it is remembered.
+    pub(in crate::zoho) fn lost(
+        &self,
+        module: &'static str,
+        fields: impl Iterator<Item = &'static str>,
+        holds: impl Fn(&str) -> bool,
+        now: Instant,
+    ) -> Vec<&'static str> {
+        let is_lost = |name: &&'static str| {
+            let kept = holds(name);
+            self.saw((module, *name), kept, now);
+            !kept
+        };
+        fields.filter(is_lost).collect()
+    }
+
     /// It was seen now, or that it does not.
-    pub(in crate::zoho) fn saw(&self, field: FieldOf, keeps: bool, now: Instant) {
+    fn saw(&self, field: FieldOf, keeps: bool, now: Instant) {
         let mut kept = lock(&self.0.rights.kept);
         match keeps {
             true => kept.insert(field, now),

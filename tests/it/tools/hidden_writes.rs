@@ -250,12 +250,21 @@ async fn a_note_whose_text_zoho_passes_over_says_so_and_says_it_again() {
     }
 }
 
-/// Loses the answer of a write of that module.
-async fn lose(house: &House, agent: &Agent, module: &str, (tool, write): (&str, &Value)) {
+/// Loses the answer of a write to that module, and says what is told of it.
+pub(super) async fn lose(
+    house: &House,
+    agent: &Agent,
+    module: &str,
+    (tool, write): (&str, &Value),
+) -> String {
+    let method = match tool.starts_with("update") {
+        true => "PUT",
+        false => "POST",
+    };
     let path = format!("/crm/v8/{module}");
-    let lost = json!({ "fault": "reset_after_commit", "method": "POST", "path": path, "times": 1 });
+    let lost = json!({ "fault": "reset_after_commit", "method": method, "path": path, "times": 1 });
     house.zoho.fault(lost).await;
-    agent.call(tool, write.clone()).await.failure();
+    agent.call(tool, write.clone()).await.failure()
 }
 
 /// What a write is told whose answer was lost, once its fate is known.

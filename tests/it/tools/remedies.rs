@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::hidden::{contact, hide, house, open_to_an_owner};
-use crate::house::{House, SUPPORT};
+use super::{
+    hidden::{contact, hide, house, open_to_an_owner},
+    hidden_writes::lose,
+};
+use crate::house::SUPPORT;
 
 /// A write of each tool that adds something, and the module that it goes to.
 fn additions(contact: &Value) -> [(&'static str, &'static str, Value); 4] {
@@ -32,13 +35,6 @@ fn additions(contact: &Value) -> [(&'static str, &'static str, Value); 4] {
     ]
 }
 
-async fn lose(house: &House, method: &str, path: &str) {
-    let path = format!("/crm/v8/{path}");
-    let fault =
-        json!({ "fault": "reset_after_commit", "method": method, "path": path, "times": 1 });
-    house.zoho.fault(fault).await;
-}
-
 #[tokio::test]
 async fn after_a_lost_answer_it_is_said_where_to_look_and_not_to_write_again() {
     let (house, agent) = house("dropped").await;
@@ -50,8 +46,7 @@ async fn after_a_lost_answer_it_is_said_where_to_look_and_not_to_write_again() {
     ];
     let writes = additions(&contact(&agent).await);
     for ((tool, module, write), place) in writes.into_iter().zip(places) {
-        lose(&house, "POST", module).await;
-        let told = agent.call(tool, write).await.failure();
+        let told = lose(&house, &agent, module, (tool, &write)).await;
         for part in [
             "idempotency_key",
             "do not call again",
@@ -66,9 +61,8 @@ async fn after_a_lost_answer_it_is_said_where_to_look_and_not_to_write_again() {
 #[tokio::test]
 async fn after_the_lost_answer_of_a_change_the_record_is_read_again() {
     let (house, agent) = house("dropped").await;
-    lose(&house, "PUT", "Contacts").await;
     let change = json!({ "contact_id": contact(&agent).await, "title": "Boss" });
-    let told = agent.call("update_contact", change).await.failure();
+    let told = lose(&house, &agent, "Contacts", ("update_contact", &change)).await;
     assert!(told.contains("read the record again"), "{told}");
 }
 
